@@ -1,0 +1,285 @@
+//! containerd's version and every rule of a pull that flips between versions, in one table.
+//!
+//! The sources are containerd's own release tags; see docs/containerd.md for each rule's file.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A containerd version. A patch that was not given counts as the newest of its series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version {
+    pub major: u32,
+    pub minor: u32,
+    pub patch: u32,
+}
+
+/// Which client CRI pulls with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PullMode {
+    /// The classic client: always up to 2.0, and later when configuration forces it.
+    Local,
+    /// The transfer service, the default since 2.1.
+    Transfer,
+}
+
+/// Where the version was learnt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VersionSource {
+    Cri,
+    /// Evidence in the configuration file (its schema version, its plugin names).
+    Config,
+    Assumed,
+    Flag,
+}
+
+impl VersionSource {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cri => "cri",
+            Self::Config => "config",
+            Self::Assumed => "assumed",
+            Self::Flag => "flag",
+        }
+    }
+}
+
+impl Version {
+    /// What is assumed when nothing tells: the newest series that was checked.
+    pub const NEWEST: Self = Self::series(2, 3);
+
+    pub const fn new(major: u32, minor: u32, patch: u32) -> Self {
+        Self { major, minor, patch }
+    }
+
+    /// A whole series, taken at its newest patch.
+    pub const fn series(major: u32, minor: u32) -> Self {
+        Self { major, minor, patch: u32::MAX }
+    }
+
+    /// Whether a change that first came in each of these releases is in this one. A change that was
+    /// carried back is listed once a series; series after the last listed one have it.
+    fn since(self, firsts: &[(u32, u32, u32)]) -> bool {
+        let same_series = firsts.iter().find(|(major, minor, _)| (*major, *minor) == (self.major, self.minor));
+        match (same_series, firsts.last()) {
+            (Some((_, _, patch)), _) => self.patch >= *patch,
+            (None, Some((major, minor, _))) => (self.major, self.minor) > (*major, *minor),
+            (None, None) => false,
+        }
+    }
+
+    /// The highest `version` a config.toml may have.
+    pub fn config_schema(self) -> u32 {
+        match (self.major, self.minor) {
+            (0 | 1, _) => 2,
+            (2, 0..=2) => 3,
+            _ => 4,
+        }
+    }
+
+    /// Plugin sections of drop-ins merge key by key; before, a later file replaces a whole section.
+    pub fn merges_plugins_deeply(self) -> bool {
+        self.major >= 2
+    }
+
+    /// Each file of an import is migrated on its own before merging.
+    pub fn migrates_each_file(self) -> bool {
+        self.since(&[(2, 3, 0)])
+    }
+
+    /// `config_path` and `mirrors` both empty means two default directories.
+    pub fn has_default_config_path(self) -> bool {
+        self.since(&[(2, 2, 0)])
+    }
+
+    /// A pull goes through the transfer service unless configuration forces the classic client.
+    pub fn pulls_by_transfer(self) -> bool {
+        self.since(&[(2, 1, 0)])
+    }
+
+    /// `registry.configs.*.tls` is honoured.
+    pub fn has_configs_tls(self) -> bool {
+        self.major < 2
+    }
+
+    /// hosts.toml without any `[host]` table is accepted.
+    pub fn accepts_hosts_file_without_host(self) -> bool {
+        self.since(&[(1, 7, 32), (2, 0, 0)])
+    }
+
+    /// hosts.toml's `dial_timeout` is known.
+    pub fn knows_dial_timeout(self) -> bool {
+        self.since(&[(2, 0, 7), (2, 1, 0)])
+    }
+
+    /// The capability `referrers` is known; before, it makes the file unusable.
+    pub fn knows_referrers(self) -> bool {
+        self.since(&[(2, 2, 0)])
+    }
+
+    /// The order of hosts comes from table headers, each occurrence counted; before, by line of the
+    /// table, each once.
+    pub fn orders_hosts_by_header(self) -> bool {
+        self.major >= 2
+    }
+
+    /// The error that got furthest is reported; before, the first that is not a 404.
+    pub fn ranks_resolve_errors(self) -> bool {
+        self.major >= 2
+    }
+
+    /// A digest is looked for under `/blobs/` only if every host answered 404 or nothing.
+    pub fn spares_blob_lookup(self) -> bool {
+        self.since(&[(2, 0, 11), (2, 2, 6), (2, 3, 0)]) && (self.major, self.minor) != (2, 1)
+    }
+
+    /// The last host is asked once more after a 500, 503 or 504.
+    pub fn retries_server_errors(self) -> bool {
+        self.since(&[(2, 1, 0)])
+    }
+
+    /// How many requests one logical request may take in all.
+    pub fn request_limit(self) -> u32 {
+        if self.since(&[(2, 3, 2)]) { 5 } else { 6 }
+    }
+
+    /// Response headers must come within 30 s; before, there is no limit.
+    pub fn limits_response_header(self) -> bool {
+        self.since(&[(2, 3, 0)])
+    }
+
+    /// The status of the GET that follows a HEAD without digest is looked at.
+    pub fn checks_get_after_head(self) -> bool {
+        self.since(&[(2, 3, 0)])
+    }
+
+    /// A HEAD that got 403 is followed by a GET for its body.
+    pub fn explains_forbidden_head(self) -> bool {
+        self.since(&[(2, 3, 3)])
+    }
+
+    /// GETs offer `zstd, gzip, deflate`.
+    pub fn accepts_encodings(self) -> bool {
+        self.major >= 2
+    }
+
+    /// Headers of hosts.toml also go to the token service, and a configured User-Agent replaces.
+    pub fn sends_headers_to_token_service(self) -> bool {
+        self.since(&[(2, 1, 0)])
+    }
+
+    /// An `http://` host with TLS settings is asked over https first.
+    pub fn upgrades_http_with_tls(self) -> bool {
+        self.since(&[(1, 6, 25), (1, 7, 7)])
+    }
+
+    /// ... and falls back after a handshake timeout,
+    pub fn falls_back_on_handshake_timeout(self) -> bool {
+        self.since(&[(1, 6, 32), (1, 7, 16), (2, 0, 0)])
+    }
+
+    /// ... and after a refused or timed out connection when the URL has no port.
+    pub fn falls_back_on_refused(self) -> bool {
+        self.since(&[(1, 7, 24), (2, 0, 0)])
+    }
+
+    /// An entry's `os.features` must all be the host's; a Linux host has none. Seen on 2.1.9.
+    pub fn checks_os_features(self) -> bool {
+        self.since(&[(2, 1, 0)])
+    }
+
+    /// `unexpected status from GET request to URL` instead of `unexpected status code URL`.
+    pub fn words_get_status_anew(self) -> bool {
+        self.since(&[(2, 1, 3)])
+    }
+
+    /// `unexpected status from HEAD request to URL` instead of the text with `pulling from host`.
+    pub fn words_head_status_anew(self) -> bool {
+        self.since(&[(1, 6, 25), (1, 7, 0)])
+    }
+
+    /// Only images are unpacked, not other artifacts.
+    pub fn unpacks_images_only(self) -> bool {
+        self.since(&[(1, 7, 0)])
+    }
+
+    /// A missing Basic credential is an error of its own; before, the 401 stands.
+    pub fn names_missing_basic(self) -> bool {
+        self.since(&[(1, 7, 0)])
+    }
+
+    /// `tls: failed to verify certificate: ` stands before a certificate's fault (Go 1.20).
+    pub fn words_verification(self) -> bool {
+        self.since(&[(1, 6, 24), (1, 7, 0)])
+    }
+
+    /// A redirect to a host below the registry's keeps the credential.
+    pub fn keeps_credential_below(self) -> bool {
+        self.since(&[(1, 7, 0)])
+    }
+
+    /// `short read: expected N bytes but got M` instead of `failed to read expected number of bytes`.
+    pub fn words_short_read_anew(self) -> bool {
+        self.since(&[(2, 1, 3)])
+    }
+
+    /// Query values in transport errors are replaced.
+    pub fn redacts_queries(self) -> bool {
+        self.since(&[(1, 7, 30), (2, 0, 8), (2, 1, 6), (2, 2, 1)])
+    }
+}
+
+impl FromStr for Version {
+    type Err = String;
+
+    /// Reads `2.1`, `2.1.9`, `v1.7.24~ds1`, `1.7.27-k3s1`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("found `{text}`, expected a containerd version such as 2.1 or 2.1.9");
+        let mut parts = text.trim().trim_start_matches('v').splitn(3, '.');
+        let mut number = |last: bool| -> Result<Option<u32>, String> {
+            let Some(part) = parts.next() else { return Ok(None) };
+            let digits: &str = part.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+            if digits.is_empty() || (!last && digits.len() != part.len()) {
+                return Err(wrong());
+            }
+            digits.parse().map(Some).map_err(|_| wrong())
+        };
+        let major = number(false)?.ok_or_else(wrong)?;
+        let minor = number(true)?.ok_or_else(wrong)?;
+        Ok(Self { major, minor, patch: number(true)?.unwrap_or(u32::MAX) })
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)?;
+        if self.patch == u32::MAX { Ok(()) } else { write!(f, ".{}", self.patch) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn v(text: &str) -> Version {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn distribution_suffixes_are_read_over() {
+        assert_eq!(v("1.7.24~ds1-6+deb13u1"), Version::new(1, 7, 24));
+        assert_eq!(v("v1.7.27-k3s1"), Version::new(1, 7, 27));
+        assert_eq!(v("2.1"), Version::series(2, 1));
+        assert!("2".parse::<Version>().is_err() && "x.y".parse::<Version>().is_err());
+    }
+
+    #[test]
+    fn a_change_that_was_carried_back_is_looked_up_in_its_own_series() {
+        assert!(!v("1.7.31").accepts_hosts_file_without_host());
+        assert!(v("1.7.32").accepts_hosts_file_without_host() && v("2.0.0").accepts_hosts_file_without_host());
+        assert!(!v("1.6.39").accepts_hosts_file_without_host());
+        assert!(v("2.0.7").knows_dial_timeout() && !v("2.0.6").knows_dial_timeout() && v("2.3").knows_dial_timeout());
+        assert!(
+            v("2.0.11").spares_blob_lookup() && !v("2.1.9").spares_blob_lookup() && v("2.3.0").spares_blob_lookup()
+        );
+    }
+}

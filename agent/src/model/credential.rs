@@ -1,0 +1,75 @@
+//! A credential that kubelet or containerd would offer, and where it comes from.
+
+use std::fmt;
+
+use crate::secret::Secret;
+
+/// Where a credential was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CredentialSource {
+    /// A node file of the kubelet (`config.json`, `.dockercfg`).
+    KubeletConfigJson,
+    /// A kubelet credential provider plugin, by name.
+    Provider(String),
+    /// `registry.configs.*.auth` of containerd's config.toml.
+    ContainerdConfig,
+    /// A pull secret, namespace and name.
+    PullSecret(String, String),
+}
+
+impl fmt::Display for CredentialSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::KubeletConfigJson => f.write_str("kubelet-config-json"),
+            Self::Provider(name) => write!(f, "provider:{name}"),
+            Self::ContainerdConfig => f.write_str("containerd-config"),
+            Self::PullSecret(namespace, name) => write!(f, "pull-secret:{namespace}/{name}"),
+        }
+    }
+}
+
+/// What is offered. An empty user and password is what kubelet sends for an entry without them,
+/// and containerd then asks anonymously.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CredentialValue {
+    Basic {
+        username: String,
+        password: Secret,
+    },
+    /// A refresh token, sent to the token service.
+    IdentityToken(Secret),
+    /// A bearer token; containerd ignores it.
+    RegistryToken(Secret),
+}
+
+/// One candidate: kubelet makes one whole pull for each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credential {
+    pub source: CredentialSource,
+    /// The key of the file that matched, as written (`ghcr.io`).
+    pub key: String,
+    /// The file on the node and the line, where there is one.
+    pub origin: Option<String>,
+    pub value: CredentialValue,
+}
+
+impl Credential {
+    pub const fn kind(&self) -> &'static str {
+        match self.value {
+            CredentialValue::Basic { .. } => "basic",
+            CredentialValue::IdentityToken(_) => "identity-token",
+            CredentialValue::RegistryToken(_) => "registry-token",
+        }
+    }
+
+    /// The user name and secret that containerd derives (an identity token has no user name).
+    /// `None`: containerd asks anonymously.
+    pub fn login(&self) -> Option<(&str, &Secret)> {
+        let (user, secret) = match &self.value {
+            CredentialValue::Basic { username, password } => (username.as_str(), password),
+            CredentialValue::IdentityToken(token) => ("", token),
+            CredentialValue::RegistryToken(_) => return None,
+        };
+        (!user.is_empty() || !secret.is_empty()).then_some((user, secret))
+    }
+}

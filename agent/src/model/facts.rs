@@ -1,0 +1,144 @@
+//! The evidence that each stage leaves behind.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use super::cause::Cause;
+
+/// How the name became addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameSource {
+    Dns,
+    HostsFile,
+    /// The host is an IP literal: nothing was looked up.
+    Literal,
+}
+
+impl NameSource {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dns => "dns",
+            Self::HostsFile => "hosts-file",
+            Self::Literal => "literal",
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct DnsFacts {
+    pub source: NameSource,
+    /// The name that answered: another than was asked for when a search suffix was used. For a
+    /// hosts file entry, its `file:line`. Empty when none answered.
+    pub answered: String,
+    /// In the order in which Go's dialer would try them.
+    pub addresses: Vec<IpAddr>,
+    /// Every nameserver of resolv.conf, each asked on its own. Empty unless `source` is DNS.
+    pub nameservers: Vec<NameserverFacts>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    Udp,
+    Tcp,
+}
+
+impl Transport {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct NameserverFacts {
+    pub server: SocketAddr,
+    pub transport: Transport,
+    /// The response code's mnemonic (`NOERROR`, `NXDOMAIN`). `None` when no answer came.
+    pub rcode: Option<String>,
+    /// How many A and AAAA records it gave.
+    pub a: usize,
+    pub aaaa: usize,
+    pub duration: Duration,
+    /// Why this server alone would fail the lookup. `None` when it would not.
+    pub cause: Option<Cause>,
+}
+
+#[derive(Clone, Debug)]
+pub struct TcpFacts {
+    /// Every resolved address, each connected to.
+    pub addresses: Vec<AddressFacts>,
+    /// The one that Go's dialer would use. `None` when none connects.
+    pub chosen: Option<SocketAddr>,
+}
+
+#[derive(Clone, Debug)]
+pub struct AddressFacts {
+    pub address: SocketAddr,
+    /// `None` when it connects.
+    pub cause: Option<Cause>,
+    pub duration: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub struct ProxyFacts {
+    /// The proxy's URL without user information. `None` when the host is reached directly.
+    pub proxy: Option<String>,
+    /// Which rule decided: `HTTPS_PROXY`, `NO_PROXY=.example`, `none`.
+    pub rule: String,
+    /// The status of the answer to CONNECT. `None` when none came or none was asked.
+    pub connect_status: Option<u16>,
+}
+
+#[derive(Clone, Debug)]
+pub struct TlsFacts {
+    /// `TLSv1.3`. `None` when the handshake did not get that far; likewise the next two.
+    pub version: Option<String>,
+    pub cipher: Option<String>,
+    pub alpn: Option<String>,
+    /// Where the trusted roots come from: files as the node names them.
+    pub trust: Vec<String>,
+    /// Whether the presented chain verifies, also where `skip_verify` makes containerd not look.
+    pub verified: bool,
+    /// Why it does not, when `skip_verify` hid it.
+    pub ignored: Option<Cause>,
+    /// As presented, leaf first.
+    pub chain: Vec<CertificateFacts>,
+}
+
+#[derive(Clone, Debug)]
+pub struct CertificateFacts {
+    pub subject: String,
+    pub issuer: String,
+    /// Unix seconds.
+    pub not_before: i64,
+    pub not_after: i64,
+    /// DNS names and IP addresses it is for.
+    pub names: Vec<String>,
+    /// Lower-case hex of the DER's SHA-256.
+    pub sha256: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct PingFacts {
+    pub http_status: u16,
+    pub challenges: Vec<ChallengeFacts>,
+}
+
+/// A challenge as the registry wrote it, query and user information of the realm removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChallengeFacts {
+    pub scheme: String,
+    pub realm: Option<String>,
+    pub service: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct TokenFacts {
+    /// `host:port` of the token service.
+    pub host: String,
+    pub anonymous: bool,
+    /// `None` when the service does not say.
+    pub expires_in: Option<Duration>,
+}

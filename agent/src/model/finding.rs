@@ -1,0 +1,56 @@
+//! Something worth knowing about the node's files or path that is not itself the failure of a pull.
+
+/// How much it matters. `Error`: containerd will not do what the file says; `lint` then exits 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    Info,
+    Warning,
+    Error,
+}
+
+impl Severity {
+    pub const ALL: [Self; 3] = [Self::Error, Self::Warning, Self::Info];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Info => "info",
+        }
+    }
+}
+
+/// A finding: what and where, and how to fix it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    pub severity: Severity,
+    /// A word of a closed set in snake case (`hosts_file_invalid`), documented in docs/findings.md.
+    pub code: &'static str,
+    /// The path as on the node, without the host root. `None` when it is about no file.
+    pub file: Option<String>,
+    /// 1-based. `None` when it is about the whole file.
+    pub line: Option<usize>,
+    pub column: Option<usize>,
+    /// What is there, and what containerd of this version does with it.
+    pub message: String,
+    pub fix: String,
+}
+
+impl Finding {
+    pub fn new(severity: Severity, code: &'static str, message: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { severity, code, file: None, line: None, column: None, message: message.into(), fix: fix.into() }
+    }
+
+    #[must_use]
+    pub fn in_file(mut self, file: impl Into<String>) -> Self {
+        self.file = Some(file.into());
+        self
+    }
+
+    #[must_use]
+    pub const fn at(mut self, line: usize, column: usize) -> Self {
+        self.line = Some(line);
+        self.column = Some(column);
+        self
+    }
+}

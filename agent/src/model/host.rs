@@ -1,0 +1,200 @@
+//! A host that containerd would ask, as the configuration describes it.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::secret::Secret;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scheme {
+    Http,
+    Https,
+}
+
+impl Scheme {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    pub const fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+}
+
+/// Whether a host stands in for the upstream or is it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    Mirror,
+    Upstream,
+}
+
+impl Role {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mirror => "mirror",
+            Self::Upstream => "upstream",
+        }
+    }
+}
+
+/// What hosts.toml allows a host to be used for.
+#[expect(clippy::struct_excessive_bools, reason = "hosts.toml has these four")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    pub pull: bool,
+    pub resolve: bool,
+    pub push: bool,
+    pub referrers: bool,
+}
+
+impl Capabilities {
+    pub const ALL: Self = Self { pull: true, resolve: true, push: true, referrers: true };
+    pub const NONE: Self = Self { pull: false, resolve: false, push: false, referrers: false };
+
+    pub fn names(self) -> Vec<&'static str> {
+        [(self.pull, "pull"), (self.resolve, "resolve"), (self.push, "push"), (self.referrers, "referrers")]
+            .into_iter()
+            .filter_map(|(has, name)| has.then_some(name))
+            .collect()
+    }
+}
+
+/// `scheme://host[:port]`, the value of the `endpoint` label.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Endpoint {
+    pub scheme: Scheme,
+    /// Host and port as the configuration writes them: `mirror.example:5000`, `[::1]:5000`.
+    pub authority: String,
+}
+
+impl Endpoint {
+    pub fn new(scheme: Scheme, authority: impl Into<String>) -> Self {
+        Self { scheme, authority: authority.into() }
+    }
+
+    /// The host without port and brackets.
+    pub fn host(&self) -> &str {
+        let host = self.explicit_port().map_or(self.authority.as_str(), |(host, _)| host);
+        host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(host)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.explicit_port().map_or(self.scheme.default_port(), |(_, port)| port)
+    }
+
+    pub fn has_port(&self) -> bool {
+        self.explicit_port().is_some()
+    }
+
+    /// `host:port`, the port always there.
+    pub fn host_port(&self) -> String {
+        if self.has_port() { self.authority.clone() } else { format!("{}:{}", self.authority, self.port()) }
+    }
+
+    fn explicit_port(&self) -> Option<(&str, u16)> {
+        let (host, port) = self.authority.rsplit_once(':')?;
+        // The last colon of `[::1]` is part of the address.
+        (!port.contains(']')).then_some(())?;
+        Some((host, port.parse().ok()?))
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme.as_str(), self.authority)
+    }
+}
+
+/// A file that a host's TLS settings name, with what reading it gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PemFile {
+    /// The path on the node.
+    pub path: String,
+    pub pem: Secret,
+}
+
+/// A client certificate and its key, each from its file (often the same).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientPair {
+    pub certificate: PemFile,
+    pub key: PemFile,
+}
+
+/// The TLS settings of one host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostTls {
+    /// Added to the node's own roots.
+    pub ca: Vec<PemFile>,
+    pub client: Vec<ClientPair>,
+    /// `None`: not set. That differs from `Some(false)` for an `http://` host.
+    pub skip_verify: Option<bool>,
+}
+
+impl HostTls {
+    /// Whether any TLS key is set, which makes containerd try https on an `http://` host.
+    pub const fn is_set(&self) -> bool {
+        !self.ca.is_empty() || !self.client.is_empty() || self.skip_verify.is_some()
+    }
+}
+
+/// Why a host is in the plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A line of a file on the node.
+    File { path: String, line: usize },
+    /// containerd adds the registry itself.
+    ImplicitUpstream,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, line } => write!(f, "{path}:{line}"),
+            Self::ImplicitUpstream => f.write_str("implicit upstream"),
+        }
+    }
+}
+
+/// One host of the plan, complete: everything a probe needs to speak to it as containerd would.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegistryHost {
+    pub endpoint: Endpoint,
+    pub role: Role,
+    /// The prefix of every request path: `/v2`, or what `override_path` left of it.
+    pub path: String,
+    pub capabilities: Capabilities,
+    pub tls: HostTls,
+    /// In file order, one entry a value.
+    pub headers: Vec<(String, Secret)>,
+    /// Replaces the 30 s for connecting. `None`: not set, or the version does not know the key.
+    pub dial_timeout: Option<Duration>,
+    /// containerd asks over https first and falls back to http; `endpoint.scheme` is then https.
+    pub http_fallback: bool,
+    /// Added as `?ns=` to requests: the image's host where it differs from this one.
+    pub namespace_query: Option<String>,
+    /// containerd's own `registry.configs.<host>.auth`, used when kubelet sent no credential.
+    pub own_credential: Option<super::credential::Credential>,
+    pub origin: Origin,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_told_from_the_colons_of_an_ipv6_literal() {
+        let of = |authority| Endpoint::new(Scheme::Https, authority);
+        assert_eq!((of("[::1]").host(), of("[::1]").port()), ("::1", 443));
+        assert_eq!((of("[::1]:5000").host(), of("[::1]:5000").port()), ("::1", 5000));
+        assert_eq!(
+            (of("r.example").host_port(), of("r.example:80").host_port()),
+            ("r.example:443".into(), "r.example:80".into())
+        );
+    }
+}

@@ -1,0 +1,180 @@
+//! What came of one step: passed, failed with a cause, or skipped for a reason; and how long it took.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::cause::Cause;
+use super::stage::Stage;
+
+/// The longest detail that is kept, in bytes: enough for an error chain, too little for a page of HTML.
+pub const DETAIL_LIMIT: usize = 512;
+
+/// Why a step failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    pub stage: Stage,
+    pub cause: Cause,
+    /// What else it may be, where the far side hides the difference. Empty otherwise.
+    pub also_possible: Vec<Cause>,
+    /// `host:port` of the party that failed. `None` when no other party is involved.
+    pub host: Option<String>,
+    /// What was seen, redacted and at most [`DETAIL_LIMIT`] bytes. Never a label.
+    pub detail: String,
+    /// The words of Go's `net/http` and containerd for this very error, from the innermost request
+    /// error on (`dial tcp 192.0.2.1:443: connect: connection refused`). Empty when not known.
+    pub wording: String,
+}
+
+impl Failure {
+    pub fn new(stage: Stage, cause: Cause, detail: impl Into<String>) -> Self {
+        Self {
+            stage,
+            cause,
+            also_possible: Vec::new(),
+            host: None,
+            detail: clip(detail.into()),
+            wording: String::new(),
+        }
+    }
+
+    #[must_use]
+    pub fn at(mut self, host: impl Into<String>) -> Self {
+        self.host = Some(host.into());
+        self
+    }
+
+    /// The same failure, met at another stage: a network stage's own failure keeps its own.
+    #[must_use]
+    pub fn staged(self, stage: Stage) -> Self {
+        if self.stage == Stage::Ping { Self { stage, ..self } } else { self }
+    }
+
+    /// Names the party unless the failure already does.
+    #[must_use]
+    pub fn host_or(mut self, host: &str) -> Self {
+        self.host.get_or_insert_with(|| host.to_owned());
+        self
+    }
+
+    #[must_use]
+    pub fn worded(mut self, wording: impl Into<String>) -> Self {
+        self.wording = wording.into();
+        self
+    }
+
+    #[must_use]
+    pub fn or_maybe(mut self, causes: &[Cause]) -> Self {
+        self.also_possible = causes.to_vec();
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}: {}", self.cause, self.stage, self.detail)
+    }
+}
+
+/// Cuts at a character boundary and replaces control characters, so that a hostile answer can
+/// neither flood nor steer a terminal.
+#[expect(clippy::needless_pass_by_value, reason = "every caller has just made it")]
+pub fn clip(text: String) -> String {
+    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if clean.len() <= DETAIL_LIMIT {
+        return clean;
+    }
+    let mut end = DETAIL_LIMIT - '…'.len_utf8();
+    while !clean.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}…", &clean[..end])
+}
+
+/// Why a step was not taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Skip {
+    /// An earlier step failed, so this one was never tried.
+    #[default]
+    NotReached,
+    /// The step does not apply: no proxy is set, the endpoint is plain HTTP, no token is asked for.
+    NotNeeded,
+    /// The proxy does this on its side.
+    LeftToProxy,
+    /// It would have cost a request that the registry counts, beyond what was allowed.
+    OverBudget,
+    /// The deadline of the whole cycle or check came first.
+    OutOfTime,
+}
+
+impl Skip {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotReached => "not_reached",
+            Self::NotNeeded => "not_needed",
+            Self::LeftToProxy => "left_to_proxy",
+            Self::OverBudget => "over_budget",
+            Self::OutOfTime => "out_of_time",
+        }
+    }
+}
+
+/// What came of a step that yields the facts `F`. A failed step keeps the facts it got so far.
+#[derive(Clone, Debug)]
+pub enum Outcome<F> {
+    Passed(F),
+    Failed(Failure, Option<F>),
+    Skipped(Skip),
+}
+
+/// A step of the ladder as reported: its outcome and the time it took (`None` when skipped).
+#[derive(Clone, Debug)]
+pub struct Step<F> {
+    pub outcome: Outcome<F>,
+    pub duration: Option<Duration>,
+}
+
+impl<F> Default for Step<F> {
+    fn default() -> Self {
+        Self::skipped(Skip::NotReached)
+    }
+}
+
+impl<F> Step<F> {
+    pub const fn skipped(why: Skip) -> Self {
+        Self { outcome: Outcome::Skipped(why), duration: None }
+    }
+
+    pub const fn new(outcome: Outcome<F>, duration: Duration) -> Self {
+        Self { outcome, duration: Some(duration) }
+    }
+
+    pub const fn passed(&self) -> bool {
+        matches!(self.outcome, Outcome::Passed(_))
+    }
+
+    pub const fn failure(&self) -> Option<&Failure> {
+        match &self.outcome {
+            Outcome::Failed(failure, _) => Some(failure),
+            Outcome::Passed(_) | Outcome::Skipped(_) => None,
+        }
+    }
+
+    pub const fn facts(&self) -> Option<&F> {
+        match &self.outcome {
+            Outcome::Passed(facts) | Outcome::Failed(_, Some(facts)) => Some(facts),
+            Outcome::Failed(_, None) | Outcome::Skipped(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_detail_is_cut_at_a_character_and_control_characters_go() {
+        let clipped = clip(format!("\u{1b}[31m{}", "é".repeat(600)));
+        assert!(clipped.len() <= DETAIL_LIMIT && clipped.ends_with('…'));
+        assert!(!clipped.contains('\u{1b}'));
+    }
+}

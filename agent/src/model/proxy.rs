@@ -1,0 +1,245 @@
+//! A proxy as containerd's environment names it, and whether it is used for a host.
+
+use std::fmt;
+
+use crate::secret::Secret;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyScheme {
+    Http,
+    /// TLS to the proxy itself.
+    Https,
+    /// The proxy resolves names, as Go has it for `socks5` and `socks5h` alike.
+    Socks5,
+}
+
+impl ProxyScheme {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+            Self::Socks5 => "socks5",
+        }
+    }
+
+    const fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+            Self::Socks5 => 1080,
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "http" => Some(Self::Http),
+            "https" => Some(Self::Https),
+            "socks5" | "socks5h" => Some(Self::Socks5),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyCredentials {
+    pub username: Secret,
+    /// Empty when the URL has none.
+    pub password: Secret,
+}
+
+/// A proxy's URL. Its `Display` never shows the user information.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyUrl {
+    pub scheme: ProxyScheme,
+    /// Without brackets.
+    pub host: String,
+    pub port: u16,
+    /// `None` when the URL has no user information.
+    pub credentials: Option<ProxyCredentials>,
+}
+
+impl ProxyUrl {
+    /// Reads a value of `HTTPS_PROXY` as Go does: one that is no URL of a known scheme is tried once
+    /// more behind `http://`. `None`: Go takes it for bogus and, without a word, uses no proxy.
+    pub fn parse(value: &str) -> Option<Self> {
+        if value.is_empty() || value.chars().any(char::is_control) {
+            return None;
+        }
+        let known = value.split_once(':').and_then(|(scheme, rest)| Some((ProxyScheme::parse(scheme)?, rest)));
+        known
+            .and_then(|(scheme, rest)| Self::parse_after_scheme(scheme, rest))
+            .or_else(|| Self::parse_after_scheme(ProxyScheme::Http, &format!("//{value}")))
+            .or_else(|| is_opaque(value).then(Self::nowhere))
+    }
+
+    /// What Go keeps of `user:pa#ss@proxy`: a URL of the scheme `user` without a host, which no dial reaches.
+    const fn nowhere() -> Self {
+        Self { scheme: ProxyScheme::Http, host: String::new(), port: 0, credentials: None }
+    }
+
+    fn parse_after_scheme(scheme: ProxyScheme, rest: &str) -> Option<Self> {
+        // `http:proxy:3128` is a URL without a host to Go.
+        let rest = rest.strip_prefix("//").unwrap_or_default();
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        unescape(rest[authority.len()..].split('?').next().unwrap_or_default())?;
+        let (credentials, address) = match authority.rsplit_once('@') {
+            Some((user, address)) => (Some(parse_credentials(user)?), address),
+            None => (None, authority),
+        };
+        let (host, port) = split_port(address)?;
+        // Go keeps a number that is no port and fails to dial it. So does port 0.
+        let port = if port.is_empty() { scheme.default_port() } else { port.parse().unwrap_or(0) };
+        Some(Self { scheme, host: parse_host(host)?, port, credentials })
+    }
+
+    /// The whole URL, for the client that sends requests through the proxy. Go leaves names to a SOCKS
+    /// proxy, which other programs call `socks5h`.
+    pub fn with_credentials(&self) -> Secret {
+        let scheme = if self.scheme == ProxyScheme::Socks5 { "socks5h" } else { self.scheme.as_str() };
+        let user = self.credentials.as_ref().map_or_else(String::new, |credentials| {
+            format!("{}:{}@", escape(credentials.username.expose()), escape(credentials.password.expose()))
+        });
+        Secret::new(format!("{scheme}://{user}{}", self.host_port()))
+    }
+
+    /// `host:port`, an IPv6 literal in brackets.
+    pub fn host_port(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+}
+
+impl fmt::Display for ProxyUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme.as_str(), self.host_port())
+    }
+}
+
+/// Whether a request goes through a proxy, and which setting decided it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyDecision {
+    /// `None`: directly.
+    pub proxy: Option<ProxyUrl>,
+    /// `none`, `HTTPS_PROXY`, `HTTP_PROXY`, or `NO_PROXY=` and the entry that matched.
+    pub rule: String,
+}
+
+fn parse_credentials(text: &str) -> Option<ProxyCredentials> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-._:~!$&'()*+,;=%@".contains(c);
+    if !text.chars().all(allowed) {
+        return None;
+    }
+    let (username, password) = text.split_once(':').unwrap_or((text, ""));
+    Some(ProxyCredentials { username: Secret::new(unescape(username)?), password: Secret::new(unescape(password)?) })
+}
+
+fn split_port(address: &str) -> Option<(&str, &str)> {
+    let after = address.rfind(']').map_or(0, |at| at + 1);
+    match address[after..].rfind(':') {
+        None if address[after..].is_empty() || after == 0 => Some((address, "")),
+        None => None,
+        Some(at) => {
+            let (host, port) = (&address[..after + at], &address[after + at + 1..]);
+            port.bytes().all(|byte| byte.is_ascii_digit()).then_some((host, port))
+        }
+    }
+}
+
+fn parse_host(host: &str) -> Option<String> {
+    if let Some(inner) = host.strip_prefix('[') {
+        return inner.strip_suffix(']').map(str::to_owned);
+    }
+    let allowed = |c: char| c.is_ascii_alphanumeric() || !c.is_ascii() || "-._~!$&'()*+,;=:<>\"".contains(c);
+    host.chars().all(allowed).then(|| host.to_owned())
+}
+
+/// `scheme:something`, the something not beginning with a slash.
+fn is_opaque(value: &str) -> bool {
+    value.split_once(':').is_some_and(|(scheme, rest)| {
+        scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+            && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+            && !rest.starts_with('/')
+    })
+}
+
+fn escape(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() {
+            out.push(char::from(byte));
+        } else {
+            let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0').to_ascii_uppercase();
+            out.extend(['%', digit(byte >> 4), digit(byte & 15)]);
+        }
+    }
+    out
+}
+
+/// Percent-decoding. `None` for a broken escape or when the result is not UTF-8.
+fn unescape(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        if *first == b'%' {
+            let digits = std::str::from_utf8(tail.get(..2)?).ok()?;
+            bytes.push(u8::from_str_radix(digits, 16).ok()?);
+            rest = &tail[2..];
+        } else {
+            bytes.push(*first);
+            rest = tail;
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_value_reads_as_in_go() {
+        let shown = |value: &str| ProxyUrl::parse(value).map(|url| url.to_string());
+        let cases = [
+            ("http://proxy:3128", Some("http://proxy:3128")),
+            ("https://proxy", Some("https://proxy:443")),
+            ("HTTP://proxy/path?q", Some("http://proxy:80")),
+            ("proxy:3128", Some("http://proxy:3128")),
+            ("proxy.example", Some("http://proxy.example:80")),
+            ("10.0.0.1:3128", Some("http://10.0.0.1:3128")),
+            ("user:pass@proxy:3128", Some("http://proxy:3128")),
+            ("socks5://proxy", Some("socks5://proxy:1080")),
+            ("socks5h://proxy:9050", Some("socks5://proxy:9050")),
+            ("http://[::1]:3128", Some("http://[::1]:3128")),
+            ("ftp://proxy:21", Some("http://ftp:80")),
+            ("http://proxy:", Some("http://proxy:80")),
+            (" http://proxy:3128", None),
+            ("http://pro xy:3128", Some("http://http:80")),
+            ("http://proxy:port", Some("http://http:80")),
+            ("http://[::1", Some("http://http:80")),
+            ("http://p%41:1", Some("http://http:80")),
+            ("http://user:pa/ss@proxy:3128", Some("http://http:80")),
+            ("http://user:pa#ss@proxy:3128", Some("http://http:80")),
+            ("user:pa#ss@proxy:3128", Some("http://:0")),
+            ("http://user:p@ss@proxy:1", Some("http://proxy:1")),
+            ("http://proxy:99999", Some("http://proxy:0")),
+            ("http://user:50%@proxy", None),
+            ("http://proxy:3128\n", None),
+            ("", None),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(shown(value).as_deref(), expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn user_information_is_decoded_and_never_shown() {
+        let url = ProxyUrl::parse("http://us%40er:p%3Aw@proxy:3128").unwrap();
+        let credentials = url.credentials.clone().unwrap();
+        assert_eq!((credentials.username.expose(), credentials.password.expose()), ("us@er", "p:w"));
+        assert!(!format!("{url} {url:?}").contains("p:w"));
+        assert_eq!(url.with_credentials().expose(), "http://us%40er:p%3Aw@proxy:3128");
+    }
+}

@@ -1,0 +1,25 @@
+//! The one answer about an image.
+
+use super::cause::{Cause, Owner};
+use super::stage::Stage;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Would containerd's pull succeed? `None`: it could not be told.
+    pub pullable: Option<bool>,
+    /// Would the pulled image start on this platform? `None`: it could not be told.
+    pub runnable: Option<bool>,
+    /// `None` when all is well or nothing could be told.
+    pub cause: Option<Cause>,
+    pub also_possible: Vec<Cause>,
+    pub stage: Option<Stage>,
+    /// `host:port` of the party that failed.
+    pub host: Option<String>,
+    pub owner: Option<Owner>,
+    /// One or two sentences for a person.
+    pub summary: String,
+    /// Empty when there is nothing to fix.
+    pub fix: String,
+    /// What `kubectl describe pod` would show as the error of the pull. `None` when it succeeds.
+    pub kubelet_message: Option<String>,
+}

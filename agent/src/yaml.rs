@@ -1,0 +1,189 @@
+//! A YAML document as a small tree that knows where each piece stands.
+//!
+//! Anchors, aliases, tags and several documents are refused: what we read needs none of them, and
+//! without them a small file cannot become a large tree.
+
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError};
+
+/// The longest file, in bytes.
+pub const SIZE_LIMIT: usize = 1 << 20;
+/// The deepest nesting: that of the settings is five.
+const DEPTH_LIMIT: usize = 16;
+/// The most pieces in all: some hundred targets have a thousand.
+const NODE_LIMIT: usize = 10_000;
+/// The most keys of one mapping.
+const KEY_LIMIT: usize = 100;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    pub at: Place,
+    pub value: Value,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// `plain`: written without quotes.
+    Scalar {
+        text: String,
+        plain: bool,
+    },
+    List(Vec<Node>),
+    Map(Vec<(Key, Node)>),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Key {
+    pub at: Place,
+    pub name: String,
+}
+
+/// 1-based.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub line: usize,
+    pub column: usize,
+}
+
+/// Why there is no tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    pub at: Place,
+    pub found: String,
+    pub allowed: &'static str,
+}
+
+impl Node {
+    /// Nothing was written: `key:`, `~` or `null`.
+    pub fn is_null(&self) -> bool {
+        matches!(&self.value, Value::Scalar { text, plain: true } if matches!(text.as_str(), "" | "~" | "null"))
+    }
+}
+
+/// The one document of a file. `None`: there is none.
+pub fn load(text: &str) -> Result<Option<Node>, Fault> {
+    if text.len() > SIZE_LIMIT {
+        return Err(Fault {
+            at: Place { line: 1, column: 1 },
+            found: format!("{} bytes", text.len()),
+            allowed: "at most 1048576 bytes",
+        });
+    }
+    let mut builder = Builder::default();
+    let mut parser = Parser::new_from_str(text);
+    while let Some(event) = parser.next_event() {
+        let (event, span) = event.map_err(|error| malformed(&error))?;
+        builder.take(event, Place::of(span.start))?;
+    }
+    Ok(builder.root)
+}
+
+fn malformed(error: &ScanError) -> Fault {
+    Fault { at: Place::of(*error.marker()), found: error.info().to_owned(), allowed: "well-formed YAML" }
+}
+
+impl Place {
+    fn of(marker: Marker) -> Self {
+        Self { line: marker.line(), column: marker.col() + 1 }
+    }
+
+    fn fault(self, found: impl Into<String>, allowed: &'static str) -> Fault {
+        Fault { at: self, found: found.into(), allowed }
+    }
+}
+
+/// Puts events together, without recursion.
+#[derive(Default)]
+struct Builder {
+    root: Option<Node>,
+    /// Collections that are still open, outermost first.
+    open: Vec<Open>,
+    nodes: usize,
+}
+
+struct Open {
+    at: Place,
+    items: Items,
+}
+
+enum Items {
+    List(Vec<Node>),
+    /// The key that waits for its value, last.
+    Map(Vec<(Key, Node)>, Option<Key>),
+}
+
+impl Builder {
+    fn take(&mut self, event: Event<'_>, at: Place) -> Result<(), Fault> {
+        match event {
+            Event::Alias(_) => Err(at.fault("an alias (`*name`)", "the value itself, written out")),
+            Event::Scalar(_, _, anchor, _) | Event::SequenceStart(anchor, _) | Event::MappingStart(anchor, _)
+                if anchor > 0 =>
+            {
+                Err(at.fault("an anchor (`&name`)", "the value itself"))
+            }
+            Event::Scalar(_, _, _, Some(_)) | Event::SequenceStart(_, Some(_)) | Event::MappingStart(_, Some(_)) => {
+                Err(at.fault("a tag (`!name`)", "the value itself"))
+            }
+            Event::Scalar(text, style, ..) => {
+                let plain = style == ScalarStyle::Plain;
+                self.add(Node { at, value: Value::Scalar { text: text.into_owned(), plain } })
+            }
+            Event::SequenceStart(..) => self.open(at, Items::List(Vec::new())),
+            Event::MappingStart(..) => self.open(at, Items::Map(Vec::new(), None)),
+            Event::SequenceEnd | Event::MappingEnd => self.close(),
+            Event::DocumentStart(_) if self.root.is_some() => Err(at.fault("a second document", "one document")),
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) | Event::DocumentEnd => {
+                Ok(())
+            }
+        }
+    }
+
+    fn open(&mut self, at: Place, items: Items) -> Result<(), Fault> {
+        if self.open.len() >= DEPTH_LIMIT {
+            return Err(at.fault("deeper nesting", "at most 16 levels"));
+        }
+        self.open.push(Open { at, items });
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), Fault> {
+        let Some(Open { at, items }) = self.open.pop() else { return Ok(()) };
+        let value = match items {
+            Items::List(list) => Value::List(list),
+            Items::Map(map, _) => Value::Map(map),
+        };
+        self.add(Node { at, value })
+    }
+
+    fn add(&mut self, node: Node) -> Result<(), Fault> {
+        self.nodes += 1;
+        if self.nodes > NODE_LIMIT {
+            return Err(node.at.fault("more pieces", "at most 10000 keys, values and items in all"));
+        }
+        match self.open.last_mut().map(|open| &mut open.items) {
+            None => self.root = Some(node),
+            Some(Items::List(list)) => list.push(node),
+            Some(Items::Map(map, waiting)) => match waiting.take() {
+                Some(key) => map.push((key, node)),
+                None => *waiting = Some(key(node, map)?),
+            },
+        }
+        Ok(())
+    }
+}
+
+fn key(node: Node, others: &[(Key, Node)]) -> Result<Key, Fault> {
+    let Value::Scalar { text, .. } = node.value else {
+        return Err(node.at.fault("a list or mapping as a key", "a name"));
+    };
+    if others.len() >= KEY_LIMIT {
+        return Err(node.at.fault("more keys", "at most 100 in one mapping"));
+    }
+    match others.iter().find(|(other, _)| other.name == text) {
+        Some((other, _)) => {
+            let shown: String = text.chars().take(80).flat_map(char::escape_debug).collect();
+            let found = format!("`{shown}` again, first in line {}", other.at.line);
+            Err(node.at.fault(found, "each key once"))
+        }
+        None => Ok(Key { at: node.at, name: text }),
+    }
+}
