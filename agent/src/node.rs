@@ -1,0 +1,14 @@
+//! Everything that is read from the node's files. No network.
+//!
+//! A node is read as a whole and replaced as a whole: a file that changes gives a new one.
+
+pub mod containerd;
+pub mod cpu;
+pub mod credentials;
+pub mod cri;
+pub mod hosts_file;
+pub mod nsswitch;
+pub mod proxy;
+pub mod resolv;
+pub mod root;
+pub mod trust;

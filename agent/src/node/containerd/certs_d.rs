@@ -1,0 +1,243 @@
+//! The directories of `config_path`: what each registry's directory makes of its hosts.
+//!
+//! Everything is read once, so that planning a pull needs no file. Which directory serves which
+//! registry is decided here too: it is a lookup by name.
+
+use std::collections::BTreeMap;
+
+use super::document::Place;
+use super::gotext::join;
+use super::hosts_toml::{self, HostSpec, Rejection};
+use super::reader::{Reader, read_words};
+use super::tls_files::{TlsFault, TlsKeys};
+use crate::model::containerd::Version;
+use crate::model::host::{Capabilities, HostTls};
+use crate::node::root::{EntryKind, ReadError};
+
+/// More registries than any node has; a listing beyond is cut and said so. Tests do with fewer:
+/// making thousands of directories takes a disk seconds.
+pub const DIRECTORY_LIMIT: usize = if cfg!(test) { 64 } else { 4096 };
+
+/// One directory of `config_path`.
+#[derive(Clone, Debug)]
+pub struct CertsRoot {
+    pub path: String,
+    pub state: RootState,
+}
+
+impl CertsRoot {
+    /// The registries that have a directory of their own here, as image references name them.
+    pub fn registries(&self) -> Vec<String> {
+        let RootState::Listed { entries, .. } = &self.state else { return Vec::new() };
+        let own = entries.iter().filter(|(name, dir)| *name != "_default" && matches!(dir, HostDir::Hosts(_)));
+        own.map(|(name, _)| with_port(name)).collect()
+    }
+}
+
+/// `host_5000_` stands for `host:5000`.
+fn with_port(directory: &str) -> String {
+    let parts = directory.strip_suffix('_').and_then(|name| name.rsplit_once('_'));
+    match parts {
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => format!("{host}:{port}"),
+        Some(_) | None => directory.to_owned(),
+    }
+}
+
+#[derive(Clone, Debug)]
+pub enum RootState {
+    /// It is not there: no registry is found in it, without an error.
+    Missing,
+    /// Looking anything up in it fails, in the operating system's words.
+    Fault(String),
+    Listed {
+        entries: BTreeMap<String, HostDir>,
+        /// Whether more than [`DIRECTORY_LIMIT`] entries were there.
+        cut: bool,
+    },
+}
+
+/// One entry of a root.
+#[derive(Clone, Debug)]
+pub enum HostDir {
+    /// The name leads nowhere (a dangling link): the lookup goes on.
+    Missing,
+    /// The lookup stops here and every pull of the registry fails with these words.
+    Fault(String),
+    /// Hosts of hosts.toml, or of certificate files alone.
+    Hosts(Box<HostDirectory>),
+}
+
+/// The hosts that a directory gives.
+#[derive(Clone, Debug)]
+pub struct HostDirectory {
+    pub path: String,
+    /// The file names, for findings.
+    pub files: Vec<String>,
+    pub source: Source,
+    pub hosts: Vec<Host>,
+    /// The last host. Without a name: the registry itself, which containerd adds.
+    pub server: Host,
+}
+
+#[derive(Clone, Debug)]
+pub enum Source {
+    HostsToml(Box<super::document::Table>),
+    /// hosts.toml is absent or of no length: certificate files as Docker lays them out.
+    CertificateFiles,
+    /// hosts.toml was rejected, and the same goes.
+    Rejected(Rejection),
+}
+
+#[derive(Clone, Debug)]
+pub struct Host {
+    pub spec: HostSpec,
+    pub tls: Result<HostTls, TlsFault>,
+}
+
+/// What the lookup of a registry's directory came to.
+#[derive(Clone, Copy, Debug)]
+pub enum Selection<'a> {
+    Nothing,
+    Fault(&'a str),
+    Directory(&'a HostDirectory),
+}
+
+/// The names that are tried in each root, in order.
+pub fn candidates(domain: &str) -> Vec<String> {
+    let escaped = match domain.rfind(':') {
+        Some(colon) if colon > 0 => Some(format!("{}_{}_", &domain[..colon], &domain[colon + 1..])),
+        _ => None,
+    };
+    escaped.into_iter().chain([domain.to_owned(), "_default".to_owned()]).collect()
+}
+
+/// The directory that containerd takes for a registry: all candidates of a root before the next.
+pub fn select<'a>(roots: &'a [CertsRoot], domain: &str) -> Selection<'a> {
+    for root in roots {
+        let entries = match &root.state {
+            RootState::Missing => continue,
+            RootState::Fault(words) => return Selection::Fault(words),
+            RootState::Listed { entries, .. } => entries,
+        };
+        for name in candidates(domain) {
+            match entries.get(&name) {
+                None | Some(HostDir::Missing) => {}
+                Some(HostDir::Fault(words)) => return Selection::Fault(words),
+                Some(HostDir::Hosts(directory)) => return Selection::Directory(directory),
+            }
+        }
+    }
+    Selection::Nothing
+}
+
+pub fn load_root(reader: &mut Reader<'_>, path: &str, version: Version) -> CertsRoot {
+    let entries = match reader.list(path) {
+        Ok(entries) => entries,
+        Err(error) if error.is_not_found() => return CertsRoot { path: path.into(), state: RootState::Missing },
+        Err(error) => {
+            let words = format!("stat {}: {}", join(path, "_default"), error.reason());
+            return CertsRoot { path: path.into(), state: RootState::Fault(words) };
+        }
+    };
+    let cut = entries.len() > DIRECTORY_LIMIT;
+    let names = entries.into_iter().take(DIRECTORY_LIMIT).filter_map(|entry| entry.name.into_string().ok());
+    let entries = names.map(|name| (name.clone(), load_entry(reader, &join(path, &name), version))).collect();
+    CertsRoot { path: path.into(), state: RootState::Listed { entries, cut } }
+}
+
+fn load_entry(reader: &mut Reader<'_>, path: &str, version: Version) -> HostDir {
+    match reader.stat(path) {
+        Ok(stat) if stat.kind == EntryKind::Directory => load_directory(reader, path, version)
+            .map_or_else(HostDir::Fault, |directory| HostDir::Hosts(Box::new(directory))),
+        // A file is found like a directory, and then cannot be one.
+        Ok(_) => HostDir::Fault(format!("open {path}/hosts.toml: not a directory")),
+        Err(error) if error.is_not_found() => HostDir::Missing,
+        Err(error) => HostDir::Fault(format!("stat {path}: {}", error.reason())),
+    }
+}
+
+fn load_directory(reader: &mut Reader<'_>, path: &str, version: Version) -> Result<HostDirectory, String> {
+    let file = join(path, "hosts.toml");
+    let files = reader.list(path).map_err(|error| read_words(path, &error))?;
+    let files: Vec<(String, EntryKind)> =
+        files.into_iter().filter_map(|entry| Some((entry.name.into_string().ok()?, entry.kind))).collect();
+    let bytes = match reader.read(&file) {
+        Ok(bytes) => bytes,
+        Err(ReadError::NotFound(_)) => Vec::new(),
+        Err(error) => return Err(read_words(&file, &error)),
+    };
+    let names = files.iter().map(|(name, _)| name.clone()).collect();
+    if bytes.is_empty() {
+        let server = certificate_files(reader, path, &files, version);
+        return Ok(HostDirectory {
+            path: path.into(),
+            files: names,
+            source: Source::CertificateFiles,
+            hosts: Vec::new(),
+            server,
+        });
+    }
+    let parsed = match std::str::from_utf8(&bytes) {
+        Ok(text) => hosts_toml::parse(text, &file, path, version),
+        Err(error) => Err(not_text(&bytes, error.valid_up_to(), &file)),
+    };
+    match parsed {
+        Ok(parsed) => {
+            let mut load = |spec: HostSpec| Host { tls: spec.tls.load(reader), spec };
+            let hosts = parsed.hosts.into_iter().map(&mut load).collect();
+            let server = load(parsed.server);
+            let source = Source::HostsToml(Box::new(parsed.table));
+            Ok(HostDirectory { path: path.into(), files: names, source, hosts, server })
+        }
+        Err(rejection) => {
+            let server = certificate_files(reader, path, &files, version);
+            Ok(HostDirectory {
+                path: path.into(),
+                files: names,
+                source: Source::Rejected(rejection),
+                hosts: Vec::new(),
+                server,
+            })
+        }
+    }
+}
+
+fn not_text(bytes: &[u8], valid: usize, file: &str) -> Rejection {
+    let before = String::from_utf8_lossy(&bytes[..valid]).into_owned();
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
+    Rejection { place: Place { file: file.into(), line, column }, reason: "invalid UTF-8".into() }
+}
+
+/// Docker's layout: `*.crt` are authorities, `*.cert` client certificates with their `*.key`.
+fn certificate_files(reader: &mut Reader<'_>, path: &str, files: &[(String, EntryKind)], version: Version) -> Host {
+    let tls = certificate_keys(path, files);
+    let spec = HostSpec {
+        name: String::new(),
+        url: None,
+        capabilities: Capabilities { referrers: version.knows_referrers(), ..Capabilities::ALL },
+        tls,
+        headers: Vec::new(),
+        dial_timeout: None,
+        place: Place { file: path.into(), line: 1, column: 1 },
+    };
+    Host { tls: spec.tls.load(reader), spec }
+}
+
+/// In small letters, as containerd wants endings.
+pub fn ends_in(name: &str, ending: &str) -> bool {
+    name.strip_suffix(ending).is_some()
+}
+
+pub fn certificate_keys(path: &str, files: &[(String, EntryKind)]) -> TlsKeys {
+    let plain = || files.iter().filter(|(_, kind)| *kind != EntryKind::Directory).map(|(name, _)| name);
+    let ca: Vec<String> = plain().filter(|name| ends_in(name, ".crt")).map(|name| join(path, name)).collect();
+    let key_of = |stem: &str| {
+        let key = format!("{stem}.key");
+        files.iter().any(|(name, _)| *name == key).then(|| join(path, &key))
+    };
+    let client = plain()
+        .filter_map(|name| name.strip_suffix(".cert"))
+        .map(|stem| (join(path, &format!("{stem}.cert")), key_of(stem)));
+    TlsKeys { client: client.collect(), ca: (!ca.is_empty()).then_some(ca), skip_verify: None }
+}

@@ -1,0 +1,329 @@
+//! config.toml with its imports, merged and migrated as containerd of each version does it.
+//!
+//! The outcome is the table of plugin sections under the names that this containerd reads; what the
+//! sections say is for [`super::settings`].
+
+pub mod imports;
+pub mod migrate;
+
+use std::collections::{HashSet, VecDeque};
+
+use super::document::{self, Data, Dialect, Place, Table, Value};
+use super::gotext::{clean, quote};
+use super::reader::{Reader, read_words};
+use crate::model::containerd::Version;
+
+/// More files than any node imports; bounds a glob over a hostile directory.
+const FILE_COUNT_LIMIT: usize = 512;
+
+/// Why containerd does not serve CRI at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigFault {
+    pub kind: FaultKind,
+    /// containerd's words.
+    pub message: String,
+    pub file: String,
+    pub line: Option<usize>,
+    pub column: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// containerd ends at once.
+    Syntax,
+    WrongType,
+    Import,
+    SchemaVersion,
+    PluginName,
+    /// containerd runs, but its CRI plugin does not load.
+    CriDisabled,
+    MirrorsAndConfigPath,
+    ConfigsTlsAndConfigPath,
+    InvalidValue,
+}
+
+impl FaultKind {
+    /// Whether containerd itself ends; otherwise only its CRI plugin is missing.
+    pub const fn stops_containerd(self) -> bool {
+        matches!(self, Self::Syntax | Self::WrongType | Self::Import | Self::SchemaVersion | Self::PluginName)
+    }
+}
+
+/// One file as it is written.
+#[derive(Clone, Debug)]
+pub struct ConfigFile {
+    pub path: String,
+    pub table: Table,
+    /// Its `version`; 0 when it has none.
+    pub schema: i64,
+}
+
+/// All files in one.
+#[derive(Clone, Debug, Default)]
+pub struct Merged {
+    /// In the order they were read.
+    pub files: Vec<ConfigFile>,
+    /// The schema that decides which plugin names are read; 1 when no file says.
+    pub schema: i64,
+    pub plugins: Table,
+    pub root: Option<String>,
+    pub disabled: Vec<(String, Place)>,
+    pub required: Vec<(String, Place)>,
+    /// Plugin sections of an earlier file that a later one replaced as a whole (containerd 1.x).
+    pub replaced: Vec<(String, Place, Place)>,
+}
+
+impl ConfigFault {
+    pub fn new(kind: FaultKind, message: impl Into<String>, file: &str) -> Self {
+        Self { kind, message: message.into(), file: file.to_owned(), line: None, column: None }
+    }
+
+    #[must_use]
+    pub fn at(mut self, place: &Place) -> Self {
+        (self.file, self.line, self.column) = (place.file.to_string(), Some(place.line), Some(place.column));
+        self
+    }
+}
+
+/// Reads the file and all it imports, breadth first, each path once. With a fault comes what was
+/// read before it.
+pub fn load(reader: &mut Reader<'_>, path: &str, version: Version) -> (Merged, Option<ConfigFault>) {
+    let mut merged = Merged { schema: i64::from(version.default_schema()), ..Merged::default() };
+    let fault = load_into(&mut merged, reader, path, version).err();
+    (merged, fault)
+}
+
+fn load_into(merged: &mut Merged, reader: &mut Reader<'_>, path: &str, version: Version) -> Result<(), ConfigFault> {
+    let mut pending = VecDeque::from([path.to_owned()]);
+    let mut loaded = HashSet::new();
+    let mut root_schema = 0;
+    while let Some(path) = pending.pop_front() {
+        if !loaded.insert(path.clone()) {
+            continue;
+        }
+        if loaded.len() > FILE_COUNT_LIMIT {
+            let message = format!("more than {FILE_COUNT_LIMIT} files are imported");
+            return Err(ConfigFault::new(FaultKind::Import, message, &path));
+        }
+        let file = read_file(reader, &path, version)?;
+        if version.migrates_each_file() {
+            root_schema = if root_schema == 0 { file.schema } else { root_schema };
+            if file.schema > root_schema {
+                let message =
+                    format!("drop-in config version {} higher than root config version {root_schema}", file.schema);
+                return Err(ConfigFault::new(FaultKind::SchemaVersion, message, &path));
+            }
+        }
+        let imports = imports::resolve(reader, &path, &file.table, version)?;
+        merged.add(file, version)?;
+        pending.extend(imports);
+    }
+    if merged.schema == 0 {
+        merged.schema = 1;
+    }
+    merged.validate(path, version)?;
+    if version.major >= 2 && !version.migrates_each_file() {
+        migrate::sections(&mut merged.plugins, merged.schema, version);
+    }
+    Ok(())
+}
+
+impl Version {
+    /// The schema that the settings have before any file is read.
+    fn default_schema(self) -> u32 {
+        if self.major >= 2 { self.config_schema() } else { 0 }
+    }
+
+    /// A schema that is too new is refused; before, it was read like schema 2.
+    fn refuses_newer_schema(self) -> bool {
+        match (self.major, self.minor) {
+            (1, 6) => self.patch >= 32,
+            (1, 7) => self.patch >= 17,
+            (major, _) => major >= 2,
+        }
+    }
+}
+
+fn read_file(reader: &mut Reader<'_>, path: &str, version: Version) -> Result<ConfigFile, ConfigFault> {
+    let one = version.dialect() == Dialect::One;
+    let bytes = reader.read(path).map_err(|error| {
+        let words = read_words(path, &error);
+        let message = if one { format!("failed to load TOML: {path}: {words}") } else { words };
+        ConfigFault::new(FaultKind::Import, message, path)
+    })?;
+    let text = String::from_utf8_lossy(&bytes);
+    let table = document::parse(&text, path, version.dialect()).map_err(|error| {
+        let message = if one {
+            format!("failed to load TOML: {path}: ({}, {}): {}", error.line, error.column, error.message)
+        } else {
+            format!("failed to unmarshal TOML at row {} column {}: toml: {}", error.line, error.column, error.message)
+        };
+        let place = Place { file: path.into(), line: error.line, column: error.column };
+        ConfigFault::new(FaultKind::Syntax, message, path).at(&place)
+    })?;
+    let schema = match table.field("version", version.dialect()) {
+        None => 0,
+        Some(Value { data: Data::Integer(number), .. }) => *number,
+        Some(value) => return Err(top_level_type(value, version, "Version", "int")),
+    };
+    Ok(ConfigFile { path: path.to_owned(), table, schema })
+}
+
+/// A key of the file itself has the wrong type.
+fn top_level_type(value: &Value, version: Version, field: &str, wanted: &str) -> ConfigFault {
+    let reason = type_words(value, version.dialect(), &format!("config.Config.{field}"), wanted);
+    let message = match version.dialect() {
+        Dialect::One => format!("failed to unmarshal TOML: {reason}"),
+        Dialect::Two => {
+            format!("failed to unmarshal TOML at row {} column {}: {reason}", value.at.line, value.at.column)
+        }
+    };
+    ConfigFault::new(FaultKind::WrongType, message, &value.at.file).at(&value.at)
+}
+
+/// How the two TOML libraries word a value of the wrong type.
+pub fn type_words(value: &Value, dialect: Dialect, field: &str, wanted: &str) -> String {
+    if dialect == Dialect::Two {
+        return format!("toml: cannot decode TOML {} into struct field {field} of type {wanted}", value.kind());
+    }
+    let (shown, kind) = match &value.data {
+        Data::String(_) if ["Auth", "Configs", "Headers"].iter().any(|part| field.contains(part)) => {
+            ("***".into(), "string")
+        }
+        Data::String(text) => (text.clone(), "string"),
+        Data::Integer(number) => (number.to_string(), "int64"),
+        Data::Float(number) => (number.to_string(), "float64"),
+        Data::Boolean(flag) => (flag.to_string(), "bool"),
+        Data::Datetime => ("a date".into(), "time.Time"),
+        Data::Array(_) => ("an array".into(), "slice"),
+        Data::Table(_) => ("a table".into(), "tree"),
+    };
+    let of_kind = if wanted.starts_with("[]") {
+        "(slice)"
+    } else if wanted.starts_with("map[") {
+        "(map)"
+    } else {
+        ""
+    };
+    format!("({}, {}): Can't convert {shown}({kind}) to {wanted}{of_kind}", value.key.line, value.key.column)
+}
+
+impl Merged {
+    fn add(&mut self, file: ConfigFile, version: Version) -> Result<(), ConfigFault> {
+        let dialect = version.dialect();
+        let mut plugins = match file.table.field("plugins", dialect) {
+            None => Table::default(),
+            Some(Value { data: Data::Table(plugins), .. }) => plugins.clone(),
+            Some(value) => {
+                let wanted = if dialect == Dialect::One { "map[string]toml.Tree" } else { "map[string]interface {}" };
+                return Err(top_level_type(value, version, "Plugins", wanted));
+            }
+        };
+        let mut disabled = names(&file.table, "disabled_plugins", "DisabledPlugins", version)?;
+        let mut required = names(&file.table, "required_plugins", "RequiredPlugins", version)?;
+        let mut schema = file.schema;
+        if version.major >= 2 && (schema <= 1 || version.migrates_each_file()) {
+            if schema <= 1 {
+                migrate::short_names(&mut plugins, &mut disabled, &mut required);
+            }
+            // Since 2.3 every file is migrated by itself. Before, a file without a version is only
+            // given the number, and its CRI section stays where nothing reads it.
+            if version.migrates_each_file() {
+                migrate::sections(&mut plugins, schema, version);
+            }
+            schema = if version.migrates_each_file() { schema.max(self.schema) } else { self.schema };
+        }
+        if schema != 0 {
+            self.schema = schema;
+        }
+        match file.table.field("root", dialect) {
+            None => {}
+            Some(Value { data: Data::String(root), .. }) if root.is_empty() => {}
+            Some(Value { data: Data::String(root), .. }) => self.root = Some(root.clone()),
+            Some(value) => return Err(top_level_type(value, version, "Root", "string")),
+        }
+        self.unite(disabled, required, dialect);
+        self.add_plugins(plugins, version);
+        self.files.push(file);
+        Ok(())
+    }
+
+    fn unite(&mut self, disabled: Vec<(String, Place)>, required: Vec<(String, Place)>, dialect: Dialect) {
+        for (list, more) in [(&mut self.disabled, disabled), (&mut self.required, required)] {
+            for (name, place) in more {
+                if dialect == Dialect::One || !list.iter().any(|(known, _)| *known == name) {
+                    list.push((name, place));
+                }
+            }
+        }
+    }
+
+    fn add_plugins(&mut self, plugins: Table, version: Version) {
+        if version.merges_plugins_deeply() {
+            self.plugins.merge(plugins);
+            return;
+        }
+        for (id, section) in plugins.entries {
+            if let Some(earlier) = self.plugins.get(&id) {
+                self.replaced.push((id.clone(), earlier.key.clone(), section.key.clone()));
+            }
+            self.plugins.set(&id, section);
+        }
+    }
+
+    /// The checks that end containerd.
+    fn validate(&self, path: &str, version: Version) -> Result<(), ConfigFault> {
+        let failed =
+            |kind, reason: String| ConfigFault::new(kind, format!("failed to load TOML from {path}: {reason}"), path);
+        let highest = i64::from(version.config_schema());
+        if self.schema > highest && version.refuses_newer_schema() {
+            let reason = if version.major >= 2 {
+                format!("expected containerd config version equal to or less than `{highest}`, got `{}`", self.schema)
+            } else {
+                format!("unsupported config version `{}`", self.schema)
+            };
+            let place = self
+                .files
+                .iter()
+                .rev()
+                .find(|file| file.schema == self.schema)
+                .and_then(|file| file.table.field("version", version.dialect()));
+            let fault = failed(FaultKind::SchemaVersion, reason);
+            return Err(place.map_or(fault.clone(), |value| fault.at(&value.at)));
+        }
+        if version.major < 2 && self.schema < 2 {
+            return Ok(());
+        }
+        let plugins =
+            self.plugins.entries.iter().filter(|_| version.major < 2).map(|(id, value)| ("plugin key", id, &value.key));
+        let disabled = self.disabled.iter().map(|(id, place)| ("disabled plugin", id, place));
+        let required = self.required.iter().map(|(id, place)| ("required plugin", id, place));
+        for (what, id, place) in disabled.chain(required).chain(plugins) {
+            if !is_plugin_name(id, version) {
+                let reason = format!("invalid {what} URI {} expect io.containerd.x.vx", quote(id));
+                return Err(failed(FaultKind::PluginName, reason).at(place));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_plugin_name(id: &str, version: Version) -> bool {
+    match (version.major, version.minor) {
+        (2.., _) => id.contains('.'),
+        (1, 7) => id.starts_with("io.containerd.") && id.split('.').count() >= 4,
+        _ => id.split('.').count() >= 4,
+    }
+}
+
+fn names(table: &Table, key: &str, field: &str, version: Version) -> Result<Vec<(String, Place)>, ConfigFault> {
+    let Some(value) = table.field(key, version.dialect()) else { return Ok(Vec::new()) };
+    let wrong = || top_level_type(value, version, field, "[]string");
+    let Data::Array(items) = &value.data else { return Err(wrong()) };
+    items.iter().map(|item| Ok((item.as_str().ok_or_else(wrong)?.to_owned(), item.at.clone()))).collect()
+}
+
+/// The path as containerd gives it to the operating system, whose current directory is `/`.
+pub fn rooted(path: &str) -> String {
+    if path.starts_with('/') { clean(path) } else { clean(&format!("/{path}")) }
+}

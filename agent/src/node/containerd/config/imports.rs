@@ -1,0 +1,136 @@
+//! The `imports` of a configuration file: which files they name, in order.
+
+use super::super::document::Table;
+use super::super::gotext::{clean, join};
+use super::super::reader::{Reader, directory};
+use super::{ConfigFault, names};
+use crate::model::containerd::Version;
+
+impl Version {
+    /// A relative pattern starts at the importing file; before, at containerd's own directory.
+    fn globs_beside_the_file(self) -> bool {
+        match (self.major, self.minor) {
+            (1, 6) => self.patch >= 29,
+            (1, 7) => self.patch >= 16,
+            (major, _) => major >= 2,
+        }
+    }
+}
+
+/// The files that a file imports. Only an entry with a `*` is a pattern, and only one that
+/// matches nothing may go without a file.
+pub fn resolve(
+    reader: &mut Reader<'_>,
+    parent: &str,
+    table: &Table,
+    version: Version,
+) -> Result<Vec<String>, ConfigFault> {
+    let mut files = Vec::new();
+    for (entry, _) in names(table, "imports", "Imports", version)? {
+        let pattern = entry.contains('*');
+        let base = if pattern && !version.globs_beside_the_file() { "/" } else { directory(parent) };
+        let path = if entry.starts_with('/') { clean(&entry) } else { join(base, &entry) };
+        if pattern {
+            files.extend(glob(reader, &path));
+        } else {
+            files.push(path);
+        }
+    }
+    Ok(files)
+}
+
+/// `filepath.Glob`: sorted names, `*` never across a slash.
+pub fn glob(reader: &mut Reader<'_>, pattern: &str) -> Vec<String> {
+    let mut found = vec![String::from("/")];
+    for part in pattern.split('/').filter(|part| !part.is_empty()) {
+        let mut next = Vec::new();
+        for base in found {
+            if part.contains(['*', '?', '[', '\\']) {
+                let entries = reader.list(&base).unwrap_or_default();
+                let names = entries.iter().filter_map(|entry| entry.name.to_str());
+                next.extend(names.filter(|name| matches(part, name)).map(|name| join(&base, name)));
+            } else {
+                let path = join(&base, part);
+                if reader.stat(&path).is_ok() {
+                    next.push(path);
+                }
+            }
+        }
+        found = next;
+    }
+    found
+}
+
+/// `filepath.Match` of one name: `*`, `?`, `[a-z]`, `[^a]` and `\` before a literal.
+pub fn matches(pattern: &str, name: &str) -> bool {
+    let pattern: Vec<char> = pattern.chars().collect();
+    let name: Vec<char> = name.chars().collect();
+    // The places in the pattern that the part of the name seen so far can have reached: linear in
+    // both, whatever the stars.
+    let mut reached = vec![false; pattern.len() + 1];
+    reached[0] = true;
+    pass_stars(&pattern, &mut reached);
+    for c in name {
+        let mut next = vec![false; pattern.len() + 1];
+        for at in (0..pattern.len()).filter(|at| reached[*at]) {
+            match pattern[at] {
+                '*' => next[at] = true,
+                _ => {
+                    if let Some(after) = accepts(&pattern, at, c) {
+                        next[after] = true;
+                    }
+                }
+            }
+        }
+        pass_stars(&pattern, &mut next);
+        reached = next;
+    }
+    reached[pattern.len()]
+}
+
+fn pass_stars(pattern: &[char], reached: &mut [bool]) {
+    for at in 0..pattern.len() {
+        if reached[at] && pattern[at] == '*' {
+            reached[at + 1] = true;
+        }
+    }
+}
+
+/// Where the pattern goes on if it takes the character at this place.
+fn accepts(pattern: &[char], at: usize, c: char) -> Option<usize> {
+    match pattern[at] {
+        '?' => Some(at + 1),
+        '\\' => (pattern.get(at + 1) == Some(&c)).then_some(at + 2),
+        '[' => {
+            let end = at + 1 + pattern[at + 1..].iter().position(|c| *c == ']')?;
+            let (negated, set) = match &pattern[at + 1..end] {
+                ['^', set @ ..] => (true, set),
+                set => (false, set),
+            };
+            (in_set(set, c) != negated).then_some(end + 1)
+        }
+        literal => (literal == c).then_some(at + 1),
+    }
+}
+
+fn in_set(set: &[char], c: char) -> bool {
+    match set {
+        [low, '-', high, rest @ ..] => (*low <= c && c <= *high) || in_set(rest, c),
+        [one, rest @ ..] => *one == c || in_set(rest, c),
+        [] => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn a_pattern_takes_names_as_gos_match_does() {
+        assert!(matches("*.toml", "a.toml") && matches("*.toml", ".toml") && !matches("*.toml", "a.toml~"));
+        assert!(matches("config_*.toml", "config_1.toml") && !matches("config_*.toml", "config1.toml"));
+        assert!(matches("[0-9]*-?.toml", "10-a.toml") && !matches("[^0-9]*", "10-a.toml"));
+        assert!(matches("a\\*", "a*") && !matches("a\\*", "ab"));
+        assert!(!matches("a*a*a*a*a*a*a*b", &"a".repeat(200)));
+    }
+}

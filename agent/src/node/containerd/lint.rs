@@ -1,0 +1,178 @@
+//! What is worth knowing about containerd's files: where they do not do what they seem to say.
+//!
+//! Findings never change what is planned; they tell why it is so. Each code has a paragraph in
+//! `docs/findings.md`.
+
+mod certs_d;
+mod config;
+mod hosts;
+mod keys;
+mod names;
+
+#[cfg(test)]
+mod tests;
+
+use super::config::{ConfigFault, FaultKind, Merged};
+use super::document::Place;
+use super::reader::Reader;
+use super::registry::RegistrySettings;
+use super::settings::Settings;
+use crate::model::containerd::{PullMode, Version, VersionSource};
+use crate::model::finding::{Finding, Severity};
+
+/// The closed set of codes of this room.
+pub const CODES: &[&str] = &[
+    // config.toml keeps containerd or its CRI plugin from starting
+    "config_syntax",
+    "config_type",
+    "config_import",
+    "config_schema",
+    "plugin_name_invalid",
+    "cri_disabled",
+    "mirrors_and_config_path",
+    "configs_tls_and_config_path",
+    "config_value_invalid",
+    // config.toml
+    "config_missing",
+    "version_assumed",
+    "unknown_key",
+    "misplaced_key",
+    "wrong_plugin_section",
+    "section_replaced",
+    "schema_deprecated",
+    "schema_newer",
+    "registry_keys_deprecated",
+    "config_path_unset",
+    "config_path_colon",
+    "config_path_default_unread",
+    "config_path_missing",
+    "config_path_unusable",
+    "config_path_relative",
+    "transfer_config_path",
+    "configs_tls_ignored",
+    "configs_auth_docker_io",
+    "containerd_auth_invalid",
+    "conf_d_not_imported",
+    "snapshotter_not_unpacked",
+    "local_pull_forced",
+    "mirror_path_without_v2",
+    // directories of certs.d
+    "certs_d_too_large",
+    "host_dir_unusable",
+    "host_dir_unreachable",
+    "host_dir_hidden",
+    "host_dir_empty",
+    "hosts_file_misnamed",
+    "certificate_files_ignored",
+    // hosts.toml
+    "hosts_file_invalid",
+    "hosts_file_unknown_key",
+    "host_vanishes",
+    "host_url_unusable",
+    "host_userinfo_dropped",
+    "host_path_v2",
+    "host_repeated",
+    "host_without_resolve",
+    "no_host_resolves",
+    "server_docker_io",
+    "root_capabilities_ignored",
+    "tls_file_unusable",
+    "tls_path_relative",
+    "skip_verify",
+    "plain_http",
+    "http_upgraded",
+    "dial_timeout_ignored",
+    "dial_timeout_odd",
+];
+
+/// All that was made of the files.
+pub struct Lint<'a, 'r> {
+    pub reader: &'a mut Reader<'r>,
+    pub version: Version,
+    pub source: VersionSource,
+    /// The configuration file that was asked for.
+    pub config: &'a str,
+    pub merged: &'a Merged,
+    pub settings: &'a Settings,
+    pub config_path: &'a str,
+    pub mode: PullMode,
+    pub mode_reason: &'a str,
+    pub registry: &'a RegistrySettings,
+    pub fatal: Option<&'a ConfigFault>,
+    pub unpack_error: Option<&'a str>,
+}
+
+impl Lint<'_, '_> {
+    pub fn findings(mut self) -> Vec<Finding> {
+        let mut found = Vec::new();
+        found.extend(self.fatal.map(Self::fault));
+        self.keys(&mut found);
+        self.sections(&mut found);
+        // The settings of files that do not load are not those of any containerd.
+        if !self.fatal.is_some_and(|fault| fault.kind.stops_containerd()) {
+            self.config(&mut found);
+            self.config_path(&mut found);
+            self.certs_d(&mut found);
+        }
+        found
+    }
+
+    fn fault(fault: &ConfigFault) -> Finding {
+        let (code, fix) = match fault.kind {
+            FaultKind::Syntax => {
+                ("config_syntax", "mend the line; `containerd -c FILE config dump` shows whether it parses")
+            }
+            FaultKind::WrongType => ("config_type", "give the key a value of the type that containerd expects"),
+            FaultKind::Import => ("config_import", "create the imported file, or take it out of `imports`"),
+            FaultKind::SchemaVersion => {
+                ("config_schema", "write the `version` that this containerd knows, or upgrade containerd")
+            }
+            FaultKind::PluginName => {
+                ("plugin_name_invalid", "write the plugin's full name, such as io.containerd.grpc.v1.cri")
+            }
+            FaultKind::CriDisabled => {
+                ("cri_disabled", "take the plugin out of `disabled_plugins` and restart containerd")
+            }
+            FaultKind::MirrorsAndConfigPath => (
+                "mirrors_and_config_path",
+                "move the mirrors to hosts.toml files below `config_path` and remove them here",
+            ),
+            FaultKind::ConfigsTlsAndConfigPath => (
+                "configs_tls_and_config_path",
+                "move `ca_file` and the other keys to hosts.toml as `ca`, `client` and `skip_verify`",
+            ),
+            FaultKind::InvalidValue => ("config_value_invalid", "give the key a value that containerd can read"),
+        };
+        let what = if fault.kind.stops_containerd() {
+            "containerd does not start"
+        } else {
+            "containerd starts without CRI, so kubelet can pull nothing"
+        };
+        let mut finding =
+            Finding::new(Severity::Error, code, format!("{what}: {}", fault.message), fix).in_file(&fault.file);
+        (finding.line, finding.column) = (fault.line, fault.column);
+        finding
+    }
+}
+
+fn note(
+    severity: Severity,
+    code: &'static str,
+    place: &Place,
+    message: impl Into<String>,
+    fix: impl Into<String>,
+) -> Finding {
+    Finding::new(severity, code, message, fix).in_file(&*place.file).at(place.line, place.column)
+}
+
+fn error(code: &'static str, place: &Place, message: impl Into<String>, fix: impl Into<String>) -> Finding {
+    note(Severity::Error, code, place, message, fix)
+}
+
+fn warning(code: &'static str, place: &Place, message: impl Into<String>, fix: impl Into<String>) -> Finding {
+    note(Severity::Warning, code, place, message, fix)
+}
+
+fn info(code: &'static str, place: &Place, message: impl Into<String>, fix: impl Into<String>) -> Finding {
+    note(Severity::Info, code, place, message, fix)
+}

@@ -1,0 +1,194 @@
+//! Findings about the directories of certs.d, beside what their hosts.toml says.
+
+use std::collections::BTreeMap;
+
+use super::super::certs_d::{DIRECTORY_LIMIT, HostDir, HostDirectory, RootState, Source, ends_in};
+use super::super::document::Place;
+use super::super::gotext::nearest;
+use super::super::registry::HostSource;
+use super::names::{domain_of, unreachable};
+use super::{Lint, error, info, warning};
+use crate::model::finding::Finding;
+
+impl Lint<'_, '_> {
+    pub(super) fn certs_d(&self, found: &mut Vec<Finding>) {
+        let HostSource::CertsD { roots } = &self.registry.source else { return };
+        let mut earlier: Vec<(&str, &BTreeMap<String, HostDir>)> = Vec::new();
+        for root in roots {
+            let RootState::Listed { entries, cut } = &root.state else { continue };
+            if *cut {
+                let message = format!(
+                    "{} has more than {DIRECTORY_LIMIT} entries; those beyond are not looked at here, though containerd reads them",
+                    root.path
+                );
+                found.push(error(
+                    "certs_d_too_large",
+                    &whole(&root.path),
+                    message,
+                    "remove directories that serve no registry",
+                ));
+            }
+            for (name, entry) in entries {
+                self.entry(name, &format!("{}/{name}", root.path), entry, entries, found);
+                hidden(name, &root.path, &earlier, found);
+            }
+            earlier.push((&root.path, entries));
+        }
+    }
+
+    fn entry(
+        &self,
+        name: &str,
+        path: &str,
+        entry: &HostDir,
+        beside: &BTreeMap<String, HostDir>,
+        found: &mut Vec<Finding>,
+    ) {
+        let reach = unreachable(name);
+        match entry {
+            HostDir::Missing => {}
+            HostDir::Fault(_) if reach.is_some() => {}
+            HostDir::Fault(words) => {
+                let message = format!("every pull from {name} fails: {words}");
+                found.push(error(
+                    "host_dir_unusable",
+                    &whole(path),
+                    message,
+                    "make it a directory with a readable hosts.toml",
+                ));
+            }
+            HostDir::Hosts(directory) => {
+                if let Some((why, meant)) = reach {
+                    found.push(warning(
+                        "host_dir_unreachable",
+                        &whole(path),
+                        format!("no pull looks into `{name}`: {why}"),
+                        meant,
+                    ));
+                }
+                let escaped = name.rsplit_once(':').map(|(host, port)| format!("{host}_{port}_"));
+                if let Some(other) = escaped.filter(|escaped| beside.contains_key(escaped)) {
+                    let message = format!("`{other}` is looked up first and hides this directory");
+                    found.push(warning("host_dir_hidden", &whole(path), message, "keep one of the two"));
+                }
+                self.directory(name, directory, beside.contains_key("_default"), found);
+            }
+        }
+    }
+
+    fn directory(&self, name: &str, directory: &HostDirectory, has_default: bool, found: &mut Vec<Finding>) {
+        let file = Place { file: format!("{}/hosts.toml", directory.path).into(), line: 1, column: 1 };
+        match &directory.source {
+            Source::HostsToml(table) => {
+                self.hosts_file(domain_of(name).as_deref(), directory, table, found);
+                let stray = directory.files.iter().find(|file| ends_in(file, ".crt") || ends_in(file, ".cert"));
+                if let Some(stray) = stray.filter(|stray| !names(directory, stray)) {
+                    let message =
+                        format!("{stray} is ignored: certificate files count only where there is no hosts.toml");
+                    found.push(warning(
+                        "certificate_files_ignored",
+                        &file,
+                        message,
+                        "name it in hosts.toml as `ca` or `client`",
+                    ));
+                }
+            }
+            Source::Rejected(rejection) => {
+                let message = format!(
+                    "containerd {} rejects this file ({}) and goes on as if it were missing: its mirrors are dropped and the registry is asked directly",
+                    self.version, rejection.reason
+                );
+                found.push(error(
+                    "hosts_file_invalid",
+                    &rejection.place,
+                    message,
+                    "mend the line; containerd logs `failed to decode` until then",
+                ));
+            }
+            Source::CertificateFiles => without_hosts_file(name, directory, has_default, found),
+        }
+        if matches!(directory.source, Source::Rejected(_) | Source::CertificateFiles)
+            && let Err(fault) = &directory.server.tls
+        {
+            let message = format!("every pull from {name} fails: {}", fault.wording);
+            found.push(error(
+                "tls_file_unusable",
+                &whole(&fault.path),
+                message,
+                "put a PEM file in its place, or remove it",
+            ));
+        }
+    }
+}
+
+/// A directory in which only certificate files count.
+fn without_hosts_file(name: &str, directory: &HostDirectory, has_default: bool, found: &mut Vec<Finding>) {
+    let has = |ending: &str| directory.files.iter().any(|file| ends_in(file, ending));
+    let misnamed = directory.files.iter().find(|file| {
+        ["host.conf", "hosts.conf", "hosts.yaml", "hosts.yml", "config.toml"].contains(&file.as_str())
+            || (*file != "hosts.toml" && nearest(file, ["hosts.toml"]).is_some())
+    });
+    if let Some(misnamed) = misnamed {
+        let message = format!("containerd reads hosts.toml, not {misnamed}");
+        found.push(error(
+            "hosts_file_misnamed",
+            &whole(&format!("{}/{misnamed}", directory.path)),
+            message,
+            "rename it to hosts.toml",
+        ));
+    } else if has(".pem") || (has(".key") && !has(".cert")) {
+        let message =
+            "without hosts.toml only *.crt (authorities) and *.cert with *.key (client certificates) are read";
+        found.push(warning(
+            "certificate_files_ignored",
+            &whole(&directory.path),
+            message,
+            "rename the authority to *.crt, or name it in hosts.toml",
+        ));
+    } else if !has(".crt") && !has(".cert") {
+        let make = if has_default && name != "_default" { warning } else { info };
+        let message = if has_default {
+            "the directory has no settings, and hides _default from its registry"
+        } else {
+            "the directory has no settings"
+        };
+        found.push(make(
+            "host_dir_empty",
+            &whole(&directory.path),
+            message,
+            "add a hosts.toml, or remove the directory",
+        ));
+    }
+}
+
+/// Whether hosts.toml names a file of its directory.
+fn names(directory: &HostDirectory, file: &str) -> bool {
+    let path = format!("{}/{file}", directory.path);
+    directory.hosts.iter().chain([&directory.server]).any(|host| {
+        let tls = &host.spec.tls;
+        tls.ca.iter().flatten().chain(tls.client.iter().map(|(certificate, _)| certificate)).any(|named| *named == path)
+    })
+}
+
+/// An earlier directory of `config_path` that serves the registry already.
+fn hidden(name: &str, root: &str, earlier: &[(&str, &BTreeMap<String, HostDir>)], found: &mut Vec<Finding>) {
+    let hiding = earlier.iter().find_map(|(path, entries)| {
+        let by = [name, "_default"]
+            .into_iter()
+            .find(|by| matches!(entries.get(*by), Some(HostDir::Hosts(_) | HostDir::Fault(_))))?;
+        Some(format!("{path}/{by}"))
+    });
+    if let Some(hiding) = hiding {
+        let message = format!("{hiding} is found first and hides this directory: directories are not merged");
+        found.push(warning(
+            "host_dir_hidden",
+            &whole(&format!("{root}/{name}")),
+            message,
+            "keep each registry, and _default, in one directory of `config_path`",
+        ));
+    }
+}
+
+fn whole(path: &str) -> Place {
+    Place { file: path.into(), line: 1, column: 1 }
+}

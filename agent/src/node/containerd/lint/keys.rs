@@ -1,0 +1,169 @@
+//! Keys of config.toml that containerd does not know, or knows elsewhere.
+
+use super::super::config::migrate::{IMAGES, OLD_CRI};
+use super::super::document::{Dialect, Table, Value};
+use super::super::gotext::nearest;
+use super::super::gourl;
+use super::{Lint, error, warning};
+use crate::model::finding::Finding;
+
+const TOP: &[&str] = &[
+    "version",
+    "root",
+    "state",
+    "temp",
+    "plugin_dir",
+    "grpc",
+    "ttrpc",
+    "debug",
+    "metrics",
+    "disabled_plugins",
+    "required_plugins",
+    "plugins",
+    "oom_score",
+    "cgroup",
+    "proxy_plugins",
+    "timeouts",
+    "imports",
+    "stream_processors",
+];
+
+const OLD: &[&str] = &[
+    "containerd",
+    "cni",
+    "registry",
+    "image_decryption",
+    "disable_tcp_service",
+    "stream_server_address",
+    "stream_server_port",
+    "stream_idle_timeout",
+    "enable_selinux",
+    "selinux_category_range",
+    "sandbox_image",
+    "stats_collect_period",
+    "systemd_cgroup",
+    "enable_tls_streaming",
+    "x509_key_pair_streaming",
+    "max_container_log_line_size",
+    "disable_cgroup",
+    "disable_apparmor",
+    "restrict_oom_score_adj",
+    "max_concurrent_downloads",
+    "disable_proc_mount",
+    "unset_seccomp_profile",
+    "tolerate_missing_hugetlb_controller",
+    "disable_hugetlb_controller",
+    "device_ownership_from_security_context",
+    "ignore_image_defined_volumes",
+    "netns_mounts_under_state_dir",
+    "enable_unprivileged_ports",
+    "enable_unprivileged_icmp",
+    "enable_cdi",
+    "cdi_spec_dirs",
+    "image_pull_progress_timeout",
+    "drain_exec_sync_io_timeout",
+    "image_pull_with_sync_fs",
+    "ignore_deprecation_warnings",
+];
+
+const NEW: &[&str] = &[
+    "snapshotter",
+    "disable_snapshot_annotations",
+    "discard_unpacked_layers",
+    "pinned_images",
+    "runtime_platforms",
+    "registry",
+    "image_decryption",
+    "max_concurrent_downloads",
+    "concurrent_layer_fetch_buffer",
+    "image_pull_progress_timeout",
+    "image_pull_with_sync_fs",
+    "stats_collect_period",
+    "use_local_image_pull",
+];
+
+/// What the migration of containerd 2.x itself leaves behind.
+const LEFT_BY_MIGRATION: &[&str] = &["runtime_platform"];
+
+const REGISTRY: &[&str] = &["config_path", "mirrors", "configs", "auths", "headers"];
+const MIRROR: &[&str] = &["endpoint"];
+const CONFIG: &[&str] = &["auth", "tls"];
+const AUTH: &[&str] = &["username", "password", "auth", "identitytoken"];
+const TLS: &[&str] = &["insecure_skip_verify", "ca_file", "cert_file", "key_file"];
+
+impl Lint<'_, '_> {
+    pub(super) fn keys(&self, found: &mut Vec<Finding>) {
+        let dialect = self.version.dialect();
+        for file in &self.merged.files {
+            check(&file.table, TOP, "the file itself", dialect, found);
+            let Some(plugins) = file.table.field("plugins", dialect).and_then(Value::as_table) else { continue };
+            for (id, value) in &plugins.entries {
+                let Some(section) = value.as_table() else { continue };
+                let known: Vec<&str> = match id.as_str() {
+                    IMAGES => [NEW, LEFT_BY_MIGRATION].concat(),
+                    OLD_CRI | "cri" => OLD.to_vec(),
+                    _ => continue,
+                };
+                check(section, &known, &format!("[plugins.\"{id}\"]"), dialect, found);
+                registry(section, id, dialect, found);
+            }
+        }
+    }
+}
+
+fn registry(section: &Table, id: &str, dialect: Dialect, found: &mut Vec<Finding>) {
+    let Some(registry) = section.field("registry", dialect).and_then(Value::as_table) else { return };
+    let place = format!("[plugins.\"{id}\".registry]");
+    check(registry, REGISTRY, &place, dialect, found);
+    for (key, known) in [("mirrors", MIRROR), ("configs", CONFIG), ("auths", AUTH)] {
+        let entries =
+            registry.field(key, dialect).and_then(Value::as_table).into_iter().flat_map(|table| &table.entries);
+        for (name, entry) in entries {
+            let Some(entry) = entry.as_table() else { continue };
+            let name = gourl::shown(name);
+            check(entry, known, &format!("registry.{key}.\"{name}\""), dialect, found);
+            for (inner, known) in [("auth", AUTH), ("tls", TLS)].into_iter().filter(|_| key == "configs") {
+                if let Some(table) = entry.field(inner, dialect).and_then(Value::as_table) {
+                    check(table, known, &format!("registry.{key}.\"{name}\".{inner}"), dialect, found);
+                }
+            }
+        }
+    }
+}
+
+fn check(table: &Table, known: &[&str], place: &str, dialect: Dialect, found: &mut Vec<Finding>) {
+    for (key, value) in &table.entries {
+        if known.iter().any(|name| table.field(name, dialect).is_some_and(|found| found.key == value.key)) {
+            continue;
+        }
+        let ignored = format!("`{key}` is no key of {place}: containerd ignores it");
+        found.push(if let Some(home) = belongs(key) {
+            error("misplaced_key", &value.key, ignored, format!("write it in {home}"))
+        } else {
+            let near = nearest(key, known.iter().copied());
+            let fix = near.map_or_else(|| "remove it".into(), |name| format!("did you mean `{name}`?"));
+            warning("unknown_key", &value.key, ignored, fix)
+        });
+    }
+}
+
+/// The section where a key of the registry's settings has its place.
+fn belongs(key: &str) -> Option<&'static str> {
+    if REGISTRY.contains(&key) {
+        Some("the `registry` table of the plugin that pulls images")
+    } else if key == "registry" {
+        Some(
+            "[plugins.\"io.containerd.cri.v1.images\"] (containerd 2.x) or [plugins.\"io.containerd.grpc.v1.cri\"] (1.x)",
+        )
+    } else if key == "use_local_image_pull" || key == "snapshotter" {
+        Some(
+            "[plugins.\"io.containerd.cri.v1.images\"] (containerd 2.x) or [plugins.\"io.containerd.grpc.v1.cri\".containerd] (1.x)",
+        )
+    } else if TLS.contains(&key) {
+        Some("`registry.configs.\"HOST\".tls` (containerd 1.x), or as `ca`, `client` or `skip_verify` in hosts.toml")
+    } else if key == "capabilities" || key == "skip_verify" || key == "override_path" {
+        Some("hosts.toml")
+    } else {
+        None
+    }
+}

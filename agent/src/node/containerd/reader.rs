@@ -1,0 +1,76 @@
+//! Reads containerd's files from the host root within bounds, and remembers what was read as a hash.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::node::root::{Entry, HostRoot, ReadError, Stat};
+
+/// No file of containerd's configuration has a reason to be larger.
+pub const FILE_LIMIT: usize = 1 << 20;
+/// All files together: bounds what a hostile certs.d can make us hold.
+const TOTAL_LIMIT: usize = 64 << 20;
+
+pub struct Reader<'a> {
+    root: &'a HostRoot,
+    hash: Sha256,
+    left: usize,
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(root: &'a HostRoot) -> Self {
+        Self { root, hash: Sha256::new(), left: TOTAL_LIMIT }
+    }
+
+    pub fn read(&mut self, path: &str) -> Result<Vec<u8>, ReadError> {
+        let read = self.root.read(Path::new(path), FILE_LIMIT.min(self.left));
+        self.hash.update(format!("{path}\n"));
+        match &read {
+            Ok(bytes) => {
+                self.left -= bytes.len();
+                self.hash.update(format!("{}\n", bytes.len()));
+                self.hash.update(bytes);
+            }
+            Err(error) => self.hash.update(format!("{}\n", error.reason())),
+        }
+        read
+    }
+
+    pub fn list(&mut self, path: &str) -> Result<Vec<Entry>, ReadError> {
+        let listed = self.root.list(Path::new(path));
+        if let Ok(entries) = &listed {
+            for entry in entries {
+                self.hash.update(format!("{path}/{}\n", entry.name.display()));
+            }
+        }
+        listed
+    }
+
+    pub fn stat(&self, path: &str) -> Result<Stat, ReadError> {
+        self.root.stat(Path::new(path))
+    }
+
+    pub fn hash(self) -> String {
+        self.hash.finalize().iter().fold(String::new(), |mut hex, byte| {
+            // Writing to a string does not fail.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+    }
+}
+
+/// How Go words a failed `os.ReadFile`.
+pub fn read_words(path: &str, error: &ReadError) -> String {
+    let verb = if matches!(error, ReadError::IsDirectory(_)) { "read" } else { "open" };
+    format!("{verb} {path}: {}", error.reason())
+}
+
+/// The directory of a file, as Go's `filepath.Dir`.
+pub fn directory(file: &str) -> &str {
+    match file.rfind('/') {
+        Some(0) => "/",
+        Some(slash) => &file[..slash],
+        None => ".",
+    }
+}

@@ -1,0 +1,190 @@
+//! Where this containerd finds the hosts of a registry, with the deprecated per-host settings of
+//! config.toml made ready for use.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::certs_d::{self, CertsRoot};
+use super::gotext::quote;
+use super::gourl;
+use super::pem;
+use super::pull_mode::directories;
+use super::reader::{Reader, read_words};
+pub use super::settings::Mirror;
+use super::settings::{Auth, Settings, TlsSettings};
+use super::tls_files::pem_file;
+use crate::model::containerd::{PullMode, Version};
+use crate::model::credential::{Credential, CredentialSource, CredentialValue};
+use crate::model::finding::{Finding, Severity};
+use crate::model::host::{ClientPair, HostTls};
+use crate::secret::Secret;
+
+/// Everything about registries that is read from containerd's files.
+#[derive(Clone, Debug)]
+pub struct RegistrySettings {
+    pub source: HostSource,
+    /// `registry.headers`: sent to every registry host, before the host's own.
+    pub headers: Vec<(String, Secret)>,
+    /// `registry.configs.*.auth` and `registry.auths`, by the host that is contacted.
+    pub credentials: BTreeMap<String, Credential>,
+    /// `registry.configs.*.tls` by the host that is contacted; the error is containerd's. Empty
+    /// from containerd 2.0 on.
+    pub tls: BTreeMap<String, Result<HostTls, String>>,
+}
+
+/// Which of containerd's two list makers is at work.
+#[derive(Clone, Debug)]
+pub enum HostSource {
+    /// Directories with hosts.toml; none of them: the registry itself.
+    CertsD { roots: Vec<CertsRoot> },
+    /// `registry.mirrors`, also when there are none: containerd up to 2.1 without `config_path`.
+    Mirrors { mirrors: Vec<Mirror> },
+}
+
+impl RegistrySettings {
+    /// The registries that the configuration names: directories of certs.d and exact mirrors.
+    pub fn namespaces(&self) -> Vec<String> {
+        match &self.source {
+            HostSource::Mirrors { mirrors } => {
+                mirrors.iter().map(|mirror| mirror.name.clone()).filter(|host| host != "*").collect()
+            }
+            HostSource::CertsD { roots } => roots.iter().flat_map(CertsRoot::registries).collect(),
+        }
+    }
+}
+
+impl Default for RegistrySettings {
+    fn default() -> Self {
+        let source = HostSource::CertsD { roots: Vec::new() };
+        Self { source, headers: Vec::new(), credentials: BTreeMap::new(), tls: BTreeMap::new() }
+    }
+}
+
+pub fn load(
+    reader: &mut Reader<'_>,
+    settings: &Settings,
+    config_path: &str,
+    mode: PullMode,
+    version: Version,
+    findings: &mut Vec<Finding>,
+) -> RegistrySettings {
+    let source = if config_path.is_empty() && mode == PullMode::Local {
+        HostSource::Mirrors { mirrors: settings.mirrors.clone() }
+    } else {
+        // A relative directory starts at containerd's own, which is the root.
+        let rooted = |path: &String| super::config::rooted(path);
+        let roots = directories(config_path, mode);
+        HostSource::CertsD {
+            roots: roots.iter().map(rooted).map(|path| certs_d::load_root(reader, &path, version)).collect(),
+        }
+    };
+    let mut credentials = BTreeMap::new();
+    let configs = settings.configs.iter().filter_map(|config| Some((config.host.clone(), config.auth.as_ref()?)));
+    let auths = settings.auths.iter().map(|(url, auth)| (host_of_auths(url), auth));
+    for (host, auth) in configs.chain(auths) {
+        match credential(&host, auth) {
+            Ok(Some(credential)) => drop(credentials.insert(host, credential)),
+            Ok(None) => drop(credentials.remove(&host)),
+            Err(reason) => {
+                credentials.remove(&host);
+                findings.push(unusable_auth(&host, auth, &reason));
+            }
+        }
+    }
+    let tls = settings
+        .configs
+        .iter()
+        .filter_map(|config| Some((config.host.clone(), load_tls(reader, config.tls.as_ref()?))));
+    RegistrySettings { source, headers: settings.headers.clone(), credentials, tls: tls.collect() }
+}
+
+fn unusable_auth(host: &str, auth: &Auth, reason: &str) -> Finding {
+    let message = format!(
+        "the credential for {host} is unusable: containerd fails with `{reason}` when the registry asks for it"
+    );
+    let fix = "write `auth` as base64 of user:password, or use `username` and `password`";
+    let place = &auth.place;
+    Finding::new(Severity::Error, "containerd_auth_invalid", message, fix)
+        .in_file(&*place.file)
+        .at(place.line, place.column)
+}
+
+/// `auths` are keyed by URL; what has no scheme is taken as it is.
+fn host_of_auths(url: &str) -> String {
+    match gourl::parse(url) {
+        Ok(parsed) if !parsed.scheme.is_empty() => parsed.host,
+        _ => url.to_owned(),
+    }
+}
+
+/// What containerd offers: a user name first, an identity token next, `auth` last.
+fn credential(host: &str, auth: &Auth) -> Result<Option<Credential>, String> {
+    let value = if !auth.username.is_empty() {
+        CredentialValue::Basic { username: auth.username.clone(), password: auth.password.clone() }
+    } else if !auth.identity_token.is_empty() {
+        CredentialValue::IdentityToken(auth.identity_token.clone())
+    } else if !auth.encoded.is_empty() {
+        basic_of(auth.encoded.expose())?
+    } else {
+        return Ok(None);
+    };
+    let origin = format!("{}:{}", auth.place.file, auth.place.line);
+    Ok(Some(Credential {
+        source: CredentialSource::ContainerdConfig,
+        key: host.to_owned(),
+        origin: Some(origin),
+        value,
+    }))
+}
+
+fn basic_of(auth: &str) -> Result<CredentialValue, String> {
+    // Go passes over line ends in base64.
+    let text: String = auth.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
+    let decoded = STANDARD.decode(&text).map_err(|error| {
+        let at = match error {
+            base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol(at, _) => at,
+            _ => text.len() / 4 * 4,
+        };
+        format!("illegal base64 data at input byte {at}")
+    })?;
+    let decoded = String::from_utf8_lossy(&decoded).into_owned();
+    // containerd's own words would show the decoded text.
+    let (user, password) = decoded.split_once(':').ok_or("invalid decoded auth: no colon")?;
+    Ok(CredentialValue::Basic { username: user.to_owned(), password: Secret::new(password.trim_matches('\0')) })
+}
+
+/// `getTLSConfig` of containerd 1.x. An authority's file without a certificate is not noticed.
+fn load_tls(reader: &mut Reader<'_>, tls: &TlsSettings) -> Result<HostTls, String> {
+    let mut loaded = HostTls { skip_verify: Some(tls.insecure_skip_verify), ..HostTls::default() };
+    match (tls.cert_file.as_str(), tls.key_file.as_str()) {
+        ("", "") => {}
+        (cert, "") => {
+            return Err(format!(
+                "cert file {} was specified, but no corresponding key file was specified",
+                quote(cert)
+            ));
+        }
+        ("", key) => {
+            return Err(format!("key file {} was specified, but no corresponding cert file was specified", quote(key)));
+        }
+        (cert, key) => {
+            let mut read = |path: &str| {
+                reader.read(path).map_err(|error| format!("failed to load cert file: {}", read_words(path, &error)))
+            };
+            let (certificate, key_pem) = (read(cert)?, read(key)?);
+            pem::check_pair(&certificate, &key_pem).map_err(|reason| format!("failed to load cert file: {reason}"))?;
+            loaded.client.push(ClientPair { certificate: pem_file(cert, &certificate), key: pem_file(key, &key_pem) });
+        }
+    }
+    if !tls.ca_file.is_empty() {
+        let bytes = reader
+            .read(&tls.ca_file)
+            .map_err(|error| format!("failed to load CA file: {}", read_words(&tls.ca_file, &error)))?;
+        if pem::holds_certificate(&bytes) {
+            loaded.ca.push(pem_file(&tls.ca_file, &bytes));
+        }
+    }
+    Ok(loaded)
+}

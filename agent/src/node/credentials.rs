@@ -1,0 +1,137 @@
+//! The credentials that kubelet would offer for an image: pull secrets, then the node's files, then
+//! what credential providers give. Nothing is sent from here; providers are asked on demand.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::model::cause::Cause;
+use crate::model::credential::{Credential, CredentialSource};
+use crate::model::finding::Finding;
+use crate::model::outcome::Failure;
+use crate::model::reference::Reference;
+use crate::model::stage::Stage;
+use crate::node::root::HostRoot;
+
+mod dockerconfig;
+mod glob;
+mod key;
+mod keyring;
+mod lint;
+mod near;
+mod node_files;
+mod position;
+pub mod provider;
+mod pull_secrets;
+
+use keyring::Keyring;
+pub use near::NearMiss;
+use node_files::NodeFiles;
+pub use provider::Asked;
+use provider::Providers;
+use pull_secrets::PullSecrets;
+
+/// kubelet sets no limit; a file beyond this one is not written by anybody.
+const FILE_LIMIT: usize = 4 << 20;
+
+#[derive(Clone, Debug)]
+pub struct CredentialOptions {
+    /// kubelet's `--root-dir`, on the node.
+    pub kubelet_root: PathBuf,
+    /// Whether the node's files count.
+    pub kubelet: bool,
+    /// Where pull secrets are mounted, in pullprobe's own file system. `None`: there are none.
+    pub pull_secrets_dir: Option<PathBuf>,
+    /// kubelet's `--image-credential-provider-config`, on the node.
+    pub provider_config: Option<PathBuf>,
+    /// kubelet's `--image-credential-provider-bin-dir`, on the node.
+    pub provider_bin_dir: Option<PathBuf>,
+    /// `HOME` of kubelet.
+    pub home: PathBuf,
+}
+
+#[derive(Debug, Default)]
+pub struct Credentials {
+    pull_secrets: Keyring,
+    node: Keyring,
+    providers: Option<Providers>,
+    malformed_secret: Option<Failure>,
+    rejected_file: Option<Failure>,
+    pub findings: Vec<Finding>,
+}
+
+impl Credentials {
+    pub fn load(root: &HostRoot, options: &CredentialOptions) -> Self {
+        let mut all = Self::default();
+        if let Some(dir) = &options.pull_secrets_dir {
+            all.add_pull_secrets(PullSecrets::load(dir));
+        }
+        if options.kubelet {
+            all.add_node_files(NodeFiles::load(root, options));
+        }
+        if let Some(config) = &options.provider_config {
+            let (providers, findings) = Providers::load(root, config, options.provider_bin_dir.as_deref());
+            all.providers = providers;
+            all.findings.extend(findings);
+        }
+        all
+    }
+
+    fn add_pull_secrets(&mut self, secrets: PullSecrets) {
+        for secret in &secrets.secrets {
+            self.pull_secrets.add(&secret.config, &secret.source, &secret.file);
+        }
+        self.malformed_secret = secrets.malformed.map(unusable);
+        self.findings.extend(secrets.findings);
+    }
+
+    fn add_node_files(&mut self, files: NodeFiles) {
+        if let Some((file, config)) = &files.used {
+            self.node.add(config, &CredentialSource::KubeletConfigJson, file);
+        }
+        let skipped = files.rejected.first();
+        self.rejected_file = skipped.map(|(file, why)| unusable(format!("kubelet skips {file}: {why}")));
+        self.findings.extend(files.findings);
+    }
+
+    /// What kubelet would offer before it asks its providers, in its order; it makes one whole pull
+    /// for each until one succeeds, and an anonymous one only if there is none.
+    pub fn candidates(&self, image: &Reference) -> Vec<Credential> {
+        let name = image.name();
+        [&self.pull_secrets, &self.node].into_iter().flat_map(|ring| ring.lookup(&name)).collect()
+    }
+
+    /// What kubelet's credential providers give for the image, to be tried behind [`Self::candidates`].
+    pub async fn ask_providers(&self, image: &Reference, patience: Duration) -> Asked {
+        match &self.providers {
+            Some(providers) => providers.ask(image, patience).await,
+            None => Asked::default(),
+        }
+    }
+
+    /// The key that was probably meant for the image, where none matches it.
+    pub fn near_miss(&self, image: &Reference) -> Option<NearMiss> {
+        if !self.candidates(image).is_empty() {
+            return None;
+        }
+        near::nearest(self.pull_secrets.held().iter().chain(self.node.held()), &image.name())
+    }
+
+    /// A pull secret that does not parse: kubelet then does not pull for a pod that names it, whatever
+    /// the image.
+    pub fn malformed(&self, _image: &Reference) -> Option<Failure> {
+        self.malformed_secret.clone()
+    }
+
+    /// A node file that kubelet skips because it does not parse: the reason for a pull that fails for
+    /// want of a login which that file may hold.
+    pub fn rejected_file(&self) -> Option<Failure> {
+        self.rejected_file.clone()
+    }
+}
+
+fn unusable(detail: String) -> Failure {
+    Failure::new(Stage::Config, Cause::CredentialsMalformed, detail)
+}
+
+#[cfg(test)]
+mod tests;

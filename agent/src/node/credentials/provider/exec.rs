@@ -1,0 +1,111 @@
+//! Runs a plugin as kubelet does: no shell, one JSON object in, one out, a minute at most.
+
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{Child, Command};
+
+use super::config::Plugin;
+use crate::secret::Secret;
+
+/// kubelet's own limit.
+pub const KUBELET_PATIENCE: Duration = Duration::from_mins(1);
+/// No answer with a few logins is near this; kubelet has no limit.
+const ANSWER_LIMIT: u64 = 1 << 20;
+/// Of its last words. More is read and dropped, so that it is not held up.
+const WORDS_LIMIT: usize = 4096;
+const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+#[derive(Debug)]
+pub struct Output {
+    pub answer: Secret,
+    pub status: ExitStatus,
+    /// What it wrote to standard error: may hold anything.
+    pub words: Vec<u8>,
+}
+
+#[derive(Debug)]
+pub enum RunError {
+    /// The binary could not be started.
+    Start(std::io::Error),
+    /// Not done in time.
+    Timeout,
+    /// It writes without end.
+    TooLong,
+    Io(std::io::Error),
+}
+
+/// kubelet's own environment is not known here: the plugin gets a search path and what its
+/// configuration sets.
+pub async fn run(binary: &Path, plugin: &Plugin, request: String, patience: Duration) -> Result<Output, RunError> {
+    let mut command = Command::new(binary);
+    command
+        .args(&plugin.args)
+        .env_clear()
+        .env("PATH", SEARCH_PATH)
+        .envs(plugin.env.iter().filter(|(name, _)| !name.is_empty() && !name.contains(['=', '\0'])).cloned())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true);
+    let mut child = command.spawn().map_err(RunError::Start)?;
+    let family = Family(child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)));
+    let talked = tokio::time::timeout(patience, talk(&mut child, request)).await;
+    drop(family);
+    talked.unwrap_or(Err(RunError::Timeout))
+}
+
+/// The plugin and what it started: none of them outlives the call.
+struct Family(Option<Pid>);
+
+impl Drop for Family {
+    fn drop(&mut self) {
+        if let Some(leader) = self.0 {
+            // Gone already is as good.
+            let _ = kill_process_group(leader, Signal::KILL);
+        }
+    }
+}
+
+async fn talk(child: &mut Child, request: String) -> Result<Output, RunError> {
+    let (input, output, errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let write = async {
+        if let Some(mut input) = input {
+            // A plugin that does not read its input may still answer.
+            let _ = input.write_all(request.as_bytes()).await;
+        }
+        Ok(())
+    };
+    let wait = async { child.wait().await.map_err(RunError::Io) };
+    let ((), answer, words, status) = tokio::try_join!(write, read_answer(output), read_words(errors), wait)?;
+    Ok(Output { answer, status, words })
+}
+
+async fn read_answer(output: Option<impl AsyncRead + Unpin>) -> Result<Secret, RunError> {
+    let mut bytes = Vec::new();
+    if let Some(output) = output {
+        output.take(ANSWER_LIMIT + 1).read_to_end(&mut bytes).await.map_err(RunError::Io)?;
+    }
+    if bytes.len() as u64 > ANSWER_LIMIT {
+        return Err(RunError::TooLong);
+    }
+    Ok(Secret::new(String::from_utf8_lossy(&bytes)))
+}
+
+async fn read_words(errors: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>, RunError> {
+    let mut kept = Vec::new();
+    let Some(mut errors) = errors else { return Ok(kept) };
+    let mut buffer = [0; 4096];
+    loop {
+        let read = errors.read(&mut buffer).await.map_err(RunError::Io)?;
+        if read == 0 {
+            return Ok(kept);
+        }
+        let room = WORDS_LIMIT - kept.len();
+        kept.extend_from_slice(&buffer[..read.min(room)]);
+    }
+}

@@ -1,0 +1,133 @@
+//! Pull secrets that are mounted for pullprobe, as if a pod named all of them.
+//!
+//! A secret is a directory that holds `.dockerconfigjson` or `.dockercfg`, as Kubernetes mounts it.
+//! The given directory is one itself, or has them as `NAMESPACE/NAME/`, `NAMESPACE_NAME/` or `NAME/`.
+//! It is looked up in pullprobe's own file system, not on the node: kubelet has no such directory.
+
+use std::path::{Path, PathBuf};
+
+use super::dockerconfig::{DockerConfig, Form};
+use super::{FILE_LIMIT, lint};
+use crate::model::credential::CredentialSource;
+use crate::model::finding::{Finding, Severity};
+use crate::node::root::{EntryKind, HostRoot};
+
+const KEYS: [(&str, Form); 2] = [(".dockerconfigjson", Form::ConfigJson), (".dockercfg", Form::Dockercfg)];
+/// Stands for a namespace that the layout does not tell.
+const UNKNOWN_NAMESPACE: &str = "-";
+
+#[derive(Debug)]
+pub struct PullSecret {
+    pub source: CredentialSource,
+    /// Where it is mounted.
+    pub file: String,
+    pub config: DockerConfig,
+}
+
+#[derive(Debug, Default)]
+pub struct PullSecrets {
+    pub secrets: Vec<PullSecret>,
+    /// The first that does not parse, in words. kubelet then does not pull at all.
+    pub malformed: Option<String>,
+    pub findings: Vec<Finding>,
+}
+
+impl PullSecrets {
+    pub fn load(dir: &Path) -> Self {
+        let mut all = Self::default();
+        let root = match HostRoot::open(dir) {
+            Ok(root) => root,
+            Err(error) => {
+                all.findings.push(lint::unreadable(&dir.display().to_string(), &error.reason()));
+                return all;
+            }
+        };
+        let own_name = dir.file_name().map_or_else(|| "pull-secret".into(), |name| name.to_string_lossy().into_owned());
+        if all.take(&root, Path::new("/"), UNKNOWN_NAMESPACE, &own_name) {
+            return all;
+        }
+        for outer in subdirectories(&root, Path::new("/")) {
+            let outer_name = name_of(&outer);
+            // Neither a namespace nor a secret's name can have an underscore.
+            let (namespace, name) = outer_name.split_once('_').unwrap_or((UNKNOWN_NAMESPACE, &outer_name));
+            if all.take(&root, &outer, namespace, name) {
+                continue;
+            }
+            let inner = subdirectories(&root, &outer);
+            let taken = inner.iter().filter(|dir| all.take(&root, dir, &outer_name, &name_of(dir))).count();
+            if taken == 0 {
+                all.findings.push(without_key(&root, &outer));
+            }
+        }
+        all
+    }
+
+    /// Whether the directory is a secret.
+    fn take(&mut self, root: &HostRoot, dir: &Path, namespace: &str, name: &str) -> bool {
+        let mut is_secret = false;
+        for (key, form) in KEYS {
+            let path = dir.join(key);
+            let shown = shown(root, &path);
+            let bytes = match root.read(&path, FILE_LIMIT) {
+                Ok(bytes) => bytes,
+                Err(error) if error.is_not_found() => continue,
+                Err(error) => {
+                    is_secret = true;
+                    self.findings.push(lint::unreadable(&shown, &error.reason()));
+                    continue;
+                }
+            };
+            is_secret = true;
+            if bytes.is_empty() {
+                continue;
+            }
+            match DockerConfig::parse(&bytes, form) {
+                Ok(config) => {
+                    self.findings.extend(
+                        lint::entries(&shown, &config).into_iter().filter(|f| f.code != "credentials_file_empty"),
+                    );
+                    let source = CredentialSource::PullSecret(namespace.to_owned(), name.to_owned());
+                    self.secrets.push(PullSecret { source, file: shown, config });
+                }
+                Err(malformed) => {
+                    let secret = format!("pull secret {namespace}/{name}");
+                    let message = format!("{secret} stops every pull of a pod that names it: {}", malformed.reason);
+                    let fix =
+                        format!("write it anew with `kubectl create secret docker-registry {name} -n {namespace}`");
+                    let mut finding =
+                        Finding::new(Severity::Error, "pull_secret_malformed", message, fix).in_file(&shown);
+                    if let Some(at) = malformed.position {
+                        finding = finding.at(at.line, at.column);
+                    }
+                    self.findings.push(finding);
+                    self.malformed.get_or_insert_with(|| format!("{secret}: {malformed}"));
+                }
+            }
+        }
+        is_secret
+    }
+}
+
+fn subdirectories(root: &HostRoot, dir: &Path) -> Vec<PathBuf> {
+    let entries = root.list(dir).unwrap_or_default();
+    // `..data` and its like are how Kubernetes swaps a mounted secret.
+    let wanted = |entry: &crate::node::root::Entry| {
+        entry.kind == EntryKind::Directory && !entry.name.to_string_lossy().starts_with('.')
+    };
+    entries.into_iter().filter(wanted).map(|entry| dir.join(entry.name)).collect()
+}
+
+fn name_of(dir: &Path) -> String {
+    dir.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn shown(root: &HostRoot, path: &Path) -> String {
+    root.dir().join(path.strip_prefix("/").unwrap_or(path)).display().to_string()
+}
+
+fn without_key(root: &HostRoot, dir: &Path) -> Finding {
+    let message =
+        "no pull secret: it holds neither `.dockerconfigjson` nor `.dockercfg`, and kubelet ignores such a secret";
+    let fix = "create it with type kubernetes.io/dockerconfigjson and mount all its keys";
+    Finding::new(Severity::Warning, "pull_secret_without_key", message, fix).in_file(shown(root, dir))
+}

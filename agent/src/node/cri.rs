@@ -1,0 +1,124 @@
+//! Asks the node's containerd for its version over its CRI socket. It asks nothing else and changes
+//! nothing.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use http::uri::PathAndQuery;
+use hyper_util::rt::TokioIo;
+use tokio::net::UnixStream;
+use tonic::client::Grpc;
+use tonic::transport::{Endpoint, Uri};
+use tonic_prost::ProstCodec;
+
+use super::root::HostRoot;
+use crate::model::containerd::Version;
+use crate::model::finding::{Finding, Severity};
+
+/// Where containerd listens, by distribution: upstream, k3s and RKE2, microk8s.
+const SOCKETS: [&str; 3] = [
+    "/run/containerd/containerd.sock",
+    "/run/k3s/containerd/containerd.sock",
+    "/var/snap/microk8s/common/run/containerd.sock",
+];
+/// A daemon that lives answers within milliseconds; one that hangs must not hold up a check.
+const LIMIT: Duration = Duration::from_secs(2);
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct VersionRequest {
+    #[prost(string, tag = "1")]
+    version: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct VersionResponse {
+    #[prost(string, tag = "2")]
+    runtime_name: String,
+    #[prost(string, tag = "3")]
+    runtime_version: String,
+}
+
+/// The running daemon's version. `Ok(None)`: there is no socket to ask. The error says that a socket is
+/// there and nobody answers, so no image can be pulled on this node at all.
+pub async fn version(root: &HostRoot, named: Option<&str>) -> Result<Option<Version>, Finding> {
+    let mut candidates = named.into_iter().chain(SOCKETS).map(Path::new);
+    let Some((socket, reachable)) = candidates.find_map(|path| Some((path, as_seen(root, path)?))) else {
+        return Ok(None);
+    };
+    let silent = |why: String| {
+        let message = format!("containerd does not answer on its socket: {why}");
+        Finding::new(
+            Severity::Error,
+            "containerd_unreachable",
+            message,
+            "look at the daemon with `systemctl status containerd` and `journalctl -u containerd`, and restart it",
+        )
+        .in_file(socket.to_string_lossy())
+    };
+    match tokio::time::timeout(LIMIT, ask(reachable)).await {
+        Err(_) => Err(silent(format!("nothing within {LIMIT:?}"))),
+        Ok(Err(why)) => Err(silent(why)),
+        Ok(Ok(answer)) => Ok(answer.runtime_version.parse().ok()),
+    }
+}
+
+/// The socket's path for this process, its links followed inside the root.
+fn as_seen(root: &HostRoot, path: &Path) -> Option<PathBuf> {
+    let real = root.real_path(path).ok()?;
+    Some(root.dir().join(real.strip_prefix("/").ok()?))
+}
+
+async fn ask(socket: PathBuf) -> Result<VersionResponse, String> {
+    // The URI is never looked at: the connector always goes to the socket.
+    let channel = Endpoint::from_static("http://containerd.invalid")
+        .connect_with_connector(tower::service_fn(move |_: Uri| {
+            let socket = socket.clone();
+            async move { UnixStream::connect(socket).await.map(TokioIo::new) }
+        }))
+        .await
+        .map_err(|error| root_cause(&error))?;
+    let mut client = Grpc::new(channel);
+    client.ready().await.map_err(|error| root_cause(&error))?;
+    let request = tonic::Request::new(VersionRequest { version: "v1".to_owned() });
+    let method = PathAndQuery::from_static("/runtime.v1.RuntimeService/Version");
+    let codec = ProstCodec::<VersionRequest, VersionResponse>::default();
+    let answer = client.unary(request, method, codec).await.map_err(|status| status.message().to_owned())?;
+    Ok(answer.into_inner())
+}
+
+/// The innermost error: the outer ones only say that transport failed.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut inner = error;
+    while let Some(source) = inner.source() {
+        inner = source;
+    }
+    inner.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn root_with(socket: &str) -> (tempfile::TempDir, HostRoot, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(socket.trim_start_matches('/'));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let root = HostRoot::open(dir.path()).unwrap();
+        (dir, root, path)
+    }
+
+    #[tokio::test]
+    async fn without_a_socket_nothing_is_known() {
+        let (_dir, root, _) = root_with(SOCKETS[0]);
+        assert_eq!(version(&root, None).await, Ok(None));
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_nobody_serves_is_a_finding() {
+        let (_dir, root, path) = root_with(SOCKETS[1]);
+        drop(std::os::unix::net::UnixListener::bind(path).unwrap());
+        let finding = version(&root, None).await.unwrap_err();
+        assert_eq!((finding.code, finding.file.as_deref()), ("containerd_unreachable", Some(SOCKETS[1])));
+        assert!(finding.message.contains("onnection refused"), "{}", finding.message);
+    }
+}

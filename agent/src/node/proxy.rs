@@ -1,0 +1,177 @@
+//! The environment and command line of the node's containerd: proxies, CA overrides, `--config`.
+//!
+//! Only this environment decides about proxies, never kubelet's or a login shell's. A running process
+//! that may be looked at is the truth; otherwise it is what systemd would start from the unit's files.
+
+use std::path::Path;
+
+use super::root::HostRoot;
+use crate::model::finding::{Finding, Severity};
+use crate::secret::Secret;
+
+mod env_file;
+mod process;
+mod rules;
+mod service;
+mod systemd;
+
+pub use crate::model::proxy::{ProxyDecision, ProxyUrl};
+pub use rules::ProxyRules;
+
+/// The services that run the node's containerd. A distribution that brings its own comes before the
+/// plain one, which may then belong to Docker.
+const UNITS: [&str; 6] = [
+    "k3s.service",
+    "k3s-agent.service",
+    "rke2-server.service",
+    "rke2-agent.service",
+    "snap.microk8s.daemon-containerd.service",
+    "containerd.service",
+];
+
+/// One variable. Its value may hold a password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnvVar {
+    pub name: String,
+    pub value: Secret,
+    /// `file:line`, or the process's `environ` file.
+    pub origin: String,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct DaemonEnvironment {
+    /// The service it is taken from. `None` when none of those known is installed.
+    pub unit: Option<&'static str>,
+    /// The process it was read from. `None`: from the unit's files.
+    pub pid: Option<u32>,
+    /// Each name once.
+    pub variables: Vec<EnvVar>,
+    /// The words of the command, the program first. Empty when not known.
+    pub command: Vec<String>,
+    pub findings: Vec<Finding>,
+}
+
+impl DaemonEnvironment {
+    /// `proc` is where the host's process table is inside the root, when this process sees it.
+    pub fn load(root: &HostRoot, proc: Option<&Path>) -> Self {
+        let mut loaded = UNITS.iter().find_map(|unit| service::load(root, unit)).unwrap_or_default();
+        if let Some(running) = proc.and_then(|proc| process::find(root, proc, loaded.unit)) {
+            loaded.pid = Some(running.pid);
+            loaded.variables = running.variables;
+            loaded.command = running.command;
+            // What the files would give at the next start is not what this process has.
+            loaded.findings.clear();
+        }
+        loaded.check_proxies();
+        loaded
+    }
+
+    pub fn get(&self, name: &str) -> Option<&EnvVar> {
+        self.variables.iter().find(|variable| variable.name == name)
+    }
+
+    /// The upper-case name wins unless it is empty.
+    fn either(&self, upper: &str, lower: &str) -> Option<&EnvVar> {
+        [upper, lower].iter().find_map(|name| self.get(name).filter(|variable| !variable.value.is_empty()))
+    }
+
+    pub fn http_proxy(&self) -> Option<&EnvVar> {
+        self.either("HTTP_PROXY", "http_proxy")
+    }
+
+    pub fn https_proxy(&self) -> Option<&EnvVar> {
+        self.either("HTTPS_PROXY", "https_proxy")
+    }
+
+    pub fn no_proxy(&self) -> Option<&EnvVar> {
+        self.either("NO_PROXY", "no_proxy")
+    }
+
+    pub fn ssl_cert_file(&self) -> Option<&EnvVar> {
+        self.get("SSL_CERT_FILE").filter(|variable| !variable.value.is_empty())
+    }
+
+    pub fn ssl_cert_dir(&self) -> Option<&EnvVar> {
+        self.get("SSL_CERT_DIR").filter(|variable| !variable.value.is_empty())
+    }
+
+    pub fn godebug(&self) -> Option<&EnvVar> {
+        self.get("GODEBUG")
+    }
+
+    /// containerd's `--config` or `-c`. `None` when not given, or when the command is that of a
+    /// distribution which starts containerd itself.
+    pub fn config_argument(&self) -> Option<&str> {
+        self.argument(&["--config", "-config", "-c", "--c"])
+    }
+
+    pub fn root_argument(&self) -> Option<&str> {
+        self.argument(&["--root", "-root"])
+    }
+
+    pub fn address_argument(&self) -> Option<&str> {
+        self.argument(&["--address", "-address", "-a", "--a"])
+    }
+
+    fn argument(&self, names: &[&str]) -> Option<&str> {
+        let program = Path::new(self.command.first()?).file_name()?;
+        if program != "containerd" {
+            return None;
+        }
+        self.command.iter().enumerate().skip(1).find_map(|(at, word)| match word.split_once('=') {
+            Some((name, value)) if names.contains(&name) => Some(value),
+            None if names.contains(&word.as_str()) => self.command.get(at + 1).map(String::as_str),
+            _ => None,
+        })
+    }
+
+    fn check_proxies(&mut self) {
+        let bogus = |variable: &&EnvVar| {
+            ProxyUrl::parse(variable.value.expose()).is_none_or(|url| url.port == 0 || url.host == "http")
+        };
+        let mut findings: Vec<Finding> =
+            [self.http_proxy(), self.https_proxy()].into_iter().flatten().filter(bogus).map(bogus_proxy).collect();
+        if let Some(variable) = self.no_proxy() {
+            findings
+                .extend(variable.value.expose().split(',').map(str::trim).filter_map(|entry| useless(variable, entry)));
+        }
+        self.findings.extend(findings);
+    }
+}
+
+fn bogus_proxy(variable: &EnvVar) -> Finding {
+    let message = format!(
+        "{} is not a proxy URL as Go reads it: containerd connects directly or to a host that does not exist",
+        variable.name
+    );
+    let fix =
+        format!("set {} to http://host:port; write @ : / # % inside a password as %40 %3A %2F %23 %25", variable.name);
+    located(Finding::new(Severity::Error, "proxy_url_invalid", message, fix), &variable.origin)
+}
+
+/// A `NO_PROXY` entry of a form that other programs know and Go does not.
+fn useless(variable: &EnvVar, entry: &str) -> Option<Finding> {
+    let name = entry.strip_prefix("*.").unwrap_or(entry);
+    let why = if entry.contains("://") {
+        "a URL is never matched: write the host name alone"
+    } else if entry != "*" && name.contains('*') {
+        "`*` is known only alone or as a leading `*.`: write the domain, which covers its subdomains"
+    } else if entry.contains(char::is_whitespace) {
+        "entries are separated by commas, not by spaces"
+    } else {
+        return None;
+    };
+    let message = format!("{} entry {entry:?} matches no host in containerd", variable.name);
+    Some(located(Finding::new(Severity::Warning, "no_proxy_entry_useless", message, why), &variable.origin))
+}
+
+/// Puts a finding at `file:line`.
+fn located(finding: Finding, origin: &str) -> Finding {
+    match origin.rsplit_once(':').and_then(|(file, line)| Some((file, line.parse().ok()?))) {
+        Some((file, line)) => finding.in_file(file).at(line, 1),
+        None => finding.in_file(origin),
+    }
+}
+
+#[cfg(test)]
+mod tests;

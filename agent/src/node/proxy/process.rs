@@ -1,0 +1,54 @@
+//! Finds the running containerd in the host's process table and reads its environment.
+
+use std::path::Path;
+
+use super::EnvVar;
+use crate::node::root::HostRoot;
+use crate::secret::Secret;
+
+/// The kernel limits neither file this low in theory, but a daemon's is never near it.
+const FILE_LIMIT: usize = 1 << 20;
+
+pub struct Process {
+    pub pid: u32,
+    pub variables: Vec<EnvVar>,
+    pub command: Vec<String>,
+}
+
+/// The containerd of `unit`; without one of that unit, the only containerd that runs. `None` when there
+/// is none, several, or its environment may not be read.
+pub fn find(root: &HostRoot, proc: &Path, unit: Option<&str>) -> Option<Process> {
+    let entries = root.list(proc).ok()?;
+    let pids = entries.iter().filter_map(|entry| entry.name.to_str()?.parse::<u32>().ok());
+    let running: Vec<u32> = pids.filter(|pid| is_containerd(root, &proc.join(pid.to_string()))).collect();
+    let of_unit = |pid: &&u32| {
+        let cgroup = root.read_text(&proc.join(pid.to_string()).join("cgroup"), FILE_LIMIT).unwrap_or_default();
+        unit.is_some_and(|unit| cgroup.lines().any(|line| line.split('/').any(|part| part == unit)))
+    };
+    let pid = *running.iter().find(of_unit).or(if let [only] = running.as_slice() { Some(only) } else { None })?;
+    read(root, &proc.join(pid.to_string()), pid)
+}
+
+fn is_containerd(root: &HostRoot, dir: &Path) -> bool {
+    root.read(&dir.join("comm"), 64).is_ok_and(|comm| comm == b"containerd\n")
+}
+
+fn read(root: &HostRoot, dir: &Path, pid: u32) -> Option<Process> {
+    let path = dir.join("environ");
+    let environ = root.read(&path, FILE_LIMIT).ok()?;
+    let origin = path.to_string_lossy();
+    let variables = strings(&environ).filter_map(|entry| {
+        let (name, value) = entry.split_once('=')?;
+        Some(EnvVar { name: name.into(), value: Secret::new(value), origin: origin.clone().into_owned() })
+    });
+    let command = root.read(&dir.join("cmdline"), FILE_LIMIT).unwrap_or_default();
+    Some(Process { pid, variables: variables.collect(), command: strings(&command).collect() })
+}
+
+/// NUL-terminated strings.
+fn strings(bytes: &[u8]) -> impl Iterator<Item = String> {
+    bytes
+        .split(|byte| *byte == 0)
+        .filter(|text| !text.is_empty())
+        .map(|text| String::from_utf8_lossy(text).into_owned())
+}

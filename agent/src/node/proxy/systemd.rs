@@ -1,0 +1,261 @@
+//! Reads what a systemd unit and its drop-ins tell about a service's environment and command.
+//!
+//! Only the files are read: what `systemctl set-environment` or a generator added is not seen.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::node::root::{EntryKind, HostRoot};
+
+/// Where unit files live, the one that wins first.
+const UNIT_DIRS: [&str; 9] = [
+    "/etc/systemd/system.control",
+    "/run/systemd/system.control",
+    "/run/systemd/transient",
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/run/systemd/generator",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+];
+const MANAGER_DIRS: [&str; 4] = ["/etc/systemd", "/run/systemd", "/usr/local/lib/systemd", "/usr/lib/systemd"];
+
+/// No unit that configures a daemon has a reason to be larger.
+pub const FILE_LIMIT: usize = 1 << 20;
+
+/// One `key = value` line, continuations joined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    pub key: String,
+    pub value: String,
+    pub file: String,
+    pub line: usize,
+}
+
+/// The settings of `[section]` in the unit's file and then in its drop-ins, in the order in which
+/// systemd applies them. `None` when there is no such unit or it is masked.
+pub fn unit_settings(root: &HostRoot, unit: &str) -> Option<Vec<Setting>> {
+    let file = UNIT_DIRS.iter().map(|dir| Path::new(dir).join(unit)).find(|path| root.stat(path).is_ok())?;
+    let text = root.read_text(&file, FILE_LIMIT).ok()?;
+    let mut settings = parse(&text, "Service", &file.to_string_lossy());
+    for path in drop_ins(root, &UNIT_DIRS, &drop_in_names(unit)) {
+        settings.extend(parse_file(root, &path, "Service"));
+    }
+    Some(settings)
+}
+
+/// The manager's own settings (`system.conf` and its drop-ins), which hold for every service.
+pub fn manager_settings(root: &HostRoot) -> Vec<Setting> {
+    let main = MANAGER_DIRS.iter().map(|dir| Path::new(dir).join("system.conf")).find(|path| root.stat(path).is_ok());
+    let drop_ins = drop_ins(root, &MANAGER_DIRS, &["system.conf.d".to_owned()]);
+    main.into_iter().chain(drop_ins).flat_map(|path| parse_file(root, &path, "Manager")).collect()
+}
+
+/// `a-b.service` has drop-ins in `a-b.service.d`, `a-.service.d` and `service.d`.
+fn drop_in_names(unit: &str) -> Vec<String> {
+    let Some((stem, kind)) = unit.rsplit_once('.') else { return Vec::new() };
+    let mut names = vec![format!("{unit}.d")];
+    let dashes = stem.char_indices().rev().filter(|(at, c)| *c == '-' && at + 1 < stem.len());
+    names.extend(dashes.map(|(at, _)| format!("{}.{kind}.d", &stem[..=at])));
+    names.push(format!("{kind}.d"));
+    names
+}
+
+/// All `*.conf`, sorted by file name wherever they live; of two with one name the first directory's.
+fn drop_ins(root: &HostRoot, dirs: &[&str], names: &[String]) -> Vec<PathBuf> {
+    let mut found: BTreeMap<std::ffi::OsString, PathBuf> = BTreeMap::new();
+    for dir in names.iter().flat_map(|name| dirs.iter().map(move |dir| Path::new(dir).join(name))) {
+        for entry in root.list(&dir).unwrap_or_default() {
+            let is_conf = Path::new(&entry.name).extension().is_some_and(|extension| extension == "conf");
+            if is_conf && entry.kind != EntryKind::Directory {
+                let path = dir.join(&entry.name);
+                found.entry(entry.name).or_insert(path);
+            }
+        }
+    }
+    found.into_values().collect()
+}
+
+fn parse_file(root: &HostRoot, path: &Path, section: &str) -> Vec<Setting> {
+    // An unreadable drop-in (a link to /dev/null masks one) has nothing to say.
+    let text = root.read_text(path, FILE_LIMIT).unwrap_or_default();
+    parse(&text, section, &path.to_string_lossy())
+}
+
+fn parse(text: &str, section: &str, file: &str) -> Vec<Setting> {
+    let mut settings = Vec::new();
+    let mut current = String::new();
+    for (line, text) in logical_lines(text) {
+        let text = text.trim();
+        if let Some(name) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            name.clone_into(&mut current);
+        } else if let Some((key, value)) = text.split_once('=').filter(|_| current == section) {
+            let (key, value) = (key.trim().to_owned(), value.trim().to_owned());
+            settings.push(Setting { key, value, file: file.to_owned(), line });
+        }
+    }
+    settings
+}
+
+/// Lines with their number, a trailing backslash joining the next one; comments gone, also inside.
+fn logical_lines(text: &str) -> Vec<(usize, String)> {
+    let mut lines = Vec::new();
+    let mut open: Option<(usize, String)> = None;
+    for (number, line) in (1..).zip(text.lines()) {
+        if line.trim_start().starts_with(['#', ';']) {
+            continue;
+        }
+        let (first, mut joined) = open.take().unwrap_or((number, String::new()));
+        if let Some(head) = line.strip_suffix('\\') {
+            joined.push_str(head);
+            joined.push(' ');
+            open = Some((first, joined));
+        } else {
+            joined.push_str(line);
+            lines.push((first, joined));
+        }
+    }
+    lines.extend(open);
+    lines
+}
+
+/// Splits a value into words as systemd does: quotes around a word or part of it, C escapes.
+/// `None` when a quote is not closed, for which systemd ignores the line.
+pub fn words(value: &str) -> Option<Vec<String>> {
+    let mut words = Vec::new();
+    let mut chars = value.chars().peekable();
+    loop {
+        while chars.next_if(|c| c.is_whitespace()).is_some() {}
+        if chars.peek().is_none() {
+            return Some(words);
+        }
+        let mut word = String::new();
+        let mut quote = None;
+        while let Some(c) = chars.next_if(|c| quote.is_some() || !c.is_whitespace()) {
+            match (c, quote) {
+                ('\\', _) => word.push_str(&unescape(&mut chars)?),
+                (c, Some(open)) if c == open => quote = None,
+                ('"' | '\'', None) => quote = Some(c),
+                (c, _) => word.push(c),
+            }
+        }
+        if quote.is_some() {
+            return None;
+        }
+        words.push(word);
+    }
+}
+
+fn unescape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<String> {
+    let escaped = chars.next()?;
+    let mut number = |digits: usize, radix: u32| {
+        let text: String = chars.by_ref().take(digits).collect();
+        u32::from_str_radix(&text, radix).ok().and_then(char::from_u32)
+    };
+    let plain = match escaped {
+        'a' => '\x07',
+        'b' => '\x08',
+        'f' => '\x0c',
+        'n' => '\n',
+        'r' => '\r',
+        't' => '\t',
+        'v' => '\x0b',
+        's' => ' ',
+        '\\' | '"' | '\'' => escaped,
+        'x' => number(2, 16)?,
+        'u' => number(4, 16)?,
+        'U' => number(8, 16)?,
+        other => return Some(format!("\\{other}")),
+    };
+    Some(plain.to_string())
+}
+
+/// Replaces the `%` specifiers that do not depend on the running system. Any other stays as written,
+/// and its letter is returned.
+pub fn expand_specifiers(value: &str, unit: &str) -> (String, Option<char>) {
+    let stem = unit.rsplit_once('.').map_or(unit, |(stem, _)| stem);
+    let (mut out, mut unknown) = (String::new(), None);
+    let mut rest = value;
+    while let Some((head, tail)) = rest.split_once('%') {
+        out.push_str(head);
+        let letter = tail.chars().next();
+        let known = match letter {
+            Some('%') => "%",
+            Some('n') => unit,
+            Some('N' | 'p') => stem,
+            Some('i' | 'I') => "",
+            Some('t') => "/run",
+            Some('S') => "/var/lib",
+            Some('C') => "/var/cache",
+            Some('L') => "/var/log",
+            Some('E') => "/etc",
+            Some('T') => "/tmp",
+            Some('V') => "/var/tmp",
+            Some('h') => "/root",
+            Some('u' | 'g') => "root",
+            Some('U' | 'G') => "0",
+            other => {
+                // Not a specifier at all: systemd, too, leaves `%2` alone.
+                unknown = unknown.or(other.filter(|c| "aAbBcdDfHjJlmMoqrRsvwWyY".contains(*c)));
+                out.push('%');
+                rest = tail;
+                continue;
+            }
+        };
+        out.push_str(known);
+        rest = &tail[letter.map_or(0, char::len_utf8)..];
+    }
+    out.push_str(rest);
+    (out, unknown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_split_and_unquoted_as_systemd_does() {
+        let cases: [(&str, Option<&[&str]>); 9] = [
+            ("A=1 B=2", Some(&["A=1", "B=2"])),
+            (r#""A=1 2" 'B=3 4'"#, Some(&["A=1 2", "B=3 4"])),
+            (r#"A="1 2""#, Some(&["A=1 2"])),
+            (r#""A=it's""#, Some(&["A=it's"])),
+            (r"A=a\x20b\tc", Some(&["A=a b\tc"])),
+            (r"A=a\sb", Some(&["A=a b"])),
+            (r"A=a\qb", Some(&[r"A=a\qb"])),
+            (r#""A=1"#, None),
+            ("", Some(&[])),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(
+                words(value).as_deref(),
+                expected.map(|words| words.iter().map(ToString::to_string).collect::<Vec<_>>()).as_deref(),
+                "{value}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_line_goes_on_after_a_backslash_and_past_comments() {
+        let text =
+            "[Unit]\nEnvironment=NO=1\n[Service]\n# c\nEnvironment=A=1 \\\n# inside\n  B=2\n; c\nType = notify\n";
+        let settings = parse(text, "Service", "/u");
+        let shown: Vec<_> = settings.iter().map(|s| (s.key.as_str(), s.value.as_str(), s.line)).collect();
+        assert_eq!(shown, [("Environment", "A=1    B=2", 5), ("Type", "notify", 9)]);
+    }
+
+    #[test]
+    fn specifiers_expand_and_percent_encoding_survives() {
+        assert_eq!(
+            expand_specifiers("/etc/default/%N 50%% p%40w", "rke2-agent.service"),
+            ("/etc/default/rke2-agent 50% p%40w".into(), None)
+        );
+        assert_eq!(expand_specifiers("p%Hw", "x.service"), ("p%Hw".into(), Some('H')));
+    }
+
+    #[test]
+    fn drop_ins_of_prefixes_and_of_the_type_count_too() {
+        assert_eq!(drop_in_names("k3s-agent.service"), ["k3s-agent.service.d", "k3s-.service.d", "service.d"]);
+    }
+}

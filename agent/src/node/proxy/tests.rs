@@ -1,0 +1,143 @@
+//! Units, drop-ins and processes as they are found on nodes.
+
+use std::fs;
+use std::path::Path;
+
+use super::*;
+use crate::model::host::Scheme;
+
+/// A host root with these files.
+fn node(files: &[(&str, &str)]) -> (tempfile::TempDir, HostRoot) {
+    let dir = tempfile::tempdir().unwrap();
+    for (path, text) in files {
+        let path = dir.path().join(path.trim_start_matches('/'));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let root = HostRoot::open(dir.path()).unwrap();
+    (dir, root)
+}
+
+fn load(files: &[(&str, &str)]) -> DaemonEnvironment {
+    let (_keep, root) = node(files);
+    DaemonEnvironment::load(&root, Some(Path::new("/proc")))
+}
+
+fn shown(environment: &DaemonEnvironment) -> Vec<(&str, &str, &str)> {
+    environment.variables.iter().map(|v| (v.name.as_str(), v.value.expose(), v.origin.as_str())).collect()
+}
+
+const UNIT: &str = "/usr/lib/systemd/system/containerd.service";
+
+#[test]
+fn drop_ins_apply_by_name_over_all_directories_and_empty_resets() {
+    let environment = load(&[
+        (UNIT, "[Service]\nEnvironment=A=unit\nExecStart=/usr/bin/containerd\n"),
+        ("/etc/systemd/system/containerd.service.d/50-b.conf", "[Service]\nEnvironment=\nEnvironment=\"A=etc\" B=2\n"),
+        ("/usr/lib/systemd/system/containerd.service.d/50-b.conf", "[Service]\nEnvironment=A=masked\n"),
+        (
+            "/usr/lib/systemd/system/containerd.service.d/60-c.conf",
+            "[Service]\nEnvironment=C=3\nExecStart=\nExecStart=-/usr/local/bin/containerd --config=/etc/c.toml -a /run/c.sock\n",
+        ),
+        ("/run/systemd/system/containerd.service.d/10-a.conf", "[Service]\nEnvironment=A=run D=4\n"),
+    ]);
+    let dir = "/etc/systemd/system/containerd.service.d/50-b.conf";
+    let c = "/usr/lib/systemd/system/containerd.service.d/60-c.conf:2";
+    assert_eq!(
+        shown(&environment),
+        [("A", "etc", &*format!("{dir}:3")), ("B", "2", &format!("{dir}:3")), ("C", "3", c)]
+    );
+    assert_eq!(environment.config_argument(), Some("/etc/c.toml"));
+    assert_eq!(environment.address_argument(), Some("/run/c.sock"));
+    assert_eq!(environment.root_argument(), None);
+}
+
+#[test]
+fn environment_files_win_over_environment_lines_and_export_is_found() {
+    let environment = load(&[
+        (
+            UNIT,
+            "[Service]\nEnvironmentFile=-/etc/missing\nEnvironmentFile=/etc/default/%N\nEnvironment=HTTPS_PROXY=http://unit:1\nEnvironmentFile=/etc/gone\n",
+        ),
+        ("/etc/default/containerd", "HTTPS_PROXY=\"http://user:p%40ss@file:2\"\nexport NO_PROXY=x\n"),
+    ]);
+    assert_eq!(shown(&environment), [("HTTPS_PROXY", "http://user:p%40ss@file:2", "/etc/default/containerd:1")]);
+    let found: Vec<_> = environment.findings.iter().map(|f| (f.code, f.file.as_deref(), f.line)).collect();
+    assert_eq!(
+        found,
+        [
+            ("unit_line_ignored", Some("/etc/default/containerd"), Some(2)),
+            ("environment_file_missing", Some(UNIT), Some(5))
+        ]
+    );
+    let decision = ProxyRules::of(&environment).decide(Scheme::Https, "r.example", 443);
+    assert_eq!(decision.proxy.unwrap().to_string(), "http://file:2");
+}
+
+#[test]
+fn the_distribution_that_brings_containerd_comes_first_and_its_prefix_counts() {
+    let environment = load(&[
+        (UNIT, "[Service]\nEnvironment=HTTPS_PROXY=http://docker:1\n"),
+        (
+            "/etc/systemd/system/k3s-agent.service",
+            "[Service]\nEnvironmentFile=-/etc/systemd/system/k3s-agent.service.env\nExecStart=/usr/local/bin/k3s agent --config /etc/k3s.yaml\n",
+        ),
+        (
+            "/etc/systemd/system/k3s-agent.service.env",
+            "HTTPS_PROXY='http://k3s:1'\nCONTAINERD_HTTPS_PROXY='http://only:2'\n",
+        ),
+    ]);
+    assert_eq!(environment.unit, Some("k3s-agent.service"));
+    assert_eq!(environment.https_proxy().unwrap().value.expose(), "http://only:2");
+    assert_eq!(environment.config_argument(), None, "that is k3s's own file");
+}
+
+#[test]
+fn a_running_process_outweighs_the_files() {
+    let environment = load(&[
+        (UNIT, "[Service]\nEnvironment=HTTPS_PROXY=http://file:1\n"),
+        ("/proc/7/comm", "containerd-shim\n"),
+        ("/proc/70/comm", "containerd\n"),
+        ("/proc/70/cgroup", "0::/system.slice/docker.service\n"),
+        ("/proc/70/environ", "HTTPS_PROXY=http://docker:1\0"),
+        ("/proc/71/comm", "containerd\n"),
+        ("/proc/71/cgroup", "0::/system.slice/containerd.service\n"),
+        ("/proc/71/environ", "PATH=/bin\0https_proxy=http://live:2\0"),
+        ("/proc/71/cmdline", "/usr/bin/containerd\0-c\0/etc/live.toml\0"),
+    ]);
+    assert_eq!((environment.pid, environment.config_argument()), (Some(71), Some("/etc/live.toml")));
+    let proxy = environment.https_proxy().unwrap();
+    assert_eq!((proxy.value.expose(), proxy.origin.as_str()), ("http://live:2", "/proc/71/environ"));
+}
+
+#[test]
+fn the_manager_s_default_environment_is_under_the_unit_s_own() {
+    let environment = load(&[
+        ("/etc/systemd/system.conf", "[Manager]\nDefaultEnvironment=HTTP_PROXY=http://all:1 X=1\n"),
+        (UNIT, "[Service]\nEnvironment=X=2\nUnsetEnvironment=HTTP_PROXY=http://other:1\n"),
+    ]);
+    assert_eq!(
+        shown(&environment),
+        [("HTTP_PROXY", "http://all:1", "/etc/systemd/system.conf:2"), ("X", "2", &format!("{UNIT}:2"))]
+    );
+}
+
+#[test]
+fn settings_that_go_reads_differently_are_found_without_showing_a_password() {
+    let environment = load(&[(
+        UNIT,
+        "[Service]\nEnvironment=HTTPS_PROXY=http://user:hunt#er2@proxy:1 NO_PROXY=a.*.b,*.fine,http://x,c\n",
+    )]);
+    let codes: Vec<_> = environment.findings.iter().map(|f| (f.code, f.line)).collect();
+    assert_eq!(
+        codes,
+        [("proxy_url_invalid", Some(2)), ("no_proxy_entry_useless", Some(2)), ("no_proxy_entry_useless", Some(2))]
+    );
+    assert!(!format!("{environment:?}").contains("hunt"));
+}
+
+#[test]
+fn a_node_without_any_known_service_has_an_empty_environment() {
+    let environment = load(&[("/etc/hostname", "x")]);
+    assert_eq!((environment.unit, environment.variables.len(), environment.findings.len()), (None, 0, 0));
+}

@@ -1,0 +1,304 @@
+//! The host root: reads the node's files with every symlink resolved inside it, never outside.
+//!
+//! A container that mounts the node's root at `/host` must follow `/etc/resolv.conf ->
+//! /run/systemd/resolve/…` as the node would. Each path component is opened on its own, from the
+//! directory reached so far, so neither a link nor a race leads out of the root.
+
+use std::ffi::{OsStr, OsString};
+use std::io::Read;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+/// As the kernel: more links on one path are taken for a loop.
+const LINK_LIMIT: usize = 40;
+/// No directory that we list has a reason to be larger.
+const ENTRY_LIMIT: usize = 10_000;
+
+/// The node's root directory, held open.
+#[derive(Clone, Debug)]
+pub struct HostRoot {
+    fd: Arc<OwnedFd>,
+    /// The path as seen by this process, for messages about the root itself.
+    dir: PathBuf,
+}
+
+/// Why a file of the node could not be read. The text is that of the operating system.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    #[error("{}: no such file or directory", .0.display())]
+    NotFound(PathBuf),
+    #[error("{}: is a directory", .0.display())]
+    IsDirectory(PathBuf),
+    #[error("{}: not a regular file", .0.display())]
+    NotAFile(PathBuf),
+    #[error("{}: larger than {limit} bytes", .path.display())]
+    TooLarge { path: PathBuf, limit: usize },
+    #[error("{}: not UTF-8 text", .0.display())]
+    NotText(PathBuf),
+    #[error("{}: {}", .0.display(), os_text(*.1))]
+    Os(PathBuf, Errno),
+}
+
+impl ReadError {
+    pub const fn is_not_found(&self) -> bool {
+        matches!(self, Self::NotFound(_))
+    }
+
+    /// The operating system's words alone, as Go prints them after the path.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::NotFound(_) => "no such file or directory".into(),
+            Self::IsDirectory(_) => "is a directory".into(),
+            Self::NotAFile(_) => "not a regular file".into(),
+            Self::TooLarge { limit, .. } => format!("larger than {limit} bytes"),
+            Self::NotText(_) => "not UTF-8 text".into(),
+            Self::Os(_, errno) => os_text(*errno),
+        }
+    }
+}
+
+/// Lower-cased first letter and no `(os error N)`: how Go's syscall package words it.
+fn os_text(errno: Errno) -> String {
+    let text = std::io::Error::from(errno).to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    File,
+    Directory,
+    Other,
+}
+
+/// A name in a directory, its kind after following links.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub name: OsString,
+    pub kind: EntryKind,
+}
+
+/// What is known of a file without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    pub kind: EntryKind,
+    pub size: u64,
+    /// Modification time, Unix seconds.
+    pub modified: i64,
+}
+
+impl HostRoot {
+    pub fn open(dir: impl Into<PathBuf>) -> Result<Self, ReadError> {
+        let dir = dir.into();
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        match rustix::fs::open(&dir, flags, Mode::empty()) {
+            Ok(fd) => Ok(Self { fd: Arc::new(fd), dir }),
+            Err(errno) => Err(wrap(&dir, errno)),
+        }
+    }
+
+    /// Where the root is, as this process sees it.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Reads a regular file of at most `limit` bytes. `path` is absolute, as on the node.
+    pub fn read(&self, path: &Path, limit: usize) -> Result<Vec<u8>, ReadError> {
+        let handle = self.walk(path)?;
+        match kind_of(handle.as_fd()).map_err(|e| wrap(path, e))? {
+            EntryKind::File => {}
+            EntryKind::Directory => return Err(ReadError::IsDirectory(path.into())),
+            EntryKind::Other => return Err(ReadError::NotAFile(path.into())),
+        }
+        let file = reopen(&handle, OFlags::RDONLY).map_err(|e| wrap(path, e))?;
+        let mut bytes = Vec::new();
+        let ceiling = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+        let read = std::fs::File::from(file).take(ceiling).read_to_end(&mut bytes);
+        read.map_err(|e| wrap(path, Errno::from_io_error(&e).unwrap_or(Errno::IO)))?;
+        if bytes.len() > limit {
+            return Err(ReadError::TooLarge { path: path.into(), limit });
+        }
+        Ok(bytes)
+    }
+
+    pub fn read_text(&self, path: &Path, limit: usize) -> Result<String, ReadError> {
+        String::from_utf8(self.read(path, limit)?).map_err(|_| ReadError::NotText(path.into()))
+    }
+
+    /// The names in a directory, sorted as Go sorts them: by bytes.
+    pub fn list(&self, path: &Path) -> Result<Vec<Entry>, ReadError> {
+        let handle = self.walk(path)?;
+        let dir = reopen(&handle, OFlags::RDONLY | OFlags::DIRECTORY).map_err(|e| wrap(path, e))?;
+        let mut names: Vec<OsString> = rustix::fs::Dir::new(dir)
+            .map_err(|e| wrap(path, e))?
+            .flatten()
+            .map(|entry| OsString::from_vec(entry.file_name().to_bytes().to_vec()))
+            .filter(|name| name != "." && name != "..")
+            .take(ENTRY_LIMIT)
+            .collect();
+        names.sort();
+        let kind = |name: &OsString| self.stat(&path.join(name)).map_or(EntryKind::Other, |stat| stat.kind);
+        Ok(names.into_iter().map(|name| Entry { kind: kind(&name), name }).collect())
+    }
+
+    pub fn stat(&self, path: &Path) -> Result<Stat, ReadError> {
+        let handle = self.walk(path)?;
+        let stat = rustix::fs::fstat(&handle).map_err(|e| wrap(path, e))?;
+        Ok(Stat {
+            kind: to_kind(FileType::from_raw_mode(stat.st_mode)),
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            modified: stat.st_mtime,
+        })
+    }
+
+    /// Free and total space of the file system that holds `path`.
+    pub fn statvfs(&self, path: &Path) -> Result<rustix::fs::StatVfs, ReadError> {
+        let handle = self.walk(path)?;
+        let dir = reopen(&handle, OFlags::RDONLY).map_err(|e| wrap(path, e))?;
+        rustix::fs::fstatvfs(&dir).map_err(|e| wrap(path, e))
+    }
+
+    /// Where `path` leads once every link is followed: still a path as on the node.
+    pub fn real_path(&self, path: &Path) -> Result<PathBuf, ReadError> {
+        self.follow(path).map(|(_, real)| real)
+    }
+
+    fn walk(&self, path: &Path) -> Result<Arc<OwnedFd>, ReadError> {
+        self.follow(path).map(|(fd, _)| fd)
+    }
+
+    fn follow(&self, path: &Path) -> Result<(Arc<OwnedFd>, PathBuf), ReadError> {
+        let mut todo: Vec<OsString> = components(path);
+        let mut trail: Vec<(OsString, Arc<OwnedFd>)> = Vec::new();
+        let mut links = 0;
+        while let Some(name) = todo.pop() {
+            if name == ".." {
+                trail.pop();
+                continue;
+            }
+            if name == "/" {
+                trail.clear();
+                continue;
+            }
+            let here = trail.last().map_or(&self.fd, |(_, fd)| fd);
+            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let next = rustix::fs::openat(here.as_fd(), &name, flags, Mode::empty()).map_err(|e| wrap(path, e))?;
+            let stat = rustix::fs::fstat(&next).map_err(|e| wrap(path, e))?;
+            if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
+                trail.push((name, Arc::new(next)));
+                continue;
+            }
+            links += 1;
+            if links > LINK_LIMIT {
+                return Err(ReadError::Os(path.into(), Errno::LOOP));
+            }
+            let target = rustix::fs::readlinkat(&next, "", Vec::new()).map_err(|e| wrap(path, e))?;
+            todo.extend(components(Path::new(OsStr::from_bytes(target.as_bytes()))));
+        }
+        let real = Path::new("/").join(trail.iter().map(|(name, _)| name).collect::<PathBuf>());
+        let fd = trail.pop().map_or_else(|| Arc::clone(&self.fd), |(_, fd)| fd);
+        Ok((fd, real))
+    }
+}
+
+/// The path's components, last first. A leading `/` is one, meaning: back to the root.
+fn components(path: &Path) -> Vec<OsString> {
+    let mut parts: Vec<OsString> = path
+        .components()
+        .filter(|part| !matches!(part, Component::CurDir | Component::Prefix(_)))
+        .map(|part| part.as_os_str().to_owned())
+        .collect();
+    parts.reverse();
+    parts
+}
+
+/// Opens for reading what an `O_PATH` handle stands for. Never blocks on a FIFO: the kind was checked.
+fn reopen(handle: &OwnedFd, flags: OFlags) -> Result<OwnedFd, Errno> {
+    use std::os::fd::AsRawFd;
+    let path = format!("/proc/self/fd/{}", handle.as_raw_fd());
+    rustix::fs::open(path, flags | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty())
+}
+
+fn kind_of(fd: BorrowedFd<'_>) -> Result<EntryKind, Errno> {
+    Ok(to_kind(FileType::from_raw_mode(rustix::fs::fstat(fd)?.st_mode)))
+}
+
+const fn to_kind(kind: FileType) -> EntryKind {
+    match kind {
+        FileType::RegularFile => EntryKind::File,
+        FileType::Directory => EntryKind::Directory,
+        _ => EntryKind::Other,
+    }
+}
+
+fn wrap(path: &Path, errno: Errno) -> ReadError {
+    match errno {
+        Errno::NOENT => ReadError::NotFound(path.into()),
+        Errno::ISDIR => ReadError::IsDirectory(path.into()),
+        errno => ReadError::Os(path.into(), errno),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn tree() -> (tempfile::TempDir, HostRoot) {
+        let outside = tempfile::tempdir().unwrap();
+        let root = outside.path().join("root");
+        std::fs::create_dir_all(root.join("etc/real")).unwrap();
+        std::fs::create_dir_all(root.join("run")).unwrap();
+        std::fs::write(outside.path().join("secret"), "outside").unwrap();
+        std::fs::write(root.join("secret"), "inside").unwrap();
+        std::fs::write(root.join("run/resolv.conf"), "nameserver 192.0.2.1").unwrap();
+        symlink("/run/resolv.conf", root.join("etc/absolute")).unwrap();
+        symlink("../run/resolv.conf", root.join("etc/relative")).unwrap();
+        symlink("../../../../secret", root.join("etc/climbing")).unwrap();
+        symlink("loop", root.join("etc/loop")).unwrap();
+        symlink("real", root.join("etc/dir")).unwrap();
+        let root = HostRoot::open(root).unwrap();
+        (outside, root)
+    }
+
+    fn read(root: &HostRoot, path: &str) -> Result<String, ReadError> {
+        root.read_text(Path::new(path), 100)
+    }
+
+    #[test]
+    fn links_are_followed_inside_the_root_and_never_outside() {
+        let (_keep, root) = tree();
+        assert_eq!(read(&root, "/etc/absolute").unwrap(), "nameserver 192.0.2.1");
+        assert_eq!(read(&root, "/etc/relative").unwrap(), "nameserver 192.0.2.1");
+        assert_eq!(read(&root, "/etc/climbing").unwrap(), "inside");
+        assert_eq!(read(&root, "/../../secret").unwrap(), "inside");
+        assert_eq!(root.real_path(Path::new("/etc/absolute")).unwrap(), Path::new("/run/resolv.conf"));
+    }
+
+    #[test]
+    fn errors_carry_the_words_of_the_operating_system() {
+        let (_keep, root) = tree();
+        assert_eq!(read(&root, "/etc/missing").unwrap_err().reason(), "no such file or directory");
+        assert_eq!(read(&root, "/etc/dir").unwrap_err().reason(), "is a directory");
+        assert_eq!(read(&root, "/etc/loop").unwrap_err().reason(), "too many levels of symbolic links");
+        assert_eq!(read(&root, "/secret/x").unwrap_err().reason(), "not a directory");
+        assert_eq!(root.read(Path::new("/secret"), 3).unwrap_err().reason(), "larger than 3 bytes");
+    }
+
+    #[test]
+    fn a_listing_tells_kinds_after_following_links() {
+        let (_keep, root) = tree();
+        let entries = root.list(Path::new("/etc")).unwrap();
+        let kind = |name: &str| entries.iter().find(|e| e.name == name).map(|e| e.kind);
+        assert_eq!(kind("dir"), Some(EntryKind::Directory));
+        assert_eq!(kind("relative"), Some(EntryKind::File));
+        assert_eq!(kind("loop"), Some(EntryKind::Other));
+    }
+}
