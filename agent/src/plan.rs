@@ -1,0 +1,135 @@
+//! Which hosts containerd would ask for a registry's images, in its order and with its settings.
+//!
+//! Pure: everything was read by [`crate::node::containerd`]. No network, no file.
+
+mod address;
+mod configured;
+mod mirrors;
+
+#[cfg(test)]
+mod cases_tests;
+
+pub use address::{is_localhost, namespace_query};
+
+use crate::model::cause::Cause;
+use crate::model::finding::{Finding, Severity};
+use crate::model::host::{Capabilities, Endpoint, HostTls, Origin, RegistryHost, Role, Scheme};
+use crate::model::outcome::Failure;
+use crate::model::stage::Stage;
+use crate::node::containerd::certs_d::{Selection, select};
+use crate::node::containerd::gotext::clean;
+use crate::node::containerd::{Containerd, HostSource};
+
+/// The hosts of one registry.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The registry's name in image references, `docker.io`.
+    pub domain: String,
+    /// In containerd's order; a host that occurs twice is asked twice. Empty when `fatal` is set.
+    pub hosts: Vec<RegistryHost>,
+    /// No image of the registry can be pulled, whatever its hosts would say. The wording is
+    /// containerd's.
+    pub fatal: Option<Failure>,
+    /// What is wrong with this registry's own configuration.
+    pub notes: Vec<Finding>,
+    /// The directory of certs.d that serves the registry. `None`: none does.
+    pub directory: Option<String>,
+}
+
+/// The plan for every image of a registry.
+pub fn plan(containerd: &Containerd, domain: &str) -> Plan {
+    let mut plan =
+        Plan { domain: domain.to_owned(), hosts: Vec::new(), fatal: None, notes: Vec::new(), directory: None };
+    let made = match (&containerd.fatal, &containerd.registry.source) {
+        (Some(fault), _) => {
+            let place = fault.line.map_or_else(|| fault.file.clone(), |line| format!("{}:{line}", fault.file));
+            Err(unusable(Cause::ConfigInvalid, format!("{place}: {}", fault.message), &fault.message))
+        }
+        (None, HostSource::Mirrors { mirrors }) => mirrors::hosts(containerd, mirrors, domain),
+        (None, HostSource::CertsD { roots }) => match select(roots, domain) {
+            Selection::Fault(words) => Err(unusable(Cause::HostsFileInvalid, words.to_owned(), words)),
+            Selection::Nothing => configured::hosts(containerd, None, domain),
+            Selection::Directory(directory) => {
+                plan.directory = Some(directory.path.clone());
+                configured::hosts(containerd, Some(directory), domain)
+            }
+        },
+    };
+    match made {
+        Ok(drafts) => drafts.into_iter().for_each(|draft| plan.add(containerd, draft)),
+        Err(failure) => plan.fatal = Some(failure),
+    }
+    plan
+}
+
+/// A host as its configuration describes it, before what holds for every host is added.
+struct Draft {
+    scheme: String,
+    authority: String,
+    path: String,
+    capabilities: Capabilities,
+    tls: HostTls,
+    headers: Vec<(String, crate::secret::Secret)>,
+    dial_timeout: Option<std::time::Duration>,
+    http_fallback: bool,
+    origin: Origin,
+}
+
+/// The whole registry cannot be used.
+fn unusable(cause: Cause, detail: impl Into<String>, wording: &str) -> Failure {
+    Failure::new(Stage::Config, cause, detail).worded(wording)
+}
+
+impl Plan {
+    fn add(&mut self, containerd: &Containerd, draft: Draft) {
+        let scheme = match draft.scheme.as_str() {
+            "http" => Scheme::Http,
+            "https" => Scheme::Https,
+            _ => return self.notes.push(broken(&draft)),
+        };
+        if draft.authority.is_empty() {
+            return self.notes.push(broken(&draft));
+        }
+        let endpoint = Endpoint::new(scheme, draft.authority);
+        let registry = &containerd.registry;
+        let headers = registry.headers.iter().chain(&draft.headers).cloned().collect();
+        let path = clean(&format!("/{}", draft.path));
+        self.hosts.push(RegistryHost {
+            role: role(&endpoint, &self.domain),
+            path: if path == "/" { String::new() } else { path },
+            capabilities: draft.capabilities,
+            tls: draft.tls,
+            headers,
+            dial_timeout: draft.dial_timeout,
+            http_fallback: draft.http_fallback,
+            namespace_query: namespace_query(&endpoint.authority, &self.domain),
+            own_credential: registry.credentials.get(&endpoint.authority).cloned(),
+            origin: draft.origin,
+            endpoint,
+        });
+    }
+}
+
+/// A host that is the registry itself is upstream, wherever it is written.
+fn role(endpoint: &Endpoint, domain: &str) -> Role {
+    let upstream = Endpoint::new(endpoint.scheme, address::default_host(domain));
+    if endpoint.host_port() == upstream.host_port() { Role::Upstream } else { Role::Mirror }
+}
+
+/// containerd asks such a host too, and fails before it sends anything.
+fn broken(draft: &Draft) -> Finding {
+    let message = format!(
+        "this host comes out as `{}://{}{}`, which containerd cannot ask: it fails and goes on to the next host",
+        draft.scheme, draft.authority, draft.path
+    );
+    let finding = Finding::new(
+        Severity::Error,
+        "host_url_unusable",
+        message,
+        "write the host as https://HOST[:PORT] or http://HOST[:PORT]",
+    );
+    match &draft.origin {
+        Origin::File { path, line } => finding.in_file(path).at(*line, 1),
+        Origin::ImplicitUpstream => finding,
+    }
+}
