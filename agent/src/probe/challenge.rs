@@ -1,0 +1,156 @@
+//! Reads `WWW-Authenticate` as containerd reads it, shortcomings included. It does not act on it.
+//!
+//! One line gives at most one challenge; a second scheme on the same line is lost; a bare URL ends
+//! at its colon (containerd `core/remotes/docker/auth/parse.go`).
+
+use http::HeaderMap;
+use http::header::WWW_AUTHENTICATE;
+
+use crate::model::facts::ChallengeFacts;
+
+/// More lines than any registry sends.
+const LINE_LIMIT: usize = 16;
+
+/// The schemes containerd knows, in its order of preference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scheme {
+    Bearer,
+    /// Known, never answered.
+    Digest,
+    Basic,
+}
+
+impl Scheme {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bearer => "bearer",
+            Self::Digest => "digest",
+            Self::Basic => "basic",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Challenge {
+    pub scheme: Scheme,
+    /// Names in lower case.
+    pub parameters: Vec<(String, String)>,
+}
+
+impl Challenge {
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    pub fn facts(&self) -> ChallengeFacts {
+        ChallengeFacts {
+            scheme: self.scheme.as_str().to_owned(),
+            realm: self.parameter("realm").map(without_query),
+            service: self.parameter("service").map(str::to_owned),
+        }
+    }
+}
+
+/// A realm may carry anything behind its path; only the place is shown.
+fn without_query(realm: &str) -> String {
+    match url::Url::parse(realm) {
+        Ok(mut url) if url.has_host() => {
+            url.set_query(None);
+            url.set_fragment(None);
+            let _ = url.set_username("");
+            let _ = url.set_password(None);
+            url.to_string()
+        }
+        // The realm of Basic is free text.
+        Ok(_) | Err(_) => crate::model::outcome::clip(realm.to_owned()),
+    }
+}
+
+/// The challenges of an answer, bearer first.
+pub fn parse(headers: &HeaderMap) -> Vec<Challenge> {
+    let lines = headers.get_all(WWW_AUTHENTICATE).iter().take(LINE_LIMIT);
+    let mut challenges: Vec<Challenge> = lines.filter_map(|line| parse_line(line.to_str().ok()?)).collect();
+    challenges.sort_by_key(|challenge| challenge.scheme);
+    challenges
+}
+
+fn parse_line(line: &str) -> Option<Challenge> {
+    let (scheme, mut rest) = token(line);
+    let scheme = match scheme.to_ascii_lowercase().as_str() {
+        "bearer" => Scheme::Bearer,
+        "digest" => Scheme::Digest,
+        "basic" => Scheme::Basic,
+        _ => return None,
+    };
+    let mut parameters = Vec::new();
+    loop {
+        let (name, after) = token(rest.trim_start());
+        let Some(value) = after.strip_prefix('=').filter(|_| !name.is_empty()) else { break };
+        let Some((value, after)) = token_or_quoted(value) else { break };
+        parameters.push((name.to_ascii_lowercase(), value));
+        let Some(after) = after.trim_start().strip_prefix(',') else { break };
+        rest = after;
+    }
+    Some(Challenge { scheme, parameters })
+}
+
+fn token(text: &str) -> (&str, &str) {
+    let end = text.find(|c: char| !is_token(c)).unwrap_or(text.len());
+    text.split_at(end)
+}
+
+fn is_token(c: char) -> bool {
+    c.is_ascii_graphic() && !"()<>@,;:\\\"/[]?={}".contains(c)
+}
+
+fn token_or_quoted(text: &str) -> Option<(String, &str)> {
+    let Some(quoted) = text.strip_prefix('"') else {
+        let (value, rest) = token(text);
+        return Some((value.to_owned(), rest));
+    };
+    let mut value = String::new();
+    let mut chars = quoted.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '"' => return Some((value, &quoted[at + 1..])),
+            '\\' => value.extend(chars.next().map(|(_, escaped)| escaped)),
+            c => value.push(c),
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cases::Cases;
+
+    #[test]
+    fn the_challenges_of_containerds_own_cases_are_read_alike() {
+        for case in Cases::of_kind("www_authenticate") {
+            let mut headers = HeaderMap::new();
+            for line in case.input["headers"].as_array().unwrap() {
+                headers.append(WWW_AUTHENTICATE, line.as_str().unwrap().parse().unwrap());
+            }
+            let found: Vec<serde_json::Value> = parse(&headers)
+                .into_iter()
+                .map(|challenge| {
+                    let params: serde_json::Map<_, _> =
+                        challenge.parameters.into_iter().map(|(name, value)| (name, value.into())).collect();
+                    serde_json::json!({"scheme": challenge.scheme.as_str(), "params": params})
+                })
+                .collect();
+            let expected = case.expected["challenges"].as_array().unwrap();
+            assert_eq!(found.len(), expected.len(), "{}", case.id);
+            for (found, expected) in found.iter().zip(expected) {
+                assert_eq!(found, expected, "{}", case.id);
+            }
+        }
+    }
+
+    #[test]
+    fn a_realm_is_shown_without_query_and_user() {
+        let challenge = parse_line("Bearer realm=\"https://user:pw@auth.example/token?key=1\"").unwrap();
+        assert_eq!(challenge.facts().realm.as_deref(), Some("https://auth.example/token"));
+    }
+}

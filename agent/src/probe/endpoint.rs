@@ -1,0 +1,226 @@
+//! The endpoint ladder: DNS → TCP → proxy → TLS → `/v2/` → token.
+//!
+//! containerd never asks for `/v2/`: this is pullprobe's own question, whether the host is a
+//! registry that lets this node in.
+
+use std::time::{Duration, Instant};
+
+use http::{HeaderMap, HeaderValue, Method, header};
+use jiff::Timestamp;
+use url::Url;
+
+use super::challenge::{self, Challenge, Scheme};
+use super::http::{HttpClient, Request, Response};
+use super::network::{Destination, Network};
+use super::status::{self, Errors};
+use super::token::{self, OnBehalf};
+use super::usage::RequestKind;
+use crate::model::cause::Cause;
+use crate::model::credential::Credential;
+use crate::model::facts::{PingFacts, TokenFacts};
+use crate::model::host::RegistryHost;
+use crate::model::outcome::{Failure, Outcome, Skip, Step};
+use crate::model::ratelimit::RateLimit;
+use crate::model::report::{EndpointReport, Stages};
+use crate::model::stage::Stage;
+use crate::secret::Secret;
+
+/// What `/v2/` answers is a few bytes; an error page may be some KiB.
+const BODY_LIMIT: usize = 64_000;
+
+/// Climbs to one host of a plan.
+pub async fn probe(network: &Network, namespace: &str, host: &RegistryHost) -> EndpointReport {
+    let began = Instant::now();
+    let destination = Destination {
+        endpoint: host.endpoint.clone(),
+        tls: &host.tls,
+        dial_timeout: host.dial_timeout,
+        http_fallback: host.http_fallback,
+    };
+    let way = network.way(&destination).await;
+    let mut report = EndpointReport {
+        namespace: namespace.to_owned(),
+        endpoint: host.endpoint.clone(),
+        role: host.role,
+        stages: Stages {
+            dns: way.dns.clone(),
+            tcp: way.tcp.clone(),
+            proxy: way.proxy.clone(),
+            tls: way.tls.clone(),
+            ..Stages::default()
+        },
+        clock_skew: None,
+        rate_limit: RateLimit::default(),
+        started_at: network.now,
+        duration: Duration::ZERO,
+    };
+    if let Ok(client) = &way.client {
+        let login = host.own_credential.as_ref().and_then(Credential::login);
+        Visit { network, host, client, login, report: &mut report }.run().await;
+    }
+    report.duration = began.elapsed();
+    report
+}
+
+struct Visit<'a> {
+    network: &'a Network,
+    host: &'a RegistryHost,
+    client: &'a HttpClient,
+    login: Option<(&'a str, &'a Secret)>,
+    report: &'a mut EndpointReport,
+}
+
+impl Visit<'_> {
+    async fn run(&mut self) {
+        let began = Instant::now();
+        let url = format!("{}/{}/", self.client.endpoint(), self.host.path.trim_matches('/'));
+        let answer = match Url::parse(&url) {
+            Ok(url) => self.get(url, None).await,
+            Err(e) => Err(Failure::new(Stage::Ping, Cause::HostsFileInvalid, format!("no usable URL: {e}"))),
+        };
+        let response = match answer {
+            Ok(response) => response,
+            Err(failure) => {
+                self.report.stages.ping = Step::new(Outcome::Failed(failure, None), began.elapsed());
+                return;
+            }
+        };
+        self.report.clock_skew = skew(&response, self.network.clock());
+        self.report.rate_limit = super::ratelimit::read(response.status, &response.headers, self.network.now);
+        let challenges = challenge::parse(&response.headers);
+        let facts = PingFacts {
+            http_status: response.status.as_u16(),
+            challenges: challenges.iter().map(Challenge::facts).collect(),
+        };
+        let outcome = match judge(&response, &challenges, self.host) {
+            None => Outcome::Passed(facts),
+            Some(failure) => Outcome::Failed(failure.at(self.client.endpoint().host_port()), Some(facts)),
+        };
+        self.report.stages.ping = Step::new(outcome, began.elapsed());
+        if self.report.stages.ping.passed() {
+            self.authorize(response.status.as_u16(), &challenges).await;
+        }
+    }
+
+    /// A token or a password that the registry takes, where it asks for one.
+    async fn authorize(&mut self, status: u16, challenges: &[Challenge]) {
+        let first = challenges.iter().find(|challenge| challenge.scheme != Scheme::Digest).filter(|_| status == 401);
+        let Some(challenge) = first else {
+            self.report.stages.token = Step::skipped(Skip::NotNeeded);
+            return;
+        };
+        let began = Instant::now();
+        let outcome = match challenge.scheme {
+            Scheme::Bearer => self.bearer(challenge).await,
+            Scheme::Basic | Scheme::Digest => self.basic().await,
+        };
+        self.report.stages.token = Step::new(outcome, began.elapsed());
+    }
+
+    async fn bearer(&self, challenge: &Challenge) -> Outcome<TokenFacts> {
+        let options = match token::options(challenge, None) {
+            Ok(options) => options,
+            Err(failure) => return Outcome::Failed(failure, None),
+        };
+        let headers = HeaderMap::new();
+        let from = OnBehalf {
+            tls: &self.host.tls,
+            dial_timeout: self.host.dial_timeout,
+            http_fallback: self.host.http_fallback,
+            headers: &headers,
+        };
+        let facts = |token: &token::Token| TokenFacts {
+            host: token.host.clone(),
+            anonymous: token.anonymous,
+            expires_in: token.expires_in,
+        };
+        match token::fetch(self.network, from, &options, self.login).await {
+            Ok(token) => Outcome::Passed(facts(&token)),
+            // Without a repository to ask for, a refusal of nobody in particular is no fault.
+            Err(failure) if self.login.is_none() && failure.cause == Cause::CredentialsMissing => {
+                let host = token::host_port(&options.realm);
+                Outcome::Passed(TokenFacts { host, anonymous: true, expires_in: None })
+            }
+            Err(failure) => Outcome::Failed(failure, None),
+        }
+    }
+
+    async fn basic(&self) -> Outcome<TokenFacts> {
+        let host = self.client.endpoint().host_port();
+        let facts = |anonymous| TokenFacts { host: host.clone(), anonymous, expires_in: None };
+        let Some((user, secret)) = self.login else { return Outcome::Passed(facts(true)) };
+        let Ok(url) = Url::parse(&format!("{}/{}/", self.client.endpoint(), self.host.path.trim_matches('/'))) else {
+            return Outcome::Passed(facts(true));
+        };
+        match self.get(url, Some(token::basic(user, secret))).await {
+            Err(failure) => Outcome::Failed(failure, None),
+            Ok(response) if response.status.as_u16() == 401 || response.status.as_u16() == 403 => {
+                let errors = Errors::of(&response);
+                let cause = if status::says_expired(&errors.text()) {
+                    Cause::CredentialsExpired
+                } else {
+                    Cause::CredentialsRejected
+                };
+                let detail = format!("/v2/ answered {} to the credential{}", response.line(), errors.behind(": "));
+                Outcome::Failed(Failure::new(Stage::Token, cause, detail).at(host.clone()), None)
+            }
+            Ok(_) => Outcome::Passed(facts(false)),
+        }
+    }
+
+    async fn get(&self, url: Url, authorization: Option<HeaderValue>) -> Result<Response, Failure> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::USER_AGENT, HeaderValue::from_static(concat!("pullprobe/", env!("CARGO_PKG_VERSION"))));
+        for (name, value) in &self.host.headers {
+            let name = http::HeaderName::try_from(name.as_str());
+            if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value.expose())) {
+                headers.append(name, value);
+            }
+        }
+        if let Some(value) = authorization {
+            headers.insert(header::AUTHORIZATION, value);
+        }
+        self.network.usage.request(self.client.endpoint(), RequestKind::Ping);
+        self.client.send(Request { method: Method::GET, url, headers, form: None, body_limit: BODY_LIMIT }).await
+    }
+}
+
+/// Whether the answer to `/v2/` is a registry's. Every registry answers 200 or 401 there; a mirror
+/// below a path of its own may know nothing at that place.
+fn judge(response: &Response, challenges: &[Challenge], host: &RegistryHost) -> Option<Failure> {
+    let errors = Errors::of(response);
+    let line = response.line();
+    let fail =
+        |cause, what: &str| Some(Failure::new(Stage::Ping, cause, format!("{}/ answered {line}{what}", host.path)));
+    #[expect(clippy::match_same_arms, reason = "each says nothing for a reason of its own")]
+    match response.status.as_u16() {
+        200..=299 if status::is_web_page(response) => fail(Cause::NotARegistry, " with a web page"),
+        200..=299 => None,
+        401 if challenges.is_empty() => {
+            let bare = !response.headers.contains_key(header::WWW_AUTHENTICATE);
+            fail(
+                Cause::ChallengeInvalid,
+                if bare { " without WWW-Authenticate" } else { " with no challenge that containerd knows" },
+            )
+        }
+        401 => None,
+        400 if status::cause_of_status(400, response, &errors) == Cause::HttpToTlsPort => {
+            fail(Cause::HttpToTlsPort, ": plain HTTP was sent to a TLS port")
+        }
+        404 | 405 if host.path != "/v2" => None,
+        404 | 405 => fail(Cause::NotARegistry, ": there is no distribution API"),
+        // Redirected as a whole: the image ladder follows.
+        301 | 302 | 303 | 307 | 308 if response.headers.contains_key(header::LOCATION) => None,
+        403 => fail(Cause::AccessDenied, &errors.behind(": ")),
+        code => {
+            let cause = status::cause_of_status(code, response, &errors);
+            fail(cause, &errors.behind(": "))
+        }
+    }
+}
+
+/// The far clock minus ours. `Date` has whole seconds, so half a second is neither's fault.
+fn skew(response: &Response, now: Timestamp) -> Option<f64> {
+    let date = jiff::fmt::rfc2822::parse(response.header("date")?).ok()?.timestamp();
+    Some(date.duration_since(now).as_secs_f64() + 0.5)
+}

@@ -1,0 +1,354 @@
+//! The image ladder: resolve, fetch the manifest, select the platform, read the config, touch the layers.
+//!
+//! Each step asks the hosts of the plan in containerd's order and stops where containerd stops. What
+//! the outcome means for a person is said by `diagnose`.
+
+use jiff::Timestamp;
+
+use super::gojson;
+use super::network::Network;
+use super::session::{Answer, Session};
+use crate::model::cause::Cause;
+use crate::model::containerd::{PullMode, Version};
+use crate::model::credential::Credential;
+use crate::model::host::RegistryHost;
+use crate::model::outcome::Failure;
+use crate::model::platform::Platform;
+use crate::model::ratelimit::RateLimit;
+use crate::model::reference::Reference;
+use crate::model::report::{Attempt, BlobFacts, PlatformFacts};
+use crate::model::stage::Stage;
+
+pub mod attempt;
+mod content;
+mod digest;
+pub mod documents;
+mod fetch;
+mod refine;
+mod resolve;
+pub mod select;
+
+use attempt::{Book, PullBudget};
+pub(crate) use digest::digest_of;
+use digest::{digest_fault, is_digest};
+use documents::{Descriptor, Document, Kind};
+use resolve::Resolved;
+use select::{Matcher, Selection};
+
+/// An index in an index in an index is followed this deep.
+const NESTING_LIMIT: usize = 4;
+
+/// What one walk needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    pub network: &'a Network,
+    /// The hosts of the plan, in containerd's order.
+    pub hosts: &'a [RegistryHost],
+    pub image: &'a Reference,
+    pub credential: Option<&'a Credential>,
+    pub mode: PullMode,
+    pub wanted: &'a Platform,
+    pub budget: &'a PullBudget,
+    /// containerd's words for every image that it could fetch but not unpack.
+    pub unpack_error: Option<&'a str>,
+    pub snapshotter: &'a str,
+}
+
+/// What came of a walk.
+#[derive(Debug)]
+pub struct Walk {
+    pub ending: Ending,
+    pub attempts: Vec<Attempt>,
+    pub digest: Option<String>,
+    pub media_type: Option<String>,
+    pub platform: PlatformFacts,
+    pub blob: Option<BlobFacts>,
+    pub rate_limit: RateLimit,
+    pub counted_pulls: u32,
+}
+
+#[derive(Debug)]
+pub enum Ending {
+    /// containerd would have pulled it. `runnable`: why it would not start, when it would not.
+    Pulled { unrunnable: Option<Failure> },
+    /// containerd's pull ends with this, met in this phase.
+    Failed(Phase, Failure),
+    /// It could not be told without a request that counts as a pull.
+    OverBudget,
+}
+
+/// Where in containerd's pull an error arises: decides the words around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    Resolve,
+    /// Opening an object for reading.
+    Open,
+    /// Reading its body.
+    Copy,
+    /// Storing it.
+    Commit,
+    /// Turning it into a snapshot (1.x speaks of it).
+    Unpack,
+    /// After the pull, when CRI reads the image's config.
+    Config,
+}
+
+/// Why a walk ends early.
+#[derive(Debug)]
+enum Stop {
+    Resolve(Failure),
+    Fetch(Phase, Failure),
+    OverBudget,
+}
+
+impl From<Stop> for Ending {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Resolve(failure) => Self::Failed(Phase::Resolve, failure),
+            Stop::Fetch(phase, failure) => Self::Failed(phase, failure),
+            Stop::OverBudget => Self::OverBudget,
+        }
+    }
+}
+
+struct Pull<'a> {
+    network: &'a Network,
+    sessions: Vec<Session<'a>>,
+    image: &'a Reference,
+    version: Version,
+    mode: PullMode,
+    wanted: &'a Platform,
+    budget: &'a PullBudget,
+    now: Timestamp,
+    book: Book,
+    /// What each host said of its quota last.
+    limits: Vec<RateLimit>,
+    /// The hosts where this image's pull is paid for.
+    spent: Vec<usize>,
+    unpack_error: Option<&'a str>,
+    snapshotter: &'a str,
+    resolved: Option<Resolved>,
+    platform: PlatformFacts,
+    blob: Option<BlobFacts>,
+}
+
+/// Walks one image with one credential.
+pub async fn walk(request: Request<'_>) -> Walk {
+    let last = request.hosts.len().saturating_sub(1);
+    let session = |(index, host)| {
+        Session::new(request.network, host, request.image, request.credential, request.mode, index == last)
+    };
+    let mut pull = Pull {
+        network: request.network,
+        sessions: request.hosts.iter().enumerate().map(session).collect(),
+        image: request.image,
+        version: request.network.version,
+        mode: request.mode,
+        wanted: request.wanted,
+        budget: request.budget,
+        now: request.network.now,
+        book: Book::default(),
+        limits: vec![RateLimit::default(); request.hosts.len()],
+        spent: Vec::new(),
+        unpack_error: request.unpack_error,
+        snapshotter: request.snapshotter,
+        resolved: None,
+        platform: PlatformFacts::default(),
+        blob: None,
+    };
+    let ending = match pull.run().await {
+        Ok(unrunnable) => Ending::Pulled { unrunnable },
+        Err(stop) => {
+            let stop = pull.refine(stop).await;
+            stop.into()
+        }
+    };
+    pull.finish(ending)
+}
+
+impl Pull<'_> {
+    async fn run(&mut self) -> Result<Option<Failure>, Stop> {
+        let resolved = self.resolve().await?;
+        self.resolved = Some(resolved.clone());
+        for session in &self.sessions {
+            session.forget_refusals().await;
+        }
+        if let Some(words) = self.unpack_error {
+            let detail =
+                format!("the transfer service is not configured to unpack for snapshotter {}", self.snapshotter);
+            let failure = Failure::new(Stage::Config, Cause::ConfigInvalid, detail).worded(words);
+            return Err(Stop::Fetch(Phase::Commit, failure));
+        }
+        self.refuse_unsupported(&resolved)?;
+        let size = resolved.size.and_then(|size| i64::try_from(size).ok()).unwrap_or(-1);
+        let root = Descriptor::root(resolved.media_type, resolved.digest, size);
+        self.descend(&root, 0).await
+    }
+
+    /// Down from a descriptor to what would be unpacked. `Some`: it is pulled, and would not start.
+    async fn descend(&mut self, descriptor: &Descriptor, depth: usize) -> Result<Option<Failure>, Stop> {
+        not_empty(descriptor)?;
+        let fetched = self.fetch_manifest(descriptor).await?;
+        match descriptor.kind() {
+            Kind::Index if depth < NESTING_LIMIT => {
+                self.choose(descriptor, parse(&fetched.body, descriptor)?, depth).await
+            }
+            Kind::Manifest => self.image_of(parse(&fetched.body, descriptor)?, descriptor, depth).await,
+            Kind::Schema1 => convert(&fetched.body, descriptor),
+            Kind::Index | Kind::Other => Err(self.no_image(descriptor)),
+        }
+    }
+
+    /// Stored as a blob, and then no image: 1.x says so when it unpacks, 2.x when it reads the config.
+    fn no_image(&self, descriptor: &Descriptor) -> Stop {
+        let Descriptor { digest, media_type, .. } = descriptor;
+        let cause = if media_type == "text/html" { Cause::NotARegistry } else { Cause::ManifestUnsupported };
+        let failure =
+            Failure::new(Stage::Manifest, cause, format!("{digest} is no image: its media type is `{media_type}`"));
+        let wording = format!("unexpected media type {media_type} for {digest}: not found");
+        match self.version.major {
+            1 => Stop::Fetch(Phase::Unpack, failure.worded(wording)),
+            _ => Stop::Fetch(Phase::Config, failure.worded(wording)),
+        }
+    }
+
+    async fn choose(&mut self, index: &Descriptor, document: Document, depth: usize) -> Result<Option<Failure>, Stop> {
+        let entries = document.manifests.unwrap_or_default();
+        let offered = select::offered(&entries, &self.wanted.os);
+        self.platform.offered.extend(offered);
+        let matcher = Matcher { node: self.wanted, mode: self.mode, version: self.version };
+        let chosen = match matcher.select(&entries) {
+            Selection::Entries(chosen) => chosen,
+            Selection::NoMatch { compatible } => return Err(self.no_match(index, compatible)),
+        };
+        let says = |entry: &Descriptor| entry.platform(&self.wanted.os);
+        let used = chosen.iter().position(|entry| says(entry).is_some()).unwrap_or(0);
+        let mut outcome = None;
+        // The transfer service fetches every match; the best one that names a platform is used.
+        for (nth, entry) in chosen.into_iter().enumerate() {
+            let one = Box::pin(self.descend(entry, depth + 1)).await?;
+            if nth != used {
+                continue;
+            }
+            let named = entry.platform(&self.wanted.os);
+            let misfit = one.as_ref().filter(|failure| failure.cause == Cause::PlatformMismatch && named.is_none());
+            if let Some(failure) = misfit {
+                // An entry that says nothing is checked against its config once it is there.
+                let wording = format!("no match for platform in manifest {}: not found", self.root_digest(index));
+                return Err(Stop::Fetch(Phase::Config, failure.clone().worded(wording)));
+            }
+            self.platform.selected = self.platform.selected.take().or(named);
+            outcome = one;
+        }
+        Ok(outcome)
+    }
+
+    /// The digest that the reference leads to: what CRI speaks of after the pull.
+    fn root_digest(&self, index: &Descriptor) -> String {
+        self.resolved.as_ref().map_or_else(|| index.digest.clone(), |resolved| resolved.digest.clone())
+    }
+
+    fn no_match(&self, index: &Descriptor, compatible: Option<&Descriptor>) -> Stop {
+        let offered: Vec<String> = self.platform.offered.iter().map(ToString::to_string).collect();
+        let detail = format!("{} is wanted, the index offers {}", self.wanted, or_nothing(&offered));
+        let failure = Failure::new(Stage::Platform, Cause::PlatformMismatch, detail);
+        match (self.mode, compatible) {
+            (PullMode::Local, _) => {
+                Stop::Fetch(Phase::Commit, failure.worded("no match for platform in manifest: not found"))
+            }
+            (PullMode::Transfer, None) => Stop::Fetch(
+                Phase::Config,
+                failure.worded(format!("no match for platform in manifest {}: not found", self.root_digest(index))),
+            ),
+            (PullMode::Transfer, Some(entry)) => {
+                Stop::Fetch(Phase::Config, failure.worded(format!("content digest {}: not found", entry.digest)))
+            }
+        }
+    }
+
+    /// Schema 1: what this containerd does with it.
+    fn refuse_unsupported(&self, resolved: &Resolved) -> Result<(), Stop> {
+        if !resolve::is_schema_1(resolved) {
+            return Ok(());
+        }
+        let detail = format!("the image is of the old schema 1 (`{}`)", resolved.media_type);
+        let failure = Failure::new(Stage::Manifest, Cause::ManifestUnsupported, detail);
+        match (self.version.major, self.version.minor, self.mode) {
+            (1, ..) => Ok(()),
+            (2, 0, _) => Err(Stop::Fetch(Phase::Commit, failure.worded(
+                "Pulling Schema 1 images have been deprecated and disabled by default since containerd v2.0.",
+            ))),
+            (_, _, PullMode::Transfer) => Err(Stop::Fetch(
+                Phase::Commit,
+                failure.worded("schema 1 image manifests are no longer supported: invalid argument"),
+            )),
+            (_, _, PullMode::Local) => Err(Stop::Fetch(Phase::Commit, failure.worded(format!(
+                "not implemented: media type \"{}\" is no longer supported since containerd v2.1, please rebuild the image as \"application/vnd.docker.distribution.manifest.v2+json\" or \"application/vnd.oci.image.manifest.v1+json\"",
+                resolved.media_type
+            )))),
+        }
+    }
+
+    fn finish(self, ending: Ending) -> Walk {
+        let announced = self.limits.iter().find(|limit| limit.limit.is_some() || limit.remaining.is_some());
+        let rate_limit = announced.or(self.limits.last()).cloned().unwrap_or_default();
+        let (digest, media_type) = match self.resolved {
+            Some(resolved) => (Some(resolved.digest), Some(resolved.media_type)),
+            None => (None, None),
+        };
+        Walk {
+            ending,
+            attempts: self.book.into_attempts(),
+            digest,
+            media_type,
+            platform: self.platform,
+            blob: self.blob,
+            rate_limit,
+            counted_pulls: u32::try_from(self.spent.len()).unwrap_or(u32::MAX),
+        }
+    }
+}
+
+/// 1.x converts schema 1, which is signed; what is only called so has no signatures.
+fn convert(body: &[u8], descriptor: &Descriptor) -> Result<Option<Failure>, Stop> {
+    let signed =
+        serde_json::from_slice::<serde_json::Value>(body).is_ok_and(|document| document.get("signatures").is_some());
+    if signed {
+        return Ok(None);
+    }
+    let detail = format!("{} is called a manifest of schema 1 and is not signed", descriptor.digest);
+    Err(Stop::Fetch(
+        Phase::Commit,
+        Failure::new(Stage::Manifest, Cause::ManifestInvalid, detail).worded("no signatures"),
+    ))
+}
+
+/// containerd's first step with any descriptor.
+fn not_empty(descriptor: &Descriptor) -> Result<(), Stop> {
+    if descriptor.size != 0 {
+        return Ok(());
+    }
+    let wording = format!(
+        "unable to fetch descriptor ({}) which reports content size of zero: invalid argument",
+        descriptor.digest
+    );
+    let detail = "a descriptor says that its content is empty";
+    Err(Stop::Fetch(Phase::Commit, Failure::new(Stage::Manifest, Cause::ManifestInvalid, detail).worded(wording)))
+}
+
+fn parse(body: &[u8], descriptor: &Descriptor) -> Result<Document, Stop> {
+    documents::parse(body, &descriptor.media_type).map_err(|reason| {
+        let detail = format!("the document {} is not what its media type says: {reason}", descriptor.digest);
+        let wording = format!("children: invalid desc {}: {reason}", descriptor.digest);
+        Stop::Fetch(Phase::Commit, Failure::new(Stage::Manifest, Cause::ManifestInvalid, detail).worded(wording))
+    })
+}
+
+fn or_nothing(list: &[String]) -> String {
+    if list.is_empty() { "nothing that names a platform".to_owned() } else { list.join(", ") }
+}
+
+/// Who gave an answer: `host:port`, after redirects.
+fn party(answer: &Answer) -> String {
+    super::token::host_port(&answer.final_url)
+}

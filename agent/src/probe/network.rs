@@ -1,0 +1,306 @@
+//! The way to a host: DNS, TCP, proxy and TLS, climbed once per cycle and shared by all who ask.
+//!
+//! It knows the order of these stages and nothing of registries.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tokio::net::TcpStream;
+use tokio::sync::OnceCell;
+
+use super::connection::Connection;
+use super::http::{Binding, HttpClient};
+use super::tls::TlsSetup;
+use super::usage::Usage;
+use super::{dns, proxy, raw, tcp, tls};
+use crate::model::cause::Cause;
+use crate::model::containerd::Version;
+use crate::model::facts::{DnsFacts, ProxyFacts, TcpFacts, TlsFacts};
+use crate::model::host::{Endpoint, HostTls, Scheme};
+use crate::model::outcome::{Failure, Outcome, Skip, Step};
+use crate::model::stage::Stage;
+use crate::node::proxy::{ProxyRules, ProxyUrl};
+use crate::node::resolv::Names;
+use crate::node::trust::TrustStore;
+
+/// How long each stage may take. Each is below the deadline of a whole check (30 s).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    pub dns: Duration,
+    pub tcp: Duration,
+    pub tls: Duration,
+    /// One request: to the end of its body.
+    pub http: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            dns: Duration::from_secs(5),
+            tcp: Duration::from_secs(5),
+            tls: Duration::from_secs(10),
+            http: Duration::from_secs(10),
+        }
+    }
+}
+
+/// The node's network as containerd would use it, for one cycle.
+#[derive(Debug)]
+pub struct Network {
+    pub names: Arc<Names>,
+    pub trust: Arc<TrustStore>,
+    pub proxies: Arc<ProxyRules>,
+    pub timeouts: Timeouts,
+    pub version: Version,
+    /// The wall clock when the cycle began: what certificates are judged by.
+    pub now: Timestamp,
+    began: Instant,
+    pub usage: Arc<Usage>,
+    ways: Mutex<HashMap<WayKey, Arc<OnceCell<Arc<Way>>>>>,
+}
+
+/// Hosts with other TLS settings are other ways, even at the same address.
+type WayKey = (Endpoint, bool, Option<Duration>, String);
+
+/// What came of climbing to a host, and the client that speaks to it.
+#[derive(Debug)]
+pub struct Way {
+    /// The scheme that worked: http where the https attempt fell back.
+    pub endpoint: Endpoint,
+    pub dns: Step<DnsFacts>,
+    pub tcp: Step<TcpFacts>,
+    pub proxy: Step<ProxyFacts>,
+    pub tls: Step<TlsFacts>,
+    /// `Err` when a stage failed.
+    pub client: Result<HttpClient, Failure>,
+}
+
+/// What is needed to reach a host.
+#[derive(Clone, Debug)]
+pub struct Destination<'a> {
+    pub endpoint: Endpoint,
+    pub tls: &'a HostTls,
+    pub dial_timeout: Option<Duration>,
+    /// Try https, fall back to http.
+    pub http_fallback: bool,
+}
+
+impl Network {
+    pub fn new(
+        names: Arc<Names>,
+        trust: Arc<TrustStore>,
+        proxies: Arc<ProxyRules>,
+        timeouts: Timeouts,
+        version: Version,
+        now: Timestamp,
+    ) -> Self {
+        let (began, ways) = (Instant::now(), Mutex::default());
+        Self { names, trust, proxies, timeouts, version, now, began, usage: Arc::default(), ways }
+    }
+
+    /// The wall clock as it goes on from the cycle's beginning.
+    pub fn clock(&self) -> Timestamp {
+        let passed = jiff::SignedDuration::try_from(self.began.elapsed()).unwrap_or_default();
+        self.now.checked_add(passed).unwrap_or(self.now)
+    }
+
+    /// The way to a host: walked at the first call, shared by the later ones.
+    pub async fn way(&self, to: &Destination<'_>) -> Arc<Way> {
+        let key = (to.endpoint.clone(), to.http_fallback, to.dial_timeout, format!("{:?}", to.tls));
+        let cell = {
+            let mut ways = self.ways.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(ways.entry(key).or_default())
+        };
+        // Boxed: what awaits a way is itself awaited deep down.
+        let climb = || Box::pin(async { Arc::new(self.climb(to).await) });
+        Arc::clone(cell.get_or_init(climb).await)
+    }
+
+    async fn climb(&self, to: &Destination<'_>) -> Way {
+        let way = self.climb_once(to, &to.endpoint).await;
+        let falls_back = to.http_fallback
+            && way.client.as_ref().is_err_and(|failure| falls_back(failure, self.version, to.endpoint.has_port()));
+        if !falls_back {
+            return way;
+        }
+        let plain = Endpoint::new(Scheme::Http, to.endpoint.authority.clone());
+        self.climb_once(to, &plain).await
+    }
+
+    async fn climb_once(&self, to: &Destination<'_>, endpoint: &Endpoint) -> Way {
+        let mut way = Way::begin(endpoint);
+        way.client = self.reach(to, &mut way).await.map_err(|failure| failure.host_or(&endpoint.host_port()));
+        way
+    }
+
+    async fn reach(&self, to: &Destination<'_>, way: &mut Way) -> Result<HttpClient, Failure> {
+        let setup = TlsSetup::new(&self.trust, to.tls, self.now).inspect_err(|failure| {
+            way.tls = Step::new(Outcome::Failed(failure.clone(), None), Duration::ZERO);
+        })?;
+        let (stream, bound) = self.connect(to, way, &setup).await?;
+        let _proved = self.secure(way, stream, &setup).await?;
+        HttpClient::new(Binding {
+            endpoint: &way.endpoint,
+            address: bound.address,
+            proxy: bound.proxy.as_ref(),
+            tls: setup.client_config(),
+            limit: self.timeouts.http,
+        })
+    }
+
+    /// What a host says that its client could not read as HTTP: its first line.
+    pub async fn first_line(&self, to: &Destination<'_>, endpoint: &Endpoint) -> Vec<u8> {
+        let mut way = Way::begin(endpoint);
+        let Ok(setup) = TlsSetup::new(&self.trust, to.tls, self.now) else { return Vec::new() };
+        let Ok((stream, _)) = self.connect(to, &mut way, &setup).await else { return Vec::new() };
+        match self.secure(&mut way, stream, &setup).await {
+            Ok(Secured::Tls(stream)) => raw::first_line(stream, &endpoint.authority, self.timeouts.http).await,
+            Ok(Secured::Plain(stream)) => raw::first_line(stream, &endpoint.authority, self.timeouts.http).await,
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// DNS and TCP to the host itself or, where the rules say so, a tunnel through the proxy.
+    async fn connect(
+        &self,
+        to: &Destination<'_>,
+        way: &mut Way,
+        setup: &TlsSetup,
+    ) -> Result<(Connection, Bound), Failure> {
+        let endpoint = way.endpoint.clone();
+        let decision = self.proxies.decide(endpoint.scheme, endpoint.host(), endpoint.port());
+        let Some(proxy) = decision.proxy else {
+            let (dns, tcp, stream) = self.dial(endpoint.host(), endpoint.port(), to.dial_timeout).await;
+            let address = tcp.facts().and_then(|facts| facts.chosen);
+            let failure = dns.failure().or_else(|| tcp.failure()).cloned();
+            (way.dns, way.tcp) = (dns, tcp);
+            let (Some(stream), Some(address)) = (stream, address) else {
+                return Err(
+                    failure.unwrap_or_else(|| Failure::new(Stage::Tcp, Cause::Unclassified, "no address chosen"))
+                );
+            };
+            let facts = ProxyFacts { proxy: None, rule: decision.rule, connect_status: None };
+            way.proxy = Step { outcome: Outcome::Passed(facts), duration: Some(Duration::ZERO) };
+            return Ok((stream.into(), Bound { address, proxy: None }));
+        };
+        way.dns = Step::skipped(Skip::LeftToProxy);
+        way.tcp = Step::skipped(Skip::LeftToProxy);
+        let tunnel = Tunnel { endpoint: &endpoint, proxy: &proxy, rule: &decision.rule, setup };
+        let (step, reached) = self.through_proxy(tunnel, to.dial_timeout).await;
+        let failure = step.failure().cloned();
+        way.proxy = step;
+        reached
+            .map(|(stream, address)| (stream, Bound { address, proxy: Some(proxy) }))
+            .ok_or_else(|| failure.unwrap_or_else(|| Failure::new(Stage::Proxy, Cause::Unclassified, "no tunnel")))
+    }
+
+    async fn dial(
+        &self,
+        host: &str,
+        port: u16,
+        dial_timeout: Option<Duration>,
+    ) -> (Step<DnsFacts>, Step<TcpFacts>, Option<TcpStream>) {
+        let dns = dns::lookup(&self.names, host, self.timeouts.dns).await;
+        let addresses: Vec<IpAddr> = match &dns.outcome {
+            Outcome::Passed(facts) => facts.addresses.clone(),
+            Outcome::Failed(..) | Outcome::Skipped(_) => return (dns, Step::default(), None),
+        };
+        let (tcp, stream) = tcp::connect(&addresses, port, host, dial_timeout, self.timeouts.tcp).await;
+        (dns, tcp, stream)
+    }
+
+    async fn through_proxy(
+        &self,
+        tunnel: Tunnel<'_>,
+        dial_timeout: Option<Duration>,
+    ) -> (Step<ProxyFacts>, Option<(Connection, SocketAddr)>) {
+        let Tunnel { endpoint, proxy, rule, setup } = tunnel;
+        let began = Instant::now();
+        let facts =
+            |connect_status| ProxyFacts { proxy: Some(proxy.to_string()), rule: rule.to_owned(), connect_status };
+        let (dns, tcp, stream) = self.dial(&proxy.host, proxy.port, dial_timeout).await;
+        let address = tcp.facts().and_then(|facts| facts.chosen);
+        let (Some(stream), Some(address)) = (stream, address) else {
+            let failure = dns.failure().or_else(|| tcp.failure()).map_or_else(
+                || Failure::new(Stage::Proxy, Cause::ProxyUnreachable, "the proxy cannot be reached"),
+                |inner| {
+                    let detail = format!("{} of the proxy: {} ({})", inner.stage, inner.detail, inner.cause);
+                    Failure::new(Stage::Proxy, Cause::ProxyUnreachable, detail)
+                        .worded(format!("proxyconnect tcp: {}", inner.wording))
+                },
+            );
+            let failure = failure.at(proxy.host_port());
+            return (Step::new(Outcome::Failed(failure, Some(facts(None))), began.elapsed()), None);
+        };
+        if endpoint.scheme == Scheme::Http {
+            return (Step::new(Outcome::Passed(facts(None)), began.elapsed()), Some((stream.into(), address)));
+        }
+        let (step, stream) = proxy::tunnel(stream, proxy, rule, &endpoint.host_port(), setup, self.timeouts.http).await;
+        (step, stream.map(|stream| (stream, address)))
+    }
+
+    /// TLS where the scheme asks for it. The handshake proves the path; the client resumes its session
+    /// on a connection of its own.
+    async fn secure(&self, way: &mut Way, stream: Connection, setup: &TlsSetup) -> Result<Secured, Failure> {
+        if way.endpoint.scheme == Scheme::Http {
+            way.tls = Step::skipped(Skip::NotNeeded);
+            return Ok(Secured::Plain(stream));
+        }
+        let (step, stream) = tls::handshake(stream, way.endpoint.host(), setup, self.timeouts.tls).await;
+        way.tls = step;
+        match (way.tls.failure(), stream) {
+            (Some(failure), _) => Err(failure.clone()),
+            (None, Some(stream)) => Ok(Secured::Tls(Box::new(stream))),
+            (None, None) => Err(Failure::new(Stage::Tls, Cause::Unclassified, "no session")),
+        }
+    }
+}
+
+impl Way {
+    /// At the foot: nothing is reached yet.
+    fn begin(endpoint: &Endpoint) -> Self {
+        Self {
+            endpoint: endpoint.clone(),
+            dns: Step::default(),
+            tcp: Step::default(),
+            proxy: Step::default(),
+            tls: Step::default(),
+            client: Err(Failure::new(Stage::Dns, Cause::Unclassified, "not reached")),
+        }
+    }
+}
+
+/// A path that was proved.
+enum Secured {
+    Plain(Connection),
+    Tls(Box<tokio_rustls::client::TlsStream<Connection>>),
+}
+
+/// What is asked of a proxy.
+#[derive(Clone, Copy)]
+struct Tunnel<'a> {
+    endpoint: &'a Endpoint,
+    proxy: &'a ProxyUrl,
+    rule: &'a str,
+    setup: &'a TlsSetup,
+}
+
+/// Where the client's connections go.
+struct Bound {
+    address: SocketAddr,
+    proxy: Option<ProxyUrl>,
+}
+
+/// Whether containerd's fallback client would go on with plain HTTP after this failure
+/// (containerd `core/remotes/docker/resolver.go`, `HTTPFallback`).
+fn falls_back(failure: &Failure, version: Version, has_port: bool) -> bool {
+    match failure.cause {
+        Cause::TlsPlainHttp => version.upgrades_http_with_tls(),
+        Cause::TlsTimeout => version.falls_back_on_handshake_timeout(),
+        Cause::TcpRefused | Cause::TcpTimeout => version.falls_back_on_refused() && !has_port,
+        _ => false,
+    }
+}

@@ -1,0 +1,95 @@
+//! Reads what an answer says of a pull quota. The forecast is an alert rule's business.
+
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode};
+use jiff::Timestamp;
+
+use crate::model::outcome::clip;
+use crate::model::ratelimit::{LimitState, RateLimit};
+
+/// The longest pause that is believed: a day.
+const PAUSE_LIMIT: Duration = Duration::from_secs(86_400);
+
+/// The limits that the headers announce. `now` is for a `Retry-After` that is a date.
+pub fn read(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> RateLimit {
+    let (limit, window) = quantity(headers, "ratelimit-limit");
+    let (remaining, other_window) = quantity(headers, "ratelimit-remaining");
+    let refused = status == StatusCode::TOO_MANY_REQUESTS;
+    let state = match (limit, remaining) {
+        _ if refused => LimitState::Blocked,
+        (_, Some(0)) => LimitState::Blocked,
+        (Some(_), _) | (_, Some(_)) => LimitState::Limited,
+        (None, None) if status.is_success() => LimitState::Unlimited,
+        (None, None) => LimitState::Unknown,
+    };
+    RateLimit {
+        state,
+        limit,
+        remaining,
+        window: window.or(other_window),
+        source: text(headers, "docker-ratelimit-source").map(|source| clip(source.to_owned())),
+        retry_after: text(headers, "retry-after").and_then(|value| retry_after(value, now)),
+    }
+}
+
+/// `100;w=21600`. The number may be missing (`;w=21600`), which tells nothing.
+fn quantity(headers: &HeaderMap, name: &str) -> (Option<u64>, Option<Duration>) {
+    let Some(value) = text(headers, name) else { return (None, None) };
+    let mut parts = value.split(';').map(str::trim);
+    let number = parts.next().and_then(|number| number.parse().ok());
+    let window = parts.find_map(|part| part.strip_prefix("w=")?.parse().ok()).map(Duration::from_secs);
+    (number, window)
+}
+
+/// Seconds, or an HTTP date (RFC 9110, 10.2.3).
+fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
+    let pause = if let Ok(seconds) = value.trim().parse::<u64>() {
+        Duration::from_secs(seconds)
+    } else {
+        let at = jiff::fmt::rfc2822::parse(value.trim()).ok()?.timestamp();
+        Duration::try_from(at.duration_since(now)).unwrap_or_default()
+    };
+    Some(pause.min(PAUSE_LIMIT))
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_all(status: u16, lines: &[(&'static str, &str)]) -> RateLimit {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.insert(*name, value.parse().unwrap());
+        }
+        read(StatusCode::from_u16(status).unwrap(), &headers, "2026-11-21T10:00:00Z".parse().unwrap())
+    }
+
+    #[test]
+    fn limits_are_read_with_their_window() {
+        let seen = read_all(200, &[("ratelimit-limit", "100;w=21600"), ("ratelimit-remaining", "42;w=21600")]);
+        assert_eq!((seen.state, seen.limit, seen.remaining), (LimitState::Limited, Some(100), Some(42)));
+        assert_eq!(seen.window, Some(Duration::from_secs(21_600)));
+    }
+
+    #[test]
+    fn nothing_left_is_blocked_and_no_header_is_unlimited() {
+        assert_eq!(read_all(200, &[("ratelimit-remaining", "0;w=21600")]).state, LimitState::Blocked);
+        assert_eq!(read_all(200, &[]).state, LimitState::Unlimited);
+        assert_eq!(read_all(401, &[]).state, LimitState::Unknown);
+        assert_eq!(read_all(200, &[("ratelimit-limit", ";w=21600")]).state, LimitState::Unlimited);
+    }
+
+    #[test]
+    fn a_pause_is_seconds_or_a_date() {
+        let pause = |value| read_all(429, &[("retry-after", value)]).retry_after;
+        assert_eq!(pause("120"), Some(Duration::from_secs(120)));
+        assert_eq!(pause("Sat, 21 Nov 2026 10:01:00 GMT"), Some(Duration::from_secs(60)));
+        assert_eq!(pause("Sat, 21 Nov 2026 09:00:00 GMT"), Some(Duration::ZERO));
+        assert_eq!(pause("soon"), None);
+    }
+}

@@ -1,0 +1,352 @@
+//! Speaks to one host of the plan as containerd's client does: headers, `ns=`, challenges, tokens,
+//! redirects and retries of one logical request. What the answer means is judged by the callers.
+//!
+//! Sources: containerd `core/remotes/docker/{resolver,authorizer,registry}.go`; Go `net/http/client.go`.
+
+use std::collections::HashMap;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use tokio::sync::Mutex;
+use url::Url;
+
+use super::http::{HttpClient, Request, Response};
+use super::network::{Destination, Network, Way};
+use super::raw;
+use super::token::{self, Token};
+use super::usage::RequestKind;
+use crate::model::cause::Cause;
+use crate::model::containerd::PullMode;
+use crate::model::credential::Credential;
+use crate::model::host::{Endpoint, RegistryHost, Scheme};
+use crate::model::outcome::Failure;
+use crate::model::reference::Reference;
+use crate::model::stage::Stage;
+
+mod authorize;
+
+use authorize::Handler;
+
+/// As Go's `http.Client` with containerd's check.
+const REDIRECT_LIMIT: usize = 10;
+
+/// One host, for one image and one credential. Tokens are kept until they are refused.
+#[derive(Debug)]
+pub struct Session<'a> {
+    pub network: &'a Network,
+    pub host: &'a RegistryHost,
+    pub image: &'a Reference,
+    /// What kubelet passed. `None`: nothing, and containerd's own configuration may step in.
+    pub credential: Option<&'a Credential>,
+    pub mode: PullMode,
+    /// The last host of the list is asked once more after some server errors.
+    pub is_last: bool,
+    auth: Mutex<HashMap<String, Handler>>,
+}
+
+/// A request by its place below the host's prefix.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    pub method: Method,
+    /// `manifests` or `blobs`.
+    pub collection: &'static str,
+    pub object: String,
+    pub accept: String,
+    /// Only these bytes, as the Range header says it.
+    pub range: Option<String>,
+    pub body_limit: usize,
+    pub kind: RequestKind,
+}
+
+/// The last answer of a logical request.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub response: Response,
+    /// GET where a HEAD got 405.
+    pub method: Method,
+    /// Of the request as first sent.
+    pub url: Url,
+    /// Of the answer, after redirects.
+    pub final_url: Url,
+    /// Where the bytes come from, when that is another host.
+    pub redirect: Option<Endpoint>,
+    pub credential_sent: bool,
+    /// How a token was got, where one was.
+    pub token: Option<Token>,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug)]
+pub struct NoAnswer {
+    pub failure: Failure,
+    pub credential_sent: bool,
+    /// The failure is one from before (no token was to be had); nothing was sent.
+    pub known: bool,
+    /// The status of the answer that led to it. `None`: there was none.
+    pub http_status: Option<u16>,
+}
+
+impl NoAnswer {
+    const fn new(failure: Failure, credential_sent: bool) -> Self {
+        Self { failure, credential_sent, known: false, http_status: None }
+    }
+}
+
+impl<'a> Session<'a> {
+    pub fn new(
+        network: &'a Network,
+        host: &'a RegistryHost,
+        image: &'a Reference,
+        credential: Option<&'a Credential>,
+        mode: PullMode,
+        is_last: bool,
+    ) -> Self {
+        Self { network, host, image, credential, mode, is_last, auth: Mutex::default() }
+    }
+
+    pub async fn way(&self) -> std::sync::Arc<Way> {
+        self.network
+            .way(&Destination {
+                endpoint: self.host.endpoint.clone(),
+                tls: &self.host.tls,
+                dial_timeout: self.host.dial_timeout,
+                http_fallback: self.host.http_fallback,
+            })
+            .await
+    }
+
+    /// The URL that containerd asks: its path is cleaned, `ns` added for a stand-in.
+    pub fn url(&self, endpoint: &Endpoint, ask: &Ask) -> Result<Url, Failure> {
+        let path = format!("/{}/{}/{}/{}", self.host.path, self.image.repository, ask.collection, ask.object);
+        let clean: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+        let mut text = format!("{endpoint}/{}", clean.join("/"));
+        if let Some(namespace) = &self.host.namespace_query {
+            text.push_str("?ns=");
+            text.extend(url::form_urlencoded::byte_serialize(namespace.as_bytes()));
+        }
+        Url::parse(&text).map_err(|e| {
+            let detail = format!("the host `{endpoint}` gives no usable URL: {e}");
+            Failure::new(Stage::Config, Cause::HostsFileInvalid, detail)
+        })
+    }
+
+    /// Sends until there is an answer that containerd would look at.
+    pub async fn ask(&self, ask: &Ask) -> Result<Answer, NoAnswer> {
+        let way = self.way().await;
+        let url = self.url(&way.endpoint, ask).map_err(|failure| NoAnswer {
+            failure,
+            credential_sent: false,
+            known: false,
+            http_status: None,
+        })?;
+        let mut method = ask.method.clone();
+        let mut refusals = 0_u32;
+        let mut retried_status = None;
+        let mut repeated = false;
+        loop {
+            let sent = Box::pin(self.send_once(&way, ask, &method, &url)).await?;
+            let status = sent.response.status;
+            match status.as_u16() {
+                408 | 429
+                    if !repeated
+                        && !sent.response.headers.contains_key(header::RETRY_AFTER)
+                        && !announces_limit(&sent.response) =>
+                {
+                    repeated = true;
+                }
+                401 => {
+                    refusals += 1;
+                    let learnt = self.authenticate(&way, &sent, refusals).await;
+                    if !learnt.map_err(|no| NoAnswer { http_status: Some(401), ..no })? {
+                        return Ok(sent);
+                    }
+                }
+                405 if method == Method::HEAD && ask.collection == "manifests" => method = Method::GET,
+                500 | 503 | 504 if self.may_retry(status, retried_status) => retried_status = Some(status),
+                // containerd repeats 408 and 429 five times at once; once is enough to see them pass.
+                _ => return Ok(sent),
+            }
+        }
+    }
+
+    fn may_retry(&self, status: StatusCode, retried: Option<StatusCode>) -> bool {
+        self.is_last && self.network.version.retries_server_errors() && retried.is_none_or(|before| before != status)
+    }
+
+    async fn send_once(&self, way: &Way, ask: &Ask, method: &Method, url: &Url) -> Result<Answer, NoAnswer> {
+        let verb = if *method == Method::HEAD { "Head" } else { "Get" };
+        let mut url_now = url.clone();
+        let mut client = way.client.clone();
+        let mut redirect: Option<Endpoint> = None;
+        let (authorization, token) = self.authorization(url).await?;
+        let mut credential_sent = gives_away(authorization.as_ref(), token.as_ref());
+        let mut location = String::new();
+        for _ in 0..=REDIRECT_LIMIT {
+            let here =
+                client.as_ref().map_or_else(|_| way.endpoint.host_port(), |client| client.endpoint().host_port());
+            let shown = self.shown(&url_now);
+            let undone = |failure: &Failure, credential_sent| {
+                let text = format!("failed to do request: {verb} \"{shown}\": {}", failure.wording);
+                NoAnswer::new(failure.clone().worded(text).host_or(&here), credential_sent)
+            };
+            let client_now = client.as_ref().map_err(|failure| undone(failure, credential_sent))?;
+            let value = match &redirect {
+                None => authorization.clone(),
+                Some(to) => self.on_redirect(to, &url_now, way, authorization.as_ref()).await,
+            };
+            credential_sent |= redirect.is_some() && value.is_some() && token.is_none();
+            let request = self.request(ask, method, &url_now, value.as_ref());
+            self.network.usage.request(client_now.endpoint(), ask.kind);
+            let response = match client_now.send(request).await {
+                Ok(response) => response,
+                Err(failure) => {
+                    let failure = self.unreadable(client_now.endpoint(), failure.staged(stage_of(ask))).await;
+                    return Err(undone(&failure, credential_sent));
+                }
+            };
+            let target = match redirect_target(&response, &url_now) {
+                Ok(None) => {
+                    let (method, url, final_url) = (method.clone(), url.clone(), url_now);
+                    return Ok(Answer { response, method, url, final_url, redirect, credential_sent, token });
+                }
+                Ok(Some(target)) => target,
+                Err(failure) => return Err(undone(&failure, credential_sent)),
+            };
+            location = response.header("location").unwrap_or_default().to_owned();
+            let endpoint = endpoint_of(&target);
+            client = self.client_for(&endpoint, way).await;
+            if token::authority(&target) != token::authority(url) {
+                redirect = Some(endpoint);
+            }
+            url_now = target;
+        }
+        let failure = Failure::new(stage_of(ask), Cause::RedirectInvalid, "more than 10 redirects");
+        let text = format!(
+            "failed to do request: {verb} \"{}\": stopped after 10 redirects",
+            crate::model::outcome::clip(location)
+        );
+        Err(NoAnswer::new(failure.worded(text).at(token::host_port(&url_now)), credential_sent))
+    }
+
+    /// An answer that is no HTTP is looked at once more, for what it is.
+    async fn unreadable(&self, endpoint: &Endpoint, failure: Failure) -> Failure {
+        if !failure.wording.starts_with("net/http: HTTP/1.x transport connection broken") {
+            return failure;
+        }
+        let destination = Destination {
+            endpoint: endpoint.clone(),
+            tls: &self.host.tls,
+            dial_timeout: self.host.dial_timeout,
+            http_fallback: false,
+        };
+        let line = self.network.first_line(&destination, endpoint).await;
+        let to_tls = endpoint.scheme == Scheme::Http && raw::is_tls(&line);
+        let cause = if to_tls { Cause::HttpToTlsPort } else { failure.cause };
+        let detail = if to_tls { "plain HTTP was sent to a TLS port".to_owned() } else { failure.detail.clone() };
+        Failure { cause, detail, ..failure }.worded(raw::wording(&line))
+    }
+
+    async fn client_for(&self, endpoint: &Endpoint, way: &Way) -> Result<HttpClient, Failure> {
+        if *endpoint == way.endpoint {
+            return way.client.clone();
+        }
+        let destination = Destination {
+            endpoint: endpoint.clone(),
+            tls: &self.host.tls,
+            dial_timeout: self.host.dial_timeout,
+            http_fallback: false,
+        };
+        self.network.way(&destination).await.client.clone()
+    }
+
+    fn request(&self, ask: &Ask, method: &Method, url: &Url, authorization: Option<&HeaderValue>) -> Request {
+        let mut headers = self.headers();
+        if let Ok(accept) = HeaderValue::from_str(&ask.accept) {
+            headers.entry(header::ACCEPT).or_insert(accept);
+        }
+        if let Some(Ok(range)) = ask.range.as_deref().map(HeaderValue::from_str) {
+            headers.insert(header::RANGE, range);
+        }
+        if let Some(value) = authorization {
+            headers.insert(header::AUTHORIZATION, value.clone());
+        }
+        Request { method: method.clone(), url: url.clone(), headers, form: None, body_limit: ask.body_limit }
+    }
+
+    /// The host's own headers behind a User-Agent that says who asks.
+    fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &self.host.headers {
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name.as_str()), HeaderValue::from_str(value.expose()))
+            {
+                headers.append(name, value);
+            }
+        }
+        headers.remove(header::HOST);
+        headers
+            .entry(header::USER_AGENT)
+            .or_insert(HeaderValue::from_static(concat!("pullprobe/", env!("CARGO_PKG_VERSION"))));
+        headers
+    }
+
+    /// The URL as containerd's error shows it: newer versions hide every query value.
+    fn shown(&self, url: &Url) -> String {
+        if self.network.version.redacts_queries() { masked(url, |_| true) } else { without_signatures(url) }
+    }
+}
+
+/// The URL with every query value hidden but the `ns` that pullprobe added itself: that of a redirect
+/// may be a signature, which containerd's older errors show and pullprobe's never do.
+pub fn without_signatures(url: &Url) -> String {
+    masked(url, |name| name != "ns")
+}
+
+fn masked(url: &Url, hides: impl Fn(&str) -> bool) -> String {
+    if !url.query_pairs().any(|(name, _)| hides(&name)) {
+        return url.to_string();
+    }
+    let mut pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+    pairs.sort();
+    for (name, value) in &mut pairs {
+        if hides(name) {
+            "[REDACTED]".clone_into(value);
+        }
+    }
+    let mut shown = url.clone();
+    shown.query_pairs_mut().clear().extend_pairs(pairs);
+    shown.to_string()
+}
+
+/// Where an answer sends the client on. `None`: nowhere.
+fn redirect_target(response: &Response, from: &Url) -> Result<Option<Url>, Failure> {
+    let follows = matches!(response.status.as_u16(), 301 | 302 | 303 | 307 | 308);
+    let Some(location) = response.headers.get(header::LOCATION).filter(|_| follows) else { return Ok(None) };
+    let target = location.to_str().ok().and_then(|text| from.join(text).ok());
+    let target = target.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    target.map(Some).ok_or_else(|| {
+        Failure::new(Stage::Manifest, Cause::RedirectInvalid, "the Location header holds no usable URL")
+            .worded("failed to parse Location header")
+    })
+}
+
+/// Whether a credential goes out, be it inside a token.
+fn gives_away(authorization: Option<&HeaderValue>, token: Option<&Token>) -> bool {
+    authorization.is_some() && token.is_none_or(|token| !token.anonymous)
+}
+
+fn announces_limit(response: &Response) -> bool {
+    response.headers.contains_key("ratelimit-limit") || response.headers.contains_key("ratelimit-remaining")
+}
+
+const fn stage_of(ask: &Ask) -> Stage {
+    match ask.kind {
+        RequestKind::Ping => Stage::Ping,
+        RequestKind::Token => Stage::Token,
+        RequestKind::Head | RequestKind::Get => Stage::Manifest,
+        RequestKind::Blob => Stage::Blob,
+    }
+}
+
+fn endpoint_of(url: &Url) -> Endpoint {
+    let scheme = if url.scheme() == "http" { Scheme::Http } else { Scheme::Https };
+    Endpoint::new(scheme, token::authority(url))
+}

@@ -1,0 +1,209 @@
+//! How a session authenticates: challenges become handlers, handlers become `Authorization` headers.
+
+use http::{HeaderMap, HeaderValue};
+use url::Url;
+
+use super::super::challenge::{self, Challenge, Scheme as AuthScheme};
+use super::super::network::Way;
+use super::super::token::{self, OnBehalf, Token, TokenOptions};
+use super::{Answer, NoAnswer, Session};
+use crate::model::cause::Cause;
+use crate::model::credential::Credential;
+use crate::model::host::Endpoint;
+use crate::model::outcome::Failure;
+use crate::model::stage::Stage;
+use crate::secret::Secret;
+
+/// What is known of how to authenticate to a host.
+#[expect(clippy::large_enum_variant, reason = "there are as many as hosts")]
+#[derive(Clone, Debug)]
+pub(super) enum Handler {
+    Basic(HeaderValue),
+    Bearer { options: TokenOptions, token: Option<Result<Token, Failure>> },
+}
+
+impl Session<'_> {
+    /// Learns from a 401 how to authenticate. `false`: nothing more to try, the 401 stands.
+    pub(super) async fn authenticate(&self, way: &Way, sent: &Answer, refusals: u32) -> Result<bool, NoAnswer> {
+        let no = |failure: Failure, credential_sent| NoAnswer {
+            failure: failure.host_or(&way.endpoint.host_port()),
+            credential_sent,
+            known: false,
+            http_status: None,
+        };
+        let host = token::authority(&sent.final_url);
+        let challenges = challenge::parse(&sent.response.headers);
+        let mut auth = self.auth.lock().await;
+        for challenge in challenges {
+            match challenge.scheme {
+                AuthScheme::Bearer => {
+                    let error = challenge.parameter("error").filter(|error| !error.is_empty());
+                    if let Some(error) = error {
+                        if refusals > 1 {
+                            let wording = format!("server message: {error}: authorization failed");
+                            return Err(no(self.refused_with(error, sent).worded(wording), sent.credential_sent));
+                        }
+                        auth.remove(&host);
+                    }
+                    if auth.contains_key(&host) {
+                        // The same token would be refused again.
+                        return Ok(false);
+                    }
+                    let handler = self.bearer(&challenge).map_err(|failure| no(failure, sent.credential_sent))?;
+                    auth.insert(host, handler);
+                    return Ok(true);
+                }
+                AuthScheme::Basic => {
+                    let login = self.login().filter(|(user, secret)| !user.is_empty() && !secret.is_empty());
+                    if login.is_none() && !self.network.version.names_missing_basic() {
+                        return Ok(false);
+                    }
+                    let Some((user, secret)) = login else {
+                        let detail = "the registry asks for Basic credentials and none match";
+                        let failure = Failure::new(Stage::Token, Cause::CredentialsMissing, detail)
+                            .worded("authorization failed: no basic auth credentials");
+                        return Err(no(failure, false));
+                    };
+                    if matches!(auth.get(&host), Some(Handler::Basic(_))) {
+                        // Refused already: containerd repeats it, which only risks a lock-out.
+                        return Ok(false);
+                    }
+                    auth.insert(host, Handler::Basic(token::basic(user, secret)));
+                    return Ok(true);
+                }
+                AuthScheme::Digest => {}
+            }
+        }
+        Ok(false)
+    }
+
+    fn bearer(&self, challenge: &Challenge) -> Result<Handler, Failure> {
+        let scope = format!("repository:{}:pull", self.image.repository);
+        let options = token::options(challenge, Some(&scope))?;
+        Ok(Handler::Bearer { options, token: None })
+    }
+
+    /// A token was given and the registry does not accept it for this.
+    fn refused_with(&self, error: &str, sent: &Answer) -> Failure {
+        let detail = format!(
+            "the registry refuses the token for {}: {}",
+            self.image.repository,
+            crate::model::outcome::clip(error.to_owned())
+        );
+        let anonymous = sent.token.as_ref().is_none_or(|token| token.anonymous);
+        let other = if anonymous { Cause::CredentialsMissing } else { Cause::AccessDenied };
+        Failure::new(Stage::Manifest, Cause::NotFoundOrDenied, detail).or_maybe(&[Cause::RepositoryUnknown, other])
+    }
+
+    /// containerd begins anew when it turns from resolving to fetching: a token that was refused is
+    /// asked for once more.
+    pub async fn forget_refusals(&self) {
+        let refused = |handler: &Handler| matches!(handler, Handler::Bearer { token: Some(Err(_)), .. });
+        self.auth.lock().await.retain(|_, handler| !refused(handler));
+    }
+
+    /// kubelet's credential, else containerd's own for this host.
+    pub fn login(&self) -> Option<(&str, &Secret)> {
+        match self.credential {
+            Some(credential) => credential.login(),
+            None => self.host.own_credential.as_ref().and_then(Credential::login),
+        }
+    }
+
+    /// What goes along to where a redirect leads: what that host asked for before, else what Go keeps.
+    pub(super) async fn on_redirect(
+        &self,
+        to: &Endpoint,
+        url: &Url,
+        way: &Way,
+        first: Option<&HeaderValue>,
+    ) -> Option<HeaderValue> {
+        if let Ok((Some(own), _)) = self.authorization(url).await {
+            return Some(own);
+        }
+        let same = to.host().eq_ignore_ascii_case(way.endpoint.host());
+        let keeps =
+            same || (same_or_below(to.host(), way.endpoint.host()) && self.network.version.keeps_credential_below());
+        first.filter(|_| keeps).cloned()
+    }
+
+    /// The value for `Authorization`, getting a token when the handler wants one.
+    pub(super) async fn authorization(&self, url: &Url) -> Result<(Option<HeaderValue>, Option<Token>), NoAnswer> {
+        let mut auth = self.auth.lock().await;
+        let Some(handler) = auth.get_mut(&token::authority(url)) else { return Ok((None, None)) };
+        match handler {
+            Handler::Basic(value) => Ok((Some(value.clone()), None)),
+            Handler::Bearer { options, token } => {
+                let known = token.is_some();
+                if !known {
+                    *token = Some(self.fetch_token(options).await);
+                }
+                match token {
+                    Some(Ok(token)) => {
+                        let mut value = HeaderValue::from_str(&format!("Bearer {}", token.value.expose()))
+                            .unwrap_or(HeaderValue::from_static("Bearer"));
+                        value.set_sensitive(true);
+                        Ok((Some(value), Some(token.clone())))
+                    }
+                    Some(Err(failure)) => Err(NoAnswer {
+                        failure: failure.clone(),
+                        credential_sent: self.login().is_some(),
+                        known,
+                        http_status: None,
+                    }),
+                    None => Ok((None, None)),
+                }
+            }
+        }
+    }
+
+    async fn fetch_token(&self, options: &TokenOptions) -> Result<Token, Failure> {
+        let headers =
+            if self.network.version.sends_headers_to_token_service() { self.headers() } else { HeaderMap::new() };
+        let from = OnBehalf {
+            tls: &self.host.tls,
+            dial_timeout: self.host.dial_timeout,
+            http_fallback: self.host.http_fallback,
+            headers: &headers,
+        };
+        let fetched = token::fetch(self.network, from, options, self.login()).await;
+        match fetched {
+            Err(failure) if failure.cause == Cause::CredentialsMissing => {
+                Err(self.hidden_or_closed(failure, options, from).await)
+            }
+            Err(failure) => Err(failure),
+            Ok(token) => Ok(token),
+        }
+        .map_err(|failure| {
+            let text = format!("failed to authorize: {}", failure.wording);
+            failure.worded(text)
+        })
+    }
+
+    /// An anonymous token was refused. If the service gives anonymous tokens for nothing at all, a
+    /// credential is what is missing; otherwise it hides whether this repository exists.
+    async fn hidden_or_closed(&self, failure: Failure, options: &TokenOptions, from: OnBehalf<'_>) -> Failure {
+        let unscoped = options.unscoped();
+        match token::fetch(self.network, from, &unscoped, None).await {
+            Ok(_) => Failure { cause: Cause::NotFoundOrDenied, ..failure }
+                .or_maybe(&[Cause::RepositoryUnknown, Cause::CredentialsMissing]),
+            Err(_) => failure,
+        }
+    }
+}
+
+/// Go keeps `Authorization` on a redirect to the same host or one below it; ports do not count.
+fn same_or_below(to: &str, from: &str) -> bool {
+    to.eq_ignore_ascii_case(from) || to.to_ascii_lowercase().ends_with(&format!(".{}", from.to_ascii_lowercase()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_credential_follows_a_redirect_only_to_the_same_host_or_below() {
+        assert!(same_or_below("r.example", "r.example") && same_or_below("cdn.r.example", "r.example"));
+        assert!(!same_or_below("evil-r.example", "r.example") && !same_or_below("example", "r.example"));
+    }
+}

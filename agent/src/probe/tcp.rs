@@ -1,0 +1,163 @@
+//! TCP: connects to every address of the host and tells which one Go's dialer would have used.
+//!
+//! All addresses are tried at once; the dialer's order is then played on the measured times by
+//! [`dialer`]. So a broken family is seen although another one saves the pull, and no check waits
+//! the many seconds that Go gives to a silent address.
+
+pub mod dialer;
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use tokio::net::TcpStream;
+
+use self::dialer::{Attempt, Verdict};
+use super::errno::{classify_io, go_words};
+use super::step::step;
+use crate::model::cause::Cause;
+use crate::model::facts::{AddressFacts, TcpFacts};
+use crate::model::outcome::{Failure, Outcome, Step};
+use crate::model::stage::Stage;
+
+/// containerd's own time for connecting, where hosts.toml gives none.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(30);
+/// Once one address is connected, how much longer the others are waited for: more than the second
+/// after which the kernel repeats a lost SYN.
+const GRACE: Duration = Duration::from_millis(1200);
+/// A name with more addresses has them for load, not for reach.
+const ADDRESS_LIMIT: usize = 16;
+
+type Connected = (usize, io::Result<TcpStream>);
+
+/// Connects to the addresses, which are in the order in which Go sorted them. The stream is that of
+/// the address chosen.
+pub async fn connect(
+    addresses: &[IpAddr],
+    port: u16,
+    host: &str,
+    dial_timeout: Option<Duration>,
+    limit: Duration,
+) -> (Step<TcpFacts>, Option<TcpStream>) {
+    let budget = dial_timeout.unwrap_or(DIAL_TIMEOUT);
+    let targets: Vec<SocketAddr> =
+        dialer::select(addresses, ADDRESS_LIMIT).into_iter().map(|address| SocketAddr::new(address, port)).collect();
+    let mut race = Race::new(targets, budget);
+    let party = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    let mut stream = None;
+    let failed = || Failure::new(Stage::Tcp, Cause::TcpTimeout, "not reached").at(party.as_str());
+    // The race ends itself at its own limit, with facts; the step's is only a bound above it.
+    let step = step(limit + GRACE, failed, async {
+        race.run(limit.min(budget)).await;
+        let (outcome, chosen) = race.finish(&party);
+        stream = chosen;
+        outcome
+    })
+    .await;
+    (step, stream)
+}
+
+struct Race {
+    targets: Vec<SocketAddr>,
+    attempts: Vec<Attempt>,
+    words: HashMap<usize, String>,
+    streams: HashMap<usize, TcpStream>,
+    budget: Duration,
+    began: Instant,
+    waited: Duration,
+}
+
+impl Race {
+    fn new(targets: Vec<SocketAddr>, budget: Duration) -> Self {
+        let attempts = targets.iter().map(|target| Attempt::silent(target.is_ipv4())).collect();
+        let (words, streams) = Default::default();
+        Self { targets, attempts, words, streams, budget, began: Instant::now(), waited: Duration::ZERO }
+    }
+
+    /// Until all have ended, or the limit; when the dialer's choice is known, only a little longer.
+    async fn run(&mut self, limit: Duration) {
+        let mut pending: FuturesUnordered<_> = self.targets.iter().copied().enumerate().map(open).collect();
+        let mut deadline = self.began + limit;
+        let mut decided = false;
+        while let Ok(Some((index, result))) = tokio::time::timeout_at(deadline.into(), pending.next()).await {
+            self.note(index, result);
+            if !decided && matches!(self.play(), Verdict::Connected(_)) {
+                decided = true;
+                deadline = deadline.min(Instant::now() + GRACE);
+            }
+        }
+        self.waited = self.began.elapsed();
+    }
+
+    fn note(&mut self, index: usize, result: io::Result<TcpStream>) {
+        let duration = self.began.elapsed();
+        match result {
+            Ok(stream) => {
+                self.attempts[index].connects(duration);
+                self.streams.insert(index, stream);
+            }
+            Err(error) => {
+                self.attempts[index].fails(classify_io(&error), duration);
+                self.words.insert(index, format!("connect: {}", go_words(&error)));
+            }
+        }
+    }
+
+    fn play(&self) -> Verdict {
+        dialer::play(&self.attempts, self.budget)
+    }
+
+    fn finish(&mut self, party: &str) -> (Outcome<TcpFacts>, Option<TcpStream>) {
+        let verdict = self.play();
+        let mut facts = TcpFacts { addresses: self.facts(), chosen: None };
+        match verdict {
+            Verdict::Connected(index) => {
+                facts.chosen = Some(self.targets[index]);
+                (Outcome::Passed(facts), self.streams.remove(&index))
+            }
+            Verdict::Failed(index) => (Outcome::Failed(self.failure(index, party), Some(facts)), None),
+            Verdict::Nothing => {
+                let failure = Failure::new(Stage::Tcp, Cause::DnsNoAddress, "there is no address to connect to");
+                (Outcome::Failed(failure.at(party).worded("dial tcp: missing address"), Some(facts)), None)
+            }
+        }
+    }
+
+    fn facts(&self) -> Vec<AddressFacts> {
+        let facts = |(target, attempt): (&SocketAddr, &Attempt)| AddressFacts {
+            address: *target,
+            cause: attempt.cause(),
+            duration: attempt.duration().unwrap_or(self.waited),
+        };
+        self.targets.iter().zip(&self.attempts).map(facts).collect()
+    }
+
+    /// Go reports the error of the first address; what became of the others goes into the detail.
+    fn failure(&self, index: usize, party: &str) -> Failure {
+        let cause = self.attempts[index].cause().unwrap_or(Cause::TcpTimeout);
+        let of_each: Vec<String> =
+            (0..self.targets.len()).map(|index| format!("{}: {}", self.targets[index], self.told(index))).collect();
+        let words = self.words.get(&index).map_or("i/o timeout", String::as_str);
+        Failure::new(Stage::Tcp, cause, of_each.join("; "))
+            .at(party)
+            .worded(format!("dial tcp {}: {words}", self.targets[index]))
+    }
+
+    fn told(&self, index: usize) -> String {
+        match (self.words.get(&index), self.attempts[index].duration()) {
+            (Some(words), _) => words.clone(),
+            (None, Some(duration)) => format!("connected after {duration:.1?}, when the dial timeout had passed"),
+            (None, None) => format!("no answer within {:.1?}", self.waited),
+        }
+    }
+}
+
+async fn open((index, target): (usize, SocketAddr)) -> Connected {
+    (index, TcpStream::connect(target).await)
+}
+
+#[cfg(test)]
+mod tests;

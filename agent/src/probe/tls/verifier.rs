@@ -1,0 +1,127 @@
+//! rustls's question about the server's certificate, answered by Go's rules and remembered.
+
+use std::cell::RefCell;
+
+use jiff::Timestamp;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, PeerMisbehaved, SignatureScheme};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+
+use super::certificate::Certificate;
+use super::reject;
+use super::signature;
+use super::verify::{Roots, verify};
+use crate::model::outcome::Failure;
+
+/// What the other side showed during one handshake.
+#[derive(Debug, Default)]
+pub struct Presented {
+    pub chain: Vec<CertificateDer<'static>>,
+    /// `None`: the chain verifies, or none was presented.
+    pub refused: Option<Failure>,
+    pub client_certificate_asked: bool,
+    pub client_certificate_sent: bool,
+}
+
+tokio::task_local! {
+    /// Where a probed handshake collects what is shown. Other connections have no listener.
+    pub static PRESENTED: RefCell<Presented>;
+}
+
+#[derive(Debug)]
+pub struct Verifier {
+    pub roots: Roots,
+    /// `skip_verify`: the verdict is remembered and the handshake goes on.
+    pub skip: bool,
+}
+
+/// Carries the failure through rustls and whoever wraps its errors.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.wording)]
+pub struct Rejected(pub Failure);
+
+impl Verifier {
+    /// What is wrong with the chain, be it skipped or not.
+    pub fn judge(&self, chain: &[CertificateDer<'_>], host: &str, now: Timestamp) -> Result<(), Judged> {
+        let parsed: Vec<Certificate<'_>> = chain
+            .iter()
+            .map(|der| Certificate::parse(der))
+            .collect::<Result<_, _>>()
+            .map_err(|why| Judged { failure: reject::unparsable(&why), fatal: true })?;
+        verify(&self.roots, &parsed, host, now)
+            .map_err(|invalid| Judged { failure: reject::failure(&invalid, &parsed, &self.roots), fatal: !self.skip })
+    }
+}
+
+/// A chain that was found wanting.
+pub struct Judged {
+    pub failure: Failure,
+    /// Whether the handshake ends here: an unreadable certificate ends it even where nothing is verified.
+    pub fatal: bool,
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        _ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let chain: Vec<_> =
+            std::iter::once(end_entity).chain(intermediates).map(|der| der.clone().into_owned()).collect();
+        let now = Timestamp::from_second(i64::try_from(now.as_secs()).unwrap_or(i64::MAX)).unwrap_or(Timestamp::MAX);
+        let judged = self.judge(&chain, &server_name.to_str(), now).err();
+        let _ = PRESENTED.try_with(|presented| {
+            let mut presented = presented.borrow_mut();
+            presented.refused = judged.as_ref().map(|judged| judged.failure.clone());
+            presented.chain = chain;
+        });
+        match judged {
+            Some(Judged { failure, fatal: true }) => {
+                Err(CertificateError::Other(OtherError(std::sync::Arc::new(Rejected(failure)))).into())
+            }
+            Some(_) | None => Ok(ServerCertVerified::assertion()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        check_signature(message, cert, dss, false)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        check_signature(message, cert, dss, true)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        signature::SCHEMES.to_vec()
+    }
+}
+
+fn check_signature(
+    message: &[u8],
+    cert: &CertificateDer<'_>,
+    dss: &DigitallySignedStruct,
+    tls13: bool,
+) -> Result<HandshakeSignatureValid, Error> {
+    let leaf = Certificate::parse(cert).map_err(|_| CertificateError::BadEncoding)?;
+    if !signature::SCHEMES.contains(&dss.scheme) {
+        return Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into());
+    }
+    if signature::check_handshake(&leaf, dss.scheme, message, dss.signature(), tls13) {
+        Ok(HandshakeSignatureValid::assertion())
+    } else {
+        Err(CertificateError::BadSignature.into())
+    }
+}

@@ -1,0 +1,253 @@
+//! Verifies a presented chain by the rules of Go's `crypto/x509`, which differ from webpki's.
+//!
+//! The leaf's own dates come first, then its name, then the way to a root. A leaf that is itself among
+//! the roots needs no issuer; roots may be of version 1; several ways are tried.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use rustls_pki_types::CertificateDer;
+
+use super::certificate::Certificate;
+use super::names;
+use super::signature::check_signed_by;
+
+/// As Go: a guard against chains made to be slow.
+const SIGNATURE_CHECKS: usize = 100;
+
+/// Trusted certificates by their subject.
+#[derive(Debug, Default)]
+pub struct Roots(HashMap<Vec<u8>, Vec<CertificateDer<'static>>>);
+
+impl Roots {
+    pub fn add(&mut self, der: CertificateDer<'static>) {
+        let Some(subject) = Certificate::parse(&der).ok().map(|certificate| certificate.subject().to_vec()) else {
+            return;
+        };
+        let same = self.0.entry(subject).or_default();
+        if !same.contains(&der) {
+            same.push(der);
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a root has this name, whatever its key.
+    pub fn know(&self, subject: &[u8]) -> bool {
+        self.0.contains_key(subject)
+    }
+
+    fn contains(&self, certificate: &Certificate<'_>) -> bool {
+        self.with_subject(certificate.subject()).any(|root| root.der == certificate.der)
+    }
+
+    fn with_subject(&self, subject: &[u8]) -> impl Iterator<Item = Certificate<'_>> {
+        self.0.get(subject).into_iter().flatten().filter_map(|der| Certificate::parse(der).ok())
+    }
+}
+
+/// Why a chain does not verify.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Invalid {
+    #[error("x509: unhandled critical extension")]
+    UnhandledCriticalExtension,
+    #[error("x509: issuer name does not match subject from issuing certificate")]
+    IssuerMismatch,
+    #[error("x509: certificate has expired or is not yet valid: current time {} is after {}", rfc3339(.now), rfc3339(.not_after))]
+    Expired { now: Timestamp, not_after: Timestamp, subject: String },
+    #[error("x509: certificate has expired or is not yet valid: current time {} is before {}", rfc3339(.now), rfc3339(.not_before))]
+    NotYetValid { now: Timestamp, not_before: Timestamp, subject: String },
+    #[error("{0}")]
+    Name(String),
+    #[error("x509: a root or intermediate certificate is not authorized to sign for this name: {0}")]
+    NameConstraint(String),
+    #[error("x509: certificate is not authorized to sign other certificates")]
+    NotAuthority,
+    #[error("x509: too many intermediates for path length constraint")]
+    PathTooLong,
+    #[error("x509: certificate specifies an incompatible key usage")]
+    KeyUsage,
+    #[error("x509: signature check attempts limit reached while verifying certificate chain")]
+    TooManyChecks,
+    #[error("x509: certificate signed by unknown authority{0}")]
+    UnknownAuthority(Hint),
+}
+
+/// A candidate authority that was refused. Go prints it behind the error.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hint(Option<(String, String)>);
+
+impl std::fmt::Display for Hint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.0 {
+            Some((error, name)) => {
+                write!(
+                    f,
+                    " (possibly because of {error:?} while trying to verify candidate authority certificate {name:?})"
+                )
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whole seconds in UTC: what Go prints on a node whose zone is UTC.
+fn rfc3339(time: &Timestamp) -> String {
+    Timestamp::from_second(time.as_second()).unwrap_or(*time).to_string()
+}
+
+/// Verifies `chain` (leaf first) for `host` at the time `now`.
+pub fn verify(roots: &Roots, chain: &[Certificate<'_>], host: &str, now: Timestamp) -> Result<(), Invalid> {
+    let Some((leaf, intermediates)) = chain.split_first() else {
+        return Err(Invalid::UnknownAuthority(Hint::default()));
+    };
+    check(leaf, Kind::Leaf, &[], now)?;
+    names::check_host(leaf, host).map_err(Invalid::Name)?;
+    if roots.contains(leaf) {
+        return if leaf.allows_server_auth() { Ok(()) } else { Err(Invalid::KeyUsage) };
+    }
+    let mut search = Search { roots, intermediates, now, checks: 0, reached: false, fit: false };
+    let outcome = search.build(&[leaf]);
+    match outcome {
+        _ if search.fit => Ok(()),
+        _ if search.reached => Err(Invalid::KeyUsage),
+        Err(invalid) => Err(invalid),
+        Ok(()) => Err(Invalid::UnknownAuthority(Hint::default())),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Leaf,
+    Intermediate,
+    Root,
+}
+
+struct Search<'s, 'c> {
+    roots: &'s Roots,
+    intermediates: &'s [Certificate<'c>],
+    now: Timestamp,
+    checks: usize,
+    /// A root was reached.
+    reached: bool,
+    /// One was reached by a chain that may authenticate servers.
+    fit: bool,
+}
+
+impl<'c> Search<'_, 'c> {
+    /// Goes on from the last of `chain` to every possible issuer. Of several failures the last that is
+    /// not about a signature is told, as Go tells it.
+    fn build(&mut self, chain: &[&Certificate<'c>]) -> Result<(), Invalid> {
+        let Some(last) = chain.last() else { return Ok(()) };
+        let (roots, intermediates) = (self.roots, self.intermediates);
+        let mut told = Ok(());
+        let mut hint = Hint::default();
+        let mut found = false;
+        for root in by_key_id(roots.with_subject(last.issuer()).collect(), last) {
+            match self.consider(&root, Kind::Root, chain, &mut hint) {
+                Some(Ok(())) => {
+                    found = true;
+                    self.reached = true;
+                    self.fit |= root.allows_server_auth() && chain.iter().all(|link| link.allows_server_auth());
+                }
+                Some(invalid) => told = invalid,
+                None => {}
+            }
+        }
+        let candidates = intermediates.iter().filter(|candidate| candidate.subject() == last.issuer());
+        for candidate in by_key_id(candidates.collect(), last) {
+            match self.consider(candidate, Kind::Intermediate, chain, &mut hint) {
+                Some(Ok(())) => {
+                    told = self.build(&[chain, &[candidate]].concat());
+                    found |= told.is_ok();
+                }
+                Some(invalid) => told = invalid,
+                None => {}
+            }
+        }
+        match told {
+            _ if found => Ok(()),
+            Ok(()) => Err(Invalid::UnknownAuthority(hint)),
+            Err(invalid) => Err(invalid),
+        }
+    }
+
+    /// `None`: not an issuer at all, at most a hint.
+    fn consider(
+        &mut self,
+        candidate: &Certificate<'_>,
+        kind: Kind,
+        chain: &[&Certificate<'c>],
+        hint: &mut Hint,
+    ) -> Option<Result<(), Invalid>> {
+        let last = chain.last()?;
+        if chain.iter().any(|link| is_same_authority(candidate, link)) {
+            return None;
+        }
+        self.checks += 1;
+        if self.checks > SIGNATURE_CHECKS {
+            return Some(Err(Invalid::TooManyChecks));
+        }
+        if let Err(error) = check_signed_by(last, candidate) {
+            hint.0.get_or_insert_with(|| (error, candidate.short_name()));
+            return None;
+        }
+        Some(check(candidate, kind, chain, self.now))
+    }
+}
+
+/// Same key identifier first, then where one of the two has none, then the others.
+fn by_key_id<'a, C: std::borrow::Borrow<Certificate<'a>>>(mut candidates: Vec<C>, child: &Certificate<'_>) -> Vec<C> {
+    let wanted = child.authority_key_id();
+    candidates.sort_by_key(|candidate| {
+        let own = candidate.borrow().subject_key_id();
+        if own == wanted { 0 } else { 1 + u8::from(!own.is_empty() && !wanted.is_empty()) }
+    });
+    candidates
+}
+
+/// One authority under several certificates counts once in a chain, or cross-signing would loop.
+fn is_same_authority(a: &Certificate<'_>, b: &Certificate<'_>) -> bool {
+    a.subject() == b.subject()
+        && a.x509.public_key().raw == b.x509.public_key().raw
+        && (a.has_names, &a.dns_names, &a.addresses) == (b.has_names, &b.dns_names, &b.addresses)
+}
+
+fn check(certificate: &Certificate<'_>, kind: Kind, chain: &[&Certificate<'_>], now: Timestamp) -> Result<(), Invalid> {
+    if certificate.has_unhandled_critical() {
+        return Err(Invalid::UnhandledCriticalExtension);
+    }
+    if chain.last().is_some_and(|child| child.issuer() != certificate.subject()) {
+        return Err(Invalid::IssuerMismatch);
+    }
+    check_dates(certificate, now)?;
+    if let Some(leaf) = chain.first() {
+        names::check_constraints(certificate, leaf).map_err(Invalid::NameConstraint)?;
+    }
+    let constraints = certificate.basic_constraints();
+    if kind == Kind::Intermediate && !constraints.is_some_and(|(is_ca, _)| is_ca) {
+        return Err(Invalid::NotAuthority);
+    }
+    let limit = constraints.and_then(|(_, limit)| limit).and_then(|limit| usize::try_from(limit).ok());
+    if limit.is_some_and(|limit| chain.len().saturating_sub(1) > limit) {
+        return Err(Invalid::PathTooLong);
+    }
+    Ok(())
+}
+
+fn check_dates(certificate: &Certificate<'_>, now: Timestamp) -> Result<(), Invalid> {
+    let validity = certificate.x509.validity();
+    // A date outside jiff's range is as good as the end of it.
+    let not_before = Timestamp::from_second(validity.not_before.timestamp()).unwrap_or(Timestamp::MIN);
+    let not_after = Timestamp::from_second(validity.not_after.timestamp()).unwrap_or(Timestamp::MAX);
+    let subject = || certificate.x509.subject().to_string();
+    if now < not_before {
+        return Err(Invalid::NotYetValid { now, not_before, subject: subject() });
+    }
+    if now > not_after {
+        return Err(Invalid::Expired { now, not_after, subject: subject() });
+    }
+    Ok(())
+}

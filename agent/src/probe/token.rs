@@ -1,0 +1,382 @@
+//! Gets a bearer token as containerd does: POST first when there is a secret, GET otherwise.
+//!
+//! Sources: containerd `core/remotes/docker/auth/fetch.go`; the token and `OAuth2` specifications of distribution.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use serde::Deserialize;
+use url::Url;
+
+use super::challenge::Challenge;
+use super::gojson;
+use super::http::{BodyEnd, HttpClient, Request, Response};
+use super::network::{Destination, Network};
+use super::status::{self, Errors};
+use super::usage::RequestKind;
+use crate::model::cause::Cause;
+use crate::model::host::{Endpoint, HostTls, Scheme};
+use crate::model::outcome::Failure;
+use crate::model::stage::Stage;
+use crate::secret::Secret;
+
+/// Tokens of the largest services are a few KiB.
+const BODY_LIMIT: usize = 1 << 20;
+/// As Go's client.
+const REDIRECT_LIMIT: usize = 10;
+
+/// Where tokens come from, and for what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenOptions {
+    pub realm: Url,
+    /// As the registry wrote it, for the words of errors.
+    written: String,
+    pub service: String,
+    /// Sorted, each once.
+    pub scopes: Vec<String>,
+}
+
+impl TokenOptions {
+    /// The same service, asked for a token for nothing.
+    #[must_use]
+    pub fn unscoped(&self) -> Self {
+        Self { scopes: Vec::new(), ..self.clone() }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Token {
+    pub value: Secret,
+    pub expires_in: Option<Duration>,
+    pub anonymous: bool,
+    /// `host:port` of the service.
+    pub host: String,
+}
+
+/// Why there are no options: the registry's challenge cannot be used.
+pub fn options(challenge: &Challenge, implicit_scope: Option<&str>) -> Result<TokenOptions, Failure> {
+    let unusable =
+        |detail: String, wording: String| Failure::new(Stage::Ping, Cause::ChallengeInvalid, detail).worded(wording);
+    let written = challenge.parameter("realm").filter(|realm| !realm.is_empty()).ok_or_else(|| {
+        let wording = "no realm specified for token auth challenge";
+        unusable("the Bearer challenge names no realm".into(), wording.into())
+    })?;
+    let realm = Url::parse(written).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let realm = realm.ok_or_else(|| {
+        let detail = format!(
+            "the realm `{}` of the Bearer challenge is no http or https URL",
+            challenge.facts().realm.unwrap_or_default()
+        );
+        unusable(detail, realm_wording(written))
+    })?;
+    let asked = challenge.parameter("scope").unwrap_or_default().split(' ').filter(|scope| !scope.is_empty());
+    let mut scopes: Vec<String> = implicit_scope.into_iter().chain(asked).map(str::to_owned).collect();
+    scopes.sort();
+    scopes.dedup();
+    let service = challenge.parameter("service").unwrap_or_default().to_owned();
+    let written = without_secrets(written, &realm);
+    Ok(TokenOptions { realm, written, service, scopes })
+}
+
+/// The realm for an error: as written, unless it holds what nobody should read. Go masks a password;
+/// what stands in the query may be a key.
+fn without_secrets(written: &str, realm: &Url) -> String {
+    if realm.username().is_empty() && realm.password().is_none() && realm.query().is_none() {
+        return written.to_owned();
+    }
+    let mut shown = realm.clone();
+    shown.set_query(None);
+    shown.set_fragment(None);
+    let had_user = !realm.username().is_empty() || realm.password().is_some();
+    let _ = shown.set_password(None);
+    let _ = shown.set_username(if had_user { "***" } else { "" });
+    shown.to_string()
+}
+
+/// What Go says of a realm that it cannot use.
+fn realm_wording(written: &str) -> String {
+    match written.split_once(':') {
+        Some(("", _)) => format!("invalid token auth challenge realm: parse \"{written}\": missing protocol scheme"),
+        Some((scheme, _)) if scheme.chars().next().is_some_and(|c| c.is_ascii_digit()) => {
+            format!(
+                "invalid token auth challenge realm: parse \"{written}\": first path segment in URL cannot contain colon"
+            )
+        }
+        Some((scheme, _)) => {
+            format!("failed to fetch anonymous token: Get \"{written}\": unsupported protocol scheme \"{scheme}\"")
+        }
+        None => format!("failed to fetch anonymous token: Get \"{written}\": unsupported protocol scheme \"\""),
+    }
+}
+
+/// The registry host on whose behalf a token is fetched: its TLS settings and headers count.
+#[derive(Clone, Copy, Debug)]
+pub struct OnBehalf<'a> {
+    pub tls: &'a HostTls,
+    pub dial_timeout: Option<Duration>,
+    pub http_fallback: bool,
+    pub headers: &'a HeaderMap,
+}
+
+/// Asks for a token. The failure's wording begins behind `failed to authorize: `.
+pub async fn fetch(
+    network: &Network,
+    from: OnBehalf<'_>,
+    options: &TokenOptions,
+    login: Option<(&str, &Secret)>,
+) -> Result<Token, Failure> {
+    let authority = authority(&options.realm);
+    let scheme = if options.realm.scheme() == "http" { Scheme::Http } else { Scheme::Https };
+    let endpoint = Endpoint::new(scheme, authority);
+    let destination = Destination {
+        endpoint: endpoint.clone(),
+        tls: from.tls,
+        dial_timeout: from.dial_timeout,
+        http_fallback: from.http_fallback && scheme == Scheme::Https,
+    };
+    let way = network.way(&destination).await;
+    let kind = if login.is_some() { "oauth" } else { "anonymous" };
+    let worded = |failure: Failure, method: &str| {
+        let text = format!(
+            "failed to fetch {kind} token: {method} \"{}\": {}",
+            shown(options, login.is_some(), network.version.redacts_queries()),
+            failure.wording
+        );
+        failure.worded(text)
+    };
+    let client = way.client.as_ref().map_err(|f| worded(f.clone(), if login.is_some() { "Post" } else { "Get" }))?;
+    let exchange = Exchange { network, client, options, headers: from.headers, from };
+    exchange.run(login).await.map_err(|error| match error {
+        Refusal::Transport(failure, method) => worded(Failure { stage: Stage::Token, ..failure }, method),
+        Refusal::Status(failure) => {
+            let text = format!("failed to fetch {kind} token: {}", failure.wording);
+            failure.worded(text).host_or(&endpoint.host_port())
+        }
+    })
+}
+
+/// `host[:port]` of a URL, as written there.
+pub fn authority(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// `host:port` of a URL, the port always there.
+pub fn host_port(url: &Url) -> String {
+    format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default())
+}
+
+/// The URL that an error would show.
+fn shown(options: &TokenOptions, posted: bool, redacted: bool) -> String {
+    // Only what we ask for: the realm's own query stays out.
+    let url = query_url(&TokenOptions { realm: without_query(&options.realm), ..options.clone() });
+    let Some(query) = url.query().filter(|_| !posted) else { return options.written.clone() };
+    let place = options.written.split('?').next().unwrap_or_default();
+    if !redacted {
+        return format!("{place}?{query}");
+    }
+    let hidden: Vec<String> =
+        query.split('&').map(|pair| format!("{}=%5BREDACTED%5D", pair.split('=').next().unwrap_or_default())).collect();
+    format!("{place}?{}", hidden.join("&"))
+}
+
+fn without_query(url: &Url) -> Url {
+    let mut url = url.clone();
+    url.set_query(None);
+    url
+}
+
+fn query_url(options: &TokenOptions) -> Url {
+    let mut url = options.realm.clone();
+    let mut pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+    pairs.extend(options.scopes.iter().map(|scope| ("scope".to_owned(), scope.clone())));
+    if !options.service.is_empty() {
+        pairs.push(("service".to_owned(), options.service.clone()));
+    }
+    pairs.sort_by(|a, b| a.0.cmp(&b.0));
+    if pairs.is_empty() {
+        url.set_query(None);
+    } else {
+        url.query_pairs_mut().clear().extend_pairs(pairs);
+    }
+    url
+}
+
+enum Refusal {
+    Transport(Failure, &'static str),
+    Status(Failure),
+}
+
+struct Exchange<'a> {
+    network: &'a Network,
+    client: &'a HttpClient,
+    options: &'a TokenOptions,
+    headers: &'a HeaderMap,
+    from: OnBehalf<'a>,
+}
+
+impl Exchange<'_> {
+    async fn run(&self, login: Option<(&str, &Secret)>) -> Result<Token, Refusal> {
+        let Some((user, secret)) = login else {
+            let response = self.get(None).await?;
+            return self.accept(&response, &Method::GET, true, true);
+        };
+        let response = self.post(user, secret).await?;
+        let by_get = match response.status {
+            StatusCode::NOT_FOUND | StatusCode::UNAUTHORIZED | StatusCode::BAD_REQUEST => true,
+            StatusCode::METHOD_NOT_ALLOWED => !user.is_empty(),
+            _ => false,
+        };
+        if !by_get {
+            return self.accept(&response, &Method::POST, false, false);
+        }
+        let response = self.get(Some((user, secret))).await?;
+        self.accept(&response, &Method::GET, true, false)
+    }
+
+    async fn get(&self, login: Option<(&str, &Secret)>) -> Result<Response, Refusal> {
+        let mut headers = self.headers.clone();
+        if let Some((user, secret)) = login {
+            headers.insert(header::AUTHORIZATION, basic(user, secret));
+        }
+        self.send(
+            Request { method: Method::GET, url: query_url(self.options), headers, form: None, body_limit: BODY_LIMIT },
+            "Get",
+        )
+        .await
+    }
+
+    async fn post(&self, user: &str, secret: &Secret) -> Result<Response, Refusal> {
+        let request = Request {
+            method: Method::POST,
+            url: self.options.realm.clone(),
+            headers: self.headers.clone(),
+            form: Some(self.form(user, secret)),
+            body_limit: BODY_LIMIT,
+        };
+        self.send(request, "Post").await
+    }
+
+    fn form(&self, user: &str, secret: &Secret) -> String {
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        if !self.options.scopes.is_empty() {
+            form.append_pair("scope", &self.options.scopes.join(" "));
+        }
+        form.append_pair("service", &self.options.service).append_pair("client_id", "containerd-client");
+        if user.is_empty() {
+            form.append_pair("grant_type", "refresh_token").append_pair("refresh_token", secret.expose());
+        } else {
+            form.append_pair("grant_type", "password")
+                .append_pair("username", user)
+                .append_pair("password", secret.expose());
+        }
+        form.finish()
+    }
+
+    /// Sends, and follows redirects as Go does: 301, 302 and 303 turn POST into GET without its form.
+    async fn send(&self, request: Request, method: &'static str) -> Result<Response, Refusal> {
+        let lost = |failure: Failure| Refusal::Transport(failure, method);
+        let mut client = self.client.clone();
+        let mut request = request;
+        for _ in 0..=REDIRECT_LIMIT {
+            self.network.usage.request(client.endpoint(), RequestKind::Token);
+            let response = client.send(request.clone()).await.map_err(lost)?;
+            let code = response.status.as_u16();
+            let target = response.header("location").and_then(|location| request.url.join(location).ok());
+            let Some(target) = target.filter(|_| matches!(code, 301 | 302 | 303 | 307 | 308)) else {
+                return Ok(response);
+            };
+            if matches!(code, 301..=303) {
+                request = Request { method: Method::GET, form: None, ..request };
+            }
+            if target.host_str() != request.url.host_str() {
+                request.headers.remove(header::AUTHORIZATION);
+            }
+            client = self.client_for(&target).await.map_err(lost)?;
+            request.url = target;
+        }
+        let failure = Failure::new(Stage::Token, Cause::RedirectInvalid, "more than 10 redirects");
+        Err(lost(failure.worded("stopped after 10 redirects")))
+    }
+
+    async fn client_for(&self, target: &Url) -> Result<HttpClient, Failure> {
+        let scheme = if target.scheme() == "http" { Scheme::Http } else { Scheme::Https };
+        let destination = Destination {
+            endpoint: Endpoint::new(scheme, authority(target)),
+            tls: self.from.tls,
+            dial_timeout: self.from.dial_timeout,
+            http_fallback: false,
+        };
+        self.network.way(&destination).await.client.clone()
+    }
+
+    fn accept(&self, response: &Response, method: &Method, either: bool, anonymous: bool) -> Result<Token, Refusal> {
+        if !response.status.is_success() && !response.status.is_redirection() {
+            let url = shown(self.options, *method == Method::POST, false);
+            let place = if self.network.version.words_head_status_anew() {
+                format!(" from {method} request to {url}")
+            } else {
+                String::new()
+            };
+            return Err(Refusal::Status(refused(response, &place, anonymous)));
+        }
+        let invalid = |detail: &str, wording: &str| {
+            Refusal::Status(Failure::new(Stage::Token, Cause::TokenInvalid, detail).worded(wording))
+        };
+        let answer: Answer = match serde_json::from_slice(&response.body) {
+            Ok(answer) if response.body_end == BodyEnd::Whole => answer,
+            Ok(_) | Err(_) => {
+                let detail = format!("the token service answered {} without a JSON document", response.status.as_u16());
+                let wording = format!("unable to decode token response: {}", gojson::error(&response.body));
+                return Err(invalid(&detail, &wording));
+            }
+        };
+        let value = answer.access_token.filter(|token| !token.is_empty()).or(answer.token.filter(|_| either));
+        let value = value.filter(|token| !token.is_empty()).ok_or_else(|| {
+            invalid(
+                "the token service answered 200 without a token",
+                "authorization server did not include a token in the response",
+            )
+        })?;
+        Ok(Token {
+            value: Secret::new(value),
+            expires_in: answer.expires_in.filter(|s| *s > 0).map(|s| Duration::from_secs(s.unsigned_abs())),
+            anonymous,
+            host: self.client.endpoint().host_port(),
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    token: Option<String>,
+    access_token: Option<String>,
+    expires_in: Option<i64>,
+}
+
+pub fn basic(user: &str, secret: &Secret) -> HeaderValue {
+    let text = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{}", secret.expose()));
+    let mut value = HeaderValue::from_str(&format!("Basic {text}")).unwrap_or(HeaderValue::from_static("Basic"));
+    value.set_sensitive(true);
+    value
+}
+
+/// The service refuses: which cause, and containerd's words.
+fn refused(response: &Response, place: &str, anonymous: bool) -> Failure {
+    let errors = Errors::of(response);
+    let cause = match response.status.as_u16() {
+        401 | 403 if anonymous => Cause::CredentialsMissing,
+        400 | 401 | 403 if !anonymous => {
+            if status::says_expired(&errors.text()) {
+                Cause::CredentialsExpired
+            } else {
+                Cause::CredentialsRejected
+            }
+        }
+        code => status::cause_of_status(code, response, &errors),
+    };
+    let detail = format!("the token service answered {}{}", response.line(), errors.behind(": "));
+    let wording = format!("unexpected status{place}: {}", response.line());
+    Failure::new(Stage::Token, cause, detail).worded(wording)
+}
