@@ -1,0 +1,284 @@
+//! One question, one answer: can this node pull this image, does this registry let it in?
+//!
+//! Plan, walk with each of kubelet's candidates in turn as kubelet does, and diagnose. It is used once
+//! by `check` and on a schedule by `run`, and knows nothing of either.
+
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+
+use crate::diagnose::{self, Evidence};
+use crate::model::cause::Cause;
+use crate::model::credential::Credential;
+use crate::model::outcome::Failure;
+use crate::model::platform::Platform;
+use crate::model::ratelimit::RateLimit;
+use crate::model::reference::{Reference, ReferenceError};
+use crate::model::report::{CredentialUsed, EndpointReport, ImageReport, PlatformFacts};
+use crate::model::stage::Stage;
+use crate::model::verdict::Verdict;
+use crate::node::containerd::Containerd;
+use crate::node::credentials::{Asked, Credentials};
+use crate::plan::{Plan, plan};
+use crate::probe::endpoint;
+use crate::probe::image::attempt::PullBudget;
+use crate::probe::image::{Ending, Request, Walk, walk};
+use crate::probe::network::Network;
+
+/// What an answer is sought with.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    pub containerd: &'a Containerd,
+    pub credentials: &'a Credentials,
+    pub platform: &'a Platform,
+    pub network: &'a Network,
+    pub budget: &'a PullBudget,
+    /// Of the whole answer.
+    pub timeout: Duration,
+}
+
+/// One image: its verdict, and every host of its plan with its ladder.
+pub async fn image(question: &Question<'_>, requested: &str, image: &Reference) -> (ImageReport, Vec<EndpointReport>) {
+    let plan = plan(question.containerd, &image.domain);
+    tokio::join!(Box::pin(verdict(question, requested, image)), ladders(question, &image.domain, &plan))
+}
+
+/// One image's verdict alone.
+pub async fn verdict(question: &Question<'_>, requested: &str, image: &Reference) -> ImageReport {
+    let began = Instant::now();
+    let plan = plan(question.containerd, &image.domain);
+    let blank = blank(question, requested, Some(image.clone()));
+    let work = async {
+        let asked = question.credentials.ask_providers(image, question.timeout / 2).await;
+        let candidates = [question.credentials.candidates(image), asked.credentials.clone()].concat();
+        let report = verdict_of(question, image, &plan, &candidates, blank.clone()).await;
+        ImageReport { verdict: without_provider(report.verdict, &asked), ..report }
+    };
+    let walked = tokio::time::timeout(question.timeout, Box::pin(work)).await;
+    let report = walked.unwrap_or_else(|_| ImageReport { verdict: out_of_time(question.timeout), ..blank });
+    ImageReport { duration: began.elapsed(), ..report }
+}
+
+/// Every host of a registry's plan.
+pub async fn registry(question: &Question<'_>, domain: &str) -> Vec<EndpointReport> {
+    let plan = plan(question.containerd, domain);
+    ladders(question, domain, &plan).await
+}
+
+/// A text that is no reference.
+pub fn unparsable(question: &Question<'_>, requested: &str, error: &ReferenceError) -> ImageReport {
+    let failure = Failure::new(Stage::Config, Cause::ReferenceInvalid, error.reason.clone());
+    ImageReport { verdict: diagnose::of_reference(&failure, requested), ..blank(question, requested, None) }
+}
+
+/// Without kubelet's credential: it belongs to an image, and goes only where the walk leads.
+async fn ladders(question: &Question<'_>, domain: &str, plan: &Plan) -> Vec<EndpointReport> {
+    let climb = |host| async move {
+        let report = Box::pin(endpoint::probe(question.network, domain, host));
+        tokio::time::timeout(question.timeout, report).await.ok()
+    };
+    let mut seen = std::collections::BTreeSet::new();
+    let once = plan.hosts.iter().filter(|host| seen.insert(&host.endpoint));
+    join_all(once.map(climb)).await.into_iter().flatten().collect()
+}
+
+async fn verdict_of(
+    question: &Question<'_>,
+    image: &Reference,
+    plan: &Plan,
+    candidates: &[Credential],
+    blank: ImageReport,
+) -> ImageReport {
+    let (version, mode) = (question.containerd.version, question.containerd.pull_mode);
+    let unusable = question.credentials.malformed(image);
+    if let Some(failure) = plan.fatal.as_ref().or(unusable.as_ref()) {
+        return ImageReport { verdict: diagnose::of_files(image, version, mode, failure), ..blank };
+    }
+    if let Some(error) = image.refused_by(version) {
+        let failure = Failure::new(Stage::Config, Cause::ReferenceInvalid, error.reason);
+        let wording = format!("failed to parse image reference \"{image}\": invalid reference format");
+        return ImageReport { verdict: diagnose::of_runtime(&failure, wording), ..blank };
+    }
+    let near_miss = why_anonymous(question, image);
+    let tries: Vec<Option<&Credential>> =
+        if candidates.is_empty() { vec![None] } else { candidates.iter().map(Some).collect() };
+    let mut messages = Vec::new();
+    let mut best: Option<ImageReport> = None;
+    for credential in tries {
+        let walk = walk_with(question, image, plan, credential).await;
+        let verdict = diagnose::verdict(Evidence {
+            image,
+            version,
+            mode,
+            snapshotter: &question.containerd.snapshotter,
+            ending: &walk.ending,
+            attempts: &walk.attempts,
+            near_miss: near_miss.as_deref().filter(|_| candidates.is_empty()),
+        });
+        let verdict = shadowed(question, image, plan, credential, &walk, verdict).await;
+        let succeeded = verdict.pullable != Some(false);
+        messages.extend(verdict.kubelet_message.clone());
+        let report = filled(blank.clone(), walk, verdict, credential);
+        // kubelet stops at the first success; of failures the first is the one to look at.
+        if succeeded || best.is_none() {
+            best = Some(report);
+        }
+        if succeeded {
+            break;
+        }
+    }
+    let mut report = best.unwrap_or(blank);
+    if report.verdict.pullable == Some(false) {
+        report.verdict.kubelet_message = diagnose::message::joined(&messages);
+    }
+    report
+}
+
+/// A login was wanting and a provider that may have it failed, or can only be asked by a pod.
+fn without_provider(verdict: Verdict, asked: &Asked) -> Verdict {
+    let wanting = [Cause::CredentialsMissing, Cause::NotFoundOrDenied, Cause::AccessDenied];
+    if verdict.pullable != Some(false) || !verdict.cause.is_some_and(|cause| wanting.contains(&cause)) {
+        return verdict;
+    }
+    if let Some(failure) = asked.failures.first() {
+        let text = crate::model::cause::text::text(failure.cause);
+        return Verdict {
+            cause: Some(failure.cause),
+            also_possible: verdict.cause.into_iter().collect(),
+            stage: Some(failure.stage),
+            owner: Some(failure.cause.owner()),
+            summary: format!("{} ({}) {}", text.summary, failure.detail, verdict.summary),
+            fix: text.fix.to_owned(),
+            ..verdict
+        };
+    }
+    if asked.unknown.is_empty() {
+        return verdict;
+    }
+    let summary = format!(
+        "It cannot be told from here: {}. Without its credential: {}",
+        asked.unknown.join("; "),
+        verdict.summary
+    );
+    Verdict {
+        pullable: None,
+        cause: None,
+        also_possible: Vec::new(),
+        stage: None,
+        owner: None,
+        kubelet_message: None,
+        summary,
+        ..verdict
+    }
+}
+
+/// Why kubelet has nothing to offer, where a file meant to: an almost matching key, a rejected file.
+fn why_anonymous(question: &Question<'_>, image: &Reference) -> Option<String> {
+    let near = question.credentials.near_miss(image).map(|near| near.to_string());
+    near.or_else(|| question.credentials.rejected_file().map(|failure| failure.detail))
+}
+
+async fn walk_with(question: &Question<'_>, image: &Reference, plan: &Plan, credential: Option<&Credential>) -> Walk {
+    Box::pin(walk(Request {
+        network: question.network,
+        hosts: &plan.hosts,
+        image,
+        credential,
+        mode: question.containerd.pull_mode,
+        wanted: question.platform,
+        budget: question.budget,
+        unpack_error: question.containerd.unpack_error.as_deref(),
+        snapshotter: &question.containerd.snapshotter,
+    }))
+    .await
+}
+
+/// A credential failed: if nobody in particular may pull, the credential is what stands in the way.
+async fn shadowed(
+    question: &Question<'_>,
+    image: &Reference,
+    plan: &Plan,
+    credential: Option<&Credential>,
+    walk: &Walk,
+    verdict: Verdict,
+) -> Verdict {
+    let suspects =
+        [Cause::CredentialsRejected, Cause::CredentialsExpired, Cause::AccessDenied, Cause::NotFoundOrDenied];
+    let (Ending::Failed(_, failure), Some(used)) = (&walk.ending, credential.filter(|one| one.login().is_some()))
+    else {
+        return verdict;
+    };
+    if !suspects.contains(&failure.cause) {
+        return verdict;
+    }
+    let anonymous = walk_with(question, image, plan, None).await;
+    if anonymous.digest.is_none() || matches!(anonymous.ending, Ending::Failed(..)) {
+        return verdict;
+    }
+    let cause = Cause::CredentialsShadowAnonymous;
+    let text = crate::model::cause::text::text(cause);
+    let source = used.origin.clone().unwrap_or_else(|| used.source.to_string());
+    Verdict {
+        cause: Some(cause),
+        also_possible: Vec::new(),
+        owner: Some(cause.owner()),
+        summary: format!("{} (key `{}` of {source}; the registry said: {})", text.summary, used.key, failure.detail),
+        fix: text.fix.to_owned(),
+        ..verdict
+    }
+}
+
+fn filled(blank: ImageReport, walk: Walk, verdict: Verdict, credential: Option<&Credential>) -> ImageReport {
+    ImageReport {
+        verdict,
+        attempts: walk.attempts,
+        digest: walk.digest,
+        media_type: walk.media_type,
+        platform: walk.platform,
+        credential: credential.map(|one| CredentialUsed {
+            source: one.source.clone(),
+            key: one.key.clone(),
+            kind: one.kind(),
+        }),
+        blob: walk.blob,
+        rate_limit: walk.rate_limit,
+        counted_pulls: blank.counted_pulls + walk.counted_pulls,
+        ..blank
+    }
+}
+
+fn blank(question: &Question<'_>, requested: &str, image: Option<Reference>) -> ImageReport {
+    ImageReport {
+        requested: requested.to_owned(),
+        image,
+        verdict: out_of_time(question.timeout),
+        attempts: Vec::new(),
+        digest: None,
+        media_type: None,
+        wanted: question.platform.clone(),
+        platform: PlatformFacts::default(),
+        credential: None,
+        blob: None,
+        rate_limit: RateLimit::default(),
+        counted_pulls: 0,
+        started_at: question.network.clock(),
+        duration: Duration::ZERO,
+    }
+}
+
+fn out_of_time(timeout: Duration) -> Verdict {
+    Verdict {
+        pullable: None,
+        runnable: None,
+        cause: None,
+        also_possible: Vec::new(),
+        stage: None,
+        host: None,
+        owner: None,
+        summary: format!(
+            "No answer within {timeout:?}: the hosts are slow or silent; the ladder below shows how far each got."
+        ),
+        fix: "Give it longer with `--timeout`, or look at the slowest stage first.".into(),
+        kubelet_message: None,
+    }
+}

@@ -1,0 +1,148 @@
+//! From what a walk saw to the one answer: would the pull succeed, if not why, and what would
+//! kubelet say. Pure.
+
+pub mod message;
+
+use crate::model::cause::Cause;
+use crate::model::cause::text::text;
+use crate::model::containerd::{PullMode, Version};
+use crate::model::outcome::Failure;
+use crate::model::reference::Reference;
+use crate::model::report::Attempt;
+use crate::model::verdict::Verdict;
+use crate::probe::image::{Ending, Phase};
+
+/// What the walk of one image came to, whoever walked it.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence<'a> {
+    pub image: &'a Reference,
+    pub version: Version,
+    pub mode: PullMode,
+    pub snapshotter: &'a str,
+    pub ending: &'a Ending,
+    pub attempts: &'a [Attempt],
+    /// Why kubelet's own candidates came to nothing: the nearest key and the reason.
+    pub near_miss: Option<&'a str>,
+}
+
+/// The answer for an image whose hosts were walked.
+pub fn verdict(evidence: Evidence<'_>) -> Verdict {
+    match evidence.ending {
+        Ending::Pulled { unrunnable: None } => pulled(&evidence),
+        Ending::Pulled { unrunnable: Some(failure) } => {
+            let summary = format!("The pull succeeds, but the image will not start: {}.", failure.detail);
+            Verdict { pullable: Some(true), runnable: Some(false), ..failed(failure, summary, None) }
+        }
+        Ending::Failed(phase, failure) => {
+            let message = message::of(&message::Frame::of(&evidence), *phase, failure);
+            let mut summary = sentence(failure);
+            if let (Cause::CredentialsMissing, Some(near)) = (failure.cause, evidence.near_miss) {
+                summary = format!("{summary} {near}");
+            }
+            if let Some(hidden) = hidden_by(evidence.attempts, failure) {
+                summary = format!("{summary} {hidden}");
+            }
+            failed(failure, summary, Some(message))
+        }
+        Ending::OverBudget => Verdict {
+            pullable: None,
+            runnable: None,
+            cause: None,
+            also_possible: Vec::new(),
+            stage: None,
+            host: None,
+            owner: None,
+            summary: "The registry answers for this tag; the rest could not be told without a request that it counts as a pull.".into(),
+            fix: "Allow it with `--counted-pulls` (check) or `probe.counted_pulls_per_hour` (run).".into(),
+            kubelet_message: None,
+        },
+    }
+}
+
+/// The answer where no host was ever asked: the node's files decide.
+pub fn of_files(image: &Reference, version: Version, mode: PullMode, failure: &Failure) -> Verdict {
+    let frame = message::Frame { image, version, mode, snapshotter: "" };
+    failed(failure, sentence(failure), Some(message::of(&frame, Phase::Resolve, failure)))
+}
+
+/// The answer where containerd refuses before it looks at any host; `message` is its own.
+pub fn of_runtime(failure: &Failure, message: String) -> Verdict {
+    failed(failure, sentence(failure), Some(message))
+}
+
+/// The answer for a text that is no reference.
+pub fn of_reference(failure: &Failure, requested: &str) -> Verdict {
+    let message = format!(
+        "Failed to apply default image tag \"{requested}\": couldn't parse image name \"{requested}\": invalid reference format"
+    );
+    failed(failure, sentence(failure), Some(message))
+}
+
+fn pulled(evidence: &Evidence<'_>) -> Verdict {
+    let dead: Vec<String> = evidence
+        .attempts
+        .iter()
+        .filter_map(|attempt| Some(format!("{} ({})", attempt.endpoint, attempt.failure.as_ref()?.cause)))
+        .fold(Vec::new(), |mut list, entry| {
+            if !list.contains(&entry) {
+                list.push(entry);
+            }
+            list
+        });
+    let by = evidence.attempts.iter().rev().find(|attempt| attempt.failure.is_none());
+    let from = by.map(|attempt| format!(" from {}", attempt.endpoint)).unwrap_or_default();
+    let summary = if dead.is_empty() {
+        format!("This node can pull it{from}.")
+    } else {
+        format!("This node can pull it{from}, but not as configured: {} failed first.", dead.join(", "))
+    };
+    Verdict {
+        pullable: Some(true),
+        runnable: Some(true),
+        cause: None,
+        also_possible: Vec::new(),
+        stage: None,
+        host: None,
+        owner: None,
+        summary,
+        fix: String::new(),
+        kubelet_message: None,
+    }
+}
+
+fn failed(failure: &Failure, summary: String, kubelet_message: Option<String>) -> Verdict {
+    Verdict {
+        pullable: Some(false),
+        runnable: None,
+        cause: Some(failure.cause),
+        also_possible: failure.also_possible.clone(),
+        stage: Some(failure.stage),
+        host: failure.host.clone(),
+        owner: Some(failure.cause.owner()),
+        summary,
+        fix: text(failure.cause).fix.to_owned(),
+        kubelet_message,
+    }
+}
+
+fn sentence(failure: &Failure) -> String {
+    let what = text(failure.cause).summary;
+    let place = failure.host.as_ref().map(|host| format!("{host}: ")).unwrap_or_default();
+    if failure.detail.is_empty() { format!("{place}{what}") } else { format!("{place}{what} ({})", failure.detail) }
+}
+
+/// Another host failed for another reason, which the one error shown by kubelet hides.
+fn hidden_by(attempts: &[Attempt], shown: &Failure) -> Option<String> {
+    let others: Vec<String> = attempts
+        .iter()
+        .filter_map(|attempt| attempt.failure.as_ref().map(|failure| (attempt, failure)))
+        .filter(|(_, failure)| failure.host != shown.host && failure.cause != shown.cause)
+        .map(|(attempt, failure)| format!("{} ({})", attempt.endpoint, failure.cause))
+        .fold(Vec::new(), |mut list, entry| {
+            if !list.contains(&entry) {
+                list.push(entry);
+            }
+            list
+        });
+    (!others.is_empty()).then(|| format!("The message of kubelet does not show that {} failed too.", others.join(", ")))
+}
