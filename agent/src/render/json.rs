@@ -1,0 +1,139 @@
+//! The published JSON: one document for `check --format json` and `/api/v1/report`, and its schema.
+//!
+//! The types here are the contract (`docs/schema/report.v1.json` is generated from them); the rest
+//! of the house is free to change.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+mod endpoint;
+mod image;
+
+pub use endpoint::Endpoint;
+pub use image::Image;
+
+use crate::model::finding;
+use crate::model::report::{EndpointReport, ImageReport};
+
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What a report is about: filled by whoever ran the probes.
+#[derive(Clone, Debug)]
+pub struct Subject<'a> {
+    pub node: &'a str,
+    pub platform: String,
+    pub containerd: Containerd,
+    pub started_at: jiff::Timestamp,
+    pub duration: std::time::Duration,
+}
+
+/// A report of pullprobe.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(title = "pullprobe report", deny_unknown_fields)]
+pub struct Report {
+    pub schema_version: u32,
+    /// The node's name.
+    pub node: String,
+    /// `OS/ARCH[/VARIANT]` that images are wanted for.
+    pub platform: String,
+    pub containerd: Containerd,
+    /// RFC 3339, UTC.
+    pub started_at: String,
+    pub duration_seconds: f64,
+    pub images: Vec<Image>,
+    pub endpoints: Vec<Endpoint>,
+    pub findings: Vec<Finding>,
+}
+
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Containerd {
+    /// Whose semantics were applied.
+    pub version: String,
+    /// `cri`, `config`, `assumed` or `flag`.
+    pub version_source: String,
+    /// The configuration files that were read, in order.
+    pub config_files: Vec<String>,
+    /// The directories where hosts.toml files are looked for.
+    pub config_path: Vec<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Finding {
+    /// `error`, `warning` or `info`.
+    pub severity: String,
+    pub code: String,
+    pub file: Option<String>,
+    pub line: Option<usize>,
+    pub column: Option<usize>,
+    pub message: String,
+    pub fix: String,
+}
+
+impl From<&finding::Finding> for Finding {
+    fn from(finding: &finding::Finding) -> Self {
+        Self {
+            severity: finding.severity.as_str().to_owned(),
+            code: finding.code.to_owned(),
+            file: finding.file.clone(),
+            line: finding.line,
+            column: finding.column,
+            message: finding.message.clone(),
+            fix: finding.fix.clone(),
+        }
+    }
+}
+
+/// The whole report as a document.
+pub fn report<'a>(
+    subject: &Subject<'_>,
+    images: impl IntoIterator<Item = &'a ImageReport>,
+    endpoints: impl IntoIterator<Item = &'a EndpointReport>,
+    findings: &[finding::Finding],
+) -> Report {
+    Report {
+        schema_version: SCHEMA_VERSION,
+        node: subject.node.to_owned(),
+        platform: subject.platform.clone(),
+        containerd: subject.containerd.clone(),
+        started_at: subject.started_at.to_string(),
+        duration_seconds: seconds(subject.duration),
+        images: images.into_iter().map(Image::from).collect(),
+        endpoints: endpoints.into_iter().map(Endpoint::from).collect(),
+        findings: findings.iter().map(Finding::from).collect(),
+    }
+}
+
+/// The JSON Schema of [`Report`].
+pub fn schema() -> String {
+    let schema = schemars::schema_for!(Report);
+    text(&schema)
+}
+
+/// A document as text, ending in a line feed.
+pub fn text(document: &impl Serialize) -> String {
+    // Only maps with other keys than strings and failing serializers can fail; there are none here.
+    let mut text = serde_json::to_string_pretty(document).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// Whole microseconds: enough for a network, short to read.
+fn seconds(duration: std::time::Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_published_schema_is_the_one_of_the_code() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/schema/report.v1.json");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::create_dir_all(std::path::Path::new(path).parent().unwrap()).unwrap();
+            std::fs::write(path, super::schema()).unwrap();
+        }
+        let published = std::fs::read_to_string(path).unwrap();
+        assert!(published == super::schema(), "{path} is not up to date: run with UPDATE_DOCS=1");
+    }
+}

@@ -1,0 +1,293 @@
+//! One endpoint of the report, a field a stage.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::seconds;
+use crate::model::facts::{
+    CertificateFacts, ChallengeFacts, DnsFacts, NameserverFacts, PingFacts, ProxyFacts, TcpFacts, TlsFacts, TokenFacts,
+};
+use crate::model::outcome::{Outcome, Step};
+use crate::model::report::EndpointReport;
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Endpoint {
+    /// The registry's name in image references.
+    pub namespace: String,
+    /// `scheme://host[:port]`.
+    pub endpoint: String,
+    /// `mirror` or `upstream`.
+    pub role: String,
+    /// The whole ladder was climbed, to an authorised request.
+    pub ok: bool,
+    /// Where it failed.
+    pub stage: Option<String>,
+    pub cause: Option<String>,
+    pub stages: Stages,
+    /// The registry's clock minus the node's. Null: it sent no `Date`.
+    pub clock_skew_seconds: Option<f64>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Stages {
+    pub dns: Stage<Dns>,
+    pub tcp: Stage<Tcp>,
+    pub proxy: Stage<Proxy>,
+    pub tls: Stage<Tls>,
+    pub ping: Stage<Ping>,
+    pub token: Stage<Token>,
+}
+
+/// What every stage says, beside its own evidence. Evidence is there as far as it was got.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Stage<F> {
+    /// `passed`, `failed` or `skipped`.
+    pub status: String,
+    /// `not_reached`, `not_needed`, `left_to_proxy`, `over_budget` or `out_of_time`.
+    pub skipped_because: Option<String>,
+    pub cause: Option<String>,
+    pub detail: Option<String>,
+    pub duration_seconds: Option<f64>,
+    #[serde(flatten)]
+    pub facts: Option<F>,
+}
+
+impl<F> Stage<F> {
+    fn of<'a, M>(step: &'a Step<M>) -> Self
+    where
+        F: From<&'a M>,
+    {
+        let (status, skipped_because, failure) = match &step.outcome {
+            Outcome::Passed(_) => ("passed", None, None),
+            Outcome::Failed(failure, _) => ("failed", None, Some(failure)),
+            Outcome::Skipped(why) => ("skipped", Some(why.as_str().to_owned()), None),
+        };
+        Self {
+            status: status.to_owned(),
+            skipped_because,
+            cause: failure.map(|failure| failure.cause.as_str().to_owned()),
+            detail: failure.map(|failure| failure.detail.clone()),
+            duration_seconds: step.duration.map(seconds),
+            facts: step.facts().map(F::from),
+        }
+    }
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Dns {
+    /// `dns`, `hosts-file` or `literal`.
+    pub source: String,
+    /// The name that answered (a search suffix may have been added), or `file:line` of a hosts file.
+    pub answered: String,
+    pub addresses: Vec<String>,
+    pub nameservers: Vec<Nameserver>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Nameserver {
+    pub server: String,
+    /// `udp` or `tcp`.
+    pub transport: String,
+    pub rcode: Option<String>,
+    /// How many A and AAAA records.
+    pub a: usize,
+    pub aaaa: usize,
+    pub duration_seconds: f64,
+    pub cause: Option<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Tcp {
+    pub addresses: Vec<Address>,
+    /// The address that containerd would use.
+    pub chosen: Option<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Address {
+    pub address: String,
+    pub ok: bool,
+    pub cause: Option<String>,
+    pub duration_seconds: f64,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Proxy {
+    /// Without user information. Null: reached directly.
+    pub proxy: Option<String>,
+    /// Which rule decided.
+    pub rule: String,
+    pub connect_status: Option<u16>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Tls {
+    pub version: Option<String>,
+    pub cipher: Option<String>,
+    pub alpn: Option<String>,
+    /// Files with trusted roots.
+    pub trust: Vec<String>,
+    /// Whether the chain verifies, also where `skip_verify` makes containerd not look.
+    pub verified: bool,
+    /// Why it does not, where `skip_verify` hides it.
+    pub ignored: Option<String>,
+    pub chain: Vec<Certificate>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Certificate {
+    pub subject: String,
+    pub issuer: String,
+    /// RFC 3339, UTC.
+    pub not_before: String,
+    pub not_after: String,
+    pub names: Vec<String>,
+    pub sha256: String,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Ping {
+    pub http_status: u16,
+    pub challenges: Vec<Challenge>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Challenge {
+    pub scheme: String,
+    pub realm: Option<String>,
+    pub service: Option<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Token {
+    /// `host:port` of the token service.
+    pub host: String,
+    pub anonymous: bool,
+    pub expires_in_seconds: Option<u64>,
+}
+
+impl From<&EndpointReport> for Endpoint {
+    fn from(report: &EndpointReport) -> Self {
+        let failure = report.failure();
+        let stages = &report.stages;
+        Self {
+            namespace: report.namespace.clone(),
+            endpoint: report.endpoint.to_string(),
+            role: report.role.as_str().to_owned(),
+            ok: report.ok(),
+            stage: failure.map(|failure| failure.stage.as_str().to_owned()),
+            cause: failure.map(|failure| failure.cause.as_str().to_owned()),
+            stages: Stages {
+                dns: Stage::of(&stages.dns),
+                tcp: Stage::of(&stages.tcp),
+                proxy: Stage::of(&stages.proxy),
+                tls: Stage::of(&stages.tls),
+                ping: Stage::of(&stages.ping),
+                token: Stage::of(&stages.token),
+            },
+            clock_skew_seconds: report.clock_skew.map(|skew| (skew * 1e3).round() / 1e3),
+        }
+    }
+}
+
+impl From<&DnsFacts> for Dns {
+    fn from(facts: &DnsFacts) -> Self {
+        Self {
+            source: facts.source.as_str().to_owned(),
+            answered: facts.answered.clone(),
+            addresses: facts.addresses.iter().map(ToString::to_string).collect(),
+            nameservers: facts.nameservers.iter().map(Nameserver::from).collect(),
+        }
+    }
+}
+
+impl From<&NameserverFacts> for Nameserver {
+    fn from(facts: &NameserverFacts) -> Self {
+        Self {
+            server: facts.server.to_string(),
+            transport: facts.transport.as_str().to_owned(),
+            rcode: facts.rcode.clone(),
+            a: facts.a,
+            aaaa: facts.aaaa,
+            duration_seconds: seconds(facts.duration),
+            cause: facts.cause.map(|cause| cause.as_str().to_owned()),
+        }
+    }
+}
+
+impl From<&TcpFacts> for Tcp {
+    fn from(facts: &TcpFacts) -> Self {
+        let address = |facts: &crate::model::facts::AddressFacts| Address {
+            address: facts.address.to_string(),
+            ok: facts.cause.is_none(),
+            cause: facts.cause.map(|cause| cause.as_str().to_owned()),
+            duration_seconds: seconds(facts.duration),
+        };
+        Self {
+            addresses: facts.addresses.iter().map(address).collect(),
+            chosen: facts.chosen.map(|chosen| chosen.to_string()),
+        }
+    }
+}
+
+impl From<&ProxyFacts> for Proxy {
+    fn from(facts: &ProxyFacts) -> Self {
+        Self { proxy: facts.proxy.clone(), rule: facts.rule.clone(), connect_status: facts.connect_status }
+    }
+}
+
+impl From<&TlsFacts> for Tls {
+    fn from(facts: &TlsFacts) -> Self {
+        Self {
+            version: facts.version.clone(),
+            cipher: facts.cipher.clone(),
+            alpn: facts.alpn.clone(),
+            trust: facts.trust.clone(),
+            verified: facts.verified,
+            ignored: facts.ignored.map(|cause| cause.as_str().to_owned()),
+            chain: facts.chain.iter().map(Certificate::from).collect(),
+        }
+    }
+}
+
+impl From<&CertificateFacts> for Certificate {
+    fn from(facts: &CertificateFacts) -> Self {
+        let time = |second: i64| jiff::Timestamp::from_second(second).map(|at| at.to_string()).unwrap_or_default();
+        Self {
+            subject: facts.subject.clone(),
+            issuer: facts.issuer.clone(),
+            not_before: time(facts.not_before),
+            not_after: time(facts.not_after),
+            names: facts.names.clone(),
+            sha256: facts.sha256.clone(),
+        }
+    }
+}
+
+impl From<&PingFacts> for Ping {
+    fn from(facts: &PingFacts) -> Self {
+        Self { http_status: facts.http_status, challenges: facts.challenges.iter().map(Challenge::from).collect() }
+    }
+}
+
+impl From<&ChallengeFacts> for Challenge {
+    fn from(facts: &ChallengeFacts) -> Self {
+        Self { scheme: facts.scheme.clone(), realm: facts.realm.clone(), service: facts.service.clone() }
+    }
+}
+
+impl From<&TokenFacts> for Token {
+    fn from(facts: &TokenFacts) -> Self {
+        Self {
+            host: facts.host.clone(),
+            anonymous: facts.anonymous,
+            expires_in_seconds: facts.expires_in.map(|d| d.as_secs()),
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! One image of the report.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::seconds;
+use crate::model::ratelimit;
+use crate::model::report::{self, ImageReport};
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Image {
+    /// As it was asked for.
+    pub requested: String,
+    /// The full reference. Null when what was asked for is none.
+    pub image: Option<String>,
+    /// Would containerd's pull succeed? Null: it could not be told.
+    pub pullable: Option<bool>,
+    /// Would the pulled image start on this platform? Null: it could not be told.
+    pub runnable: Option<bool>,
+    /// One word of docs/causes.md. Null when nothing is wrong or nothing could be told.
+    pub cause: Option<String>,
+    /// What else it may be, where the registry hides the difference.
+    pub also_possible: Vec<String>,
+    pub stage: Option<String>,
+    /// `host:port` of the party that failed.
+    pub host: Option<String>,
+    /// Who can fix it: image, credentials, config, node, network or registry.
+    pub owner: Option<String>,
+    pub summary: String,
+    pub fix: String,
+    /// What `kubectl describe pod` shows for this failure. Null when the pull succeeds.
+    pub kubelet_message: Option<String>,
+    pub digest: Option<String>,
+    pub media_type: Option<String>,
+    pub platform: Platform,
+    /// The credential that decided. Null: anonymous.
+    pub credential: Option<Credential>,
+    /// Every host asked for a manifest, in containerd's order; neighbours that are alike once.
+    pub attempts: Vec<Attempt>,
+    /// Where the content comes from. Null: not reached.
+    pub blob: Option<Blob>,
+    pub rate_limit: RateLimit,
+    /// Requests spent on this image that the registry counts as a pull.
+    pub counted_pulls: u32,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Platform {
+    pub wanted: String,
+    pub selected: Option<String>,
+    pub offered: Vec<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Credential {
+    /// `kubelet-config-json`, `provider:NAME`, `containerd-config` or `pull-secret:NS/NAME`.
+    pub source: String,
+    /// The key of the file that matched.
+    pub key: String,
+    /// `basic`, `identity-token` or `registry-token`.
+    pub kind: String,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Attempt {
+    /// `resolve` or `fetch`.
+    pub operation: String,
+    pub endpoint: String,
+    /// `mirror` or `upstream`.
+    pub role: String,
+    pub ok: bool,
+    pub stage: Option<String>,
+    pub cause: Option<String>,
+    pub http_status: Option<u16>,
+    pub detail: String,
+    pub duration_seconds: f64,
+    /// Whether a credential (or a token got with one) went to this host.
+    pub credential_sent: bool,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Blob {
+    pub endpoint: String,
+    /// `host:port` that the registry redirects to. Null: it serves the bytes itself.
+    pub redirect_host: Option<String>,
+    pub ok: bool,
+    pub cause: Option<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct RateLimit {
+    /// `limited`, `unlimited`, `unknown` or `blocked`.
+    pub state: String,
+    /// Pulls per window.
+    pub limit: Option<u64>,
+    pub remaining: Option<u64>,
+    pub window_seconds: Option<u64>,
+    /// Whose bucket it is, as the registry says.
+    pub source: Option<String>,
+    pub retry_after_seconds: Option<u64>,
+}
+
+impl From<&ImageReport> for Image {
+    fn from(report: &ImageReport) -> Self {
+        let verdict = &report.verdict;
+        let text = |cause: Option<crate::model::cause::Cause>| cause.map(|cause| cause.as_str().to_owned());
+        Self {
+            requested: report.requested.clone(),
+            image: report.image.as_ref().map(ToString::to_string),
+            pullable: verdict.pullable,
+            runnable: verdict.runnable,
+            cause: text(verdict.cause),
+            also_possible: verdict.also_possible.iter().map(|cause| cause.as_str().to_owned()).collect(),
+            stage: verdict.stage.map(|stage| stage.as_str().to_owned()),
+            host: verdict.host.clone(),
+            owner: verdict.owner.map(|owner| owner.as_str().to_owned()),
+            summary: verdict.summary.clone(),
+            fix: verdict.fix.clone(),
+            kubelet_message: verdict.kubelet_message.clone(),
+            digest: report.digest.clone(),
+            media_type: report.media_type.clone(),
+            platform: Platform {
+                wanted: report.wanted.to_string(),
+                selected: report.platform.selected.as_ref().map(ToString::to_string),
+                offered: report.platform.offered.iter().map(ToString::to_string).collect(),
+            },
+            credential: report.credential.as_ref().map(Credential::from),
+            attempts: report.attempts.iter().map(Attempt::from).collect(),
+            blob: report.blob.as_ref().map(Blob::from),
+            rate_limit: RateLimit::from(&report.rate_limit),
+            counted_pulls: report.counted_pulls,
+        }
+    }
+}
+
+impl From<&report::CredentialUsed> for Credential {
+    fn from(used: &report::CredentialUsed) -> Self {
+        Self { source: used.source.to_string(), key: used.key.clone(), kind: used.kind.to_owned() }
+    }
+}
+
+impl From<&report::Attempt> for Attempt {
+    fn from(attempt: &report::Attempt) -> Self {
+        let failure = attempt.failure.as_ref();
+        Self {
+            operation: attempt.operation.as_str().to_owned(),
+            endpoint: attempt.endpoint.to_string(),
+            role: attempt.role.as_str().to_owned(),
+            ok: failure.is_none(),
+            stage: failure.map(|failure| failure.stage.as_str().to_owned()),
+            cause: failure.map(|failure| failure.cause.as_str().to_owned()),
+            http_status: attempt.http_status,
+            detail: attempt.detail.clone(),
+            duration_seconds: seconds(attempt.duration),
+            credential_sent: attempt.credential_sent,
+        }
+    }
+}
+
+impl From<&report::BlobFacts> for Blob {
+    fn from(blob: &report::BlobFacts) -> Self {
+        Self {
+            endpoint: blob.endpoint.to_string(),
+            redirect_host: blob.redirect_host.clone(),
+            ok: blob.failure.is_none(),
+            cause: blob.failure.as_ref().map(|failure| failure.cause.as_str().to_owned()),
+        }
+    }
+}
+
+impl From<&ratelimit::RateLimit> for RateLimit {
+    fn from(limit: &ratelimit::RateLimit) -> Self {
+        Self {
+            state: limit.state.as_str().to_owned(),
+            limit: limit.limit,
+            remaining: limit.remaining,
+            window_seconds: limit.window.map(|window| window.as_secs()),
+            source: limit.source.clone(),
+            retry_after_seconds: limit.retry_after.map(|pause| pause.as_secs()),
+        }
+    }
+}

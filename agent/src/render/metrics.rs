@@ -1,0 +1,188 @@
+//! The snapshot in Prometheus' text format, made anew for each scrape.
+//!
+//! Absent means not measured; zero means measured and bad. Every family is one row of a table, which
+//! is also the source of docs/metrics.md.
+
+use std::collections::BTreeMap;
+
+use prometheus::TextEncoder;
+use prometheus::core::Collector;
+use prometheus::process_collector::ProcessCollector;
+use prometheus::proto::{Bucket, Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
+
+use crate::model::snapshot::Snapshot;
+use crate::model::tally::Histogram;
+
+pub mod document;
+mod endpoint;
+mod image;
+mod namespace;
+mod node;
+mod traffic;
+
+/// The media type of what [`exposition`] gives.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The longest label value, in bytes: an image reference may have 383.
+const LABEL_LIMIT: usize = 512;
+
+/// One metric: its words, and how its samples are read off a snapshot.
+pub struct Family {
+    pub name: &'static str,
+    pub help: &'static str,
+    pub kind: Kind,
+    pub labels: &'static [&'static str],
+    samples: fn(&Snapshot) -> Vec<Sample>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Gauge,
+    Counter,
+    Histogram,
+}
+
+impl Kind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Gauge => "gauge",
+            Self::Counter => "counter",
+            Self::Histogram => "histogram",
+        }
+    }
+
+    const fn field_type(self) -> MetricType {
+        match self {
+            Self::Gauge => MetricType::GAUGE,
+            Self::Counter => MetricType::COUNTER,
+            Self::Histogram => MetricType::HISTOGRAM,
+        }
+    }
+}
+
+/// One series: a value for each label of its family, in the family's order.
+struct Sample {
+    labels: Vec<String>,
+    value: Value,
+}
+
+enum Value {
+    Number(f64),
+    Distribution(Histogram),
+}
+
+impl Sample {
+    fn new<const N: usize>(labels: [&str; N], value: f64) -> Self {
+        Self { labels: labels.map(label_value).to_vec(), value: Value::Number(value) }
+    }
+}
+
+/// Every family, in the order of the documentation.
+pub fn families() -> impl Iterator<Item = &'static Family> {
+    [node::BUILD, endpoint::FAMILIES, namespace::FAMILIES, image::FAMILIES, node::FAMILIES, traffic::FAMILIES]
+        .into_iter()
+        .flatten()
+}
+
+/// What a scrape gets. `node_label`: stamp every series with the node's name, for those who cannot
+/// have the scrape add it.
+pub fn exposition(snapshot: &Snapshot, node_label: bool) -> Result<String, prometheus::Error> {
+    let stamp = node_label.then(|| pair("node", &label_value(&snapshot.node)));
+    let mut encoded: Vec<MetricFamily> = families().filter_map(|family| family.encode(snapshot)).collect();
+    encoded.extend(ProcessCollector::for_self().collect());
+    if let Some(stamp) = stamp {
+        for metric in encoded.iter_mut().flat_map(MetricFamily::mut_metric) {
+            let mut labels = metric.take_label();
+            labels.push(stamp.clone());
+            metric.set_label(labels);
+        }
+    }
+    TextEncoder::new().encode_to_string(&encoded)
+}
+
+impl Family {
+    /// `None` without a single sample: a family that says nothing is not shown.
+    fn encode(&self, snapshot: &Snapshot) -> Option<MetricFamily> {
+        // Sorted, and each series once: two targets that are written differently may be one.
+        let series: BTreeMap<Vec<String>, Value> =
+            (self.samples)(snapshot).into_iter().map(|sample| (sample.labels, sample.value)).collect();
+        if series.is_empty() {
+            return None;
+        }
+        let mut family = MetricFamily::default();
+        family.set_name(self.name.to_owned());
+        family.set_help(self.help.to_owned());
+        family.set_field_type(self.kind.field_type());
+        family.set_metric(series.into_iter().map(|(labels, value)| self.metric(&labels, value)).collect());
+        Some(family)
+    }
+
+    fn metric(&self, labels: &[String], value: Value) -> Metric {
+        let labels = self.labels.iter().zip(labels).map(|(name, value)| pair(name, value)).collect();
+        let mut metric = Metric::from_label(labels);
+        match value {
+            Value::Number(number) if self.kind == Kind::Counter => {
+                let mut counter = Counter::default();
+                counter.set_value(number);
+                metric.set_counter(counter);
+            }
+            Value::Number(number) => {
+                let mut gauge = Gauge::default();
+                gauge.set_value(number);
+                metric.set_gauge(gauge);
+            }
+            Value::Distribution(histogram) => metric.set_histogram(distribution(&histogram)),
+        }
+        metric
+    }
+}
+
+fn distribution(histogram: &Histogram) -> prometheus::proto::Histogram {
+    let bucket = |(bound, count)| {
+        let mut bucket = Bucket::default();
+        bucket.set_upper_bound(bound);
+        bucket.set_cumulative_count(count);
+        bucket
+    };
+    let mut encoded = prometheus::proto::Histogram::default();
+    encoded.set_bucket(histogram.cumulative().map(bucket).collect());
+    encoded.set_sample_count(histogram.count);
+    encoded.set_sample_sum(histogram.sum.as_secs_f64());
+    encoded
+}
+
+fn pair(name: &str, value: &str) -> LabelPair {
+    let mut pair = LabelPair::default();
+    pair.set_name(name.to_owned());
+    pair.set_value(value.to_owned());
+    pair
+}
+
+/// Bounded and without control characters; the encoder escapes the rest.
+fn label_value(text: &str) -> String {
+    let mut value = String::new();
+    for c in text.chars().filter(|c| !c.is_control()) {
+        if value.len() + c.len_utf8() > LABEL_LIMIT {
+            break;
+        }
+        value.push(c);
+    }
+    value
+}
+
+const fn truth(value: bool) -> f64 {
+    if value { 1.0 } else { 0.0 }
+}
+
+/// A count as Prometheus has it: exact up to 2⁵³, which no count of ours reaches.
+#[expect(clippy::cast_precision_loss, reason = "Prometheus has no other numbers")]
+const fn number(count: u64) -> f64 {
+    count as f64
+}
+
+fn unix_seconds(at: jiff::Timestamp) -> f64 {
+    at.as_duration().as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,90 @@
+//! What the hosts of a registry name come to together, and the nameservers they share.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use super::{Family, Kind, Sample, truth};
+use crate::model::cause::Cause;
+use crate::model::facts::NameserverFacts;
+use crate::model::namespace::Health;
+use crate::model::snapshot::Snapshot;
+
+const NAMESPACE: &[&str] = &["namespace"];
+const NAMESERVER: &[&str] = &["nameserver"];
+
+pub const FAMILIES: &[Family] = &[
+    Family {
+        name: "pullprobe_namespace_pullable",
+        help: "Whether some host, in containerd's order, would serve a pull from this registry name; absent when it could not be told.",
+        kind: Kind::Gauge,
+        labels: NAMESPACE,
+        samples: |snapshot| each(snapshot, |health| health.pullable.map(truth)),
+    },
+    Family {
+        name: "pullprobe_namespace_degraded",
+        help: "1 when it is pullable but not as configured: a host that containerd would ask fails and another stands in.",
+        kind: Kind::Gauge,
+        labels: NAMESPACE,
+        samples: |snapshot| each(snapshot, |health| health.degraded.map(truth)),
+    },
+    Family {
+        name: "pullprobe_namespace_fallback_delay_seconds",
+        help: "What failing hosts ahead of the first good one cost each request of containerd; absent when no host is good.",
+        kind: Kind::Gauge,
+        labels: NAMESPACE,
+        samples: |snapshot| each(snapshot, |health| health.fallback_delay.map(|delay| delay.as_secs_f64())),
+    },
+    Family {
+        name: "pullprobe_nameserver_up",
+        help: "Whether this nameserver of the node answered at least one of the names that were last looked up.",
+        kind: Kind::Gauge,
+        labels: NAMESERVER,
+        samples: |snapshot| {
+            let up =
+                |(server, asked): (&SocketAddr, &Asked<'_>)| Sample::new([&server.to_string()], truth(asked.answered));
+            nameservers(snapshot).iter().map(up).collect()
+        },
+    },
+    Family {
+        name: "pullprobe_nameserver_duration_seconds",
+        help: "How long this nameserver took for the last name that it was asked.",
+        kind: Kind::Gauge,
+        labels: NAMESERVER,
+        samples: |snapshot| {
+            let took = |(server, asked): (&SocketAddr, &Asked<'_>)| {
+                Sample::new([&server.to_string()], asked.last.duration.as_secs_f64())
+            };
+            nameservers(snapshot).iter().map(took).collect()
+        },
+    },
+];
+
+fn each(snapshot: &Snapshot, value: impl Fn(&Health) -> Option<f64>) -> Vec<Sample> {
+    let namespaces = snapshot.targets.namespaces.iter();
+    namespaces
+        .filter_map(|(name, namespace)| Some(Sample::new([name], value(&namespace.health(name, &snapshot.endpoints))?)))
+        .collect()
+}
+
+/// A nameserver over the last probes of all endpoints.
+struct Asked<'a> {
+    answered: bool,
+    last: &'a NameserverFacts,
+}
+
+fn nameservers(snapshot: &Snapshot) -> BTreeMap<SocketAddr, Asked<'_>> {
+    let mut reports: Vec<_> = snapshot.endpoints.values().collect();
+    reports.sort_by_key(|report| report.started_at);
+    let mut servers = BTreeMap::new();
+    for seen in reports.iter().filter_map(|report| report.stages.dns.facts()).flat_map(|dns| &dns.nameservers) {
+        let entry = servers.entry(seen.server).or_insert(Asked { answered: false, last: seen });
+        entry.answered |= answers(seen);
+        entry.last = seen;
+    }
+    servers
+}
+
+/// That a name does not exist or has no address is the name's fault and an answer all the same.
+const fn answers(seen: &NameserverFacts) -> bool {
+    matches!(seen.cause, None | Some(Cause::DnsNxdomain | Cause::DnsNoAddress))
+}

@@ -1,0 +1,97 @@
+//! The agent's build, and what the node's files, disk and credentials say.
+
+use super::{Family, Kind, Sample, unix_seconds};
+use crate::model::finding::Severity;
+use crate::model::snapshot::{FilesystemSpace, Snapshot};
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// The commit, given by whoever builds a release.
+const REVISION: &str = match option_env!("PULLPROBE_REVISION") {
+    Some(revision) => revision,
+    None => "unknown",
+};
+
+pub const BUILD: &[Family] = &[Family {
+    name: "pullprobe_build_info",
+    help: "Always 1; which build of pullprobe this is.",
+    kind: Kind::Gauge,
+    labels: &["version", "revision"],
+    samples: |_| vec![Sample::new([VERSION, REVISION], 1.0)],
+}];
+
+pub const FAMILIES: &[Family] = &[
+    Family {
+        name: "pullprobe_credential_expiry_timestamp_seconds",
+        help: "When a credential that the node would offer expires, in Unix seconds; only of those whose end can be known.",
+        kind: Kind::Gauge,
+        labels: &["source", "registry"],
+        samples: credential_expiry,
+    },
+    Family {
+        name: "pullprobe_config_findings",
+        help: "Findings about the node's pull configuration, as pullprobe lint lists them.",
+        kind: Kind::Gauge,
+        labels: &["severity"],
+        samples: findings,
+    },
+    Family {
+        name: "pullprobe_config_info",
+        help: "Always 1; the hash differs between nodes whose pull configuration differs.",
+        kind: Kind::Gauge,
+        labels: &["hash"],
+        samples: |snapshot| snapshot.config.hash.iter().map(|hash| Sample::new([hash], 1.0)).collect(),
+    },
+    Family {
+        name: "pullprobe_config_last_change_timestamp_seconds",
+        help: "When the pull configuration last changed, in Unix seconds: before the agent's start by its files' dates.",
+        kind: Kind::Gauge,
+        labels: &[],
+        samples: |snapshot| snapshot.config.changed_at.iter().map(|at| Sample::new([], unix_seconds(*at))).collect(),
+    },
+    Family {
+        name: "pullprobe_image_filesystem_size_bytes",
+        help: "Size of the file system that containerd unpacks images on.",
+        kind: Kind::Gauge,
+        labels: &[],
+        samples: |snapshot| space(snapshot, |disk| disk.size_bytes),
+    },
+    Family {
+        name: "pullprobe_image_filesystem_available_bytes",
+        help: "Bytes of that file system that are free to users other than root.",
+        kind: Kind::Gauge,
+        labels: &[],
+        samples: |snapshot| space(snapshot, |disk| disk.available_bytes),
+    },
+    Family {
+        name: "pullprobe_image_filesystem_inodes",
+        help: "Inodes of that file system; 0 where it makes them as needed.",
+        kind: Kind::Gauge,
+        labels: &[],
+        samples: |snapshot| space(snapshot, |disk| disk.inodes),
+    },
+    Family {
+        name: "pullprobe_image_filesystem_inodes_free",
+        help: "Free inodes of that file system.",
+        kind: Kind::Gauge,
+        labels: &[],
+        samples: |snapshot| space(snapshot, |disk| disk.inodes_free),
+    },
+];
+
+fn credential_expiry(snapshot: &Snapshot) -> Vec<Sample> {
+    let expiries = snapshot.state.credential_expiries.iter();
+    expiries
+        .map(|credential| {
+            Sample::new([&credential.source.to_string(), &credential.registry], unix_seconds(credential.at))
+        })
+        .collect()
+}
+
+fn findings(snapshot: &Snapshot) -> Vec<Sample> {
+    let count = |severity| snapshot.state.findings.iter().filter(|finding| finding.severity == severity).count();
+    Severity::ALL.map(|severity| Sample::new([severity.as_str()], super::number(count(severity) as u64))).into()
+}
+
+fn space(snapshot: &Snapshot, of: impl Fn(&FilesystemSpace) -> u64) -> Vec<Sample> {
+    snapshot.state.image_filesystem.iter().map(|disk| Sample::new([], super::number(of(disk)))).collect()
+}

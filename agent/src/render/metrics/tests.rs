@@ -1,0 +1,155 @@
+//! The exposition as a scraper and its linter see it.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::*;
+use crate::model::sample;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn rich() -> String {
+    exposition(&sample::rich(), false).unwrap()
+}
+
+fn has(text: &str, series: &str) -> bool {
+    text.lines().any(|line| line == series)
+}
+
+/// As `promtool check metrics` in a shell: it lints what it reads and says what is wrong.
+fn lint(text: &str) {
+    let promtool =
+        Command::new("promtool").args(["check", "metrics"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut promtool = promtool.expect("promtool must be installed: see tests/tools/install.sh");
+    promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = promtool.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.is_empty(), "{said}\n{text}");
+}
+
+#[test]
+fn promtool_finds_no_fault_with_a_rich_an_empty_and_a_stamped_exposition() {
+    lint(&rich());
+    lint(&exposition(&sample::empty(), false).unwrap());
+    lint(&exposition(&sample::rich(), true).unwrap());
+}
+
+#[test]
+fn the_linter_itself_would_notice() {
+    let noticed = std::panic::catch_unwind(|| lint("# TYPE pullprobe_wrong counter\npullprobe_wrong 1\n"));
+    assert!(noticed.is_err());
+}
+
+#[test]
+fn each_stage_that_was_tried_has_a_value_and_the_others_have_none() {
+    let text = rich();
+    let host = r#"namespace="docker.io",endpoint="https://mirror.example:5000",role="mirror""#;
+    assert!(has(&text, &format!("pullprobe_endpoint_up{{{host}}} 0")), "{text}");
+    assert!(has(&text, &format!("pullprobe_endpoint_stage_up{{{host},stage=\"dns\"}} 1")));
+    assert!(has(&text, &format!("pullprobe_endpoint_stage_up{{{host},stage=\"tcp\"}} 0")));
+    assert!(has(&text, &format!("pullprobe_endpoint_stage_duration_seconds{{{host},stage=\"tcp\"}} 5")));
+    assert!(!text.contains(&format!("{host},stage=\"tls\"")));
+    assert!(has(&text, &format!("pullprobe_endpoint_failure_info{{{host},stage=\"tcp\",cause=\"tcp_timeout\"}} 1")));
+    assert!(has(&text, &format!("pullprobe_endpoint_addresses{{{host},family=\"ipv4\",state=\"down\"}} 1")));
+    assert!(!text.contains(&format!("pullprobe_endpoint_last_success_timestamp_seconds{{{host}}}")));
+}
+
+#[test]
+fn a_namespace_is_folded_over_its_hosts() {
+    let text = rich();
+    assert!(has(&text, r#"pullprobe_namespace_pullable{namespace="docker.io"} 1"#));
+    assert!(has(&text, r#"pullprobe_namespace_degraded{namespace="docker.io"} 1"#));
+    assert!(has(&text, r#"pullprobe_namespace_fallback_delay_seconds{namespace="docker.io"} 30.004"#), "{text}");
+    assert!(has(&text, r#"pullprobe_namespace_pullable{namespace="ghcr.io"} 0"#));
+    assert!(has(&text, r#"pullprobe_nameserver_up{nameserver="10.0.0.10:53"} 1"#));
+    assert!(has(&text, r#"pullprobe_nameserver_up{nameserver="10.0.0.11:53"} 0"#));
+}
+
+#[test]
+fn an_image_that_could_not_be_told_has_no_verdict_but_a_time() {
+    let text = rich();
+    assert!(has(&text, r#"pullprobe_image_pullable{image="docker.io/library/busybox:1.36"} 1"#));
+    assert!(has(&text, r#"pullprobe_image_platform_supported{image="quay.io/example/amd64-only:2"} 0"#));
+    assert!(!text.contains(r#"pullprobe_image_pullable{image="docker.io/library/nginx:1.29"}"#));
+    assert!(text.contains(r#"pullprobe_image_last_probe_timestamp_seconds{image="docker.io/library/nginx:1.29"}"#));
+    let failure =
+        r#"{image="ghcr.io/example/private:1",stage="token",cause="credentials_rejected",owner="credentials"} 1"#;
+    assert!(text.contains(failure));
+}
+
+#[test]
+fn exactly_one_limit_state_is_1() {
+    let text = rich();
+    let of = |host: &str| {
+        let label = format!("endpoint=\"https://{host}\"");
+        let lines =
+            text.lines().filter(|line| line.starts_with("pullprobe_rate_limit_state{") && line.contains(&label));
+        lines
+            .map(|line| line.rsplit_once("state=").unwrap().1.to_owned())
+            .filter(|line| line.ends_with(" 1"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of("registry-1.docker.io"), ["\"limited\"} 1"]);
+    assert_eq!(of("quay.io"), ["\"blocked\"} 1"]);
+    assert_eq!(of("registry.k8s.io"), ["\"unknown\"} 1"]);
+    assert!(text.contains("pullprobe_rate_limit_retry_after_timestamp_seconds{namespace=\"quay.io\",endpoint=\"https://quay.io\"} 1795168920"));
+}
+
+#[test]
+fn counters_of_known_targets_start_at_0() {
+    let text = rich();
+    let hub = r#"endpoint="https://registry-1.docker.io""#;
+    assert!(has(&text, &format!("pullprobe_registry_requests_total{{{hub},kind=\"ping\"}} 12")));
+    assert!(has(&text, &format!("pullprobe_registry_requests_total{{{hub},kind=\"blob\"}} 0")));
+    assert!(has(
+        &text,
+        &format!(
+            "pullprobe_probe_failures_total{{namespace=\"docker.io\",{hub},stage=\"dns\",cause=\"unclassified\"}} 0"
+        )
+    ));
+    assert!(has(&text, &format!("pullprobe_probes_total{{namespace=\"docker.io\",{hub}}} 1")));
+    assert!(has(&text, r#"pullprobe_probe_duration_seconds_bucket{namespace="docker.io",le="0.1"} 2"#), "{text}");
+}
+
+#[test]
+fn a_label_is_bounded_and_escaped_and_a_stamp_is_on_every_series() {
+    let mut snapshot = sample::rich();
+    snapshot.node = "a\"b\\c\nd".to_owned() + &"é".repeat(600);
+    let text = exposition(&snapshot, true).unwrap();
+    let series = text.lines().filter(|line| !line.starts_with('#'));
+    assert!(series.clone().count() > 100 && series.clone().all(|line| line.contains(r#"node="a\"b\\cd"#)));
+    assert!(series.clone().all(|line| line.len() < 1_000));
+    lint(&text);
+}
+
+#[test]
+fn the_rich_sample_has_a_series_of_every_family() {
+    let text = rich();
+    let missing: Vec<_> =
+        families().map(|family| family.name).filter(|name| !text.contains(&format!("\n{name}"))).collect();
+    assert!(missing.is_empty() && text.contains("process_cpu_seconds_total"), "{missing:?}");
+}
+
+#[test]
+fn the_names_are_those_that_rules_and_dashboards_rely_on() {
+    let listed = std::fs::read_to_string(root().join("tests/fixtures/metric-names.txt")).unwrap();
+    let names: Vec<_> = families().map(|family| family.name).collect();
+    let unique: BTreeSet<_> = names.iter().copied().collect();
+    assert_eq!(names.len(), unique.len());
+    assert_eq!(unique, listed.lines().collect());
+}
+
+#[test]
+fn docs_metrics_is_what_the_table_says() {
+    let path = root().join("docs/metrics.md");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::create_dir_all(root().join("docs")).unwrap();
+        std::fs::write(&path, document::document()).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(written == document::document(), "docs/metrics.md is stale: UPDATE_DOCS=1 cargo test docs_metrics");
+}

@@ -1,0 +1,136 @@
+//! HTML that is put together from literals of ours and escaped text of others.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+#[derive(Default)]
+pub struct Html(String);
+
+/// How something is: shown by a sign and a colour, so that either is enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    Good,
+    Doubt,
+    Bad,
+    Quiet,
+}
+
+impl Tone {
+    pub const fn class(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Doubt => "doubt",
+            Self::Bad => "bad",
+            Self::Quiet => "quiet",
+        }
+    }
+
+    pub const fn sign(self) -> &'static str {
+        match self {
+            Self::Good => "✓",
+            Self::Doubt => "!",
+            Self::Bad => "✗",
+            Self::Quiet => "–",
+        }
+    }
+}
+
+impl Html {
+    /// Markup of ours.
+    pub fn raw(&mut self, literal: &str) -> &mut Self {
+        self.0.push_str(literal);
+        self
+    }
+
+    /// Anything else.
+    pub fn text(&mut self, text: &str) -> &mut Self {
+        for c in text.chars() {
+            match c {
+                '&' => self.0.push_str("&amp;"),
+                '<' => self.0.push_str("&lt;"),
+                '>' => self.0.push_str("&gt;"),
+                '"' => self.0.push_str("&quot;"),
+                '\'' => self.0.push_str("&#39;"),
+                c if is_steering(c) => self.0.push('\u{fffd}'),
+                c => self.0.push(c),
+            }
+        }
+        self
+    }
+
+    /// `<name class="class">text</name>`; name and class are literals of ours.
+    pub fn element(&mut self, name: &str, class: &str, text: &str) -> &mut Self {
+        let class = if class.is_empty() { String::new() } else { format!(" class=\"{class}\"") };
+        self.raw(&format!("<{name}{class}>")).text(text).raw(&format!("</{name}>"))
+    }
+
+    /// A state in a word.
+    pub fn pill(&mut self, tone: Tone, word: &str) -> &mut Self {
+        self.raw(&format!("<span class=\"pill {}\"><i>{}</i>", tone.class(), tone.sign())).text(word).raw("</span>")
+    }
+
+    /// A term and what is to be said of it; nothing when that is empty.
+    pub fn term(&mut self, term: &str, text: &str) -> &mut Self {
+        if text.is_empty() {
+            return self;
+        }
+        self.raw("<div>").element("dt", "", term).element("dd", "", text).raw("</div>")
+    }
+
+    pub fn into_string(self) -> String {
+        self.0
+    }
+}
+
+/// Control characters, and those that turn the direction of writing: text could show as another.
+fn is_steering(c: char) -> bool {
+    (c.is_control() && c != '\n' && c != '\t')
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+pub fn millis(duration: Duration) -> String {
+    match duration.as_secs_f64() {
+        seconds if seconds >= 10.0 => format!("{seconds:.0} s"),
+        seconds if seconds >= 1.0 => format!("{seconds:.1} s"),
+        seconds if seconds >= 0.001 => format!("{:.0} ms", seconds * 1_000.0),
+        _ => "<1 ms".to_owned(),
+    }
+}
+
+/// `2026-11-20 10:00:00 UTC`.
+pub fn utc(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// `12 s ago`, `in 3 days`.
+pub fn from_now(at: Timestamp, now: Timestamp) -> String {
+    let distance: SignedDuration = at.duration_since(now);
+    let seconds = distance.as_secs();
+    let (count, unit) = match seconds.unsigned_abs() {
+        seconds @ 0..=119 => (seconds, "s"),
+        seconds @ 120..=7_199 => (seconds / 60, "min"),
+        seconds @ 7_200..=172_799 => (seconds / 3_600, "h"),
+        seconds => (seconds / 86_400, "days"),
+    };
+    match seconds {
+        0 => "just now".to_owned(),
+        1.. => format!("in {count} {unit}"),
+        _ => format!("{count} {unit} ago"),
+    }
+}
+
+pub fn bytes(count: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
+    let mut size = count as f64;
+    let mut units = ["B", "kB", "MB", "GB", "TB"].into_iter();
+    let mut unit = units.next().unwrap_or_default();
+    for larger in units {
+        if size < 1_000.0 {
+            break;
+        }
+        size /= 1_000.0;
+        unit = larger;
+    }
+    if unit == "B" { format!("{count} B") } else { format!("{size:.1} {unit}") }
+}

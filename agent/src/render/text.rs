@@ -1,0 +1,207 @@
+//! A verdict for a terminal: the answer first, then the ladder, then `fix:`.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::model::finding::{Finding, Severity};
+use crate::model::report::{Attempt, EndpointReport, ImageReport, StageResult};
+use crate::model::stage::Stage;
+
+/// Colours, or none.
+#[derive(Clone, Copy, Debug)]
+pub struct Style {
+    pub color: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Tone {
+    Good,
+    Bad,
+    Doubt,
+    Dim,
+    Strong,
+}
+
+impl Style {
+    fn paint(self, tone: Tone, text: &str) -> String {
+        let code = match tone {
+            Tone::Good => "32",
+            Tone::Bad => "31;1",
+            Tone::Doubt => "33",
+            Tone::Dim => "2",
+            Tone::Strong => "1",
+        };
+        if self.color { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+}
+
+/// One image: verdict, what was asked, `fix:`, what kubelet will show.
+pub fn image(report: &ImageReport, style: Style) -> String {
+    let verdict = &report.verdict;
+    let name = report.image.as_ref().map_or_else(|| report.requested.clone(), ToString::to_string);
+    let (tone, word) = match (verdict.pullable, verdict.runnable) {
+        (Some(true), Some(false)) => (Tone::Bad, "pulls, but will not start"),
+        (Some(true), _) => (Tone::Good, "pullable"),
+        (Some(false), _) => (Tone::Bad, "NOT PULLABLE"),
+        (None, _) => (Tone::Doubt, "could not be told"),
+    };
+    let cause = verdict.cause.map(|cause| format!("  {cause}")).unwrap_or_default();
+    let stage = verdict.stage.map(|stage| format!(" at {stage}")).unwrap_or_default();
+    let mut out = String::new();
+    let _ = writeln!(out, "{}  {}{cause}{stage}", style.paint(Tone::Strong, &name), style.paint(tone, word));
+    let _ = writeln!(out, "  {}", verdict.summary);
+    if !verdict.also_possible.is_empty() {
+        let others: Vec<&str> = verdict.also_possible.iter().map(|cause| cause.as_str()).collect();
+        let _ = writeln!(out, "  the registry does not tell apart: {}", others.join(", "));
+    }
+    for attempt in &report.attempts {
+        let _ = writeln!(out, "  {}", attempt_line(attempt, style));
+    }
+    for line in facts_of(report) {
+        let _ = writeln!(out, "  {}", style.paint(Tone::Dim, &line));
+    }
+    if !verdict.fix.is_empty() {
+        let _ = writeln!(out, "  {} {}", style.paint(Tone::Strong, "fix:"), verdict.fix);
+    }
+    if let Some(message) = &verdict.kubelet_message {
+        let _ = writeln!(
+            out,
+            "  {} {}",
+            style.paint(Tone::Dim, "kubectl describe pod will say:"),
+            message.replace('\n', " ⏎ ")
+        );
+    }
+    out
+}
+
+fn attempt_line(attempt: &Attempt, style: Style) -> String {
+    let mark = if attempt.failure.is_none() { style.paint(Tone::Good, "✓") } else { style.paint(Tone::Bad, "✗") };
+    let status = attempt.http_status.map(|status| format!(" {status}")).unwrap_or_default();
+    let what = match &attempt.failure {
+        None => String::new(),
+        Some(failure) => format!(" {}: {}", style.paint(Tone::Bad, failure.cause.as_str()), failure.detail),
+    };
+    let credential = if attempt.credential_sent { ", credential sent" } else { "" };
+    let aside = format!("({}{credential}, {})", attempt.role.as_str(), span(attempt.duration));
+    format!(
+        "{mark} {:<7} {}{status}{what} {}",
+        attempt.operation.as_str(),
+        attempt.endpoint,
+        style.paint(Tone::Dim, &aside)
+    )
+}
+
+fn facts_of(report: &ImageReport) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(digest) = &report.digest {
+        lines.push(format!("digest {digest}"));
+    }
+    let offered: Vec<String> = report.platform.offered.iter().map(ToString::to_string).collect();
+    if !offered.is_empty() {
+        lines.push(format!("platform {} wanted, offered: {}", report.wanted, offered.join(", ")));
+    }
+    if let Some(credential) = &report.credential {
+        lines.push(format!("credential {} from {} (key {})", credential.kind, credential.source, credential.key));
+    }
+    if let Some(redirect) = report.blob.as_ref().and_then(|blob| blob.redirect_host.as_ref()) {
+        lines.push(format!("content comes from {redirect}"));
+    }
+    let limit = &report.rate_limit;
+    if let (Some(remaining), Some(total)) = (limit.remaining, limit.limit) {
+        let window = limit.window.map(|window| format!(" per {}", span(window))).unwrap_or_default();
+        lines.push(format!("rate limit: {remaining} of {total} pulls left{window}"));
+    }
+    if report.counted_pulls > 0 {
+        lines.push(format!("this check spent {} counted pull(s)", report.counted_pulls));
+    }
+    lines
+}
+
+/// One endpoint: its ladder on a line, and the failure below it.
+pub fn endpoint(report: &EndpointReport, style: Style) -> String {
+    let mut rungs = Vec::new();
+    for line in report.stages.lines() {
+        let name = line.stage.as_str();
+        let took = line.duration.filter(|d| !d.is_zero()).map(|d| format!(" {}", span(d))).unwrap_or_default();
+        match line.result {
+            StageResult::Passed
+                if line.stage == Stage::Proxy && report.stages.proxy.facts().is_some_and(|f| f.proxy.is_none()) => {}
+            StageResult::Passed => {
+                rungs.push(format!("{} {name}{}", style.paint(Tone::Good, "✓"), style.paint(Tone::Dim, &took)));
+            }
+            StageResult::Failed(_) => rungs.push(format!(
+                "{} {}{}",
+                style.paint(Tone::Bad, "✗"),
+                style.paint(Tone::Bad, name),
+                style.paint(Tone::Dim, &took)
+            )),
+            StageResult::Skipped(_) => {}
+        }
+    }
+    let mut out = format!(
+        "  {} {}  {}\n",
+        style.paint(Tone::Strong, &report.endpoint.to_string()),
+        style.paint(Tone::Dim, report.role.as_str()),
+        rungs.join("  ")
+    );
+    if let Some(failure) = report.failure() {
+        let _ = writeln!(out, "    {} {}", style.paint(Tone::Bad, failure.cause.as_str()), failure.detail);
+    }
+    out
+}
+
+/// A registry asked for by name: can this node speak to it?
+pub fn registry(namespace: &str, endpoints: &[&EndpointReport], style: Style) -> String {
+    let reached = endpoints.iter().any(|endpoint| endpoint.ok());
+    let (tone, word) = if reached { (Tone::Good, "reachable") } else { (Tone::Bad, "NOT REACHABLE") };
+    let mut out = format!("{}  {}\n", style.paint(Tone::Strong, namespace), style.paint(tone, word));
+    for report in endpoints {
+        out.push_str(&endpoint(report, style));
+    }
+    if let Some(failure) = endpoints.iter().find_map(|endpoint| endpoint.failure()).filter(|_| !reached) {
+        let _ = writeln!(
+            out,
+            "  {} {}",
+            style.paint(Tone::Strong, "fix:"),
+            crate::model::cause::text::text(failure.cause).fix
+        );
+    }
+    out
+}
+
+/// `file:line:column: severity: message`, and the fix below.
+pub fn finding(finding: &Finding, style: Style) -> String {
+    let tone = match finding.severity {
+        Severity::Error => Tone::Bad,
+        Severity::Warning => Tone::Doubt,
+        Severity::Info => Tone::Dim,
+    };
+    let place = finding.file.as_ref().map(|file| {
+        let line = finding.line.map(|line| format!(":{line}")).unwrap_or_default();
+        let column = finding.column.map(|column| format!(":{column}")).unwrap_or_default();
+        format!("{file}{line}{column}: ")
+    });
+    let mut out = format!(
+        "{}{}: {} [{}]\n",
+        place.unwrap_or_default(),
+        style.paint(tone, finding.severity.as_str()),
+        finding.message,
+        finding.code
+    );
+    if !finding.fix.is_empty() {
+        let _ = writeln!(out, "  {} {}", style.paint(Tone::Strong, "fix:"), finding.fix);
+    }
+    out
+}
+
+/// A duration as people say it: `340µs`, `12ms`, `1.5s`, `6h`.
+fn span(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64();
+    match seconds {
+        s if s < 1e-3 => format!("{}µs", duration.as_micros()),
+        s if s < 1.0 => format!("{}ms", duration.as_millis()),
+        s if s < 60.0 => format!("{s:.1}s"),
+        s if s < 3600.0 => format!("{:.0}m", s / 60.0),
+        s => format!("{:.0}h", s / 3600.0),
+    }
+}
