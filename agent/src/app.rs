@@ -1,0 +1,122 @@
+//! The composition root: the only room that knows every other. It turns what was typed into what is
+//! done, and gives the exit code.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use crate::cli::{Cli, Color, Format, LogArgs, NodeArgs, OutputArgs, Verb};
+use crate::render::text::Style;
+
+mod agent;
+mod check;
+mod explain;
+mod lint;
+mod options;
+mod plan;
+mod site;
+
+use options::{Options, Problems};
+use site::Site;
+
+/// How a verb ended; the numbers are the contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    Well,
+    /// At least one target is not pullable, or lint found an error.
+    Bad,
+    /// The request or the settings were wrong.
+    Refused,
+    /// It could not be told.
+    Untold,
+}
+
+impl From<Ending> for ExitCode {
+    fn from(ending: Ending) -> Self {
+        Self::from(match ending {
+            Ending::Well => 0,
+            Ending::Bad => 1,
+            Ending::Refused => 2,
+            Ending::Untold => 3,
+        })
+    }
+}
+
+/// Does what was asked for.
+pub fn run(cli: Cli) -> Ending {
+    match cli.verb {
+        Verb::Explain { cause, output } => explain::run(cause.as_deref(), output.format),
+        Verb::Completions { shell } => completions(shell),
+        Verb::Plan { targets, node, output, log } => {
+            start_log(&log);
+            on_runtime(plan::run(&targets, &node, &output))
+        }
+        Verb::Lint { node, output, log } => {
+            start_log(&log);
+            on_runtime(lint::run(&node, &output))
+        }
+        Verb::Check { targets, timeout, node, output, log } => {
+            start_log(&log);
+            on_runtime(check::run(&targets, timeout, &node, &output))
+        }
+        Verb::Run { node, log } => {
+            start_log(&log);
+            on_runtime(agent::run(&node))
+        }
+    }
+}
+
+/// The settings and the node as read, or every problem with the request.
+async fn prepare(node: &NodeArgs) -> Result<(Site, Options), Problems> {
+    let options = Options::of(node)?;
+    let site = Site::load(&options).await.map_err(|problem| vec![problem])?;
+    Ok((site, options))
+}
+
+fn start_log(log: &LogArgs) {
+    crate::telemetry::init(log.log_level, log.log_format);
+}
+
+fn on_runtime(work: impl Future<Output = Ending>) -> Ending {
+    match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => {
+            let ending = runtime.block_on(work);
+            // A probe that hangs in the kernel must not hold up the end.
+            runtime.shutdown_background();
+            ending
+        }
+        Err(error) => {
+            complain(&format!("the runtime cannot start: {error}"));
+            Ending::Bad
+        }
+    }
+}
+
+fn completions(shell: clap_complete::Shell) -> Ending {
+    use clap::CommandFactory as _;
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "pullprobe", &mut script);
+    print(&String::from_utf8_lossy(&script));
+    Ending::Well
+}
+
+/// Writes to standard output. A reader that went away has what it wanted.
+fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Writes a line to standard error.
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "pullprobe: {text}");
+}
+
+fn style(output: &OutputArgs) -> Style {
+    let color = match output.color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => {
+            output.format == Format::Text && std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+        }
+    };
+    Style { color }
+}

@@ -1,0 +1,41 @@
+//! `pullprobe lint`: what was found while reading, and nothing else.
+
+use serde::Serialize;
+
+use super::{Ending, complain, print, style};
+use crate::cli::{Format, NodeArgs, OutputArgs};
+use crate::render::{json, text};
+
+#[derive(Serialize)]
+struct Document {
+    schema_version: u32,
+    containerd: json::Containerd,
+    findings: Vec<json::Finding>,
+}
+
+pub async fn run(node: &NodeArgs, output: &OutputArgs) -> Ending {
+    let site = match super::prepare(node).await {
+        Ok((site, _)) => site,
+        Err(problems) => {
+            problems.iter().for_each(|problem| complain(problem));
+            return Ending::Refused;
+        }
+    };
+    match output.format {
+        Format::Json => print(&json::text(&Document {
+            schema_version: json::SCHEMA_VERSION,
+            containerd: site.about_containerd(),
+            findings: site.findings.iter().map(json::Finding::from).collect(),
+        })),
+        Format::Text => {
+            let style = style(output);
+            let mut out: String = site.findings.iter().map(|finding| text::finding(finding, style)).collect();
+            if site.findings.is_empty() {
+                let about = site.about_containerd();
+                out = format!("nothing found (as containerd {}, {})\n", about.version, about.version_source);
+            }
+            print(&out);
+        }
+    }
+    if site.has_errors() { Ending::Bad } else { Ending::Well }
+}

@@ -1,0 +1,107 @@
+//! What was typed, over what the settings file says, over the defaults.
+
+use std::path::{Path, PathBuf};
+
+use crate::cli::{NodeArgs, VersionChoice};
+use crate::model::containerd::Version;
+use crate::model::platform::Platform;
+use crate::settings::{self, Settings};
+
+/// A settings file is a few hundred lines.
+const SETTINGS_LIMIT: u64 = 1 << 20;
+
+/// Everything that reading the node needs, decided.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub host_root: PathBuf,
+    /// `None`: where the node's containerd looks.
+    pub containerd_config: Option<PathBuf>,
+    pub certs_d: Option<Vec<PathBuf>>,
+    /// `None`: auto.
+    pub containerd_version: Option<Version>,
+    pub platform: Option<Platform>,
+    pub kubelet_root: PathBuf,
+    pub kubelet_credentials: bool,
+    pub pull_secrets_dir: Option<PathBuf>,
+    pub provider_config: Option<PathBuf>,
+    pub provider_bin_dir: Option<PathBuf>,
+    pub no_credentials: bool,
+    pub counted_pulls: Option<u32>,
+    pub node_name: String,
+    pub settings: Settings,
+}
+
+/// Why there are no options: each line is one problem, complete.
+pub type Problems = Vec<String>;
+
+impl Options {
+    pub fn of(args: &NodeArgs) -> Result<Self, Problems> {
+        let settings = match &args.config {
+            Some(file) => load(file)?,
+            None => Settings::default(),
+        };
+        let node = &settings.node;
+        let named = args.containerd_config.as_ref().or(node.containerd_config.as_ref());
+        let split = |text: &str| text.split(':').filter(|part| !part.is_empty()).map(PathBuf::from).collect();
+        let certs_d = args.certs_d.as_deref().or(node.certs_d.as_deref()).map(split);
+        let version = match args.containerd_version {
+            Some(VersionChoice::Of(version)) => Some(version),
+            Some(VersionChoice::Auto) => None,
+            None => node.containerd_version,
+        };
+        let absolute = |name: &str, path: &Path| {
+            (!path.is_absolute())
+                .then(|| format!("{name}: found `{}`, expected an absolute path as on the node", path.display()))
+        };
+        let options = Self {
+            host_root: args.host_root.clone().or_else(|| node.host_root.clone()).unwrap_or_else(|| "/".into()),
+            containerd_config: named.cloned(),
+            certs_d,
+            containerd_version: version,
+            platform: args.platform.clone().or_else(|| node.platform.clone()),
+            kubelet_root: args
+                .kubelet_root
+                .clone()
+                .or_else(|| node.kubelet_root.clone())
+                .unwrap_or_else(|| "/var/lib/kubelet".into()),
+            kubelet_credentials: settings.credentials.kubelet,
+            pull_secrets_dir: settings.credentials.pull_secrets_dir.clone(),
+            provider_config: args
+                .credential_provider_config
+                .clone()
+                .or_else(|| settings.credentials.provider_config.clone()),
+            provider_bin_dir: args
+                .credential_provider_bin_dir
+                .clone()
+                .or_else(|| settings.credentials.provider_bin_dir.clone()),
+            no_credentials: args.no_credentials,
+            counted_pulls: args.counted_pulls,
+            node_name: settings.node.name(|variable| std::env::var(variable).ok()).unwrap_or_else(host_name),
+            settings: settings.clone(),
+        };
+        let problems: Problems = [
+            options.containerd_config.as_deref().and_then(|path| absolute("--containerd-config", path)),
+            absolute("--kubelet-root", &options.kubelet_root),
+        ]
+        .into_iter()
+        .flatten()
+        .chain(options.certs_d.iter().flatten().filter_map(|dir| absolute("--certs-d", dir)))
+        .collect();
+        if problems.is_empty() { Ok(options) } else { Err(problems) }
+    }
+}
+
+fn load(file: &Path) -> Result<Settings, Problems> {
+    let name = file.display().to_string();
+    let size = std::fs::metadata(file).map_err(|e| vec![format!("{name}: {e}")])?.len();
+    if size > SETTINGS_LIMIT {
+        return Err(vec![format!("{name}: {size} bytes; a settings file has at most {SETTINGS_LIMIT}")]);
+    }
+    let text = std::fs::read_to_string(file).map_err(|e| vec![format!("{name}: {e}")])?;
+    settings::parse(&name, &text).map_err(|problems| problems.iter().map(ToString::to_string).collect())
+}
+
+/// What the kernel calls this machine.
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}

@@ -1,0 +1,196 @@
+//! `pullprobe plan TARGET…`: what containerd would try, in order, and why. No traffic.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::options::Options;
+use super::site::Site;
+use super::{Ending, complain, print, style};
+use crate::cli::{Format, NodeArgs, OutputArgs};
+use crate::model::containerd::PullMode;
+use crate::model::credential::Credential;
+use crate::model::host::{Origin, RegistryHost};
+use crate::model::target::Target;
+use crate::plan::Plan;
+use crate::render::json;
+
+#[derive(Serialize)]
+struct Document {
+    schema_version: u32,
+    images: Vec<Planned>,
+}
+
+#[derive(Serialize)]
+struct Planned {
+    image: String,
+    /// Null: containerd would ask the hosts below.
+    error: Option<String>,
+    pull_mode: &'static str,
+    pull_mode_reason: String,
+    hosts: Vec<PlannedHost>,
+    /// kubelet's candidates in order, without their secrets.
+    credentials: Vec<PlannedCredential>,
+}
+
+#[derive(Serialize)]
+struct PlannedHost {
+    endpoint: String,
+    role: &'static str,
+    path: String,
+    capabilities: Vec<&'static str>,
+    origin: String,
+    line: Option<usize>,
+    trust: Vec<String>,
+    client_certificates: Vec<String>,
+    skip_verify: bool,
+    headers: Vec<String>,
+    namespace_query: Option<String>,
+    http_fallback: bool,
+    dial_timeout_seconds: Option<f64>,
+    proxy: Option<String>,
+    proxy_rule: String,
+    credential: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct PlannedCredential {
+    source: String,
+    key: String,
+    kind: &'static str,
+}
+
+pub async fn run(targets: &[String], node: &NodeArgs, output: &OutputArgs) -> Ending {
+    let (site, targets) = match prepare(targets, node).await {
+        Ok(ready) => ready,
+        Err(problems) => {
+            problems.iter().for_each(|problem| complain(problem));
+            return Ending::Refused;
+        }
+    };
+    let planned: Vec<Planned> = targets.iter().map(|target| describe(&site, target)).collect();
+    let fatal = planned.iter().any(|plan| plan.error.is_some());
+    match output.format {
+        Format::Json => print(&json::text(&Document { schema_version: json::SCHEMA_VERSION, images: planned })),
+        Format::Text => {
+            let style = style(output);
+            let about = site.about_containerd();
+            let mut out = format!("as containerd {} ({})\n", about.version, about.version_source);
+            planned.iter().for_each(|plan| write_plan(&mut out, plan));
+            site.findings.iter().for_each(|finding| out.push_str(&crate::render::text::finding(finding, style)));
+            print(&out);
+        }
+    }
+    if fatal { Ending::Bad } else { Ending::Well }
+}
+
+async fn prepare(targets: &[String], node: &NodeArgs) -> Result<(Site, Vec<Target>), Vec<String>> {
+    let options = Options::of(node)?;
+    let mut problems = Vec::new();
+    let mut parsed = Vec::new();
+    for text in targets {
+        match Target::parse(text) {
+            Ok(target) => parsed.push(target),
+            Err(error) => problems.push(error.to_string()),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let site = Site::load(&options).await.map_err(|problem| vec![problem])?;
+    Ok((site, parsed))
+}
+
+fn describe(site: &Site, target: &Target) -> Planned {
+    let plan: Plan = crate::plan::plan(&site.containerd, target.domain());
+    let candidates: Vec<Credential> = match target {
+        Target::Image(image) => site.credentials.candidates(image),
+        Target::Registry(_) => Vec::new(),
+    };
+    Planned {
+        image: target.to_string(),
+        error: plan.fatal.as_ref().map(|failure| format!("{}: {}", failure.cause, failure.detail)),
+        pull_mode: match site.containerd.pull_mode {
+            PullMode::Local => "local",
+            PullMode::Transfer => "transfer",
+        },
+        pull_mode_reason: site.containerd.pull_mode_reason.clone(),
+        hosts: plan.hosts.iter().map(|host| planned_host(site, host, candidates.first())).collect(),
+        credentials: candidates
+            .iter()
+            .map(|one| PlannedCredential { source: one.source.to_string(), key: one.key.clone(), kind: one.kind() })
+            .collect(),
+    }
+}
+
+fn planned_host(site: &Site, host: &RegistryHost, kubelet: Option<&Credential>) -> PlannedHost {
+    let decision = site.proxies.decide(host.endpoint.scheme, host.endpoint.host(), host.endpoint.port());
+    let (origin, line) = match &host.origin {
+        Origin::File { path, line } => (path.clone(), Some(*line)),
+        Origin::ImplicitUpstream => ("implicit upstream".to_owned(), None),
+    };
+    let own: Vec<String> = host.tls.ca.iter().map(|file| file.path.clone()).collect();
+    PlannedHost {
+        endpoint: host.endpoint.to_string(),
+        role: host.role.as_str(),
+        path: host.path.clone(),
+        capabilities: host.capabilities.names(),
+        origin,
+        line,
+        trust: own.into_iter().chain(site.trust.sources.iter().cloned()).collect(),
+        client_certificates: host.tls.client.iter().map(|pair| pair.certificate.path.clone()).collect(),
+        skip_verify: host.tls.skip_verify.unwrap_or(false),
+        headers: host.headers.iter().map(|(name, _)| name.clone()).collect(),
+        namespace_query: host.namespace_query.clone(),
+        http_fallback: host.http_fallback,
+        dial_timeout_seconds: host.dial_timeout.map(|timeout| timeout.as_secs_f64()),
+        proxy: decision.proxy.as_ref().map(ToString::to_string),
+        proxy_rule: decision.rule,
+        credential: kubelet.or(host.own_credential.as_ref()).map(Credential::kind),
+    }
+}
+
+fn write_plan(out: &mut String, plan: &Planned) {
+    let _ = writeln!(out, "\n{}  ({} pull: {})", plan.image, plan.pull_mode, plan.pull_mode_reason);
+    if let Some(error) = &plan.error {
+        let _ = writeln!(out, "  no host is asked: {error}");
+    }
+    for (nth, host) in plan.hosts.iter().enumerate() {
+        let line = host.line.map(|line| format!(":{line}")).unwrap_or_default();
+        let _ =
+            writeln!(out, "  {}. {}{}  {}  from {}{line}", nth + 1, host.endpoint, host.path, host.role, host.origin);
+        let _ = writeln!(out, "     may {}", or_none(&host.capabilities.join(", ")));
+        let verify = if host.skip_verify { "certificate NOT verified" } else { "" };
+        let trust: Vec<&str> = host.trust.iter().take(4).map(String::as_str).collect();
+        let _ = writeln!(out, "     trust {} {verify}", or_none(&trust.join(", ")));
+        for (what, list) in [("client certificate", &host.client_certificates), ("headers", &host.headers)] {
+            if !list.is_empty() {
+                let _ = writeln!(out, "     {what} {}", list.join(", "));
+            }
+        }
+        if let Some(namespace) = &host.namespace_query {
+            let _ = writeln!(out, "     asked with ns={namespace}");
+        }
+        if host.http_fallback {
+            let _ = writeln!(out, "     https first, then plain http");
+        }
+        if let Some(proxy) = &host.proxy {
+            let _ = writeln!(out, "     through {proxy} ({})", host.proxy_rule);
+        } else if host.proxy_rule != "none" {
+            let _ = writeln!(out, "     direct ({})", host.proxy_rule);
+        }
+        if let Some(kind) = host.credential {
+            let _ = writeln!(out, "     a {kind} credential is offered when it asks");
+        }
+    }
+    for credential in &plan.credentials {
+        let _ = writeln!(out, "  credential: {} from {} (key {})", credential.kind, credential.source, credential.key);
+    }
+    if plan.credentials.is_empty() {
+        let _ = writeln!(out, "  credential: none matches, anonymous");
+    }
+}
+
+fn or_none(text: &str) -> &str {
+    if text.is_empty() { "nothing" } else { text }
+}

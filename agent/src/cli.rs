@@ -1,0 +1,247 @@
+//! What can be typed. No I/O and no defaults that depend on the node: absent means not given, so
+//! that a flag wins over the environment, and that over the settings file.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::model::containerd::Version;
+use crate::model::platform::Platform;
+use crate::telemetry;
+
+/// Can this node pull this image as containerd would, and if not, why?
+#[derive(Debug, Parser)]
+#[command(name = "pullprobe", version = version(), disable_help_subcommand = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// The version and, where the build knew it, the revision.
+pub fn version() -> &'static str {
+    match option_env!("PULLPROBE_REVISION") {
+        Some(_) => concat!(env!("CARGO_PKG_VERSION"), " (built from a known revision)"),
+        None => env!("CARGO_PKG_VERSION"),
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// The agent: probe on a schedule, serve metrics, page and JSON
+    Run {
+        #[command(flatten)]
+        node: NodeArgs,
+        #[command(flatten)]
+        log: LogArgs,
+    },
+    /// Would this node pull it, and if not why?
+    ///
+    /// Exit codes: 0 all well, 1 something is not pullable, 2 the request or the settings are wrong,
+    /// 3 it could not be told.
+    Check {
+        /// Image references (`nginx`, `ghcr.io/a/b:1`) or registry hosts (`docker.io`); none: the
+        /// configured targets
+        targets: Vec<String>,
+        /// Deadline of one target
+        #[arg(long, env = "PULLPROBE_TIMEOUT", value_name = "DUR", default_value = "30s", value_parser = duration)]
+        timeout: Duration,
+        #[command(flatten)]
+        node: NodeArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+        #[command(flatten)]
+        log: LogArgs,
+    },
+    /// What containerd would try, in order, and why; no traffic
+    Plan {
+        /// Image references or registry hosts
+        #[arg(required = true)]
+        targets: Vec<String>,
+        #[command(flatten)]
+        node: NodeArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+        #[command(flatten)]
+        log: LogArgs,
+    },
+    /// What is wrong with the node's files, with file and line; no traffic
+    ///
+    /// Exit codes: 0 nothing that containerd will not do as written, 1 an error was found, 2 the
+    /// request or the settings are wrong.
+    Lint {
+        #[command(flatten)]
+        node: NodeArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+        #[command(flatten)]
+        log: LogArgs,
+    },
+    /// What a cause means, how to confirm it by hand and how to fix it
+    Explain {
+        /// A cause as `check` names it; none: the list of causes
+        cause: Option<String>,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// A completion script for a shell
+    Completions { shell: clap_complete::Shell },
+}
+
+/// Where the node is and how it is read.
+#[derive(Clone, Debug, Default, Args)]
+pub struct NodeArgs {
+    /// pullprobe's settings (YAML)
+    #[arg(long, env = "PULLPROBE_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where the node's root file system is mounted; every node path is looked up inside it [default: /]
+    #[arg(long, env = "PULLPROBE_HOST_ROOT", value_name = "DIR")]
+    pub host_root: Option<PathBuf>,
+    /// [default: /etc/containerd/config.toml]
+    #[arg(long, env = "PULLPROBE_CONTAINERD_CONFIG", value_name = "FILE")]
+    pub containerd_config: Option<PathBuf>,
+    /// Overrides `registry.config_path`: try a mirror configuration before rolling it out
+    #[arg(long, env = "PULLPROBE_CERTS_D", value_name = "DIR[:DIR]")]
+    pub certs_d: Option<String>,
+    /// Whose semantics apply: X.Y or X.Y.Z, or auto [default: auto]
+    #[arg(long, env = "PULLPROBE_CONTAINERD_VERSION", value_name = "VERSION", value_parser = version_choice)]
+    pub containerd_version: Option<VersionChoice>,
+    /// [default: the node's]
+    #[arg(long, env = "PULLPROBE_PLATFORM", value_name = "OS/ARCH[/VARIANT]")]
+    pub platform: Option<Platform>,
+    /// Where config.json is looked for [default: /var/lib/kubelet]
+    #[arg(long, env = "PULLPROBE_KUBELET_ROOT", value_name = "DIR")]
+    pub kubelet_root: Option<PathBuf>,
+    /// As the kubelet's --image-credential-provider-config
+    #[arg(long, env = "PULLPROBE_CREDENTIAL_PROVIDER_CONFIG", value_name = "FILE")]
+    pub credential_provider_config: Option<PathBuf>,
+    /// As the kubelet's --image-credential-provider-bin-dir
+    #[arg(long, env = "PULLPROBE_CREDENTIAL_PROVIDER_BIN_DIR", value_name = "DIR")]
+    pub credential_provider_bin_dir: Option<PathBuf>,
+    /// Anonymous only
+    #[arg(long, env = "PULLPROBE_NO_CREDENTIALS")]
+    pub no_credentials: bool,
+    /// How many requests that a registry counts as a pull each target may cost [default: 1 for check, 0 for run]
+    #[arg(long, env = "PULLPROBE_COUNTED_PULLS", value_name = "N")]
+    pub counted_pulls: Option<u32>,
+}
+
+/// `--containerd-version`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VersionChoice {
+    Auto,
+    Of(Version),
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct OutputArgs {
+    #[arg(long, env = "PULLPROBE_FORMAT", value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    #[arg(long, env = "PULLPROBE_COLOR", value_enum, default_value_t = Color::Auto)]
+    pub color: Color,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+/// Logs go to standard error.
+#[derive(Clone, Debug, Args)]
+pub struct LogArgs {
+    #[arg(long, env = "PULLPROBE_LOG_LEVEL", value_enum, default_value_t = LogLevel::Warn)]
+    pub log_level: LogLevel,
+    #[arg(long, env = "PULLPROBE_LOG_FORMAT", value_enum, default_value_t = LogFormat::Logfmt)]
+    pub log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Logfmt,
+    Json,
+}
+
+impl From<LogLevel> for tracing::Level {
+    fn from(level: LogLevel) -> Self {
+        match level {
+            LogLevel::Error => Self::ERROR,
+            LogLevel::Warn => Self::WARN,
+            LogLevel::Info => Self::INFO,
+            LogLevel::Debug => Self::DEBUG,
+            LogLevel::Trace => Self::TRACE,
+        }
+    }
+}
+
+impl From<LogFormat> for telemetry::Format {
+    fn from(format: LogFormat) -> Self {
+        match format {
+            LogFormat::Logfmt => Self::Logfmt,
+            LogFormat::Json => Self::Json,
+        }
+    }
+}
+
+fn version_choice(text: &str) -> Result<VersionChoice, String> {
+    if text == "auto" { Ok(VersionChoice::Auto) } else { text.parse().map(VersionChoice::Of) }
+}
+
+/// Reads `30s`, `1m30s`, `500ms`.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("found `{text}`, expected a duration such as 30s, 1m30s or 500ms");
+    let mut total = Duration::ZERO;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).filter(|at| *at > 0).ok_or_else(wrong)?;
+        let number: u32 = rest[..digits].parse().map_err(|_| wrong())?;
+        let unit_end = rest[digits..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |at| digits + at);
+        let unit = match &rest[digits..unit_end] {
+            "ms" => Duration::from_millis(1),
+            "s" => Duration::from_secs(1),
+            "m" => Duration::from_secs(60),
+            "h" => Duration::from_secs(3600),
+            _ => return Err(wrong()),
+        };
+        total = total.checked_add(unit.checked_mul(number).ok_or_else(wrong)?).ok_or_else(wrong)?;
+        rest = &rest[unit_end..];
+    }
+    if total.is_zero() { Err(wrong()) } else { Ok(total) }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_have_units() {
+        assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        for wrong in ["", "30", "s", "0s", "-1s", "1x", "99999999999h"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! When what is probed: each target at its own interval, within a deadline of its own; what is due at
+//! the same time is one round.
+//!
+//! What a probe is, and what becomes of its report, is the [`Prober`]'s. How often a registry may be
+//! asked for what it counts as a pull is the [`Ledger`]'s.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+mod ledger;
+mod timing;
+
+pub use ledger::Ledger;
+use timing::Timing;
+
+/// A target that waits for an answer longer than this gives its place to the next: those that hang
+/// must not delay those that do not. Each target is under way at most once, so they are bounded.
+const PLACE: Duration = Duration::from_secs(5);
+
+/// What does the probing: given by the composition root.
+pub trait Prober: Send + Sync + 'static {
+    type Target: Clone + Ord + std::fmt::Display + Send + Sync + 'static;
+
+    /// Reads the node anew and says what is to be probed. Called before each round.
+    fn targets(&self) -> BoxFuture<'_, Vec<Job<Self::Target>>>;
+
+    /// Probes one target and keeps what was seen.
+    fn probe(&self, target: Self::Target) -> BoxFuture<'static, Answer>;
+
+    /// The deadline came first: this target's stages were skipped as out of time.
+    fn out_of_time(&self, target: Self::Target);
+
+    /// Every target that was due when the round began has come to its end.
+    fn round_over(&self, took: Duration);
+}
+
+/// A target and how often it is probed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job<T> {
+    pub target: T,
+    pub interval: Duration,
+    /// Targets of the same party wait together when it asks to be left alone.
+    pub party: String,
+}
+
+/// What a probe means for the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    Usual,
+    /// The far side asked to be left alone, for so long where it said so.
+    LeaveAlone(Option<Duration>),
+}
+
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    /// The node's name: nodes probe at different times.
+    pub node: String,
+    /// Wall clock at the start, since 1970: an agent that restarts keeps its phase.
+    pub epoch: Duration,
+    /// How many targets are started at the same time.
+    pub concurrency: usize,
+    /// Of one target, its waiting for a place included.
+    pub deadline: Duration,
+    /// How often the targets are read anew at least.
+    pub reread: Duration,
+}
+
+/// Probes until `stop`. What is under way then is given up.
+pub async fn run<P: Prober>(schedule: Schedule, prober: Arc<P>, stop: CancellationToken) {
+    stop.run_until_cancelled(Run::new(schedule, prober).go()).await;
+}
+
+struct Run<P: Prober> {
+    schedule: Schedule,
+    prober: Arc<P>,
+    timing: Timing<P::Target>,
+    places: Arc<Semaphore>,
+    under_way: JoinSet<End<P::Target>>,
+    busy: BTreeSet<P::Target>,
+    /// How many of each round are still under way, and when it began.
+    rounds: BTreeMap<u64, (usize, Instant)>,
+    next_round: u64,
+}
+
+/// A probe that came to its end.
+struct End<T> {
+    round: u64,
+    job: Job<T>,
+    answer: Answer,
+}
+
+impl<P: Prober> Run<P> {
+    fn new(schedule: Schedule, prober: Arc<P>) -> Self {
+        Self {
+            timing: Timing::new(&schedule.node, schedule.epoch),
+            places: Arc::new(Semaphore::new(schedule.concurrency.max(1))),
+            schedule,
+            prober,
+            under_way: JoinSet::new(),
+            busy: BTreeSet::new(),
+            rounds: BTreeMap::new(),
+            next_round: 0,
+        }
+    }
+
+    async fn go(mut self) {
+        sleep(self.timing.first_delay()).await;
+        loop {
+            let jobs = self.prober.targets().await;
+            self.timing.retain(&jobs);
+            self.start_due(&jobs);
+            let reread = Instant::now() + self.schedule.reread;
+            loop {
+                let wake = self.timing.earliest(&jobs, &self.busy).unwrap_or(reread).min(reread);
+                tokio::select! {
+                    () = sleep_until(wake) => break,
+                    Some(end) = self.under_way.join_next() => match end {
+                        Ok(end) => self.ended(&end),
+                        Err(error) => tracing::error!(%error, "a probe was lost"),
+                    },
+                }
+            }
+        }
+    }
+
+    fn start_due(&mut self, jobs: &[Job<P::Target>]) {
+        let now = Instant::now();
+        let due: Vec<_> = jobs.iter().filter(|job| !self.busy.contains(&job.target)).collect();
+        let due: Vec<_> = due.into_iter().filter(|job| self.timing.due(job) <= now).cloned().collect();
+        let first = self.next_round == 0;
+        if due.is_empty() && !first {
+            return;
+        }
+        let round = self.next_round;
+        self.next_round += 1;
+        self.rounds.insert(round, (due.len(), now));
+        for job in due {
+            self.busy.insert(job.target.clone());
+            self.under_way.spawn(attempt(
+                Arc::clone(&self.prober),
+                job,
+                round,
+                Arc::clone(&self.places),
+                now + self.schedule.deadline,
+            ));
+        }
+        self.close(round);
+    }
+
+    fn ended(&mut self, end: &End<P::Target>) {
+        self.busy.remove(&end.job.target);
+        self.timing.ended(&end.job, end.answer);
+        if let Some((left, _)) = self.rounds.get_mut(&end.round) {
+            *left -= 1;
+        }
+        self.close(end.round);
+    }
+
+    fn close(&mut self, round: u64) {
+        if let Some((0, began)) = self.rounds.get(&round) {
+            self.prober.round_over(began.elapsed());
+            self.rounds.remove(&round);
+        }
+    }
+}
+
+async fn attempt<P: Prober>(
+    prober: Arc<P>,
+    job: Job<P::Target>,
+    round: u64,
+    places: Arc<Semaphore>,
+    deadline: Instant,
+) -> End<P::Target> {
+    let probing = async {
+        // Never closed; and without a place it would only be started sooner.
+        let place = places.acquire_owned().await.ok();
+        let mut probe = prober.probe(job.target.clone());
+        if let Ok(answer) = tokio::time::timeout(PLACE, &mut probe).await {
+            return answer;
+        }
+        drop(place);
+        probe.await
+    };
+    let answer = match timeout_at(deadline, AssertUnwindSafe(probing).catch_unwind()).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_)) => {
+            tracing::error!(target = %job.target, "the probe of this target panicked");
+            prober.out_of_time(job.target.clone());
+            Answer::Usual
+        }
+        Err(_) => {
+            prober.out_of_time(job.target.clone());
+            Answer::Usual
+        }
+    };
+    End { round, job, answer }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+//! Which requests that a registry counts as a pull were spent in the last hour, remembered on disk.
+//!
+//! A pull that could not be noted down is not granted: an agent that restarts in a loop must not
+//! eat a node's quota.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+/// A hundred lines of eleven bytes, and some patience.
+const FILE_LIMIT: u64 = 4_096;
+
+#[derive(Debug)]
+pub struct Ledger {
+    per_hour: usize,
+    /// `None`: in memory only.
+    file: Option<PathBuf>,
+    /// When each was spent, oldest first.
+    spent: Mutex<Vec<Timestamp>>,
+}
+
+impl Ledger {
+    /// Without a file nobody knows what an earlier agent spent, and a file that cannot be read may
+    /// hold anything: then the whole allowance counts as spent just now.
+    pub fn open(per_hour: u32, file: Option<PathBuf>, now: Timestamp) -> Self {
+        let per_hour = per_hour as usize;
+        let spent = match file.as_deref().map(read) {
+            Some(Ok(spent)) => spent,
+            Some(Err(error)) => {
+                tracing::warn!(%error, "what was spent of counted pulls cannot be read: none is made for an hour");
+                vec![now; per_hour]
+            }
+            None => vec![now; per_hour],
+        };
+        Self { per_hour, file, spent: Mutex::new(spent) }
+    }
+
+    /// One more, if fewer than allowed were spent in the last hour.
+    pub fn take(&self, now: Timestamp) -> bool {
+        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        // What lies in the future was written before the clock was set back. It was spent by now, and
+        // is noted down as that: otherwise it would stand in the way until the clock gets there.
+        if spent.iter().any(|at| *at > now) {
+            let past = spent.iter().map(|at| (*at).min(now)).collect();
+            self.note(&mut spent, past);
+        }
+        let mut recent: Vec<Timestamp> = spent.iter().copied().filter(|at| now.duration_since(*at) < HOUR).collect();
+        if recent.len() >= self.per_hour {
+            return false;
+        }
+        recent.push(now);
+        self.note(&mut spent, recent)
+    }
+
+    /// One that was taken was not needed after all.
+    pub fn give_back(&self) {
+        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut fewer = spent.clone();
+        if fewer.pop().is_some() {
+            self.note(&mut spent, fewer);
+        }
+    }
+
+    fn note(&self, spent: &mut Vec<Timestamp>, now: Vec<Timestamp>) -> bool {
+        if let Some(Err(error)) = self.file.as_deref().map(|file| write(file, &now)) {
+            tracing::warn!(%error, "counted pulls cannot be noted down: none is made");
+            return false;
+        }
+        *spent = now;
+        true
+    }
+}
+
+/// A file that is not there yet is an empty one.
+fn read(file: &Path) -> io::Result<Vec<Timestamp>> {
+    let mut text = String::new();
+    match File::open(file) {
+        Ok(opened) => opened.take(FILE_LIMIT).read_to_string(&mut text)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let invalid =
+        |line: &str| io::Error::new(io::ErrorKind::InvalidData, format!("`{}` is no time", line.escape_debug()));
+    let time = |line: &str| {
+        line.parse().ok().and_then(|seconds| Timestamp::from_second(seconds).ok()).ok_or_else(|| invalid(line))
+    };
+    text.lines().map(time).collect()
+}
+
+/// Whole or not at all: a new file takes the place of the old one.
+fn write(file: &Path, spent: &[Timestamp]) -> io::Result<()> {
+    let mut beside = file.to_owned();
+    beside.as_mut_os_string().push(".new");
+    let mut new = File::create(&beside)?;
+    for at in spent {
+        writeln!(new, "{}", at.as_second())?;
+    }
+    new.sync_all()?;
+    fs::rename(&beside, file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_795_168_800 + seconds).unwrap()
+    }
+
+    fn file() -> (tempfile::TempDir, Option<PathBuf>) {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("pulls");
+        (directory, Some(file))
+    }
+
+    #[test]
+    fn no_more_than_allowed_in_any_hour_and_a_restart_changes_nothing() {
+        let (_directory, file) = file();
+        let open = |now| Ledger::open(2, file.clone(), now);
+        let ledger = open(at(0));
+        assert!(ledger.take(at(0)) && ledger.take(at(1_800)) && !ledger.take(at(1_801)));
+        assert!(!open(at(1_802)).take(at(1_802)));
+        let later = open(at(3_600));
+        assert!(later.take(at(3_600)) && !later.take(at(3_601)));
+        later.give_back();
+        assert!(open(at(3_602)).take(at(3_602)));
+    }
+
+    #[test]
+    fn zero_is_never() {
+        let (_directory, file) = file();
+        assert!(!Ledger::open(0, file, at(0)).take(at(100_000)));
+    }
+
+    #[test]
+    fn without_a_file_a_new_agent_waits_for_an_hour() {
+        let ledger = Ledger::open(1, None, at(0));
+        assert!(!ledger.take(at(3_599)) && ledger.take(at(3_600)) && !ledger.take(at(3_601)));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_understood_or_written_grants_nothing() {
+        let (directory, file) = file();
+        fs::write(file.as_ref().unwrap(), "soon\n").unwrap();
+        let ledger = Ledger::open(1, file, at(0));
+        assert!(!ledger.take(at(10)) && ledger.take(at(3_600)));
+        let nowhere = Some(directory.path().join("missing/pulls"));
+        assert!(!Ledger::open(1, nowhere, at(0)).take(at(10)));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_does_not_block_for_longer_than_an_hour() {
+        let (_directory, file) = file();
+        assert!(Ledger::open(1, file.clone(), at(0)).take(at(1_000_000)));
+        assert!(!Ledger::open(1, file.clone(), at(0)).take(at(0)));
+        let ledger = Ledger::open(1, file, at(1));
+        assert!(!ledger.take(at(3_599)) && ledger.take(at(3_600)));
+    }
+}

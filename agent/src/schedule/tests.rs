@@ -1,0 +1,221 @@
+//! The schedule in paused time: only what is waited for takes any.
+
+use std::sync::Mutex;
+
+use super::*;
+
+/// How a target behaves.
+#[derive(Clone, Copy)]
+enum Manner {
+    Takes(Duration),
+    Hangs,
+    Panics,
+    Throttles(Option<Duration>),
+}
+
+struct Fake {
+    manners: Mutex<BTreeMap<&'static str, (Manner, Duration)>>,
+    started: Instant,
+    /// What happened and when, in order.
+    log: Arc<Mutex<Vec<(Duration, String)>>>,
+    active: Arc<Mutex<(usize, usize)>>,
+}
+
+fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+impl Fake {
+    fn new(manners: &[(&'static str, Manner, u64)]) -> Arc<Self> {
+        let manners = manners.iter().map(|(name, manner, interval)| (*name, (*manner, seconds(*interval)))).collect();
+        let (log, active) = (Arc::default(), Arc::default());
+        Arc::new(Self { manners: Mutex::new(manners), started: Instant::now(), log, active })
+    }
+
+    fn note(&self, what: String) {
+        self.log.lock().unwrap().push((self.started.elapsed(), what));
+    }
+
+    /// When this happened.
+    fn times(&self, what: &str) -> Vec<Duration> {
+        self.log.lock().unwrap().iter().filter(|(_, noted)| noted == what).map(|(at, _)| *at).collect()
+    }
+}
+
+impl Prober for Fake {
+    type Target = String;
+
+    fn targets(&self) -> BoxFuture<'_, Vec<Job<String>>> {
+        let manners = self.manners.lock().unwrap();
+        let job = |(name, (_, interval)): (&&str, &(Manner, Duration))| {
+            let party = name.split('/').next().unwrap().to_owned();
+            Job { target: (*name).to_owned(), interval: *interval, party }
+        };
+        let jobs = manners.iter().map(job).collect();
+        async move { jobs }.boxed()
+    }
+
+    fn probe(&self, target: String) -> BoxFuture<'static, Answer> {
+        self.note(format!("probe {target}"));
+        let manner = self.manners.lock().unwrap()[target.as_str()].0;
+        let active = Arc::clone(&self.active);
+        async move {
+            {
+                let mut active = active.lock().unwrap();
+                active.0 += 1;
+                active.1 = active.1.max(active.0);
+            }
+            let answer = match manner {
+                Manner::Takes(time) => {
+                    sleep(time).await;
+                    Answer::Usual
+                }
+                Manner::Hangs => std::future::pending().await,
+                Manner::Panics => panic!("as it was told"),
+                Manner::Throttles(asked) => Answer::LeaveAlone(asked),
+            };
+            active.lock().unwrap().0 -= 1;
+            answer
+        }
+        .boxed()
+    }
+
+    fn out_of_time(&self, target: String) {
+        self.note(format!("late {target}"));
+    }
+
+    fn round_over(&self, _: Duration) {
+        self.note("over".into());
+    }
+}
+
+fn schedule() -> Schedule {
+    let epoch = seconds(1_795_168_800);
+    Schedule { node: "worker-3".into(), epoch, concurrency: 2, deadline: seconds(30), reread: seconds(60) }
+}
+
+async fn run_for(fake: &Arc<Fake>, schedule: Schedule, time: Duration) {
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(run(schedule, Arc::clone(fake), stop.clone()));
+    sleep(time).await;
+    stop.cancel();
+    running.await.unwrap();
+}
+
+const QUICK: Manner = Manner::Takes(Duration::from_millis(10));
+
+#[tokio::test(start_paused = true)]
+async fn each_target_is_probed_at_once_and_then_at_its_own_interval() {
+    let fake = Fake::new(&[("a", QUICK, 60), ("b", QUICK, 300)]);
+    run_for(&fake, schedule(), seconds(3_600)).await;
+    let (a, b) = (fake.times("probe a"), fake.times("probe b"));
+    assert!(a[0] <= seconds(3) && b[0] <= seconds(3));
+    assert!((59..=61).contains(&a.len()) && (11..=13).contains(&b.len()), "{} {}", a.len(), b.len());
+    let gaps: Vec<_> = a.windows(2).skip(1).map(|pair| pair[1].abs_diff(pair[0])).collect();
+    assert!(gaps.iter().all(|gap| gap.abs_diff(seconds(60)) < Duration::from_millis(50)), "{gaps:?}");
+    assert!(a[1].abs_diff(a[0]) >= seconds(30));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nodes_probe_the_same_target_at_different_times_and_a_restart_keeps_the_phase() {
+    let phase = async |node: &str, epoch: u64| {
+        let fake = Fake::new(&[("a", QUICK, 60)]);
+        run_for(&fake, Schedule { node: node.into(), epoch: seconds(epoch), ..schedule() }, seconds(600)).await;
+        (fake.times("probe a")[3].as_millis() + u128::from(epoch) * 1_000) % 60_000
+    };
+    let first = phase("worker-1", 1_000_000).await;
+    let restarted = phase("worker-1", 1_000_017).await;
+    assert!(first.abs_diff(restarted) < 50, "{first} {restarted}");
+    let mut phases = Vec::new();
+    for node in 0..20 {
+        phases.push(phase(&format!("worker-{node}"), 1_000_000).await / 15_000);
+    }
+    assert!((0..4).all(|quarter| phases.contains(&quarter)), "{phases:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn targets_that_hang_delay_no_other_and_are_reported_as_late() {
+    let hang = |name| (name, Manner::Hangs, 60);
+    let fake = Fake::new(&[hang("a"), hang("b"), hang("c"), hang("d"), ("z", QUICK, 60)]);
+    run_for(&fake, schedule(), seconds(600)).await;
+    assert!(fake.times("probe z").len() >= 9, "{:?}", fake.times("probe z"));
+    assert!(fake.times("probe z")[0] <= seconds(3 + 2 * 5));
+    assert!(fake.times("late a").len() >= 6);
+    let first = fake.times("late a")[0];
+    assert!(first <= seconds(33), "{first:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_round_has_every_target_and_is_over_at_the_deadline_even_if_all_hang() {
+    let fake = Fake::new(&[("a", Manner::Hangs, 60), ("b", QUICK, 300)]);
+    run_for(&fake, schedule(), seconds(35)).await;
+    let over = fake.times("over");
+    assert!(over[0] >= seconds(30) && over[0] <= seconds(34), "{:?}", fake.log);
+    assert_eq!(fake.times("late a").len(), 1);
+    let idle = Fake::new(&[]);
+    run_for(&idle, schedule(), seconds(4)).await;
+    assert_eq!(idle.times("over").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn targets_whose_intervals_are_multiples_are_due_together() {
+    let fake = Fake::new(&[("a", QUICK, 60), ("b", QUICK, 300)]);
+    run_for(&fake, schedule(), seconds(3_600)).await;
+    let a = fake.times("probe a");
+    assert!(
+        fake.times("probe b").iter().all(|at| a.iter().any(|other| other.abs_diff(*at) < Duration::from_millis(50)))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_than_allowed_are_started_at_the_same_time() {
+    let slow = |name| (name, Manner::Takes(seconds(2)), 60);
+    let fake = Fake::new(&[slow("a"), slow("b"), slow("c"), slow("d"), slow("e")]);
+    run_for(&fake, schedule(), seconds(300)).await;
+    assert_eq!(fake.active.lock().unwrap().1, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_party_that_asks_to_be_left_alone_is_and_others_are_not() {
+    let fake = Fake::new(&[
+        ("hub/a", Manner::Throttles(Some(seconds(900))), 60),
+        ("hub/b", QUICK, 60),
+        ("other/c", QUICK, 60),
+    ]);
+    run_for(&fake, schedule(), seconds(850)).await;
+    assert_eq!(fake.times("probe hub/a").len(), 1);
+    assert!(fake.times("probe hub/b").len() <= 2);
+    assert!(fake.times("probe other/c").len() >= 13);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_party_that_does_not_say_for_how_long_is_asked_less_and_less_but_every_hour() {
+    let fake = Fake::new(&[("hub/a", Manner::Throttles(None), 60)]);
+    run_for(&fake, schedule(), seconds(12 * 3_600)).await;
+    let times = fake.times("probe hub/a");
+    let gaps: Vec<u64> = times.windows(2).map(|pair| pair[1].abs_diff(pair[0]).as_secs()).collect();
+    assert!(gaps[0] >= 120 && gaps[1] >= 240 && gaps[2] >= 480, "{gaps:?}");
+    assert!(gaps.iter().all(|gap| *gap <= 3_700) && gaps.len() >= 12, "{gaps:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_is_gone_is_probed_no_more_and_a_new_one_soon() {
+    let fake = Fake::new(&[("a", QUICK, 60)]);
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(run(schedule(), Arc::clone(&fake), stop.clone()));
+    sleep(seconds(300)).await;
+    *fake.manners.lock().unwrap() = [("b", (QUICK, seconds(60)))].into();
+    let before = fake.times("probe a").len();
+    sleep(seconds(300)).await;
+    stop.cancel();
+    running.await.unwrap();
+    assert_eq!(fake.times("probe a").len(), before);
+    assert!(fake.times("probe b").len() >= 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_one_probe_is_the_loss_of_that_probe_only() {
+    let fake = Fake::new(&[("a", Manner::Panics, 60), ("b", QUICK, 60)]);
+    run_for(&fake, schedule(), seconds(600)).await;
+    assert!(fake.times("probe a").len() >= 9 && fake.times("late a").len() >= 9 && fake.times("probe b").len() >= 9);
+}

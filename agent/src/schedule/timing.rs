@@ -1,0 +1,116 @@
+//! When each target is due: its phase within the interval, and how long a party is left alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Answer, Job};
+
+/// Nodes that are started together (a rollout) begin within this time of each other.
+const FIRST_SPREAD: Duration = Duration::from_secs(3);
+/// A whole number of any usual interval, so that targets of 1m and of 5m are due together and share
+/// what a round learns.
+const DAY: Duration = Duration::from_hours(24);
+/// A party that asks to be left alone without saying for how long is, at most, for this long; and
+/// what it says counts up to the longer one.
+const LONGEST_GUESS: Duration = Duration::from_hours(1);
+const LONGEST_WAIT: Duration = Duration::from_hours(6);
+
+pub struct Timing<T> {
+    /// Evenly spread over the nodes and the same on every start of one.
+    hash: u64,
+    start: Instant,
+    epoch: Duration,
+    due: BTreeMap<T, Instant>,
+    /// How often in a row this target was told to leave the party alone.
+    strikes: BTreeMap<T, u32>,
+    /// By party.
+    left_alone: BTreeMap<String, Instant>,
+}
+
+impl<T: Clone + Ord> Timing<T> {
+    pub fn new(node: &str, epoch: Duration) -> Self {
+        Self {
+            hash: hash(node),
+            start: Instant::now(),
+            epoch,
+            due: BTreeMap::new(),
+            strikes: BTreeMap::new(),
+            left_alone: BTreeMap::new(),
+        }
+    }
+
+    /// Forgets targets that are gone.
+    pub fn retain(&mut self, jobs: &[Job<T>]) {
+        let targets: BTreeSet<&T> = jobs.iter().map(|job| &job.target).collect();
+        self.due.retain(|target, _| targets.contains(target));
+        self.strikes.retain(|target, _| targets.contains(target));
+        let now = Instant::now();
+        self.left_alone.retain(|_, until| *until > now);
+    }
+
+    /// How long a node waits before its first round.
+    pub fn first_delay(&self) -> Duration {
+        share(self.hash, FIRST_SPREAD)
+    }
+
+    /// A target that was never probed is due at once.
+    pub fn due(&mut self, job: &Job<T>) -> Instant {
+        // Not `now`: the caller's own reading of the clock is older.
+        let due = *self.due.entry(job.target.clone()).or_insert(self.start);
+        self.left_alone.get(&job.party).map_or(due, |until| due.max(*until))
+    }
+
+    pub fn earliest(&mut self, jobs: &[Job<T>], busy: &BTreeSet<T>) -> Option<Instant> {
+        jobs.iter().filter(|job| !busy.contains(&job.target)).map(|job| self.due(job)).min()
+    }
+
+    pub fn ended(&mut self, job: &Job<T>, answer: Answer) {
+        let next = self.next(job);
+        self.due.insert(job.target.clone(), next);
+        match answer {
+            Answer::Usual => {
+                self.strikes.remove(&job.target);
+            }
+            Answer::LeaveAlone(asked) => {
+                let strikes = self.strikes.entry(job.target.clone()).or_default();
+                *strikes = (*strikes + 1).min(16);
+                let guess = job.interval.saturating_mul(1 << *strikes).min(LONGEST_GUESS);
+                let until = Instant::now() + asked.map_or(guess, |asked| asked.min(LONGEST_WAIT));
+                let known = self.left_alone.entry(job.party.clone()).or_insert(until);
+                *known = until.max(*known);
+            }
+        }
+    }
+
+    /// The next time that has this node's phase in the interval, at least half an interval from now:
+    /// a probe that ended late is not followed at once by the next.
+    fn next(&self, job: &Job<T>) -> Instant {
+        let now = Instant::now();
+        let interval = job.interval.max(Duration::from_millis(1));
+        let soonest = self.epoch + now.duration_since(self.start) + interval / 2;
+        let phase = remainder(share(self.hash, DAY), interval);
+        let into = remainder(soonest, interval);
+        let wait = if phase >= into { phase.checked_sub(into) } else { (interval + phase).checked_sub(into) };
+        now + interval / 2 + wait.unwrap_or_default()
+    }
+}
+
+/// The same on every start: the hasher has fixed keys.
+fn hash(node: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    node.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// A part of `whole` that is spread evenly over all hashes.
+fn share(hash: u64, whole: Duration) -> Duration {
+    whole.mul_f64(f64::from((hash >> 32) as u32) / f64::from(u32::MAX))
+}
+
+fn remainder(of: Duration, by: Duration) -> Duration {
+    let nanos = of.as_nanos() % by.as_nanos().max(1);
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or_default())
+}

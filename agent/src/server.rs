@@ -1,0 +1,128 @@
+//! What the agent serves, to read only. It never connects to a place that its caller names.
+//!
+//! | route | |
+//! |---|---|
+//! | `/` | the page for people |
+//! | `/metrics` | Prometheus' text format |
+//! | `/api/v1/report` | the report as JSON |
+//! | `/api/v1/schema` | its JSON Schema |
+//! | `/livez`, `/healthz`, `/-/healthy` | 200 while the process answers at all |
+//! | `/readyz`, `/-/ready` | 200 once the first cycle is over, 503 before |
+//!
+//! GET and HEAD only. Which addresses: [`bind`]; how long a connection may last: `connection`.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::get;
+use jiff::Timestamp;
+
+use crate::model::snapshot::Snapshot;
+use crate::render::{metrics, page};
+use crate::store::Reader;
+
+mod bind;
+mod connection;
+mod readiness;
+mod reply;
+
+pub use bind::{BindError, Bound, bind};
+pub use readiness::{Latch, Readiness, readiness};
+use reply::Reply;
+
+/// What is shown, and how what this room does not know is made.
+pub struct Content {
+    pub snapshots: Reader,
+    pub readiness: Readiness,
+    /// The report as JSON.
+    pub report: Box<dyn Fn(&Snapshot) -> String + Send + Sync>,
+    /// The report's JSON Schema.
+    pub schema: String,
+    /// Stamp every series with the node's name.
+    pub node_label: bool,
+    pub clock: fn() -> Timestamp,
+}
+
+impl Content {
+    fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshots.borrow().clone()
+    }
+}
+
+type Shared = State<Arc<Content>>;
+
+/// Every route, for [`Bound::serve`].
+fn routes(content: Arc<Content>) -> Router {
+    Router::new()
+        .route("/", get(show_page))
+        .route("/metrics", get(show_metrics))
+        .route("/api/v1/report", get(show_report))
+        .route("/api/v1/schema", get(show_schema))
+        .route("/livez", get(live))
+        .route("/healthz", get(live))
+        .route("/-/healthy", get(live))
+        .route("/readyz", get(ready))
+        .route("/-/ready", get(ready))
+        .fallback(unknown)
+        .method_not_allowed_fallback(not_allowed)
+        .with_state(content)
+        .layer(middleware::from_fn(harden))
+}
+
+async fn show_page(State(content): Shared, headers: HeaderMap) -> Response {
+    let html = page::html(&content.snapshot(), (content.clock)());
+    Reply::new("text/html; charset=utf-8", html).to(&headers)
+}
+
+async fn show_metrics(State(content): Shared, headers: HeaderMap) -> Response {
+    match metrics::exposition(&content.snapshot(), content.node_label) {
+        Ok(text) => Reply::new(metrics::CONTENT_TYPE, text).to(&headers),
+        Err(error) => {
+            tracing::error!(%error, "the metrics cannot be encoded");
+            Reply::text("the metrics cannot be encoded; the log says why\n").status(StatusCode::INTERNAL_SERVER_ERROR)
+        }
+    }
+}
+
+async fn show_report(State(content): Shared, headers: HeaderMap) -> Response {
+    Reply::new("application/json", (content.report)(&content.snapshot())).to(&headers)
+}
+
+async fn show_schema(State(content): Shared, headers: HeaderMap) -> Response {
+    Reply::new("application/schema+json", content.schema.clone()).to(&headers)
+}
+
+async fn live() -> Response {
+    Reply::text("ok\n").status(StatusCode::OK)
+}
+
+async fn ready(State(content): Shared) -> Response {
+    if content.readiness.is_ready() {
+        Reply::text("ok\n").status(StatusCode::OK)
+    } else {
+        Reply::text("the first cycle is not over yet\n").status(StatusCode::SERVICE_UNAVAILABLE)
+    }
+}
+
+async fn unknown() -> Response {
+    let text = "nothing here; there are /, /metrics, /api/v1/report, /api/v1/schema, /livez, /readyz\n";
+    Reply::text(text).status(StatusCode::NOT_FOUND)
+}
+
+/// The header Allow is the router's.
+async fn not_allowed() -> Response {
+    Reply::text("GET and HEAD only\n").status(StatusCode::METHOD_NOT_ALLOWED)
+}
+
+async fn harden(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    reply::harden(response.headers_mut());
+    response
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,167 @@
+//! The server over real sockets.
+
+use std::io::Read;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::model::sample;
+use crate::store::Store;
+
+struct Server {
+    address: SocketAddr,
+    latch: Option<Latch>,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+    _store: Store,
+}
+
+async fn start() -> Server {
+    let store = Store::new(sample::rich());
+    let (latch, readiness) = readiness();
+    let content = Content {
+        snapshots: store.subscribe(),
+        readiness,
+        report: Box::new(|snapshot| format!("{{\"node\":\"{}\"}}", snapshot.node)),
+        schema: "{}".into(),
+        node_label: false,
+        clock: sample::now,
+    };
+    let bound = bind(&["127.0.0.1:0".parse().unwrap()]).await.unwrap();
+    let (address, stop) = (bound.addresses()[0], CancellationToken::new());
+    let task = tokio::spawn(bound.serve(content, stop.clone()));
+    Server { address, latch: Some(latch), stop, task, _store: store }
+}
+
+/// Head and body of the answer to one request on a connection of its own.
+async fn ask(server: &Server, method: &str, path: &str, headers: &str) -> (String, Vec<u8>) {
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let request = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut answer)).await.unwrap().unwrap();
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+    let body = answer.split_off(end + 4);
+    (String::from_utf8(answer).unwrap().to_ascii_lowercase(), body)
+}
+
+#[tokio::test]
+async fn every_route_answers_with_its_type_and_the_headers_that_tie_a_browsers_hands() {
+    let server = start().await;
+    let routes = [
+        ("/", "text/html; charset=utf-8", "<!doctype html>"),
+        ("/metrics", "text/plain; version=0.0.4; charset=utf-8", "# HELP pullprobe_build_info"),
+        ("/api/v1/report", "application/json", r#"{"node":"worker-3"}"#),
+        ("/api/v1/schema", "application/schema+json", "{}"),
+        ("/livez", "text/plain; charset=utf-8", "ok"),
+        ("/healthz", "text/plain; charset=utf-8", "ok"),
+        ("/-/healthy", "text/plain; charset=utf-8", "ok"),
+    ];
+    for (path, content_type, begins) in routes {
+        let (head, body) = ask(&server, "GET", path, "").await;
+        assert!(head.starts_with("http/1.1 200 "), "{path}: {head}");
+        assert!(head.contains(&format!("content-type: {content_type}\r\n")), "{path}: {head}");
+        for header in [
+            "content-security-policy: default-src 'none'",
+            "x-content-type-options: nosniff",
+            "cache-control: no-store",
+        ] {
+            assert!(head.contains(header), "{path}: {head}");
+        }
+        assert!(String::from_utf8(body).unwrap().starts_with(begins), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn it_is_ready_when_the_latch_is_dropped_and_alive_before() {
+    let mut server = start().await;
+    for path in ["/readyz", "/-/ready"] {
+        assert!(ask(&server, "GET", path, "").await.0.starts_with("http/1.1 503 "));
+    }
+    assert!(ask(&server, "GET", "/livez", "").await.0.starts_with("http/1.1 200 "));
+    server.latch.take();
+    for path in ["/readyz", "/-/ready"] {
+        assert!(ask(&server, "GET", path, "").await.0.starts_with("http/1.1 200 "));
+    }
+}
+
+#[tokio::test]
+async fn only_get_and_head_are_allowed_and_only_known_paths() {
+    let server = start().await;
+    for method in ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "BREW"] {
+        let (head, _) = ask(&server, method, "/metrics", "").await;
+        assert!(head.starts_with("http/1.1 405 ") && head.contains("\r\nallow: get,head\r\n"), "{method}: {head}");
+    }
+    let (head, body) = ask(&server, "HEAD", "/metrics", "").await;
+    assert!(head.starts_with("http/1.1 200 ") && head.contains("content-length: ") && body.is_empty());
+    for path in ["/probe?target=http://127.0.0.1", "/metrics/", "/../etc/passwd", "/api/v1"] {
+        let (head, _) = ask(&server, "GET", path, "").await;
+        assert!(head.starts_with("http/1.1 404 ") && head.contains("nosniff"), "{path}: {head}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_compressed_is_the_same_as_what_is_not() {
+    let server = start().await;
+    let (_, plain) = ask(&server, "GET", "/", "").await;
+    let (head, compressed) = ask(&server, "GET", "/", "Accept-Encoding: gzip\r\n").await;
+    assert!(head.contains("content-encoding: gzip") && head.contains("vary: accept-encoding"));
+    let mut inflated = Vec::new();
+    flate2::read::GzDecoder::new(compressed.as_slice()).read_to_end(&mut inflated).unwrap();
+    assert!(compressed.len() < plain.len() && inflated == plain);
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_long_is_refused() {
+    let server = start().await;
+    let (head, _) = ask(&server, "GET", "/livez", &format!("X-Long: {}\r\n", "x".repeat(9_000))).await;
+    assert!(head.starts_with("http/1.1 431 "), "{head}");
+}
+
+#[tokio::test]
+async fn a_request_on_a_kept_connection_is_answered_and_shutdown_ends_the_connection() {
+    let server = start().await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut first = [0; 12];
+    stream.read_exact(&mut first).await.unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200");
+    server.stop.cancel();
+    tokio::time::timeout(Duration::from_secs(30), server.task).await.unwrap().unwrap();
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).await.unwrap();
+    assert!(rest.ends_with(b"ok\n"));
+    assert!(TcpStream::connect(server.address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_named_with_what_to_do() {
+    let server = start().await;
+    let error = bind(&[server.address]).await.unwrap_err().to_string();
+    assert!(error.contains(&server.address.to_string()) && error.contains("web.listen"), "{error}");
+}
+
+#[tokio::test]
+async fn every_address_means_both_families() {
+    let bound = bind(&["[::]:0".parse().unwrap()]).await.unwrap();
+    let port = bound.addresses()[0].port();
+    TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    if bound.addresses()[0].is_ipv6() {
+        TcpStream::connect(("::1", port)).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_says_nothing_is_hung_up_on() {
+    let server = start().await;
+    let mut silent = TcpStream::connect(server.address).await.unwrap();
+    let began = tokio::time::Instant::now();
+    let mut rest = Vec::new();
+    let _ = silent.read_to_end(&mut rest).await;
+    assert!(began.elapsed() >= Duration::from_secs(10) && began.elapsed() < Duration::from_secs(70));
+}

@@ -1,0 +1,197 @@
+//! Every key of the settings: its default, what is allowed, what it means and where it goes.
+
+use std::time::Duration;
+
+use super::problem::{nearest, quoted};
+use super::read::Reader;
+use super::{ImageTarget, Settings};
+use crate::yaml::{Node, Value};
+
+pub struct Key {
+    pub path: &'static str,
+    /// As one would write it. Empty: not set.
+    pub default: &'static str,
+    /// Units and range.
+    pub allowed: &'static str,
+    pub meaning: &'static str,
+    set: fn(&mut Settings, &Node, &mut Reader),
+}
+
+const fn millis(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+const MINUTE: Duration = Duration::from_mins(1);
+const DAY: Duration = Duration::from_hours(24);
+const INTERVAL: std::ops::RangeInclusive<Duration> = millis(5_000)..=DAY;
+const TIMEOUT: std::ops::RangeInclusive<Duration> = millis(100)..=MINUTE;
+const SWITCH: &str = "`true`, `false`";
+const PATH: &str = "an absolute path";
+const PATH_ON_NODE: &str = "an absolute path, as on the node";
+
+macro_rules! keys {
+    ($($path:literal, $default:expr, $allowed:expr, $meaning:expr, $set:expr;)*) => {
+        /// In the order of the documentation.
+        pub const KEYS: &[Key] = &[$(Key { path: $path, default: $default, allowed: $allowed, meaning: $meaning, set: $set }),*];
+    };
+}
+
+keys! {
+    "node.host_root", "", PATH, "Where the node's root file system is mounted. Default `/`.",
+        |s, node, read| read.path(node, &mut s.node.host_root);
+    "node.containerd_config", "", PATH_ON_NODE, "containerd's configuration. Default `/etc/containerd/config.toml`.",
+        |s, node, read| read.path(node, &mut s.node.containerd_config);
+    "node.certs_d", "", "absolute paths with `:` between them", "Replaces `registry.config_path` of config.toml.",
+        |s, node, read| read.paths(node, &mut s.node.certs_d);
+    "node.kubelet_root", "", PATH_ON_NODE, "Where kubelet's `config.json` is looked for. Default `/var/lib/kubelet`.",
+        |s, node, read| read.path(node, &mut s.node.kubelet_root);
+    "node.containerd_version", "auto", "`auto`, X.Y or X.Y.Z", "Whose semantics apply. `auto`: the CRI socket, else the configuration's evidence, else the newest.",
+        |s, node, read| read.or_auto(node, "auto, or a version such as 2.1 or 2.1.9", &mut s.node.containerd_version);
+    "node.platform", "auto", "`auto` or OS/ARCH[/VARIANT]", "What images are wanted for. `auto`: the node's own.",
+        |s, node, read| read.or_auto(node, "auto, or OS/ARCH[/VARIANT] such as linux/arm64", &mut s.node.platform);
+    "node.name", "$NODE_NAME", "a name, or `$` and a variable's name", "The node's name. The one value in which a variable is looked up; when that is not set, the host's name.",
+        |s, node, read| read.node_name(node, &mut s.node.name);
+
+    "targets.registries", "[]", "at most 256 names such as `docker.io`, `r.example:5000`", "Registries to probe besides those found.",
+        |s, node, read| s.targets.registries = read.list(node, "a list of registries").iter().filter_map(|item| read.registry(item)).collect();
+    "targets.images", "[]", "at most 256 mappings `{image: REFERENCE, interval: 5s to 24h}`", "Images to probe. `interval` is 5m when not given.",
+        |s, node, read| s.targets.images = read.list(node, "a list of mappings {image: …, interval: …}").iter().filter_map(|item| image(item, read)).collect();
+    "targets.discover.certs_d", "true", SWITCH, "Probe the registries that have a directory in certs.d.",
+        |s, node, read| read.switch(node, &mut s.targets.discover.certs_d);
+    "targets.discover.sandbox_image", "true", SWITCH, "Probe the image of the pod sandbox (`pause`).",
+        |s, node, read| read.switch(node, &mut s.targets.discover.sandbox_image);
+    "targets.discover.node_images", "false", SWITCH, "Probe the images that containerd already has.",
+        |s, node, read| read.switch(node, &mut s.targets.discover.node_images);
+    "targets.discover.node_pods", "false", SWITCH, "Probe the images of the node's pods.",
+        |s, node, read| read.switch(node, &mut s.targets.discover.node_pods);
+
+    "probe.interval", "60s", "5s to 24h", "How often each endpoint is probed.",
+        |s, node, read| read.duration(node, INTERVAL, &mut s.probe.interval);
+    "probe.timeouts.dns", "5s", "100ms to 1m", "Deadline of looking up a name.",
+        |s, node, read| read.duration(node, TIMEOUT, &mut s.probe.timeouts.dns);
+    "probe.timeouts.tcp", "5s", "100ms to 1m", "Deadline of connecting, to the registry or its proxy. containerd itself waits 30 s.",
+        |s, node, read| read.duration(node, TIMEOUT, &mut s.probe.timeouts.tcp);
+    "probe.timeouts.tls", "10s", "100ms to 1m", "Deadline of the TLS handshake. containerd's own is 10 s.",
+        |s, node, read| read.duration(node, TIMEOUT, &mut s.probe.timeouts.tls);
+    "probe.timeouts.http", "10s", "100ms to 1m", "Deadline of one request, from its first byte to the answer's last.",
+        |s, node, read| read.duration(node, TIMEOUT, &mut s.probe.timeouts.http);
+    "probe.concurrency", "8", "1 to 64", "How many targets are probed at the same time.",
+        |s, node, read| read.count(node, 1..=64, &mut s.probe.concurrency);
+    "probe.counted_pulls_per_hour", "0", "0 to 100", "How many requests an hour, of all targets together, may be of the kind that a registry with a limit counts as a pull. 0: never.",
+        |s, node, read| read.count(node, 0..=100, &mut s.probe.counted_pulls_per_hour);
+    "probe.counted_pulls_file", "", PATH, "Where those are remembered over a restart of the agent. Not set: in memory, and a new agent waits before its first.",
+        |s, node, read| read.path(node, &mut s.probe.counted_pulls_file);
+
+    "credentials.kubelet", "true", SWITCH, "Use the credentials that kubelet would send. `false`: anonymous.",
+        |s, node, read| read.switch(node, &mut s.credentials.kubelet);
+    "credentials.provider_config", "", PATH_ON_NODE, "As kubelet's `--image-credential-provider-config`.",
+        |s, node, read| read.path(node, &mut s.credentials.provider_config);
+    "credentials.provider_bin_dir", "", PATH_ON_NODE, "As kubelet's `--image-credential-provider-bin-dir`.",
+        |s, node, read| read.path(node, &mut s.credentials.provider_bin_dir);
+    "credentials.pull_secrets_dir", "", PATH, "A directory with pull secrets, mounted into the agent.",
+        |s, node, read| read.path(node, &mut s.credentials.pull_secrets_dir);
+
+    "web.listen", "[\":10048\"]", "at most 256 of `:PORT`, `IPV4:PORT`, `[IPV6]:PORT`", "Where metrics, page and JSON are served. `:PORT` means every address; port 0 takes a free one.",
+        listen;
+    "web.config_file", "", "nothing yet", "Not supported yet: TLS and passwords as Prometheus' exporter-toolkit defines them.",
+        |_, node, read| read.wrong(node, "nothing", "web.config_file is not supported yet: remove it, and put a proxy in front for TLS or passwords.");
+
+    "labels.node", "false", SWITCH, "Add the label `node` to every series, for scrapes that cannot.",
+        |s, node, read| read.switch(node, &mut s.labels.node);
+}
+
+fn listen(settings: &mut Settings, node: &Node, read: &mut Reader) {
+    let items = read.list(node, "a list of addresses");
+    if matches!(&node.value, Value::List(items) if items.is_empty()) {
+        read.wrong(node, "at least one address", "");
+    }
+    settings.web.listen = items.iter().filter_map(|item| read.address(item)).collect();
+}
+
+fn image(item: &Node, read: &mut Reader) -> Option<ImageTarget> {
+    let Value::Map(entries) = &item.value else {
+        read.wrong(item, "a mapping {image: …, interval: …}", "");
+        return None;
+    };
+    let list = std::mem::take(&mut read.key);
+    let mut image = None;
+    let mut interval = ImageTarget::INTERVAL;
+    for (key, value) in entries {
+        read.key = format!("{list}.{}", short(&key.name));
+        match key.name.as_str() {
+            "image" => image = Some(read.image(value)),
+            "interval" => read.duration(value, INTERVAL, &mut interval),
+            _ => unknown(&key.name, key.at, &["image", "interval"], read),
+        }
+    }
+    read.key = list;
+    if image.is_none() {
+        read.problem(item.at, "no `image`".to_owned(), "{image: REFERENCE, interval: DURATION}", "");
+    }
+    Some(ImageTarget { image: image??, interval })
+}
+
+/// Sets what the file says, key by key.
+pub fn apply(root: &Node, settings: &mut Settings, read: &mut Reader) {
+    section("", root, settings, read);
+}
+
+/// At most as deep as the longest path of the table.
+fn section(path: &str, node: &Node, settings: &mut Settings, read: &mut Reader) {
+    path.clone_into(&mut read.key);
+    let names = children(path);
+    let entries = match &node.value {
+        Value::Map(entries) => entries,
+        _ if node.is_null() => return,
+        _ => return read.wrong(node, &format!("a mapping with {}", names.join(", ")), ""),
+    };
+    for (key, value) in entries {
+        let full = if path.is_empty() { key.name.clone() } else { format!("{path}.{}", key.name) };
+        match KEYS.iter().find(|known| known.path == full) {
+            // Nothing written is nothing set.
+            Some(_) if value.is_null() => {}
+            Some(known) => {
+                read.key = full;
+                (known.set)(settings, value, read);
+            }
+            None if names.contains(&key.name.as_str()) => section(&full, value, settings, read),
+            None => {
+                read.key = if path.is_empty() { short(&key.name) } else { format!("{path}.{}", short(&key.name)) };
+                unknown(&key.name, key.at, &names, read);
+            }
+        }
+    }
+}
+
+/// The names that may stand in a section, in the table's order.
+fn children(path: &str) -> Vec<&'static str> {
+    let mut names = Vec::new();
+    for known in KEYS {
+        let rest = if path.is_empty() {
+            Some(known.path)
+        } else {
+            known.path.strip_prefix(path).and_then(|rest| rest.strip_prefix('.'))
+        };
+        if let Some(name) = rest.and_then(|rest| rest.split('.').next())
+            && !names.contains(&name)
+        {
+            names.push(name);
+        }
+    }
+    names
+}
+
+fn unknown(name: &str, at: crate::yaml::Place, names: &[&str], read: &mut Reader) {
+    let elsewhere = KEYS.iter().find(|known| known.path.rsplit('.').next() == Some(name));
+    let fix = match (nearest(name, names.iter().copied()), elsewhere) {
+        (Some(meant), _) => format!("Did you mean `{meant}`?"),
+        (None, Some(known)) => format!("It belongs at `{}`.", known.path),
+        (None, None) => String::new(),
+    };
+    read.problem(at, format!("the unknown key {}", quoted(name)), &names.join(", "), &fix);
+}
+
+/// A key's name as a part of a path, short whatever the file has.
+fn short(name: &str) -> String {
+    quoted(name).trim_matches('`').to_owned()
+}
