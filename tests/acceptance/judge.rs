@@ -1,0 +1,129 @@
+//! The judge: real containerd daemons pull, pullprobe predicts, and both must tell the same story.
+
+// A test reports by panicking.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod compare;
+mod cri;
+mod daemon;
+mod namespace;
+mod node;
+mod normalise;
+mod observation;
+mod observed;
+mod scenario;
+mod server;
+mod servers;
+mod trial;
+
+use std::collections::VecDeque;
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use trial::{Job, Trial};
+
+/// Set to record what containerd does into `OBSERVED.md` without asking pullprobe.
+const RECORD_VARIABLE: &str = "JUDGE_RECORD";
+/// Set to a part of a scenario's name to run the scenarios that contain it, printing every request.
+const ONLY_VARIABLE: &str = "JUDGE_ONLY";
+/// A pull waits more than it computes.
+const TRIALS_PER_PROCESSOR: usize = 2;
+const THIS_TEST: &str = "judge::pullprobe_answers_as_real_containerds_do";
+
+#[test]
+fn pullprobe_answers_as_real_containerds_do() {
+    if let Some(job) = std::env::var_os(namespace::JOB_VARIABLE) {
+        return trial::conduct(Path::new(&job));
+    }
+    for version in daemon::VERSIONS {
+        daemon::executable(version);
+    }
+    let scenarios = scenario::load_all(&scenarios_directory());
+    let recording = std::env::var_os(RECORD_VARIABLE).is_some();
+    let only = std::env::var(ONLY_VARIABLE).unwrap_or_default();
+    let jobs: VecDeque<Job> = scenarios
+        .iter()
+        .filter(|scenario| scenario.name.contains(&only))
+        .flat_map(|scenario| {
+            let file = scenarios_directory().join(&scenario.name).with_extension("toml");
+            scenario.versions.iter().map(move |version| Job::new(file.clone(), version, recording))
+        })
+        .collect();
+    assert!(!jobs.is_empty(), "no scenario is named like {only:?}");
+    let trials = run_all(jobs);
+    if recording && only.is_empty() {
+        let path = scenarios_directory().join("OBSERVED.md");
+        std::fs::write(path, observed::render(&scenarios, &trials)).unwrap();
+    }
+    if !only.is_empty() {
+        for trial in &trials {
+            println!("{}", observed::in_full(trial));
+        }
+    }
+    conclude(&trials, recording);
+}
+
+fn scenarios_directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios/pull")
+}
+
+/// Runs every job, a few at a time; the trials come back in the order of scenario and version.
+fn run_all(jobs: VecDeque<Job>) -> Vec<Trial> {
+    let processors = std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
+    let jobs = Mutex::new(jobs);
+    let trials = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..processors.get() * TRIALS_PER_PROCESSOR {
+            scope.spawn(|| {
+                loop {
+                    let Some(job) = jobs.lock().unwrap().pop_front() else {
+                        return;
+                    };
+                    let trial = run_twice_in_doubt(job);
+                    trials.lock().unwrap().push(trial);
+                }
+            });
+        }
+    });
+    let mut trials = trials.into_inner().unwrap();
+    trials.sort_by(|one: &Trial, other: &Trial| (&one.scenario, &one.version).cmp(&(&other.scenario, &other.version)));
+    trials
+}
+
+/// A trial that ends in doubt is held once more: with several at a time on a busy machine, a deadline may
+/// pass on one side only. What differs twice differs.
+fn run_twice_in_doubt(job: Job) -> Trial {
+    let first = trial::run(job.clone(), THIS_TEST);
+    let agreed = first.result.as_ref().is_ok_and(|evidence| evidence.disagreements.is_empty());
+    if agreed { first } else { trial::run(job, THIS_TEST) }
+}
+
+fn conclude(trials: &[Trial], recording: bool) {
+    let mut broken = 0;
+    let mut disagreements = 0;
+    for trial in trials {
+        let name = format!("{} on containerd {}", trial.scenario, trial.version);
+        match &trial.result {
+            Err(reason) => {
+                broken += 1;
+                println!("BROKEN {name}: {reason}");
+            }
+            Ok(evidence) => {
+                for disagreement in &evidence.disagreements {
+                    disagreements += 1;
+                    println!("DISAGREEMENT {name}: {disagreement}");
+                }
+            }
+        }
+    }
+    let count = |key: fn(&Trial) -> &String| trials.iter().map(key).collect::<std::collections::BTreeSet<_>>().len();
+    let (scenarios, versions) = (count(|trial| &trial.scenario), count(|trial| &trial.version));
+    assert_eq!(broken, 0, "{broken} trials could not be held");
+    if recording {
+        println!("{scenarios} scenarios, {versions} versions recorded");
+        return;
+    }
+    println!("{scenarios} scenarios, {versions} versions, {disagreements} disagreements");
+    assert_eq!(disagreements, 0, "pullprobe's answer is not containerd's");
+}
