@@ -1,0 +1,38 @@
+{{- define "pullprobe.name" -}}
+{{ .Values.fullnameOverride | default .Release.Name | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "pullprobe.selector" -}}
+app.kubernetes.io/name: pullprobe
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "pullprobe.labels" -}}
+{{ include "pullprobe.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "pullprobe.image" -}}
+{{ .Values.image.repository }}
+{{- if .Values.image.digest }}@{{ .Values.image.digest }}{{ else }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
+{{- end }}
+
+{{- define "pullprobe.serviceAccount" -}}
+{{- if .Values.serviceAccount.create -}}
+{{ .Values.serviceAccount.name | default (include "pullprobe.name" .) }}
+{{- else -}}
+{{ .Values.serviceAccount.name | default "default" }}
+{{- end }}
+{{- end }}
+
+{{/* The settings file: what the user wrote, and what only the chart can know. */}}
+{{- define "pullprobe.config" -}}
+{{- $ours := dict "node" (dict "host_root" "/host") -}}
+{{- $port := dict "web" (dict "listen" (list (printf ":%d" (int .Values.port)))) -}}
+{{- toYaml (mergeOverwrite $port (deepCopy .Values.config) $ours) }}
+{{- end }}

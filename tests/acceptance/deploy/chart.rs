@@ -1,0 +1,197 @@
+//! The chart renders with real Helm into what the design promises, and refuses wrong values.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::tools::{command, files, helm, items, object, objects, output, path, refusal, success, text, yaml};
+
+/// Of a message of Helm's lint.
+const WARNING: i64 = 2;
+/// The agent's exit code for settings that it refuses.
+const SETTINGS_WRONG: Option<i32> = Some(2);
+
+#[test]
+fn helm_lints_the_chart_without_a_warning() {
+    let report: Value = serde_json::from_str(&success(&mut helm("lint", None))).unwrap();
+    for message in items(&report["messages"]) {
+        assert!(message["severity"].as_i64().unwrap() < WARNING, "{message:#}");
+    }
+    assert_eq!(report["total_charts_linted"], 1);
+}
+
+#[test]
+fn the_chart_has_the_version_of_the_agent() {
+    let chart = yaml(&path("deploy/helm/pullprobe/Chart.yaml"));
+    assert_eq!(chart["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(chart["appVersion"], env!("CARGO_PKG_VERSION"));
+}
+
+#[test]
+fn the_pod_is_on_the_nodes_network_with_the_nodes_names_and_no_rights() {
+    let objects = objects(None);
+    let pod = &object(&objects, "DaemonSet")["spec"]["template"]["spec"];
+    assert_eq!(pod["hostNetwork"], true);
+    assert_eq!(pod["dnsPolicy"], "Default");
+    assert_eq!(pod["hostPID"], false);
+    assert_eq!(pod["automountServiceAccountToken"], false);
+    assert_eq!(pod["tolerations"], json!([{"operator": "Exists"}]));
+    assert_eq!(
+        pod["securityContext"],
+        json!({"runAsUser": 0, "runAsGroup": 0, "runAsNonRoot": false,
+               "seccompProfile": {"type": "RuntimeDefault"}})
+    );
+    let containers = items(&pod["containers"]);
+    assert_eq!(containers.len(), 1);
+    let container = &containers[0];
+    assert_eq!(
+        container["securityContext"],
+        json!({"allowPrivilegeEscalation": false, "privileged": false,
+               "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]}})
+    );
+    assert_eq!(container["args"], json!(["run", "--config", "/etc/pullprobe/config.yaml"]));
+    assert_eq!(container["livenessProbe"]["httpGet"]["path"], "/livez");
+    assert_eq!(container["readinessProbe"]["httpGet"]["path"], "/readyz");
+    assert_eq!(object(&objects, "ServiceAccount")["automountServiceAccountToken"], false);
+}
+
+#[test]
+fn every_mount_of_every_example_is_read_only_and_every_host_path_a_directory() {
+    for values in value_sets() {
+        let objects = objects(values.as_deref());
+        let pod = &object(&objects, "DaemonSet")["spec"]["template"]["spec"];
+        for mount in items(&pod["containers"][0]["volumeMounts"]) {
+            assert_eq!(mount["readOnly"], true, "{values:?}: {mount}");
+        }
+        let host_paths: Vec<_> = items(&pod["volumes"]).iter().filter_map(|volume| volume.get("hostPath")).collect();
+        assert!(!host_paths.is_empty(), "{values:?}");
+        for host_path in host_paths {
+            assert_eq!(host_path["type"], "Directory", "{values:?}: {host_path}");
+        }
+    }
+}
+
+#[test]
+fn other_pods_volumes_are_hidden_wherever_their_parent_is_mounted() {
+    for values in value_sets() {
+        let objects = objects(values.as_deref());
+        let pod = &object(&objects, "DaemonSet")["spec"]["template"]["spec"];
+        let hidden = items(&pod["containers"][0]["volumeMounts"])
+            .iter()
+            .find(|mount| mount["mountPath"] == "/host/var/lib/kubelet/pods")
+            .unwrap_or_else(|| panic!("{values:?}: kubelet's pods are open to the agent"));
+        let volume = items(&pod["volumes"]).iter().find(|volume| volume["name"] == hidden["name"]).unwrap();
+        assert_eq!(volume["emptyDir"], json!({}), "{values:?}");
+    }
+}
+
+#[test]
+fn the_whole_root_follows_the_nodes_mounts() {
+    let objects = objects(Some(&path("deploy/helm/examples/whole-root.yaml")));
+    let pod = &object(&objects, "DaemonSet")["spec"]["template"]["spec"];
+    let mount =
+        items(&pod["containers"][0]["volumeMounts"]).iter().find(|mount| mount["mountPath"] == "/host").unwrap();
+    assert_eq!(mount["mountPropagation"], "HostToContainer");
+    assert_eq!(pod["volumes"][1]["hostPath"]["path"], "/");
+}
+
+#[test]
+fn the_operators_objects_carry_the_rules_and_the_dashboard_of_this_repository() {
+    let objects = objects(Some(&path("deploy/helm/examples/prometheus-operator.yaml")));
+    let rules = yaml(&path("deploy/alerts/pullprobe.yaml"));
+    assert_eq!(object(&objects, "PrometheusRule")["spec"]["groups"], rules["groups"]);
+    let dashboard = objects
+        .iter()
+        .find_map(|object| object["data"]["pullprobe-node.json"].as_str())
+        .expect("a ConfigMap with the dashboard");
+    assert_eq!(dashboard.trim_end(), text("dashboards/pullprobe-node.json").trim_end());
+    let monitor = &object(&objects, "PodMonitor")["spec"];
+    let pod = &object(&objects, "DaemonSet")["spec"]["template"];
+    assert_eq!(monitor["podMetricsEndpoints"][0]["port"], pod["spec"]["containers"][0]["ports"][0]["name"]);
+    for (label, value) in monitor["selector"]["matchLabels"].as_object().unwrap() {
+        assert_eq!(&pod["metadata"]["labels"][label], value, "{label}");
+    }
+}
+
+#[test]
+fn a_change_of_settings_replaces_the_pods() {
+    let checksum = |values: Option<&Path>| {
+        let objects = objects(values);
+        let pod = &object(&objects, "DaemonSet")["spec"]["template"];
+        pod["metadata"]["annotations"]["checksum/config"].clone()
+    };
+    let k3s = path("deploy/helm/examples/k3s.yaml");
+    assert_eq!(checksum(None), checksum(None));
+    assert_ne!(checksum(None), checksum(Some(&k3s)));
+}
+
+#[test]
+fn the_agent_accepts_the_settings_that_the_chart_renders() {
+    let scratch = tempfile::tempdir().unwrap();
+    let node = scratch.path().join("node");
+    std::fs::create_dir(&node).unwrap();
+    let lint = |settings: &str| {
+        let file = scratch.path().join("config.yaml");
+        std::fs::write(&file, settings).unwrap();
+        let mut lint = command(env!("CARGO_BIN_EXE_pullprobe"), ["lint", "--config"]);
+        lint.arg(&file).arg("--host-root").arg(&node);
+        output(&mut lint)
+    };
+    for values in value_sets() {
+        let objects = objects(values.as_deref());
+        let settings = object(&objects, "ConfigMap")["data"]["config.yaml"].clone();
+        let answer = lint(settings.as_str().unwrap());
+        assert_ne!(answer.status.code(), SETTINGS_WRONG, "{values:?}: {answer:?}");
+    }
+    // It does look: a key that it does not have is refused.
+    assert_eq!(lint("no_such_key: 1\n").status.code(), SETTINGS_WRONG);
+}
+
+#[test]
+fn wrong_values_are_refused_by_name() {
+    for file in files("tests/fixtures/deploy/refused") {
+        let written = std::fs::read_to_string(&file).unwrap();
+        let named = written
+            .lines()
+            .next()
+            .and_then(|line| line.strip_prefix("# refused: "))
+            .unwrap_or_else(|| panic!("{} does not say what is refused", file.display()));
+        let message = refusal(&mut helm("render", Some(&file)));
+        assert!(
+            message.contains("specifications of the schema") && message.contains(named),
+            "{}: {message}",
+            file.display()
+        );
+    }
+}
+
+#[test]
+fn the_schema_knows_exactly_the_values_that_are_documented() {
+    let schema: Value = serde_json::from_str(&text("deploy/helm/pullprobe/values.schema.json")).unwrap();
+    let values = yaml(&path("deploy/helm/pullprobe/values.yaml"));
+    assert_same_keys("", &schema, &values);
+}
+
+/// `config` is the agent's own, of which the chart sets only what it has an opinion on.
+fn assert_same_keys(at: &str, schema: &Value, values: &Value) {
+    let (Some(properties), Some(values)) = (schema["properties"].as_object(), values.as_object()) else {
+        return;
+    };
+    assert_eq!(schema["additionalProperties"], false, "{at} is open");
+    if at == "/config" {
+        return;
+    }
+    let allowed: BTreeSet<_> = properties.keys().filter(|key| *key != "global").collect();
+    let documented: BTreeSet<_> = values.keys().collect();
+    assert_eq!(allowed, documented, "at {at}");
+    for (key, value) in values {
+        assert_same_keys(&format!("{at}/{key}"), &properties[key], value);
+    }
+}
+
+/// The defaults, and every example that users are given.
+pub fn value_sets() -> Vec<Option<std::path::PathBuf>> {
+    let examples = files("deploy/helm/examples").into_iter().map(Some);
+    std::iter::once(None).chain(examples).collect()
+}

@@ -1,0 +1,82 @@
+//! A real containerd of its own: root, state and socket in a directory of the test.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use super::daemon::{Daemon, eventually};
+use super::tools::{command, output, success};
+
+/// What containerd gives a container that asks for nothing.
+const DEFAULT_CAPABILITIES: [&str; 14] = [
+    "AUDIT_WRITE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "MKNOD",
+    "NET_BIND_SERVICE",
+    "NET_RAW",
+    "SETFCAP",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYS_CHROOT",
+];
+
+pub struct Containerd {
+    socket: PathBuf,
+    daemon: Daemon,
+    _directory: TempDir,
+}
+
+impl Containerd {
+    pub fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("containerd.sock");
+        let config = directory.path().join("config.toml");
+        std::fs::write(&config, configuration(directory.path(), &socket)).unwrap();
+        let mut server = command("containerd", ["--config"]);
+        let log = directory.path().join("log");
+        let daemon = Daemon::start(server.arg(&config), log);
+        let containerd = Self { socket, daemon, _directory: directory };
+        eventually(|| output(&mut containerd.ctr(["version"])).status.success().then_some(()))
+            .unwrap_or_else(|| panic!("containerd did not answer:\n{}", containerd.daemon.log()));
+        containerd
+    }
+
+    pub fn import(&self, archive: &Path) {
+        success(self.ctr(["images", "import", "--snapshotter", "native"]).arg(archive));
+    }
+
+    /// Runs a container under what the `DaemonSet` leaves it: the node's network, no capabilities, a
+    /// read-only root, and `mounts` as `ctr` writes them.
+    pub fn run(&self, name: &str, mounts: &[String], arguments: &[&str]) -> Command {
+        let mut run = self.ctr(["run", "--rm", "--net-host", "--read-only", "--seccomp"]);
+        run.args(["--snapshotter", "native"]);
+        for capability in DEFAULT_CAPABILITIES {
+            run.arg(format!("--cap-drop=CAP_{capability}"));
+        }
+        for mount in mounts {
+            run.args(["--mount", mount]);
+        }
+        run.args(["pullprobe:test", name]).args(arguments);
+        run
+    }
+
+    fn ctr<const N: usize>(&self, arguments: [&str; N]) -> Command {
+        let mut ctr = command("ctr", ["--address"]);
+        ctr.arg(&self.socket).args(arguments);
+        ctr
+    }
+}
+
+fn configuration(directory: &Path, socket: &Path) -> String {
+    let (directory, socket) = (directory.display(), socket.display());
+    format!(
+        "version = 2\nroot = '{directory}/root'\nstate = '{directory}/state'\n\
+         disabled_plugins = ['io.containerd.grpc.v1.cri']\n[grpc]\naddress = '{socket}'\n"
+    )
+}

@@ -1,0 +1,216 @@
+#!/usr/bin/env bash
+# Installs what the tests run on Debian 12: real registries, name servers, proxies, containerd in
+# three versions, Prometheus, Helm. A second run finds everything in place and ends at once.
+#
+# Packages come from the machine's own apt sources. Nothing else of the machine changes: services are
+# neither started nor enabled, apt's configuration is only read, Python stays in target/venv and the
+# newer containerd releases stay in target/tools.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+tools=$root/target/tools
+venv=$root/target/venv
+requirements=$root/tests/tools/requirements.txt
+
+packages=(
+  containerd runc docker-registry prometheus prometheus-blackbox-exporter skopeo squid unbound
+  dnsmasq-base knot nftables iproute2 apache2-utils buildah chromium jq cmake dnsutils shellcheck
+  gcc libc6-dev python3 python3-venv
+)
+# Releases that run beside the packaged 1.6, so that each one's own semantics can be asked of it.
+side_by_side=(1.7 2.1)
+cargo_deny=0.20.2
+newer_suites=(trixie forky sid)
+
+scratch=
+policy=/usr/sbin/policy-rc.d
+
+main() {
+  local stamp
+  stamp=$tools/.complete-$(cat "${BASH_SOURCE[0]}" "$requirements" | sha256sum | cut -c1-16)
+  if [[ -e $stamp ]] && everything_present; then
+    say "everything is in place"
+    return
+  fi
+  require_debian_and_root
+  scratch=$(mktemp -d)
+  trap clean_up EXIT
+  mkdir -p "$tools"
+  install_packages
+  install_python
+  install_side_by_side
+  install_cargo_deny
+  everything_present || fail "the installation ended, but something is still missing"
+  rm -f "$tools"/.complete-*
+  touch "$stamp"
+  say "done"
+}
+
+require_debian_and_root() {
+  local id='' codename=''
+  if [[ -r /etc/os-release ]]; then
+    # shellcheck source=/dev/null
+    id=$(. /etc/os-release && echo "${ID:-}")
+    # shellcheck source=/dev/null
+    codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+  fi
+  [[ $id == debian && $codename == bookworm ]] ||
+    fail "this installs Debian 12 (bookworm) packages, and this is '${id:-unknown} ${codename:-}': run the tests in a Debian 12 machine or container"
+  [[ $(id -u) == 0 ]] || fail "packages are installed as root: sudo $0"
+}
+
+everything_present() {
+  [[ -z $(missing_packages) ]] || return 1
+  "$venv/bin/python" -c 'import helm_python, kubernetes_validate' 2>/dev/null || return 1
+  "$tools/bin/cargo-deny" --version >/dev/null 2>&1 || return 1
+  local version
+  for version in "${side_by_side[@]}"; do
+    runs_version "$version" || return 1
+  done
+}
+
+# Checks what the project is built upon; built from source, since nothing packages it.
+install_cargo_deny() {
+  "$tools/bin/cargo-deny" --version >/dev/null 2>&1 && return
+  say "building cargo-deny $cargo_deny"
+  cargo install --quiet --locked --root "$tools" --target-dir "$tools/cargo-deny-build" "cargo-deny@$cargo_deny"
+  rm -rf "$tools/cargo-deny-build"
+}
+
+missing_packages() {
+  local package status
+  for package in "${packages[@]}"; do
+    # shellcheck disable=SC2016 # the format is dpkg's
+    status=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)
+    [[ $status == installed ]] || echo "$package"
+  done
+}
+
+install_packages() {
+  local missing
+  mapfile -t missing < <(missing_packages)
+  ((${#missing[@]})) || return 0
+  say "installing: ${missing[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  # One unreachable third-party source must not stop us: a package that is really lacking will.
+  apt-get update -q || say "apt-get update had errors; going on with what it has"
+  forbid_service_starts
+  apt-get install -q -y --no-install-recommends "${missing[@]}"
+  allow_service_starts
+  disable_services_of "${missing[@]}"
+}
+
+# Debian starts a daemon as soon as it is installed, unless this file says no (exit code 101).
+forbid_service_starts() {
+  if [[ -e $policy || -L $policy ]]; then mv "$policy" "$scratch/policy-rc.d"; fi
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod 755 "$policy"
+  touch "$scratch/policy-is-ours"
+}
+
+allow_service_starts() {
+  [[ -e $scratch/policy-is-ours ]] || return 0
+  rm -f "$policy" "$scratch/policy-is-ours"
+  if [[ -e $scratch/policy-rc.d || -L $scratch/policy-rc.d ]]; then
+    mv "$scratch/policy-rc.d" "$policy"
+  fi
+}
+
+# Only what was installed just now: a service that the machine already had is not ours to stop.
+disable_services_of() {
+  local path unit
+  command -v systemctl >/dev/null || return 0
+  while read -r path; do
+    unit=$(basename "$path")
+    if [[ -d /run/systemd/system ]]; then systemctl -q stop "$unit" || true; fi
+    systemctl -q disable "$unit" >/dev/null 2>&1 || say "could not disable $unit"
+  done < <(dpkg -L "$@" | grep -E '/systemd/system/[^/@]+\.(service|socket|timer|path)$' | sort -u)
+}
+
+install_python() {
+  "$venv/bin/python" -c 'import helm_python, kubernetes_validate' 2>/dev/null && return
+  say "installing into ${venv#"$root"/}: $(grep -v '^#' "$requirements" | paste -sd' ')"
+  # Debian's own interpreter: the one whose venv module was installed above.
+  /usr/bin/python3 -m venv --clear "$venv"
+  "$venv/bin/pip" install -q --disable-pip-version-check -r "$requirements"
+}
+
+install_side_by_side() {
+  local version
+  for version in "${side_by_side[@]}"; do
+    runs_version "$version" && continue
+    read_newer_suites
+    extract_containerd "$version"
+    runs_version "$version" ||
+      fail "containerd $version was extracted, but 'containerd --version' does not run or says otherwise"
+  done
+}
+
+runs_version() {
+  local printed
+  printed=$("$tools/containerd-$1/bin/containerd" --version 2>/dev/null) || return 1
+  [[ $(awk '{print $3}' <<<"$printed") =~ ^v?"$1"\. ]]
+}
+
+# The same mirror as the machine's, the same keys, another suite, and lists of its own.
+read_newer_suites() {
+  [[ ! -e $scratch/sources.list ]] || return 0
+  local suite uri signed_by
+  IFS='|' read -r uri signed_by < <(debian_source)
+  [[ -n ${uri:-} ]] || fail "no apt source of Debian bookworm main found: cannot tell where newer suites are"
+  # A source without a key of its own is listed with the placeholder itself.
+  [[ $signed_by == /* ]] || signed_by=/usr/share/keyrings/debian-archive-keyring.gpg
+  for suite in "${newer_suites[@]}"; do
+    echo "deb [signed-by=$signed_by] $uri $suite main"
+  done >"$scratch/sources.list"
+  mkdir -p "$scratch/lists/partial" "$scratch/cache/archives/partial"
+  say "reading the package lists of ${newer_suites[*]}"
+  private_apt apt-get update -q || say "some suite could not be read; going on with the others"
+}
+
+# apt itself tells what its sources are, whichever of its two file formats they are written in.
+debian_source() {
+  # shellcheck disable=SC2016 # the format is apt's
+  apt-get indextargets --format '$(RELEASE)|$(COMPONENT)|$(REPO_URI)|$(SIGNED_BY)' \
+    'Created-By: Packages' |
+    awk -F'|' '$1 == "bookworm" && $2 == "main" && $3 ~ /\/debian\/?$/ { print $3 "|" $4; exit }'
+}
+
+private_apt() {
+  local command=$1
+  shift
+  "$command" -o Dir::Etc::sourcelist="$scratch/sources.list" -o Dir::Etc::sourceparts=/dev/null \
+    -o Dir::Etc::preferences=/dev/null -o Dir::Etc::preferencesparts=/dev/null \
+    -o Dir::State::lists="$scratch/lists" -o Dir::Cache="$scratch/cache" \
+    -o Acquire::Languages=none -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false \
+    -o APT::Sandbox::User=root "$@"
+}
+
+extract_containerd() {
+  local version=$1 exact
+  exact=$(private_apt apt-cache madison containerd |
+    awk -F' *[|] *' -v prefix="$version." 'index($2, prefix) == 1 && !found++ { print $2 }')
+  [[ -n $exact ]] ||
+    fail "no suite of ${newer_suites[*]} has containerd $version now, only: $(private_apt apt-cache madison containerd | awk -F' *[|] *' '{ print $2 }' | paste -sd' ')"
+  say "extracting containerd $exact to target/tools/containerd-$version"
+  mkdir "$scratch/$version"
+  (cd "$scratch/$version" && private_apt apt-get download -q "containerd=$exact")
+  rm -rf "$tools/containerd-$version" "$scratch/tree"
+  dpkg -x "$scratch/$version"/containerd_*.deb "$scratch/tree"
+  mkdir -p "$tools/containerd-$version"
+  mv "$scratch/tree/usr/bin" "$tools/containerd-$version/bin"
+}
+
+clean_up() {
+  allow_service_starts
+  rm -rf "$scratch"
+}
+
+say() { echo "install: $*"; }
+
+fail() {
+  echo "install: error: $*" >&2
+  exit 1
+}
+
+main "$@"
