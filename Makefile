@@ -1,0 +1,41 @@
+# pullprobe: every task is one command. The two that matter: `make demo` and `make test`.
+
+SHELL := /bin/bash
+.ONESHELL:
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+STATIC := $(TARGET_DIR)/$(HOST)/release/pullprobe
+DENY := target/tools/bin/cargo-deny
+
+.PHONY: help demo test check tools lint docs static bench clean
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## a lab with good and broken registries, and pullprobe looking at it (ONCE=1: end by itself)
+	bash tests/tools/demo.sh
+
+test: tools lint static ## install what is missing, then every check and test
+	PULLPROBE_STATIC_BIN="$$(realpath $(STATIC))" PULLPROBE_REQUIRE_STATIC=1 cargo test --workspace --locked
+
+tools: ## install what the tests run
+	bash tests/tools/install.sh
+
+lint: tools ## format, clippy, dependencies
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	$(DENY) --all-features check bans licenses sources
+
+static: ## the static binary of the image's last stage
+	RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked --target $(HOST) --bin pullprobe
+	echo "$(STATIC)"
+
+docs: ## write the generated documents again
+	UPDATE_DOCS=1 cargo test --locked --lib -- documents published markdown
+	bash deploy/render.sh
+
+clean:
+	cargo clean
