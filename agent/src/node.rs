@@ -3,10 +3,14 @@
 //! A node is read as a whole and replaced as a whole: a file that changes gives a new one.
 
 pub mod containerd;
+pub mod content;
 pub mod cpu;
 pub mod credentials;
 pub mod cri;
+pub mod disk;
 pub mod hosts_file;
+pub mod in_force;
+pub mod layout;
 pub mod nsswitch;
 pub mod proxy;
 pub mod resolv;

@@ -16,7 +16,7 @@ mod problem;
 mod read;
 mod table;
 
-pub use problem::{Problem, nearest};
+pub use problem::Problem;
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {
@@ -33,6 +33,7 @@ pub struct Settings {
 pub struct NodeSettings {
     pub host_root: Option<PathBuf>,
     pub containerd_config: Option<PathBuf>,
+    pub containerd_root: Option<PathBuf>,
     /// `DIR[:DIR]`, each absolute.
     pub certs_d: Option<String>,
     pub kubelet_root: Option<PathBuf>,
@@ -117,6 +118,7 @@ impl Default for NodeSettings {
         Self {
             host_root: None,
             containerd_config: None,
+            containerd_root: None,
             certs_d: None,
             kubelet_root: None,
             containerd_version: None,

@@ -68,6 +68,10 @@ pub fn load(text: &str) -> Result<Option<Node>, Fault> {
             allowed: "at most 1048576 bytes",
         });
     }
+    build(text).map_err(|fault| Fault { at: fault.at.within(text), ..fault })
+}
+
+fn build(text: &str) -> Result<Option<Node>, Fault> {
     let mut builder = Builder::default();
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
@@ -84,6 +88,16 @@ fn malformed(error: &ScanError) -> Fault {
 impl Place {
     fn of(marker: Marker) -> Self {
         Self { line: marker.line(), column: marker.col() + 1 }
+    }
+
+    /// The parser counts a line behind the end of a text that ends without a line break, and takes
+    /// more characters than editors do for one.
+    fn within(self, text: &str) -> Self {
+        let lines = text.split('\n').count();
+        let line = self.line.min(lines);
+        let length = text.split('\n').nth(line.saturating_sub(1)).map_or(0, |line| line.chars().count());
+        let column = if self.line > lines { length + 1 } else { self.column.min(length + 1) };
+        Self { line, column }
     }
 
     fn fault(self, found: impl Into<String>, allowed: &'static str) -> Fault {

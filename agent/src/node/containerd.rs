@@ -2,10 +2,13 @@
 //! with them.
 //!
 //! [`Containerd::load`] reads all there is to read; whoever plans a pull needs no file afterwards.
-//! Nothing is kept between loads: edits of certs.d show in the next one, as in containerd.
+//! Edits show in the next load, as in containerd; [`Containerd::reload`] also knows what containerd
+//! keeps in force when a file breaks.
 
+mod being_written;
 pub mod certs_d;
 pub mod config;
+mod configured;
 pub mod document;
 mod evidence;
 pub mod gotext;
@@ -23,8 +26,13 @@ mod tls_files;
 pub(crate) mod cases_tests;
 #[cfg(test)]
 mod config_tests;
+#[cfg(test)]
+mod reload_tests;
 
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
 
 pub use config::{ConfigFault, FaultKind};
 pub use registry::{HostSource, RegistrySettings};
@@ -32,8 +40,11 @@ pub use registry::{HostSource, RegistrySettings};
 use crate::model::containerd::{PullMode, Version, VersionSource};
 use crate::model::finding::Finding;
 use crate::model::platform::Platform;
+use crate::node::content::ContentStore;
+use crate::node::in_force::Broken;
 use crate::node::root::HostRoot;
 use config::Merged;
+use configured::Configured;
 use reader::Reader;
 use settings::Settings;
 
@@ -41,6 +52,7 @@ use settings::Settings;
 pub const DEFAULT_CONFIG: &str = "/etc/containerd/config.toml";
 const DEFAULT_ROOT: &str = "/var/lib/containerd";
 const DEFAULT_SNAPSHOTTER: &str = "overlayfs";
+const METADATA: &str = "io.containerd.metadata.v1.bolt";
 
 /// Which files to read, and by whose rules.
 #[derive(Clone, Debug)]
@@ -53,11 +65,20 @@ pub struct ContainerdOptions {
     /// `None`: from the file's evidence, else the newest.
     pub version: Option<Version>,
     pub version_source: Option<VersionSource>,
+    /// containerd's own directory, as its command line says, which wins over the file.
+    pub root: Option<PathBuf>,
 }
 
 impl Default for ContainerdOptions {
     fn default() -> Self {
-        Self { config: DEFAULT_CONFIG.into(), config_named: false, certs_d: None, version: None, version_source: None }
+        Self {
+            config: DEFAULT_CONFIG.into(),
+            config_named: false,
+            certs_d: None,
+            version: None,
+            version_source: None,
+            root: None,
+        }
     }
 }
 
@@ -75,6 +96,7 @@ pub struct Containerd {
     pub pull_mode_reason: String,
     /// containerd's own directory, which holds images.
     pub root: PathBuf,
+    pub content: ContentStore,
     pub snapshotter: String,
     pub sandbox_image: Option<String>,
     pub registry: RegistrySettings,
@@ -84,43 +106,57 @@ pub struct Containerd {
     /// not know the snapshotter.
     pub unpack_error: Option<String>,
     pub findings: Vec<Finding>,
-    /// SHA-256 over all files read, in hex: differs when any of them does.
+    /// SHA-256 in hex over all that is in force: differs when any of it does.
     pub content_hash: String,
+    last_good: Option<Arc<Configured>>,
+    broken: Broken,
+}
+
+/// What the last look at the files gave.
+struct Before<'a> {
+    containerd: &'a Containerd,
+    now: Timestamp,
+    /// Whether a containerd may be running that has read the files before.
+    running: bool,
 }
 
 impl Containerd {
     pub fn load(root: &HostRoot, options: &ContainerdOptions) -> Self {
-        let (version, version_source) = match options.version {
-            Some(version) => (version, options.version_source.unwrap_or(VersionSource::Flag)),
-            None => evidence::version(root, &options.config),
-        };
+        Self::look(root, options, None)
+    }
+
+    /// Another look. A config.toml that broke does not count for the `running` containerd, which has
+    /// read it at its start; a hosts.toml that broke counts when it stays so.
+    #[must_use]
+    pub fn reload(&self, root: &HostRoot, options: &ContainerdOptions, now: Timestamp, running: bool) -> Self {
+        Self::look(root, options, Some(&Before { containerd: self, now, running }))
+    }
+
+    fn look(root: &HostRoot, options: &ContainerdOptions, before: Option<&Before<'_>>) -> Self {
         let mut reader = Reader::new(root);
         let path = config::rooted(&options.config.to_string_lossy());
-        let (merged, fault) = read_config(&mut reader, &path, options.config_named, version);
-        let (mut settings, fault) = match (fault, settings::decode(&merged, version)) {
-            (None, Ok(settings)) => (settings, None),
-            (fault, decoded) => (Settings::default(), fault.or(decoded.err())),
-        };
-        if let Some(directories) = &options.certs_d {
-            settings = with_directories(settings, directories);
-        }
-        let config_path = pull_mode::effective_config_path(&settings, version);
-        let fault = fault
-            .or_else(|| cri_disabled(&merged, version))
-            .or_else(|| pull_mode::validate(&settings, &config_path, version, &path).err());
-        let (mode, reason) = pull_mode::decide(&settings, version);
-        let mut findings = Vec::new();
-        let registry = registry::load(&mut reader, &settings, &config_path, mode, version, &mut findings);
+        let fresh = Configured::read(&mut reader, root, options, &path);
+        let mut broken = Broken::default();
+        let in_force = configured::in_force(fresh, options.version, before, &path, &mut broken);
+        let Configured { version, version_source, merged, settings, config_path, fault, hash } = &*in_force.configured;
+        let (version, version_source) = (*version, *version_source);
+        let (mode, reason) = pull_mode::decide(settings, version);
+        let mut findings: Vec<Finding> = in_force.finding.into_iter().collect();
+        let mut registry = registry::load(&mut reader, settings, config_path, mode, version, &mut findings);
+        let kept = before.map(|before| being_written::keep(&mut registry, before, &mut broken)).unwrap_or_default();
         let snapshotter = settings.snapshotter.as_ref().map_or(DEFAULT_SNAPSHOTTER, |(name, _)| name).to_owned();
-        let unpack_error = unpack_error(&settings, mode, &snapshotter);
+        let own = options.root.clone().unwrap_or_else(|| merged.root.as_deref().unwrap_or(DEFAULT_ROOT).into());
+        let content =
+            ContentStore::new(root, &own, &snapshotter, settings.discard_unpacked_layers, shares_content(merged));
+        let unpack_error = unpack_error(settings, mode, &snapshotter);
         let lint = lint::Lint {
             reader: &mut reader,
             version,
             source: version_source,
             config: &path,
-            merged: &merged,
-            settings: &settings,
-            config_path: &config_path,
+            merged,
+            settings,
+            config_path,
             mode,
             mode_reason: &reason,
             registry: &registry,
@@ -128,49 +164,32 @@ impl Containerd {
             unpack_error: unpack_error.as_deref(),
         };
         findings.extend(lint.findings());
+        let content_hash = match before.filter(|_| !kept.is_empty()) {
+            // Of a hosts.toml that is put back only what it says is left, not its text.
+            Some(before) => before.containerd.content_hash.clone(),
+            None => reader::hash_of(&[hash, &reader.take_hash()]),
+        };
+        findings.extend(kept);
         Self {
             version,
             version_source,
             config_files: merged.files.iter().map(|file| file.path.clone()).collect(),
-            config_path: pull_mode::directories(&config_path, mode),
+            config_path: pull_mode::directories(config_path, mode),
             pull_mode: mode,
             pull_mode_reason: reason,
-            root: merged.root.unwrap_or_else(|| DEFAULT_ROOT.into()).into(),
+            root: own,
+            content,
             snapshotter,
-            sandbox_image: settings.sandbox_image.or_else(|| Some(default_sandbox(version).into())),
+            sandbox_image: settings.sandbox_image.clone().or_else(|| Some(default_sandbox(version).into())),
             registry,
-            fatal: fault,
+            fatal: fault.clone(),
             unpack_error,
             findings,
-            content_hash: reader.hash(),
+            content_hash,
+            last_good: in_force.last_good,
+            broken,
         }
     }
-}
-
-/// A file that is not there means containerd's defaults, unless it was asked for by name.
-fn read_config(reader: &mut Reader<'_>, path: &str, named: bool, version: Version) -> (Merged, Option<ConfigFault>) {
-    if !named && reader.stat(path).is_err_and(|error| error.is_not_found()) {
-        return (Merged { schema: i64::from(version.config_schema()), ..Merged::default() }, None);
-    }
-    config::load(reader, path, version)
-}
-
-/// A configuration that is tried out: its directories count, the deprecated mirrors do not.
-fn with_directories(settings: Settings, directories: &[PathBuf]) -> Settings {
-    let joined = directories.iter().map(|path| path.to_string_lossy().into_owned()).collect::<Vec<_>>().join(":");
-    let place = document::Place { file: "--certs-d".into(), line: 1, column: 1 };
-    Settings { config_path: Some((joined, place)), mirrors: Vec::new(), ..settings }
-}
-
-fn cri_disabled(merged: &Merged, version: Version) -> Option<ConfigFault> {
-    let ids: &[&str] = match (version.major, merged.schema) {
-        (2.., _) => &[config::migrate::OLD_CRI, config::migrate::IMAGES],
-        (_, 1) => &["cri"],
-        _ => &[config::migrate::OLD_CRI],
-    };
-    let (id, place) = merged.disabled.iter().find(|(id, _)| ids.contains(&id.as_str()))?;
-    let message = format!("the plugin {id} is listed in disabled_plugins, so containerd serves no CRI");
-    Some(ConfigFault::new(FaultKind::CriDisabled, message, &place.file).at(place))
 }
 
 fn unpack_error(settings: &Settings, mode: PullMode, snapshotter: &str) -> Option<String> {
@@ -182,6 +201,12 @@ fn unpack_error(settings: &Settings, mode: PullMode, snapshotter: &str) -> Optio
     let host = Platform::new("linux", std::env::consts::ARCH, "");
     let known = pull_mode::unpacks(configured, "", snapshotter, &host.to_string()).is_some();
     (!known).then(|| "unable to initialize unpacker: no unpack platforms defined: invalid argument".into())
+}
+
+/// `content_sharing_policy` of the metadata store: by default content is there for every client.
+fn shares_content(merged: &Merged) -> bool {
+    let policy = merged.plugins.table(METADATA).and_then(|table| table.get("content_sharing_policy"));
+    policy.and_then(document::Value::as_str) != Some("isolated")
 }
 
 /// The pause image that containerd pulls for every pod when nothing else is configured.

@@ -10,8 +10,10 @@ use crate::model::finding::Finding;
 use crate::model::outcome::Failure;
 use crate::model::reference::Reference;
 use crate::model::stage::Stage;
+use crate::node::in_force::Broken;
 use crate::node::root::HostRoot;
 
+mod cached;
 mod dockerconfig;
 mod glob;
 mod key;
@@ -23,6 +25,7 @@ mod position;
 pub mod provider;
 mod pull_secrets;
 
+use dockerconfig::Malformed;
 use keyring::Keyring;
 pub use near::NearMiss;
 use node_files::NodeFiles;
@@ -55,7 +58,10 @@ pub struct Credentials {
     node: Keyring,
     providers: Option<Providers>,
     malformed_secret: Option<Failure>,
-    rejected_file: Option<Failure>,
+    /// The file that `node` was read from.
+    node_file: Option<String>,
+    rejected: Vec<(String, Malformed)>,
+    broken: Broken,
     pub findings: Vec<Finding>,
 }
 
@@ -87,9 +93,9 @@ impl Credentials {
     fn add_node_files(&mut self, files: NodeFiles) {
         if let Some((file, config)) = &files.used {
             self.node.add(config, &CredentialSource::KubeletConfigJson, file);
+            self.node_file = Some(file.clone());
         }
-        let skipped = files.rejected.first();
-        self.rejected_file = skipped.map(|(file, why)| unusable(format!("kubelet skips {file}: {why}")));
+        self.rejected = files.rejected;
         self.findings.extend(files.findings);
     }
 
@@ -125,7 +131,7 @@ impl Credentials {
     /// A node file that kubelet skips because it does not parse: the reason for a pull that fails for
     /// want of a login which that file may hold.
     pub fn rejected_file(&self) -> Option<Failure> {
-        self.rejected_file.clone()
+        self.rejected.first().map(|(file, why)| unusable(format!("kubelet skips {file}: {why}")))
     }
 }
 

@@ -1,5 +1,5 @@
-//! Asks the node's containerd for its version over its CRI socket. It asks nothing else and changes
-//! nothing.
+//! Asks the node's containerd over its CRI socket: for its version, and where the settings say so for the
+//! images it has and its containers use. It changes nothing.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,18 +11,26 @@ use tonic::client::Grpc;
 use tonic::transport::{Endpoint, Uri};
 use tonic_prost::ProstCodec;
 
+mod images;
+
+pub use images::images;
+
 use super::root::HostRoot;
 use crate::model::containerd::Version;
 use crate::model::finding::{Finding, Severity};
 
-/// Where containerd listens, by distribution: upstream, k3s and RKE2, microk8s.
-const SOCKETS: [&str; 3] = [
+/// Where containerd listens, by distribution: upstream, k3s and RKE2, k0s, microk8s, Canonical Kubernetes.
+const SOCKETS: [&str; 5] = [
     "/run/containerd/containerd.sock",
     "/run/k3s/containerd/containerd.sock",
+    "/run/k0s/containerd.sock",
     "/var/snap/microk8s/common/run/containerd.sock",
+    "/var/snap/k8s/common/run/containerd/containerd.sock",
 ];
 /// A daemon that lives answers within milliseconds; one that hangs must not hold up a check.
 const LIMIT: Duration = Duration::from_secs(2);
+/// As kubelet's.
+const MESSAGE_LIMIT: usize = 16 << 20;
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct VersionRequest {
@@ -41,10 +49,7 @@ struct VersionResponse {
 /// The running daemon's version. `Ok(None)`: there is no socket to ask. The error says that a socket is
 /// there and nobody answers, so no image can be pulled on this node at all.
 pub async fn version(root: &HostRoot, named: Option<&str>) -> Result<Option<Version>, Finding> {
-    let mut candidates = named.into_iter().chain(SOCKETS).map(Path::new);
-    let Some((socket, reachable)) = candidates.find_map(|path| Some((path, as_seen(root, path)?))) else {
-        return Ok(None);
-    };
+    let Some((socket, reachable)) = socket(root, named) else { return Ok(None) };
     let silent = |why: String| {
         let message = format!("containerd does not answer on its socket: {why}");
         Finding::new(
@@ -55,11 +60,17 @@ pub async fn version(root: &HostRoot, named: Option<&str>) -> Result<Option<Vers
         )
         .in_file(socket.to_string_lossy())
     };
-    match tokio::time::timeout(LIMIT, ask(reachable)).await {
-        Err(_) => Err(silent(format!("nothing within {LIMIT:?}"))),
-        Ok(Err(why)) => Err(silent(why)),
-        Ok(Ok(answer)) => Ok(answer.runtime_version.parse().ok()),
+    let request = VersionRequest { version: "v1".to_owned() };
+    match ask::<_, VersionResponse>(reachable, "/runtime.v1.RuntimeService/Version", request).await {
+        Err(why) => Err(silent(why)),
+        Ok(answer) => Ok(answer.runtime_version.parse().ok()),
     }
+}
+
+/// The first socket that is there, as the node and as this process name it.
+fn socket<'a>(root: &HostRoot, named: Option<&'a str>) -> Option<(&'a Path, PathBuf)> {
+    let mut candidates = named.into_iter().chain(SOCKETS).map(Path::new);
+    candidates.find_map(|path| Some((path, as_seen(root, path)?)))
 }
 
 /// The socket's path for this process, its links followed inside the root.
@@ -68,7 +79,21 @@ fn as_seen(root: &HostRoot, path: &Path) -> Option<PathBuf> {
     Some(root.dir().join(real.strip_prefix("/").ok()?))
 }
 
-async fn ask(socket: PathBuf) -> Result<VersionResponse, String> {
+/// One call, within [`LIMIT`].
+async fn ask<Q, A>(socket: PathBuf, method: &'static str, request: Q) -> Result<A, String>
+where
+    Q: prost::Message + 'static,
+    A: prost::Message + Default + 'static,
+{
+    let answer = tokio::time::timeout(LIMIT, call(socket, method, request)).await;
+    answer.unwrap_or_else(|_| Err(format!("nothing within {LIMIT:?}")))
+}
+
+async fn call<Q, A>(socket: PathBuf, method: &'static str, request: Q) -> Result<A, String>
+where
+    Q: prost::Message + 'static,
+    A: prost::Message + Default + 'static,
+{
     // The URI is never looked at: the connector always goes to the socket.
     let channel = Endpoint::from_static("http://containerd.invalid")
         .connect_with_connector(tower::service_fn(move |_: Uri| {
@@ -77,13 +102,12 @@ async fn ask(socket: PathBuf) -> Result<VersionResponse, String> {
         }))
         .await
         .map_err(|error| root_cause(&error))?;
-    let mut client = Grpc::new(channel);
+    let mut client = Grpc::new(channel).max_decoding_message_size(MESSAGE_LIMIT);
     client.ready().await.map_err(|error| root_cause(&error))?;
-    let request = tonic::Request::new(VersionRequest { version: "v1".to_owned() });
-    let method = PathAndQuery::from_static("/runtime.v1.RuntimeService/Version");
-    let codec = ProstCodec::<VersionRequest, VersionResponse>::default();
-    let answer = client.unary(request, method, codec).await.map_err(|status| status.message().to_owned())?;
-    Ok(answer.into_inner())
+    let codec = ProstCodec::<Q, A>::default();
+    let method = PathAndQuery::from_static(method);
+    let answer = client.unary(tonic::Request::new(request), method, codec).await;
+    Ok(answer.map_err(|status| status.message().to_owned())?.into_inner())
 }
 
 /// The innermost error: the outer ones only say that transport failed.

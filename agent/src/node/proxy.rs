@@ -20,11 +20,13 @@ pub use rules::ProxyRules;
 
 /// The services that run the node's containerd. A distribution that brings its own comes before the
 /// plain one, which may then belong to Docker.
-const UNITS: [&str; 6] = [
+const UNITS: [&str; 8] = [
     "k3s.service",
     "k3s-agent.service",
     "rke2-server.service",
     "rke2-agent.service",
+    "k0sworker.service",
+    "k0scontroller.service",
     "snap.microk8s.daemon-containerd.service",
     "containerd.service",
 ];
@@ -161,7 +163,9 @@ fn useless(variable: &EnvVar, entry: &str) -> Option<Finding> {
     } else {
         return None;
     };
-    let message = format!("{} entry {entry:?} matches no host in containerd", variable.name);
+    // A whole proxy URL put here by mistake has its password before the `@`.
+    let shown = entry.rsplit('@').next().unwrap_or_default();
+    let message = format!("{} entry {shown:?} matches no host in containerd", variable.name);
     Some(located(Finding::new(Severity::Warning, "no_proxy_entry_useless", message, why), &variable.origin))
 }
 

@@ -89,6 +89,8 @@ pub struct Entry {
 pub struct Stat {
     pub kind: EntryKind,
     pub size: u64,
+    /// Permission bits.
+    pub mode: u32,
     /// Modification time, Unix seconds.
     pub modified: i64,
 }
@@ -153,6 +155,7 @@ impl HostRoot {
         Ok(Stat {
             kind: to_kind(FileType::from_raw_mode(stat.st_mode)),
             size: u64::try_from(stat.st_size).unwrap_or(0),
+            mode: stat.st_mode & 0o7777,
             modified: stat.st_mtime,
         })
     }

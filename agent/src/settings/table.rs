@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::problem::{nearest, quoted};
+use super::problem::quoted;
 use super::read::Reader;
 use super::{ImageTarget, Settings};
+use crate::model::nearest::nearest;
 use crate::yaml::{Node, Value};
 
 pub struct Key {
@@ -39,11 +40,13 @@ macro_rules! keys {
 keys! {
     "node.host_root", "", PATH, "Where the node's root file system is mounted. Default `/`.",
         |s, node, read| read.path(node, &mut s.node.host_root);
-    "node.containerd_config", "", PATH_ON_NODE, "containerd's configuration. Default `/etc/containerd/config.toml`.",
+    "node.containerd_config", "", PATH_ON_NODE, "containerd's configuration. Default: what containerd is started with, else where the distribution has it.",
         |s, node, read| read.path(node, &mut s.node.containerd_config);
+    "node.containerd_root", "", PATH_ON_NODE, "containerd's own directory, which holds images. Default: as its command line or configuration says, else `/var/lib/containerd`.",
+        |s, node, read| read.path(node, &mut s.node.containerd_root);
     "node.certs_d", "", "absolute paths with `:` between them", "Replaces `registry.config_path` of config.toml.",
         |s, node, read| read.paths(node, &mut s.node.certs_d);
-    "node.kubelet_root", "", PATH_ON_NODE, "Where kubelet's `config.json` is looked for. Default `/var/lib/kubelet`.",
+    "node.kubelet_root", "", PATH_ON_NODE, "Where kubelet's `config.json` is looked for. Default: the distribution's, mostly `/var/lib/kubelet`.",
         |s, node, read| read.path(node, &mut s.node.kubelet_root);
     "node.containerd_version", "auto", "`auto`, X.Y or X.Y.Z", "Whose semantics apply. `auto`: the CRI socket, else the configuration's evidence, else the newest.",
         |s, node, read| read.or_auto(node, "auto, or a version such as 2.1 or 2.1.9", &mut s.node.containerd_version);
@@ -60,9 +63,9 @@ keys! {
         |s, node, read| read.switch(node, &mut s.targets.discover.certs_d);
     "targets.discover.sandbox_image", "true", SWITCH, "Probe the image of the pod sandbox (`pause`).",
         |s, node, read| read.switch(node, &mut s.targets.discover.sandbox_image);
-    "targets.discover.node_images", "false", SWITCH, "Probe the images that containerd already has.",
+    "targets.discover.node_images", "false", SWITCH, "Probe the images that containerd already has, by their tags. Needs its socket; images beyond the hundredth target are counted and left out.",
         |s, node, read| read.switch(node, &mut s.targets.discover.node_images);
-    "targets.discover.node_pods", "false", SWITCH, "Probe the images of the node's pods.",
+    "targets.discover.node_pods", "false", SWITCH, "Probe the images of the node's containers. Likewise.",
         |s, node, read| read.switch(node, &mut s.targets.discover.node_pods);
 
     "probe.interval", "60s", "5s to 24h", "How often each endpoint is probed.",
@@ -79,7 +82,7 @@ keys! {
         |s, node, read| read.count(node, 1..=64, &mut s.probe.concurrency);
     "probe.counted_pulls_per_hour", "0", "0 to 100", "How many requests an hour, of all targets together, may be of the kind that a registry with a limit counts as a pull. 0: never.",
         |s, node, read| read.count(node, 0..=100, &mut s.probe.counted_pulls_per_hour);
-    "probe.counted_pulls_file", "", PATH, "Where those are remembered over a restart of the agent. Not set: in memory, and a new agent waits before its first.",
+    "probe.counted_pulls_file", "", PATH, "Where those are remembered over a restart of the agent; beside it, in a directory of the same name with `.d`, what they brought. Not set: `/var/lib/pullprobe/counted-pulls` if that directory is there, else in memory, and then a new agent waits for an hour before its first.",
         |s, node, read| read.path(node, &mut s.probe.counted_pulls_file);
 
     "credentials.kubelet", "true", SWITCH, "Use the credentials that kubelet would send. `false`: anonymous.",

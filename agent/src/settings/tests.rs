@@ -155,3 +155,13 @@ fn docs_settings_is_what_the_table_says() {
     let written = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(written == document::document(), "docs/settings.md is stale: UPDATE_DOCS=1 cargo test docs_settings");
 }
+
+#[test]
+fn a_fault_at_the_end_of_the_file_is_in_the_file() {
+    for (text, line) in [("a: 1\nprobe: {b", 2), ("probe:\nx}", 2), ("probe: ~\nweb: {}\nnull}", 3), ("probe: [\n", 2)]
+    {
+        let problems = parse("f", text).unwrap_err();
+        let column = text.split('\n').nth(problems[0].line - 1).map(|line| line.chars().count() + 1);
+        assert!(problems[0].line <= line && Some(problems[0].column) <= column, "{text:?}: {problems:?}");
+    }
+}

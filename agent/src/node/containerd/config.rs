@@ -6,15 +6,19 @@
 pub mod imports;
 pub mod migrate;
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 use super::document::{self, Data, Dialect, Place, Table, Value};
 use super::gotext::{clean, quote};
 use super::reader::{Reader, read_words};
 use crate::model::containerd::Version;
+use crate::node::root::ReadError;
+use imports::Import;
 
 /// More files than any node imports; bounds a glob over a hostile directory.
 const FILE_COUNT_LIMIT: usize = 512;
+/// More findings of one kind tell nothing new.
+const CIRCLE_LIMIT: usize = 16;
 
 /// Why containerd does not serve CRI at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +75,8 @@ pub struct Merged {
     pub required: Vec<(String, Place)>,
     /// Plugin sections of an earlier file that a later one replaced as a whole (containerd 1.x).
     pub replaced: Vec<(String, Place, Place)>,
+    /// Imports by name that lead back to where they come from: the file and the place.
+    pub circular: Vec<(String, Place)>,
 }
 
 impl ConfigFault {
@@ -94,29 +100,38 @@ pub fn load(reader: &mut Reader<'_>, path: &str, version: Version) -> (Merged, O
 }
 
 fn load_into(merged: &mut Merged, reader: &mut Reader<'_>, path: &str, version: Version) -> Result<(), ConfigFault> {
-    let mut pending = VecDeque::from([path.to_owned()]);
-    let mut loaded = HashSet::new();
+    let mut pending = VecDeque::from([Import { path: path.to_owned(), place: None, by_pattern: false }]);
+    // Each file that is or will be read, with the one that names it first.
+    let mut known: HashMap<String, Option<String>> = HashMap::from([(path.to_owned(), None)]);
     let mut root_schema = 0;
-    while let Some(path) = pending.pop_front() {
-        if !loaded.insert(path.clone()) {
-            continue;
-        }
-        if loaded.len() > FILE_COUNT_LIMIT {
-            let message = format!("more than {FILE_COUNT_LIMIT} files are imported");
-            return Err(ConfigFault::new(FaultKind::Import, message, &path));
-        }
-        let file = read_file(reader, &path, version)?;
+    while let Some(import) = pending.pop_front() {
+        let path = import.path.as_str();
+        let named = |fault: ConfigFault| match &import.place {
+            Some(place) if fault.kind == FaultKind::Import => fault.at(place),
+            _ => fault,
+        };
+        let file = read_file(reader, path, version).map_err(named)?;
         if version.migrates_each_file() {
             root_schema = if root_schema == 0 { file.schema } else { root_schema };
             if file.schema > root_schema {
                 let message =
                     format!("drop-in config version {} higher than root config version {root_schema}", file.schema);
-                return Err(ConfigFault::new(FaultKind::SchemaVersion, message, &path));
+                return Err(ConfigFault::new(FaultKind::SchemaVersion, message, path));
             }
         }
-        let imports = imports::resolve(reader, &path, &file.table, version)?;
+        let imports = imports::resolve(reader, path, &file.table, version)?;
         merged.add(file, version)?;
-        pending.extend(imports);
+        for next in imports {
+            if known.contains_key(&next.path) {
+                merged.note_circle(next, path, &known);
+            } else if known.len() == FILE_COUNT_LIMIT {
+                let message = format!("more than {FILE_COUNT_LIMIT} files are imported");
+                return Err(ConfigFault::new(FaultKind::Import, message, path));
+            } else {
+                known.insert(next.path.clone(), Some(path.to_owned()));
+                pending.push_back(next);
+            }
+        }
     }
     if merged.schema == 0 {
         merged.schema = 1;
@@ -148,7 +163,12 @@ fn read_file(reader: &mut Reader<'_>, path: &str, version: Version) -> Result<Co
     let one = version.dialect() == Dialect::One;
     let bytes = reader.read(path).map_err(|error| {
         let words = read_words(path, &error);
-        let message = if one { format!("failed to load TOML: {path}: {words}") } else { words };
+        let message = match error {
+            _ if one => format!("failed to load TOML: {path}: {words}"),
+            // The newer library opens a directory, and fails when it decodes.
+            ReadError::IsDirectory(_) => format!("failed to unmarshal TOML: toml: {words}"),
+            _ => words,
+        };
         ConfigFault::new(FaultKind::Import, message, path)
     })?;
     let text = String::from_utf8_lossy(&bytes);
@@ -209,6 +229,15 @@ pub fn type_words(value: &Value, dialect: Dialect, field: &str, wanted: &str) ->
 }
 
 impl Merged {
+    /// An import by name of the file that names it, or of one that led there.
+    fn note_circle(&mut self, import: Import, by: &str, known: &HashMap<String, Option<String>>) {
+        let led_here = std::iter::successors(Some(by), |file| known.get(*file)?.as_deref());
+        let circular = !import.by_pattern && led_here.into_iter().any(|file| file == import.path);
+        if circular && self.circular.len() < CIRCLE_LIMIT {
+            self.circular.extend(import.place.map(|place| (import.path, place)));
+        }
+    }
+
     fn add(&mut self, file: ConfigFile, version: Version) -> Result<(), ConfigFault> {
         let dialect = version.dialect();
         let mut plugins = match file.table.field("plugins", dialect) {

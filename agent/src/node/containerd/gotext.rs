@@ -102,30 +102,6 @@ fn unit_nanos(unit: &str) -> Result<f64, String> {
     })
 }
 
-/// The known word that is nearest to a misspelt one, if any is near.
-pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let flat = |text: &str| text.to_ascii_lowercase().replace(['-', ' '], "_");
-    let word = flat(word);
-    let near = known.into_iter().map(|candidate| (distance(&word, &flat(candidate)), candidate)).min()?;
-    (near.0 <= 1 + near.1.len() / 5).then_some(near.1)
-}
-
-/// Levenshtein's distance of two words, the first ones of a long text.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().take(64).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().take(64).enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(row[j + 1] + 1);
-        }
-    }
-    row.last().copied().unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,13 +127,5 @@ mod tests {
         assert_eq!(length(""), Err("time: invalid duration \"\"".into()));
         assert_eq!(length("."), Err("time: invalid duration \".\"".into()));
         assert_eq!(length("9999999h"), Err("time: invalid duration \"9999999h\"".into()));
-    }
-
-    #[test]
-    fn the_nearest_word_is_near() {
-        let known = ["capabilities", "ca", "skip_verify"];
-        assert_eq!(nearest("skip-verify", known), Some("skip_verify"));
-        assert_eq!(nearest("capabilites", known), Some("capabilities"));
-        assert_eq!(nearest("password", known), None);
     }
 }

@@ -5,6 +5,8 @@
 
 mod certs_d;
 mod config;
+mod config_path;
+mod host;
 mod hosts;
 mod keys;
 mod names;
@@ -34,6 +36,7 @@ pub const CODES: &[&str] = &[
     "config_value_invalid",
     // config.toml
     "config_missing",
+    "import_circular",
     "version_assumed",
     "unknown_key",
     "misplaced_key",
@@ -43,6 +46,7 @@ pub const CODES: &[&str] = &[
     "schema_newer",
     "registry_keys_deprecated",
     "config_path_unset",
+    "certs_d_unread",
     "config_path_colon",
     "config_path_default_unread",
     "config_path_missing",
@@ -62,7 +66,11 @@ pub const CODES: &[&str] = &[
     "host_dir_unreachable",
     "host_dir_hidden",
     "host_dir_empty",
+    "host_dir_dangling",
     "hosts_file_misnamed",
+    "hosts_file_misplaced",
+    "hosts_file_empty",
+    "hosts_file_dangling",
     "certificate_files_ignored",
     // hosts.toml
     "hosts_file_invalid",
@@ -71,6 +79,10 @@ pub const CODES: &[&str] = &[
     "host_url_unusable",
     "host_userinfo_dropped",
     "host_path_v2",
+    "override_path_without_v2",
+    "scheme_port_mismatch",
+    "host_rewrite",
+    "secret_world_readable",
     "host_repeated",
     "host_without_resolve",
     "no_host_resolves",

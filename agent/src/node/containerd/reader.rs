@@ -51,13 +51,31 @@ impl<'a> Reader<'a> {
         self.root.stat(Path::new(path))
     }
 
-    pub fn hash(self) -> String {
-        self.hash.finalize().iter().fold(String::new(), |mut hex, byte| {
-            // Writing to a string does not fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+    /// Whether any user of the node may read the file: it, and every directory above it, are open.
+    pub fn is_open_to_all(&self, path: &str) -> bool {
+        let path = Path::new(path);
+        let open = |path: &Path, bit| self.root.stat(path).is_ok_and(|stat| stat.mode & bit != 0);
+        let mut above = path.ancestors().skip(1).filter(|dir| dir.parent().is_some());
+        open(path, 0o004) && above.all(|dir| open(dir, 0o001))
     }
+
+    /// Of what was read since the last call.
+    pub fn take_hash(&mut self) -> String {
+        hex(&self.hash.finalize_reset())
+    }
+}
+
+/// One hash of several.
+pub fn hash_of(parts: &[&str]) -> String {
+    hex(&Sha256::digest(parts.join("\n")))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 /// How Go words a failed `os.ReadFile`.

@@ -65,7 +65,7 @@ impl DockerConfig {
     pub fn parse(bytes: &[u8], form: Form) -> Result<Self, Malformed> {
         // Go replaces bytes that are not UTF-8; outside of strings they are an error for it too.
         let text = String::from_utf8_lossy(bytes);
-        let fields: Fields = serde_json::from_str(&text).map_err(|error| malformed(&error))?;
+        let fields: Fields = serde_json::from_str(&text).map_err(|error| malformed(&error, &text))?;
         let positions = Positions::of(&text);
         let mut config = Self::default();
         match form {
@@ -196,11 +196,18 @@ fn wrong_type(what: &str, expected: &str, found: &Value, position: Option<Positi
     Malformed { reason: format!("{what} must be {expected}, found {found}"), position }
 }
 
-fn malformed(error: &serde_json::Error) -> Malformed {
+fn malformed(error: &serde_json::Error, text: &str) -> Malformed {
     // The words of a syntax error name no value; those of a data error could.
     let reason = if error.is_data() { "must be an object".to_owned() } else { error.to_string() };
     let reason = reason.split(" at line ").next().unwrap_or_default().to_owned();
-    Malformed { reason, position: Some(Position { line: error.line(), column: error.column().max(1) }) }
+    Malformed { reason, position: Some(position_of(error, text)) }
+}
+
+/// serde counts bytes, everybody else characters.
+fn position_of(error: &serde_json::Error, text: &str) -> Position {
+    let line = text.split('\n').nth(error.line().saturating_sub(1)).unwrap_or_default();
+    let before = line.char_indices().take_while(|(at, _)| *at < error.column()).count();
+    Position { line: error.line().max(1), column: before.max(1) }
 }
 
 /// The fields of the outermost object in their order, repeated names kept: Go merges two `auths`.

@@ -8,13 +8,13 @@ use crate::model::credential::{Credential, CredentialSource, CredentialValue};
 const HUB: &str = "index.docker.io";
 
 /// The credentials of one origin: all pull secrets, the node file, or one provider's answer.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Keyring {
     /// In the order in which kubelet tries them.
     held: Vec<Held>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Held {
     pub index: IndexKey,
     pub credential: Credential,

@@ -11,6 +11,9 @@ use crate::model::finding::{Finding, Severity};
 /// More findings than these on one file tell nothing new.
 const FINDING_LIMIT: usize = 100;
 
+/// The code of a file that kubelet skips.
+pub const REJECTED: &str = "credentials_file_rejected";
+
 pub fn unreadable(file: &str, reason: &str) -> Finding {
     let message = format!("cannot be read here ({reason}): what kubelet does with it is not known");
     let fix = format!("let pullprobe read {file}: it must run as root, as kubelet does");
@@ -26,7 +29,7 @@ pub fn shadowed(file: &str, used: &str) -> Finding {
 pub fn rejected(file: &str, malformed: &Malformed) -> Finding {
     let message = format!("kubelet skips the whole file without a word: {}", malformed.reason);
     let fix = format!("correct {file} (`jq . {file}` shows faults of syntax); kubelet reads it again within 5 minutes");
-    located(Finding::new(Severity::Error, "credentials_file_rejected", message, fix).in_file(file), malformed.position)
+    located(Finding::new(Severity::Error, REJECTED, message, fix).in_file(file), malformed.position)
 }
 
 pub fn depends_on_home(file: &str, home: &Path) -> Finding {

@@ -295,3 +295,37 @@ fn without_kubelet_its_files_do_not_count() {
     let credentials = Credentials::load(&HostRoot::open(keep.path()).unwrap(), &options);
     assert!(keys(&credentials, "reg.corp/app").is_empty());
 }
+
+#[test]
+fn a_file_that_breaks_is_offered_until_kubelets_cache_is_over() {
+    let (dir, first) = node(&[(PREFERRED, &auths(&["r.example"])), ("/.dockercfg", r#"{"other.example": {}}"#)]);
+    let root = HostRoot::open(dir.path()).unwrap();
+    let options = CredentialOptions {
+        kubelet_root: "/var/lib/kubelet".into(),
+        kubelet: true,
+        pull_secrets_dir: None,
+        provider_config: None,
+        provider_bin_dir: None,
+        home: "/root".into(),
+    };
+    let file = dir.path().join("var/lib/kubelet/config.json");
+    let at = |second| jiff::Timestamp::from_second(second).unwrap();
+    let image = "r.example/app";
+    std::fs::write(&file, "{\"auths\": {\n\"r.exam").unwrap();
+    let half = first.reload(&root, &options, at(10));
+    assert_eq!((keys(&half, image), half.rejected_file()), (vec!["r.example".to_owned()], None));
+    let told = half.findings.iter().find(|finding| finding.code == crate::node::in_force::CODE).unwrap();
+    assert_eq!((told.file.as_deref(), told.line, told.severity), (Some(PREFERRED), Some(2), Severity::Error));
+    assert!(told.message.contains("since 1970-01-01T00:00:10Z") && !told.message.contains("r.exam"), "{told:?}");
+    assert!(!half.findings.iter().any(|finding| finding.code == "credentials_file_rejected"));
+    let cached = half.reload(&root, &options, at(309));
+    assert_eq!(keys(&cached, image), ["r.example"]);
+    let over = cached.reload(&root, &options, at(310));
+    assert!(keys(&over, image).is_empty() && over.rejected_file().is_some(), "{:?}", over.findings);
+    std::fs::write(&file, auths(&["r.example/app"])).unwrap();
+    for before in [half, over] {
+        let whole = before.reload(&root, &options, at(320));
+        assert_eq!(keys(&whole, image), ["r.example/app"]);
+        assert!(!whole.findings.iter().any(|finding| finding.code == crate::node::in_force::CODE));
+    }
+}

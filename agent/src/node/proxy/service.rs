@@ -31,7 +31,7 @@ pub fn load(root: &HostRoot, unit: &'static str) -> Option<DaemonEnvironment> {
     if unit.starts_with("snap.microk8s") {
         service.read_path(MICROK8S_ENV, true);
     }
-    if unit.starts_with("k3s") || unit.starts_with("rke2") {
+    if ["k3s", "rke2", "k0s"].iter().any(|distribution| unit.starts_with(distribution)) {
         service.apply_containerd_prefix();
     }
     let command = effective(&settings, "ExecStart").last().map(|setting| service.command(setting)).unwrap_or_default();
@@ -136,7 +136,7 @@ impl Service<'_> {
         }
     }
 
-    /// k3s and rke2 hand their environment to their containerd, `CONTAINERD_X` there being `X`.
+    /// k3s, rke2 and k0s hand their environment to their containerd, `CONTAINERD_X` there being `X`.
     fn apply_containerd_prefix(&mut self) {
         let (prefixed, plain): (Vec<_>, Vec<_>) = std::mem::take(&mut self.variables)
             .into_iter()

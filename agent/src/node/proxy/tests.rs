@@ -137,6 +137,13 @@ fn settings_that_go_reads_differently_are_found_without_showing_a_password() {
 }
 
 #[test]
+fn a_proxy_url_among_the_exceptions_is_told_of_without_its_password() {
+    let environment = load(&[(UNIT, "[Service]\nEnvironment=NO_PROXY=http://user:hunter2@proxy.example:3128\n")]);
+    let [finding] = &environment.findings[..] else { panic!("{:?}", environment.findings) };
+    assert!(finding.message.contains("proxy.example:3128") && !finding.message.contains("hunter2"), "{finding:?}");
+}
+
+#[test]
 fn a_node_without_any_known_service_has_an_empty_environment() {
     let environment = load(&[("/etc/hostname", "x")]);
     assert_eq!((environment.unit, environment.variables.len(), environment.findings.len()), (None, 0, 0));

@@ -1,6 +1,6 @@
 //! The `imports` of a configuration file: which files they name, in order.
 
-use super::super::document::Table;
+use super::super::document::{Place, Table};
 use super::super::gotext::{clean, join};
 use super::super::reader::{Reader, directory};
 use super::{ConfigFault, names};
@@ -17,6 +17,16 @@ impl Version {
     }
 }
 
+/// A file that is to be read because another one names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Import {
+    pub path: String,
+    /// Where it is named. `None`: the main file.
+    pub place: Option<Place>,
+    /// Named by a pattern, which takes in whatever lies there.
+    pub by_pattern: bool,
+}
+
 /// The files that a file imports. Only an entry with a `*` is a pattern, and only one that
 /// matches nothing may go without a file.
 pub fn resolve(
@@ -24,17 +34,14 @@ pub fn resolve(
     parent: &str,
     table: &Table,
     version: Version,
-) -> Result<Vec<String>, ConfigFault> {
+) -> Result<Vec<Import>, ConfigFault> {
     let mut files = Vec::new();
-    for (entry, _) in names(table, "imports", "Imports", version)? {
+    for (entry, place) in names(table, "imports", "Imports", version)? {
         let pattern = entry.contains('*');
         let base = if pattern && !version.globs_beside_the_file() { "/" } else { directory(parent) };
         let path = if entry.starts_with('/') { clean(&entry) } else { join(base, &entry) };
-        if pattern {
-            files.extend(glob(reader, &path));
-        } else {
-            files.push(path);
-        }
+        let paths = if pattern { glob(reader, &path) } else { vec![path] };
+        files.extend(paths.into_iter().map(|path| Import { path, place: Some(place.clone()), by_pattern: pattern }));
     }
     Ok(files)
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use super::super::certs_d::{DIRECTORY_LIMIT, HostDir, HostDirectory, RootState, Source, ends_in};
 use super::super::document::Place;
-use super::super::gotext::nearest;
 use super::super::registry::HostSource;
 use super::names::{domain_of, unreachable};
 use super::{Lint, error, info, warning};
 use crate::model::finding::Finding;
+use crate::model::nearest::nearest;
 
 impl Lint<'_, '_> {
     pub(super) fn certs_d(&self, found: &mut Vec<Finding>) {
@@ -46,7 +46,18 @@ impl Lint<'_, '_> {
     ) {
         let reach = unreachable(name);
         match entry {
-            HostDir::Missing => {}
+            HostDir::Missing if reach.is_some() => {}
+            HostDir::Missing => {
+                let message =
+                    format!("the link `{name}` leads to nothing: containerd looks for {name} as if it were not there");
+                found.push(warning(
+                    "host_dir_dangling",
+                    &whole(path),
+                    message,
+                    "correct the link (`readlink -f` shows where it ends), or mount its target into pullprobe's host root too",
+                ));
+            }
+            HostDir::Fault(words) if is_stray(name, words) => found.push(misplaced(name, path)),
             HostDir::Fault(_) if reach.is_some() => {}
             HostDir::Fault(words) => {
                 let message = format!("every pull from {name} fails: {words}");
@@ -105,20 +116,54 @@ impl Lint<'_, '_> {
                     "mend the line; containerd logs `failed to decode` until then",
                 ));
             }
+            Source::CertificateFiles if directory.files.iter().any(|file| file == "hosts.toml") => {
+                found.push(self.hosts_file_without_content(&file, directory));
+            }
             Source::CertificateFiles => without_hosts_file(name, directory, has_default, found),
         }
-        if matches!(directory.source, Source::Rejected(_) | Source::CertificateFiles)
-            && let Err(fault) = &directory.server.tls
-        {
-            let message = format!("every pull from {name} fails: {}", fault.wording);
-            found.push(error(
-                "tls_file_unusable",
-                &whole(&fault.path),
-                message,
-                "put a PEM file in its place, or remove it",
-            ));
-        }
+        certificate_fault(name, directory, found);
     }
+
+    /// A hosts.toml that is there and counts as missing.
+    fn hosts_file_without_content(&self, file: &Place, directory: &HostDirectory) -> Finding {
+        let effect = "containerd goes on as if there were none: the registry is asked directly";
+        if self.reader.stat(&file.file).is_ok() {
+            let message = format!("the file has no content: {effect}");
+            return warning("hosts_file_empty", file, message, "write its hosts, or remove the directory");
+        }
+        let message = format!("hosts.toml is a link that leads to nothing: {effect}");
+        let fix = format!(
+            "correct the link (`readlink -f {}/hosts.toml` shows where it ends), or mount its target into pullprobe's host root too",
+            directory.path
+        );
+        error("hosts_file_dangling", file, message, fix)
+    }
+}
+
+fn certificate_fault(name: &str, directory: &HostDirectory, found: &mut Vec<Finding>) {
+    if matches!(directory.source, Source::Rejected(_) | Source::CertificateFiles)
+        && let Err(fault) = &directory.server.tls
+    {
+        let message = format!("every pull from {name} fails: {}", fault.wording);
+        found.push(error(
+            "tls_file_unusable",
+            &whole(&fault.path),
+            message,
+            "put a PEM file in its place, or remove it",
+        ));
+    }
+}
+
+/// A file that stands where only directories of registries have a place.
+fn is_stray(name: &str, words: &str) -> bool {
+    words.ends_with("not a directory")
+        && [".toml", ".crt", ".cert", ".key", ".pem"].iter().any(|ending| ends_in(name, ending))
+}
+
+fn misplaced(name: &str, path: &str) -> Finding {
+    let message = format!("no pull reads this file: containerd looks for {name} in the directory of each registry");
+    let fix = format!("move it to REGISTRY/{name}, or to _default/{name} for all other registries");
+    error("hosts_file_misplaced", &whole(path), message, fix)
 }
 
 /// A directory in which only certificate files count.
@@ -126,6 +171,7 @@ fn without_hosts_file(name: &str, directory: &HostDirectory, has_default: bool, 
     let has = |ending: &str| directory.files.iter().any(|file| ends_in(file, ending));
     let misnamed = directory.files.iter().find(|file| {
         ["host.conf", "hosts.conf", "hosts.yaml", "hosts.yml", "config.toml"].contains(&file.as_str())
+            || file.starts_with("hosts.toml.")
             || (*file != "hosts.toml" && nearest(file, ["hosts.toml"]).is_some())
     });
     if let Some(misnamed) = misnamed {
@@ -189,6 +235,6 @@ fn hidden(name: &str, root: &str, earlier: &[(&str, &BTreeMap<String, HostDir>)]
     }
 }
 
-fn whole(path: &str) -> Place {
+pub(super) fn whole(path: &str) -> Place {
     Place { file: path.into(), line: 1, column: 1 }
 }

@@ -1,14 +1,12 @@
 //! Findings about what config.toml's sections amount to.
 
-use super::super::certs_d::RootState;
 use super::super::config::migrate::{IMAGES, OLD_CRI};
 use super::super::config::{ConfigFile, imports};
 use super::super::document::{Place, Table, Value};
 use super::super::gourl;
-use super::super::pull_mode::DEFAULT_CONFIG_PATH;
 use super::super::reader::directory;
-use super::super::registry::HostSource;
 use super::super::settings::section_id;
+use super::host::world_readable;
 use super::{Lint, error, info, warning};
 use crate::model::containerd::{PullMode, VersionSource};
 use crate::model::finding::{Finding, Severity};
@@ -17,12 +15,14 @@ impl Lint<'_, '_> {
     /// Sections with registry settings that nothing reads, and sections that were replaced.
     pub(super) fn sections(&self, found: &mut Vec<Finding>) {
         let dialect = self.version.dialect();
+        // What containerd refuses outright is said once.
+        let stopped = self.fatal.is_some_and(|fault| fault.kind.stops_containerd());
         for file in &self.merged.files {
             let plugins = file.table.field("plugins", dialect).and_then(Value::as_table);
             for (id, section) in plugins.into_iter().flat_map(|plugins| &plugins.entries) {
                 let registry = section.as_table().and_then(|section| section.table("registry"));
                 let written = registry.is_some_and(|registry| !registry.entries.is_empty());
-                if ["cri", OLD_CRI, IMAGES].contains(&id.as_str()) && written && !self.reads(id, file) {
+                if ["cri", OLD_CRI, IMAGES].contains(&id.as_str()) && written && !stopped && !self.reads(id, file) {
                     found.push(self.unread(id, &section.key, file));
                 }
             }
@@ -44,6 +44,10 @@ impl Lint<'_, '_> {
                 self.merged.schema, self.version
             );
             found.push(warning("schema_newer", &place, message, "write `version = 2` and its plugin names"));
+        }
+        for (path, place) in &self.merged.circular {
+            let message = format!("{path} leads back here: containerd reads each file once and passes over this entry");
+            found.push(info("import_circular", place, message, "take the entry out of `imports`"));
         }
         let id = section_id(self.merged, self.version);
         for (_, earlier, later) in self.merged.replaced.iter().filter(|(replaced, ..)| replaced == id) {
@@ -115,6 +119,7 @@ impl Lint<'_, '_> {
         }
         self.deprecated(found);
         self.configs(found);
+        self.open_credentials(found);
         if let Some((path, place)) = &self.settings.transfer_config_path {
             let message =
                 format!("nothing reads the transfer service's own config_path (`{path}`): CRI passes its own");
@@ -130,7 +135,9 @@ impl Lint<'_, '_> {
             let message = format!("every pull fails after it resolved the image: {words}");
             found.push(error("snapshotter_not_unpacked", place, message, "list the snapshotter in `unpack_config` of [plugins.\"io.containerd.transfer.v1.local\"], or set `use_local_image_pull = true`"));
         }
-        if self.mode == PullMode::Local && self.version.pulls_by_transfer() && !self.settings.use_local_image_pull {
+        // Managed nodes discard layers on purpose; `plan` says which client pulls in any case.
+        let on_purpose = self.settings.use_local_image_pull || self.settings.discard_unpacked_layers;
+        if self.mode == PullMode::Local && self.version.pulls_by_transfer() && !on_purpose && self.fatal.is_none() {
             let message = format!("containerd pulls with its classic client: {}", self.mode_reason);
             found.push(info(
                 "local_pull_forced",
@@ -154,12 +161,12 @@ impl Lint<'_, '_> {
                 "move it to hosts.toml files and set `config_path`",
             ));
         }
-        if let Some(config) = settings.configs.first() {
+        if let Some(config) = settings.configs.iter().find(|config| config.auth.is_some()) {
             found.push(warning(
                 "registry_keys_deprecated",
                 &config.place,
                 deprecated("configs"),
-                "move `tls` to hosts.toml and `auth` to an image pull secret",
+                "move `auth` to an image pull secret",
             ));
         }
         if let Some((_, auth)) = settings.auths.first() {
@@ -198,13 +205,25 @@ impl Lint<'_, '_> {
             .flat_map(|configs| &configs.entries)
             .filter_map(|(host, value)| Some((host, tls(value.as_table()?)?)))
         {
-            if !self.version.has_configs_tls() {
+            if self.version.has_configs_tls() {
+                let message = format!(
+                    "`registry.configs.\"{host}\".tls` is read by containerd 1.x only: 2.0 ignores it and verifies {host} with the node's roots"
+                );
+                let fix = "move it to hosts.toml as `ca`, `client` and `skip_verify`, and set `config_path`";
+                found.push(warning("registry_keys_deprecated", &place, message, fix));
+            } else {
                 let message = format!(
                     "containerd {} ignores `registry.configs.\"{host}\".tls`: {host} is verified with the node's roots alone",
                     self.version
                 );
                 found.push(error("configs_tls_ignored", &place, message, format!("write `ca`, `client` or `skip_verify` in hosts.toml below `config_path`, in the directory of {host}")));
             }
+        }
+        for (host, fault) in self.registry.tls.iter().filter_map(|(host, tls)| Some((host, tls.as_ref().err()?))) {
+            let place = self.settings.configs.iter().find(|config| config.host == *host).map(|config| &config.place);
+            let message = format!("every pull from {host} fails: {fault}");
+            let fix = "put a PEM file in its place, or take the key out";
+            found.extend(place.map(|place| error("tls_file_unusable", place, message, fix)));
         }
         for config in
             self.settings.configs.iter().filter(|config| {
@@ -224,6 +243,13 @@ impl Lint<'_, '_> {
         }
     }
 
+    fn open_credentials(&self, found: &mut Vec<Finding>) {
+        let of_hosts = self.settings.configs.iter().filter_map(|config| config.auth.as_ref());
+        let all = of_hosts.chain(self.settings.auths.iter().map(|(_, auth)| auth));
+        let open = all.map(|auth| &auth.place).find(|place| self.reader.is_open_to_all(&place.file));
+        found.extend(open.map(|place| world_readable(place, "the credential")));
+    }
+
     fn conf_d(&mut self, found: &mut Vec<Finding>) {
         let conf_d = format!("{}/conf.d", directory(self.config));
         let files = imports::glob(self.reader, &format!("{conf_d}/*.toml"));
@@ -238,63 +264,5 @@ impl Lint<'_, '_> {
             let fix = format!("write `imports = [\"{conf_d}/*.toml\"]` in {} and restart containerd", self.config);
             found.push(Finding::new(Severity::Warning, "conf_d_not_imported", message, fix).in_file(self.config));
         }
-    }
-
-    pub(super) fn config_path(&mut self, found: &mut Vec<Finding>) {
-        let whole = Place { file: self.config.into(), line: 1, column: 1 };
-        let written = self.settings.config_path.as_ref().filter(|(path, _)| !path.is_empty());
-        let place = written.map_or(&whole, |(_, place)| place);
-        let split = self.config_path.contains(':') && self.mode == PullMode::Transfer;
-        if split {
-            let message = format!(
-                "the transfer service takes `{}` for one directory, which does not exist: no hosts.toml is read",
-                self.config_path
-            );
-            let fix = "set `config_path` to one directory, or `use_local_image_pull = true`";
-            if written.is_some() {
-                found.push(error("config_path_colon", place, message, fix));
-            } else {
-                let used = DEFAULT_CONFIG_PATH.split(':').any(|path| self.has_entries(path));
-                let make = if used { error } else { info };
-                found.push(make("config_path_default_unread", place, format!("config_path is not set, and {message}"), "set `config_path = \"/etc/containerd/certs.d\"` in [plugins.\"io.containerd.cri.v1.images\".registry]"));
-            }
-        }
-        if self.config_path.is_empty() && self.has_entries("/etc/containerd/certs.d") {
-            let message =
-                "/etc/containerd/certs.d has directories, but config_path is not set: containerd reads none of them";
-            let fix = format!(
-                "set `config_path = \"/etc/containerd/certs.d\"` in [plugins.\"{}\".registry] and restart containerd",
-                section_id(self.merged, self.version)
-            );
-            found.push(warning("config_path_unset", place, message, fix));
-        }
-        for path in written.iter().flat_map(|(path, _)| path.split(':')).filter(|path| !path.starts_with('/')) {
-            let message = format!("`{path}` is relative: it starts at containerd's own directory, usually /");
-            found.push(warning("config_path_relative", place, message, "write it from the root"));
-        }
-        let HostSource::CertsD { roots } = &self.registry.source else { return };
-        for root in roots.iter().filter(|_| written.is_some() && !split) {
-            match &root.state {
-                RootState::Missing => {
-                    let message = format!("{} does not exist: every registry is asked directly", root.path);
-                    found.push(warning(
-                        "config_path_missing",
-                        place,
-                        message,
-                        "create the directory, or correct `config_path`",
-                    ));
-                }
-                RootState::Fault(words) => {
-                    let message =
-                        format!("no image can be pulled: looking up a registry in {} fails with `{words}`", root.path);
-                    found.push(error("config_path_unusable", place, message, "make it a directory"));
-                }
-                RootState::Listed { .. } => {}
-            }
-        }
-    }
-
-    fn has_entries(&mut self, path: &str) -> bool {
-        self.reader.list(path).is_ok_and(|entries| !entries.is_empty())
     }
 }

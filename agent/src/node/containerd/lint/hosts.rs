@@ -1,12 +1,13 @@
 //! Findings about what an accepted hosts.toml says.
 
 use super::super::certs_d::{Host, HostDirectory};
-use super::super::document::{Dialect, Place, Table, Value};
-use super::super::gotext::nearest;
+use super::super::document::{Place, Table, Value};
 use super::super::gourl;
 use super::super::hosts_toml::{HOST_KEYS, HostSpec};
+use super::host::{is_loopback, relative_paths};
 use super::{Lint, error, info, warning};
 use crate::model::finding::Finding;
+use crate::model::nearest::nearest;
 
 impl Lint<'_, '_> {
     /// `domain`: the registry that the directory serves. `None`: it serves many.
@@ -41,11 +42,13 @@ impl Lint<'_, '_> {
             }
         }
         relative_paths(table, dialect, found);
+        let none = Table::default();
         for host in &directory.hosts {
-            self.host(host, found);
+            let keys = hosts.and_then(|hosts| hosts.table(&host.spec.name));
+            self.host(host, directory, keys.unwrap_or(&none), found);
         }
-        self.server(domain, &directory.server, table, found);
-        repeated(domain, directory, found);
+        self.server(domain, directory, table, found);
+        repeated(domain, directory, hosts, found);
         let resolves = |spec: &HostSpec| spec.capabilities.pull && spec.capabilities.resolve;
         let upstream_is_added = directory.server.spec.url.is_none();
         if !upstream_is_added && !directory.hosts.iter().chain([&directory.server]).any(|host| resolves(&host.spec)) {
@@ -76,11 +79,16 @@ impl Lint<'_, '_> {
                 continue;
             }
             let fix = match key.as_str() {
+                "rewrite" if is_rancher(&value.key.file) => {
+                    found.push(rewritten(&value.key));
+                    continue;
+                }
                 "server" => "write `server` at the top of the file, before all tables".into(),
                 "rewrite" => {
                     "only the containerd of k3s and RKE2 knows it; elsewhere use a path and `override_path`".into()
                 }
-                key => nearest(key, known.iter().copied())
+                key => of_config(key)
+                    .or_else(|| nearest(key, known.iter().copied()))
                     .map_or_else(|| "remove it".into(), |name| format!("did you mean `{name}`?")),
             };
             found.push(warning(
@@ -92,7 +100,7 @@ impl Lint<'_, '_> {
         }
     }
 
-    fn host(&self, host: &Host, found: &mut Vec<Finding>) {
+    fn host(&self, host: &Host, directory: &HostDirectory, keys: &Table, found: &mut Vec<Finding>) {
         let spec = &host.spec;
         if spec.url.is_none() {
             let message = format!(
@@ -108,18 +116,18 @@ impl Lint<'_, '_> {
             );
             found.push(info(
                 "host_without_resolve",
-                &spec.place,
+                self.place(keys, "capabilities", spec),
                 message,
                 "add `resolve` to its capabilities if it keeps tags up to date",
             ));
         }
-        self.common(host, found);
+        self.any_host(host, directory, keys, found);
     }
 
-    fn server(&self, domain: Option<&str>, host: &Host, table: &Table, found: &mut Vec<Finding>) {
-        let spec = &host.spec;
+    fn server(&self, domain: Option<&str>, directory: &HostDirectory, table: &Table, found: &mut Vec<Finding>) {
+        let spec = &directory.server.spec;
         match &spec.url {
-            Some(url) if url.authority == "docker.io" => {
+            Some(url) if url.authority == "docker.io" && !serves_hub(directory) => {
                 let message =
                     "`server` is taken literally: docker.io is not the registry of Docker Hub, and pulls from it fail";
                 found.push(error(
@@ -155,93 +163,47 @@ impl Lint<'_, '_> {
                 }
             }
         }
-        self.common(host, found);
-    }
-
-    /// What may be wrong with any host, `server` included.
-    fn common(&self, host: &Host, found: &mut Vec<Finding>) {
-        let spec = &host.spec;
-        if let Err(fault) = &host.tls {
-            let message =
-                format!("every pull of the registry fails, whatever its other hosts would serve: {}", fault.wording);
-            let fix = if spec.tls.client.len() == 2 && spec.tls.client.iter().all(|(_, key)| key.is_none()) {
-                "a certificate and its key are a pair: client = [[\"cert\", \"key\"]]"
-            } else {
-                "put a PEM file in its place, or take the path out"
-            };
-            found.push(error("tls_file_unusable", &spec.place, message, fix));
-        }
-        if let Some(limit) = spec.dial_timeout.filter(|limit| limit.negative || limit.length.is_zero()) {
-            let what = if limit.negative {
-                "every connection fails at once"
-            } else {
-                "connecting takes as long as the system lets it"
-            };
-            found.push(warning(
-                "dial_timeout_odd",
-                &spec.place,
-                format!("with this `dial_timeout` {what}"),
-                "write a positive duration such as \"5s\"",
-            ));
-        }
-        let Some(url) = &spec.url else { return };
-        if spec.name.split('/').any(|part| part.contains('@')) {
-            let message = "the user name and password of a host's URL are dropped: containerd never sends them";
-            found.push(warning("host_userinfo_dropped", &spec.place, message, "use an image pull secret"));
-        }
-        if let Some(middle) = url.path.strip_suffix("/v2").filter(|path| path.contains("/v2/")) {
-            let message = format!("/v2 is added once more: requests go to {middle}/v2/…");
-            found.push(warning("host_path_v2", &spec.place, message, "set `override_path = true`"));
-        }
-        if spec.tls.skip_verify == Some(true) && url.scheme == "https" {
-            let message = format!(
-                "`{}` is not verified: whoever can stand between it and the node can serve other images",
-                spec.shown()
-            );
-            found.push(warning("skip_verify", &spec.place, message, "name its authority with `ca` instead"));
-        }
-        if url.scheme == "http" {
-            let upgraded = spec.tls.is_set() && self.version.upgrades_http_with_tls();
-            found.push(if upgraded {
-                let message = format!(
-                    "`{}` has TLS settings, so containerd {} asks it over https first and falls back to http",
-                    spec.shown(),
-                    self.version
-                );
-                info("http_upgraded", &spec.place, message, "write https://, or remove the TLS settings")
-            } else {
-                info(
-                    "plain_http",
-                    &spec.place,
-                    format!("images and credentials travel to `{}` in the clear", spec.shown()),
-                    "use https:// where the registry has it",
-                )
-            });
-        }
+        self.any_host(&directory.server, directory, table, found);
     }
 }
 
-/// Paths that start at the directory of hosts.toml, which surprises those who expect another.
-fn relative_paths(table: &Table, dialect: Dialect, found: &mut Vec<Finding>) {
-    for key in ["ca", "client"] {
-        let Some(value) = table.field(key, dialect) else { continue };
-        if texts(value).iter().any(|path| !path.starts_with('/')) {
-            let message = format!("the path in `{key}` is relative: it starts at the directory of this hosts.toml");
-            found.push(info("tls_path_relative", &value.key, message, "nothing needs fixing if the file is there"));
-        }
-    }
+/// Whether Docker Hub's registry itself is listed, so that a wrong `server` behind it is never needed.
+fn serves_hub(directory: &HostDirectory) -> bool {
+    let serves = |spec: &HostSpec| spec.capabilities.pull && spec.capabilities.resolve;
+    let is_hub = |spec: &HostSpec| spec.url.as_ref().is_some_and(|url| url.authority == "registry-1.docker.io");
+    directory.hosts.iter().any(|host| is_hub(&host.spec) && serves(&host.spec))
 }
 
-fn texts(value: &Value) -> Vec<&str> {
-    match &value.data {
-        super::super::document::Data::String(text) => vec![text],
-        super::super::document::Data::Array(items) => items.iter().flat_map(texts).collect(),
-        _ => Vec::new(),
-    }
+/// The key that takes the place of one of config.toml.
+fn of_config(key: &str) -> Option<&'static str> {
+    Some(match key {
+        "ca_file" => "ca",
+        "cert_file" | "key_file" => "client",
+        "insecure_skip_verify" => "skip_verify",
+        "headers" => "header",
+        _ => return None,
+    })
+}
+
+/// Whether k3s or RKE2 wrote the file, for their own containerd.
+fn is_rancher(file: &str) -> bool {
+    file.contains("/agent/etc/containerd/")
+}
+
+fn rewritten(place: &Place) -> Finding {
+    let message = "this containerd, of k3s or RKE2, asks the host for a rewritten repository; pullprobe asks for the original one";
+    let fix = "check images of this registry by the name that the host has them under";
+    warning("host_rewrite", place, message, fix)
+}
+
+/// The table below a host that stands last in the file.
+fn last_table(keys: &Table) -> Option<&Place> {
+    let tables = keys.entries.iter().filter(|(_, value)| value.as_table().is_some());
+    tables.map(|(_, value)| &value.key).max_by_key(|place| place.line)
 }
 
 /// Hosts that are asked twice: once more in vain for whatever the first time lacked.
-fn repeated(domain: Option<&str>, directory: &HostDirectory, found: &mut Vec<Finding>) {
+fn repeated(domain: Option<&str>, directory: &HostDirectory, hosts: Option<&Table>, found: &mut Vec<Finding>) {
     let upstream = domain.map(|domain| if domain == "docker.io" { "registry-1.docker.io" } else { domain });
     let mut seen: Vec<(String, &Place)> = Vec::new();
     for host in directory.hosts.iter().chain([&directory.server]) {
@@ -251,12 +213,17 @@ fn repeated(domain: Option<&str>, directory: &HostDirectory, found: &mut Vec<Fin
             (None, Some(upstream)) if spec.name.is_empty() => format!("https://{upstream}/v2"),
             _ => continue,
         };
+        if spec.url.as_ref().is_some_and(|url| is_loopback(&url.authority)) {
+            continue;
+        }
         if let Some((_, first)) = seen.iter().find(|(known, _)| *known == url) {
             let message = format!(
                 "{url} is asked twice, here and for line {}: a request that fails there is made once more",
                 first.line
             );
-            found.push(warning("host_repeated", &spec.place, message, "keep one table for each host with its sub-tables right below it, and set `server` to a host that is not listed"));
+            let again =
+                if spec.place == **first { hosts.and_then(|hosts| last_table(hosts.table(&spec.name)?)) } else { None };
+            found.push(warning("host_repeated", again.unwrap_or(&spec.place), message, "keep one table for each host with its sub-tables right below it, and set `server` to a host that is not listed"));
         } else {
             seen.push((url, &spec.place));
         }

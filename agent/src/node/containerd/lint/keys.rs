@@ -2,10 +2,10 @@
 
 use super::super::config::migrate::{IMAGES, OLD_CRI};
 use super::super::document::{Dialect, Table, Value};
-use super::super::gotext::nearest;
 use super::super::gourl;
 use super::{Lint, error, warning};
 use crate::model::finding::Finding;
+use crate::model::nearest::nearest;
 
 const TOP: &[&str] = &[
     "version",

@@ -74,6 +74,12 @@ fn of_config() -> Vec<Provoked> {
             "version = 3\n[plugins.'io.containerd.transfer.v1.local']\nconfig_path = '/c'\n".into(),
             vec![],
         ),
+    ]
+}
+
+fn of_registries() -> Vec<Provoked> {
+    let three = |rest: &str| format!("{THREE}{rest}");
+    vec![
         ("configs_tls_ignored", "2.1.9", three("configs.x.tls.ca_file = '/x'\n"), vec![]),
         ("configs_auth_docker_io", "2.1.9", three("configs.'docker.io'.auth.username = 'x'\n"), vec![]),
         ("containerd_auth_invalid", "2.1.9", three("configs.x.auth.auth = '!'\n"), vec![]),
@@ -90,6 +96,19 @@ fn of_config() -> Vec<Provoked> {
             vec![],
         ),
         ("local_pull_forced", "2.1.9", three("mirrors = {x = {}}\n"), vec![]),
+        ("import_circular", "2.1.9", "version = 3\nimports = ['config.toml']\n".into(), vec![]),
+        (
+            "certs_d_unread",
+            "2.1.9",
+            three(CERTS),
+            vec![("/c/x.example/hosts.toml", "#\n"), ("/etc/containerd/certs.d/r.example/hosts.toml", "#\n")],
+        ),
+        (
+            "host_rewrite",
+            "2.1.9",
+            three("config_path = '/k/agent/etc/containerd/certs.d'\n"),
+            vec![("/k/agent/etc/containerd/certs.d/r.example/hosts.toml", "[host.'https://m'.rewrite]\nx = 'y'\n")],
+        ),
         ("mirror_path_without_v2", "2.1.9", three("mirrors.x.endpoint = ['https://m/proj']\n"), vec![]),
     ]
 }
@@ -106,6 +125,11 @@ fn of_certs() -> Vec<Provoked> {
         files("hosts_file_misnamed", &[("/c/r.example/host.toml", "#\n")]),
         files("certificate_files_ignored", &[("/c/r.example/ca.pem", "x")]),
         files("certificate_files_ignored", &[("/c/r.example/hosts.toml", "#\n"), ("/c/r.example/ca.crt", "x")]),
+        files("hosts_file_misplaced", &[("/c/hosts.toml", "#\n")]),
+        files("hosts_file_empty", &[("/c/r.example/hosts.toml", "")]),
+        hosts("override_path_without_v2", "2.1.9", "[host.'https://m/p']\noverride_path = true\n"),
+        hosts("scheme_port_mismatch", "2.1.9", "[host.'http://m:443']\n"),
+        hosts("secret_world_readable", "2.1.9", "[host.'https://m'.header]\nAuthorization = 'x'\n"),
         hosts("hosts_file_invalid", "2.1.9", "[host.'https://m']\ncapabilities = ['pul']\n"),
         hosts("hosts_file_unknown_key", "2.1.9", "[host.'https://m']\nskip-verify = true\n"),
         hosts("host_vanishes", "2.1.9", "host = {'https://m' = {}}\n"),
@@ -129,7 +153,7 @@ fn of_certs() -> Vec<Provoked> {
 }
 
 fn all() -> Vec<Provoked> {
-    [of_faults(), of_config(), of_certs()].concat()
+    [of_faults(), of_config(), of_registries(), of_certs()].concat()
 }
 
 fn provoke((_, version, config, files): &Provoked) -> Containerd {
@@ -157,6 +181,7 @@ fn every_code_is_provoked_and_none_is_unlisted() {
     let (_keep, root) = super::super::cases_tests::node(&[]);
     seen.extend(Containerd::load(&root, &ContainerdOptions::default()).findings.iter().map(|finding| finding.code));
     seen.insert(too_many_directories());
+    seen.extend(links_to_nothing());
     assert_eq!(seen, CODES.iter().copied().collect());
 }
 
@@ -168,6 +193,16 @@ fn too_many_directories() -> &'static str {
     }
     let found = Containerd::load(&root, &ContainerdOptions::default()).findings;
     found.iter().find(|finding| finding.severity == Severity::Error).unwrap().code
+}
+
+fn links_to_nothing() -> [&'static str; 2] {
+    let config = format!("{THREE}{CERTS}");
+    let (dir, root) = super::super::cases_tests::node(&[(MAIN, &config), ("/c/a.example/", "")]);
+    std::os::unix::fs::symlink("/nothing", dir.path().join("c/a.example/hosts.toml")).unwrap();
+    std::os::unix::fs::symlink("/nothing", dir.path().join("c/b.example")).unwrap();
+    let found = Containerd::load(&root, &ContainerdOptions::default()).findings;
+    let of = |path: &str| found.iter().find(|finding| finding.file.as_deref() == Some(path)).unwrap().code;
+    [of("/c/a.example/hosts.toml"), of("/c/b.example")]
 }
 
 #[test]

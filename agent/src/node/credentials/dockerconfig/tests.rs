@@ -135,3 +135,9 @@ fn many_entries_are_read_in_linear_time() {
     let text = format!("{{{}}}", (0..100_000).map(|n| format!("\"h{n}\":{{}}")).collect::<Vec<_>>().join(","));
     assert_eq!(DockerConfig::parse(text.as_bytes(), Form::Dockercfg).unwrap().entries.len(), 100_000);
 }
+
+#[test]
+fn a_fault_of_syntax_has_its_column_in_characters_as_every_other_has() {
+    let malformed = DockerConfig::parse("{\"auths\": {},\n\"ééé\": x}".as_bytes(), Form::ConfigJson).unwrap_err();
+    assert_eq!(malformed.position, Some(Position { line: 2, column: 8 }));
+}

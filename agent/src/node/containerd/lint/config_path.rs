@@ -1,0 +1,131 @@
+//! Findings about `config_path`: whether it leads to the directories that are there.
+
+use super::super::certs_d::{RootState, ends_in};
+use super::super::document::Place;
+use super::super::gotext::join;
+use super::super::pull_mode::DEFAULT_CONFIG_PATH;
+use super::super::reader::directory;
+use super::super::registry::HostSource;
+use super::super::settings::section_id;
+use super::certs_d::whole;
+use super::{Lint, error, info, warning};
+use crate::model::containerd::PullMode;
+use crate::model::finding::Finding;
+use crate::model::nearest::nearest;
+use crate::node::root::EntryKind;
+
+/// Where administrators put directories of registries, whatever `config_path` says.
+const USUAL: &str = "/etc/containerd/certs.d";
+/// Directories that distributions name in `config_path` and leave to the administrator to make.
+const PRESET: [&str; 4] = [USUAL, "/etc/docker/certs.d", "/etc/containerd/hosts.d", "/etc/cri/conf.d/hosts"];
+
+const USUAL_NAMES: [&str; 2] = ["certs.d", "hosts.d"];
+
+impl Lint<'_, '_> {
+    pub(super) fn config_path(&mut self, found: &mut Vec<Finding>) {
+        let start = whole(self.config);
+        let written = self.settings.config_path.as_ref();
+        let place = written.map_or(&start, |(_, place)| place);
+        let written = written.filter(|(path, _)| !path.is_empty());
+        let split = self.config_path.contains(':') && self.mode == PullMode::Transfer;
+        if split {
+            self.not_split(written.is_some(), place, found);
+        }
+        if self.config_path.is_empty() && self.holds_registries(USUAL) {
+            let message = format!("{USUAL} has directories, but config_path is not set: containerd reads none of them");
+            let fix = format!(
+                "set `config_path = \"{USUAL}\"` in [plugins.\"{}\".registry] and restart containerd",
+                section_id(self.merged, self.version)
+            );
+            found.push(warning("config_path_unset", place, message, fix));
+        }
+        for path in written.iter().flat_map(|(path, _)| path.split(':')).filter(|path| !path.starts_with('/')) {
+            let message = format!("`{path}` is relative: it starts at containerd's own directory, usually /");
+            found.push(warning("config_path_relative", place, message, "write it from the root"));
+        }
+        if written.is_some() && !split {
+            self.roots(place, found);
+        }
+    }
+
+    /// Several directories, and a client that takes them for one.
+    fn not_split(&mut self, written: bool, place: &Place, found: &mut Vec<Finding>) {
+        let message = format!(
+            "the transfer service takes `{}` for one directory, which does not exist: no hosts.toml is read",
+            self.config_path
+        );
+        if written {
+            let fix = "set `config_path` to one directory, or `use_local_image_pull = true`";
+            found.push(error("config_path_colon", place, message, fix));
+            return;
+        }
+        let used = DEFAULT_CONFIG_PATH.split(':').any(|path| self.holds_registries(path));
+        let make = if used { error } else { info };
+        let message = format!("config_path is not set, and {message}");
+        let fix = format!("set `config_path = \"{USUAL}\"` in [plugins.\"io.containerd.cri.v1.images\".registry]");
+        found.push(make("config_path_default_unread", place, message, fix));
+    }
+
+    fn roots(&mut self, place: &Place, found: &mut Vec<Finding>) {
+        let registry = self.registry;
+        let HostSource::CertsD { roots } = &registry.source else { return };
+        for root in roots {
+            match &root.state {
+                RootState::Missing => self.missing(&root.path, place, found),
+                RootState::Fault(words) => {
+                    let message =
+                        format!("no image can be pulled: looking up a registry in {} fails with `{words}`", root.path);
+                    found.push(error("config_path_unusable", place, message, "make it a directory"));
+                }
+                RootState::Listed { .. } => {}
+            }
+        }
+        let read_elsewhere = roots.iter().any(|root| matches!(root.state, RootState::Listed { .. }));
+        if read_elsewhere && !roots.iter().any(|root| root.path == USUAL) && self.holds_hosts_files(USUAL) {
+            let named: Vec<&str> = roots.iter().map(|root| root.path.as_str()).collect();
+            let message = format!("containerd reads nothing here: its config_path is {}", named.join(":"));
+            let fix = format!("move the directories to {}, or point `config_path` here", named.join(" or "));
+            found.push(warning("certs_d_unread", &whole(USUAL), message, fix));
+        }
+    }
+
+    /// Most distributions name a directory that need not be there; beside a likely one it is a mistake.
+    fn missing(&mut self, path: &str, place: &Place, found: &mut Vec<Finding>) {
+        let meant = self.meant(path);
+        let conventional = USUAL_NAMES.iter().any(|name| ends_in(path, &format!("/{name}")))
+            && self.reader.stat(directory(path)).is_ok();
+        if meant.is_none() && (PRESET.contains(&path) || conventional) {
+            return;
+        }
+        let message = format!("{path} does not exist: every registry is asked directly");
+        let fix = meant.map_or_else(
+            || "create the directory, or correct `config_path`".into(),
+            |meant| format!("{meant} has directories of registries: name it in `config_path`, or move them"),
+        );
+        found.push(warning("config_path_missing", place, message, fix));
+    }
+
+    /// A directory that is there, with the content that the missing one was to have.
+    fn meant(&mut self, missing: &str) -> Option<String> {
+        let parent = directory(missing).to_owned();
+        let beside = self.reader.list(&parent).unwrap_or_default();
+        let name = missing.rsplit('/').next().unwrap_or_default();
+        let directories = beside.iter().filter(|entry| entry.kind == EntryKind::Directory);
+        let near = directories
+            .filter_map(|entry| entry.name.to_str())
+            .filter(|other| USUAL_NAMES.contains(other) || nearest(name, [*other]).is_some());
+        let mut candidates: Vec<String> = near.map(|other| join(&parent, other)).collect();
+        candidates.push(USUAL.into());
+        candidates.into_iter().find(|path| self.holds_hosts_files(path))
+    }
+
+    fn holds_registries(&mut self, path: &str) -> bool {
+        self.reader.list(path).is_ok_and(|entries| !entries.is_empty())
+    }
+
+    fn holds_hosts_files(&mut self, path: &str) -> bool {
+        let entries = self.reader.list(path).unwrap_or_default();
+        let names = entries.iter().take(64).filter_map(|entry| entry.name.to_str());
+        names.into_iter().any(|name| self.reader.stat(&join(path, &format!("{name}/hosts.toml"))).is_ok())
+    }
+}
