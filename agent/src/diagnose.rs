@@ -23,6 +23,8 @@ pub struct Evidence<'a> {
     pub attempts: &'a [Attempt],
     /// Why kubelet's own candidates came to nothing: the nearest key and the reason.
     pub near_miss: Option<&'a str>,
+    /// A credentials file that kubelet skips because it does not parse, where nothing else is offered.
+    pub rejected_file: Option<&'a Failure>,
 }
 
 /// The answer for an image whose hosts were walked.
@@ -42,7 +44,10 @@ pub fn verdict(evidence: Evidence<'_>) -> Verdict {
             if let Some(hidden) = hidden_by(evidence.attempts, failure) {
                 summary = format!("{summary} {hidden}");
             }
-            failed(failure, summary, Some(message))
+            match evidence.rejected_file.filter(|_| wants_login(failure)) {
+                Some(file) => unread(file, failure, failed(failure, summary, Some(message))),
+                None => failed(failure, summary, Some(message)),
+            }
         }
         Ending::OverBudget => Verdict {
             pullable: None,
@@ -53,7 +58,7 @@ pub fn verdict(evidence: Evidence<'_>) -> Verdict {
             host: None,
             owner: None,
             summary: "The registry answers for this tag; the rest could not be told without a request that it counts as a pull.".into(),
-            fix: "Allow it with `--counted-pulls` (check) or `probe.counted_pulls_per_hour` (run).".into(),
+            fix: "Allow more with `--counted-pulls` (check; an index and its manifest are two) or `probe.counted_pulls_per_hour` (run).".into(),
             kubelet_message: None,
         },
     }
@@ -122,6 +127,28 @@ fn failed(failure: &Failure, summary: String, kubelet_message: Option<String>) -
         summary,
         fix: text(failure.cause).fix.to_owned(),
         kubelet_message,
+    }
+}
+
+/// Whether a credential may be all that is wanting.
+fn wants_login(failure: &Failure) -> bool {
+    let missing = Cause::CredentialsMissing;
+    failure.cause == missing || failure.also_possible.contains(&missing)
+}
+
+/// The login that is wanting may stand in a file that kubelet does not read. That it skips the file is
+/// certain, and comes before what the registry hides.
+fn unread(file: &Failure, failure: &Failure, verdict: Verdict) -> Verdict {
+    let text = text(file.cause);
+    let others = if failure.also_possible.is_empty() { &[failure.cause][..] } else { &failure.also_possible };
+    Verdict {
+        cause: Some(file.cause),
+        also_possible: others.to_vec(),
+        stage: Some(file.stage),
+        owner: Some(file.cause.owner()),
+        summary: format!("{} ({}) {}", text.summary, file.detail, verdict.summary),
+        fix: text.fix.to_owned(),
+        ..verdict
     }
 }
 

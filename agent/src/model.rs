@@ -1,12 +1,18 @@
 //! The vocabulary of the house: what is pulled, from where, what was seen and what it means. No I/O.
 
+pub mod build;
 pub mod cause;
 pub mod containerd;
 pub mod credential;
 pub mod facts;
 pub mod finding;
 pub mod host;
+pub mod memory;
 pub mod namespace;
+pub mod nearest;
+pub mod need;
+pub mod needed;
+pub mod observation;
 pub mod outcome;
 pub mod platform;
 pub mod proxy;
@@ -15,7 +21,9 @@ pub mod reference;
 pub mod report;
 #[cfg(test)]
 pub mod sample;
+pub mod slow;
 pub mod snapshot;
+pub mod space;
 pub mod stage;
 pub mod tally;
 pub mod target;

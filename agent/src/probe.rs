@@ -11,6 +11,7 @@ pub mod errno;
 pub mod gojson;
 pub mod http;
 pub mod image;
+pub mod needs;
 pub mod network;
 pub mod proxy;
 pub mod ratelimit;

@@ -182,6 +182,12 @@ impl Version {
         self.since(&[(1, 7, 24), (2, 0, 0)])
     }
 
+    /// Its `ClientHello` offers X25519MLKEM768, which makes it larger than a packet. Go does so for modules
+    /// that ask for its release 1.24, as containerd's does since 2.2. Not seen on 1.6.20, 1.7.24 and 2.1.9.
+    pub fn offers_mlkem(self) -> bool {
+        self.since(&[(2, 2, 0)])
+    }
+
     /// An entry's `os.features` must all be the host's; a Linux host has none. Seen on 2.1.9.
     pub fn checks_os_features(self) -> bool {
         self.since(&[(2, 1, 0)])

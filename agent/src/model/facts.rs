@@ -32,7 +32,8 @@ pub struct DnsFacts {
     pub answered: String,
     /// In the order in which Go's dialer would try them.
     pub addresses: Vec<IpAddr>,
-    /// Every nameserver of resolv.conf, each asked on its own. Empty unless `source` is DNS.
+    /// Every nameserver of resolv.conf, each asked on its own, also for a name of the hosts file.
+    /// Empty for a literal, and where nsswitch.conf leaves DNS out.
     pub nameservers: Vec<NameserverFacts>,
 }
 
@@ -60,6 +61,7 @@ pub struct NameserverFacts {
     /// How many A and AAAA records it gave.
     pub a: usize,
     pub aaaa: usize,
+    pub addresses: Vec<IpAddr>,
     pub duration: Duration,
     /// Why this server alone would fail the lookup. `None` when it would not.
     pub cause: Option<Cause>,
@@ -118,6 +120,8 @@ pub struct CertificateFacts {
     pub names: Vec<String>,
     /// Lower-case hex of the DER's SHA-256.
     pub sha256: String,
+    /// Whether it carries timestamps of public logs, as what public authorities issue does.
+    pub logged: bool,
 }
 
 #[derive(Clone, Debug)]

@@ -1,5 +1,10 @@
 //! Something worth knowing about the node's files or path that is not itself the failure of a pull.
 
+use super::outcome::clip_to;
+
+/// Longer texts are cut: whoever writes a file must not fill the report.
+const TEXT_LIMIT: usize = 2048;
+
 /// How much it matters. `Error`: containerd will not do what the file says; `lint` then exits 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
@@ -38,7 +43,8 @@ pub struct Finding {
 
 impl Finding {
     pub fn new(severity: Severity, code: &'static str, message: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { severity, code, file: None, line: None, column: None, message: message.into(), fix: fix.into() }
+        let (message, fix) = (clip_to(&message.into(), TEXT_LIMIT), clip_to(&fix.into(), TEXT_LIMIT));
+        Self { severity, code, file: None, line: None, column: None, message, fix }
     }
 
     #[must_use]
@@ -52,5 +58,19 @@ impl Finding {
         self.line = Some(line);
         self.column = Some(column);
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_file_says_can_neither_flood_the_report_nor_steer_a_terminal() {
+        let hostile = format!("unknown key `\u{1b}[2J{}`", "é".repeat(100_000));
+        let finding = Finding::new(Severity::Error, "unknown_key", hostile.clone(), hostile);
+        for text in [&finding.message, &finding.fix] {
+            assert!(text.len() <= TEXT_LIMIT && !text.chars().any(char::is_control), "{text:?}");
+        }
     }
 }

@@ -27,11 +27,16 @@ impl Scheme {
     }
 }
 
-/// Whether a host stands in for the upstream or is it.
+/// What a host is to a registry name: one that the plan asks, or one that those send to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
+    /// It stands in for the upstream.
     Mirror,
     Upstream,
+    /// It gives the tokens that the registry asks for.
+    Token,
+    /// Manifests or blobs are redirected to it.
+    Redirect,
 }
 
 impl Role {
@@ -39,7 +44,14 @@ impl Role {
         match self {
             Self::Mirror => "mirror",
             Self::Upstream => "upstream",
+            Self::Token => "token",
+            Self::Redirect => "redirect",
         }
+    }
+
+    /// Whether the plan names it, so that it is asked for images itself.
+    pub const fn is_planned(self) -> bool {
+        matches!(self, Self::Mirror | Self::Upstream)
     }
 }
 
@@ -95,6 +107,11 @@ impl Endpoint {
     /// `host:port`, the port always there.
     pub fn host_port(&self) -> String {
         if self.has_port() { self.authority.clone() } else { format!("{}:{}", self.authority, self.port()) }
+    }
+
+    /// Whether both lead to the same place, however it is written.
+    pub fn same_place(&self, other: &Self) -> bool {
+        self.scheme == other.scheme && self.port() == other.port() && self.host().eq_ignore_ascii_case(other.host())
     }
 
     fn explicit_port(&self) -> Option<(&str, u16)> {
@@ -186,6 +203,13 @@ pub struct RegistryHost {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_is_the_same_with_its_usual_port_and_in_any_case() {
+        let of = |authority| Endpoint::new(Scheme::Https, authority);
+        assert!(of("R.example").same_place(&of("r.example:443")) && !of("r.example").same_place(&of("r.example:5000")));
+        assert!(!of("r.example:443").same_place(&Endpoint::new(Scheme::Http, "r.example:443")));
+    }
 
     #[test]
     fn a_port_is_told_from_the_colons_of_an_ipv6_literal() {

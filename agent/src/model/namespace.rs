@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::cause::Cause;
 use super::host::{Capabilities, Endpoint, RegistryHost, Role};
+use super::need::{Need, Purpose};
 use super::outcome::Failure;
 use super::report::{EndpointReport, StageLine};
 use super::snapshot::EndpointKey;
@@ -21,6 +24,16 @@ pub struct Namespace {
     pub hosts: Vec<PlannedHost>,
     /// Why containerd cannot even tell whom to ask, and every pull fails. `None` when it can.
     pub broken: Option<Failure>,
+    /// Hosts that those were seen to send to.
+    pub dependents: BTreeMap<Endpoint, Dependent>,
+}
+
+/// A host that is needed because one of the plan sends there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dependent {
+    pub need: Need,
+    /// When a pull was last sent there.
+    pub last_needed: Timestamp,
 }
 
 /// What of a host of the plan decides whether and when it is asked.
@@ -66,6 +79,7 @@ impl Namespace {
             .map(|host| Seen {
                 host,
                 report: endpoints.get(&(name.to_owned(), host.endpoint.clone())).map(AsRef::as_ref),
+                cut_off: self.is_cut_off(name, &host.endpoint, endpoints),
             })
             .collect();
         let resolves = any_good(seen.iter().filter(|seen| seen.host.capabilities.resolve));
@@ -79,17 +93,31 @@ impl Namespace {
         };
         Health { pullable, degraded, fallback_delay: fallback_delay(&seen) }
     }
+
+    /// Whether every host that this one redirects manifests to, or every one for blobs, is down: it
+    /// answers, and nothing can be pulled through it.
+    fn is_cut_off(&self, name: &str, via: &Endpoint, endpoints: &BTreeMap<EndpointKey, Arc<EndpointReport>>) -> bool {
+        [Purpose::Manifest, Purpose::Blob].into_iter().any(|purpose| {
+            let leads = |need: &Need| need.purposes.contains(&purpose) && need.via.contains(via);
+            let mut targets = self.dependents.iter().filter(|(_, dependent)| leads(&dependent.need)).peekable();
+            let down = |endpoint: &Endpoint| {
+                endpoints.get(&(name.to_owned(), endpoint.clone())).is_some_and(|report| report.up() == Some(false))
+            };
+            targets.peek().is_some() && targets.all(|(endpoint, _)| down(endpoint))
+        })
+    }
 }
 
 /// A host and what its last probe saw.
 struct Seen<'a> {
     host: &'a PlannedHost,
     report: Option<&'a EndpointReport>,
+    cut_off: bool,
 }
 
 impl Seen<'_> {
     fn good(&self) -> Option<bool> {
-        self.report.and_then(EndpointReport::up)
+        if self.cut_off { Some(false) } else { self.report.and_then(EndpointReport::up) }
     }
 
     /// The time that containerd loses on this host: where it runs into a deadline of its own, that
@@ -170,10 +198,11 @@ mod tests {
             namespace: NAME.into(),
             endpoint: host.endpoint.clone(),
             role: host.role,
+            need: None,
             stages,
             clock_skew: None,
             rate_limit: RateLimit::default(),
-            started_at: jiff::Timestamp::UNIX_EPOCH,
+            started_at: Timestamp::UNIX_EPOCH,
             duration: Duration::from_secs(3),
         };
         ((NAME.into(), host.endpoint.clone()), Arc::new(report))
@@ -190,7 +219,7 @@ mod tests {
     }
 
     fn health(hosts: &[PlannedHost], reports: impl IntoIterator<Item = (EndpointKey, Arc<EndpointReport>)>) -> Health {
-        Namespace { hosts: hosts.to_vec(), broken: None }.health(NAME, &reports.into_iter().collect())
+        Namespace { hosts: hosts.to_vec(), ..Namespace::default() }.health(NAME, &reports.into_iter().collect())
     }
 
     #[test]
@@ -235,9 +264,29 @@ mod tests {
     }
 
     #[test]
+    fn a_registry_whose_only_store_of_blobs_is_down_serves_nothing() {
+        let upstream = host("r.example", Role::Upstream);
+        let stores = [host("a.example", Role::Redirect), host("b.example", Role::Redirect)];
+        let dependent = |store: &PlannedHost| {
+            let need = Need::new(Purpose::Blob, upstream.endpoint.clone());
+            (store.endpoint.clone(), Dependent { need, last_needed: Timestamp::UNIX_EPOCH })
+        };
+        let health = |known: &[PlannedHost], down: &[PlannedHost]| {
+            let dependents = known.iter().map(dependent).collect();
+            let namespace = Namespace { hosts: vec![upstream.clone()], dependents, ..Namespace::default() };
+            let reports = down.iter().map(|store| bad(store, Cause::TcpRefused)).chain([good(&upstream)]);
+            namespace.health(NAME, &reports.collect()).pullable
+        };
+        assert_eq!(health(&stores[..1], &stores[..1]), Some(false));
+        assert_eq!(health(&stores, &stores), Some(false));
+        assert_eq!(health(&stores, &stores[..1]), Some(true), "the other may serve");
+        assert_eq!(health(&stores[..1], &[]), Some(true));
+    }
+
+    #[test]
     fn a_broken_configuration_fails_every_pull() {
         let broken = Some(Failure::new(Stage::Config, Cause::HostsFileInvalid, "line 3"));
-        let health = Namespace { hosts: Vec::new(), broken }.health(NAME, &BTreeMap::new());
+        let health = Namespace { broken, ..Namespace::default() }.health(NAME, &BTreeMap::new());
         assert_eq!(health.pullable, Some(false));
     }
 }

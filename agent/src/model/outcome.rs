@@ -20,6 +20,8 @@ pub struct Failure {
     pub host: Option<String>,
     /// What was seen, redacted and at most [`DETAIL_LIMIT`] bytes. Never a label.
     pub detail: String,
+    /// pullprobe cannot do here what containerd can: no verdict follows from it.
+    pub doubtful: bool,
     /// The words of Go's `net/http` and containerd for this very error, from the innermost request
     /// error on (`dial tcp 192.0.2.1:443: connect: connection refused`). Empty when not known.
     pub wording: String,
@@ -33,6 +35,7 @@ impl Failure {
             also_possible: Vec::new(),
             host: None,
             detail: clip(detail.into()),
+            doubtful: false,
             wording: String::new(),
         }
     }
@@ -79,11 +82,16 @@ impl fmt::Display for Failure {
 /// neither flood nor steer a terminal.
 #[expect(clippy::needless_pass_by_value, reason = "every caller has just made it")]
 pub fn clip(text: String) -> String {
+    clip_to(&text, DETAIL_LIMIT)
+}
+
+/// The same for another length in bytes.
+pub fn clip_to(text: &str, limit: usize) -> String {
     let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if clean.len() <= DETAIL_LIMIT {
+    if clean.len() <= limit {
         return clean;
     }
-    let mut end = DETAIL_LIMIT - '…'.len_utf8();
+    let mut end = limit - '…'.len_utf8();
     while !clean.is_char_boundary(end) {
         end -= 1;
     }
@@ -104,6 +112,8 @@ pub enum Skip {
     OverBudget,
     /// The deadline of the whole cycle or check came first.
     OutOfTime,
+    /// The far side serves containerd in a way that pullprobe has not: it cannot be told.
+    NotSpoken,
 }
 
 impl Skip {
@@ -114,6 +124,7 @@ impl Skip {
             Self::LeftToProxy => "left_to_proxy",
             Self::OverBudget => "over_budget",
             Self::OutOfTime => "out_of_time",
+            Self::NotSpoken => "not_spoken",
         }
     }
 }
@@ -146,6 +157,13 @@ impl<F> Step<F> {
 
     pub const fn new(outcome: Outcome<F>, duration: Duration) -> Self {
         Self { outcome, duration: Some(duration) }
+    }
+
+    /// What was not reached by now will not be.
+    pub fn out_of_time(&mut self) {
+        if matches!(self.outcome, Outcome::Skipped(Skip::NotReached)) {
+            *self = Self::skipped(Skip::OutOfTime);
+        }
     }
 
     pub const fn passed(&self) -> bool {

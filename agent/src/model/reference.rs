@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::containerd::Version;
+use super::outcome::clip_to;
 
 mod parse;
 
@@ -35,14 +36,16 @@ pub struct ReferenceError {
 
 impl ReferenceError {
     /// What was found is kept short and free of control characters: it may come from anywhere.
-    pub(super) fn new(found: &str, reason: String) -> Self {
+    pub(super) fn new(found: &str, reason: &str) -> Self {
         const SHOWN: usize = 128;
+        const REASON_LIMIT: usize = 256;
         let visible = |c: char| if c.is_control() { '\u{fffd}' } else { c };
         let mut shown: String = found.chars().take(SHOWN).map(visible).collect();
         if found.chars().nth(SHOWN).is_some() {
             shown.push('…');
         }
-        Self { found: shown, reason }
+        // A reason may repeat a piece of the text.
+        Self { found: shown, reason: clip_to(reason, REASON_LIMIT) }
     }
 }
 
@@ -50,7 +53,7 @@ impl Reference {
     /// Parses what stands in a pod's `image:` and fills in what it leaves out: `docker.io`, `library/`
     /// and `latest`.
     pub fn parse(text: &str) -> Result<Self, ReferenceError> {
-        parse::reference(text).map_err(|reason| ReferenceError::new(text, reason))
+        parse::reference(text).map_err(|reason| ReferenceError::new(text, &reason))
     }
 
     /// Why containerd of this version does not take the reference though it is well formed: 1.6 has
@@ -66,7 +69,7 @@ impl Reference {
         } else {
             return None;
         };
-        Some(ReferenceError::new(&self.to_string(), reason))
+        Some(ReferenceError::new(&self.to_string(), &reason))
     }
 
     /// `docker.io/library/nginx`: what credentials are matched against.

@@ -6,11 +6,14 @@ use jiff::Timestamp;
 
 use super::credential::CredentialSource;
 use super::facts::{DnsFacts, PingFacts, ProxyFacts, TcpFacts, TlsFacts, TokenFacts};
+use super::finding::Finding;
 use super::host::{Endpoint, Role};
-use super::outcome::{Failure, Skip, Step};
+use super::need::Need;
+use super::outcome::{Failure, Outcome, Skip, Step};
 use super::platform::Platform;
 use super::ratelimit::RateLimit;
 use super::reference::Reference;
+use super::space::Space;
 use super::stage::Stage;
 use super::verdict::Verdict;
 
@@ -21,6 +24,8 @@ pub struct EndpointReport {
     pub namespace: String,
     pub endpoint: Endpoint,
     pub role: Role,
+    /// `None`: the plan names it.
+    pub need: Option<Need>,
     pub stages: Stages,
     /// The far clock minus ours, in seconds, from the `Date` header. `None` when none was sent.
     pub clock_skew: Option<f64>,
@@ -57,7 +62,6 @@ pub enum StageResult<'a> {
 
 impl<F> Step<F> {
     fn line(&self, stage: Stage) -> StageLine<'_> {
-        use super::outcome::Outcome;
         let result = match &self.outcome {
             Outcome::Passed(_) => StageResult::Passed,
             Outcome::Failed(failure, _) => StageResult::Failed(failure),
@@ -79,6 +83,27 @@ impl Stages {
         ]
     }
 
+    /// Why no request could be sent.
+    pub fn way_failure(&self) -> Option<&Failure> {
+        let path = self.dns.failure().or_else(|| self.tcp.failure());
+        path.or_else(|| self.proxy.failure()).or_else(|| self.tls.failure())
+    }
+
+    /// Whether a request could be sent: TLS is up, or the path where there is none.
+    pub fn reached(&self) -> bool {
+        let plain = matches!(self.tls.outcome, Outcome::Skipped(Skip::NotNeeded));
+        self.tls.passed() || (plain && self.proxy.passed())
+    }
+
+    fn out_of_time(&mut self) {
+        self.dns.out_of_time();
+        self.tcp.out_of_time();
+        self.proxy.out_of_time();
+        self.tls.out_of_time();
+        self.ping.out_of_time();
+        self.token.out_of_time();
+    }
+
     /// The first failure on the way up.
     pub fn failure(&self) -> Option<&Failure> {
         self.lines().into_iter().find_map(|line| match line.result {
@@ -98,9 +123,23 @@ impl EndpointReport {
         if self.ok() { Some(true) } else { self.failure().map(|_| false) }
     }
 
-    /// Whether the whole ladder was climbed, to an authorised request.
+    /// Whether the whole ladder was climbed: to an authorised request, or, of a host that is only sent
+    /// to, as far as that goes without a request.
     pub fn ok(&self) -> bool {
-        self.failure().is_none() && self.stages.ping.passed()
+        let top = if self.role.is_planned() { self.stages.ping.passed() } else { self.stages.reached() };
+        top && self.failure().is_none()
+    }
+
+    /// Whether containerd could pull through it: a host of the plan that lets this node in.
+    pub fn serves(&self) -> bool {
+        self.role.is_planned() && self.ok()
+    }
+
+    /// The deadline came first: what was not tried by then was not for lack of need.
+    pub fn out_of_time(&mut self) {
+        if self.failure().is_none() {
+            self.stages.out_of_time();
+        }
     }
 }
 
@@ -144,6 +183,26 @@ pub struct PlatformFacts {
     pub offered: Vec<Platform>,
 }
 
+/// Where an image's manifest was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ContentSource {
+    Registry,
+    /// The node has it: containerd would not ask for it either.
+    ContentStore,
+    /// It was got for a counted pull earlier; this time a host only said that it still has it.
+    Remembered,
+}
+
+impl ContentSource {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Registry => "registry",
+            Self::ContentStore => "content-store",
+            Self::Remembered => "remembered",
+        }
+    }
+}
+
 /// Which credential decided, without its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CredentialUsed {
@@ -178,8 +237,24 @@ pub struct ImageReport {
     /// `None` when it was not reached.
     pub blob: Option<BlobFacts>,
     pub rate_limit: RateLimit,
+    /// Which host told of [`Self::rate_limit`]. `None`: none did.
+    pub limited_by: Option<Endpoint>,
+    /// What the registry has to say to its users, in the header `Warning`.
+    pub warnings: Vec<String>,
     /// Requests spent that the registry counts as a pull.
     pub counted_pulls: u32,
+    /// Where the manifest was read. `None`: it was not.
+    pub source: Option<ContentSource>,
+    /// `None`: what it needs is not known, or containerd's file system is out of sight.
+    pub space: Option<Space>,
     pub started_at: Timestamp,
     pub duration: Duration,
+}
+
+impl ImageReport {
+    /// It can be pulled as far as is known, and may not fit.
+    pub fn finding(&self) -> Option<Finding> {
+        let space = self.space.filter(|_| self.verdict.pullable != Some(false))?;
+        space.finding(&self.image.as_ref()?.to_string())
+    }
 }

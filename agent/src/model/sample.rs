@@ -16,13 +16,14 @@ use crate::model::facts::{
 };
 use crate::model::finding::{Finding, Severity};
 use crate::model::host::{Capabilities, Endpoint, Role, Scheme};
-use crate::model::namespace::{Namespace, PlannedHost};
+use crate::model::namespace::{Dependent, Namespace, PlannedHost};
+use crate::model::need::{Need, Purpose};
 use crate::model::outcome::{Failure, Outcome, Skip, Step};
 use crate::model::platform::Platform;
 use crate::model::ratelimit::{LimitState, RateLimit};
 use crate::model::reference::{Object, Reference};
 use crate::model::report::{
-    Attempt, BlobFacts, CredentialUsed, EndpointReport, ImageReport, Operation, PlatformFacts, Stages,
+    Attempt, BlobFacts, ContentSource, CredentialUsed, EndpointReport, ImageReport, Operation, PlatformFacts, Stages,
 };
 use crate::model::snapshot::{
     ContainerdState, CredentialExpiry, FilesystemSpace, NodeState, SeenLimit, Snapshot, Targets,
@@ -63,6 +64,7 @@ pub fn rich() -> Snapshot {
     for (namespace, host, role, stages) in walks() {
         add(&mut snapshot, namespace, host, role, stages);
     }
+    send_on(&mut snapshot, "registry.k8s.io", "europe-west4-docker.pkg.dev");
     for image in images() {
         snapshot.targets.images.insert(image.requested.clone());
         snapshot.images.insert(image.requested.clone(), Arc::new(image));
@@ -91,6 +93,7 @@ fn add(snapshot: &mut Snapshot, namespace: &str, host: &str, role: Role, stages:
         namespace: namespace.to_owned(),
         endpoint: key.1.clone(),
         role,
+        need: None,
         stages,
         clock_skew: Some(-0.25),
         rate_limit: RateLimit::default(),
@@ -101,6 +104,27 @@ fn add(snapshot: &mut Snapshot, namespace: &str, host: &str, role: Role, stages:
     if report.ok() {
         snapshot.last_success.insert(key.clone(), now());
     }
+    snapshot.endpoints.insert(key, Arc::new(report));
+}
+
+/// Manifests and blobs of this registry come from another host.
+fn send_on(snapshot: &mut Snapshot, namespace: &str, host: &str) {
+    let via = key(namespace, namespace).1;
+    let need = Need { purposes: [Purpose::Manifest, Purpose::Blob].into(), via: [via].into(), seen: true };
+    let stages = Stages { ping: Step::skipped(Skip::NotNeeded), token: Step::skipped(Skip::NotNeeded), ..climbed() };
+    let report = EndpointReport {
+        namespace: namespace.to_owned(),
+        role: Role::Redirect,
+        need: Some(need.clone()),
+        stages,
+        ..presenting(host, "CN=Example CA", true)
+    };
+    let key = key(namespace, host);
+    let dependents = snapshot.targets.namespaces.get_mut(namespace).map(|namespace| &mut namespace.dependents);
+    if let Some(dependents) = dependents {
+        dependents.insert(key.1.clone(), Dependent { need, last_needed: now() });
+    }
+    snapshot.tally.count(&report);
     snapshot.endpoints.insert(key, Arc::new(report));
 }
 
@@ -197,6 +221,7 @@ fn climbed() -> Stages {
         rcode: cause.is_none().then(|| "NOERROR".into()),
         a: usize::from(cause.is_none()),
         aaaa: usize::from(cause.is_none()),
+        addresses: addresses.clone(),
         duration: Duration::from_millis(4),
         cause,
     };
@@ -221,6 +246,23 @@ fn climbed() -> Stages {
     }
 }
 
+/// An upstream that presents a leaf of this issuer.
+pub fn presenting(host: &str, issuer: &str, logged: bool) -> EndpointReport {
+    let mut facts = tls();
+    (facts.chain[0].issuer, facts.chain[0].logged) = (issuer.to_owned(), logged);
+    EndpointReport {
+        namespace: host.to_owned(),
+        endpoint: Endpoint::new(Scheme::Https, host),
+        role: Role::Upstream,
+        need: None,
+        stages: Stages { tls: passed(facts, 23), ..climbed() },
+        clock_skew: None,
+        rate_limit: RateLimit::default(),
+        started_at: now(),
+        duration: Duration::from_millis(92),
+    }
+}
+
 fn no_proxy() -> ProxyFacts {
     ProxyFacts { proxy: None, rule: "none".into(), connect_status: None }
 }
@@ -237,6 +279,7 @@ fn tls() -> TlsFacts {
         not_after,
         names: vec!["registry.example".into()],
         sha256: "00".repeat(32),
+        logged: true,
     };
     TlsFacts {
         version: Some("TLSv1.3".into()),
@@ -297,7 +340,11 @@ fn image(requested: &str, (domain, repository, tag): (&str, &str, &str), verdict
         }),
         blob: Some(BlobFacts { endpoint, redirect_host: Some("cdn.example:443".into()), failure: None }),
         rate_limit: limited(),
+        limited_by: Some(key("docker.io", "registry-1.docker.io").1),
+        warnings: vec!["this tag will be removed".to_owned()],
         counted_pulls: 0,
+        source: Some(ContentSource::Registry),
+        space: None,
         started_at: now(),
         duration: Duration::from_millis(410),
     }

@@ -12,7 +12,9 @@ use super::containerd::{Version, VersionSource};
 use super::credential::CredentialSource;
 use super::finding::Finding;
 use super::host::Endpoint;
+use super::memory::Memory;
 use super::namespace::Namespace;
+use super::observation;
 use super::platform::Platform;
 use super::ratelimit::{LimitState, RateLimit};
 use super::report::{EndpointReport, ImageReport};
@@ -35,6 +37,8 @@ pub struct Snapshot {
     pub images: BTreeMap<String, Arc<ImageReport>>,
     /// What is known of each endpoint's pull quota; an endpoint without an entry said nothing yet.
     pub rate_limits: BTreeMap<EndpointKey, SeenLimit>,
+    /// Of the hosts that were needed so far.
+    pub memory: Memory,
     pub tally: Tally,
     /// How long the last whole cycle took. `None` before the first has ended.
     pub last_cycle: Option<Duration>,
@@ -111,11 +115,22 @@ impl Targets {
     }
 
     pub fn has(&self, (namespace, endpoint): &EndpointKey) -> bool {
-        self.namespaces.get(namespace).is_some_and(|found| found.hosts.iter().any(|host| host.endpoint == *endpoint))
+        self.namespaces.get(namespace).is_some_and(|found| {
+            found.dependents.contains_key(endpoint) || found.hosts.iter().any(|host| host.endpoint == *endpoint)
+        })
+    }
+
+    /// Every planned host, and every one that those send to.
+    pub fn keys(&self) -> impl Iterator<Item = EndpointKey> {
+        let planned = self.endpoints().map(|(key, _)| key);
+        let dependents = self.namespaces.iter().flat_map(|(name, namespace)| {
+            namespace.dependents.keys().map(move |endpoint| (name.clone(), endpoint.clone()))
+        });
+        planned.chain(dependents)
     }
 
     pub fn has_endpoint(&self, endpoint: &Endpoint) -> bool {
-        self.namespaces.values().flat_map(|namespace| &namespace.hosts).any(|host| host.endpoint == *endpoint)
+        self.keys().any(|(_, known)| known == *endpoint)
     }
 }
 
@@ -146,9 +161,18 @@ impl Snapshot {
             last_success: BTreeMap::new(),
             images: BTreeMap::new(),
             rate_limits: BTreeMap::new(),
+            memory: Memory::default(),
             tally: Tally::default(),
             last_cycle: None,
         }
+    }
+
+    /// About the node's files, and about what was seen on the way.
+    pub fn findings(&self, now: Timestamp) -> Vec<Finding> {
+        let endpoints: Vec<&EndpointReport> = self.endpoints.values().map(AsRef::as_ref).collect();
+        let images: Vec<&ImageReport> = self.images.values().map(AsRef::as_ref).collect();
+        let files = self.state.findings.iter().cloned();
+        files.chain(observation::findings(&endpoints, &images)).chain(self.memory.findings(now)).collect()
     }
 
     pub fn limit_state(&self, key: &EndpointKey) -> LimitState {

@@ -35,7 +35,7 @@ impl RequestKind {
     }
 }
 
-/// Requests sent and counted pulls spent, by the planned endpoint on whose behalf.
+/// Requests sent and counted pulls spent, by endpoint.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     pub requests: BTreeMap<(Endpoint, RequestKind), u64>,

@@ -23,9 +23,9 @@ impl Target {
         if !names_registry(text, name, port) {
             return Reference::parse(text).map(Self::Image);
         }
-        check_domain(text).map_err(|reason| ReferenceError::new(text, reason))?;
+        check_domain(text).map_err(|reason| ReferenceError::new(text, &reason))?;
         if port.is_some_and(|digits| digits.parse::<u16>().map_or(true, |number| number == 0)) {
-            return Err(ReferenceError::new(text, "the registry's port must be a number from 1 to 65535".into()));
+            return Err(ReferenceError::new(text, "the registry's port must be a number from 1 to 65535"));
         }
         // As in references, where the two are one registry.
         let domain = if text == "index.docker.io" { "docker.io" } else { text };

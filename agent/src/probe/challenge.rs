@@ -7,6 +7,7 @@ use http::HeaderMap;
 use http::header::WWW_AUTHENTICATE;
 
 use crate::model::facts::ChallengeFacts;
+use crate::model::outcome::clip;
 
 /// More lines than any registry sends.
 const LINE_LIMIT: usize = 16;
@@ -46,24 +47,24 @@ impl Challenge {
         ChallengeFacts {
             scheme: self.scheme.as_str().to_owned(),
             realm: self.parameter("realm").map(without_query),
-            service: self.parameter("service").map(str::to_owned),
+            service: self.parameter("service").map(|service| clip(service.to_owned())),
         }
     }
 }
 
 /// A realm may carry anything behind its path; only the place is shown.
 fn without_query(realm: &str) -> String {
-    match url::Url::parse(realm) {
-        Ok(mut url) if url.has_host() => {
-            url.set_query(None);
-            url.set_fragment(None);
-            let _ = url.set_username("");
-            let _ = url.set_password(None);
-            url.to_string()
-        }
-        // The realm of Basic is free text.
-        Ok(_) | Err(_) => crate::model::outcome::clip(realm.to_owned()),
+    if let Some(mut url) = url::Url::parse(realm).ok().filter(url::Url::has_host) {
+        url.set_query(None);
+        url.set_fragment(None);
+        let _ = url.set_username("");
+        let _ = url.set_password(None);
+        return clip(url.to_string());
     }
+    // The realm of Basic is free text. An address that does not parse has its secrets where others have them.
+    let Some((scheme, rest)) = realm.split_once("://") else { return clip(realm.to_owned()) };
+    let place = rest.split(['?', '#']).next().unwrap_or_default();
+    clip(format!("{scheme}://{}", place.rsplit('@').next().unwrap_or_default()))
 }
 
 /// The challenges of an answer, bearer first.
@@ -152,5 +153,23 @@ mod tests {
     fn a_realm_is_shown_without_query_and_user() {
         let challenge = parse_line("Bearer realm=\"https://user:pw@auth.example/token?key=1\"").unwrap();
         assert_eq!(challenge.facts().realm.as_deref(), Some("https://auth.example/token"));
+    }
+
+    #[test]
+    fn a_realm_that_is_no_url_shows_as_little() {
+        let shown = |realm: &str| parse_line(&format!("Bearer realm=\"{realm}\"")).unwrap().facts().realm.unwrap();
+        assert_eq!(shown("https://user:pw:/@auth.example?key=hunter2"), "https://auth.example");
+        assert_eq!(shown("https://a b/token#hunter2"), "https://a b/token");
+        assert_eq!(shown("private area: who?"), "private area: who?");
+    }
+
+    #[test]
+    fn what_is_shown_of_a_challenge_is_bounded() {
+        let long = "x".repeat(50_000);
+        let challenge =
+            parse_line(&format!("Bearer realm=\"https://auth.example/{long}\",service=\"a\t{long}\"")).unwrap();
+        for shown in [challenge.facts().realm.unwrap(), challenge.facts().service.unwrap()] {
+            assert!(shown.len() <= 512 && !shown.contains('\t'), "{} bytes", shown.len());
+        }
     }
 }

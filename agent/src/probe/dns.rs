@@ -27,6 +27,8 @@ use crate::node::resolv::Names;
 
 /// How long a nameserver that is asked aside may take: it delays the stage, but not the lookup.
 const ASIDE_LIMIT: Duration = Duration::from_secs(2);
+/// The same for a name of the hosts file, which no pull ever asks a nameserver for.
+const COMPARISON_LIMIT: Duration = Duration::from_millis(500);
 
 /// Looks the host up. The step's duration is that of the lookup: questions aside do not count.
 ///
@@ -38,7 +40,8 @@ pub async fn lookup(names: &Names, host: &str, limit: Duration) -> Step<DnsFacts
     }
     let hosts_first = names.order.first() != Some(&NameService::Dns);
     if hosts_first && let Some(facts) = in_hosts_file(names, host) {
-        return Step::new(Outcome::Passed(facts), Duration::ZERO);
+        let nameservers = compare(names, host, limit).await;
+        return Step::new(Outcome::Passed(DnsFacts { nameservers, ..facts }), Duration::ZERO);
     }
     if !names.order.contains(&NameService::Dns) || !candidates::is_domain_name(host) {
         let detail = if candidates::is_domain_name(host) {
@@ -66,6 +69,17 @@ fn in_hosts_file(names: &Names, host: &str) -> Option<DnsFacts> {
     let entry = names.hosts.lookup(host)?;
     let answered = format!("/etc/hosts:{}", entry.line);
     Some(facts(NameSource::HostsFile, answered, sort::by_rfc6724(entry.addresses)))
+}
+
+/// What DNS would have said where the hosts file said something.
+async fn compare(names: &Names, host: &str, limit: Duration) -> Vec<NameserverFacts> {
+    if !names.order.contains(&NameService::Dns) || !candidates::is_domain_name(host) {
+        return Vec::new();
+    }
+    let desk = Desk::new(&names.resolv);
+    let limit = limit.min(COMPARISON_LIMIT);
+    let aside = names.resolv.servers.iter().map(|server| nameserver::ask(&desk, *server, host, limit));
+    join_all(aside).await.into_iter().map(|aside| aside.facts).collect()
 }
 
 async fn in_dns(names: &Names, host: &str, limit: Duration) -> Step<DnsFacts> {

@@ -3,22 +3,24 @@
 //! containerd never asks for `/v2/`: this is pullprobe's own question, whether the host is a
 //! registry that lets this node in.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Method, header};
 use jiff::Timestamp;
+use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use super::challenge::{self, Challenge, Scheme};
 use super::http::{HttpClient, Request, Response};
-use super::network::{Destination, Network};
+use super::network::{Destination, Network, Way};
 use super::status::{self, Errors};
 use super::token::{self, OnBehalf};
 use super::usage::RequestKind;
 use crate::model::cause::Cause;
 use crate::model::credential::Credential;
 use crate::model::facts::{PingFacts, TokenFacts};
-use crate::model::host::RegistryHost;
+use crate::model::host::{self, Endpoint, RegistryHost, Role};
+use crate::model::need::{Need, Purpose};
 use crate::model::outcome::{Failure, Outcome, Skip, Step};
 use crate::model::ratelimit::RateLimit;
 use crate::model::report::{EndpointReport, Stages};
@@ -28,38 +30,87 @@ use crate::secret::Secret;
 /// What `/v2/` answers is a few bytes; an error page may be some KiB.
 const BODY_LIMIT: usize = 64_000;
 
-/// Climbs to one host of a plan.
-pub async fn probe(network: &Network, namespace: &str, host: &RegistryHost) -> EndpointReport {
+/// Climbs to one host of a plan, for as long as there is time.
+pub async fn probe(network: &Network, namespace: &str, host: &RegistryHost, deadline: Instant) -> EndpointReport {
     let began = Instant::now();
+    let mut report = begin(network, namespace, &host.endpoint, host.role);
+    let climbing = Box::pin(climb(network, host, &mut report));
+    if timeout_at(deadline, climbing).await.is_err() {
+        report.out_of_time();
+    }
+    report.duration = began.elapsed();
+    report
+}
+
+/// Likewise to a host that one of the plan sends to: as far as TLS. What is asked there depends on
+/// the image.
+pub async fn dependent(
+    network: &Network,
+    namespace: &str,
+    endpoint: &Endpoint,
+    need: &Need,
+    via: &RegistryHost,
+    deadline: Instant,
+) -> EndpointReport {
+    let mut report = begin(network, namespace, endpoint, need.role());
+    report.need = Some(need.clone());
+    let falls_back = need.purposes.contains(&Purpose::Token) && endpoint.scheme == host::Scheme::Https;
     let destination = Destination {
-        endpoint: host.endpoint.clone(),
-        tls: &host.tls,
-        dial_timeout: host.dial_timeout,
-        http_fallback: host.http_fallback,
+        endpoint: endpoint.clone(),
+        http_fallback: via.http_fallback && falls_back,
+        ..Destination::of(via)
     };
-    let way = network.way(&destination).await;
-    let mut report = EndpointReport {
+    match timeout_at(deadline, network.way(&destination)).await {
+        Ok(way) => arrive(&mut report, &way),
+        Err(_) => report.out_of_time(),
+    }
+    if report.ok() {
+        report.stages.ping = Step::skipped(Skip::NotNeeded);
+        report.stages.token = Step::skipped(Skip::NotNeeded);
+    }
+    // Others may have climbed there: its stages say how long that took.
+    report.duration = report.stages.lines().iter().filter_map(|line| line.duration).sum();
+    report
+}
+
+/// A host of a plan that nobody got to in time.
+pub fn not_reached(network: &Network, namespace: &str, host: &RegistryHost) -> EndpointReport {
+    let mut report = begin(network, namespace, &host.endpoint, host.role);
+    report.out_of_time();
+    report
+}
+
+fn begin(network: &Network, namespace: &str, endpoint: &Endpoint, role: Role) -> EndpointReport {
+    EndpointReport {
         namespace: namespace.to_owned(),
-        endpoint: host.endpoint.clone(),
-        role: host.role,
-        stages: Stages {
-            dns: way.dns.clone(),
-            tcp: way.tcp.clone(),
-            proxy: way.proxy.clone(),
-            tls: way.tls.clone(),
-            ..Stages::default()
-        },
+        endpoint: endpoint.clone(),
+        role,
+        need: None,
+        stages: Stages::default(),
         clock_skew: None,
         rate_limit: RateLimit::default(),
         started_at: network.now,
         duration: Duration::ZERO,
+    }
+}
+
+fn arrive(report: &mut EndpointReport, way: &Way) {
+    report.stages = Stages {
+        dns: way.dns.clone(),
+        tcp: way.tcp.clone(),
+        proxy: way.proxy.clone(),
+        tls: way.tls.clone(),
+        ..Stages::default()
     };
+}
+
+async fn climb(network: &Network, host: &RegistryHost, report: &mut EndpointReport) {
+    let way = network.way(&Destination::of(host)).await;
+    arrive(report, &way);
     if let Ok(client) = &way.client {
         let login = host.own_credential.as_ref().and_then(Credential::login);
-        Visit { network, host, client, login, report: &mut report }.run().await;
+        Visit { network, host, client, login, report }.run().await;
     }
-    report.duration = began.elapsed();
-    report
 }
 
 struct Visit<'a> {
@@ -86,7 +137,7 @@ impl Visit<'_> {
             }
         };
         self.report.clock_skew = skew(&response, self.network.clock());
-        self.report.rate_limit = super::ratelimit::read(response.status, &response.headers, self.network.now);
+        self.report.rate_limit = super::ratelimit::read_ping(response.status, &response.headers, self.network.now);
         let challenges = challenge::parse(&response.headers);
         let facts = PingFacts {
             http_status: response.status.as_u16(),
@@ -123,12 +174,7 @@ impl Visit<'_> {
             Err(failure) => return Outcome::Failed(failure, None),
         };
         let headers = HeaderMap::new();
-        let from = OnBehalf {
-            tls: &self.host.tls,
-            dial_timeout: self.host.dial_timeout,
-            http_fallback: self.host.http_fallback,
-            headers: &headers,
-        };
+        let from = OnBehalf { namespace: &self.report.namespace, host: self.host, headers: &headers };
         let facts = |token: &token::Token| TokenFacts {
             host: token.host.clone(),
             anonymous: token.anonymous,
@@ -181,7 +227,12 @@ impl Visit<'_> {
             headers.insert(header::AUTHORIZATION, value);
         }
         self.network.usage.request(self.client.endpoint(), RequestKind::Ping);
-        self.client.send(Request { method: Method::GET, url, headers, form: None, body_limit: BODY_LIMIT }).await
+        let request = Request { method: Method::GET, url, headers, form: None, body_limit: BODY_LIMIT };
+        let (tls, dial) = (&self.host.tls, self.host.dial_timeout);
+        match self.client.send(request).await {
+            Ok(response) => Ok(response),
+            Err(failure) => Err(self.network.unreadable(self.client.endpoint(), tls, dial, failure).await),
+        }
     }
 }
 
@@ -221,6 +272,34 @@ fn judge(response: &Response, challenges: &[Challenge], host: &RegistryHost) -> 
 
 /// The far clock minus ours. `Date` has whole seconds, so half a second is neither's fault.
 fn skew(response: &Response, now: Timestamp) -> Option<f64> {
-    let date = jiff::fmt::rfc2822::parse(response.header("date")?).ok()?.timestamp();
-    Some(date.duration_since(now).as_secs_f64() + 0.5)
+    Some(response.date()?.duration_since(now).as_secs_f64() + 0.5)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+
+    use super::super::http::BodyEnd;
+    use super::*;
+
+    fn skew_of(headers: &[(&'static str, &str)]) -> Option<f64> {
+        let headers = headers.iter().map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()));
+        let response = Response {
+            status: StatusCode::OK,
+            reason: String::new(),
+            headers: headers.collect(),
+            body: Vec::new(),
+            body_end: BodyEnd::Whole,
+        };
+        skew(&response, "2026-11-21T10:00:00.5Z".parse().unwrap())
+    }
+
+    #[test]
+    fn the_far_clock_is_read_off_the_date_whatever_a_cache_did_with_the_answer() {
+        assert_eq!(skew_of(&[("date", "Sat, 21 Nov 2026 10:00:00 GMT")]), Some(0.0));
+        assert_eq!(skew_of(&[("date", "Sat, 21 Nov 2026 08:00:00 GMT")]), Some(-7_200.0));
+        assert_eq!(skew_of(&[("date", "Sat, 21 Nov 2026 09:00:00 GMT"), ("age", "3600")]), Some(0.0));
+        assert_eq!(skew_of(&[("date", "today")]), None);
+        assert_eq!(skew_of(&[]), None);
+    }
 }

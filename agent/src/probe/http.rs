@@ -1,13 +1,15 @@
-//! One HTTP client for one endpoint: pinned to the address that was proved, with the trust of the
-//! plan, following no redirect, every answer bounded in time and size.
+//! One HTTP client for one endpoint: on the connection that was proved, and pinned to its address for
+//! others, with the trust of the plan, following no redirect, every answer bounded in time and size.
+
+mod proved;
 
 use std::error::Error as _;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use url::Url;
 
 use crate::model::cause::Cause;
@@ -15,16 +17,17 @@ use crate::model::host::{Endpoint, Scheme};
 use crate::model::outcome::{Failure, clip};
 use crate::model::stage::Stage;
 use crate::node::proxy::ProxyUrl;
+pub use proved::Proved;
+use proved::Taken;
 
 /// As Go's transport: idle connections are kept this long.
 const IDLE: Duration = Duration::from_secs(30);
 
 #[derive(Clone, Debug)]
 pub struct HttpClient {
-    inner: reqwest::Client,
-    endpoint: Endpoint,
-    address: SocketAddr,
-    limit: Duration,
+    /// Further connections. `None` until the proved one does not do: most hosts never need another.
+    inner: Arc<OnceLock<reqwest::Client>>,
+    binding: Arc<Binding>,
     /// Whether a connection has served a request: Go tries once more when such a one is closed.
     used: Arc<AtomicBool>,
 }
@@ -68,6 +71,14 @@ impl Response {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// The time at the far side when it was sent: a cache hands on the date of the answer that it kept,
+    /// and says for how long it did.
+    pub fn date(&self) -> Option<jiff::Timestamp> {
+        let date = jiff::fmt::rfc2822::parse(self.header("date")?).ok()?.timestamp();
+        let age = self.header("age").and_then(|age| age.trim().parse::<u32>().ok()).unwrap_or(0);
+        date.checked_add(jiff::SignedDuration::from_secs(age.into())).ok()
+    }
+
     /// `404 Not Found`, as Go prints it.
     pub fn line(&self) -> String {
         format!("{} {}", self.status.as_u16(), clip(self.reason.clone()))
@@ -80,45 +91,45 @@ impl Response {
 }
 
 /// What a client is bound to.
-pub struct Binding<'a> {
-    pub endpoint: &'a Endpoint,
+#[derive(Debug)]
+pub struct Binding {
+    pub endpoint: Endpoint,
     /// Where the host's name leads (the proxy's name, behind a proxy).
     pub address: SocketAddr,
-    pub proxy: Option<&'a ProxyUrl>,
+    pub proxy: Option<ProxyUrl>,
     pub tls: rustls::ClientConfig,
+    /// Empty where requests have another form than on the connection at hand, as to an HTTP proxy.
+    pub proved: Proved,
     pub limit: Duration,
 }
 
 impl HttpClient {
-    pub fn new(binding: Binding<'_>) -> Result<Self, Failure> {
-        let mut builder = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .http1_only()
-            .no_proxy()
-            .pool_idle_timeout(IDLE)
-            .connect_timeout(binding.limit);
-        let unbuildable = |e: reqwest::Error| Failure::new(Stage::Ping, Cause::Unclassified, chain(&e));
-        if let Some(proxy) = binding.proxy {
-            builder = builder
-                .proxy(reqwest::Proxy::all(proxy.with_credentials().expose()).map_err(unbuildable)?)
-                .resolve(&proxy.host, binding.address);
-        } else {
-            builder = builder.resolve(&binding.endpoint.host().to_ascii_lowercase(), binding.address);
-        }
-        let inner = builder.tls_backend_preconfigured(binding.tls).build().map_err(unbuildable)?;
-        let used = Arc::default();
-        Ok(Self { inner, endpoint: binding.endpoint.clone(), address: binding.address, limit: binding.limit, used })
+    pub fn new(binding: Binding) -> Self {
+        Self { inner: Arc::default(), binding: Arc::new(binding), used: Arc::default() }
     }
 
-    pub const fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
+    /// The client for further connections.
+    fn inner(&self) -> Result<&reqwest::Client, Failure> {
+        if let Some(client) = self.inner.get() {
+            return Ok(client);
+        }
+        let unbuildable = |e: reqwest::Error| Failure::new(Stage::Ping, Cause::Unclassified, chain(&e));
+        let client = self.binding.client().map_err(unbuildable)?;
+        // Another request may have been quicker; either client is as good.
+        Ok(self.inner.get_or_init(|| client))
+    }
+
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.binding.endpoint
     }
 
     /// Sends one request; once more when the connection had served another and was closed under it.
     /// A failure's wording is Go's, without the `failed to do request` around it.
-    pub async fn send(&self, request: Request) -> Result<Response, Failure> {
+    pub async fn send(&self, mut request: Request) -> Result<Response, Failure> {
+        if request.form.is_some() {
+            let form = HeaderValue::from_static("application/x-www-form-urlencoded; charset=utf-8");
+            request.headers.insert(http::header::CONTENT_TYPE, form);
+        }
         let again = self.used.load(Ordering::Relaxed) && request.form.is_none();
         match self.send_once(request.clone()).await {
             Err(failure) if again && failure.wording == "EOF" => self.send_once(request).await,
@@ -127,41 +138,57 @@ impl HttpClient {
     }
 
     async fn send_once(&self, request: Request) -> Result<Response, Failure> {
-        let deadline = tokio::time::Instant::now() + self.limit;
-        let mut builder = self.inner.request(request.method, request.url).headers(request.headers);
-        if let Some(form) = request.form {
-            builder = builder
-                .header(http::header::CONTENT_TYPE, "application/x-www-form-urlencoded; charset=utf-8")
-                .body(form);
-        }
-        let answer = tokio::time::timeout_at(deadline, builder.send()).await;
-        let response = answer.map_err(|_| self.no_answer())?.map_err(|e| self.broken(&e))?;
+        let deadline = tokio::time::Instant::now() + self.binding.limit;
+        let body_limit = request.body_limit;
+        let answer = tokio::time::timeout_at(deadline, self.exchange(request)).await;
+        let (response, connection) = answer.map_err(|_| self.no_answer())??;
         let (status, headers) = (response.status(), response.headers().clone());
         let sent = response.extensions().get::<hyper::ext::ReasonPhrase>();
         let reason = sent.map_or_else(
             || status.canonical_reason().unwrap_or_default().to_owned(),
             |reason| String::from_utf8_lossy(reason.as_bytes()).into_owned(),
         );
-        let (body, body_end) = read_body(response, request.body_limit, deadline).await;
+        let (body, body_end) = read_body(response, body_limit, deadline).await;
+        if let Some(connection) = connection.filter(|_| body_end == BodyEnd::Whole) {
+            connection.give_back();
+        }
         self.used.store(true, Ordering::Relaxed);
         Ok(Response { status, reason, headers, body, body_end })
     }
 
+    /// Asks on the connection that was proved, or on another one.
+    async fn exchange(&self, request: Request) -> Result<(reqwest::Response, Option<Taken>), Failure> {
+        if let Some(mut connection) = self.binding.proved.take().await
+            && let Some(answer) = connection.send(&request).await
+        {
+            let response = answer.map_err(|error| self.broken(Some(&error), false, &chain(&error)))?;
+            return Ok((response.map(reqwest::Body::wrap).into(), Some(connection)));
+        }
+        let mut builder = self.inner()?.request(request.method, request.url).headers(request.headers);
+        if let Some(form) = request.form {
+            builder = builder.body(form);
+        }
+        let response = builder.send().await.map_err(|error| {
+            if error.is_timeout() {
+                return self.no_answer();
+            }
+            self.broken(error.source(), error.is_connect(), &chain(&error))
+        })?;
+        Ok((response, None))
+    }
+
     fn no_answer(&self) -> Failure {
-        let detail = format!("no answer within {:?}", self.limit);
+        let detail = format!("no answer within {:?}", self.binding.limit);
         Failure::new(Stage::Ping, Cause::RegistryTimeout, detail)
-            .at(self.endpoint.host_port())
+            .at(self.binding.endpoint.host_port())
             .worded("net/http: timeout awaiting response headers")
     }
 
-    /// An error after the connection was proved once: which kind, and what Go would say.
-    fn broken(&self, error: &reqwest::Error) -> Failure {
-        if error.is_timeout() {
-            return self.no_answer();
-        }
-        let here = |failure: Failure| failure.at(self.endpoint.host_port());
-        let mut source = error.source();
-        while let Some(inner) = source {
+    /// An error after the connection was proved once: which kind, and what Go would say. `said` is all
+    /// of it in one line.
+    fn broken(&self, mut error: Option<&(dyn std::error::Error + 'static)>, connecting: bool, said: &str) -> Failure {
+        let here = |failure: Failure| failure.at(self.binding.endpoint.host_port());
+        while let Some(inner) = error {
             if let Some(failure) = inner.downcast_ref::<std::io::Error>().and_then(super::tls::classify_late) {
                 return here(failure);
             }
@@ -170,38 +197,64 @@ impl HttpClient {
                     return here(self.unparsable(hyper));
                 }
                 if hyper.is_incomplete_message() {
-                    return here(ended(chain(error), "EOF"));
+                    return here(ended(said, "EOF"));
                 }
             }
             if let Some(io) = inner.downcast_ref::<std::io::Error>() {
-                return here(self.of_io(io, error));
+                return here(self.of_io(io, connecting, said));
             }
-            source = inner.source();
+            error = inner.source();
         }
-        here(ended(chain(error), ""))
+        here(ended(said, ""))
     }
 
     fn unparsable(&self, error: &hyper::Error) -> Failure {
         let wording = "net/http: HTTP/1.x transport connection broken: malformed HTTP response";
         let cause = Cause::ResponseInvalid;
-        let detail = match self.endpoint.scheme {
+        let detail = match self.binding.endpoint.scheme {
             Scheme::Http => format!("the answer is not HTTP: {}", chain(error)),
             Scheme::Https => format!("the answer breaks HTTP: {}", chain(error)),
         };
         Failure::new(Stage::Ping, cause, detail).worded(wording)
     }
 
-    fn of_io(&self, io: &std::io::Error, error: &reqwest::Error) -> Failure {
+    fn of_io(&self, io: &std::io::Error, connecting: bool, said: &str) -> Failure {
         use std::io::ErrorKind;
         match io.kind() {
-            ErrorKind::ConnectionRefused if error.is_connect() => {
-                Failure::new(Stage::Tcp, Cause::TcpRefused, chain(error)).worded("connect: connection refused")
+            ErrorKind::ConnectionRefused if connecting => {
+                Failure::new(Stage::Tcp, Cause::TcpRefused, said).worded("connect: connection refused")
             }
-            ErrorKind::ConnectionReset => ended(chain(error), &reset_by(self.address)),
-            ErrorKind::BrokenPipe => ended(chain(error), "write: broken pipe"),
-            ErrorKind::UnexpectedEof => ended(chain(error), "EOF"),
-            _ => ended(chain(error), ""),
+            ErrorKind::ConnectionReset
+                if self.binding.endpoint.scheme == Scheme::Http && !self.used.load(Ordering::Relaxed) =>
+            {
+                let detail = format!("the first connection was reset: {said}");
+                Failure::new(Stage::Tcp, Cause::TcpReset, detail).worded(reset_by(self.binding.address))
+            }
+            ErrorKind::ConnectionReset => ended(said, &reset_by(self.binding.address)),
+            ErrorKind::BrokenPipe => ended(said, "write: broken pipe"),
+            ErrorKind::UnexpectedEof => ended(said, "EOF"),
+            _ => ended(said, ""),
         }
+    }
+}
+
+impl Binding {
+    fn client(&self) -> reqwest::Result<reqwest::Client> {
+        let builder = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .http1_only()
+            .no_proxy()
+            .pool_idle_timeout(IDLE)
+            .connect_timeout(self.limit);
+        let builder = match &self.proxy {
+            Some(proxy) => builder
+                .proxy(reqwest::Proxy::all(proxy.with_credentials().expose())?)
+                .resolve(&proxy.host, self.address),
+            None => builder.resolve(&self.endpoint.host().to_ascii_lowercase(), self.address),
+        };
+        builder.tls_backend_preconfigured(self.tls.clone()).build()
     }
 }
 
@@ -214,7 +267,7 @@ fn reset_by(there: SocketAddr) -> String {
     format!("read tcp {from}->{there}: read: connection reset by peer")
 }
 
-fn ended(detail: String, wording: &str) -> Failure {
+fn ended(detail: &str, wording: &str) -> Failure {
     Failure::new(Stage::Ping, Cause::ResponseInvalid, detail).worded(wording)
 }
 

@@ -3,6 +3,8 @@
 //! Each step asks the hosts of the plan in containerd's order and stops where containerd stops. What
 //! the outcome means for a person is said by `diagnose`.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::gojson;
@@ -11,27 +13,33 @@ use super::session::{Answer, Session};
 use crate::model::cause::Cause;
 use crate::model::containerd::{PullMode, Version};
 use crate::model::credential::Credential;
-use crate::model::host::RegistryHost;
+use crate::model::host::{Endpoint, RegistryHost};
 use crate::model::outcome::Failure;
 use crate::model::platform::Platform;
-use crate::model::ratelimit::RateLimit;
+use crate::model::ratelimit::{LimitState, RateLimit};
 use crate::model::reference::Reference;
-use crate::model::report::{Attempt, BlobFacts, PlatformFacts};
+use crate::model::report::{Attempt, BlobFacts, ContentSource, PlatformFacts};
+use crate::model::space::Space;
 use crate::model::stage::Stage;
+use crate::node::content::ContentStore;
 
 pub mod attempt;
 mod content;
 mod digest;
 pub mod documents;
 mod fetch;
+mod local;
+pub mod purchases;
 mod refine;
 mod resolve;
 pub mod select;
+mod warning;
 
 use attempt::{Book, PullBudget};
 pub(crate) use digest::digest_of;
 use digest::{digest_fault, is_digest};
 use documents::{Descriptor, Document, Kind};
+use local::Need;
 use resolve::Resolved;
 use select::{Matcher, Selection};
 
@@ -52,6 +60,8 @@ pub struct Request<'a> {
     /// containerd's words for every image that it could fetch but not unpack.
     pub unpack_error: Option<&'a str>,
     pub snapshotter: &'a str,
+    /// What the node already has is neither asked for nor needs room.
+    pub store: &'a ContentStore,
 }
 
 /// What came of a walk.
@@ -64,7 +74,13 @@ pub struct Walk {
     pub platform: PlatformFacts,
     pub blob: Option<BlobFacts>,
     pub rate_limit: RateLimit,
-    pub counted_pulls: u32,
+    /// Which host told of it.
+    pub limited_by: Option<Endpoint>,
+    pub warnings: Vec<String>,
+    /// Where the manifest was read. `None`: it was not.
+    pub source: Option<ContentSource>,
+    /// `None`: the manifest was not read, or the file system is out of sight.
+    pub space: Option<Space>,
 }
 
 #[derive(Debug)]
@@ -123,8 +139,12 @@ struct Pull<'a> {
     book: Book,
     /// What each host said of its quota last.
     limits: Vec<RateLimit>,
-    /// The hosts where this image's pull is paid for.
-    spent: Vec<usize>,
+    /// The hosts that were asked with HEAD before a GET.
+    priced: BTreeSet<usize>,
+    store: &'a ContentStore,
+    source: Option<ContentSource>,
+    need: Need,
+    space: Option<Space>,
     unpack_error: Option<&'a str>,
     snapshotter: &'a str,
     resolved: Option<Resolved>,
@@ -148,8 +168,12 @@ pub async fn walk(request: Request<'_>) -> Walk {
         budget: request.budget,
         now: request.network.now,
         book: Book::default(),
+        priced: BTreeSet::new(),
         limits: vec![RateLimit::default(); request.hosts.len()],
-        spent: Vec::new(),
+        store: request.store,
+        source: None,
+        need: Need::default(),
+        space: None,
         unpack_error: request.unpack_error,
         snapshotter: request.snapshotter,
         resolved: None,
@@ -188,7 +212,9 @@ impl Pull<'_> {
     /// Down from a descriptor to what would be unpacked. `Some`: it is pulled, and would not start.
     async fn descend(&mut self, descriptor: &Descriptor, depth: usize) -> Result<Option<Failure>, Stop> {
         not_empty(descriptor)?;
+        self.make_room(std::slice::from_ref(descriptor), &[])?;
         let fetched = self.fetch_manifest(descriptor).await?;
+        self.source = Some(fetched.source);
         match descriptor.kind() {
             Kind::Index if depth < NESTING_LIMIT => {
                 self.choose(descriptor, parse(&fetched.body, descriptor)?, depth).await
@@ -289,22 +315,40 @@ impl Pull<'_> {
         }
     }
 
+    /// The host whose quota counts: one that refuses, one that announces a limit, the last that answered.
+    fn who_limits(&self) -> Option<usize> {
+        let refuses = |limit: &RateLimit| limit.state == LimitState::Blocked;
+        let announces = |limit: &RateLimit| limit.limit.is_some() || limit.remaining.is_some();
+        let answers = |limit: &RateLimit| limit.state != LimitState::Unknown;
+        let limits = &self.limits;
+        limits
+            .iter()
+            .position(refuses)
+            .or_else(|| limits.iter().position(announces))
+            .or_else(|| limits.iter().rposition(answers))
+    }
+
     fn finish(self, ending: Ending) -> Walk {
-        let announced = self.limits.iter().find(|limit| limit.limit.is_some() || limit.remaining.is_some());
-        let rate_limit = announced.or(self.limits.last()).cloned().unwrap_or_default();
+        let told = self.who_limits();
+        let rate_limit = told.map(|index| self.limits[index].clone()).unwrap_or_default();
+        let limited_by = told.map(|index| self.sessions[index].host.endpoint.clone());
+        let (attempts, warnings) = self.book.into_parts();
         let (digest, media_type) = match self.resolved {
             Some(resolved) => (Some(resolved.digest), Some(resolved.media_type)),
             None => (None, None),
         };
         Walk {
             ending,
-            attempts: self.book.into_attempts(),
+            attempts,
             digest,
             media_type,
             platform: self.platform,
             blob: self.blob,
             rate_limit,
-            counted_pulls: u32::try_from(self.spent.len()).unwrap_or(u32::MAX),
+            limited_by,
+            warnings,
+            source: self.source,
+            space: self.space,
         }
     }
 }

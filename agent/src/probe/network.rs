@@ -2,6 +2,8 @@
 //!
 //! It knows the order of these stages and nothing of registries.
 
+mod again;
+
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,14 +14,15 @@ use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 
 use super::connection::Connection;
-use super::http::{Binding, HttpClient};
+use super::http::{Binding, HttpClient, Proved};
+use super::needs::Needs;
 use super::tls::TlsSetup;
 use super::usage::Usage;
-use super::{dns, proxy, raw, tcp, tls};
+use super::{dns, proxy, tcp, tls};
 use crate::model::cause::Cause;
 use crate::model::containerd::Version;
 use crate::model::facts::{DnsFacts, ProxyFacts, TcpFacts, TlsFacts};
-use crate::model::host::{Endpoint, HostTls, Scheme};
+use crate::model::host::{Endpoint, HostTls, RegistryHost, Scheme};
 use crate::model::outcome::{Failure, Outcome, Skip, Step};
 use crate::model::stage::Stage;
 use crate::node::proxy::{ProxyRules, ProxyUrl};
@@ -59,6 +62,7 @@ pub struct Network {
     pub now: Timestamp,
     began: Instant,
     pub usage: Arc<Usage>,
+    pub needs: Needs,
     ways: Mutex<HashMap<WayKey, Arc<OnceCell<Arc<Way>>>>>,
 }
 
@@ -88,6 +92,17 @@ pub struct Destination<'a> {
     pub http_fallback: bool,
 }
 
+impl<'a> Destination<'a> {
+    pub fn of(host: &'a RegistryHost) -> Self {
+        Self {
+            endpoint: host.endpoint.clone(),
+            tls: &host.tls,
+            dial_timeout: host.dial_timeout,
+            http_fallback: host.http_fallback,
+        }
+    }
+}
+
 impl Network {
     pub fn new(
         names: Arc<Names>,
@@ -98,7 +113,8 @@ impl Network {
         now: Timestamp,
     ) -> Self {
         let (began, ways) = (Instant::now(), Mutex::default());
-        Self { names, trust, proxies, timeouts, version, now, began, usage: Arc::default(), ways }
+        let (usage, needs) = (Arc::default(), Needs::default());
+        Self { names, trust, proxies, timeouts, version, now, began, usage, needs, ways }
     }
 
     /// The wall clock as it goes on from the cycle's beginning.
@@ -137,30 +153,26 @@ impl Network {
     }
 
     async fn reach(&self, to: &Destination<'_>, way: &mut Way) -> Result<HttpClient, Failure> {
-        let setup = TlsSetup::new(&self.trust, to.tls, self.now).inspect_err(|failure| {
+        let setup = TlsSetup::new(self.version, &self.trust, to.tls, self.now).inspect_err(|failure| {
             way.tls = Step::new(Outcome::Failed(failure.clone(), None), Duration::ZERO);
         })?;
         let (stream, bound) = self.connect(to, way, &setup).await?;
-        let _proved = self.secure(way, stream, &setup).await?;
-        HttpClient::new(Binding {
-            endpoint: &way.endpoint,
+        let is_proxied_plainly = bound.proxy.is_some() && way.endpoint.scheme == Scheme::Http;
+        let proved = match self.secure(way, stream, &setup).await {
+            Err(failure) => return Err(Box::pin(self.look_again(to, way, &setup, failure)).await),
+            // A proxy is sent requests of another form.
+            Ok(Secured::Plain(_)) if is_proxied_plainly => Proved::default(),
+            Ok(Secured::Plain(stream)) => Proved::over(stream).await,
+            Ok(Secured::Tls(stream)) => Proved::over(*stream).await,
+        };
+        Ok(HttpClient::new(Binding {
+            endpoint: way.endpoint.clone(),
             address: bound.address,
-            proxy: bound.proxy.as_ref(),
+            proxy: bound.proxy,
             tls: setup.client_config(),
+            proved,
             limit: self.timeouts.http,
-        })
-    }
-
-    /// What a host says that its client could not read as HTTP: its first line.
-    pub async fn first_line(&self, to: &Destination<'_>, endpoint: &Endpoint) -> Vec<u8> {
-        let mut way = Way::begin(endpoint);
-        let Ok(setup) = TlsSetup::new(&self.trust, to.tls, self.now) else { return Vec::new() };
-        let Ok((stream, _)) = self.connect(to, &mut way, &setup).await else { return Vec::new() };
-        match self.secure(&mut way, stream, &setup).await {
-            Ok(Secured::Tls(stream)) => raw::first_line(stream, &endpoint.authority, self.timeouts.http).await,
-            Ok(Secured::Plain(stream)) => raw::first_line(stream, &endpoint.authority, self.timeouts.http).await,
-            Err(_) => Vec::new(),
-        }
+        }))
     }
 
     /// DNS and TCP to the host itself or, where the rules say so, a tunnel through the proxy.
@@ -235,15 +247,12 @@ impl Network {
             let failure = failure.at(proxy.host_port());
             return (Step::new(Outcome::Failed(failure, Some(facts(None))), began.elapsed()), None);
         };
-        if endpoint.scheme == Scheme::Http {
-            return (Step::new(Outcome::Passed(facts(None)), began.elapsed()), Some((stream.into(), address)));
-        }
-        let (step, stream) = proxy::tunnel(stream, proxy, rule, &endpoint.host_port(), setup, self.timeouts.http).await;
+        let target = proxy::Target { host_port: &endpoint.host_port(), plain: endpoint.scheme == Scheme::Http };
+        let (step, stream) = proxy::tunnel(stream, proxy, rule, target, setup, self.timeouts.http).await;
         (step, stream.map(|stream| (stream, address)))
     }
 
-    /// TLS where the scheme asks for it. The handshake proves the path; the client resumes its session
-    /// on a connection of its own.
+    /// TLS where the scheme asks for it. Further connections of the client resume its session.
     async fn secure(&self, way: &mut Way, stream: Connection, setup: &TlsSetup) -> Result<Secured, Failure> {
         if way.endpoint.scheme == Scheme::Http {
             way.tls = Step::skipped(Skip::NotNeeded);

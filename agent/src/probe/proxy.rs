@@ -13,13 +13,21 @@ use crate::model::stage::Stage;
 mod connect;
 mod socks;
 
-/// Asks the proxy at the other end of `stream` for a tunnel to `target` (`host:port`). `tls` is that of
-/// the registry's host: Go uses one configuration for both.
+/// What lies behind the proxy.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    pub host_port: &'a str,
+    /// Plain HTTP: an HTTP proxy passes its requests on one by one, without a tunnel.
+    pub plain: bool,
+}
+
+/// Asks the proxy at the other end of `stream` for a tunnel to the target. `tls` is that of the
+/// registry's host: Go uses one configuration for both.
 pub async fn tunnel(
     stream: impl Into<Connection>,
     proxy: &ProxyUrl,
     rule: &str,
-    target: &str,
+    target: Target<'_>,
     tls: &TlsSetup,
     limit: Duration,
 ) -> (Step<ProxyFacts>, Option<Connection>) {
@@ -37,17 +45,19 @@ pub async fn tunnel(
 async fn ask(
     connection: Connection,
     proxy: &ProxyUrl,
-    target: &str,
+    target: Target<'_>,
     tls: &TlsSetup,
     limit: Duration,
     status: &mut Option<u16>,
 ) -> Result<Connection, Failure> {
     match proxy.scheme {
-        ProxyScheme::Http => connect::connect(connection, proxy, target, status).await,
+        ProxyScheme::Http if target.plain => Ok(connection),
+        ProxyScheme::Http => connect::connect(connection, proxy, target.host_port, status).await,
+        ProxyScheme::Https if target.plain => secure(connection, proxy, tls, limit).await,
         ProxyScheme::Https => {
-            connect::connect(secure(connection, proxy, tls, limit).await?, proxy, target, status).await
+            connect::connect(secure(connection, proxy, tls, limit).await?, proxy, target.host_port, status).await
         }
-        ProxyScheme::Socks5 => socks::connect(connection, proxy, target).await,
+        ProxyScheme::Socks5 => socks::connect(connection, proxy, target.host_port).await,
     }
 }
 

@@ -33,6 +33,14 @@ pub fn read(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> RateLimi
     }
 }
 
+/// The same of an answer to `/v2/`, which is no pull: that it announces nothing tells nothing.
+pub fn read_ping(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> RateLimit {
+    match read(status, headers, now) {
+        silent if silent.state == LimitState::Unlimited => RateLimit::default(),
+        told => told,
+    }
+}
+
 /// `100;w=21600`. The number may be missing (`;w=21600`), which tells nothing.
 fn quantity(headers: &HeaderMap, name: &str) -> (Option<u64>, Option<Duration>) {
     let Some(value) = text(headers, name) else { return (None, None) };
@@ -51,6 +59,15 @@ fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
         Duration::try_from(at.duration_since(now)).unwrap_or_default()
     };
     Some(pause.min(PAUSE_LIMIT))
+}
+
+/// GHCR writes the pause into its message, as Go prints durations: `retry-after: 880.092µs, allowed: …`.
+pub fn retry_after_in(message: &str) -> Option<Duration> {
+    let (_, behind) = message.split_once("retry-after:")?;
+    let text = behind.split(',').next()?.trim();
+    let pause = Duration::try_from(text.parse::<jiff::SignedDuration>().ok()?).ok()?;
+    let seconds = pause.as_secs() + u64::from(pause.subsec_nanos() > 0);
+    Some(Duration::from_secs(seconds).min(PAUSE_LIMIT))
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -85,11 +102,32 @@ mod tests {
     }
 
     #[test]
+    fn a_ping_tells_of_a_limit_but_not_that_there_is_none() {
+        let now = "2026-11-21T10:00:00Z".parse().unwrap();
+        let mut headers = HeaderMap::new();
+        assert_eq!(read_ping(StatusCode::OK, &headers, now), RateLimit::default());
+        assert_eq!(read_ping(StatusCode::TOO_MANY_REQUESTS, &headers, now).state, LimitState::Blocked);
+        headers.insert("ratelimit-remaining", "42;w=21600".parse().unwrap());
+        assert_eq!(read_ping(StatusCode::OK, &headers, now).state, LimitState::Limited);
+    }
+
+    #[test]
     fn a_pause_is_seconds_or_a_date() {
         let pause = |value| read_all(429, &[("retry-after", value)]).retry_after;
         assert_eq!(pause("120"), Some(Duration::from_secs(120)));
         assert_eq!(pause("Sat, 21 Nov 2026 10:01:00 GMT"), Some(Duration::from_secs(60)));
         assert_eq!(pause("Sat, 21 Nov 2026 09:00:00 GMT"), Some(Duration::ZERO));
         assert_eq!(pause("soon"), None);
+        assert_eq!(pause("-1"), None);
+        assert_eq!(pause("99999999"), Some(PAUSE_LIMIT));
+    }
+
+    #[test]
+    fn a_pause_in_the_message_is_rounded_up() {
+        let pause = |text| retry_after_in(text).map(|pause| pause.as_secs());
+        assert_eq!(pause("TOOMANYREQUESTS retry-after: 880.092µs, allowed: 44000/minute"), Some(1));
+        assert_eq!(pause("retry-after: 1m3.5s, allowed: 1"), Some(64));
+        assert_eq!(pause("retry-after: later"), None);
+        assert_eq!(pause("Rate exceeded"), None);
     }
 }

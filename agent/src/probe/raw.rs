@@ -3,10 +3,13 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 /// No status line is longer.
 const LINE_LIMIT: usize = 512;
+/// No head of an answer to HEAD is longer.
+const HEAD_LIMIT: usize = 16_384;
 
 /// The first line that comes back to a plain request, as far as it comes in time.
 pub async fn first_line(mut stream: impl AsyncRead + AsyncWrite + Unpin, host: &str, limit: Duration) -> Vec<u8> {
@@ -27,6 +30,29 @@ pub async fn first_line(mut stream: impl AsyncRead + AsyncWrite + Unpin, host: &
     let end = line.iter().position(|byte| *byte == b'\n').unwrap_or(line.len());
     line.truncate(end.min(LINE_LIMIT));
     line
+}
+
+/// The `Date` of the answer to a question without credentials.
+pub async fn date(stream: impl AsyncRead + AsyncWrite + Unpin, host: &str, limit: Duration) -> Option<Timestamp> {
+    let mut stream = stream;
+    let mut head = Vec::new();
+    let talk = async {
+        let request = format!("HEAD /v2/ HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.ok()?;
+        while head.len() < HEAD_LIMIT && !head.windows(4).any(|end| end == b"\r\n\r\n") {
+            let mut chunk = [0; 512];
+            match stream.read(&mut chunk).await.ok()? {
+                0 => break,
+                read => head.extend_from_slice(&chunk[..read]),
+            }
+        }
+        Some(())
+    };
+    let _ = tokio::time::timeout(limit, talk).await;
+    let head = String::from_utf8_lossy(&head);
+    let fields = head.lines().skip(1).filter_map(|line| line.split_once(':'));
+    let mut dates = fields.filter(|(name, _)| name.eq_ignore_ascii_case("date"));
+    dates.find_map(|(_, value)| Some(jiff::fmt::rfc2822::parse(value.trim()).ok()?.timestamp()))
 }
 
 /// Whether the bytes begin a TLS record: an alert or a handshake.

@@ -11,13 +11,13 @@ use url::Url;
 
 use super::http::{HttpClient, Request, Response};
 use super::network::{Destination, Network, Way};
-use super::raw;
 use super::token::{self, Token};
 use super::usage::RequestKind;
 use crate::model::cause::Cause;
 use crate::model::containerd::PullMode;
 use crate::model::credential::Credential;
 use crate::model::host::{Endpoint, RegistryHost, Scheme};
+use crate::model::need::Purpose;
 use crate::model::outcome::Failure;
 use crate::model::reference::Reference;
 use crate::model::stage::Stage;
@@ -199,7 +199,9 @@ impl<'a> Session<'a> {
             let response = match client_now.send(request).await {
                 Ok(response) => response,
                 Err(failure) => {
-                    let failure = self.unreadable(client_now.endpoint(), failure.staged(stage_of(ask))).await;
+                    let (tls, dial) = (&self.host.tls, self.host.dial_timeout);
+                    let failure = failure.staged(stage_of(ask));
+                    let failure = self.network.unreadable(client_now.endpoint(), tls, dial, failure).await;
                     return Err(undone(&failure, credential_sent));
                 }
             };
@@ -209,11 +211,14 @@ impl<'a> Session<'a> {
                     return Ok(Answer { response, method, url, final_url, redirect, credential_sent, token });
                 }
                 Ok(Some(target)) => target,
-                Err(failure) => return Err(undone(&failure, credential_sent)),
+                Err(failure) => {
+                    let failure = Failure { stage: stage_of(ask), ..failure };
+                    return Err(undone(&failure, credential_sent));
+                }
             };
             location = response.header("location").unwrap_or_default().to_owned();
             let endpoint = endpoint_of(&target);
-            client = self.client_for(&endpoint, way).await;
+            client = self.client_for(&endpoint, way, ask).await;
             if token::authority(&target) != token::authority(url) {
                 redirect = Some(endpoint);
             }
@@ -227,28 +232,12 @@ impl<'a> Session<'a> {
         Err(NoAnswer::new(failure.worded(text).at(token::host_port(&url_now)), credential_sent))
     }
 
-    /// An answer that is no HTTP is looked at once more, for what it is.
-    async fn unreadable(&self, endpoint: &Endpoint, failure: Failure) -> Failure {
-        if !failure.wording.starts_with("net/http: HTTP/1.x transport connection broken") {
-            return failure;
-        }
-        let destination = Destination {
-            endpoint: endpoint.clone(),
-            tls: &self.host.tls,
-            dial_timeout: self.host.dial_timeout,
-            http_fallback: false,
-        };
-        let line = self.network.first_line(&destination, endpoint).await;
-        let to_tls = endpoint.scheme == Scheme::Http && raw::is_tls(&line);
-        let cause = if to_tls { Cause::HttpToTlsPort } else { failure.cause };
-        let detail = if to_tls { "plain HTTP was sent to a TLS port".to_owned() } else { failure.detail.clone() };
-        Failure { cause, detail, ..failure }.worded(raw::wording(&line))
-    }
-
-    async fn client_for(&self, endpoint: &Endpoint, way: &Way) -> Result<HttpClient, Failure> {
+    async fn client_for(&self, endpoint: &Endpoint, way: &Way, ask: &Ask) -> Result<HttpClient, Failure> {
         if *endpoint == way.endpoint {
             return way.client.clone();
         }
+        let purpose = if ask.collection == "blobs" { Purpose::Blob } else { Purpose::Manifest };
+        self.network.needs.note(&self.image.domain, &self.host.endpoint, endpoint, purpose);
         let destination = Destination {
             endpoint: endpoint.clone(),
             tls: &self.host.tls,

@@ -2,7 +2,9 @@
 //!
 //! Known texts are data here, never control flow elsewhere.
 
-use serde::Deserialize;
+use std::time::Duration;
+
+use serde_json::Value;
 
 use super::http::Response;
 use crate::model::cause::Cause;
@@ -14,35 +16,30 @@ pub struct Errors {
     list: Vec<RegistryError>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug)]
 struct RegistryError {
-    #[serde(default)]
     code: String,
-    #[serde(default)]
     message: String,
-    #[serde(default)]
-    detail: serde_json::Value,
+    detail: Value,
 }
 
-#[derive(Deserialize)]
-struct Envelope {
-    #[serde(default)]
-    errors: Vec<RegistryError>,
-    /// Token services of several vendors write this instead.
-    #[serde(default)]
-    details: Option<String>,
-}
+/// A pull quota's window is hours; a limit that passes within this time is one on how fast.
+const SHORT_PAUSE: Duration = Duration::from_mins(5);
 
 /// How many errors of one answer are read.
 const ERROR_LIMIT: usize = 8;
 
 impl Errors {
     pub fn of(response: &Response) -> Self {
-        let Ok(envelope) = serde_json::from_slice::<Envelope>(&response.body) else { return Self::default() };
-        let mut list = envelope.errors;
-        list.truncate(ERROR_LIMIT);
-        if let (true, Some(message)) = (list.is_empty(), envelope.details) {
-            list.push(RegistryError { code: String::new(), message, detail: serde_json::Value::Null });
+        let Ok(document) = serde_json::from_slice::<Value>(&response.body) else { return Self::default() };
+        let listed = document["errors"].as_array().map_or(&[][..], Vec::as_slice);
+        let mut list: Vec<RegistryError> = listed.iter().take(ERROR_LIMIT).map(RegistryError::of).collect();
+        if list.is_empty() {
+            // Token services of several vendors write a sentence instead.
+            let told = ["details", "error", "message"].iter().find_map(|field| document[*field].as_str());
+            list.extend(
+                told.map(|message| RegistryError { message: message.to_owned(), ..RegistryError::of(&Value::Null) }),
+            );
         }
         Self { list }
     }
@@ -80,6 +77,16 @@ impl Errors {
 }
 
 impl RegistryError {
+    /// Whatever the fields hold: a code may be a number, a message missing.
+    fn of(error: &Value) -> Self {
+        let text = |field: &str| match &error[field] {
+            Value::String(text) => text.clone(),
+            Value::Null => String::new(),
+            other => other.to_string(),
+        };
+        Self { code: text("code"), message: text("message"), detail: error["detail"].clone() }
+    }
+
     /// containerd knows six codes; any other prints as `unknown`.
     fn as_containerd(&self) -> String {
         let (word, standard) = match self.code.as_str() {
@@ -110,17 +117,42 @@ fn says_policy(text: &str) -> bool {
 
 fn says_quota(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
-    ["data limit exceeded", "quota has been exceeded", "quota exceeded", "subscription"]
-        .iter()
-        .any(|known| text.contains(known))
+    !text.contains("requests per")
+        && ["data limit exceeded", "quota has been exceeded", "quota exceeded", "subscription"]
+            .iter()
+            .any(|known| text.contains(known))
 }
 
 /// The limits on how fast, not on how much: their texts differ from the pull quota's.
 fn says_burst(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
-    ["rate exceeded", "retry-after:", "too many requests to upstream", "secondary rate limit"]
+    ["rate exceeded", "retry-after:", "requests per", "too many requests to upstream", "secondary rate limit"]
         .iter()
         .any(|known| text.contains(known))
+}
+
+fn says_pull_limit(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    ["pull rate limit", "pull quota", "pull limit"].iter().any(|known| text.contains(known))
+}
+
+/// The refusal is of the address that asks, whoever asks from there.
+pub fn says_address_refused(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    text.contains("client with ip") && text.contains("is not allowed access")
+}
+
+/// The repository, or the project that would hold it, does not exist: said with a refusal.
+pub fn says_no_such_place(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    text.contains("project") && text.contains("not found")
+}
+
+/// Whether the words about a request, rather than about who sent it, explain a 400.
+pub fn is_about_the_request(errors: &Errors) -> bool {
+    ["NAME_INVALID", "TAG_INVALID", "DIGEST_INVALID", "MANIFEST_INVALID", "INVALID_REQUEST", "UNSUPPORTED"]
+        .iter()
+        .any(|code| errors.has(code))
 }
 
 /// The cause of a status that needs no knowledge of who asked: authentication is judged elsewhere.
@@ -132,6 +164,9 @@ pub fn cause_of_status(code: u16, response: &Response, errors: &Errors) -> Cause
         {
             Cause::HttpToTlsPort
         }
+        // distribution's answer when what it asks for authentication is broken.
+        400 if response.body.is_empty() => Cause::RegistryError,
+        400 if errors.has("NAME_INVALID") => Cause::RepositoryUnknown,
         403 | 412 if says_policy(&text) || code == 412 => Cause::PolicyBlocked,
         402 => Cause::QuotaExceeded,
         403 if says_quota(&text) => Cause::QuotaExceeded,
@@ -139,7 +174,7 @@ pub fn cause_of_status(code: u16, response: &Response, errors: &Errors) -> Cause
         401 | 403 => Cause::AccessDenied,
         404 | 410 => Cause::ManifestUnknown,
         408 => Cause::RegistryTimeout,
-        429 => cause_of_429(response, errors, &text),
+        429 => cause_of_429(response, errors).0,
         451 => Cause::LegallyBlocked,
         500..=599 => Cause::RegistryError,
         405 if errors.has("DENIED") => Cause::RegistryError,
@@ -148,20 +183,26 @@ pub fn cause_of_status(code: u16, response: &Response, errors: &Errors) -> Cause
     }
 }
 
-/// The pull quota announces itself by headers or by its code; a burst limit says so in plain words.
-fn cause_of_429(response: &Response, errors: &Errors, text: &str) -> Cause {
-    if response.headers.contains_key("ratelimit-limit") || response.headers.contains_key("ratelimit-remaining") {
-        return Cause::RateLimited;
+/// The pull quota announces itself by headers or by its words; a burst limit passes soon and says so,
+/// or answers in plain text.
+pub fn cause_of_429(response: &Response, errors: &Errors) -> (Cause, &'static [Cause]) {
+    let text = format!("{} {}", errors.text(), plain_text(response));
+    if says_burst(&text) {
+        return (Cause::Throttled, &[]);
     }
-    if says_quota(text) {
-        return Cause::QuotaExceeded;
+    if says_quota(&text) {
+        return (Cause::QuotaExceeded, &[]);
     }
-    if says_burst(text) {
-        return Cause::Throttled;
+    let quota = super::ratelimit::read(response.status, &response.headers, jiff::Timestamp::now());
+    match quota.remaining {
+        Some(1..) => return (Cause::Throttled, &[]),
+        Some(0) => return (Cause::RateLimited, &[]),
+        None if quota.limit.is_some() || says_pull_limit(&text) => return (Cause::RateLimited, &[]),
+        None => {}
     }
-    let json = response.media_type() == "application/json" || !errors.is_empty();
-    let plain = response.media_type() == "text/plain" || response.media_type() == "text/html";
-    if plain && !json { Cause::Throttled } else { Cause::RateLimited }
+    let plain = matches!(response.media_type(), "text/plain" | "text/html") && errors.is_empty();
+    let soon = quota.retry_after.is_some_and(|pause| !pause.is_zero() && pause <= SHORT_PAUSE);
+    if plain || soon { (Cause::Throttled, &[]) } else { (Cause::RateLimited, &[Cause::Throttled]) }
 }
 
 fn plain_text(response: &Response) -> String {
@@ -211,6 +252,11 @@ mod tests {
         assert_eq!(cause(429, &[], ecr), Cause::Throttled);
         let data = r#"{"errors":[{"code":"TOOMANYREQUESTS","message":"Data limit exceeded"}]}"#;
         assert_eq!(cause(429, &[], data), Cause::QuotaExceeded);
+        assert_eq!(cause(429, &[("ratelimit-remaining", "42;w=21600")], ""), Cause::Throttled);
+        let plain = response(429, &[], r#"{"errors":[{"code":"TOOMANYREQUESTS","message":"too many requests"}]}"#);
+        assert_eq!(cause_of_429(&plain, &Errors::of(&plain)), (Cause::RateLimited, &[Cause::Throttled][..]));
+        let soon = response(429, &[("retry-after", "17")], "");
+        assert_eq!(cause_of_429(&soon, &Errors::of(&soon)), (Cause::Throttled, &[][..]));
     }
 
     #[test]
@@ -224,6 +270,19 @@ mod tests {
         assert_eq!(cause(403, &[], &denied("no")), Cause::AccessDenied);
         assert_eq!(cause(451, &[], ""), Cause::LegallyBlocked);
         assert_eq!(cause(400, &[], "Client sent an HTTP request to an HTTPS server."), Cause::HttpToTlsPort);
+    }
+
+    #[test]
+    fn an_envelope_is_read_whatever_its_fields_hold() {
+        let text = |body: &str| Errors::of(&response(404, &[], body)).text();
+        assert_eq!(
+            text(r#"{"errors":[{"code":404,"message":null},{"code":"TAG_EXPIRED","message":"gone"}]}"#),
+            "404 ; TAG_EXPIRED gone"
+        );
+        assert_eq!(text(r#"{"errors":["no"]}"#).trim(), "");
+        assert_eq!(text(r#"{"errors":"no"}"#), "");
+        assert_eq!(text(r#"{"error":"Could not find robot"}"#).trim(), "Could not find robot");
+        assert_eq!(text("[]"), "");
     }
 
     #[test]

@@ -9,11 +9,12 @@ pub mod dialer;
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use self::dialer::{Attempt, Verdict};
 use super::errno::{classify_io, go_words};
@@ -82,7 +83,7 @@ impl Race {
         let mut pending: FuturesUnordered<_> = self.targets.iter().copied().enumerate().map(open).collect();
         let mut deadline = self.began + limit;
         let mut decided = false;
-        while let Ok(Some((index, result))) = tokio::time::timeout_at(deadline.into(), pending.next()).await {
+        while let Ok(Some((index, result))) = tokio::time::timeout_at(deadline, pending.next()).await {
             self.note(index, result);
             if !decided && matches!(self.play(), Verdict::Connected(_)) {
                 decided = true;

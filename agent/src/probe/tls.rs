@@ -21,6 +21,7 @@ use crate::model::stage::Stage;
 mod certificate;
 mod config;
 mod failure;
+pub mod hello;
 mod names;
 mod reject;
 mod signature;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde::Deserialize;
+use tokio::time::Instant;
 use url::Url;
 
 use super::challenge::Challenge;
@@ -16,7 +17,8 @@ use super::network::{Destination, Network};
 use super::status::{self, Errors};
 use super::usage::RequestKind;
 use crate::model::cause::Cause;
-use crate::model::host::{Endpoint, HostTls, Scheme};
+use crate::model::host::{Endpoint, RegistryHost, Scheme};
+use crate::model::need::Purpose;
 use crate::model::outcome::Failure;
 use crate::model::stage::Stage;
 use crate::secret::Secret;
@@ -52,6 +54,15 @@ pub struct Token {
     pub anonymous: bool,
     /// `host:port` of the service.
     pub host: String,
+    /// Since when [`Self::expires_in`] counts.
+    got: Instant,
+}
+
+impl Token {
+    /// containerd keeps a token until its time is over, and one without a time for the whole pull.
+    pub fn is_over(&self) -> bool {
+        self.expires_in.is_some_and(|life| self.got.elapsed() >= life)
+    }
 }
 
 /// Why there are no options: the registry's challenge cannot be used.
@@ -113,9 +124,9 @@ fn realm_wording(written: &str) -> String {
 /// The registry host on whose behalf a token is fetched: its TLS settings and headers count.
 #[derive(Clone, Copy, Debug)]
 pub struct OnBehalf<'a> {
-    pub tls: &'a HostTls,
-    pub dial_timeout: Option<Duration>,
-    pub http_fallback: bool,
+    /// The registry's name in image references.
+    pub namespace: &'a str,
+    pub host: &'a RegistryHost,
     pub headers: &'a HeaderMap,
 }
 
@@ -131,10 +142,11 @@ pub async fn fetch(
     let endpoint = Endpoint::new(scheme, authority);
     let destination = Destination {
         endpoint: endpoint.clone(),
-        tls: from.tls,
-        dial_timeout: from.dial_timeout,
-        http_fallback: from.http_fallback && scheme == Scheme::Https,
+        tls: &from.host.tls,
+        dial_timeout: from.host.dial_timeout,
+        http_fallback: from.host.http_fallback && scheme == Scheme::Https,
     };
+    network.needs.note(from.namespace, &from.host.endpoint, &endpoint, Purpose::Token);
     let way = network.way(&destination).await;
     let kind = if login.is_some() { "oauth" } else { "anonymous" };
     let worded = |failure: Failure, method: &str| {
@@ -302,12 +314,11 @@ impl Exchange<'_> {
 
     async fn client_for(&self, target: &Url) -> Result<HttpClient, Failure> {
         let scheme = if target.scheme() == "http" { Scheme::Http } else { Scheme::Https };
-        let destination = Destination {
-            endpoint: Endpoint::new(scheme, authority(target)),
-            tls: self.from.tls,
-            dial_timeout: self.from.dial_timeout,
-            http_fallback: false,
-        };
+        let host = self.from.host;
+        let endpoint = Endpoint::new(scheme, authority(target));
+        self.network.needs.note(self.from.namespace, &host.endpoint, &endpoint, Purpose::Token);
+        let destination =
+            Destination { endpoint, tls: &host.tls, dial_timeout: host.dial_timeout, http_fallback: false };
         self.network.way(&destination).await.client.clone()
     }
 
@@ -344,6 +355,7 @@ impl Exchange<'_> {
             expires_in: answer.expires_in.filter(|s| *s > 0).map(|s| Duration::from_secs(s.unsigned_abs())),
             anonymous,
             host: self.client.endpoint().host_port(),
+            got: Instant::now(),
         })
     }
 }
@@ -366,6 +378,10 @@ pub fn basic(user: &str, secret: &Secret) -> HeaderValue {
 fn refused(response: &Response, place: &str, anonymous: bool) -> Failure {
     let errors = Errors::of(response);
     let cause = match response.status.as_u16() {
+        403 if status::says_address_refused(&errors.text()) => Cause::AccessDenied,
+        400 if errors.has("NAME_INVALID") => Cause::RepositoryUnknown,
+        // A namespace that is switched off: at the token service nothing is written that could be read-only.
+        405 if errors.has("DENIED") => Cause::AccessDenied,
         401 | 403 if anonymous => Cause::CredentialsMissing,
         400 | 401 | 403 if !anonymous => {
             if status::says_expired(&errors.text()) {

@@ -129,6 +129,14 @@ fn an_error_shows_no_control_characters_of_the_text() {
 }
 
 #[test]
+fn an_error_is_short_whatever_the_text() {
+    for text in [format!("{}://x", "\u{1b}".repeat(1000)), format!("{}://x", "é".repeat(2000)), "é".repeat(3000)] {
+        let error = parse(&text).unwrap_err();
+        assert!(error.to_string().len() <= 1024, "{} bytes", error.to_string().len());
+    }
+}
+
+#[test]
 fn the_oldest_containerd_takes_less() {
     let (old, new) = ("1.6.20".parse().unwrap(), "1.7.24".parse().unwrap());
     let literal = parse("[::1]:5000/a").unwrap();

@@ -46,6 +46,13 @@ pub(super) struct Answer {
     pub result: Result<Vec<IpAddr>, Trouble>,
 }
 
+impl Answer {
+    /// Go did not hear it and waited in vain; its code still says why.
+    pub fn ignored(rcode: ResponseCode, cause: Cause, words: String) -> Self {
+        Self { rcode, truncated: false, result: Err(Trouble::new(cause, words)) }
+    }
+}
+
 impl Question {
     pub fn new(fqdn: &str, kind: RecordType, trust_ad: bool) -> Result<Self, Trouble> {
         let unfit = || Trouble::new(Cause::DnsNxdomain, "cannot marshal DNS message");
@@ -73,6 +80,21 @@ impl Question {
             && query.query_class() == DNSClass::IN
             && *query.name() == self.name;
         matches.then(|| self.read(&header, &mut decoder))
+    }
+
+    /// A header and nothing else, as some servers refuse: without the question it is no answer to Go,
+    /// which goes on waiting.
+    pub fn bare_refusal(&self, bytes: &[u8]) -> Option<(ResponseCode, Cause)> {
+        let header = Header::read(&mut BinDecoder::new(bytes)).ok()?;
+        let meta = header.metadata;
+        let mine = meta.id == self.id && meta.message_type == MessageType::Response && header.counts.queries == 0;
+        match meta.response_code {
+            code @ ResponseCode::Refused if mine => Some((code, Cause::DnsRefused)),
+            code @ (ResponseCode::ServFail | ResponseCode::FormErr | ResponseCode::NotImp) if mine => {
+                Some((code, Cause::DnsServfail))
+            }
+            _ => None,
+        }
     }
 
     /// As Go, the sections behind the answers are looked at only for the extended response code.

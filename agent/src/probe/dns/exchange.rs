@@ -76,6 +76,7 @@ async fn over_udp(server: SocketAddr, question: &Question, limit: Duration) -> R
     let socket = UdpSocket::bind((any, 0)).await.map_err(dial)?;
     socket.connect(server).await.map_err(dial)?;
     let pair = pair(socket.local_addr(), server);
+    let mut refusal = None;
     let talk = async {
         socket.send(&question.bytes).await.map_err(|error| lost("write udp", &pair, "write", &error))?;
         let mut buffer = vec![0; usize::from(u16::MAX)];
@@ -84,9 +85,17 @@ async fn over_udp(server: SocketAddr, question: &Question, limit: Duration) -> R
             if let Some(answer) = question.answer(&buffer[..size]) {
                 return Ok(answer);
             }
+            refusal = refusal.or_else(|| question.bare_refusal(&buffer[..size]));
         }
     };
-    timeout(limit, talk).await.unwrap_or_else(|_| Err(silent("read udp", &pair)))
+    let heard = timeout(limit, talk).await;
+    heard.unwrap_or_else(|_| {
+        let silence = silent("read udp", &pair);
+        match refusal {
+            Some((rcode, cause)) => Ok(Answer::ignored(rcode, cause, silence.words)),
+            None => Err(silence),
+        }
+    })
 }
 
 async fn over_tcp(server: SocketAddr, question: &Question, limit: Duration) -> Result<Answer, Trouble> {

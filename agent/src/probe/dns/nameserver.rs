@@ -39,12 +39,13 @@ fn cut(heard: &[Heard], server: SocketAddr) -> Result<Found, Miss> {
 
 fn facts(heard: &[Heard], result: &Result<Found, Miss>, server: SocketAddr, duration: Duration) -> NameserverFacts {
     let addresses = || heard.iter().filter_map(|heard| heard.exchange.result.as_ref().ok()).flatten();
+    let found = addresses().copied().collect();
     let a = addresses().filter(|address| address.is_ipv4()).count();
     let aaaa = addresses().filter(|address| address.is_ipv6()).count();
     let cause = result.as_ref().err().map(|miss| miss.cause);
     let over_tcp = heard.iter().any(|heard| heard.exchange.transport == Transport::Tcp);
     let transport = if over_tcp { Transport::Tcp } else { Transport::Udp };
-    NameserverFacts { server, transport, rcode: rcode(heard, cause), a, aaaa, duration, cause }
+    NameserverFacts { server, transport, rcode: rcode(heard, cause), a, aaaa, addresses: found, duration, cause }
 }
 
 /// That of the answer that decided: of the one with addresses, else of the one with the cause.

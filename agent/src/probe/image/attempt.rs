@@ -1,25 +1,77 @@
 //! The book of hosts asked, and what is learnt of the quota on the way.
 
+use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::super::session::{Answer, NoAnswer, Session};
+use super::purchases::Purchases;
+use super::warning;
 use crate::model::host::{Endpoint, Scheme};
 use crate::model::outcome::Failure;
 use crate::model::report::{Attempt, Operation};
 
-/// How many requests that a registry counts as a pull may still be spent.
+/// Whether one more request that a registry counts as a pull may be made, and what earlier ones brought.
 #[derive(Debug)]
-pub struct PullBudget(AtomicU32);
+pub struct PullBudget {
+    purse: Purse,
+    purchases: Option<Arc<Purchases>>,
+    spent: AtomicU32,
+}
+
+enum Purse {
+    /// So many are left.
+    Left(AtomicU32),
+    /// Somebody else keeps count.
+    Asked(Box<dyn Fn() -> bool + Send + Sync>),
+}
+
+impl fmt::Debug for Purse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Left(left) => f.debug_tuple("Left").field(left).finish(),
+            Self::Asked(_) => f.write_str("Asked"),
+        }
+    }
+}
 
 impl PullBudget {
     pub const fn new(pulls: u32) -> Self {
-        Self(AtomicU32::new(pulls))
+        Self { purse: Purse::Left(AtomicU32::new(pulls)), purchases: None, spent: AtomicU32::new(0) }
+    }
+
+    /// `grant` is asked right before each such request, and `purchases` has what they brought.
+    pub fn granted_by(grant: impl Fn() -> bool + Send + Sync + 'static, purchases: Arc<Purchases>) -> Self {
+        Self { purse: Purse::Asked(Box::new(grant)), purchases: Some(purchases), spent: AtomicU32::new(0) }
     }
 
     /// Takes one, if one is left.
     pub fn spend(&self) -> bool {
-        self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1)).is_ok()
+        let granted = match &self.purse {
+            Purse::Left(left) => {
+                left.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1)).is_ok()
+            }
+            Purse::Asked(grant) => grant(),
+        };
+        self.spent.fetch_add(u32::from(granted), Ordering::AcqRel);
+        granted
+    }
+
+    /// How many were taken, whatever became of what they were for.
+    pub fn spent(&self) -> u32 {
+        self.spent.load(Ordering::Acquire)
+    }
+
+    /// What was paid for under this digest.
+    pub(super) fn bought(&self, digest: &str) -> Option<Vec<u8>> {
+        self.purchases.as_ref()?.get(digest)
+    }
+
+    pub(super) fn keep(&self, digest: &str, body: &[u8]) {
+        if let Some(purchases) = &self.purchases {
+            purchases.put(digest, body);
+        }
     }
 }
 
@@ -27,6 +79,7 @@ impl PullBudget {
 #[derive(Debug, Default)]
 pub struct Book {
     attempts: Vec<Attempt>,
+    warnings: Vec<String>,
 }
 
 impl Book {
@@ -88,8 +141,24 @@ impl Book {
         }
     }
 
-    pub fn into_attempts(self) -> Vec<Attempt> {
-        self.attempts
+    /// What was learnt of a failure later is told of the attempt that met it.
+    pub fn explain(&mut self, met: &Failure, explained: &Failure) {
+        let met_it = |attempt: &&mut Attempt| {
+            attempt.failure.as_ref().is_some_and(|failure| failure.host == met.host && failure.cause == met.cause)
+        };
+        if let Some(attempt) = self.attempts.iter_mut().rev().find(met_it) {
+            attempt.detail.clone_from(&explained.detail);
+            attempt.failure = Some(explained.clone());
+        }
+    }
+
+    /// What the registry wants its users to know.
+    pub fn warned(&mut self, answer: &Answer) {
+        warning::read(&answer.response.headers, &mut self.warnings);
+    }
+
+    pub fn into_parts(self) -> (Vec<Attempt>, Vec<String>) {
+        (self.attempts, self.warnings)
     }
 }
 

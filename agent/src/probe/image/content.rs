@@ -22,21 +22,22 @@ impl Pull<'_> {
     ) -> Result<Option<Failure>, Stop> {
         let config = document.config.unwrap_or_default();
         not_empty(&config)?;
+        let layers = document.layers.unwrap_or_default();
         let fetched = match self.fetch_config(&config).await {
             Ok(fetched) => fetched,
             Err(stop) => return Err(self.blob_failed(stop)),
         };
-        self.blob = Some(BlobFacts {
-            endpoint: fetched.endpoint.clone(),
+        self.blob = fetched.endpoint.clone().map(|endpoint| BlobFacts {
+            endpoint,
             redirect_host: fetched.redirect.as_ref().map(crate::model::host::Endpoint::host_port),
             failure: None,
         });
-        let layers = document.layers.unwrap_or_default();
         for layer in layers.iter().take(LAYER_LIMIT).filter(|layer| layer.urls.is_empty()) {
             if let Err(stop) = self.touch_blob(layer).await {
                 return Err(self.blob_failed(stop));
             }
         }
+        self.make_room(std::slice::from_ref(&config), &layers)?;
         let is_image = documents::is_image_config(&config.media_type);
         if !is_image && !self.version.unpacks_images_only() {
             self.count_layers(&Config::parse(&fetched.body).unwrap_or_default(), &config, layers.len())?;
@@ -89,11 +90,20 @@ impl Pull<'_> {
         Some(Failure::new(Stage::Platform, Cause::PlatformMismatch, detail).worded("exec format error"))
     }
 
+    /// The party that failed, where it is none of the hosts of the plan: a redirect led there.
+    fn led_to(&self, failure: &Failure) -> Option<String> {
+        if matches!(failure.stage, Stage::Token | Stage::Proxy) {
+            return None;
+        }
+        let planned = |host: &String| self.sessions.iter().any(|session| session.host.endpoint.host_port() == *host);
+        failure.host.clone().filter(|host| !planned(host))
+    }
+
     fn blob_failed(&mut self, stop: Stop) -> Stop {
         if let Stop::Fetch(_, failure) = &stop {
             let first = self.sessions.first().map(|session| session.host.endpoint.clone());
-            self.blob =
-                first.map(|endpoint| BlobFacts { endpoint, redirect_host: None, failure: Some(failure.clone()) });
+            let redirect_host = self.led_to(failure);
+            self.blob = first.map(|endpoint| BlobFacts { endpoint, redirect_host, failure: Some(failure.clone()) });
         }
         stop
     }

@@ -3,8 +3,12 @@
 use oci_client::manifest as media;
 use serde::Deserialize;
 
+use super::super::gojson;
+use crate::model::outcome::clip_to;
 use crate::model::platform::Platform;
 
+/// As much of serde's words as is worth repeating: they may hold a piece of the document.
+const REASON_LIMIT: usize = 200;
 /// What containerd's resolver accepts as a manifest: 4 × 1048 × 1048 bytes.
 pub const MANIFEST_LIMIT: usize = 4 * 1048 * 1048;
 const SCHEMA_1: [&str; 3] = [
@@ -110,7 +114,9 @@ pub struct Document {
 
 /// Why a document cannot be what its media type says; the text is containerd's.
 pub fn parse(bytes: &[u8], media_type: &str) -> Result<Document, String> {
-    let document: Document = serde_json::from_slice(bytes).map_err(|_| super::super::gojson::error(bytes))?;
+    // Go takes bytes that are not UTF-8 for replacement characters.
+    let document: Document =
+        serde_json::from_str(&String::from_utf8_lossy(bytes)).map_err(|error| reason(bytes, &error))?;
     if document.fs_layers.is_some() {
         return Err("media-type: schema 1 not supported".into());
     }
@@ -123,6 +129,14 @@ pub fn parse(bytes: &[u8], media_type: &str) -> Result<Document, String> {
             Err(format!("media-type: expected index but found manifest ({media_type})"))
         }
         _ => Ok(document),
+    }
+}
+
+fn reason(bytes: &[u8], error: &serde_json::Error) -> String {
+    match gojson::error(bytes) {
+        // JSON, but a value has another type than its field; Go names types that are only Go's.
+        fault if fault.is_empty() => clip_to(&format!("json: cannot unmarshal: {error}"), REASON_LIMIT),
+        fault => fault,
     }
 }
 
@@ -142,7 +156,7 @@ struct RootFs {
 
 impl Config {
     pub fn parse(bytes: &[u8]) -> Option<Self> {
-        serde_json::from_slice(bytes).ok()
+        serde_json::from_str(&String::from_utf8_lossy(bytes)).ok()
     }
 
     /// How many layers it lists.
@@ -191,5 +205,15 @@ mod tests {
                 assert!(!accepts(field.as_str().unwrap()), "{} rejects {field}", case.id);
             }
         }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_taken_as_go_takes_them_and_a_wrong_type_is_named() {
+        let index = "application/vnd.oci.image.index.v1+json";
+        assert!(parse(b"{\"manifests\": [], \"x\xff\": \"\xfe\"}", index).is_ok());
+        assert!(Config::parse(b"{\"architecture\": \"amd64\", \"author\": \"\xfe\"}").is_some());
+        let long = format!("{{\"manifests\": \"{}\"}}", "x".repeat(10_000));
+        let reason = parse(long.as_bytes(), index).unwrap_err();
+        assert!(reason.starts_with("json: cannot unmarshal: invalid type") && reason.len() <= 200, "{reason}");
     }
 }

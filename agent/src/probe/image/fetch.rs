@@ -16,8 +16,8 @@ use super::{Phase, Pull, Stop, digest_of};
 use crate::model::cause::Cause;
 use crate::model::host::Endpoint;
 use crate::model::outcome::Failure;
-use crate::model::ratelimit::LimitState;
-use crate::model::report::Operation;
+use crate::model::ratelimit::{LimitState, RateLimit};
+use crate::model::report::{ContentSource, Operation};
 use crate::model::stage::Stage;
 
 /// More pieces than this are no transfer but a leak.
@@ -27,7 +27,9 @@ const RESUME_LIMIT: usize = 64;
 #[derive(Debug)]
 pub struct Fetched {
     pub body: Vec<u8>,
-    pub endpoint: Endpoint,
+    pub source: ContentSource,
+    /// `None`: no host was asked.
+    pub endpoint: Option<Endpoint>,
     /// Where the bytes came from, when that is another host.
     pub redirect: Option<Endpoint>,
 }
@@ -41,6 +43,26 @@ struct Want<'d> {
     /// Only that it can be had: one byte.
     touch: bool,
     body_limit: usize,
+}
+
+impl Want<'_> {
+    fn ask(&self) -> Ask {
+        let media_type = &self.descriptor.media_type;
+        Ask {
+            method: Method::GET,
+            collection: self.collection,
+            object: self.descriptor.digest.clone(),
+            accept: if media_type.is_empty() { "*/*".to_owned() } else { format!("{media_type}, */*") },
+            range: self.touch.then(|| "bytes=0-0".to_owned()),
+            body_limit: self.body_limit,
+            kind: self.kind,
+        }
+    }
+}
+
+/// Whether a manifest that is got there is counted.
+const fn announces(limit: &RateLimit) -> bool {
+    limit.limit.is_some() || limit.remaining.is_some()
 }
 
 impl Pull<'_> {
@@ -66,18 +88,33 @@ impl Pull<'_> {
 
     /// Whether a manifest may be got from a host: it counts nothing, or a pull may be spent.
     pub(super) fn may_get(&mut self, index: usize) -> bool {
-        if self.limits[index].limit.is_none() || self.spent.contains(&index) {
+        if !announces(&self.limits[index]) {
             return true;
         }
         if !self.budget.spend() {
             return false;
         }
-        self.spent.push(index);
         self.network.usage.counted_pull(&self.sessions[index].host.endpoint);
         true
     }
 
+    /// A host that has not answered yet may count what it is asked for: a HEAD counts nothing and tells.
+    async fn learn_price(&mut self, index: usize, want: &Want<'_>) {
+        if !self.priced.insert(index) {
+            return;
+        }
+        let ask = Ask { method: Method::HEAD, kind: RequestKind::Head, ..want.ask() };
+        match self.sessions[index].ask(&ask).await {
+            Ok(answer) => self.learn_limit(index, &answer),
+            // The GET is to meet its refusal itself: it is what containerd reports.
+            Err(_) => self.sessions[index].forget_refusals().await,
+        }
+    }
+
     async fn fetch(&mut self, want: Want<'_>) -> Result<Fetched, Stop> {
+        if let Some(body) = self.held(want.descriptor, want.touch, want.body_limit) {
+            return Ok(Fetched { body, source: ContentSource::ContentStore, endpoint: None, redirect: None });
+        }
         if !self.sessions.iter().any(|session| session.host.capabilities.pull) {
             let detail = "no host of the configuration has the capability `pull`";
             let failure =
@@ -100,23 +137,22 @@ impl Pull<'_> {
 
     async fn fetch_at(&mut self, index: usize, want: Want<'_>) -> Result<Fetched, Miss> {
         let is_manifest = want.kind == RequestKind::Get;
+        if is_manifest && self.limits[index].state == LimitState::Unknown {
+            self.learn_price(index, &want).await;
+        }
         if is_manifest && self.limits[index].state == LimitState::Blocked && self.limits[index].remaining == Some(0) {
             return Err(Miss::Next(self.nothing_left(index)));
         }
-        if is_manifest && !self.may_get(index) {
+        let counts = is_manifest && announces(&self.limits[index]);
+        let bought = counts.then(|| self.budget.bought(&want.descriptor.digest)).flatten();
+        if is_manifest && bought.is_none() && !self.may_get(index) {
             return Err(Miss::End(Stop::OverBudget));
         }
         let began = Instant::now();
-        let media_type = &want.descriptor.media_type;
-        let accept = if media_type.is_empty() { "*/*".to_owned() } else { format!("{media_type}, */*") };
-        let ask = Ask {
-            method: Method::GET,
-            collection: want.collection,
-            object: want.descriptor.digest.clone(),
-            accept,
-            range: want.touch.then(|| "bytes=0-0".to_owned()),
-            body_limit: want.body_limit,
-            kind: want.kind,
+        let ask = match &bought {
+            None => want.ask(),
+            // What it says is known; whether it can still be had is told for nothing.
+            Some(_) => Ask { method: Method::HEAD, kind: RequestKind::Head, ..want.ask() },
         };
         let session = &self.sessions[index];
         let answer = match session.ask(&ask).await {
@@ -131,7 +167,7 @@ impl Pull<'_> {
         if is_manifest {
             self.learn_limit(index, &answer);
         }
-        let judged = self.judge_content(index, &want, &answer);
+        let judged = self.judge_content(index, &want, &answer, bought.is_some());
         if want.collection == "manifests" {
             let session = &self.sessions[index];
             let verdict = match &judged {
@@ -141,19 +177,22 @@ impl Pull<'_> {
             };
             self.book.answered(session, Operation::Fetch, &answer, verdict, began.elapsed());
         }
-        judged.map(|()| Fetched {
-            body: answer.response.body,
-            endpoint: self.sessions[index].host.endpoint.clone(),
-            redirect: answer.redirect,
-        })
+        judged?;
+        let source = if bought.is_some() { ContentSource::Remembered } else { ContentSource::Registry };
+        let body = bought.unwrap_or(answer.response.body);
+        if counts {
+            self.budget.keep(&want.descriptor.digest, &body);
+        }
+        let endpoint = Some(self.sessions[index].host.endpoint.clone());
+        Ok(Fetched { body, source, endpoint, redirect: answer.redirect })
     }
 
-    fn judge_content(&self, index: usize, want: &Want<'_>, answer: &Answer) -> Result<(), Miss> {
+    fn judge_content(&self, index: usize, want: &Want<'_>, answer: &Answer, known: bool) -> Result<(), Miss> {
         let status = answer.response.status;
         if !status.is_success() {
             return Err(Miss::Next(self.not_served(index, want, answer)));
         }
-        if want.touch {
+        if want.touch || known {
             return Ok(());
         }
         let at = |phase, failure: Failure| Err(Miss::End(Stop::Fetch(phase, failure.at(super::party(answer)))));

@@ -22,20 +22,28 @@ impl Pull<'_> {
         }
     }
 
-    async fn explain(&self, failure: Failure) -> Failure {
-        let hides = matches!(failure.cause, Cause::ManifestUnknown | Cause::AccessDenied | Cause::NotFoundOrDenied);
-        let asked =
-            self.sessions.iter().find(|session| failure.host.as_deref() == Some(&session.host.endpoint.host_port()));
-        let (Some(session), true) = (asked, hides) else { return failure };
-        match failure.cause {
-            Cause::ManifestUnknown => self.why_not_found(session, failure).await,
-            _ => self.why_forbidden(session, failure).await,
-        }
+    async fn explain(&mut self, failure: Failure) -> Failure {
+        let before = failure.clone();
+        let explained = match failure.cause {
+            Cause::ManifestUnknown => self.why_not_found(failure).await,
+            Cause::AccessDenied | Cause::NotFoundOrDenied | Cause::PolicyBlocked => self.why_forbidden(failure).await,
+            _ => return failure,
+        };
+        self.book.explain(&before, &explained);
+        explained
+    }
+
+    /// The same request by GET, to the host that failed: the host of the plan, or where it redirects.
+    async fn body_of(&self, failure: &Failure) -> Option<(&Session<'_>, Answer)> {
+        let is_host = |session: &&Session<'_>| failure.host.as_deref() == Some(&session.host.endpoint.host_port());
+        let session = self.sessions.iter().find(is_host).or(self.sessions.last())?;
+        let answer = session.ask(&get("manifests", self.image.object())).await.ok()?;
+        (failure.host.as_deref() == Some(&super::party(&answer))).then_some((session, answer))
     }
 
     /// The repository, the tag, or no registry at all?
-    async fn why_not_found(&self, session: &Session<'_>, failure: Failure) -> Failure {
-        let Ok(answer) = session.ask(&get("manifests", self.image.object())).await else { return failure };
+    async fn why_not_found(&self, failure: Failure) -> Failure {
+        let Some((session, answer)) = self.body_of(&failure).await else { return failure };
         if answer.response.status.as_u16() != 404 {
             return failure;
         }
@@ -65,18 +73,30 @@ impl Pull<'_> {
         Failure { cause: Cause::RepositoryUnknown, detail: crate::model::outcome::clip(detail), ..failure }
     }
 
-    /// The body of a GET often tells what the bodyless 403 of a HEAD meant.
-    async fn why_forbidden(&self, session: &Session<'_>, failure: Failure) -> Failure {
-        let Ok(answer) = session.ask(&get("manifests", self.image.object())).await else { return failure };
-        if answer.response.status.as_u16() != 403 {
+    /// The body of a GET often tells what the bodyless refusal of a HEAD meant.
+    async fn why_forbidden(&self, failure: Failure) -> Failure {
+        let Some((_, answer)) = self.body_of(&failure).await else { return failure };
+        let code = answer.response.status.as_u16();
+        if !matches!(code, 401 | 403 | 412) {
             return failure;
         }
         let errors = Errors::of(&answer.response);
-        let cause = status::cause_of_status(403, &answer.response, &errors);
-        let detail = format!("{}{}", failure.detail, errors.behind(": "));
-        let wording = self.with_body(&failure, &answer, &errors);
-        let failure = Failure { detail: crate::model::outcome::clip(detail), wording, ..failure };
-        if cause == Cause::AccessDenied { failure } else { Failure { cause, also_possible: Vec::new(), ..failure } }
+        let text = errors.text();
+        if status::says_no_such_place(&text) {
+            let unknown = self.repository_unknown(failure, &errors);
+            return Failure { also_possible: Vec::new(), ..unknown };
+        }
+        let detail = crate::model::outcome::clip(format!("{}{}", failure.detail, errors.behind(": ")));
+        if code == 401 {
+            return Failure { detail, ..failure };
+        }
+        let cause = status::cause_of_status(code, &answer.response, &errors);
+        let wording = if code == 403 { self.with_body(&failure, &answer, &errors) } else { failure.wording.clone() };
+        let failure = Failure { detail, wording, ..failure };
+        match cause {
+            Cause::AccessDenied if !status::says_address_refused(&text) => failure,
+            cause => Failure { cause, also_possible: Vec::new(), ..failure },
+        }
     }
 
     /// Newer versions make the same GET and show its errors.

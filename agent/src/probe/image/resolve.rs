@@ -79,7 +79,7 @@ impl Pull<'_> {
                 }
             }
         }
-        let chosen = choose(self.version, &errors, &self.image.to_string());
+        let chosen = choose(self.version, &errors, eligible.len(), &self.image.to_string());
         Err(Stop::Resolve(chosen))
     }
 
@@ -213,21 +213,23 @@ impl Pull<'_> {
         let code = response.status.as_u16();
         let (cause, others): (Cause, &[Cause]) = match code {
             401 => unauthorized(session, answer),
-            403 if status::is_web_page(response) => (Cause::AccessDenied, &[]),
+            429 => status::cause_of_429(response, &errors),
+            400 if !status::is_about_the_request(&errors) => bad_request(answer, &errors),
+            403 if status::is_web_page(response) => (Cause::AccessDenied, &[Cause::LegallyBlocked]),
+            403 if status::says_address_refused(&errors.text()) => (Cause::AccessDenied, &[]),
             403 if !answer.credential_sent
                 && status::cause_of_status(403, response, &errors) == Cause::AccessDenied =>
             {
                 (Cause::NotFoundOrDenied, &[Cause::RepositoryUnknown, Cause::CredentialsMissing])
             }
+            // Who may not pull is often not told what exists either.
+            403 if status::cause_of_status(403, response, &errors) == Cause::AccessDenied => {
+                (Cause::AccessDenied, &[Cause::RepositoryUnknown])
+            }
             _ => (status::cause_of_status(code, response, &errors), &[]),
         };
         let detail =
             format!("{} {} answered {}{}", answer.method, path_of(answer), response.line(), errors.behind(": "));
-        let others = if cause == Cause::RateLimited && code == 429 && errors.is_empty() && !announces_limit(answer) {
-            &[Cause::Throttled]
-        } else {
-            others
-        };
         let login = matches!(cause, Cause::CredentialsMissing | Cause::CredentialsRejected);
         Failure::new(if login { Stage::Token } else { Stage::Manifest }, cause, detail)
             .at(super::party(answer))
@@ -264,7 +266,11 @@ impl Pull<'_> {
     }
 
     pub(super) fn learn_limit(&mut self, index: usize, answer: &Answer) {
-        let seen = ratelimit::read(answer.response.status, &answer.response.headers, self.now);
+        self.book.warned(answer);
+        let mut seen = ratelimit::read(answer.response.status, &answer.response.headers, self.now);
+        if answer.response.status.as_u16() == 429 && seen.retry_after.is_none() {
+            seen.retry_after = ratelimit::retry_after_in(&Errors::of(&answer.response).text());
+        }
         self.limits[index] = seen;
     }
 }
@@ -274,9 +280,13 @@ fn path_of(answer: &Answer) -> String {
     answer.url.path().to_owned()
 }
 
-fn announces_limit(answer: &Answer) -> bool {
-    answer.response.headers.contains_key("ratelimit-limit")
-        || answer.response.headers.contains_key("ratelimit-remaining")
+/// ECR Public answers 400, without a challenge, to a token that it does not accept.
+fn bad_request(answer: &Answer, errors: &Errors) -> (Cause, &'static [Cause]) {
+    match &answer.token {
+        Some(token) if token.anonymous => (Cause::TokenInvalid, &[]),
+        Some(_) => (Cause::CredentialsRejected, &[]),
+        None => (status::cause_of_status(400, &answer.response, errors), &[]),
+    }
 }
 
 /// A 401 that no challenge could turn.
@@ -317,13 +327,17 @@ fn denied(no_answer: NoAnswer) -> NoAnswer {
     NoAnswer { failure: no_answer.failure.worded(text), ..no_answer }
 }
 
-/// Which of the hosts' errors is reported.
-fn choose(version: Version, errors: &[(Rank, Failure)], image: &str) -> Failure {
+/// Which of the hosts' errors is reported. `hosts`: how many were asked for the manifest.
+fn choose(version: Version, errors: &[(Rank, Failure)], hosts: usize, image: &str) -> Failure {
     let first_of_highest = || errors.iter().rev().max_by_key(|(rank, _)| *rank);
     let first_but_404 = || errors.iter().find(|(rank, _)| *rank != Rank::NotFound).or_else(|| errors.first());
     let chosen = if version.ranks_resolve_errors() { first_of_highest() } else { first_but_404() };
     match chosen {
-        Some((Rank::NotFound, failure)) => failure.clone().worded(format!("{image}: not found")),
+        // The words name no host. What counts is what the last one says: a mirror need not have it.
+        Some((Rank::NotFound, first)) => {
+            let last = errors.iter().take(hosts).rev().find(|(rank, _)| *rank == Rank::NotFound);
+            last.map_or(first, |(_, failure)| failure).clone().worded(format!("{image}: not found"))
+        }
         Some((_, failure)) => failure.clone(),
         None => Failure::new(Stage::Manifest, Cause::Unclassified, "no host was asked"),
     }
@@ -357,7 +371,7 @@ mod tests {
             let outcomes = case.input["host_outcomes"].as_array().unwrap();
             let errors: Vec<_> = outcomes.iter().map(|outcome| error(outcome.as_str().unwrap())).collect();
             let version = if case.versions.starts_with(">=2") { Version::series(2, 2) } else { Version::series(1, 7) };
-            let chosen = choose(version, &errors, "REF");
+            let chosen = choose(version, &errors, errors.len(), "REF");
             let expected = case.expected["returned"].as_str().unwrap();
             let wording = chosen.wording.trim_start_matches("REF: ");
             assert!(expected.contains(wording), "{}: expected {expected}, chose {wording} of {outcomes:?}", case.id);

@@ -108,6 +108,47 @@ mod tests {
         }
     }
 
+    /// What each kind of node takes out of one index that has something for all of them.
+    #[test]
+    fn every_architecture_takes_its_own_entry() {
+        let all = [
+            "linux/amd64",
+            "linux/amd64/v2",
+            "linux/amd64/v3",
+            "linux/386",
+            "linux/arm/v5",
+            "linux/arm/v6",
+            "linux/arm/v7",
+            "linux/arm64/v8",
+            "linux/riscv64",
+            "linux/s390x",
+            "linux/ppc64le",
+            "windows/amd64",
+            "unknown/unknown",
+        ];
+        let entries: Vec<Descriptor> = all.iter().map(|text| descriptor(text)).collect();
+        let table = [
+            ("linux/amd64", "linux/amd64"),
+            ("linux/amd64/v1", "linux/amd64"),
+            ("linux/amd64/v2", "linux/amd64/v2"),
+            ("linux/amd64/v3", "linux/amd64/v3"),
+            ("linux/amd64/v4", "linux/amd64/v3"),
+            ("linux/386", "linux/386"),
+            ("linux/arm/v5", "linux/arm/v5"),
+            ("linux/arm/v6", "linux/arm/v6"),
+            ("linux/arm/v7", "linux/arm/v7"),
+            ("linux/arm/v8", "linux/arm/v7"),
+            ("linux/arm64", "linux/arm64/v8"),
+            ("linux/riscv64", "linux/riscv64"),
+            ("linux/s390x", "linux/s390x"),
+            ("linux/ppc64le", "linux/ppc64le"),
+            ("linux/loong64", "no match"),
+        ];
+        for (node, taken) in table {
+            assert_eq!(found(node, &entries, PullMode::Local, "2.1"), taken, "{node}");
+        }
+    }
+
     #[test]
     fn containerds_own_cases_select_the_same_entries() {
         for case in Cases::of_kind("index_select") {

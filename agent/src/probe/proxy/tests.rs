@@ -8,19 +8,20 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
+use crate::model::containerd::Version;
 use crate::model::host::HostTls;
 use crate::model::trust::TrustStore;
 
 const LIMIT: Duration = Duration::from_secs(10);
 
 fn tls() -> TlsSetup {
-    TlsSetup::new(&TrustStore::default(), &HostTls::default(), Timestamp::now()).unwrap()
+    TlsSetup::new(Version::new(2, 2, 0), &TrustStore::default(), &HostTls::default(), Timestamp::now()).unwrap()
 }
 
 async fn through(proxy: &str, target: &str) -> (Step<ProxyFacts>, Option<Connection>) {
     let proxy = ProxyUrl::parse(proxy).unwrap();
     let stream = TcpStream::connect((proxy.host.as_str(), proxy.port)).await.unwrap();
-    tunnel(stream, &proxy, "HTTPS_PROXY", target, &tls(), LIMIT).await
+    tunnel(stream, &proxy, "HTTPS_PROXY", Target { host_port: target, plain: false }, &tls(), LIMIT).await
 }
 
 fn told(step: &Step<ProxyFacts>) -> (Cause, &str, Option<u16>) {
@@ -265,13 +266,14 @@ async fn an_https_proxy_is_spoken_to_in_tls() {
         }
     });
     let trust = TrustStore { certificates: vec![authority.root_der()], ..TrustStore::default() };
-    let trusting = TlsSetup::new(&trust, &HostTls::default(), Timestamp::now()).unwrap();
+    let trusting = TlsSetup::new(Version::new(2, 2, 0), &trust, &HostTls::default(), Timestamp::now()).unwrap();
     let dial = || TcpStream::connect((proxy.host.as_str(), proxy.port));
-    let (step, tunnel_) = tunnel(dial().await.unwrap(), &proxy, "HTTPS_PROXY", "r.example:443", &trusting, LIMIT).await;
+    let target = Target { host_port: "r.example:443", plain: false };
+    let (step, tunnel_) = tunnel(dial().await.unwrap(), &proxy, "HTTPS_PROXY", target, &trusting, LIMIT).await;
     let mut inside = [0; 4];
     tunnel_.unwrap_or_else(|| panic!("{step:?}")).read_exact(&mut inside).await.unwrap();
     assert_eq!(&inside, b"ping", "what follows the head is the tunnel's");
-    let (step, _) = tunnel(dial().await.unwrap(), &proxy, "HTTPS_PROXY", "r.example:443", &tls(), LIMIT).await;
+    let (step, _) = tunnel(dial().await.unwrap(), &proxy, "HTTPS_PROXY", target, &tls(), LIMIT).await;
     let wording = "proxyconnect tcp: tls: failed to verify certificate: x509: certificate signed by unknown authority";
     assert_eq!(told(&step), (Cause::ProxyUnreachable, wording, None));
 }

@@ -59,10 +59,8 @@ impl Session<'_> {
                         return Ok(false);
                     }
                     let Some((user, secret)) = login else {
-                        let detail = "the registry asks for Basic credentials and none match";
-                        let failure = Failure::new(Stage::Token, Cause::CredentialsMissing, detail)
-                            .worded("authorization failed: no basic auth credentials");
-                        return Err(no(failure, false));
+                        let wording = "authorization failed: no basic auth credentials";
+                        return Err(no(self.no_password(sent).worded(wording), false));
                     };
                     if matches!(auth.get(&host), Some(Handler::Basic(_))) {
                         // Refused already: containerd repeats it, which only risks a lock-out.
@@ -81,6 +79,18 @@ impl Session<'_> {
         let scope = format!("repository:{}:pull", self.image.repository);
         let options = token::options(challenge, Some(&scope))?;
         Ok(Handler::Bearer { options, token: None })
+    }
+
+    /// Basic is asked for and there is nothing to answer. After a token that was given to anybody it is
+    /// how Harbor refuses, be the repository private or missing.
+    fn no_password(&self, sent: &Answer) -> Failure {
+        if sent.token.is_none() {
+            let detail = "the registry asks for Basic credentials and none match";
+            return Failure::new(Stage::Token, Cause::CredentialsMissing, detail);
+        }
+        let detail = format!("the registry refuses the token for {} and asks for a password", self.image.repository);
+        Failure::new(Stage::Manifest, Cause::NotFoundOrDenied, detail)
+            .or_maybe(&[Cause::RepositoryUnknown, Cause::CredentialsMissing])
     }
 
     /// A token was given and the registry does not accept it for this.
@@ -134,6 +144,9 @@ impl Session<'_> {
         match handler {
             Handler::Basic(value) => Ok((Some(value.clone()), None)),
             Handler::Bearer { options, token } => {
+                if matches!(token, Some(Ok(token)) if token.is_over()) {
+                    *token = None;
+                }
                 let known = token.is_some();
                 if !known {
                     *token = Some(self.fetch_token(options).await);
@@ -160,16 +173,14 @@ impl Session<'_> {
     async fn fetch_token(&self, options: &TokenOptions) -> Result<Token, Failure> {
         let headers =
             if self.network.version.sends_headers_to_token_service() { self.headers() } else { HeaderMap::new() };
-        let from = OnBehalf {
-            tls: &self.host.tls,
-            dial_timeout: self.host.dial_timeout,
-            http_fallback: self.host.http_fallback,
-            headers: &headers,
-        };
+        let from = OnBehalf { namespace: &self.image.domain, host: self.host, headers: &headers };
         let fetched = token::fetch(self.network, from, options, self.login()).await;
         match fetched {
             Err(failure) if failure.cause == Cause::CredentialsMissing => {
                 Err(self.hidden_or_closed(failure, options, from).await)
+            }
+            Err(failure) if failure.cause == Cause::CredentialsRejected && is_forbidden(&failure) => {
+                Err(self.rejected_or_hidden(failure, options, from).await)
             }
             Err(failure) => Err(failure),
             Ok(token) => Ok(token),
@@ -178,6 +189,16 @@ impl Session<'_> {
             let text = format!("failed to authorize: {}", failure.wording);
             failure.worded(text)
         })
+    }
+
+    /// A token was refused to somebody. If the service gives that credential a token for nothing, it is
+    /// good, and the service hides whether this repository exists.
+    async fn rejected_or_hidden(&self, failure: Failure, options: &TokenOptions, from: OnBehalf<'_>) -> Failure {
+        match token::fetch(self.network, from, &options.unscoped(), self.login()).await {
+            Ok(_) => Failure { cause: Cause::NotFoundOrDenied, ..failure }
+                .or_maybe(&[Cause::RepositoryUnknown, Cause::AccessDenied]),
+            Err(_) => failure,
+        }
     }
 
     /// An anonymous token was refused. If the service gives anonymous tokens for nothing at all, a
@@ -190,6 +211,12 @@ impl Session<'_> {
             Err(_) => failure,
         }
     }
+}
+
+/// Whether a token service answered 403: some say so of wrong credentials, some of what good ones
+/// may not pull, and some of both.
+fn is_forbidden(failure: &Failure) -> bool {
+    failure.wording.contains(": 403 ")
 }
 
 /// Go keeps `Authorization` on a redirect to the same host or one below it; ports do not count.

@@ -6,6 +6,7 @@ use aws_lc_rs::digest;
 use rustls_pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, NameConstraints, ParsedExtension};
+use x509_parser::oid_registry::OID_CT_LIST_SCT;
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::X509Name;
 
@@ -205,7 +206,13 @@ impl<'a> Certificate<'a> {
             not_after: validity.not_after.timestamp(),
             names: names.take(NAMES_LIMIT).collect(),
             sha256: sha256(self.der),
+            logged: self.is_logged(),
         }
+    }
+
+    /// Whether signed certificate timestamps (RFC 6962) are embedded.
+    fn is_logged(&self) -> bool {
+        self.x509.extensions().iter().any(|extension| extension.oid == OID_CT_LIST_SCT)
     }
 }
 
@@ -219,6 +226,7 @@ pub fn facts(der: &CertificateDer<'_>) -> CertificateFacts {
             not_after: 0,
             names: Vec::new(),
             sha256: sha256(der),
+            logged: false,
         },
         |certificate| certificate.facts(),
     )
@@ -235,4 +243,29 @@ fn last_text<'a>(values: impl Iterator<Item = &'a x509_parser::x509::AttributeTy
 
 fn to_ip(bytes: &[u8]) -> Option<IpAddr> {
     <[u8; 4]>::try_from(bytes).map(IpAddr::from).or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A list of one timestamp of RFC 6962, 3.3, that no log signed.
+    fn timestamps() -> rcgen::CustomExtension {
+        let timestamp = [&[0][..], &[7; 32], &[0; 8], &[0, 0], &[4, 3], &[0, 2], &[1, 2]].concat();
+        let sized = |bytes: &[u8]| [&[0, u8::try_from(bytes.len()).unwrap()], bytes].concat();
+        let list = sized(&sized(&timestamp));
+        let octets = [&[4, u8::try_from(list.len()).unwrap()], &list[..]].concat();
+        rcgen::CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 11129, 2, 4, 2], octets)
+    }
+
+    #[test]
+    fn a_certificate_with_timestamps_of_a_public_log_is_told_from_one_without() {
+        let logged = |extensions: Vec<rcgen::CustomExtension>| {
+            let mut params = rcgen::CertificateParams::new(vec!["r.example".into()]).unwrap();
+            params.custom_extensions = extensions;
+            let certificate = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
+            facts(certificate.der()).logged
+        };
+        assert!(logged(vec![timestamps()]) && !logged(vec![]));
+    }
 }

@@ -5,10 +5,11 @@ use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 use rustls::client::ResolvesClientCert;
+use rustls::client::Resumption;
 use rustls::crypto::aws_lc_rs;
 use rustls::sign::CertifiedKey;
 use rustls::time_provider::TimeProvider;
-use rustls::{ClientConfig, SignatureScheme};
+use rustls::{ClientConfig, NamedGroup, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 
@@ -16,6 +17,7 @@ use super::certificate::Certificate;
 use super::verifier::{PRESENTED, Verifier};
 use super::verify::Roots;
 use crate::model::cause::Cause;
+use crate::model::containerd::Version;
 use crate::model::host::{ClientPair, HostTls, PemFile};
 use crate::model::outcome::Failure;
 use crate::model::stage::Stage;
@@ -25,13 +27,16 @@ use crate::model::trust::TrustStore;
 #[derive(Clone, Debug)]
 pub struct TlsSetup {
     config: ClientConfig,
+    roots: Arc<Roots>,
+    offers_mlkem: bool,
     /// Files as on the node.
     sources: Vec<String>,
 }
 
 impl TlsSetup {
     /// `now` is the wall clock at this moment; it goes on from there.
-    pub fn new(trust: &TrustStore, tls: &HostTls, now: Timestamp) -> Result<Self, Failure> {
+    pub fn new(version: Version, trust: &TrustStore, tls: &HostTls, now: Timestamp) -> Result<Self, Failure> {
+        let offers_mlkem = version.offers_mlkem();
         let mut roots = Roots::default();
         let mut sources = trust.sources.clone();
         for certificate in &trust.certificates {
@@ -52,8 +57,30 @@ impl TlsSetup {
             sources.push(file.path.clone());
         }
         let pairs = tls.client.iter().map(key_pair).collect::<Result<_, _>>()?;
-        let verifier = Arc::new(Verifier { roots, skip: tls.skip_verify == Some(true) });
-        Ok(Self { config: client_config(verifier, pairs, now)?, sources })
+        let roots = Arc::new(roots);
+        let verifier = Arc::new(Verifier { roots: Arc::clone(&roots), skip: tls.skip_verify == Some(true) });
+        Ok(Self { config: client_config(verifier, pairs, now, offers_mlkem)?, roots, offers_mlkem, sources })
+    }
+
+    /// To look at a server that is not trusted: it verifies nothing and offers no certificate.
+    pub fn unverified(&self, now: Timestamp) -> Result<Self, Failure> {
+        self.without_pairs(true, now)
+    }
+
+    /// Judges as if it were then; it offers no certificate.
+    pub fn at(&self, now: Timestamp) -> Result<Self, Failure> {
+        self.without_pairs(false, now)
+    }
+
+    fn without_pairs(&self, skip: bool, now: Timestamp) -> Result<Self, Failure> {
+        let verifier = Arc::new(Verifier { roots: Arc::clone(&self.roots), skip });
+        let config = client_config(verifier, Vec::new(), now, self.offers_mlkem)?;
+        Ok(Self {
+            config,
+            roots: Arc::clone(&self.roots),
+            offers_mlkem: self.offers_mlkem,
+            sources: self.sources.clone(),
+        })
     }
 
     /// For a client that speaks HTTP: shares the session with the handshake that was probed.
@@ -66,22 +93,28 @@ impl TlsSetup {
     }
 }
 
-/// Like today's Go: TLS 1.2 and 1.3, X25519MLKEM768 first. No ALPN: containerd speaks HTTP/1.1 only, and
+/// Like Go: TLS 1.2 and 1.3, X25519MLKEM768 first where containerd has it. No ALPN: containerd speaks HTTP/1.1 only, and
 /// Go then offers no protocol at all.
 fn client_config(
     verifier: Arc<Verifier>,
     pairs: Vec<Arc<CertifiedKey>>,
     now: Timestamp,
+    offers_mlkem: bool,
 ) -> Result<ClientConfig, Failure> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
+    let mut provider = aws_lc_rs::default_provider();
+    provider.kx_groups.retain(|group| offers_mlkem || group.name() != NamedGroup::X25519MLKEM768);
+    let provider = Arc::new(provider);
     let clock = Arc::new(Clock { now, began: Instant::now() });
     ClientConfig::builder_with_details(provider, clock)
         .with_protocol_versions(rustls::DEFAULT_VERSIONS)
         .map(|builder| {
-            builder
+            let mut config = builder
                 .dangerous()
                 .with_custom_certificate_verifier(verifier)
-                .with_client_cert_resolver(Arc::new(ClientPairs(pairs)))
+                .with_client_cert_resolver(Arc::new(ClientPairs(pairs)));
+            // One host speaks with it; the default reserves room for dozens.
+            config.resumption = Resumption::in_memory_sessions(1);
+            config
         })
         .map_err(|error| Failure::new(Stage::Tls, Cause::Unclassified, error.to_string()))
 }

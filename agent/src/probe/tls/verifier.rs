@@ -1,6 +1,7 @@
 //! rustls's question about the server's certificate, answered by Go's rules and remembered.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -30,7 +31,7 @@ tokio::task_local! {
 
 #[derive(Debug)]
 pub struct Verifier {
-    pub roots: Roots,
+    pub roots: Arc<Roots>,
     /// `skip_verify`: the verdict is remembered and the handshake goes on.
     pub skip: bool,
 }
@@ -80,7 +81,7 @@ impl ServerCertVerifier for Verifier {
         });
         match judged {
             Some(Judged { failure, fatal: true }) => {
-                Err(CertificateError::Other(OtherError(std::sync::Arc::new(Rejected(failure)))).into())
+                Err(CertificateError::Other(OtherError(Arc::new(Rejected(failure)))).into())
             }
             Some(_) | None => Ok(ServerCertVerified::assertion()),
         }

@@ -1,0 +1,120 @@
+//! The connection on which the way was proved, as the first to carry requests: Go's transport uses the
+//! one that it dialled, too, and another one would cost a handshake and two round trips more.
+//!
+//! Whoever finds it busy or gone uses the client, which dials anew.
+
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use http::{HeaderValue, header};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
+
+use super::Request;
+
+/// It is closed after so long without a request. Servers do so themselves after a few seconds, and a
+/// request that meets this looks like a failure of theirs.
+const IDLE: Duration = Duration::from_secs(2);
+
+/// Empty while a request is under way, and when it is closed.
+#[derive(Clone, Debug, Default)]
+pub struct Proved(Arc<Slot>);
+
+type Slot = Mutex<Option<Idle>>;
+
+#[derive(Debug)]
+struct Idle {
+    sender: SendRequest<String>,
+    since: Instant,
+}
+
+/// The connection, for one request.
+pub struct Taken {
+    sender: SendRequest<String>,
+    slot: Weak<Slot>,
+}
+
+impl Proved {
+    pub async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Self {
+        let proved = Self::default();
+        // It sends nothing yet.
+        if let Ok((sender, connection)) = http1::handshake(TokioIo::new(stream)).await {
+            put(&proved.0, sender);
+            tokio::spawn(serve(connection, Arc::downgrade(&proved.0)));
+        }
+        proved
+    }
+
+    pub async fn take(&self) -> Option<Taken> {
+        let idle = self.0.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let mut sender = idle.sender;
+        sender.ready().await.ok()?;
+        Some(Taken { sender, slot: Arc::downgrade(&self.0) })
+    }
+}
+
+impl Taken {
+    /// `None`: the connection was closed before anything was sent.
+    pub async fn send(&mut self, request: &Request) -> Option<hyper::Result<http::Response<Incoming>>> {
+        match self.sender.try_send_request(written(request)?).await {
+            Ok(response) => Some(Ok(response)),
+            Err(unsent) if unsent.message().is_some() => None,
+            Err(failed) => Some(Err(failed.into_error())),
+        }
+    }
+
+    /// Once the whole answer was read.
+    pub fn give_back(self) {
+        if let Some(slot) = self.slot.upgrade().filter(|_| !self.sender.is_closed()) {
+            put(&slot, self.sender);
+        }
+    }
+}
+
+fn put(slot: &Slot, sender: SendRequest<String>) {
+    *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(Idle { sender, since: Instant::now() });
+}
+
+/// Until either side is done with it, or nobody has used it for a while.
+async fn serve(connection: impl Future, slot: Weak<Slot>) {
+    let mut connection = pin!(connection);
+    loop {
+        tokio::select! {
+            _ = &mut connection => return,
+            () = tokio::time::sleep(IDLE) => {
+                let Some(slot) = slot.upgrade() else { continue };
+                let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+                drop(slot.take_if(|idle| idle.since.elapsed() >= IDLE));
+            }
+        }
+    }
+}
+
+/// As it goes over the wire. `None`: user information in the URL is for the client to translate.
+fn written(request: &Request) -> Option<http::Request<String>> {
+    let url = &request.url;
+    if !url.username().is_empty() || url.password().is_some() {
+        return None;
+    }
+    let target = match url.query() {
+        Some(query) => format!("{}?{query}", url.path()),
+        None => url.path().to_owned(),
+    };
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let mut written = http::Request::new(request.form.clone().unwrap_or_default());
+    *written.method_mut() = request.method.clone();
+    *written.uri_mut() = target.parse().ok()?;
+    let headers = written.headers_mut();
+    headers.insert(header::HOST, HeaderValue::from_str(&format!("{}{port}", url.host_str()?)).ok()?);
+    headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+    // What the caller set takes the place of these; a name may stand there more than once.
+    for name in request.headers.keys() {
+        headers.remove(name);
+    }
+    headers.extend(request.headers.clone());
+    Some(written)
+}

@@ -1,0 +1,126 @@
+//! A second look at what a first one could not tell: at the clock behind a certificate's dates, at the
+//! cipher suites behind a refused handshake, at an answer that is no HTTP. Only after a failure.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Destination, Network, Secured, Way};
+use crate::model::cause::Cause;
+use crate::model::host::{Endpoint, HostTls, Scheme};
+use crate::model::outcome::{Failure, Outcome, Skip, Step, clip};
+use crate::probe::raw;
+use crate::probe::tls::{TlsSetup, hello};
+use crate::probe::usage::RequestKind;
+
+/// A server that takes longer for its first answer has nothing to add.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+impl Network {
+    /// What a failed handshake comes to; the way's TLS stage then says the same.
+    pub(super) async fn look_again(
+        &self,
+        to: &Destination<'_>,
+        way: &mut Way,
+        setup: &TlsSetup,
+        failure: Failure,
+    ) -> Failure {
+        let failure = match failure.cause {
+            Cause::TlsExpired | Cause::TlsNotYetValid => self.by_both_clocks(to, way, setup, failure).await,
+            Cause::TlsProtocol | Cause::TlsClosed | Cause::TlsTimeout => {
+                self.with_gos_suites(to, way, setup, failure).await
+            }
+            _ => return failure,
+        };
+        if failure.doubtful {
+            way.tls = Step::skipped(Skip::NotSpoken);
+        } else if let Outcome::Failed(shown, _) = &mut way.tls.outcome {
+            shown.clone_from(&failure);
+        }
+        failure
+    }
+
+    /// containerd has cipher suites that pullprobe has not: a server that takes one of those only would
+    /// serve containerd, and what it would show cannot be seen from here.
+    async fn with_gos_suites(&self, to: &Destination<'_>, way: &Way, setup: &TlsSetup, failure: Failure) -> Failure {
+        let mut again = Way::begin(&way.endpoint);
+        let Ok((stream, _)) = self.connect(to, &mut again, setup).await else { return failure };
+        match hello::choice(stream, way.endpoint.host(), self.timeouts.tls.min(PATIENCE)).await {
+            Some(suite) if hello::is_beyond_us(suite) => {
+                let name = hello::name(suite);
+                let detail = format!("the server takes {name}, which containerd has and pullprobe has not");
+                Failure { detail, doubtful: true, ..failure }
+            }
+            Some(_) => {
+                let detail = format!("{}; a smaller ClientHello without TLS 1.3 is answered", failure.detail);
+                Failure { detail: clip(detail), ..failure }
+            }
+            None => failure,
+        }
+    }
+
+    /// A certificate that is out of its time by this node's clock, and in it by the host's own: then the
+    /// clocks are the trouble. The host is asked for its time on a connection that verifies nothing and
+    /// carries nothing; what it says counts only if all else about its certificate is right.
+    async fn by_both_clocks(&self, to: &Destination<'_>, way: &Way, setup: &TlsSetup, failure: Failure) -> Failure {
+        let now = self.clock();
+        let Some(theirs) = self.time_of(to, &way.endpoint, setup).await else { return failure };
+        let (mut again, Ok(then)) = (Way::begin(&way.endpoint), setup.at(theirs)) else { return failure };
+        let Ok((stream, _)) = self.connect(to, &mut again, setup).await else { return failure };
+        if self.secure(&mut again, stream, &then).await.is_err() {
+            return failure;
+        }
+        let seconds = theirs.duration_since(now).as_secs();
+        let detail = format!(
+            "{}; by the host's clock it is {theirs}, {} s {} this node's, and there the certificate is good",
+            failure.detail,
+            seconds.unsigned_abs(),
+            if seconds < 0 { "behind" } else { "ahead of" }
+        );
+        let suspected = failure.cause;
+        let failure = Failure { cause: Cause::ClockSkew, detail: clip(detail), ..failure };
+        failure.or_maybe(&[suspected])
+    }
+
+    async fn time_of(&self, to: &Destination<'_>, endpoint: &Endpoint, setup: &TlsSetup) -> Option<Timestamp> {
+        let mut way = Way::begin(endpoint);
+        let lenient = setup.unverified(self.clock()).ok()?;
+        let (stream, _) = self.connect(to, &mut way, setup).await.ok()?;
+        self.usage.request(endpoint, RequestKind::Ping);
+        match self.secure(&mut way, stream, &lenient).await.ok()? {
+            Secured::Tls(stream) => raw::date(stream, &endpoint.authority, self.timeouts.http).await,
+            Secured::Plain(_) => None,
+        }
+    }
+
+    /// An answer that is no HTTP is looked at once more, for what it is.
+    pub async fn unreadable(
+        &self,
+        endpoint: &Endpoint,
+        tls: &HostTls,
+        dial_timeout: Option<Duration>,
+        failure: Failure,
+    ) -> Failure {
+        if !failure.wording.starts_with("net/http: HTTP/1.x transport connection broken") {
+            return failure;
+        }
+        let destination = Destination { endpoint: endpoint.clone(), tls, dial_timeout, http_fallback: false };
+        let line = self.first_line(&destination, endpoint).await;
+        let to_tls = endpoint.scheme == Scheme::Http && raw::is_tls(&line);
+        let cause = if to_tls { Cause::HttpToTlsPort } else { failure.cause };
+        let detail = if to_tls { "plain HTTP was sent to a TLS port".to_owned() } else { failure.detail.clone() };
+        Failure { cause, detail, ..failure }.worded(raw::wording(&line))
+    }
+
+    /// What a host says that its client could not read as HTTP: its first line.
+    async fn first_line(&self, to: &Destination<'_>, endpoint: &Endpoint) -> Vec<u8> {
+        let mut way = Way::begin(endpoint);
+        let Ok(setup) = TlsSetup::new(self.version, &self.trust, to.tls, self.now) else { return Vec::new() };
+        let Ok((stream, _)) = self.connect(to, &mut way, &setup).await else { return Vec::new() };
+        match self.secure(&mut way, stream, &setup).await {
+            Ok(Secured::Tls(stream)) => raw::first_line(stream, &endpoint.authority, self.timeouts.http).await,
+            Ok(Secured::Plain(stream)) => raw::first_line(stream, &endpoint.authority, self.timeouts.http).await,
+            Err(_) => Vec::new(),
+        }
+    }
+}
