@@ -8,11 +8,14 @@ use crate::cli::{Cli, Color, Format, LogArgs, NodeArgs, OutputArgs, Verb};
 use crate::render::text::Style;
 
 mod agent;
+mod answers;
 mod check;
 mod explain;
+mod hosts;
 mod lint;
 mod options;
 mod plan;
+mod purse;
 mod site;
 
 use options::{Options, Problems};
@@ -57,6 +60,10 @@ pub fn run(cli: Cli) -> Ending {
         Verb::Check { targets, timeout, node, output, log } => {
             start_log(&log);
             on_runtime(check::run(&targets, timeout, &node, &output))
+        }
+        Verb::Hosts { targets, plain, timeout, node, output, log } => {
+            start_log(&log);
+            on_runtime(hosts::run(&targets, timeout, plain, &node, &output))
         }
         Verb::Run { node, log } => {
             start_log(&log);

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use futures::future::join_all;
+use tokio::time::Instant as Deadline;
 
 use crate::diagnose::{self, Evidence};
 use crate::model::cause::Cause;
@@ -20,10 +20,14 @@ use crate::model::verdict::Verdict;
 use crate::node::containerd::Containerd;
 use crate::node::credentials::{Asked, Credentials};
 use crate::plan::{Plan, plan};
-use crate::probe::endpoint;
 use crate::probe::image::attempt::PullBudget;
 use crate::probe::image::{Ending, Request, Walk, walk};
 use crate::probe::network::Network;
+
+mod ladders;
+
+pub use ladders::{Needs, dependents, not_reached, registry};
+use ladders::{climb_on, ladders};
 
 /// What an answer is sought with.
 #[derive(Clone, Copy, Debug)]
@@ -37,10 +41,14 @@ pub struct Question<'a> {
     pub timeout: Duration,
 }
 
-/// One image: its verdict, and every host of its plan with its ladder.
+/// One image: its verdict, and every host that it needs with its ladder.
 pub async fn image(question: &Question<'_>, requested: &str, image: &Reference) -> (ImageReport, Vec<EndpointReport>) {
+    let deadline = Deadline::now() + question.timeout;
     let plan = plan(question.containerd, &image.domain);
-    tokio::join!(Box::pin(verdict(question, requested, image)), ladders(question, &image.domain, &plan))
+    let ladders = ladders(question, &image.domain, &plan, deadline);
+    let (report, mut endpoints) = tokio::join!(Box::pin(verdict(question, requested, image)), ladders);
+    endpoints.extend(climb_on(question, &image.domain, &plan, &Needs::new(), deadline).await);
+    (report, endpoints)
 }
 
 /// One image's verdict alone.
@@ -56,30 +64,18 @@ pub async fn verdict(question: &Question<'_>, requested: &str, image: &Reference
     };
     let walked = tokio::time::timeout(question.timeout, Box::pin(work)).await;
     let report = walked.unwrap_or_else(|_| ImageReport { verdict: out_of_time(question.timeout), ..blank });
-    ImageReport { duration: began.elapsed(), ..report }
+    ImageReport { duration: began.elapsed(), counted_pulls: question.budget.spent(), ..report }
 }
 
-/// Every host of a registry's plan.
-pub async fn registry(question: &Question<'_>, domain: &str) -> Vec<EndpointReport> {
-    let plan = plan(question.containerd, domain);
-    ladders(question, domain, &plan).await
+/// An image that nobody got to before the cycle was over.
+pub fn image_not_reached(question: &Question<'_>, requested: &str) -> ImageReport {
+    blank(question, requested, Reference::parse(requested).ok())
 }
 
 /// A text that is no reference.
 pub fn unparsable(question: &Question<'_>, requested: &str, error: &ReferenceError) -> ImageReport {
     let failure = Failure::new(Stage::Config, Cause::ReferenceInvalid, error.reason.clone());
     ImageReport { verdict: diagnose::of_reference(&failure, requested), ..blank(question, requested, None) }
-}
-
-/// Without kubelet's credential: it belongs to an image, and goes only where the walk leads.
-async fn ladders(question: &Question<'_>, domain: &str, plan: &Plan) -> Vec<EndpointReport> {
-    let climb = |host| async move {
-        let report = Box::pin(endpoint::probe(question.network, domain, host));
-        tokio::time::timeout(question.timeout, report).await.ok()
-    };
-    let mut seen = std::collections::BTreeSet::new();
-    let once = plan.hosts.iter().filter(|host| seen.insert(&host.endpoint));
-    join_all(once.map(climb)).await.into_iter().flatten().collect()
 }
 
 async fn verdict_of(
@@ -99,7 +95,9 @@ async fn verdict_of(
         let wording = format!("failed to parse image reference \"{image}\": invalid reference format");
         return ImageReport { verdict: diagnose::of_runtime(&failure, wording), ..blank };
     }
-    let near_miss = why_anonymous(question, image);
+    let near_miss = question.credentials.near_miss(image).map(|near| near.to_string());
+    let anonymous = candidates.is_empty();
+    let rejected_file = question.credentials.rejected_file().filter(|_| anonymous && near_miss.is_none());
     let tries: Vec<Option<&Credential>> =
         if candidates.is_empty() { vec![None] } else { candidates.iter().map(Some).collect() };
     let mut messages = Vec::new();
@@ -113,9 +111,11 @@ async fn verdict_of(
             snapshotter: &question.containerd.snapshotter,
             ending: &walk.ending,
             attempts: &walk.attempts,
-            near_miss: near_miss.as_deref().filter(|_| candidates.is_empty()),
+            near_miss: near_miss.as_deref().filter(|_| anonymous),
+            rejected_file: rejected_file.as_ref(),
         });
         let verdict = shadowed(question, image, plan, credential, &walk, verdict).await;
+        let verdict = in_doubt(&walk.ending, verdict);
         let succeeded = verdict.pullable != Some(false);
         messages.extend(verdict.kubelet_message.clone());
         let report = filled(blank.clone(), walk, verdict, credential);
@@ -172,10 +172,26 @@ fn without_provider(verdict: Verdict, asked: &Asked) -> Verdict {
     }
 }
 
-/// Why kubelet has nothing to offer, where a file meant to: an almost matching key, a rejected file.
-fn why_anonymous(question: &Question<'_>, image: &Reference) -> Option<String> {
-    let near = question.credentials.near_miss(image).map(|near| near.to_string());
-    near.or_else(|| question.credentials.rejected_file().map(|failure| failure.detail))
+/// Where pullprobe lacks what containerd has, it does not know what containerd would see.
+fn in_doubt(ending: &Ending, verdict: Verdict) -> Verdict {
+    let Ending::Failed(_, failure) = ending else { return verdict };
+    if !failure.doubtful {
+        return verdict;
+    }
+    let place = failure.host.as_ref().map(|host| format!("{host}: ")).unwrap_or_default();
+    Verdict {
+        pullable: None,
+        cause: None,
+        also_possible: Vec::new(),
+        stage: None,
+        host: None,
+        owner: None,
+        kubelet_message: None,
+        summary: format!("It cannot be told from here: {place}{}.", failure.detail),
+        fix: "Let the server take a cipher suite with AES-GCM or ChaCha20, which newer containerds will need too."
+            .into(),
+        ..verdict
+    }
 }
 
 async fn walk_with(question: &Question<'_>, image: &Reference, plan: &Plan, credential: Option<&Credential>) -> Walk {
@@ -189,6 +205,7 @@ async fn walk_with(question: &Question<'_>, image: &Reference, plan: &Plan, cred
         budget: question.budget,
         unpack_error: question.containerd.unpack_error.as_deref(),
         snapshotter: &question.containerd.snapshotter,
+        store: &question.containerd.content,
     }))
     .await
 }
@@ -242,7 +259,10 @@ fn filled(blank: ImageReport, walk: Walk, verdict: Verdict, credential: Option<&
         }),
         blob: walk.blob,
         rate_limit: walk.rate_limit,
-        counted_pulls: blank.counted_pulls + walk.counted_pulls,
+        limited_by: walk.limited_by,
+        warnings: walk.warnings,
+        source: walk.source,
+        space: walk.space,
         ..blank
     }
 }
@@ -260,7 +280,11 @@ fn blank(question: &Question<'_>, requested: &str, image: Option<Reference>) -> 
         credential: None,
         blob: None,
         rate_limit: RateLimit::default(),
+        limited_by: None,
+        warnings: Vec::new(),
         counted_pulls: 0,
+        source: None,
+        space: None,
         started_at: question.network.clock(),
         duration: Duration::ZERO,
     }

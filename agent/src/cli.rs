@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::model::build;
 use crate::model::containerd::Version;
 use crate::model::platform::Platform;
+use crate::settings;
 use crate::telemetry;
 
 /// Can this node pull this image as containerd would, and if not, why?
@@ -19,10 +21,10 @@ pub struct Cli {
 }
 
 /// The version and, where the build knew it, the revision.
-pub fn version() -> &'static str {
-    match option_env!("PULLPROBE_REVISION") {
-        Some(_) => concat!(env!("CARGO_PKG_VERSION"), " (built from a known revision)"),
-        None => env!("CARGO_PKG_VERSION"),
+fn version() -> String {
+    match build::REVISION {
+        Some(revision) => format!("{} (revision {revision})", build::VERSION),
+        None => build::VERSION.to_owned(),
     }
 }
 
@@ -84,6 +86,26 @@ pub enum Verb {
         #[command(flatten)]
         output: OutputArgs,
     },
+    /// Every host and port that pulls need from this node, as seen by probing: a firewall's allow-list
+    ///
+    /// Exit codes: 0 all well, 1 something is not pullable, 2 the request or the settings are wrong,
+    /// 3 it could not be told.
+    Hosts {
+        /// Image references or registry hosts, as for `check`; none: the configured targets
+        targets: Vec<String>,
+        /// Only `host:port`, one a line, without nameservers; goes before --format
+        #[arg(long)]
+        plain: bool,
+        /// Deadline of one target
+        #[arg(long, env = "PULLPROBE_TIMEOUT", value_name = "DUR", default_value = "30s", value_parser = duration)]
+        timeout: Duration,
+        #[command(flatten)]
+        node: NodeArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+        #[command(flatten)]
+        log: LogArgs,
+    },
     /// A completion script for a shell
     Completions { shell: clap_complete::Shell },
 }
@@ -97,7 +119,7 @@ pub struct NodeArgs {
     /// Where the node's root file system is mounted; every node path is looked up inside it [default: /]
     #[arg(long, env = "PULLPROBE_HOST_ROOT", value_name = "DIR")]
     pub host_root: Option<PathBuf>,
-    /// [default: /etc/containerd/config.toml]
+    /// [default: what the node's containerd is started with, else where the distribution has it]
     #[arg(long, env = "PULLPROBE_CONTAINERD_CONFIG", value_name = "FILE")]
     pub containerd_config: Option<PathBuf>,
     /// Overrides `registry.config_path`: try a mirror configuration before rolling it out
@@ -109,7 +131,7 @@ pub struct NodeArgs {
     /// [default: the node's]
     #[arg(long, env = "PULLPROBE_PLATFORM", value_name = "OS/ARCH[/VARIANT]")]
     pub platform: Option<Platform>,
-    /// Where config.json is looked for [default: /var/lib/kubelet]
+    /// Where config.json is looked for [default: the distribution's, mostly /var/lib/kubelet]
     #[arg(long, env = "PULLPROBE_KUBELET_ROOT", value_name = "DIR")]
     pub kubelet_root: Option<PathBuf>,
     /// As the kubelet's --image-credential-provider-config
@@ -203,26 +225,11 @@ fn version_choice(text: &str) -> Result<VersionChoice, String> {
     if text == "auto" { Ok(VersionChoice::Auto) } else { text.parse().map(VersionChoice::Of) }
 }
 
-/// Reads `30s`, `1m30s`, `500ms`.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("found `{text}`, expected a duration such as 30s, 1m30s or 500ms");
-    let mut total = Duration::ZERO;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).filter(|at| *at > 0).ok_or_else(wrong)?;
-        let number: u32 = rest[..digits].parse().map_err(|_| wrong())?;
-        let unit_end = rest[digits..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |at| digits + at);
-        let unit = match &rest[digits..unit_end] {
-            "ms" => Duration::from_millis(1),
-            "s" => Duration::from_secs(1),
-            "m" => Duration::from_secs(60),
-            "h" => Duration::from_secs(3600),
-            _ => return Err(wrong()),
-        };
-        total = total.checked_add(unit.checked_mul(number).ok_or_else(wrong)?).ok_or_else(wrong)?;
-        rest = &rest[unit_end..];
-    }
-    if total.is_zero() { Err(wrong()) } else { Ok(total) }
+/// Reads `30s`, `1m30s`, `500ms`; a deadline of nothing is a mistake.
+fn duration(text: &str) -> Result<Duration, String> {
+    settings::duration::parse(text)
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| format!("found `{text}`, expected a duration such as 30s, 1m30s or 500ms"))
 }
 
 #[cfg(test)]

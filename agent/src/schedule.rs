@@ -153,7 +153,7 @@ impl<P: Prober> Run<P> {
                 now + self.schedule.deadline,
             ));
         }
-        self.close(round);
+        self.close();
     }
 
     fn ended(&mut self, end: &End<P::Target>) {
@@ -162,15 +162,32 @@ impl<P: Prober> Run<P> {
         if let Some((left, _)) = self.rounds.get_mut(&end.round) {
             *left -= 1;
         }
-        self.close(end.round);
+        self.close();
     }
 
-    fn close(&mut self, round: u64) {
-        if let Some((0, began)) = self.rounds.get(&round) {
+    /// A round is over when those before it are: a quick one must not stand for the first.
+    fn close(&mut self) {
+        while let Some(earliest) = self.rounds.first_entry() {
+            let (left, began) = *earliest.get();
+            if left > 0 {
+                break;
+            }
+            earliest.remove();
             self.prober.round_over(began.elapsed());
-            self.rounds.remove(&round);
         }
     }
+}
+
+/// Does the work as soon as there is a place for it. What takes long gives its place to the next.
+pub async fn in_turn<T>(places: Arc<Semaphore>, work: impl Future<Output = T>) -> T {
+    // Never closed; and without a place it would only be started sooner.
+    let place = places.acquire_owned().await.ok();
+    let mut work = std::pin::pin!(work);
+    if let Ok(done) = tokio::time::timeout(PLACE, &mut work).await {
+        return done;
+    }
+    drop(place);
+    work.await
 }
 
 async fn attempt<P: Prober>(
@@ -180,16 +197,7 @@ async fn attempt<P: Prober>(
     places: Arc<Semaphore>,
     deadline: Instant,
 ) -> End<P::Target> {
-    let probing = async {
-        // Never closed; and without a place it would only be started sooner.
-        let place = places.acquire_owned().await.ok();
-        let mut probe = prober.probe(job.target.clone());
-        if let Ok(answer) = tokio::time::timeout(PLACE, &mut probe).await {
-            return answer;
-        }
-        drop(place);
-        probe.await
-    };
+    let probing = in_turn(places, async { prober.probe(job.target.clone()).await });
     let answer = match timeout_at(deadline, AssertUnwindSafe(probing).catch_unwind()).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(_)) => {

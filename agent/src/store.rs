@@ -1,17 +1,20 @@
 //! The only writer of the [`Snapshot`]. Readers get a whole one that never changes under them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::model::cause::Cause;
 use crate::model::host::Endpoint;
+use crate::model::need::Need;
 use crate::model::ratelimit::{LimitState, RateLimit};
 use crate::model::report::{EndpointReport, ImageReport};
 use crate::model::snapshot::{EndpointKey, NodeState, SeenLimit, Snapshot, Targets};
 use crate::model::tally::Counts;
+
+mod dependents;
 
 /// Where the current snapshot is kept. Shared by reference; each change publishes a new snapshot.
 #[derive(Debug)]
@@ -36,8 +39,10 @@ impl Store {
     }
 
     /// From now on these are the targets: what was seen of others is forgotten.
-    pub fn retain(&self, targets: Targets) {
+    pub fn retain(&self, mut targets: Targets, now: Timestamp) {
         self.change(|snapshot| {
+            dependents::keep(&mut targets, &mut snapshot.targets, now);
+            snapshot.memory.retain(|key| targets.has(key));
             snapshot.endpoints.retain(|key, _| targets.has(key));
             snapshot.last_success.retain(|key, _| targets.has(key));
             snapshot.rate_limits.retain(|key, _| targets.has(key));
@@ -58,9 +63,11 @@ impl Store {
     pub fn apply_endpoint(&self, report: EndpointReport) {
         let key = (report.namespace.clone(), report.endpoint.clone());
         self.change(|snapshot| {
+            dependents::note(&mut snapshot.targets, &report);
             if !snapshot.targets.has(&key) {
                 return;
             }
+            snapshot.memory.note(&report, snapshot.last_cycle.is_none());
             snapshot.tally.count(&report);
             if report.ok() {
                 snapshot.last_success.insert(key.clone(), report.started_at);
@@ -70,13 +77,45 @@ impl Store {
         });
     }
 
+    /// Nobody got to this host before the deadline: what was seen of it before is no answer any more,
+    /// and the time of the last probe stays what it was.
+    pub fn not_reached(&self, mut report: EndpointReport) {
+        let key = (report.namespace.clone(), report.endpoint.clone());
+        self.change(|snapshot| {
+            if snapshot.targets.has(&key) {
+                let last = snapshot.endpoints.get(&key).map(|known| known.started_at);
+                report.started_at = last.unwrap_or(snapshot.started_at);
+                snapshot.endpoints.insert(key, Arc::new(report));
+            }
+        });
+    }
+
+    /// Likewise to this image.
+    pub fn image_not_reached(&self, mut report: ImageReport) {
+        self.change(|snapshot| {
+            if snapshot.targets.images.contains(&report.requested) {
+                let last = snapshot.images.get(&report.requested).map(|known| known.started_at);
+                report.started_at = last.unwrap_or(snapshot.started_at);
+                snapshot.images.insert(report.requested.clone(), Arc::new(report));
+            }
+        });
+    }
+
+    /// The hosts that this registry's own were seen to send to.
+    pub fn needs(&self, namespace: &str) -> BTreeMap<Endpoint, Need> {
+        let snapshot = self.snapshot();
+        let known = snapshot.targets.namespaces.get(namespace);
+        let dependents = known.into_iter().flat_map(|found| &found.dependents);
+        dependents.map(|(endpoint, dependent)| (endpoint.clone(), dependent.need.clone())).collect()
+    }
+
     /// Likewise.
     pub fn apply_image(&self, report: ImageReport) {
         self.change(|snapshot| {
             if !snapshot.targets.images.contains(&report.requested) {
                 return;
             }
-            if let (Some(image), Some(endpoint)) = (&report.image, limiting_endpoint(&report)) {
+            if let (Some(image), Some(endpoint)) = (&report.image, &report.limited_by) {
                 let key = (image.domain.clone(), endpoint.clone());
                 if snapshot.targets.has(&key) {
                     note_limit(snapshot, key, &report.rate_limit, report.started_at);
@@ -114,18 +153,6 @@ fn note_limit(snapshot: &mut Snapshot, key: EndpointKey, limit: &RateLimit, at: 
     }
 }
 
-/// Which host of the walk the image's limit was told by: the one that refused for it, otherwise the
-/// one that served last.
-fn limiting_endpoint(report: &ImageReport) -> Option<&Endpoint> {
-    let refused = report.attempts.iter().rev().find(|attempt| {
-        let cause = attempt.failure.as_ref().map(|failure| failure.cause);
-        matches!(cause, Some(Cause::RateLimited | Cause::Throttled))
-    });
-    let served = report.attempts.iter().rev().find(|attempt| attempt.failure.is_none());
-    let told = if report.rate_limit.state == LimitState::Blocked { refused.or(served) } else { served.or(refused) };
-    told.map(|attempt| &attempt.endpoint)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,7 +172,7 @@ mod tests {
         let store = store();
         let report = some_endpoint(&store);
         let image = store.snapshot().images.values().next().unwrap().as_ref().clone();
-        store.retain(Targets::default());
+        store.retain(Targets::default(), sample::now());
         store.apply_endpoint(report.clone());
         store.apply_image(image);
         store.apply_cost(&Counts { requests: [((report.endpoint, RequestKind::Ping), 3)].into(), ..Counts::default() });
@@ -180,6 +207,25 @@ mod tests {
         store.apply_endpoint(report);
         let after = store.snapshot();
         assert_eq!((after.tally.probes[&key], after.endpoints[&key].up()), (before, None));
+    }
+
+    #[test]
+    fn a_host_that_nobody_got_to_keeps_no_old_answer_but_the_time_of_its_last_probe() {
+        let store = store();
+        let before = some_endpoint(&store);
+        let mut blank = before.clone();
+        blank.stages = crate::model::report::Stages::default();
+        blank.started_at = Timestamp::UNIX_EPOCH;
+        store.not_reached(blank);
+        let key = (before.namespace.clone(), before.endpoint.clone());
+        let after = store.snapshot().endpoints[&key].clone();
+        assert_eq!((after.up(), after.started_at), (None, before.started_at));
+        let mut image = store.snapshot().images["busybox:1.36"].as_ref().clone();
+        let probed = image.started_at;
+        (image.verdict.pullable, image.started_at) = (None, Timestamp::UNIX_EPOCH);
+        store.image_not_reached(image);
+        let after = store.snapshot().images["busybox:1.36"].clone();
+        assert_eq!((after.verdict.pullable, after.started_at), (None, probed));
     }
 
     #[test]

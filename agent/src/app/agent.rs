@@ -9,19 +9,22 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 
 use super::options::Options;
+use super::purse::{Clock, Purse};
 use super::site::Site;
 use super::{Ending, complain};
 use crate::ask;
 use crate::cli::NodeArgs;
+use crate::model::finding::Finding;
 use crate::model::namespace::Namespace;
 use crate::model::outcome::Failure;
 use crate::model::ratelimit::LimitState;
 use crate::model::snapshot::{Snapshot, Targets};
 use crate::model::target::Target;
+use crate::node::in_force;
 use crate::probe::image::attempt::PullBudget;
 use crate::probe::network::Network;
 use crate::render::json;
-use crate::schedule::{self, Answer, Job, Ledger, Prober, Schedule};
+use crate::schedule::{self, Answer, Job, Prober, Schedule};
 use crate::server::{self, Content, Latch};
 use crate::settings::ImageTarget;
 use crate::store::Store;
@@ -62,7 +65,7 @@ pub async fn run(node: &NodeArgs) -> Ending {
         complain(&format!("listening on {address}"));
     }
     let (latch, readiness) = server::readiness();
-    let agent = Arc::new(Agent::new(options, site, latch));
+    let agent = Arc::new(Agent::new(options, site, latch, Timestamp::now));
     let content = Content {
         snapshots: agent.store.subscribe(),
         readiness,
@@ -95,7 +98,7 @@ fn report(snapshot: &Snapshot) -> String {
     };
     let images = snapshot.images.values().map(AsRef::as_ref);
     let endpoints = snapshot.endpoints.values().map(AsRef::as_ref);
-    json::text(&json::report(&subject, images, endpoints, &state.findings))
+    json::text(&json::report(&subject, images, endpoints, &snapshot.findings(Timestamp::now())))
 }
 
 /// A registry or an image, as the settings and the node's files name it.
@@ -112,24 +115,34 @@ impl std::fmt::Display for Probed {
     }
 }
 
+/// The node as last read, and the network of the cycle under way.
+#[derive(Clone)]
+struct Current {
+    site: Arc<Site>,
+    network: Arc<Network>,
+    /// Since when the node cannot be read at all.
+    unreadable: Option<Timestamp>,
+}
+
 struct Agent {
     options: Options,
     store: Arc<Store>,
-    ledger: Arc<Ledger>,
-    /// The node as last read, and the network of the cycle under way.
-    current: Mutex<(Arc<Site>, Arc<Network>)>,
+    purse: Arc<Purse>,
+    clock: Clock,
+    current: Mutex<Current>,
     latch: Mutex<Option<Latch>>,
 }
 
 impl Agent {
-    fn new(options: Options, site: Arc<Site>, latch: Latch) -> Self {
-        let now = Timestamp::now();
+    fn new(options: Options, site: Arc<Site>, latch: Latch, clock: Clock) -> Self {
+        let now = clock();
         let probe = &options.settings.probe;
         let per_hour = options.counted_pulls.unwrap_or(probe.counted_pulls_per_hour);
-        let ledger = Arc::new(Ledger::open(per_hour, probe.counted_pulls_file.clone(), now));
+        let purse = Arc::new(Purse::open(per_hour, probe.counted_pulls_file.clone(), clock));
         let store = Arc::new(Store::new(Snapshot::new(options.node_name.clone(), site.state(), now)));
         let network = Arc::new(site.network(now));
-        Self { options, store, ledger, current: Mutex::new((site, network)), latch: Mutex::new(Some(latch)) }
+        let current = Mutex::new(Current { site, network, unreadable: None });
+        Self { options, store, purse, clock, current, latch: Mutex::new(Some(latch)) }
     }
 
     fn schedule(&self) -> Schedule {
@@ -142,25 +155,33 @@ impl Agent {
         }
     }
 
-    fn current(&self) -> (Arc<Site>, Arc<Network>) {
+    fn current(&self) -> Current {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Reads the node anew for the cycle that begins. A root that cannot be opened leaves the last
     /// reading in force.
     async fn begin_cycle(&self) -> Arc<Site> {
-        let now = Timestamp::now();
-        let site = match Site::load(&self.options).await {
-            Ok(site) => Arc::new(site),
-            Err(problem) => {
-                tracing::error!(%problem, "the node cannot be read; what was read last stays in force");
-                self.current().0
-            }
+        let now = (self.clock)();
+        let before = self.current();
+        let (site, unreadable) = match before.site.reload(&self.options, now).await {
+            Ok(site) => (Arc::new(site), None),
+            Err(problem) => (before.site, Some((before.unreadable.unwrap_or(now), problem))),
         };
+        let mut state = site.state();
+        state.findings.extend(unreadable.as_ref().map(|(since, problem)| self.unreadable(*since, problem)));
+        log_news(&self.store.snapshot().state.findings, &state.findings);
         let network = Arc::new(site.network(now));
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = (Arc::clone(&site), network);
-        self.store.apply_node(site.state(), now);
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) =
+            Current { site: Arc::clone(&site), network, unreadable: unreadable.map(|(since, _)| since) };
+        self.store.apply_node(state, now);
         site
+    }
+
+    fn unreadable(&self, since: Timestamp, problem: &str) -> Finding {
+        let consequence = "the files of the node were not looked at since, and may have changed";
+        let fix = "mount the node's root there again; `docs/deployment.md` shows how";
+        in_force::finding(&self.options.host_root.to_string_lossy(), since, problem, consequence, fix)
     }
 
     fn wanted(&self, site: &Site) -> (Targets, Vec<Job<Probed>>) {
@@ -169,6 +190,8 @@ impl Agent {
         if let (true, Some(image)) = (settings.targets.discover.sandbox_image, &site.containerd.sandbox_image) {
             images.push(ImageTarget { image: image.clone(), interval: ImageTarget::INTERVAL });
         }
+        let found = site.found_images.iter().cloned();
+        images.extend(found.map(|image| ImageTarget { image, interval: ImageTarget::INTERVAL }));
         let mut seen = BTreeSet::new();
         images.retain(|target| seen.insert(target.image.clone()));
         let dropped = images.len().saturating_sub(IMAGE_LIMIT);
@@ -199,7 +222,7 @@ impl Agent {
         let planned = |name: String| {
             let plan = crate::plan::plan(&site.containerd, &name);
             let hosts = plan.hosts.iter().map(Into::into).collect();
-            (name, Namespace { hosts, broken: plan.fatal })
+            (name, Namespace { hosts, broken: plan.fatal, ..Namespace::default() })
         };
         names.into_iter().map(planned).collect()
     }
@@ -217,19 +240,19 @@ impl Prober for Agent {
         async move {
             let site = self.begin_cycle().await;
             let (targets, jobs) = self.wanted(&site);
-            self.store.retain(targets);
+            self.store.retain(targets, Timestamp::now());
             jobs
         }
         .boxed()
     }
 
     fn probe(&self, target: Probed) -> BoxFuture<'static, Answer> {
-        let (site, network) = self.current();
-        let (store, ledger) = (Arc::clone(&self.store), Arc::clone(&self.ledger));
+        let Current { site, network, .. } = self.current();
+        let (store, purse) = (Arc::clone(&self.store), Arc::clone(&self.purse));
         async move {
             let answer = match &target {
                 Probed::Registry(name) => probe_registry(&site, &network, &store, name).await,
-                Probed::Image(image) => probe_image(&site, &network, &store, &ledger, image).await,
+                Probed::Image(image) => probe_image(&site, &network, &store, purse.budget(), image).await,
             };
             store.apply_cost(&network.usage.take());
             answer
@@ -239,6 +262,15 @@ impl Prober for Agent {
 
     fn out_of_time(&self, target: Probed) {
         tracing::warn!(%target, deadline = ?DEADLINE, "not reached within the deadline");
+        let Current { site, network, .. } = self.current();
+        let budget = PullBudget::new(0);
+        let question = site.question(&network, &budget, DEADLINE);
+        match &target {
+            Probed::Registry(name) => {
+                ask::not_reached(&question, name).into_iter().for_each(|report| self.store.not_reached(report));
+            }
+            Probed::Image(image) => self.store.image_not_reached(ask::image_not_reached(&question, image)),
+        }
     }
 
     fn round_over(&self, took: Duration) {
@@ -250,7 +282,7 @@ impl Prober for Agent {
 async fn probe_registry(site: &Site, network: &Network, store: &Store, name: &str) -> Answer {
     let budget = PullBudget::new(0);
     let mut pause = None;
-    for report in ask::registry(&site.question(network, &budget, ANSWER), name).await {
+    for report in ask::registry(&site.question(network, &budget, ANSWER), name, &store.needs(name)).await {
         log_failure(name, report.failure());
         if report.rate_limit.state == LimitState::Blocked {
             pause = Some(report.rate_limit.retry_after);
@@ -260,9 +292,7 @@ async fn probe_registry(site: &Site, network: &Network, store: &Store, name: &st
     pause.map_or(Answer::Usual, Answer::LeaveAlone)
 }
 
-async fn probe_image(site: &Site, network: &Network, store: &Store, ledger: &Ledger, requested: &str) -> Answer {
-    let paid = ledger.take(Timestamp::now());
-    let budget = PullBudget::new(u32::from(paid));
+async fn probe_image(site: &Site, network: &Network, store: &Store, budget: PullBudget, requested: &str) -> Answer {
     let question = site.question(network, &budget, ANSWER);
     let report = match Target::parse(requested) {
         Ok(Target::Image(image)) => Box::pin(ask::verdict(&question, requested, &image)).await,
@@ -275,15 +305,30 @@ async fn probe_image(site: &Site, network: &Network, store: &Store, ledger: &Led
         }
         Err(error) => ask::unparsable(&question, requested, &error),
     };
-    if paid && report.counted_pulls == 0 {
-        ledger.give_back();
-    }
     let pause = (report.rate_limit.state == LimitState::Blocked).then_some(report.rate_limit.retry_after);
     if let Some(cause) = report.verdict.cause {
         tracing::warn!(image = requested, %cause, summary = report.verdict.summary, "not pullable");
     }
+    let domain = report.image.as_ref().map(|image| image.domain.clone());
     store.apply_image(report);
+    if let Some(domain) = domain {
+        ask::dependents(&question, &domain).await.into_iter().for_each(|report| store.apply_endpoint(report));
+    }
     pause.map_or(Answer::Usual, Answer::LeaveAlone)
+}
+
+/// Each file that breaks is told once, and that it is whole again as well.
+fn log_news(before: &[Finding], now: &[Finding]) {
+    let broken = |findings: &[Finding]| -> BTreeSet<Option<String>> {
+        findings.iter().filter(|finding| finding.code == in_force::CODE).map(|finding| finding.file.clone()).collect()
+    };
+    let (known, still) = (broken(before), broken(now));
+    for finding in now.iter().filter(|finding| finding.code == in_force::CODE && !known.contains(&finding.file)) {
+        tracing::error!(file = finding.file, line = finding.line, "{}", finding.message);
+    }
+    for file in known.difference(&still) {
+        tracing::info!(file, "what this file says is in force again");
+    }
 }
 
 fn log_failure(registry: &str, failure: Option<&Failure>) {
@@ -291,3 +336,6 @@ fn log_failure(registry: &str, failure: Option<&Failure>) {
         tracing::warn!(registry, stage = %failure.stage, cause = %failure.cause, detail = failure.detail, "registry fails");
     }
 }
+
+#[cfg(test)]
+mod lab_day;

@@ -6,8 +6,8 @@ use super::{Ending, complain, print};
 use crate::cli::Format;
 use crate::model::cause::Cause;
 use crate::model::cause::text::text;
+use crate::model::nearest::nearest;
 use crate::render::json;
-use crate::settings::nearest;
 
 #[derive(Serialize)]
 struct Explained {

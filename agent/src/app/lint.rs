@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::site::Paths;
 use super::{Ending, complain, print, style};
 use crate::cli::{Format, NodeArgs, OutputArgs};
 use crate::render::{json, text};
@@ -9,6 +10,7 @@ use crate::render::{json, text};
 #[derive(Serialize)]
 struct Document {
     schema_version: u32,
+    paths: Paths,
     containerd: json::Containerd,
     findings: Vec<json::Finding>,
 }
@@ -24,15 +26,16 @@ pub async fn run(node: &NodeArgs, output: &OutputArgs) -> Ending {
     match output.format {
         Format::Json => print(&json::text(&Document {
             schema_version: json::SCHEMA_VERSION,
+            paths: site.paths(),
             containerd: site.about_containerd(),
             findings: site.findings.iter().map(json::Finding::from).collect(),
         })),
         Format::Text => {
             let style = style(output);
-            let mut out: String = site.findings.iter().map(|finding| text::finding(finding, style)).collect();
+            let mut out = site.headline();
+            out.extend(site.findings.iter().map(|finding| text::finding(finding, style)));
             if site.findings.is_empty() {
-                let about = site.about_containerd();
-                out = format!("nothing found (as containerd {}, {})\n", about.version, about.version_source);
+                out.push_str("nothing found\n");
             }
             print(&out);
         }

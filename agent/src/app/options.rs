@@ -16,11 +16,14 @@ pub struct Options {
     pub host_root: PathBuf,
     /// `None`: where the node's containerd looks.
     pub containerd_config: Option<PathBuf>,
+    /// `None`: as its command line or configuration says.
+    pub containerd_root: Option<PathBuf>,
     pub certs_d: Option<Vec<PathBuf>>,
     /// `None`: auto.
     pub containerd_version: Option<Version>,
     pub platform: Option<Platform>,
-    pub kubelet_root: PathBuf,
+    /// `None`: that of the node's distribution.
+    pub kubelet_root: Option<PathBuf>,
     pub kubelet_credentials: bool,
     pub pull_secrets_dir: Option<PathBuf>,
     pub provider_config: Option<PathBuf>,
@@ -56,14 +59,11 @@ impl Options {
         let options = Self {
             host_root: args.host_root.clone().or_else(|| node.host_root.clone()).unwrap_or_else(|| "/".into()),
             containerd_config: named.cloned(),
+            containerd_root: node.containerd_root.clone(),
             certs_d,
             containerd_version: version,
             platform: args.platform.clone().or_else(|| node.platform.clone()),
-            kubelet_root: args
-                .kubelet_root
-                .clone()
-                .or_else(|| node.kubelet_root.clone())
-                .unwrap_or_else(|| "/var/lib/kubelet".into()),
+            kubelet_root: args.kubelet_root.clone().or_else(|| node.kubelet_root.clone()),
             kubelet_credentials: settings.credentials.kubelet,
             pull_secrets_dir: settings.credentials.pull_secrets_dir.clone(),
             provider_config: args
@@ -81,7 +81,7 @@ impl Options {
         };
         let problems: Problems = [
             options.containerd_config.as_deref().and_then(|path| absolute("--containerd-config", path)),
-            absolute("--kubelet-root", &options.kubelet_root),
+            options.kubelet_root.as_deref().and_then(|path| absolute("--kubelet-root", path)),
         ]
         .into_iter()
         .flatten()

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::options::Options;
-use super::site::Site;
+use super::site::{Paths, Site};
 use super::{Ending, complain, print, style};
 use crate::cli::{Format, NodeArgs, OutputArgs};
 use crate::model::containerd::PullMode;
@@ -18,6 +18,7 @@ use crate::render::json;
 #[derive(Serialize)]
 struct Document {
     schema_version: u32,
+    paths: Paths,
     images: Vec<Planned>,
 }
 
@@ -71,11 +72,16 @@ pub async fn run(targets: &[String], node: &NodeArgs, output: &OutputArgs) -> En
     let planned: Vec<Planned> = targets.iter().map(|target| describe(&site, target)).collect();
     let fatal = planned.iter().any(|plan| plan.error.is_some());
     match output.format {
-        Format::Json => print(&json::text(&Document { schema_version: json::SCHEMA_VERSION, images: planned })),
+        Format::Json => {
+            print(&json::text(&Document {
+                schema_version: json::SCHEMA_VERSION,
+                paths: site.paths(),
+                images: planned,
+            }));
+        }
         Format::Text => {
             let style = style(output);
-            let about = site.about_containerd();
-            let mut out = format!("as containerd {} ({})\n", about.version, about.version_source);
+            let mut out = site.headline();
             planned.iter().for_each(|plan| write_plan(&mut out, plan));
             site.findings.iter().for_each(|finding| out.push_str(&crate::render::text::finding(finding, style)));
             print(&out);

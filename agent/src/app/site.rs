@@ -1,10 +1,12 @@
 //! The node as it was read, ready to be planned and probed: one value, replaced as a whole.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::Serialize;
 
 use super::options::Options;
 use crate::ask::Question;
@@ -14,6 +16,7 @@ use crate::model::platform::Platform;
 use crate::model::snapshot::{ContainerdState, FilesystemSpace, NodeState};
 use crate::node::containerd::{Containerd, ContainerdOptions};
 use crate::node::credentials::{CredentialOptions, Credentials};
+use crate::node::layout::Layout;
 use crate::node::proxy::{DaemonEnvironment, ProxyRules};
 use crate::node::resolv::Names;
 use crate::node::root::HostRoot;
@@ -22,13 +25,23 @@ use crate::node::{cpu, cri};
 use crate::probe::image::attempt::PullBudget;
 use crate::probe::network::{Network, Timeouts};
 use crate::render::json;
+use crate::settings::StageTimeouts;
 
-/// Where containerd looks when its command line does not say.
-const CONFIG: &str = "/etc/containerd/config.toml";
+/// Where the node's files are, as `lint` and `plan` say it.
+#[derive(Debug, Serialize)]
+pub struct Paths {
+    /// `upstream`, or the name of the distribution whose places they are.
+    pub distribution: &'static str,
+    pub containerd_config: String,
+    /// Why that file.
+    pub reason: String,
+    pub kubelet_root: String,
+}
 
 #[derive(Debug)]
 pub struct Site {
     pub root: HostRoot,
+    pub layout: Layout,
     pub containerd: Containerd,
     pub names: Arc<Names>,
     pub proxies: Arc<ProxyRules>,
@@ -36,56 +49,73 @@ pub struct Site {
     pub credentials: Credentials,
     pub platform: Platform,
     pub findings: Vec<Finding>,
+    /// Of the node and its pods, where the settings ask for them.
+    pub found_images: BTreeSet<String>,
     timeouts: Timeouts,
+    /// containerd has a socket and did not answer on it.
+    silent: bool,
+}
+
+/// The last look at the node, for the next.
+struct Before<'a> {
+    site: &'a Site,
+    now: Timestamp,
 }
 
 impl Site {
     pub async fn load(options: &Options) -> Result<Self, String> {
+        Self::look(options, None).await
+    }
+
+    /// Another look: what the daemons keep in force when a file breaks stays in force.
+    pub async fn reload(&self, options: &Options, now: Timestamp) -> Result<Self, String> {
+        Self::look(options, Some(Before { site: self, now })).await
+    }
+
+    async fn look(options: &Options, before: Option<Before<'_>>) -> Result<Self, String> {
         let root = HostRoot::open(&options.host_root).map_err(|e| format!("--host-root: {e}"))?;
         let environment = DaemonEnvironment::load(&root, Some(Path::new("/proc")));
-        let (version, source, silent) = daemon_version(&root, options, &environment).await;
-        let by_unit = environment.config_argument().map(PathBuf::from);
-        let config = options.containerd_config.clone().or(by_unit);
-        let containerd = Containerd::load(
-            &root,
-            &ContainerdOptions {
-                config_named: config.is_some(),
-                config: config.unwrap_or_else(|| CONFIG.into()),
-                certs_d: options.certs_d.clone(),
-                version,
-                version_source: source,
-            },
-        );
+        let layout =
+            Layout::find(&root, &environment, options.containerd_config.as_deref(), options.kubelet_root.as_deref());
+        let (version, source, silent) = daemon_version(&root, options, &layout.socket).await;
+        let containerd_options = ContainerdOptions {
+            config_named: layout.config_named,
+            config: layout.config.clone(),
+            certs_d: options.certs_d.clone(),
+            version,
+            version_source: source,
+            root: options.containerd_root.clone().or_else(|| environment.root_argument().map(PathBuf::from)),
+        };
+        let containerd = match &before {
+            None => Containerd::load(&root, &containerd_options),
+            Some(Before { site, now }) => {
+                // Silent twice: it is not merely slow, and what is not running has nothing in memory.
+                let running = silent.is_none() || !site.silent;
+                site.containerd.reload(&root, &containerd_options, *now, running)
+            }
+        };
         let names = Names::load(&root);
         let proxies = ProxyRules::of(&environment);
         let trust = trust::load(&root, &environment);
-        let credentials = Credentials::load(
-            &root,
-            &CredentialOptions {
-                kubelet_root: options.kubelet_root.clone(),
-                kubelet: options.kubelet_credentials && !options.no_credentials,
-                pull_secrets_dir: options.pull_secrets_dir.clone().filter(|_| !options.no_credentials),
-                provider_config: options.provider_config.clone().filter(|_| !options.no_credentials),
-                provider_bin_dir: options.provider_bin_dir.clone(),
-                home: PathBuf::from("/root"),
-            },
-        );
+        let credentials = match &before {
+            None => Credentials::load(&root, &credential_options(options, &layout)),
+            Some(Before { site, now }) => site.credentials.reload(&root, &credential_options(options, &layout), *now),
+        };
+        let (found_images, unlisted) = images_of_node(&root, options, &layout.socket).await;
         let platform = options.platform.clone().unwrap_or_else(|| cpu::platform(&root));
         let mut findings = containerd.findings.clone();
-        findings.extend(silent);
+        findings.extend(layout.findings.iter().cloned());
+        let is_silent = silent.is_some();
+        findings.extend(silent.into_iter().chain(unlisted));
         findings.extend(names.findings.iter().cloned());
         findings.extend(environment.findings.iter().cloned());
         findings.extend(trust.findings.iter().cloned());
         findings.extend(credentials.findings.iter().cloned());
         findings.sort_by(|a, b| (&a.file, a.line, b.severity).cmp(&(&b.file, b.line, a.severity)));
-        let timeouts = Timeouts {
-            dns: options.settings.probe.timeouts.dns,
-            tcp: options.settings.probe.timeouts.tcp,
-            tls: options.settings.probe.timeouts.tls,
-            http: options.settings.probe.timeouts.http,
-        };
+        let StageTimeouts { dns, tcp, tls, http } = options.settings.probe.timeouts;
         Ok(Self {
             root,
+            layout,
             containerd,
             names: Arc::new(names),
             proxies: Arc::new(proxies),
@@ -93,7 +123,9 @@ impl Site {
             credentials,
             platform,
             findings,
-            timeouts,
+            found_images,
+            timeouts: Timeouts { dns, tcp, tls, http },
+            silent: is_silent,
         })
     }
 
@@ -145,13 +177,33 @@ impl Site {
     }
 
     fn image_filesystem(&self) -> Option<FilesystemSpace> {
-        let space = self.root.statvfs(&self.containerd.root).ok()?;
+        let disk = self.containerd.content.disk()?;
         Some(FilesystemSpace {
-            size_bytes: space.f_blocks.saturating_mul(space.f_frsize),
-            available_bytes: space.f_bavail.saturating_mul(space.f_frsize),
-            inodes: space.f_files,
-            inodes_free: space.f_ffree,
+            size_bytes: disk.size_bytes,
+            available_bytes: disk.available_bytes,
+            inodes: disk.inodes,
+            inodes_free: disk.inodes_free,
         })
+    }
+
+    /// Where the node's files are, and why there.
+    pub fn paths(&self) -> Paths {
+        Paths {
+            distribution: self.layout.distribution,
+            containerd_config: self.layout.config.display().to_string(),
+            reason: self.layout.reason.clone(),
+            kubelet_root: self.layout.kubelet_root.display().to_string(),
+        }
+    }
+
+    /// The first line of what people read.
+    pub fn headline(&self) -> String {
+        let about = self.about_containerd();
+        let paths = self.paths();
+        format!(
+            "as containerd {} ({}), reading {}: {}\n",
+            about.version, about.version_source, paths.containerd_config, paths.reason
+        )
     }
 
     pub fn has_errors(&self) -> bool {
@@ -168,17 +220,35 @@ impl Site {
     }
 }
 
+fn credential_options(options: &Options, layout: &Layout) -> CredentialOptions {
+    CredentialOptions {
+        kubelet_root: layout.kubelet_root.clone(),
+        kubelet: options.kubelet_credentials && !options.no_credentials,
+        pull_secrets_dir: options.pull_secrets_dir.clone().filter(|_| !options.no_credentials),
+        provider_config: options.provider_config.clone().filter(|_| !options.no_credentials),
+        provider_bin_dir: options.provider_bin_dir.clone(),
+        home: PathBuf::from("/root"),
+    }
+}
+
 /// Whose semantics apply: as typed, else as the running daemon says. Neither: the files tell.
 async fn daemon_version(
     root: &HostRoot,
     options: &Options,
-    environment: &DaemonEnvironment,
+    socket: &str,
 ) -> (Option<Version>, Option<VersionSource>, Option<Finding>) {
     if let Some(version) = options.containerd_version {
         return (Some(version), Some(VersionSource::Flag), None);
     }
-    match cri::version(root, environment.address_argument()).await {
+    match cri::version(root, Some(socket)).await {
         Ok(version) => (version, version.map(|_| VersionSource::Cri), None),
         Err(finding) => (None, None, Some(finding)),
     }
+}
+
+/// What containerd has and runs, where the settings ask for it.
+async fn images_of_node(root: &HostRoot, options: &Options, socket: &str) -> (BTreeSet<String>, Option<Finding>) {
+    let discover = &options.settings.targets.discover;
+    let listed = cri::images(root, Some(socket), discover.node_images, discover.node_pods).await;
+    listed.map_or_else(|why| (BTreeSet::new(), Some(why)), |found| (found, None))
 }

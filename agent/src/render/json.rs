@@ -7,9 +7,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 mod endpoint;
+mod hosts;
 mod image;
 
 pub use endpoint::Endpoint;
+pub use hosts::{Hosts, Incomplete};
 pub use image::Image;
 
 use crate::model::finding;
@@ -92,6 +94,8 @@ pub fn report<'a>(
     endpoints: impl IntoIterator<Item = &'a EndpointReport>,
     findings: &[finding::Finding],
 ) -> Report {
+    let images: Vec<&ImageReport> = images.into_iter().collect();
+    let tight: Vec<finding::Finding> = images.iter().filter_map(|image| image.finding()).collect();
     Report {
         schema_version: SCHEMA_VERSION,
         node: subject.node.to_owned(),
@@ -99,9 +103,9 @@ pub fn report<'a>(
         containerd: subject.containerd.clone(),
         started_at: subject.started_at.to_string(),
         duration_seconds: seconds(subject.duration),
-        images: images.into_iter().map(Image::from).collect(),
+        images: images.iter().map(|image| Image::from(*image)).collect(),
         endpoints: endpoints.into_iter().map(Endpoint::from).collect(),
-        findings: findings.iter().map(Finding::from).collect(),
+        findings: findings.iter().chain(&tight).map(Finding::from).collect(),
     }
 }
 

@@ -28,7 +28,7 @@ pub fn html(snapshot: &Snapshot, now: Timestamp) -> String {
     head(&mut page, snapshot, now);
     image::section(&mut page, snapshot, now);
     registry::section(&mut page, snapshot, now);
-    node::findings(&mut page, snapshot);
+    node::findings(&mut page, snapshot, now);
     node::facts(&mut page, snapshot, now);
     foot(&mut page);
     page.raw("</main></body></html>\n");

@@ -4,8 +4,11 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::model::finding::{Finding, Severity};
-use crate::model::report::{Attempt, EndpointReport, ImageReport, StageResult};
+use crate::model::report::{Attempt, ContentSource, EndpointReport, ImageReport, StageResult};
+use crate::model::space::bytes;
 use crate::model::stage::Stage;
+
+pub mod hosts;
 
 /// Colours, or none.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +66,10 @@ pub fn image(report: &ImageReport, style: Style) -> String {
     if !verdict.fix.is_empty() {
         let _ = writeln!(out, "  {} {}", style.paint(Tone::Strong, "fix:"), verdict.fix);
     }
+    if let Some(tight) = report.finding() {
+        out.push_str("  ");
+        out.push_str(&finding(&tight, style));
+    }
     if let Some(message) = &verdict.kubelet_message {
         let _ = writeln!(
             out,
@@ -111,6 +118,16 @@ fn facts_of(report: &ImageReport) -> Vec<String> {
         let window = limit.window.map(|window| format!(" per {}", span(window))).unwrap_or_default();
         lines.push(format!("rate limit: {remaining} of {total} pulls left{window}"));
     }
+    lines.extend(report.warnings.iter().map(|text| format!("the registry warns: {text}")));
+    if report.source.is_some_and(|source| source != ContentSource::Registry) {
+        let source = report.source.map_or("", ContentSource::as_str);
+        lines.push(format!("manifest read from: {source}"));
+    }
+    if let Some(space) = report.space.filter(|space| space.needed_bytes > 0) {
+        let (needed, free) = (bytes(space.needed_bytes), bytes(space.free_bytes));
+        lines
+            .push(format!("space: {needed} to download, about {} unpacked, {free} free", bytes(space.estimated_bytes)));
+    }
     if report.counted_pulls > 0 {
         lines.push(format!("this check spent {} counted pull(s)", report.counted_pulls));
     }
@@ -152,7 +169,7 @@ pub fn endpoint(report: &EndpointReport, style: Style) -> String {
 
 /// A registry asked for by name: can this node speak to it?
 pub fn registry(namespace: &str, endpoints: &[&EndpointReport], style: Style) -> String {
-    let reached = endpoints.iter().any(|endpoint| endpoint.ok());
+    let reached = endpoints.iter().any(|endpoint| endpoint.serves());
     let (tone, word) = if reached { (Tone::Good, "reachable") } else { (Tone::Bad, "NOT REACHABLE") };
     let mut out = format!("{}  {}\n", style.paint(Tone::Strong, namespace), style.paint(tone, word));
     for report in endpoints {

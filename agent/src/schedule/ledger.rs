@@ -10,7 +10,8 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
-const HOUR: SignedDuration = SignedDuration::from_hours(1);
+/// A request is counted when it arrives, at most the longest timeout after it was granted.
+const WINDOW: SignedDuration = SignedDuration::from_mins(61);
 /// A hundred lines of eleven bytes, and some patience.
 const FILE_LIMIT: u64 = 4_096;
 
@@ -48,21 +49,12 @@ impl Ledger {
             let past = spent.iter().map(|at| (*at).min(now)).collect();
             self.note(&mut spent, past);
         }
-        let mut recent: Vec<Timestamp> = spent.iter().copied().filter(|at| now.duration_since(*at) < HOUR).collect();
+        let mut recent: Vec<Timestamp> = spent.iter().copied().filter(|at| now.duration_since(*at) < WINDOW).collect();
         if recent.len() >= self.per_hour {
             return false;
         }
         recent.push(now);
         self.note(&mut spent, recent)
-    }
-
-    /// One that was taken was not needed after all.
-    pub fn give_back(&self) {
-        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut fewer = spent.clone();
-        if fewer.pop().is_some() {
-            self.note(&mut spent, fewer);
-        }
     }
 
     fn note(&self, spent: &mut Vec<Timestamp>, now: Vec<Timestamp>) -> bool {
@@ -97,7 +89,8 @@ fn write(file: &Path, spent: &[Timestamp]) -> io::Result<()> {
     beside.as_mut_os_string().push(".new");
     let mut new = File::create(&beside)?;
     for at in spent {
-        writeln!(new, "{}", at.as_second())?;
+        // Never earlier than it was.
+        writeln!(new, "{}", at.as_second() + i64::from(at.subsec_nanosecond() > 0))?;
     }
     new.sync_all()?;
     fs::rename(&beside, file)
@@ -124,10 +117,9 @@ mod tests {
         let ledger = open(at(0));
         assert!(ledger.take(at(0)) && ledger.take(at(1_800)) && !ledger.take(at(1_801)));
         assert!(!open(at(1_802)).take(at(1_802)));
-        let later = open(at(3_600));
-        assert!(later.take(at(3_600)) && !later.take(at(3_601)));
-        later.give_back();
-        assert!(open(at(3_602)).take(at(3_602)));
+        assert!(!open(at(3_659)).take(at(3_659)));
+        let later = open(at(3_660));
+        assert!(later.take(at(3_660)) && !later.take(at(3_661)));
     }
 
     #[test]
@@ -139,7 +131,7 @@ mod tests {
     #[test]
     fn without_a_file_a_new_agent_waits_for_an_hour() {
         let ledger = Ledger::open(1, None, at(0));
-        assert!(!ledger.take(at(3_599)) && ledger.take(at(3_600)) && !ledger.take(at(3_601)));
+        assert!(!ledger.take(at(3_659)) && ledger.take(at(3_660)) && !ledger.take(at(3_661)));
     }
 
     #[test]
@@ -147,7 +139,7 @@ mod tests {
         let (directory, file) = file();
         fs::write(file.as_ref().unwrap(), "soon\n").unwrap();
         let ledger = Ledger::open(1, file, at(0));
-        assert!(!ledger.take(at(10)) && ledger.take(at(3_600)));
+        assert!(!ledger.take(at(10)) && ledger.take(at(3_661)));
         let nowhere = Some(directory.path().join("missing/pulls"));
         assert!(!Ledger::open(1, nowhere, at(0)).take(at(10)));
     }
@@ -158,6 +150,6 @@ mod tests {
         assert!(Ledger::open(1, file.clone(), at(0)).take(at(1_000_000)));
         assert!(!Ledger::open(1, file.clone(), at(0)).take(at(0)));
         let ledger = Ledger::open(1, file, at(1));
-        assert!(!ledger.take(at(3_599)) && ledger.take(at(3_600)));
+        assert!(!ledger.take(at(3_599)) && ledger.take(at(3_661)));
     }
 }

@@ -158,6 +158,14 @@ async fn the_first_round_has_every_target_and_is_over_at_the_deadline_even_if_al
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_later_round_that_is_over_sooner_does_not_stand_for_the_first() {
+    let fake = Fake::new(&[("a", Manner::Takes(seconds(20)), 60), ("b", QUICK, 5)]);
+    run_for(&fake, schedule(), seconds(40)).await;
+    assert!(fake.times("probe b").len() >= 4);
+    assert!(fake.times("over")[0] >= seconds(20), "{:?}", fake.times("over"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn targets_whose_intervals_are_multiples_are_due_together() {
     let fake = Fake::new(&[("a", QUICK, 60), ("b", QUICK, 300)]);
     run_for(&fake, schedule(), seconds(3_600)).await;

@@ -17,13 +17,17 @@ pub struct Endpoint {
     pub namespace: String,
     /// `scheme://host[:port]`.
     pub endpoint: String,
-    /// `mirror` or `upstream`.
+    /// `mirror` or `upstream`, which the plan names; `token` or `redirect`, which those send to.
     pub role: String,
-    /// The whole ladder was climbed, to an authorised request.
+    /// What a host that others send to is needed for: `token`, `manifest`, `blob`. Empty for the plan's own.
+    pub needed_for: Vec<String>,
+    /// The whole ladder was climbed: to an authorised request, or to TLS where others send to it.
     pub ok: bool,
     /// Where it failed.
     pub stage: Option<String>,
     pub cause: Option<String>,
+    /// Whose fault it is: `image`, `credentials`, `config`, `node`, `network` or `registry`.
+    pub owner: Option<String>,
     pub stages: Stages,
     /// The registry's clock minus the node's. Null: it sent no `Date`.
     pub clock_skew_seconds: Option<f64>,
@@ -45,7 +49,7 @@ pub struct Stages {
 pub struct Stage<F> {
     /// `passed`, `failed` or `skipped`.
     pub status: String,
-    /// `not_reached`, `not_needed`, `left_to_proxy`, `over_budget` or `out_of_time`.
+    /// `not_reached`, `not_needed`, `left_to_proxy`, `over_budget`, `out_of_time` or `not_spoken`.
     pub skipped_because: Option<String>,
     pub cause: Option<String>,
     pub detail: Option<String>,
@@ -95,6 +99,7 @@ pub struct Nameserver {
     /// How many A and AAAA records.
     pub a: usize,
     pub aaaa: usize,
+    pub addresses: Vec<String>,
     pub duration_seconds: f64,
     pub cause: Option<String>,
 }
@@ -148,6 +153,8 @@ pub struct Certificate {
     pub not_after: String,
     pub names: Vec<String>,
     pub sha256: String,
+    /// Whether it carries timestamps of public logs, as what public authorities issue does.
+    pub logged: bool,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -180,9 +187,13 @@ impl From<&EndpointReport> for Endpoint {
             namespace: report.namespace.clone(),
             endpoint: report.endpoint.to_string(),
             role: report.role.as_str().to_owned(),
+            needed_for: (report.need.iter().flat_map(|need| &need.purposes))
+                .map(|purpose| purpose.as_str().to_owned())
+                .collect(),
             ok: report.ok(),
             stage: failure.map(|failure| failure.stage.as_str().to_owned()),
             cause: failure.map(|failure| failure.cause.as_str().to_owned()),
+            owner: failure.map(|failure| failure.cause.owner().as_str().to_owned()),
             stages: Stages {
                 dns: Stage::of(&stages.dns),
                 tcp: Stage::of(&stages.tcp),
@@ -215,6 +226,7 @@ impl From<&NameserverFacts> for Nameserver {
             rcode: facts.rcode.clone(),
             a: facts.a,
             aaaa: facts.aaaa,
+            addresses: facts.addresses.iter().map(ToString::to_string).collect(),
             duration_seconds: seconds(facts.duration),
             cause: facts.cause.map(|cause| cause.as_str().to_owned()),
         }
@@ -266,6 +278,7 @@ impl From<&CertificateFacts> for Certificate {
             not_after: time(facts.not_after),
             names: facts.names.clone(),
             sha256: facts.sha256.clone(),
+            logged: facts.logged,
         }
     }
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::seconds;
 use crate::model::ratelimit;
 use crate::model::report::{self, ImageReport};
+use crate::model::space;
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
@@ -41,8 +42,29 @@ pub struct Image {
     /// Where the content comes from. Null: not reached.
     pub blob: Option<Blob>,
     pub rate_limit: RateLimit,
+    /// What the registry tells its users, in the header `Warning`.
+    pub warnings: Vec<String>,
     /// Requests spent on this image that the registry counts as a pull.
     pub counted_pulls: u32,
+    /// Where the manifest was read: `registry`; `content-store` of the node, which containerd would not ask
+    /// a registry for either; `remembered` from an earlier counted pull. Null: it was not.
+    pub source: Option<String>,
+    /// Null: what it needs is not known, or containerd's file system is out of sight.
+    pub space: Option<Space>,
+}
+
+/// What the image needs on containerd's file system; what the node already has is left out.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Space {
+    /// What is still to be downloaded, compressed: with less the pull fails.
+    pub needed_bytes: u64,
+    /// With the layers unpacked: a guess, two and a half times their size on top.
+    pub estimated_bytes: u64,
+    /// Free to containerd, which is root.
+    pub free_bytes: u64,
+    /// Free to others, as kubelet counts.
+    pub available_bytes: u64,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -104,6 +126,8 @@ pub struct RateLimit {
     /// Whose bucket it is, as the registry says.
     pub source: Option<String>,
     pub retry_after_seconds: Option<u64>,
+    /// Which host said so. Null: none did.
+    pub endpoint: Option<String>,
 }
 
 impl From<&ImageReport> for Image {
@@ -133,8 +157,25 @@ impl From<&ImageReport> for Image {
             credential: report.credential.as_ref().map(Credential::from),
             attempts: report.attempts.iter().map(Attempt::from).collect(),
             blob: report.blob.as_ref().map(Blob::from),
-            rate_limit: RateLimit::from(&report.rate_limit),
+            rate_limit: RateLimit {
+                endpoint: report.limited_by.as_ref().map(ToString::to_string),
+                ..RateLimit::from(&report.rate_limit)
+            },
+            warnings: report.warnings.clone(),
             counted_pulls: report.counted_pulls,
+            source: report.source.map(|source| source.as_str().to_owned()),
+            space: report.space.as_ref().map(Space::from),
+        }
+    }
+}
+
+impl From<&space::Space> for Space {
+    fn from(space: &space::Space) -> Self {
+        Self {
+            needed_bytes: space.needed_bytes,
+            estimated_bytes: space.estimated_bytes,
+            free_bytes: space.free_bytes,
+            available_bytes: space.available_bytes,
         }
     }
 }
@@ -183,6 +224,7 @@ impl From<&ratelimit::RateLimit> for RateLimit {
             window_seconds: limit.window.map(|window| window.as_secs()),
             source: limit.source.clone(),
             retry_after_seconds: limit.retry_after.map(|pause| pause.as_secs()),
+            endpoint: None,
         }
     }
 }

@@ -13,13 +13,14 @@ The values are those of the last probe: pullprobe probes on its own schedule and
 
 There is no `node` label: let the scrape add it (the chart's PodMonitor does), or set `labels.node: true`.
 No label ever holds a resolved address, a token, a URL path or an error's text; `nameserver` is the address as
-resolv.conf has it. A target that goes away takes its series with it.
+resolv.conf has it. A target that goes away takes its series with it;
+a token or redirect host goes when no pull was sent there for six hours, or when sixteen others of its registry are newer.
 
 | label | values |
 |---|---|
 | `namespace` | the registry's name in image references, `docker.io` |
 | `endpoint` | `scheme://host[:port]`, as containerd's configuration has it |
-| `role` | `mirror`, `upstream` |
+| `role` | `mirror`, `upstream`; or a host that those send to: `token` (token service), `redirect` (manifests or blobs) |
 | `stage`, `cause`, `owner` | closed sets: see `pullprobe explain` |
 | `image` | the reference as containerd writes it; only images that are configured or discovered, up to a cap |
 

@@ -13,7 +13,7 @@ const KEY: &[&str] = &["namespace", "endpoint"];
 pub const FAMILIES: &[Family] = &[
     Family {
         name: "pullprobe_endpoint_up",
-        help: "Whether the last probe climbed the whole ladder of this endpoint, to an authorised request.",
+        help: "Whether the last probe climbed the whole ladder of this endpoint: to an authorised request, or to TLS where role is token or redirect.",
         kind: Kind::Gauge,
         labels: HOST,
         samples: |snapshot| {

@@ -1,22 +1,16 @@
 //! The agent's build, and what the node's files, disk and credentials say.
 
 use super::{Family, Kind, Sample, unix_seconds};
+use crate::model::build;
 use crate::model::finding::Severity;
 use crate::model::snapshot::{FilesystemSpace, Snapshot};
-
-const VERSION: &str = env!("CARGO_PKG_VERSION");
-/// The commit, given by whoever builds a release.
-const REVISION: &str = match option_env!("PULLPROBE_REVISION") {
-    Some(revision) => revision,
-    None => "unknown",
-};
 
 pub const BUILD: &[Family] = &[Family {
     name: "pullprobe_build_info",
     help: "Always 1; which build of pullprobe this is.",
     kind: Kind::Gauge,
     labels: &["version", "revision"],
-    samples: |_| vec![Sample::new([VERSION, REVISION], 1.0)],
+    samples: |_| vec![Sample::new([build::VERSION, build::REVISION.unwrap_or("unknown")], 1.0)],
 }];
 
 pub const FAMILIES: &[Family] = &[

@@ -59,6 +59,17 @@ fn each_stage_that_was_tried_has_a_value_and_the_others_have_none() {
 }
 
 #[test]
+fn a_host_that_others_send_to_is_up_without_being_a_registry() {
+    let text = rich();
+    let host = r#"namespace="registry.k8s.io",endpoint="https://europe-west4-docker.pkg.dev",role="redirect""#;
+    assert!(has(&text, &format!("pullprobe_endpoint_up{{{host}}} 1")), "{text}");
+    assert!(has(&text, &format!("pullprobe_endpoint_stage_up{{{host},stage=\"tls\"}} 1")));
+    assert!(!text.contains(&format!("{host},stage=\"ping\"")));
+    let key = r#"namespace="registry.k8s.io",endpoint="https://europe-west4-docker.pkg.dev""#;
+    assert!(has(&text, &format!("pullprobe_probes_total{{{key}}} 1")));
+}
+
+#[test]
 fn a_namespace_is_folded_over_its_hosts() {
     let text = rich();
     assert!(has(&text, r#"pullprobe_namespace_pullable{namespace="docker.io"} 1"#));

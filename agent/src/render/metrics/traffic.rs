@@ -6,7 +6,7 @@ use super::{Family, Kind, Sample, Value, number};
 use crate::model::cause::Cause;
 use crate::model::host::Endpoint;
 use crate::model::report::Stages;
-use crate::model::snapshot::Snapshot;
+use crate::model::snapshot::{EndpointKey, Snapshot};
 use crate::model::tally::{Histogram, RequestKind};
 
 pub const FAMILIES: &[Family] = &[
@@ -33,7 +33,7 @@ pub const FAMILIES: &[Family] = &[
     },
     Family {
         name: "pullprobe_registry_requests_total",
-        help: "Requests that probing sent on behalf of this endpoint, redirects and token service included.",
+        help: "Requests that probing sent to this endpoint.",
         kind: Kind::Counter,
         labels: &["endpoint", "kind"],
         samples: requests,
@@ -48,24 +48,22 @@ pub const FAMILIES: &[Family] = &[
 ];
 
 fn probes(snapshot: &Snapshot) -> Vec<Sample> {
-    let of_host = |(key, _): (_, _)| {
+    let of_host = |key: EndpointKey| {
         let count = snapshot.tally.probes.get(&key).copied().unwrap_or(0);
         Sample::new([&key.0, &key.1.to_string()], number(count))
     };
-    snapshot.targets.endpoints().map(of_host).collect()
+    snapshot.targets.keys().map(of_host).collect()
 }
 
 /// Every stage of a known target starts at 0, so that `increase()` by stage sees the first failure.
 /// All pairs of stage and cause would be some sixty series an endpoint: one cause stands for them.
 fn failures(snapshot: &Snapshot) -> Vec<Sample> {
     let stages = Stages::default().lines().map(|line| line.stage);
-    let known = snapshot
-        .targets
-        .endpoints()
-        .flat_map(|(key, _)| stages.map(|stage| ((key.clone(), stage, Cause::Unclassified), 0)));
+    let known =
+        snapshot.targets.keys().flat_map(|key| stages.map(|stage| ((key.clone(), stage, Cause::Unclassified), 0)));
     let mut counts: BTreeMap<_, u64> = known.collect();
     counts.extend(snapshot.tally.failures.iter().map(|(key, count)| (key.clone(), *count)));
-    let sample = |((key, stage, cause), count): ((crate::model::snapshot::EndpointKey, _, Cause), u64)| {
+    let sample = |((key, stage, cause), count): ((EndpointKey, _, Cause), u64)| {
         let stage: crate::model::stage::Stage = stage;
         Sample::new([&key.0, &key.1.to_string(), stage.as_str(), cause.as_str()], number(count))
     };
@@ -88,7 +86,7 @@ fn requests(snapshot: &Snapshot) -> Vec<Sample> {
             Sample::new([&name, kind.as_str()], number(count))
         })
     };
-    snapshot.targets.endpoints().flat_map(|(_, host)| of_host(&host.endpoint)).collect()
+    snapshot.targets.keys().flat_map(|(_, endpoint)| of_host(&endpoint)).collect()
 }
 
 fn counted_pulls(snapshot: &Snapshot) -> Vec<Sample> {
@@ -96,5 +94,5 @@ fn counted_pulls(snapshot: &Snapshot) -> Vec<Sample> {
         let count = snapshot.tally.cost.counted_pulls.get(endpoint).copied().unwrap_or(0);
         Sample::new([&endpoint.to_string()], number(count))
     };
-    snapshot.targets.endpoints().map(|(_, host)| of_host(&host.endpoint)).collect()
+    snapshot.targets.keys().map(|(_, endpoint)| of_host(&endpoint)).collect()
 }

@@ -58,7 +58,7 @@ fn card(page: &mut Html, image: &ImageReport, now: Timestamp) {
     page.element("span", "when", &from_now(image.started_at, now)).raw("</h3>");
     page.raw("<p class=\"says\">").text(&verdict.summary).raw("</p>");
     if !verdict.fix.is_empty() {
-        page.raw("<p class=\"fix\"><b>Fix</b> ").text(&verdict.fix).raw("</p>");
+        page.raw("<p class=\"fix\"><b>Fix</b> ").prose(&verdict.fix).raw("</p>");
     }
     if let Some(message) = &verdict.kubelet_message {
         page.raw("<p class=\"label\">kubelet would say</p>").element("pre", "", message);
@@ -96,7 +96,7 @@ fn attempts(page: &mut Html, attempts: &[Attempt]) {
         page.raw(&format!("<td class=\"{}\">{} ", tone.class(), tone.sign()))
             .text(&format!("{status}{}", attempt.detail))
             .raw("</td>");
-        page.element("td", "", &millis(attempt.duration)).raw("</tr>");
+        page.element("td", "took", &millis(attempt.duration)).raw("</tr>");
     }
     page.raw("</tbody></table></div>");
 }

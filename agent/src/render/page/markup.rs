@@ -59,6 +59,22 @@ impl Html {
         self
     }
 
+    /// Text in which what stands between two backticks is to be typed or found: shown as code.
+    pub fn prose(&mut self, text: &str) -> &mut Self {
+        let mut parts = text.split('`').peekable();
+        let mut is_code = false;
+        while let Some(part) = parts.next() {
+            match (is_code, parts.peek()) {
+                (true, Some(_)) => self.element("code", "", part),
+                // The last backtick has no second one.
+                (true, None) => self.raw("`").text(part),
+                (false, _) => self.text(part),
+            };
+            is_code = !is_code;
+        }
+        self
+    }
+
     /// `<name class="class">text</name>`; name and class are literals of ours.
     pub fn element(&mut self, name: &str, class: &str, text: &str) -> &mut Self {
         let class = if class.is_empty() { String::new() } else { format!(" class=\"{class}\"") };
@@ -133,4 +149,22 @@ pub fn bytes(count: u64) -> String {
         unit = larger;
     }
     if unit == "B" { format!("{count} B") } else { format!("{size:.1} {unit}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prose(text: &str) -> String {
+        let mut page = Html::default();
+        page.prose(text);
+        page.into_string()
+    }
+
+    #[test]
+    fn what_stands_between_backticks_is_code_and_still_escaped() {
+        assert_eq!(prose("run `a <b>` or `c`."), "run <code>a &lt;b&gt;</code> or <code>c</code>.");
+        assert_eq!(prose("no code, one ` left"), "no code, one ` left");
+        assert_eq!(prose("``"), "<code></code>");
+    }
 }

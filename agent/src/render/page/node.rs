@@ -1,4 +1,4 @@
-//! The node itself: findings about its files, and the facts.
+//! The node itself: findings about its files and what was seen from it, and the facts.
 
 use jiff::Timestamp;
 
@@ -6,14 +6,14 @@ use super::markup::{Html, Tone, bytes, from_now, millis};
 use crate::model::finding::{Finding, Severity};
 use crate::model::snapshot::{FilesystemSpace, Snapshot};
 
-pub fn findings(page: &mut Html, snapshot: &Snapshot) {
-    if snapshot.state.findings.is_empty() {
+pub fn findings(page: &mut Html, snapshot: &Snapshot, now: Timestamp) {
+    let mut findings: Vec<Finding> = snapshot.findings(now);
+    if findings.is_empty() {
         return;
     }
-    let mut findings: Vec<&Finding> = snapshot.state.findings.iter().collect();
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-    page.raw("<section><h2>Findings in the node's files</h2>");
-    for finding in findings {
+    page.raw("<section><h2>Findings</h2>");
+    for finding in &findings {
         let tone = match finding.severity {
             Severity::Error => Tone::Bad,
             Severity::Warning => Tone::Doubt,
@@ -26,7 +26,7 @@ pub fn findings(page: &mut Html, snapshot: &Snapshot) {
             &finding.message,
         );
         if !finding.fix.is_empty() {
-            page.raw("<p class=\"fix\"><b>Fix</b> ").text(&finding.fix).raw("</p>");
+            page.raw("<p class=\"fix\"><b>Fix</b> ").prose(&finding.fix).raw("</p>");
         }
         page.raw("</article>");
     }

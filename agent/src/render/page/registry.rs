@@ -1,4 +1,5 @@
-//! Each registry name with its hosts in containerd's order, and each host's ladder.
+//! Each registry name with its hosts in containerd's order and those that they send to, each with its
+//! ladder.
 
 use jiff::Timestamp;
 
@@ -47,6 +48,12 @@ fn hosts(page: &mut Html, snapshot: &Snapshot, name: &str, namespace: &Namespace
             None => unseen(page, planned),
         }
     }
+    for endpoint in namespace.dependents.keys() {
+        let key = (name.to_owned(), endpoint.clone());
+        if let Some(report) = snapshot.endpoints.get(&key) {
+            host(page, report, None, last_success(snapshot, &key), now);
+        }
+    }
 }
 
 fn last_success(snapshot: &Snapshot, key: &EndpointKey) -> Option<Timestamp> {
@@ -79,6 +86,11 @@ fn host(
     if report.up() == Some(false) {
         let ago = success.map_or_else(|| "not since the start".to_owned(), |at| from_now(at, now));
         page.term("last success", &ago);
+    }
+    let purposes = report.need.iter().flat_map(|need| &need.purposes);
+    page.term("needed for", &purposes.map(|purpose| purpose.as_str()).collect::<Vec<_>>().join(", "));
+    if let Some((stage, share)) = report.stages.slow() {
+        page.term("slow", &format!("{stage} {share}"));
     }
     if let Some(tcp) = report.stages.tcp.facts() {
         let up = tcp.addresses.iter().filter(|seen| seen.cause.is_none()).count();

@@ -76,6 +76,14 @@ fn a_dead_mirror_shows_where_it_died_and_what_it_costs() {
 }
 
 #[test]
+fn a_host_that_others_send_to_stands_below_them_with_what_it_is_needed_for() {
+    let page = rich();
+    let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text} is missing"));
+    assert!(at("https://registry.k8s.io") < at("https://europe-west4-docker.pkg.dev"));
+    assert!(at("https://europe-west4-docker.pkg.dev") < at("manifest, blob"));
+}
+
+#[test]
 fn before_the_first_cycle_there_is_a_page_too() {
     let page = html(&sample::empty(), sample::now());
     assert!(page.contains("the first cycle is running") && page.contains("No image is a target."));

@@ -1,0 +1,139 @@
+//! Asks about each target once: what `check` and `hosts` have in common.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use jiff::Timestamp;
+use tokio::sync::Semaphore;
+
+use super::Ending;
+use super::options::Options;
+use super::site::Site;
+use crate::ask;
+use crate::cli::{Format, OutputArgs};
+use crate::model::report::{EndpointReport, ImageReport};
+use crate::model::target::Target;
+use crate::probe::image::attempt::PullBudget;
+use crate::schedule::in_turn;
+
+/// As many targets are started at a time.
+const CONCURRENCY: usize = 8;
+
+/// What was found out about one target.
+pub enum Answer {
+    Image(Box<ImageReport>, Vec<EndpointReport>),
+    Registry(String, Vec<EndpointReport>),
+}
+
+impl Answer {
+    pub fn endpoints(&self) -> &[EndpointReport] {
+        let (Self::Image(_, endpoints) | Self::Registry(_, endpoints)) = self;
+        endpoints
+    }
+}
+
+/// The targets of the settings and of the node's files.
+pub fn configured(site: &Site, options: &Options) -> Vec<String> {
+    let targets = &options.settings.targets;
+    let mut texts: Vec<String> = targets.images.iter().map(|one| one.image.clone()).collect();
+    texts.extend(targets.registries.iter().cloned());
+    if targets.discover.certs_d {
+        texts.extend(site.containerd.registry.namespaces());
+    }
+    if let (true, Some(image)) = (targets.discover.sandbox_image, &site.containerd.sandbox_image) {
+        texts.push(image.clone());
+    }
+    texts.extend(site.found_images.iter().cloned());
+    let mut seen = std::collections::BTreeSet::new();
+    texts.retain(|text| seen.insert(text.clone()));
+    texts
+}
+
+/// In the order of the targets. One that hangs holds up no other.
+pub async fn ask_all(
+    site: &Site,
+    options: &Options,
+    texts: &[String],
+    timeout: Duration,
+    progress: &Progress,
+) -> Vec<Answer> {
+    let network = site.network(Timestamp::now());
+    let pulls = options.counted_pulls.unwrap_or(1);
+    let places = Arc::new(Semaphore::new(CONCURRENCY));
+    let network = &network;
+    let ask = |text: &String| {
+        let (text, places) = (text.clone(), Arc::clone(&places));
+        in_turn(places, async move {
+            let budget = PullBudget::new(pulls);
+            let question = site.question(network, &budget, timeout);
+            let answer = match Target::parse(&text) {
+                Ok(Target::Image(image)) => {
+                    let (report, endpoints) = Box::pin(ask::image(&question, &text, &image)).await;
+                    Answer::Image(Box::new(report), endpoints)
+                }
+                Ok(Target::Registry(domain)) => {
+                    let endpoints = ask::registry(&question, &domain, &ask::Needs::new()).await;
+                    Answer::Registry(domain, endpoints)
+                }
+                Err(error) => Answer::Image(Box::new(ask::unparsable(&question, &text, &error)), Vec::new()),
+            };
+            progress.done();
+            answer
+        })
+    };
+    join_all(texts.iter().map(ask)).await
+}
+
+/// The worst target decides.
+pub fn ending(answers: &[Answer]) -> Ending {
+    let of_one = |answer: &Answer| match answer {
+        Answer::Image(report, _) => match (report.image.is_some(), report.verdict.pullable, report.verdict.runnable) {
+            (false, ..) => Ending::Refused,
+            (_, Some(false), _) | (_, _, Some(false)) => Ending::Bad,
+            (_, None, _) => Ending::Untold,
+            (_, Some(true), _) => Ending::Well,
+        },
+        Answer::Registry(_, endpoints) if endpoints.iter().any(EndpointReport::serves) => Ending::Well,
+        Answer::Registry(..) => Ending::Bad,
+    };
+    let endings: Vec<Ending> = answers.iter().map(of_one).collect();
+    [Ending::Refused, Ending::Bad, Ending::Untold]
+        .into_iter()
+        .find(|worst| endings.contains(worst))
+        .unwrap_or(Ending::Well)
+}
+
+/// A line on a terminal while the work goes on.
+pub struct Progress {
+    shown: bool,
+    total: usize,
+    done: std::sync::atomic::AtomicUsize,
+}
+
+impl Progress {
+    pub fn new(output: &OutputArgs, total: usize) -> Self {
+        let shown = output.format == Format::Text && std::io::stderr().is_terminal();
+        let progress = Self { shown, total, done: std::sync::atomic::AtomicUsize::new(0) };
+        progress.draw(0);
+        progress
+    }
+
+    fn done(&self) {
+        let done = self.done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+        self.draw(done);
+    }
+
+    fn draw(&self, done: usize) {
+        if self.shown {
+            let _ = write!(std::io::stderr().lock(), "\rchecking… {done}/{}", self.total);
+        }
+    }
+
+    pub fn clear(&self) {
+        if self.shown {
+            let _ = write!(std::io::stderr().lock(), "\r\u{1b}[K");
+        }
+    }
+}
