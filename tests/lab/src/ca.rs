@@ -40,6 +40,8 @@ pub enum CertKind {
     CommonNameOnly,
     /// The intermediate that signed it has expired, the leaf itself has not.
     ExpiredIntermediate,
+    /// The root that it leads to has expired: [`Authority::expired_root_pem`].
+    ExpiredRoot,
 }
 
 /// A certificate chain as a server or client presents it, with the leaf's key.
@@ -84,6 +86,7 @@ pub struct Authority {
     root: Issuer,
     intermediate: Issuer,
     expired_intermediate: Issuer,
+    expired_root: Issuer,
 }
 
 type Issuer = CertifiedIssuer<'static, KeyPair>;
@@ -98,12 +101,20 @@ impl Authority {
         let mut ended = authority_params(&format!("{name} expired intermediate"));
         ended.not_after = (now - DAY).into();
         let expired_intermediate = signed_issuer(ended, &root)?;
-        Ok(Self { name: name.to_owned(), root, intermediate, expired_intermediate })
+        let mut ended = authority_params(&format!("{name} expired root"));
+        ended.not_after = (now - DAY).into();
+        let expired_root = Issuer::self_signed(ended, new_key()?).map_err(io::Error::other)?;
+        Ok(Self { name: name.to_owned(), root, intermediate, expired_intermediate, expired_root })
     }
 
     /// The root as PEM: what a node must trust.
     pub fn root_pem(&self) -> String {
         pem("CERTIFICATE", self.root.der())
+    }
+
+    /// The root of [`CertKind::ExpiredRoot`] as PEM.
+    pub fn expired_root_pem(&self) -> String {
+        pem("CERTIFICATE", self.expired_root.der())
     }
 
     /// The intermediate as PEM: what a server of [`CertKind::IncompleteChain`] forgets.
@@ -131,12 +142,14 @@ impl Authority {
             | CertKind::SelfSigned
             | CertKind::UnknownAuthority
             | CertKind::IncompleteChain
-            | CertKind::ExpiredIntermediate => {}
+            | CertKind::ExpiredIntermediate
+            | CertKind::ExpiredRoot => {}
         }
         match kind {
             CertKind::SelfSigned => self_signed(&params),
             CertKind::UnknownAuthority => sign(&params, &Self::new(&self.name)?.intermediate),
             CertKind::ExpiredIntermediate => sign(&params, &self.expired_intermediate),
+            CertKind::ExpiredRoot => sign(&params, &self.expired_root),
             CertKind::IncompleteChain => {
                 let mut leaf = sign(&params, &self.intermediate)?;
                 leaf.chain.truncate(1);

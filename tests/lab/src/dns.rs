@@ -146,6 +146,7 @@ impl Server {
         match failure {
             Some(Failure::Drop) => return None,
             Some(Failure::Servfail) => answer.metadata.response_code = ResponseCode::ServFail,
+            Some(Failure::FormatError) => answer.metadata.response_code = ResponseCode::FormErr,
             Some(Failure::Refused) => answer.metadata.response_code = ResponseCode::Refused,
             Some(Failure::NotImplemented) => answer.metadata.response_code = ResponseCode::NotImp,
             Some(Failure::Nxdomain) => answer.metadata.response_code = ResponseCode::NXDomain,

@@ -14,6 +14,7 @@ mod route;
 mod serve;
 mod store;
 mod token;
+mod words;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -29,6 +30,7 @@ pub use limit::{Announce, RateLimit, RetryAfter};
 pub use record::{Authorization, Request};
 pub use route::Kind;
 pub use store::{Stored, sha256};
+pub use words::Words;
 
 use crate::socket::{self, Task, lock};
 use crate::tls::Tls;
@@ -57,6 +59,10 @@ pub struct Config {
     pub scheme: Option<Scheme>,
     /// Where `/v2/` lives below the root, as `/path/to`; all else is 404. Empty = at the root.
     pub prefix: String,
+    /// Where its token service is; empty = `/token`.
+    pub token_path: String,
+    /// Paths below which everything is served once more, as `/downloads`: a redirect may lead there.
+    pub aliases: Vec<String>,
     /// Whom it lets pull.
     pub auth: Auth,
     /// `None` = it counts nothing.
@@ -158,6 +164,13 @@ impl Registry {
     /// Stores `content` and, unless `tag` is empty, lets `tag` point to it.
     pub fn push(&self, repository: &str, tag: &str, content: &Content) -> Stored {
         lock(&self.shared.store).push(repository, tag, content)
+    }
+
+    /// The bytes of a manifest or blob, as the registry serves them.
+    pub fn content(&self, repository: &str, digest: &str) -> Option<Vec<u8>> {
+        let store = lock(&self.shared.store);
+        let manifest = store.manifest(repository, digest).map(|manifest| &manifest.body);
+        manifest.or_else(|| store.blob(repository, digest)).map(|body| body.to_vec())
     }
 
     /// Forgets the manifest or blob of this digest in every repository.

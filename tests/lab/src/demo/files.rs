@@ -43,21 +43,19 @@ fn write_hosts(demo: &Demo, node: &Node) -> io::Result<()> {
         ("basic.demo", demo.basic.endpoint()),
         ("dead.demo", &dead),
     ] {
-        node.hosts_toml(name, &hosts_toml(endpoint, endpoint, ""))?;
+        node.hosts_toml(name, &server(endpoint))?;
     }
     // One registry names its authority itself, the others rely on the node's trusted roots.
-    let (healthy, ca) = (demo.registry.endpoint(), "ca = \"ca.pem\"\n");
     node.certs_file("registry.demo", "ca.pem", &demo.lab.authority.root_pem())?;
-    node.hosts_toml("registry.demo", &hosts_toml(healthy, healthy, ca))?;
-    let (upstream, mirror) = (demo.upstream.endpoint(), demo.mirror.endpoint());
-    node.hosts_toml("mirrored.demo", &hosts_toml(upstream, mirror, ""))
+    let ca = format!("ca = \"{CERTS_D}/registry.demo/ca.pem\"\n");
+    node.hosts_toml("registry.demo", &(server(demo.registry.endpoint()) + &ca))?;
+    let mirror = format!("\n[host.\"{}\"]\ncapabilities = [\"pull\", \"resolve\"]\n", demo.mirror.endpoint());
+    node.hosts_toml("mirrored.demo", &(server(demo.upstream.endpoint()) + &mirror))
 }
 
-/// The server, and the host that is asked before it. Where there is no mirror they are the same:
-/// containerd 1.6 and early 1.7 refuse a file without a `[host]` table and would ask port 443.
-fn hosts_toml(server: &str, first: &str, rest: &str) -> String {
-    let capabilities = "capabilities = [\"pull\", \"resolve\"]\n";
-    format!("server = \"{server}\"\n{rest}\n[host.\"{first}\"]\n{capabilities}{rest}")
+/// The registry itself: the lab's ports are its own, and without this line containerd asks port 443.
+fn server(endpoint: &str) -> String {
+    format!("server = \"{endpoint}\"\n")
 }
 
 /// Names come from the lab's name server, or from the hosts file where there is none.

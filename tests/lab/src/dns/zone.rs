@@ -84,6 +84,8 @@ impl Fault {
 pub enum Failure {
     /// SERVFAIL.
     Servfail,
+    /// FORMERR, as servers say that do not know EDNS.
+    FormatError,
     /// REFUSED.
     Refused,
     /// NOTIMP.

@@ -8,11 +8,13 @@ use super::record::{Authorization, Request};
 use super::reply::Reply;
 use super::route::Kind;
 use super::token;
+use super::words::Words;
 use crate::pattern::fits;
 
 /// How a registry authenticates.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant, reason = "there is one for each registry")]
 pub enum Auth {
     /// Not at all.
     #[default]
@@ -33,6 +35,10 @@ pub struct Basic {
     pub users: BTreeMap<String, String>,
     /// Users that may sign in but not pull: 403 `DENIED`.
     pub denied: Vec<String>,
+    /// The challenge as it stands, a line for each header; empty = `Basic realm="…"`.
+    pub challenge: Vec<String>,
+    /// How it refuses one without a good password.
+    pub refusal: Words,
 }
 
 /// Bearer authentication. The registry serves `/token` itself; `realm` sends clients elsewhere, for
@@ -53,10 +59,22 @@ pub struct Bearer {
     pub denied: Vec<String>,
     /// Repositories that only users may pull; `*` stands for any text.
     pub private: Vec<String>,
+    /// Repositories that no token is good for, as where the missing are not told from the private.
+    pub nobody: Vec<String>,
+    /// The challenge as it stands, a line for each header; empty = as the specification writes it.
+    /// `${realm}` stands for the URL of the service, `${,scope}` and `${,error}` for these parameters
+    /// behind a comma, or for nothing.
+    pub challenge: Vec<String>,
     /// What the token service says to a request for what is not allowed.
     pub refusal: Refusal,
+    /// In which words, where it does not answer 200.
+    pub refusal_words: Words,
     /// What it says to a wrong password.
     pub wrong_password: u16,
+    /// In which words.
+    pub wrong_password_words: Words,
+    /// How the registry refuses a token that is not good for what is asked.
+    pub denial: Words,
     /// In which fields the token is.
     pub field: TokenField,
     /// What `expires_in` says, in seconds; `None` = it is left out.
@@ -74,8 +92,13 @@ impl Default for Bearer {
             identity_tokens: Vec::new(),
             denied: Vec::new(),
             private: Vec::new(),
+            nobody: Vec::new(),
+            challenge: Vec::new(),
             refusal: Refusal::EmptyAccess,
+            refusal_words: Words::default(),
             wrong_password: 401,
+            wrong_password_words: Words::default(),
+            denial: Words::default(),
             field: TokenField::Both,
             expires_in: Some(300),
             lifetime: 300,
@@ -86,6 +109,12 @@ impl Default for Bearer {
 impl Bearer {
     pub(crate) fn is_private(&self, repository: &str) -> bool {
         self.private.iter().any(|pattern| fits(pattern, repository))
+    }
+
+    /// Whether a token for this repository is given.
+    pub(crate) fn grants(&self, repository: &str, may_read_private: bool) -> bool {
+        let closed = self.nobody.iter().any(|pattern| fits(pattern, repository));
+        !closed && (may_read_private || !self.is_private(repository))
     }
 }
 
@@ -137,9 +166,11 @@ impl Basic {
             }
             _ => {
                 let realm = if self.realm.is_empty() { "lab" } else { &self.realm };
-                let challenge = format!("Basic realm=\"{realm}\"");
+                let standard = vec![format!("Basic realm=\"{realm}\"")];
+                let lines = if self.challenge.is_empty() { &standard } else { &self.challenge };
                 let reply = Reply::error(401, "UNAUTHORIZED", "authentication required");
-                Some(reply.with("www-authenticate", &challenge))
+                let reply = lines.iter().fold(reply, |reply, line| reply.with("www-authenticate", line));
+                Some(self.refusal.of(reply))
             }
         }
     }
@@ -158,15 +189,17 @@ impl Bearer {
             },
             Some(_) => "invalid_token",
         };
-        let mut challenge = vec![format!("realm=\"{realm}\""), format!("service=\"{}\"", self.service)];
-        if !request.repository.is_empty() {
-            challenge.push(format!("scope=\"repository:{}:pull\"", request.repository));
-        }
-        if !error.is_empty() {
-            challenge.push(format!("error=\"{error}\""));
-        }
-        let challenge = format!("Bearer {}", challenge.join(","));
+        let scope = match &*request.repository {
+            "" => String::new(),
+            repository => format!(",scope=\"repository:{repository}:pull\""),
+        };
+        let problem = if error.is_empty() { String::new() } else { format!(",error=\"{error}\"") };
+        let standard = vec![format!("Bearer realm=\"${{realm}}\",service=\"{}\"${{,scope}}${{,error}}", self.service)];
+        let lines = if self.challenge.is_empty() { &standard } else { &self.challenge };
+        let written =
+            |line: &String| line.replace("${realm}", realm).replace("${,scope}", &scope).replace("${,error}", &problem);
         let reply = Reply::error(401, "UNAUTHORIZED", "authentication required");
-        Some(reply.with("www-authenticate", &challenge))
+        let reply = lines.iter().fold(reply, |reply, line| reply.with("www-authenticate", &written(line)));
+        Some(if error == "insufficient_scope" { self.denial.of(reply) } else { reply })
     }
 }

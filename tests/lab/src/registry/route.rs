@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use super::Config;
+
 /// The kinds of requests that a registry and its token service serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -31,6 +33,16 @@ pub(crate) struct Route {
 }
 
 impl Route {
+    /// Reads `path` as the registry of this configuration does.
+    pub(crate) fn of(config: &Config, path: &str) -> Self {
+        if !config.token_path.is_empty() && path == config.token_path {
+            return Self { kind: Kind::Token, repository: String::new(), reference: String::new() };
+        }
+        let below = |alias: &String| path.strip_prefix(alias.as_str()).filter(|rest| rest.starts_with('/'));
+        let path = config.aliases.iter().find_map(below).unwrap_or(path);
+        Self::parse(&config.prefix, path)
+    }
+
     /// Reads `path`, whose distribution API lives below `prefix`.
     pub(crate) fn parse(prefix: &str, path: &str) -> Self {
         let bare = |kind| Self { kind, repository: String::new(), reference: String::new() };
@@ -62,6 +74,16 @@ impl Route {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_service_and_a_download_have_the_paths_that_they_are_given() {
+        let config =
+            Config { token_path: "/jwt/auth".to_owned(), aliases: vec!["/downloads".to_owned()], ..Config::default() };
+        assert_eq!(Route::of(&config, "/jwt/auth").kind, Kind::Token);
+        assert_eq!(Route::of(&config, "/downloads/v2/a/blobs/sha256:0").repository, "a");
+        assert_eq!(Route::of(&config, "/downloadsv2/a/blobs/sha256:0").kind, Kind::Any);
+        assert_eq!(Route::of(&config, "/v2/").kind, Kind::Ping);
+    }
 
     #[test]
     fn paths_are_taken_apart() {

@@ -18,7 +18,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use super::Shared;
 use super::alter::{alter, replacement, respond};
 use super::auth::Auth;
 use super::body::{CutOff, Payload};
@@ -26,6 +25,7 @@ use super::fault::Then;
 use super::record::Request;
 use super::reply::Reply;
 use super::route::{Kind, Route};
+use super::{Config, Shared};
 use crate::socket::{Socket, Switch, Wire, accept_all, lock};
 
 /// Requests of the lab are small: whatever is longer is cut.
@@ -68,7 +68,7 @@ async fn answer(
     switch: &Switch,
     shared: &Shared,
 ) -> Result<http::Response<Payload>, CutOff> {
-    let request = read(request, &shared.config.prefix).await;
+    let request = read(request, &shared.config).await;
     shared.log.record(request.clone());
     let then = lock(&shared.faults).pick(&request).unwrap_or_default();
     if then.delay_ms > 0 {
@@ -94,7 +94,7 @@ async fn answer(
     Ok(respond(&request, reply, &then))
 }
 
-async fn read(request: http::Request<Incoming>, prefix: &str) -> Request {
+async fn read(request: http::Request<Incoming>, config: &Config) -> Request {
     let (head, mut incoming) = request.into_parts();
     let mut body = Vec::new();
     while body.len() < MAX_REQUEST_BODY {
@@ -107,7 +107,7 @@ async fn read(request: http::Request<Incoming>, prefix: &str) -> Request {
     body.truncate(MAX_REQUEST_BODY);
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let headers = head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
-    let route = Route::parse(prefix, head.uri.path());
+    let route = Route::of(config, head.uri.path());
     let target = (head.uri.path(), head.uri.query().unwrap_or(""));
     let body = String::from_utf8_lossy(&body).into_owned();
     Request::new(head.method.as_str(), target, headers, body, route)
@@ -174,7 +174,7 @@ impl Shared {
         }
     }
 
-    /// `${self}` is the endpoint under the name that the client used.
+    /// `${self}` is the endpoint under the name that the client used, `${object}` the path behind `/v2/`.
     fn expand(&self, request: &Request, text: &str) -> String {
         if !text.contains("${") {
             return text.to_owned();
@@ -186,7 +186,8 @@ impl Shared {
         };
         let line = request.line();
         let path = line.split_once(' ').map_or("/", |(_, path)| path);
-        self.peers.expand(&text.replace("${self}", &own).replace("${path}", path))
+        let object = path.split_once("/v2/").map_or("", |(_, object)| object);
+        self.peers.expand(&text.replace("${self}", &own).replace("${path}", path).replace("${object}", object))
     }
 }
 

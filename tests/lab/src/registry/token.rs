@@ -87,7 +87,8 @@ impl Bearer {
         let scopes = form_values(form, "scope").join(" ");
         let (user, may_read_private) = match self.caller(request) {
             Caller::Stranger => {
-                return Reply::error(self.wrong_password, "UNAUTHORIZED", "incorrect user name or password");
+                let reply = Reply::error(self.wrong_password, "UNAUTHORIZED", "incorrect user name or password");
+                return self.wrong_password_words.of(reply);
             }
             Caller::Anonymous => (String::new(), false),
             Caller::User(user) => {
@@ -98,13 +99,13 @@ impl Bearer {
         let asked: Vec<Access> = scopes.split_whitespace().filter_map(parse_scope).collect();
         let count = asked.len();
         let access: Vec<Access> =
-            asked.into_iter().filter(|access| may_read_private || !self.is_private(&access.name)).collect();
+            asked.into_iter().filter(|access| self.grants(&access.name, may_read_private)).collect();
         match self.refusal {
             Refusal::Unauthorized if access.len() < count => {
-                Reply::error(401, "UNAUTHORIZED", "authentication required")
+                self.refusal_words.of(Reply::error(401, "UNAUTHORIZED", "authentication required"))
             }
             Refusal::Forbidden if access.len() < count => {
-                Reply::error(403, "DENIED", "requested access to the resource is denied")
+                self.refusal_words.of(Reply::error(403, "DENIED", "requested access to the resource is denied"))
             }
             _ => self.issue(user, access),
         }
