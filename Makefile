@@ -12,7 +12,7 @@ DENY := target/tools/bin/cargo-deny
 # It keeps both cores busy for minutes: it runs alone, and prints what it compared.
 JUDGE := judge::pullprobe_answers_as_real_containerds_do
 
-.PHONY: help demo test check tools lint docs static bench clean
+.PHONY: help demo test check tools lint docs static bench fuzz clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,29 @@ static: ## the static binary of the image's last stage
 docs: ## write the generated documents again
 	UPDATE_DOCS=1 cargo test --locked --lib -- documents published markdown
 	bash deploy/render.sh
+
+bench: tools static ## what pullprobe costs, against blackbox_exporter and skopeo (STRICT=1: fail when a goal is missed)
+	cargo build --locked --package pullprobe-bench
+	$(TARGET_DIR)/debug/pullprobe-bench --pullprobe $(STATIC) $(if $(STRICT),--strict)
+
+FUZZ_TARGETS := config_toml hosts_toml reference www_authenticate config_json settings resolv_conf service documents
+SECONDS_EACH := $(or $(SECONDS),600)
+# No sanitizer: the program has no unsafe code. Input files are written to memory, not to a disk.
+FUZZ_ARGUMENTS := -max_total_time=$(SECONDS_EACH) -timeout=5 -rss_limit_mb=2048 -max_len=8192 -print_final_stats=1
+
+fuzz: ## every parser in turn, SECONDS=600 each, new inputs kept small (needs a nightly toolchain)
+	cargo +nightly --version || { echo "fuzzing needs a nightly toolchain: rustup toolchain install nightly --profile minimal"; exit 1; }
+	if ! command -v cargo-fuzz > /dev/null; then echo "installing cargo-fuzz"; cargo install --locked cargo-fuzz; fi
+	export TMPDIR="$$(if [ -w /dev/shm ]; then echo /dev/shm; else echo /tmp; fi)"
+	found="$$(mktemp -d)"
+	trap 'rm -rf "$$found"' EXIT
+	for target in $(FUZZ_TARGETS); do
+		echo "== $$target, $(SECONDS_EACH) s"
+		mkdir -p "$$found/$$target"
+		run=(cargo +nightly fuzz run --sanitizer none "$$target")
+		"$${run[@]}" "$$found/$$target" "fuzz/corpus/$$target" -- $(FUZZ_ARGUMENTS)
+		"$${run[@]}" "fuzz/corpus/$$target" "$$found/$$target" -- -merge=1 -max_len=8192
+	done
 
 clean:
 	cargo clean

@@ -1,0 +1,184 @@
+//! CPU per probe and memory: the agent and `blackbox_exporter` look at the same endpoints, each doing a
+//! DNS lookup, TCP, TLS and GET /v2/.
+
+use std::fmt::Write as _;
+use std::io;
+use std::net::SocketAddr;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pullprobe_lab::registry::{Config, Registry};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::goal::Goal;
+use crate::process::Running;
+use crate::world::{LOOPBACK, World, free_port};
+use crate::{Options, http};
+
+/// Probes that are under way at a time, for both.
+const CONCURRENCY: usize = 8;
+const INTERVAL: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_mins(3);
+
+/// What a prober used for its probes, after it was warm.
+struct Cost {
+    probes: f64,
+    cpu: Duration,
+    resident: u64,
+    highest: u64,
+}
+
+pub async fn measure(world: &World, options: &Options) -> io::Result<Vec<Goal>> {
+    let names = (0..options.endpoints).map(|number| format!("r{number}.bench.test"));
+    let registries: Vec<Registry> =
+        names.map(|host| world.registry(Config { host, ..Config::default() })).collect::<io::Result<_>>()?;
+    let hosts: Vec<&str> = registries.iter().map(Registry::authority).collect();
+    println!("== {} endpoints, {} cycles of DNS, TCP, TLS and GET /v2/", hosts.len(), options.cycles);
+    let blackbox = blackbox(world, options, &hosts).await?;
+    blackbox.print("blackbox_exporter");
+    let agent = agent(world, options, &hosts).await?;
+    agent.print("pullprobe run");
+    Ok(vec![
+        Goal {
+            what: "CPU per endpoint probe, against blackbox_exporter",
+            ratio: agent.per_probe() / blackbox.per_probe(),
+            at_most: 0.5,
+        },
+        Goal {
+            what: "resident memory, against blackbox_exporter",
+            ratio: ratio(agent.resident, blackbox.resident),
+            at_most: 0.6,
+        },
+    ])
+}
+
+async fn blackbox(world: &World, options: &Options, hosts: &[&str]) -> io::Result<Cost> {
+    let authority = world.write("blackbox/ca.pem", &world.lab.authority.root_pem())?;
+    let config = world.write(
+        "blackbox/config.yml",
+        &format!(
+            "modules:\n  v2:\n    prober: http\n    timeout: 10s\n    http:\n      preferred_ip_protocol: ip4\n      \
+             valid_status_codes: [200, 401]\n      tls_config:\n        ca_file: {}\n",
+            authority.display()
+        ),
+    )?;
+    let address = SocketAddr::new(LOOPBACK, free_port()?);
+    let running = Running::start(
+        Command::new("prometheus-blackbox-exporter")
+            .arg(format!("--config.file={}", config.display()))
+            .arg(format!("--web.listen-address={address}"))
+            // The name server is asked over the network, as by the agent, not through libc.
+            .env("GODEBUG", "netdns=go"),
+        world.log("blackbox/log")?,
+    )?;
+    eventually(async || http::get(address, "/-/healthy").await.is_ok()).await?;
+    probe_all(address, hosts).await?;
+    let before = running.cpu()?;
+    for _ in 0..options.cycles {
+        let next = tokio::time::Instant::now() + INTERVAL;
+        probe_all(address, hosts).await?;
+        tokio::time::sleep_until(next).await;
+    }
+    Cost::of(&running, before, count(options.cycles * hosts.len()))
+}
+
+/// One probe of each; all have to succeed.
+async fn probe_all(blackbox: SocketAddr, hosts: &[&str]) -> io::Result<()> {
+    let places = Arc::new(Semaphore::new(CONCURRENCY));
+    let mut probes = JoinSet::new();
+    for host in hosts {
+        let (places, path) = (Arc::clone(&places), format!("/probe?module=v2&target=https://{host}/v2/"));
+        probes.spawn(async move {
+            let _place = places.acquire().await;
+            http::get(blackbox, &path).await
+        });
+    }
+    while let Some(probe) = probes.join_next().await {
+        let metrics = probe.map_err(io::Error::other)??;
+        if http::sum(&metrics, "probe_success", "") < 1.0 {
+            return Err(io::Error::other(format!("a probe of blackbox_exporter failed:\n{metrics}")));
+        }
+    }
+    Ok(())
+}
+
+async fn agent(world: &World, options: &Options, hosts: &[&str]) -> io::Result<Cost> {
+    let address = SocketAddr::new(LOOPBACK, free_port()?);
+    let mut settings = format!(
+        "node: {{host_root: {}, name: bench, containerd_version: \"2.1\"}}\nprobe: {{interval: {}s, concurrency: {CONCURRENCY}}}\n\
+         web: {{listen: [\"{address}\"]}}\ntargets:\n  discover: {{sandbox_image: false}}\n  registries:\n",
+        world.node.root().display(),
+        INTERVAL.as_secs(),
+    );
+    for host in hosts {
+        // Writing to a string cannot fail.
+        let _ = writeln!(settings, "    - {host}");
+    }
+    let settings = world.write("pullprobe/settings.yaml", &settings)?;
+    let running = Running::start(
+        Command::new(&options.pullprobe).arg("run").arg("--config").arg(settings),
+        world.log("pullprobe/log")?,
+    )?;
+    let probes = async || match http::get(address, "/metrics").await {
+        Ok(metrics) => http::sum(&metrics, "pullprobe_probes_total", ""),
+        Err(_) => 0.0,
+    };
+    eventually(async || probes().await >= count(hosts.len())).await?;
+    let (before, first) = (running.cpu()?, probes().await);
+    // Scraped once a cycle, as Prometheus would.
+    for _ in 0..options.cycles {
+        tokio::time::sleep(INTERVAL).await;
+        probes().await;
+    }
+    let metrics = http::get(address, "/metrics").await?;
+    let up = http::sum(&metrics, "pullprobe_endpoint_up", "");
+    if up < count(hosts.len()) {
+        return Err(io::Error::other(format!("only {up} of {} endpoints are up for pullprobe", hosts.len())));
+    }
+    Cost::of(&running, before, http::sum(&metrics, "pullprobe_probes_total", "") - first)
+}
+
+async fn eventually(mut come: impl AsyncFnMut() -> bool) -> io::Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while !come().await {
+        if Instant::now() > deadline {
+            return Err(io::Error::other("a prober did not begin within three minutes"));
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    Ok(())
+}
+
+impl Cost {
+    fn of(running: &Running, before: Duration, probes: f64) -> io::Result<Self> {
+        let (resident, highest) = running.memory()?;
+        Ok(Self { probes, cpu: running.cpu()?.saturating_sub(before), resident, highest })
+    }
+
+    fn per_probe(&self) -> f64 {
+        self.cpu.as_secs_f64() / self.probes.max(1.0)
+    }
+
+    fn print(&self, who: &str) {
+        let megabytes = |bytes: u64| bytes / 1_000_000;
+        println!(
+            "{who:<20} {:>6.0} probes  {:>7.2} ms CPU a probe  {:>4} MB resident (highest {} MB)",
+            self.probes,
+            self.per_probe() * 1_000.0,
+            megabytes(self.resident),
+            megabytes(self.highest),
+        );
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a ratio needs no more than 52 bits")]
+fn ratio(ours: u64, theirs: u64) -> f64 {
+    ours as f64 / theirs.max(1) as f64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "there are a few thousand at most")]
+fn count(number: usize) -> f64 {
+    number as f64
+}

@@ -1,0 +1,70 @@
+//! A program that runs while it is measured, and what the kernel says of it.
+
+use std::io;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Ends with its value.
+pub struct Running(Child);
+
+impl Running {
+    pub fn start(command: &mut Command, log: std::fs::File) -> io::Result<Self> {
+        let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn();
+        child.map(Self).map_err(|error| named(command, &error))
+    }
+
+    /// CPU time so far, user and system together (proc(5), fields 14 and 15, in hundredths).
+    pub fn cpu(&self) -> io::Result<Duration> {
+        let stat = self.read("stat")?;
+        let fields = stat.rsplit_once(") ").map(|(_, rest)| rest).unwrap_or_default();
+        let ticks: u64 = fields.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+        Ok(Duration::from_millis(ticks * 10))
+    }
+
+    /// Resident memory now and at its highest, in bytes.
+    pub fn memory(&self) -> io::Result<(u64, u64)> {
+        let status = self.read("status")?;
+        let of = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_suffix(" kB"));
+            line.and_then(|kilobytes| kilobytes.trim().parse::<u64>().ok()).unwrap_or_default() * 1024
+        };
+        Ok((of("VmRSS:"), of("VmHWM:")))
+    }
+
+    fn read(&self, file: &str) -> io::Result<String> {
+        std::fs::read_to_string(format!("/proc/{}/{file}", self.0.id()))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// How long a command takes that has to succeed.
+pub async fn wall(mut command: Command) -> io::Result<Duration> {
+    let run = move || {
+        let began = Instant::now();
+        let output = command.stdin(Stdio::null()).output().map_err(|error| named(&command, &error))?;
+        let took = began.elapsed();
+        if output.status.success() {
+            return Ok(took);
+        }
+        let said = String::from_utf8_lossy(if output.stdout.is_empty() { &output.stderr } else { &output.stdout });
+        Err(io::Error::other(format!("{command:?} ended with {}: {said}", output.status)))
+    };
+    // The servers run in this process: their runtime must not wait for the command.
+    tokio::task::spawn_blocking(run).await.map_err(io::Error::other)?
+}
+
+pub fn median(mut durations: Vec<Duration>) -> Duration {
+    durations.sort();
+    durations.get(durations.len() / 2).copied().unwrap_or_default()
+}
+
+fn named(command: &Command, error: &io::Error) -> io::Error {
+    let program = command.get_program().display();
+    io::Error::other(format!("{program}: {error} (tests/tools/install.sh installs what the bench runs)"))
+}
