@@ -28,3 +28,8 @@
   emptyDir: {}
 {{- end }}
 {{- end }}
+
+{{/* Not empty: the agent may make requests that a registry counts as a pull. */}}
+{{- define "pullprobe.spends" -}}
+{{- if gt (int (dig "probe" "counted_pulls_per_hour" 0 .Values.config)) 0 }}yes{{ end }}
+{{- end }}
