@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::binary::{Finished, document, finish, pullprobe, repository};
 use super::world::{Given, World};
 
-const VERBS: [&str; 6] = ["run", "check", "plan", "lint", "explain", "completions"];
+const VERBS: [&str; 7] = ["run", "check", "plan", "lint", "hosts", "explain", "completions"];
 
 /// What every verb that reads the node takes.
 const NODE_OPTIONS: [&str; 12] = [

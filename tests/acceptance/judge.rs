@@ -5,8 +5,9 @@
 
 mod compare;
 mod cri;
-mod daemon;
-mod namespace;
+pub mod daemon;
+mod held;
+pub mod namespace;
 mod node;
 mod normalise;
 mod observation;

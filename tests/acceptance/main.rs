@@ -1,13 +1,23 @@
 //! Everything users see, asked for as users ask for it.
 
 mod agent;
+mod agent_files;
 mod binary;
 mod cli;
+mod corpus;
 mod deploy;
 mod exposition;
+mod hosts;
 mod http;
 mod judge;
 mod layers;
+mod lint;
+#[path = "../../fuzz/properties/mod.rs"]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed expectation is how a test fails")]
+mod properties;
+mod registries;
+mod resolver;
 mod scenario;
 mod secrets;
+mod space;
 mod world;

@@ -4,11 +4,14 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is how a test fails")]
 
 mod expect;
+pub mod network;
 mod said;
+
+use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use super::binary::repository;
+use super::binary::{finish, pullprobe, repository};
 use super::world::{Given, World};
 use expect::Expect;
 use said::Said;
@@ -16,17 +19,26 @@ use said::Said;
 /// One file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Scenario {
+pub struct Scenario {
     /// As it is asked for; `${pushed}` stands for the digest of what was pushed.
-    image: String,
+    pub image: String,
     #[serde(default)]
-    given: Given,
+    pub given: Given,
     expect: Expect,
 }
 
+impl Scenario {
+    fn read(path: &std::path::Path) -> Self {
+        let text = std::fs::read_to_string(path).unwrap();
+        toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+}
+
 fn check(name: &str) {
-    let text = std::fs::read_to_string(repository(&format!("tests/scenarios/check/{name}.toml"))).unwrap();
-    let scenario: Scenario = toml::from_str(&text).unwrap_or_else(|error| panic!("{name}.toml: {error}"));
+    hold(name, &Scenario::read(&repository(&format!("tests/scenarios/check/{name}.toml"))));
+}
+
+fn hold(name: &str, scenario: &Scenario) {
     let world = World::start(scenario.given.clone());
     let image = world.expand(&scenario.image);
     world.settings(&[&image]);
@@ -61,22 +73,45 @@ macro_rules! scenarios {
 }
 
 scenarios! {
+    access_denied
+    artifact
+    blob_digest_mismatch
+    blob_redirect_closed
+    blob_redirect_fails
+    blob_redirect_nxdomain
     blob_unknown
+    blob_unknown_config
     ca_unusable
     challenge_invalid
+    clock_skew
     counted_pull
+    counted_pull_of_index
+    credential_provider_failed
+    credentials_expired
+    credentials_malformed
+    credentials_malformed_of_a_hidden_repository
+    credentials_malformed_where_none_is_wanted
     credentials_shadow_anonymous
+    digest_header_missing
     digest_mismatch
     dns_nxdomain
     dns_servfail
     dns_timeout
+    head_refused
     hosts_file_invalid_elsewhere
     legally_blocked
     manifest_invalid
+    manifest_redirect_elsewhere
+    manifest_redirect_expired
+    manifest_too_large
+    manifest_unsupported
     mirror_dead
+    nested_index
     not_a_registry
     not_found_or_denied
     over_budget
+    policy_blocked
+    quota_exceeded
     rate_limited_by_429
     rate_limited_by_remaining
     real_credentials_missing
@@ -94,6 +129,9 @@ scenarios! {
     redirect_invalid
     registry_error
     registry_timeout
+    response_invalid
+    schema_1_before_2_0
+    slow_stage
     tcp_refused
     tcp_timeout
     throttled
@@ -101,7 +139,40 @@ scenarios! {
     tls_plain_http
     tls_self_signed
     tls_timeout
+    token_host_elsewhere
+    token_host_refused
     token_invalid
+    wrong_content_type
+}
+
+/// Of the content, the credentials, the limits and the blobs; the other causes have scenarios of their own.
+#[test]
+fn every_cause_that_a_registry_can_lead_to_is_reached() {
+    let elsewhere = |cause: &str| {
+        ["dns_", "tcp_", "proxy_", "tls_"].iter().any(|kind| cause.starts_with(kind))
+            || [
+                // No settings file may hold it; `cli` asks for it.
+                "reference_invalid",
+                "config_invalid",
+                "hosts_file_invalid",
+                "ca_unusable",
+                "http_to_tls_port",
+                "clock_skew",
+                "disk_full",
+                "inodes_exhausted",
+                "containerd_unreachable",
+                "unclassified",
+            ]
+            .contains(&cause)
+    };
+    let listed = finish(&mut pullprobe(["explain"])).stdout;
+    let causes = listed.lines().filter_map(|line| line.split_whitespace().next());
+    let reached: BTreeSet<String> = (std::fs::read_dir(repository("tests/scenarios/check")).unwrap())
+        .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap())
+        .filter_map(|text| toml::from_str::<Scenario>(&text).unwrap().expect.cause)
+        .collect();
+    let missing: Vec<&str> = causes.filter(|cause| !elsewhere(cause) && !reached.contains(*cause)).collect();
+    assert!(listed.contains("repository_unknown") && missing.is_empty(), "no scenario for {missing:?}");
 }
 
 #[test]

@@ -5,15 +5,19 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is how a test fails")]
 
 mod docker_registry;
+pub mod network;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use pullprobe_lab::Lab;
+use pullprobe_lab::ca::Authority;
 use pullprobe_lab::dns::{self, At, NameServer};
 use pullprobe_lab::listener::{Behaviour, Listener};
 use pullprobe_lab::node::{CERTS_D, ConfigVersion, Node};
@@ -49,8 +53,18 @@ pub struct Given {
     pub hosts: BTreeMap<String, String>,
     /// Any other file of the node.
     pub files: BTreeMap<String, String>,
+    /// Symbolic links of the node, by path.
+    pub links: BTreeMap<String, String>,
+    /// Files that the node has not, though it usually would.
+    pub missing: Vec<String>,
+    /// Likewise, to be run.
+    pub programs: BTreeMap<String, String>,
+    /// The section `credentials` of the agent's settings.
+    pub credential_settings: BTreeMap<String, String>,
     /// kubelet's config.json: what it has for each key.
     pub credentials: BTreeMap<String, Login>,
+    /// Real servers, addresses and a firewall: only in a network namespace of its own.
+    pub network: network::Given,
 }
 
 /// An address that fails below TLS.
@@ -58,6 +72,8 @@ pub struct Given {
 #[serde(deny_unknown_fields)]
 pub struct Dead {
     pub host: String,
+    /// Where it is not the host's first one.
+    pub address: Option<IpAddr>,
     pub behaviour: Behaviour,
 }
 
@@ -82,6 +98,7 @@ pub struct World {
     names: NameServer,
     docker_registries: Vec<DockerRegistry>,
     listeners: Vec<Listener>,
+    network: Option<network::Network>,
     /// Last: the others end on it.
     runtime: Runtime,
 }
@@ -90,6 +107,7 @@ impl World {
     pub fn start(given: Given) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let entered = runtime.enter();
+        given.network.bring_up();
         let (addresses, names) = Addresses::claim(&given.dns);
         let lab = Lab::new().unwrap();
         let mut world = Self {
@@ -100,24 +118,29 @@ impl World {
             names,
             docker_registries: Vec::new(),
             listeners: Vec::new(),
+            network: None,
             given,
             runtime: {
                 drop(entered);
                 runtime
             },
         };
+        for (name, addresses) in &world.given.network.names {
+            addresses.iter().for_each(|address| world.names.add(name, *address));
+        }
         for config in world.given.registries.clone() {
             world.registry(config);
         }
         world.start_docker_registries();
         world.start_listeners();
+        world.network = Some(world.given.network.start(&world.lab));
         world.write_node();
         world
     }
 
     /// One more registry of the lab.
     pub fn registry(&mut self, mut config: registry::Config) -> &Registry {
-        let address = self.address_of(&config.host);
+        let address = config.address.unwrap_or_else(|| self.address_of(&config.host));
         let https = config.scheme.map_or(config.tls.is_some(), |scheme| scheme == Scheme::Https);
         config.address = Some(address);
         if config.port == 0 {
@@ -148,6 +171,9 @@ impl World {
 
     /// The address of a name of this world; a new name gets one.
     pub fn address_of(&mut self, host: &str) -> IpAddr {
+        if let Some(addresses) = self.given.network.names.get(host) {
+            return addresses[0];
+        }
         let (address, new) = self.addresses.of(host);
         if new {
             self.names.add(host, address);
@@ -202,11 +228,13 @@ impl World {
             "node: {{name: {PROMPT}}}\n\
              targets:\n  images: [{images}]\n  discover: {{certs_d: false, sandbox_image: false}}\n\
              probe:\n  interval: 5s\n  timeouts: {{dns: {}, tcp: {}, tls: {}, http: {}}}\n  counted_pulls_file: {book}\n\
+             credentials: {}\n\
              web: {{listen: [\"127.0.0.1:0\"]}}\n",
             timeout("dns"),
             timeout("tcp"),
             timeout("tls"),
             timeout("http"),
+            serde_json::json!(self.given.credential_settings),
         );
         self.node.write("/pullprobe.yaml", text).unwrap();
     }
@@ -221,13 +249,40 @@ impl World {
 
     fn start_listeners(&mut self) {
         for dead in self.given.listeners.clone() {
-            let address = SocketAddr::new(self.address_of(&dead.host), 443);
+            let address = dead.address.unwrap_or_else(|| self.address_of(&dead.host));
+            let address = SocketAddr::new(address, 443);
             let listener = self.runtime.block_on(Listener::start_at(dead.behaviour, address));
             self.listeners.push(listener.unwrap());
         }
     }
 
+    /// What resolv.conf lists where nothing else is given.
+    fn nameservers(&self) -> Vec<IpAddr> {
+        match self.given.network.nameservers.as_slice() {
+            [] => vec![self.names.ip()],
+            given => given.iter().map(|server| server.at).collect(),
+        }
+    }
+
+    /// Certificates that the node's files may hold, as `${root}`.
+    fn name_certificates(&self) {
+        let client = self.lab.authority.client("node").unwrap();
+        let other = Authority::new("other").unwrap();
+        let texts = [
+            ("root", self.lab.authority.root_pem()),
+            ("intermediate", self.lab.authority.intermediate_pem()),
+            ("expired_root", self.lab.authority.expired_root_pem()),
+            ("other_root", other.root_pem()),
+            ("client", client.cert_pem() + &client.key_pem()),
+            ("other_client", other.client("node").map(|leaf| leaf.cert_pem() + &leaf.key_pem()).unwrap()),
+            ("lab_nameserver", self.names.ip().to_string()),
+            ("in_two_days", http_date(SystemTime::now() + Duration::from_hours(48))),
+        ];
+        texts.iter().for_each(|(name, text)| self.lab.peers.set(name, text));
+    }
+
     fn write_node(&self) {
+        self.name_certificates();
         let node = &self.node;
         let version = match self.given.containerd.as_bytes() {
             [b'1', ..] => ConfigVersion::V2,
@@ -237,13 +292,24 @@ impl World {
         std::fs::create_dir_all(node.path(CERTS_D)).unwrap();
         node.hosts_file(&[]).unwrap();
         node.nsswitch("files dns").unwrap();
-        node.resolv_conf(&[self.names.ip()], "options timeout:1 attempts:1\n").unwrap();
+        node.resolv_conf(&self.nameservers(), "options timeout:1 attempts:1\n").unwrap();
         node.trust(&self.lab.authority.root_pem()).unwrap();
         for (registry, text) in &self.given.hosts {
             node.hosts_toml(registry, text).unwrap();
         }
+        for path in self.given.missing.iter().chain(self.given.links.keys()) {
+            let path = node.path(path);
+            assert!(!path.exists() || std::fs::remove_file(&path).is_ok(), "{}", path.display());
+        }
         for (path, text) in &self.given.files {
+            node.write(path, self.lab.peers.expand(text)).unwrap();
+        }
+        for (path, target) in &self.given.links {
+            node.link(path, target).unwrap();
+        }
+        for (path, text) in &self.given.programs {
             node.write(path, text).unwrap();
+            std::fs::set_permissions(node.path(path), std::fs::Permissions::from_mode(0o755)).unwrap();
         }
         let logins = self.given.credentials.iter();
         let logins: Vec<_> =
@@ -253,6 +319,11 @@ impl World {
         }
         self.settings(&[]);
     }
+}
+
+/// As a `Date` header says it.
+fn http_date(time: SystemTime) -> String {
+    jiff::Timestamp::try_from(time).unwrap().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
 fn host_of(registry: &Registry) -> &str {

@@ -73,7 +73,9 @@ fn asked(requests: &[Request]) -> Vec<Step> {
 /// Hosts that can leave a trace. One that is refused, or fails in TLS, is seen by no registry, so its attempts
 /// cannot be held against anything but the error text.
 fn recorded_authorities(observed: &Observation, predicted: &Prediction) -> BTreeSet<String> {
-    let requests = observed.requests.iter().chain(&predicted.requests);
+    // Behind a certificate that is out of its time pullprobe looks at the host's clock, which containerd does not.
+    let of_pull = predicted.requests.iter().filter(|request| (&*request.method, &*request.path) != ("HEAD", "/v2/"));
+    let requests = observed.requests.iter().chain(of_pull);
     requests.map(|request| authority(&request.endpoint)).collect()
 }
 
