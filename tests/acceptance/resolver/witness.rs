@@ -25,7 +25,7 @@ pub struct Witness {
 pub struct Seen {
     /// In order, each once.
     pub questions: Vec<Question>,
-    /// Where the first bytes for port 443 went.
+    /// Where the first bytes for port 443 went; where none went, the only address that was called on.
     pub address: Option<String>,
 }
 
@@ -80,18 +80,23 @@ impl Drop for Witness {
 impl Seen {
     fn of_lines(lines: &[String]) -> Self {
         let mut seen = Self::default();
+        let mut called = std::collections::BTreeSet::new();
         for line in lines {
             let Some(to) = line.split(" > ").nth(1).and_then(|rest| rest.split(": ").next()) else { continue };
             if let Some(server) = to.strip_suffix(".53") {
                 if let Some(question) = question(server, line).filter(|one| !seen.questions.contains(one)) {
                     seen.questions.push(question);
                 }
-            } else if let Some(address) = to.strip_suffix(".443")
-                && seen.address.is_none()
-                && line.contains("Flags [P.]")
-            {
-                seen.address = Some(address.to_owned());
+            } else if let Some(address) = to.strip_suffix(".443") {
+                called.insert(address);
+                if seen.address.is_none() && line.contains("Flags [P.]") {
+                    seen.address = Some(address.to_owned());
+                }
             }
+        }
+        // Whether anything is sent before a reset arrives is a race.
+        if called.len() == 1 {
+            seen.address = called.pop_first().map(str::to_owned);
         }
         seen
     }
@@ -123,6 +128,13 @@ fn question(server: &str, line: &str) -> Option<Question> {
     let kind = before.rsplit(' ').next()?.to_owned();
     let name = after.split(' ').next()?.to_lowercase();
     Some(Question { server: server.to_owned(), tcp: line.contains("Flags ["), name, kind })
+}
+
+#[test]
+fn one_call_without_bytes_is_noted_and_several_are_not() {
+    let call = |address: &str| format!("05:30:39.698607 IP 192.0.2.1.4243 > {address}.443: Flags [S], seq 1, length 0");
+    assert_eq!(Seen::of_lines(&[call("192.0.2.10")]).address.as_deref(), Some("192.0.2.10"));
+    assert_eq!(Seen::of_lines(&[call("192.0.2.10"), call("192.0.2.11")]).address, None);
 }
 
 #[test]
