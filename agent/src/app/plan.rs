@@ -143,7 +143,7 @@ fn planned_host(site: &Site, host: &RegistryHost, kubelet: Option<&Credential>) 
         capabilities: host.capabilities.names(),
         origin,
         line,
-        trust: own.into_iter().chain(site.trust.sources.iter().cloned()).collect(),
+        trust: own.into_iter().chain(site.trust.sources().iter().cloned()).collect(),
         client_certificates: host.tls.client.iter().map(|pair| pair.certificate.path.clone()).collect(),
         skip_verify: host.tls.skip_verify.unwrap_or(false),
         headers: host.headers.iter().map(|(name, _)| name.clone()).collect(),

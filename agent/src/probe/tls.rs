@@ -28,7 +28,7 @@ mod signature;
 mod verifier;
 mod verify;
 
-pub use config::TlsSetup;
+pub use config::{NodeTrust, TlsSetup};
 pub use failure::{classify_late, classify_late_dyn, is_plain_http};
 use verifier::{PRESENTED, Presented};
 

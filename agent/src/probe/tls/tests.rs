@@ -25,12 +25,12 @@ mod faults;
 const LIMIT: Duration = Duration::from_secs(10);
 const HOST: &str = "registry.example";
 
-fn trust(roots: &[CertificateDer<'static>]) -> TrustStore {
-    TrustStore {
+fn trust(roots: &[CertificateDer<'static>]) -> NodeTrust {
+    NodeTrust::from(&TrustStore {
         certificates: roots.to_vec(),
         sources: vec!["/etc/ssl/certs/ca-certificates.crt".into()],
         findings: vec![],
-    }
+    })
 }
 
 fn setup(roots: &[CertificateDer<'static>]) -> TlsSetup {
