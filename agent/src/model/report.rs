@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::credential::CredentialSource;
+use super::cause::Cause;
+use super::credential::{Credential, CredentialSource};
 use super::facts::{DnsFacts, PingFacts, ProxyFacts, TcpFacts, TlsFacts, TokenFacts};
 use super::finding::Finding;
 use super::host::{Endpoint, Role};
@@ -211,6 +212,36 @@ pub struct CredentialUsed {
     pub kind: &'static str,
 }
 
+impl From<&Credential> for CredentialUsed {
+    fn from(credential: &Credential) -> Self {
+        Self { source: credential.source.clone(), key: credential.key.clone(), kind: credential.kind() }
+    }
+}
+
+/// One of kubelet's candidates, in its order, and what became of the pull with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    pub credential: CredentialUsed,
+    /// containerd asks anonymously with it.
+    pub anonymous: bool,
+    /// `None`: kubelet does not get to it.
+    pub pull: Option<CandidatePull>,
+}
+
+/// One of the pulls that kubelet makes, seen from its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CandidatePull {
+    /// `None`: it could not be told.
+    pub pullable: Option<bool>,
+    pub cause: Option<Cause>,
+}
+
+impl From<&Credential> for Candidate {
+    fn from(credential: &Credential) -> Self {
+        Self { credential: credential.into(), anonymous: credential.login().is_none(), pull: None }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct BlobFacts {
     pub endpoint: Endpoint,
@@ -234,6 +265,8 @@ pub struct ImageReport {
     pub platform: PlatformFacts,
     /// `None`: anonymous.
     pub credential: Option<CredentialUsed>,
+    /// What kubelet would try in turn. Empty: one anonymous pull, or none at all.
+    pub candidates: Vec<Candidate>,
     /// `None` when it was not reached.
     pub blob: Option<BlobFacts>,
     pub rate_limit: RateLimit,
