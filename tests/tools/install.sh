@@ -13,7 +13,7 @@ venv=$root/target/venv
 requirements=$root/tests/tools/requirements.txt
 
 packages=(
-  containerd runc docker-registry prometheus prometheus-blackbox-exporter skopeo squid unbound
+  containerd runc docker-registry prometheus prometheus-blackbox-exporter skopeo squid microsocks unbound
   dnsmasq-base knot nftables iproute2 openssl tcpdump apache2-utils buildah chromium jq cmake dnsutils shellcheck
   gcc libc6-dev python3 python3-venv curl procps
 )

@@ -117,6 +117,11 @@ scenarios! {
     proxy_right_password
     proxy_serves
     proxy_silent
+    proxy_socks_finds_no_registry
+    proxy_socks_right_password
+    proxy_socks_serves
+    proxy_socks_wants_password
+    proxy_socks_wrong_password
     proxy_tls_serves
     proxy_tls_untrusted
     proxy_tls_untrusted_of_plain_registry

@@ -4,6 +4,7 @@
 mod nameserver;
 mod openssl;
 mod process;
+mod socks;
 mod squid;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +27,7 @@ pub struct Given {
     /// What resolv.conf lists, unless the file is given; empty = the lab's name server.
     pub nameservers: Vec<Nameserver>,
     pub squids: Vec<squid::Config>,
+    pub socks: Vec<socks::Config>,
     /// `openssl s_server`, for what rustls does not speak.
     pub openssl: Vec<openssl::Config>,
     /// Rules of nftables for what arrives, in force once all servers run.
@@ -76,6 +78,9 @@ impl Given {
         }
         for squid in &self.squids {
             processes.push(squid.start(self, lab, files.path()));
+        }
+        for socks in &self.socks {
+            processes.push(socks.start(self, files.path()));
         }
         for server in &self.openssl {
             processes.push(server.start(&self.names, lab, files.path()));
