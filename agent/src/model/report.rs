@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::credential::CredentialSource;
+use super::credential::{CredentialSource, ProviderReport};
 use super::facts::{DnsFacts, PingFacts, ProxyFacts, TcpFacts, TlsFacts, TokenFacts};
 use super::finding::Finding;
 use super::host::{Endpoint, Role};
@@ -234,6 +234,8 @@ pub struct ImageReport {
     pub platform: PlatformFacts,
     /// `None`: anonymous.
     pub credential: Option<CredentialUsed>,
+    /// The credential providers that kubelet would ask for it, in its order.
+    pub providers: Vec<ProviderReport>,
     /// `None` when it was not reached.
     pub blob: Option<BlobFacts>,
     pub rate_limit: RateLimit,
