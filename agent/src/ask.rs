@@ -18,13 +18,14 @@ use crate::model::report::{Candidate, CandidatePull, CredentialUsed, EndpointRep
 use crate::model::stage::Stage;
 use crate::model::verdict::Verdict;
 use crate::node::containerd::Containerd;
-use crate::node::credentials::{Asked, Credentials};
+use crate::node::credentials::Credentials;
 use crate::plan::{Plan, plan};
 use crate::probe::image::attempt::PullBudget;
 use crate::probe::image::{Ending, Request, Walk, walk};
 use crate::probe::network::Network;
 
 mod ladders;
+mod providers;
 
 pub use ladders::{Needs, dependents, not_reached, registry};
 use ladders::{climb_on, ladders};
@@ -60,7 +61,9 @@ pub async fn verdict(question: &Question<'_>, requested: &str, image: &Reference
         let asked = question.credentials.ask_providers(image, question.timeout / 2).await;
         let candidates = [question.credentials.candidates(image), asked.credentials.clone()].concat();
         let report = verdict_of(question, image, &plan, &candidates, blank.clone()).await;
-        ImageReport { verdict: without_provider(report.verdict, &asked), ..report }
+        let settled = question.credentials.malformed(image).is_some();
+        let verdict = if settled { report.verdict } else { providers::judged(report.verdict, &asked) };
+        ImageReport { verdict, providers: asked.providers, ..report }
     };
     let walked = tokio::time::timeout(question.timeout, Box::pin(work)).await;
     let report = walked.unwrap_or_else(|_| ImageReport { verdict: out_of_time(question.timeout), ..blank });
@@ -136,44 +139,6 @@ async fn verdict_of(
         report.verdict.kubelet_message = diagnose::message::joined(&messages);
     }
     ImageReport { candidates: told, ..report }
-}
-
-/// A login was wanting and a provider that may have it failed, or can only be asked by a pod.
-fn without_provider(verdict: Verdict, asked: &Asked) -> Verdict {
-    let wanting = [Cause::CredentialsMissing, Cause::NotFoundOrDenied, Cause::AccessDenied];
-    if verdict.pullable != Some(false) || !verdict.cause.is_some_and(|cause| wanting.contains(&cause)) {
-        return verdict;
-    }
-    if let Some(failure) = asked.failures.first() {
-        let text = crate::model::cause::text::text(failure.cause);
-        return Verdict {
-            cause: Some(failure.cause),
-            also_possible: verdict.cause.into_iter().collect(),
-            stage: Some(failure.stage),
-            owner: Some(failure.cause.owner()),
-            summary: format!("{} ({}) {}", text.summary, failure.detail, verdict.summary),
-            fix: text.fix.to_owned(),
-            ..verdict
-        };
-    }
-    if asked.unknown.is_empty() {
-        return verdict;
-    }
-    let summary = format!(
-        "It cannot be told from here: {}. Without its credential: {}",
-        asked.unknown.join("; "),
-        verdict.summary
-    );
-    Verdict {
-        pullable: None,
-        cause: None,
-        also_possible: Vec::new(),
-        stage: None,
-        owner: None,
-        kubelet_message: None,
-        summary,
-        ..verdict
-    }
 }
 
 /// Where pullprobe lacks what containerd has, it does not know what containerd would see.
@@ -280,6 +245,7 @@ fn blank(question: &Question<'_>, requested: &str, image: Option<Reference>) -> 
         platform: PlatformFacts::default(),
         credential: None,
         candidates: Vec::new(),
+        providers: Vec::new(),
         blob: None,
         rate_limit: RateLimit::default(),
         limited_by: None,

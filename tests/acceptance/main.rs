@@ -16,6 +16,7 @@ mod lint;
 #[path = "../../fuzz/properties/mod.rs"]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed expectation is how a test fails")]
 mod properties;
+mod provider;
 mod registries;
 mod resolver;
 mod scenario;

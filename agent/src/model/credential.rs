@@ -28,6 +28,44 @@ impl fmt::Display for CredentialSource {
     }
 }
 
+/// A credential provider that kubelet would ask for an image, and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderReport {
+    pub name: String,
+    pub outcome: ProviderOutcome,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProviderOutcome {
+    /// With logins for the image, or with none at all.
+    Answered,
+    /// With logins of which none is for the image: their keys.
+    NoneFits(String),
+    /// kubelet would go on without it, and tell nobody but its log.
+    Failed(String),
+    /// What could not be told from here: kubelet may have a credential of it.
+    Unknown(String),
+}
+
+impl ProviderOutcome {
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::NoneFits(_) => "none_fits",
+            Self::Failed(_) => "failed",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+
+    /// What there is to say of it.
+    pub fn detail(&self) -> Option<&str> {
+        match self {
+            Self::Answered => None,
+            Self::NoneFits(detail) | Self::Failed(detail) | Self::Unknown(detail) => Some(detail),
+        }
+    }
+}
+
 /// What is offered. An empty user and password is what kubelet sends for an entry without them,
 /// and containerd then asks anonymously.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,11 +9,15 @@ use super::report::{EndpointReport, ImageReport};
 mod clock;
 mod interception;
 mod path;
+mod provider;
 
 pub const HOST_NEW: &str = "host_new";
 pub const TLS_INTERCEPTION_SUSPECTED: &str = "tls_interception_suspected";
 pub const CLOCK_SKEW: &str = "clock_skew";
 pub const SLOW_STAGE: &str = "slow_stage";
+pub const CREDENTIAL_PROVIDER_FAILED: &str = "credential_provider_failed";
+pub const CREDENTIAL_PROVIDER_NO_MATCH: &str = "credential_provider_no_match";
+pub const CREDENTIAL_PROVIDER_UNKNOWN: &str = "credential_provider_unknown";
 
 /// The worst first, then by code.
 pub fn findings(endpoints: &[&EndpointReport], images: &[&ImageReport]) -> Vec<Finding> {
@@ -21,6 +25,7 @@ pub fn findings(endpoints: &[&EndpointReport], images: &[&ImageReport]) -> Vec<F
     findings.extend(interception::findings(endpoints));
     findings.extend(path::findings(endpoints));
     findings.extend(slow(endpoints, images));
+    findings.extend(provider::findings(images));
     findings
 }
 
@@ -57,7 +62,8 @@ mod tests {
     #[test]
     fn every_code_has_its_paragraph() {
         let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/findings.md")).unwrap();
-        for code in [HOST_NEW, TLS_INTERCEPTION_SUSPECTED, CLOCK_SKEW, SLOW_STAGE] {
+        let providers = [CREDENTIAL_PROVIDER_FAILED, CREDENTIAL_PROVIDER_NO_MATCH, CREDENTIAL_PROVIDER_UNKNOWN];
+        for code in [HOST_NEW, TLS_INTERCEPTION_SUSPECTED, CLOCK_SKEW, SLOW_STAGE].into_iter().chain(providers) {
             assert!(text.contains(&format!("\n**`{code}`**")), "docs/findings.md does not tell of {code}");
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::cause::Cause;
-use super::credential::{Credential, CredentialSource};
+use super::credential::{Credential, CredentialSource, ProviderReport};
 use super::facts::{DnsFacts, PingFacts, ProxyFacts, TcpFacts, TlsFacts, TokenFacts};
 use super::finding::Finding;
 use super::host::{Endpoint, Role};
@@ -267,6 +267,8 @@ pub struct ImageReport {
     pub credential: Option<CredentialUsed>,
     /// What kubelet would try in turn. Empty: one anonymous pull, or none at all.
     pub candidates: Vec<Candidate>,
+    /// The credential providers that kubelet would ask for it, in its order.
+    pub providers: Vec<ProviderReport>,
     /// `None` when it was not reached.
     pub blob: Option<BlobFacts>,
     pub rate_limit: RateLimit,

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::model::cause::Cause;
 use crate::model::containerd::{Version, VersionSource};
-use crate::model::credential::CredentialSource;
+use crate::model::credential::{CredentialSource, ProviderOutcome, ProviderReport};
 use crate::model::facts::{
     AddressFacts, CertificateFacts, ChallengeFacts, DnsFacts, NameSource, NameserverFacts, PingFacts, ProxyFacts,
     TcpFacts, TlsFacts, TokenFacts, Transport,
@@ -300,6 +300,8 @@ fn images() -> Vec<ImageReport> {
     amd64_only.platform.offered = vec![Platform::new("linux", "amd64", "")];
     let untold =
         Verdict { pullable: None, runnable: None, summary: "It would have cost a counted pull.".into(), ..good() };
+    private.providers =
+        vec![ProviderReport { name: "ecr-credential-provider".into(), outcome: ProviderOutcome::Answered }];
     let counted = image("docker.io/library/nginx:1.29", ("docker.io", "library/nginx", "1.29"), untold);
     vec![busybox, private, amd64_only, counted]
 }
@@ -339,6 +341,7 @@ fn image(requested: &str, (domain, repository, tag): (&str, &str, &str), verdict
             kind: "basic",
         }),
         candidates: Vec::new(),
+        providers: Vec::new(),
         blob: Some(BlobFacts { endpoint, redirect_host: Some("cdn.example:443".into()), failure: None }),
         rate_limit: limited(),
         limited_by: Some(key("docker.io", "registry-1.docker.io").1),

@@ -2,6 +2,7 @@
 //! what credential providers give. Nothing is sent from here; providers are asked on demand.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::cause::Cause;
@@ -56,7 +57,10 @@ pub struct CredentialOptions {
 pub struct Credentials {
     pull_secrets: Keyring,
     node: Keyring,
-    providers: Option<Providers>,
+    /// Kept from one look at the files to the next, with what the plugins said.
+    providers: Option<Arc<Providers>>,
+    /// Why kubelet does not start with the configuration of its providers.
+    refused_providers: Option<Failure>,
     malformed_secret: Option<Failure>,
     /// The file that `node` was read from.
     node_file: Option<String>,
@@ -76,7 +80,8 @@ impl Credentials {
         }
         if let Some(config) = &options.provider_config {
             let (providers, findings) = Providers::load(root, config, options.provider_bin_dir.as_deref());
-            all.providers = providers;
+            all.refused_providers = findings.first().filter(|_| providers.is_none()).map(refused);
+            all.providers = providers.map(Arc::new);
             all.findings.extend(findings);
         }
         all
@@ -110,7 +115,7 @@ impl Credentials {
     pub async fn ask_providers(&self, image: &Reference, patience: Duration) -> Asked {
         match &self.providers {
             Some(providers) => providers.ask(image, patience).await,
-            None => Asked::default(),
+            None => Asked { refused: self.refused_providers.clone(), ..Asked::default() },
         }
     }
 
@@ -138,6 +143,12 @@ impl Credentials {
     pub fn rejected_file(&self) -> Option<Failure> {
         self.rejected.first().map(|(file, why)| unusable(format!("kubelet skips {file}: {why}")))
     }
+}
+
+fn refused(finding: &Finding) -> Failure {
+    let places = finding.line.into_iter().chain(finding.column).map(|number| format!(":{number}"));
+    let file = finding.file.as_deref().unwrap_or_default();
+    provider::failed(format!("{file}{}: {}", places.collect::<String>(), finding.message))
 }
 
 fn unusable(detail: String) -> Failure {

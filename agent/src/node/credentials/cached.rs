@@ -1,8 +1,12 @@
-//! What kubelet still offers when its file breaks: the outcome of its search is cached in the process.
+//! What kubelet still offers when its files break: what it read and was told is kept in the process.
+
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::provider::{BINARY_MISSING, CONFIG_INVALID};
 use super::{CredentialOptions, Credentials};
+use crate::model::finding::Finding;
 use crate::node::in_force;
 use crate::node::root::HostRoot;
 
@@ -14,7 +18,7 @@ impl Credentials {
     /// looked again for certain.
     #[must_use]
     pub fn reload(&self, root: &HostRoot, options: &CredentialOptions, now: Timestamp) -> Self {
-        let fresh = Self::load(root, options);
+        let fresh = Self::load(root, options).with_providers_of(self, now);
         let file = self.node_file.as_ref().filter(|file| fresh.rejected.iter().any(|(rejected, _)| rejected == *file));
         match file {
             Some(file) if now.duration_since(self.broken.since(file, now)) < CACHED => {
@@ -22,6 +26,36 @@ impl Credentials {
             }
             _ => fresh,
         }
+    }
+
+    /// kubelet reads the configuration of its providers once, at its start: what it is told later it
+    /// does not know, and what a plugin said before still holds.
+    fn with_providers_of(mut self, before: &Self, now: Timestamp) -> Self {
+        let Some(known) = &before.providers else { return self };
+        if let Some(fresh) = &self.providers {
+            self.providers = Some(Arc::new(fresh.after(known)));
+            return self;
+        }
+        if self.refused_providers.take().is_none() {
+            return self;
+        }
+        self.providers = Some(Arc::clone(known));
+        let findings = std::mem::take(&mut self.findings);
+        self.findings = findings.into_iter().map(|finding| self.as_kept(before, finding, now)).collect();
+        self
+    }
+
+    /// The finding about the configuration of providers, told of a kubelet that runs.
+    fn as_kept(&mut self, before: &Self, finding: Finding, now: Timestamp) -> Finding {
+        let Some(file) = &finding.file else { return finding };
+        if ![CONFIG_INVALID, BINARY_MISSING].contains(&finding.code) {
+            return finding;
+        }
+        let since = before.broken.since(file, now);
+        self.broken.note(file, since);
+        let consequence = "kubelet reads it at its start, and its next start fails";
+        let kept = in_force::finding(file, since, &finding.message, consequence, &finding.fix);
+        Finding { line: finding.line, column: finding.column, ..kept }
     }
 
     fn with_cached(mut self, before: &Self, file: &str, now: Timestamp) -> Self {

@@ -3,8 +3,9 @@
 //! A plugin that needs what only kubelet has (the token of a pod's service account), or that cannot
 //! be run from here, is reported as such and never as failed.
 
-use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
@@ -13,29 +14,31 @@ use tokio::time::Instant;
 use super::dockerconfig::DockerConfig;
 use super::keyring::Keyring;
 use crate::model::cause::Cause;
-use crate::model::credential::{Credential, CredentialSource};
+use crate::model::credential::{Credential, CredentialSource, ProviderOutcome, ProviderReport};
 use crate::model::finding::{Finding, Severity};
-use crate::model::outcome::Failure;
+use crate::model::outcome::{Failure, clip};
 use crate::model::reference::Reference;
 use crate::model::stage::Stage;
 use crate::node::root::{EntryKind, HostRoot};
 
 mod answer;
+mod cache;
 mod config;
 mod exec;
 mod redact;
 
-use answer::{Answer, CacheKey};
+use answer::Answer;
+use cache::Cache;
 use config::Plugin;
 use exec::{KUBELET_PATIENCE, Output, RunError};
 
-/// An answer is kept for as long as its plugin says, for at most this many images.
-const CACHE_LIMIT: usize = 256;
+pub const CONFIG_INVALID: &str = "credential_provider_config_invalid";
+pub const BINARY_MISSING: &str = "credential_provider_missing";
 
 /// The plugins of this node.
 #[derive(Debug)]
 pub struct Providers {
-    plugins: Vec<Ready>,
+    plugins: Vec<Arc<Ready>>,
     /// The node's root is this process's own: a plugin runs here as it would there.
     at_home: bool,
 }
@@ -46,14 +49,7 @@ struct Ready {
     /// As this process sees it.
     binary: PathBuf,
     /// Asked one image at a time: who comes second finds the answer here.
-    cache: Mutex<Vec<Cached>>,
-}
-
-#[derive(Debug)]
-struct Cached {
-    key: String,
-    expires: Instant,
-    logins: DockerConfig,
+    cache: Mutex<Cache>,
 }
 
 /// What the plugins said about one image.
@@ -61,13 +57,39 @@ struct Cached {
 pub struct Asked {
     /// In kubelet's order, behind those of files.
     pub credentials: Vec<Credential>,
+    /// Each plugin that was for the image.
+    pub providers: Vec<ProviderReport>,
+    /// kubelet does not start with the configuration of its plugins.
+    pub refused: Option<Failure>,
+}
+
+impl Asked {
     /// kubelet would go on without these plugins, and tell nobody but its log.
-    pub failures: Vec<Failure>,
+    pub fn failures(&self) -> Vec<Failure> {
+        let of_plugin = |one: &ProviderReport| match &one.outcome {
+            ProviderOutcome::Failed(why) => Some(failed(format!("credential provider `{}`: {why}", one.name))),
+            _ => None,
+        };
+        self.refused.iter().cloned().chain(self.providers.iter().filter_map(of_plugin)).collect()
+    }
+
     /// What could not be told from here: kubelet may have a credential.
-    pub unknown: Vec<String>,
+    pub fn unknown(&self) -> Vec<String> {
+        let of_plugin = |one: &ProviderReport| match &one.outcome {
+            ProviderOutcome::Unknown(why) => Some(format!("credential provider `{}` {why}", one.name)),
+            _ => None,
+        };
+        self.providers.iter().filter_map(of_plugin).collect()
+    }
+}
+
+/// A login may be wanting because of it.
+pub fn failed(detail: String) -> Failure {
+    Failure::new(Stage::Config, Cause::CredentialProviderFailed, detail)
 }
 
 /// What became of one plugin.
+#[derive(Clone, Debug)]
 enum Said {
     Logins(DockerConfig),
     Failed(String),
@@ -80,7 +102,7 @@ impl Providers {
         let Some(bin_dir) = bin_dir else {
             let message = "kubelet does not start with --image-credential-provider-config alone";
             let fix = "set --image-credential-provider-bin-dir too";
-            let finding = Finding::new(Severity::Error, "credential_provider_config_invalid", message, fix);
+            let finding = Finding::new(Severity::Error, CONFIG_INVALID, message, fix);
             return (None, vec![finding.in_file(config.display().to_string())]);
         };
         let plugins = match config::load(root, config) {
@@ -92,7 +114,7 @@ impl Providers {
         for plugin in plugins {
             let on_node = bin_dir.join(&plugin.name);
             match root.stat(&on_node) {
-                Ok(stat) if stat.kind == EntryKind::File => ready.push(Ready::new(root, plugin, &on_node)),
+                Ok(stat) if stat.kind == EntryKind::File => ready.push(Arc::new(Ready::new(root, plugin, &on_node))),
                 Ok(_) => findings.push(no_binary(&on_node, "not a regular file")),
                 Err(error) => findings.push(no_binary(&on_node, &error.reason())),
             }
@@ -107,28 +129,44 @@ impl Providers {
         plugins.filter(|plugin| plugin.is_for(image)).map(|plugin| plugin.name.clone()).collect()
     }
 
+    /// Plugins that are configured as before go on with what they said.
+    #[must_use]
+    pub fn after(&self, before: &Self) -> Self {
+        let as_known = |ready: &Arc<Ready>| {
+            let same = |other: &&Arc<Ready>| other.plugin == ready.plugin && other.binary == ready.binary;
+            Arc::clone(before.plugins.iter().find(same).unwrap_or(ready))
+        };
+        Self { plugins: self.plugins.iter().map(as_known).collect(), at_home: self.at_home }
+    }
+
     /// Asks every plugin whose `matchImages` fits the image. `patience` bounds each of them; kubelet
     /// waits a minute.
     pub async fn ask(&self, image: &Reference, patience: Duration) -> Asked {
         let name = image.name();
-        let fitting: Vec<&Ready> = self.plugins.iter().filter(|ready| ready.plugin.is_for(&name)).collect();
+        let fitting: Vec<&Arc<Ready>> = self.plugins.iter().filter(|ready| ready.plugin.is_for(&name)).collect();
         let said =
             futures::future::join_all(fitting.iter().map(|ready| ready.ask(&name, patience, self.at_home))).await;
         let mut asked = Asked::default();
         let mut ring = Keyring::default();
         for (ready, said) in fitting.iter().zip(said) {
             let plugin = &ready.plugin.name;
-            match said {
+            let outcome = match said {
                 Said::Logins(logins) => {
+                    let source = CredentialSource::Provider(plugin.clone());
                     // A key that is no URL is passed over, here as in files.
-                    ring.add(&logins, &CredentialSource::Provider(plugin.clone()), "");
+                    ring.add(&logins, &source, "");
+                    let mut own = Keyring::default();
+                    own.add(&logins, &source, "");
+                    if logins.entries.is_empty() || !own.lookup(&name).is_empty() {
+                        ProviderOutcome::Answered
+                    } else {
+                        ProviderOutcome::NoneFits(answer::keys(&logins))
+                    }
                 }
-                Said::Failed(why) => {
-                    let detail = format!("credential provider `{plugin}`: {why}");
-                    asked.failures.push(Failure::new(Stage::Config, Cause::CredentialProviderFailed, detail));
-                }
-                Said::Unknown(why) => asked.unknown.push(format!("credential provider `{plugin}` {why}")),
-            }
+                Said::Failed(why) => ProviderOutcome::Failed(clip(why)),
+                Said::Unknown(why) => ProviderOutcome::Unknown(clip(why)),
+            };
+            asked.providers.push(ProviderReport { name: plugin.clone(), outcome });
         }
         asked.credentials = ring.lookup(&name);
         asked
@@ -138,38 +176,38 @@ impl Providers {
 fn no_binary(path: &Path, reason: &str) -> Finding {
     let message = format!("kubelet does not start without this credential provider: {reason}");
     let fix = "put the binary there, or take the provider out of the configuration";
-    Finding::new(Severity::Error, "credential_provider_missing", message, fix).in_file(path.display().to_string())
+    Finding::new(Severity::Error, BINARY_MISSING, message, fix).in_file(path.display().to_string())
 }
 
 impl Ready {
     fn new(root: &HostRoot, plugin: Plugin, on_node: &Path) -> Self {
         let real = root.real_path(on_node).unwrap_or_else(|_| on_node.to_owned());
         let binary = root.dir().join(real.strip_prefix("/").unwrap_or(&real));
-        Self { plugin, binary, cache: Mutex::new(Vec::new()) }
+        Self { plugin, binary, cache: Mutex::default() }
     }
 
     async fn ask(&self, image: &str, patience: Duration, at_home: bool) -> Said {
         if self.plugin.wants_pod_token {
             return Said::Unknown("uses the identity of the pod: what it gives cannot be told without one".into());
         }
-        let mut cache = self.cache.lock().await;
-        let now = Instant::now();
-        cache.retain(|cached| cached.expires > now);
-        let keys = [CacheKey::Image, CacheKey::Registry, CacheKey::Global].map(|kind| kind.of(image));
-        if let Some(cached) = keys.iter().find_map(|key| cache.iter().find(|cached| cached.key == *key)) {
-            return Said::Logins(cached.logins.clone());
-        }
-        let answer = match self.run(image, patience, at_home).await {
-            Ok(answer) => answer,
-            Err(said) => return said,
+        let began = Instant::now();
+        // Half is left to be asked in.
+        let Ok(mut cache) = tokio::time::timeout(patience / 2, self.cache.lock()).await else {
+            return Said::Unknown(format!("was busy with another image for more than {} s", seconds(patience / 2)));
         };
-        if let Some(expires) = Instant::now().checked_add(answer.cache_for).filter(|_| !answer.cache_for.is_zero()) {
-            if cache.len() >= CACHE_LIMIT {
-                cache.remove(0);
-            }
-            cache.push(Cached { key: answer.cache_key.of(image), expires, logins: answer.logins.clone() });
+        if let Some(said) = cache.get(image) {
+            return said;
         }
-        Said::Logins(answer.logins)
+        match self.run(image, patience.saturating_sub(began.elapsed()), at_home).await {
+            Ok(answer) => {
+                cache.keep(image, &answer);
+                Said::Logins(answer.logins)
+            }
+            Err(said) => {
+                cache.leave_alone(image, &said);
+                said
+            }
+        }
     }
 
     async fn run(&self, image: &str, patience: Duration, at_home: bool) -> Result<Answer, Said> {
@@ -181,55 +219,55 @@ impl Ready {
         let patience = patience.min(KUBELET_PATIENCE);
         let output = exec::run(&self.binary, &self.plugin, request.to_string(), patience)
             .await
-            .map_err(|error| judge(&error, patience, at_home))?;
+            .map_err(|error| self.judge(&error, patience, at_home))?;
         if !output.status.success() {
-            return Err(Said::Failed(last_words(&output)));
+            return Err(Said::Failed(self.last_words(&output)));
         }
         Answer::parse(&output.answer, &self.plugin).map_err(Said::Failed)
     }
-}
 
-impl CacheKey {
-    /// The place of an answer in the cache; no image or registry is named `global`.
-    fn of(self, image: &str) -> String {
-        match self {
-            Self::Image => format!("image {image}"),
-            Self::Registry => format!("registry {}", image.split('/').next().unwrap_or_default()),
-            Self::Global => "global".into(),
+    fn judge(&self, error: &RunError, patience: Duration, at_home: bool) -> Said {
+        match error {
+            RunError::Start(_) if self.is_executable() == Some(false) => {
+                Said::Failed("its binary is not executable".into())
+            }
+            // The node's loader and libraries are not where the binary looks for them.
+            RunError::Start(error) if !at_home => {
+                Said::Unknown(format!("cannot be run from here ({}): run pullprobe on the node itself", error.kind()))
+            }
+            RunError::Start(error) => Said::Failed(format!("its binary does not start: {}", error.kind())),
+            RunError::Timeout if seconds(patience) < seconds(KUBELET_PATIENCE) => Said::Unknown(format!(
+                "did not answer within {} s; kubelet waits for {} s",
+                seconds(patience),
+                seconds(KUBELET_PATIENCE)
+            )),
+            RunError::Timeout => Said::Failed(format!("it did not answer within {} s", seconds(patience))),
+            RunError::TooLong => Said::Unknown("answers with more than 1 MiB, which is not read here".into()),
+            RunError::Io(error) => Said::Failed(format!("it cannot be talked to: {}", error.kind())),
         }
+    }
+
+    /// Whether anybody may run it. `None`: it is out of sight.
+    fn is_executable(&self) -> Option<bool> {
+        let metadata = std::fs::metadata(&self.binary).ok()?;
+        Some(metadata.permissions().mode() & 0o111 != 0)
+    }
+
+    fn last_words(&self, output: &Output) -> String {
+        let mut secrets = answer::passwords(&output.answer);
+        secrets.extend(self.plugin.secrets());
+        let words = redact::redact(&output.words, &secrets);
+        let status = match output.status.code() {
+            Some(code) => format!("it ended with exit code {code}"),
+            None => "it was killed by a signal".to_owned(),
+        };
+        if words.is_empty() { status } else { format!("{status}: {words}") }
     }
 }
 
-fn judge(error: &RunError, patience: Duration, at_home: bool) -> Said {
-    match error {
-        // The node's loader and libraries are not where the binary looks for them.
-        RunError::Start(error) if !at_home => {
-            Said::Unknown(format!("cannot be run from here ({}): run pullprobe on the node itself", error.kind()))
-        }
-        RunError::Start(error) if error.kind() == ErrorKind::PermissionDenied => {
-            Said::Failed("its binary is not executable".into())
-        }
-        RunError::Start(error) => Said::Failed(format!("its binary does not start: {}", error.kind())),
-        RunError::Timeout if patience < KUBELET_PATIENCE => {
-            let seconds = patience.as_secs_f64();
-            Said::Unknown(format!(
-                "did not answer within {seconds} s; kubelet waits for {} s",
-                KUBELET_PATIENCE.as_secs()
-            ))
-        }
-        RunError::Timeout => Said::Failed(format!("it did not answer within {} s", patience.as_secs())),
-        RunError::TooLong => Said::Unknown("answers with more than 1 MiB, which is not read here".into()),
-        RunError::Io(error) => Said::Failed(format!("it cannot be talked to: {}", error.kind())),
-    }
-}
-
-fn last_words(output: &Output) -> String {
-    let words = redact::redact(&output.words);
-    let status = match output.status.code() {
-        Some(code) => format!("it ended with exit code {code}"),
-        None => "it was killed by a signal".to_owned(),
-    };
-    if words.is_empty() { status } else { format!("{status}: {words}") }
+/// In tenths: what is said to people.
+fn seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 10.0).round() / 10.0
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::seconds;
+use crate::model::credential::ProviderReport;
 use crate::model::ratelimit;
 use crate::model::report::{self, ImageReport};
 use crate::model::space;
@@ -42,6 +43,8 @@ pub struct Image {
     pub candidates: Vec<Candidate>,
     /// Every host asked for a manifest, in containerd's order; neighbours that are alike once.
     pub attempts: Vec<Attempt>,
+    /// The credential providers that kubelet would ask for this image, in its order.
+    pub providers: Vec<Provider>,
     /// Where the content comes from. Null: not reached.
     pub blob: Option<Blob>,
     pub rate_limit: RateLimit,
@@ -104,6 +107,17 @@ pub struct Candidate {
     pub pullable: Option<bool>,
     /// Why the pull with it fails.
     pub cause: Option<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Provider {
+    pub name: String,
+    /// `answered`; `none_fits`: it answered with keys of which none is for this image; `failed`: kubelet
+    /// would go on without it; `unknown`: what it gives could not be told from here.
+    pub outcome: String,
+    /// Why, where it is not `answered`; for `none_fits` the keys.
+    pub detail: Option<String>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -177,6 +191,7 @@ impl From<&ImageReport> for Image {
             credential: report.credential.as_ref().map(Credential::from),
             candidates: report.candidates.iter().map(Candidate::from).collect(),
             attempts: report.attempts.iter().map(Attempt::from).collect(),
+            providers: report.providers.iter().map(Provider::from).collect(),
             blob: report.blob.as_ref().map(Blob::from),
             rate_limit: RateLimit {
                 endpoint: report.limited_by.as_ref().map(ToString::to_string),
@@ -197,6 +212,16 @@ impl From<&space::Space> for Space {
             estimated_bytes: space.estimated_bytes,
             free_bytes: space.free_bytes,
             available_bytes: space.available_bytes,
+        }
+    }
+}
+
+impl From<&ProviderReport> for Provider {
+    fn from(provider: &ProviderReport) -> Self {
+        Self {
+            name: provider.name.clone(),
+            outcome: provider.outcome.as_str().to_owned(),
+            detail: provider.outcome.detail().map(str::to_owned),
         }
     }
 }

@@ -1,7 +1,10 @@
 //! The agent's build, and what the node's files, disk and credentials say.
 
+use std::collections::BTreeMap;
+
 use super::{Family, Kind, Sample, unix_seconds};
 use crate::model::build;
+use crate::model::credential::ProviderOutcome;
 use crate::model::finding::Severity;
 use crate::model::snapshot::{FilesystemSpace, Snapshot};
 
@@ -20,6 +23,13 @@ pub const FAMILIES: &[Family] = &[
         kind: Kind::Gauge,
         labels: &["source", "registry"],
         samples: credential_expiry,
+    },
+    Family {
+        name: "pullprobe_credential_provider_up",
+        help: "1 if kubelet's credential provider answered when it was last asked, 0 if it failed for an image; absent if it could not be asked.",
+        kind: Kind::Gauge,
+        labels: &["provider"],
+        samples: providers,
     },
     Family {
         name: "pullprobe_config_findings",
@@ -79,6 +89,19 @@ fn credential_expiry(snapshot: &Snapshot) -> Vec<Sample> {
             Sample::new([&credential.source.to_string(), &credential.registry], unix_seconds(credential.at))
         })
         .collect()
+}
+
+fn providers(snapshot: &Snapshot) -> Vec<Sample> {
+    let mut up: BTreeMap<&str, bool> = BTreeMap::new();
+    for provider in snapshot.images.values().flat_map(|image| &image.providers) {
+        let answered = match provider.outcome {
+            ProviderOutcome::Answered | ProviderOutcome::NoneFits(_) => true,
+            ProviderOutcome::Failed(_) => false,
+            ProviderOutcome::Unknown(_) => continue,
+        };
+        *up.entry(&provider.name).or_insert(true) &= answered;
+    }
+    up.into_iter().map(|(name, up)| Sample::new([name], f64::from(u8::from(up)))).collect()
 }
 
 fn findings(snapshot: &Snapshot) -> Vec<Sample> {

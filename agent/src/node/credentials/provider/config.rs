@@ -8,6 +8,7 @@ use super::super::key::Parts;
 use crate::model::finding::{Finding, Severity};
 use crate::node::containerd::gotext;
 use crate::node::root::{EntryKind, HostRoot};
+use crate::secret::Secret;
 use crate::yaml::{self, Node, Place, Value};
 
 const GROUP: &str = "kubelet.config.k8s.io/";
@@ -32,6 +33,14 @@ impl Plugin {
     pub fn is_for(&self, image: &str) -> bool {
         let Some(image) = Parts::of(image) else { return false };
         self.match_images.iter().any(|pattern| Parts::of(pattern).is_some_and(|pattern| pattern.matches(&image)))
+    }
+
+    /// What its environment is told that by its name is nobody else's business.
+    pub fn secrets(&self) -> Vec<Secret> {
+        let is_secret =
+            |name: &str| ["KEY", "SECRET", "TOKEN", "PASS", "CREDENTIAL"].iter().any(|word| name.contains(word));
+        let secret = self.env.iter().filter(|(name, _)| is_secret(&name.to_uppercase()));
+        secret.map(|(_, value)| Secret::new(value.as_str())).collect()
     }
 }
 
@@ -78,7 +87,7 @@ fn files(root: &HostRoot, path: &Path) -> Result<Vec<PathBuf>, String> {
 fn invalid(file: &str, at: Option<Place>, message: &str) -> Finding {
     let message = format!("kubelet does not start with this credential provider configuration: {message}");
     let fix = format!("correct {file}, then `systemctl restart kubelet`");
-    let finding = Finding::new(Severity::Error, "credential_provider_config_invalid", message, fix).in_file(file);
+    let finding = Finding::new(Severity::Error, super::CONFIG_INVALID, message, fix).in_file(file);
     at.map_or(finding.clone(), |at| finding.at(at.line, at.column))
 }
 

@@ -100,12 +100,20 @@ async fn read_words(errors: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>, R
     let mut kept = Vec::new();
     let Some(mut errors) = errors else { return Ok(kept) };
     let mut buffer = [0; 4096];
+    let mut cut = false;
     loop {
         let read = errors.read(&mut buffer).await.map_err(RunError::Io)?;
         if read == 0 {
-            return Ok(kept);
+            break;
         }
         let room = WORDS_LIMIT - kept.len();
+        cut |= read > room;
         kept.extend_from_slice(&buffer[..read.min(room)]);
     }
+    if cut {
+        // Half a secret is not known as one.
+        let end = kept.iter().rposition(u8::is_ascii_whitespace).unwrap_or_default();
+        kept.truncate(end);
+    }
+    Ok(kept)
 }

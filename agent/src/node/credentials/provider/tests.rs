@@ -53,7 +53,7 @@ impl Lab {
 async fn a_plugin_gets_the_repository_and_gives_a_login() {
     let lab = Lab::new(GOOD, "Image");
     let asked = lab.ask("r.example/team/app:1").await;
-    assert!(asked.failures.is_empty() && asked.unknown.is_empty(), "{asked:?}");
+    assert!(asked.failures().is_empty() && asked.unknown().is_empty(), "{asked:?}");
     assert_eq!(asked.credentials.len(), 1, "the key that does not match is not offered");
     let login = &asked.credentials[0];
     assert_eq!((login.source.to_string().as_str(), login.key.as_str()), ("provider:plugin", "r.example"));
@@ -109,8 +109,8 @@ async fn kubelet_goes_on_without_a_plugin_that_fails_and_the_failure_is_told() {
         (&GOOD.replace("\"%s\",' \"$1\"", "\"Always\",'"), "cacheKeyType `Always`"),
     ] {
         let asked = Lab::new(script, "Image").ask("r.example/a").await;
-        assert!(asked.credentials.is_empty() && asked.failures.len() == 1, "{script}: {asked:?}");
-        let failure = &asked.failures[0];
+        assert!(asked.credentials.is_empty() && asked.failures().len() == 1, "{script}: {asked:?}");
+        let failure = asked.failures().remove(0);
         assert_eq!(failure.cause, Cause::CredentialProviderFailed);
         assert!(failure.detail.contains(words), "{script}: {}", failure.detail);
         assert!(!failure.detail.contains("planted"), "{}", failure.detail);
@@ -118,11 +118,54 @@ async fn kubelet_goes_on_without_a_plugin_that_fails_and_the_failure_is_told() {
 }
 
 #[tokio::test]
+async fn what_a_plugin_said_outlives_a_new_look_at_an_unchanged_configuration() {
+    let lab = Lab::new(GOOD, "Registry");
+    lab.ask("r.example/a").await;
+    let again = |first: &str| {
+        let config = lab.dir.path().join("config.yaml");
+        let text = std::fs::read_to_string(&config).unwrap().replace("Registry", first);
+        std::fs::write(&config, text).unwrap();
+        Providers::load(&HostRoot::open("/").unwrap(), &config, Some(lab.dir.path())).0.unwrap().after(&lab.providers)
+    };
+    let image = Reference::parse("r.example/b").unwrap();
+    assert_eq!(again("Registry").ask(&image, PATIENCE).await.credentials.len(), 1);
+    assert_eq!(lab.requests().len(), 1);
+    assert_eq!(again("Image").ask(&image, PATIENCE).await.credentials.len(), 1);
+    assert_eq!(lab.requests().len(), 2, "other arguments may give another answer");
+}
+
+/// `null` is no value in Go, and an entry without user and password is an anonymous pull.
+#[tokio::test]
+async fn an_empty_login_is_one() {
+    let login = "{\"username\":\"%s\",\"password\":\"planted\"}";
+    for empty in ["null", "{}", "{\"username\":null,\"password\":null}"] {
+        let script = GOOD.replace(login, empty).replace("\"%s\",' \"$1\"", "\"Image\",'");
+        let asked = Lab::new(&script, "Image").ask("r.example/a").await;
+        assert_eq!(asked.credentials.len(), 1, "{empty}: {asked:?}");
+        assert_eq!(asked.credentials[0].login(), None, "{empty}");
+    }
+}
+
+#[tokio::test]
+async fn a_plugin_that_failed_is_left_alone_for_a_minute() {
+    let lab = Lab::new("cat > \"$OUT/request.$$\"; exit 1", "Image");
+    for image in ["r.example/a:1", "r.example/a:2", "r.example/a:1", "r.example/b"] {
+        assert_eq!(lab.ask(image).await.failures().len(), 1, "{image}");
+    }
+    assert_eq!(lab.requests().len(), 2, "once for each image");
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(61)).await;
+    tokio::time::resume();
+    lab.ask("r.example/a").await;
+    assert_eq!(lab.requests().len(), 3);
+}
+
+#[tokio::test]
 async fn a_plugin_that_hangs_is_ended_with_all_that_it_started() {
     let lab = Lab::new("echo $$ > \"$OUT/pid\"; sleep 600 & sleep 600", "Image");
     let short = Duration::from_secs(2);
     let asked = lab.providers.ask(&Reference::parse("r.example/a").unwrap(), short).await;
-    assert_eq!(asked.unknown, ["credential provider `plugin` did not answer within 2 s; kubelet waits for 60 s"]);
+    assert_eq!(asked.unknown(), ["credential provider `plugin` did not answer within 2 s; kubelet waits for 60 s"]);
     let leader: i32 = std::fs::read_to_string(lab.dir.path().join("pid")).unwrap().trim().parse().unwrap();
     let group = rustix::process::Pid::from_raw(leader).unwrap();
     let deadline = Instant::now() + PATIENCE;
@@ -150,7 +193,7 @@ fn only_zombies(group: i32) -> bool {
 #[tokio::test]
 async fn a_plugin_that_writes_without_end_is_cut_off() {
     let asked = Lab::new("yes", "Image").ask("r.example/a").await;
-    assert_eq!(asked.unknown, ["credential provider `plugin` answers with more than 1 MiB, which is not read here"]);
+    assert_eq!(asked.unknown(), ["credential provider `plugin` answers with more than 1 MiB, which is not read here"]);
     let noisy = Lab::new(&format!("head -c 3000000 /dev/zero >&2\n{GOOD}"), "Image").ask("r.example/a").await;
     assert_eq!(noisy.credentials.len(), 1, "{noisy:?}");
 }
@@ -158,9 +201,9 @@ async fn a_plugin_that_writes_without_end_is_cut_off() {
 #[tokio::test]
 async fn a_plugin_that_needs_a_pod_is_not_run() {
     let mut lab = Lab::new(GOOD, "Image");
-    lab.providers.plugins[0].plugin.wants_pod_token = true;
+    Arc::get_mut(&mut lab.providers.plugins[0]).unwrap().plugin.wants_pod_token = true;
     let asked = lab.ask("r.example/a").await;
-    assert!(asked.failures.is_empty() && asked.unknown[0].contains("identity of the pod"), "{asked:?}");
+    assert!(asked.failures().is_empty() && asked.unknown()[0].contains("identity of the pod"), "{asked:?}");
     assert!(lab.requests().is_empty());
 }
 
@@ -169,10 +212,10 @@ async fn a_binary_that_only_the_node_can_run_is_no_failure_of_the_plugin() {
     let lab = Lab::new("", "Image");
     std::fs::write(lab.dir.path().join("plugin"), "#!/no/such/loader\n").unwrap();
     let here = lab.ask("r.example/a").await;
-    assert!(here.failures[0].detail.contains("does not start"), "{here:?}");
+    assert!(here.failures()[0].detail.contains("does not start"), "{here:?}");
     let away = Providers { at_home: false, ..lab.providers };
-    let asked = away.ask(&Reference::parse("r.example/a").unwrap(), PATIENCE).await;
-    assert!(asked.failures.is_empty() && asked.unknown[0].contains("cannot be run from here"), "{asked:?}");
+    let asked = away.ask(&Reference::parse("r.example/b").unwrap(), PATIENCE).await;
+    assert!(asked.failures().is_empty() && asked.unknown()[0].contains("cannot be run from here"), "{asked:?}");
 }
 
 #[test]
