@@ -17,8 +17,10 @@ use crate::model::credential::{Credential, CredentialSource};
 use crate::model::finding::{Finding, Severity};
 use crate::model::outcome::Failure;
 use crate::model::reference::Reference;
+use crate::model::shown::without_credentials;
 use crate::model::stage::Stage;
 use crate::node::root::{EntryKind, HostRoot};
+use crate::secret::veil::Veil;
 
 mod answer;
 mod config;
@@ -176,10 +178,11 @@ impl Ready {
         let output = exec::run(&self.binary, &self.plugin, request.to_string(), patience)
             .await
             .map_err(|error| judge(&error, patience, at_home))?;
+        let veil = self.plugin.veil(&output.answer);
         if !output.status.success() {
-            return Err(Said::Failed(last_words(&output)));
+            return Err(Said::Failed(last_words(&output, &veil)));
         }
-        Answer::parse(&output.answer, &self.plugin).map_err(Said::Failed)
+        Answer::parse(&output.answer, &self.plugin, &veil).map_err(Said::Failed)
     }
 }
 
@@ -217,8 +220,9 @@ fn judge(error: &RunError, patience: Duration, at_home: bool) -> Said {
     }
 }
 
-fn last_words(output: &Output) -> String {
-    let words = redact::redact(&output.words);
+fn last_words(output: &Output, veil: &Veil) -> String {
+    let words = redact::redact(&veil.hide(&String::from_utf8_lossy(&output.words)));
+    let words = without_credentials(&words);
     let status = match output.status.code() {
         Some(code) => format!("it ended with exit code {code}"),
         None => "it was killed by a signal".to_owned(),

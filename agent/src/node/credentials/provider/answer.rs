@@ -1,14 +1,19 @@
 //! What a plugin answered, judged as kubelet judges it.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::super::dockerconfig::{DockerConfig, Entry};
 use super::config::Plugin;
 use crate::node::containerd::gotext;
 use crate::secret::Secret;
+use crate::secret::veil::Veil;
 
 const KIND: &str = "CredentialProviderResponse";
 
@@ -36,7 +41,7 @@ struct Response {
     api_version: String,
     cache_key_type: String,
     cache_duration: Option<String>,
-    auth: Option<BTreeMap<String, Login>>,
+    auth: Option<BTreeMap<String, OnlyObject<Login>>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -56,18 +61,44 @@ impl<'de> Deserialize<'de> for Secretive {
     }
 }
 
+/// An object of JSON, or null. serde would take an array for one, field by field; Go does not.
+#[derive(Default)]
+struct OnlyObject<T>(T);
+
+impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for OnlyObject<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for Fields<T> {
+            type Value = OnlyObject<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+                Ok(OnlyObject(T::default()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(OnlyObject)
+            }
+        }
+        deserializer.deserialize_any(Fields(PhantomData))
+    }
+}
+
 impl Answer {
     /// `Err`: kubelet rejects it. The reason never holds anything of a login.
-    pub fn parse(text: &Secret, plugin: &Plugin) -> Result<Self, String> {
-        let response: Response = serde_json::from_str(text.expose()).map_err(|error| {
+    pub fn parse(text: &Secret, plugin: &Plugin, veil: &Veil) -> Result<Self, String> {
+        let OnlyObject(response): OnlyObject<Response> = serde_json::from_str(text.expose()).map_err(|error| {
             let kind = if error.is_data() { "not a response" } else { "not JSON" };
             format!("its answer is {kind} (line {}, column {})", error.line(), error.column())
         })?;
         if response.kind != KIND {
-            return Err(format!("its answer has kind `{}`, expected `{KIND}`", short(&response.kind)));
+            return Err(format!("its answer has kind `{}`, expected `{KIND}`", short(&response.kind, veil)));
         }
         if response.api_version != plugin.api_version {
-            let (found, expected) = (short(&response.api_version), &plugin.api_version);
+            let (found, expected) = (short(&response.api_version, veil), &plugin.api_version);
             return Err(format!("its answer has apiVersion `{found}`, expected `{expected}`"));
         }
         let cache_key = match response.cache_key_type.as_str() {
@@ -77,7 +108,7 @@ impl Answer {
             other => {
                 return Err(format!(
                     "its answer has cacheKeyType `{}`, expected Image, Registry or Global",
-                    short(other)
+                    short(other, veil)
                 ));
             }
         };
@@ -86,10 +117,10 @@ impl Answer {
             Some(text) => match gotext::duration(text) {
                 Ok(found) if found.negative => Duration::ZERO,
                 Ok(found) => found.length,
-                Err(_) => return Err(format!("its answer has cacheDuration `{}`", short(text))),
+                Err(_) => return Err(format!("its answer has cacheDuration `{}`", short(text, veil))),
             },
         };
-        let entry = |(key, login): (String, Login)| Entry {
+        let entry = |(key, OnlyObject(login)): (String, OnlyObject<Login>)| Entry {
             key,
             position: None,
             username: login.username,
@@ -102,6 +133,7 @@ impl Answer {
 }
 
 /// These fields hold no secret, unless a plugin is broken in a strange way.
-fn short(text: &str) -> String {
-    super::redact::redact(text.chars().take(64).collect::<String>().as_bytes())
+fn short(text: &str, veil: &Veil) -> String {
+    let shown: String = veil.hide(text).chars().take(64).collect();
+    super::redact::redact(&shown)
 }

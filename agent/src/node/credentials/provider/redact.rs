@@ -5,8 +5,7 @@ const NAMES: [&str; 7] = ["password", "passwd", "secret", "token", "authorizatio
 /// A word of this many letters and digits without a break is a key or token.
 const OPAQUE: usize = 24;
 
-pub fn redact(words: &[u8]) -> String {
-    let text = String::from_utf8_lossy(words);
+pub fn redact(text: &str) -> String {
     let mut shown = Vec::new();
     let mut before = Naming::Nothing;
     for word in text.split_whitespace() {
@@ -90,12 +89,12 @@ mod tests {
             ("got eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0aa.x", "got ***.***.x"),
             ("key AKIAIOSFODNN7EXAMPLEAKIAIOSF", "key ***"),
         ] {
-            assert_eq!(redact(words.as_bytes()), shown, "{words}");
+            assert_eq!(redact(words), shown, "{words}");
         }
     }
 
     #[test]
-    fn lines_and_bytes_that_are_no_text_do_no_harm() {
-        assert_eq!(redact(b"a\nb\xff"), "a b\u{fffd}");
+    fn it_is_one_line() {
+        assert_eq!(redact("a\nb\u{fffd}"), "a b\u{fffd}");
     }
 }
