@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::problem::{Problem, quoted};
 use super::{Settings, all_addresses, duration};
 use crate::model::reference::Reference;
+use crate::model::shown::without_credentials;
 use crate::yaml::{Fault, Node, Place, Value};
 
 /// Problems beyond this are not told one by one.
@@ -50,8 +51,8 @@ impl Reader {
             file: self.file.clone(),
             line: at.line,
             column: at.column,
-            key: self.key.clone(),
-            found,
+            key: without_credentials(&self.key),
+            found: without_credentials(&found),
             allowed: allowed.to_owned(),
             fix: fix.to_owned(),
         });
