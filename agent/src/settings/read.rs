@@ -36,14 +36,14 @@ impl Reader {
     }
 
     pub fn fault(&mut self, fault: &Fault) {
-        self.problem(fault.at, fault.found.clone(), fault.allowed, "");
+        self.problem(fault.at, &fault.found, fault.allowed, "");
     }
 
     pub fn wrong(&mut self, node: &Node, allowed: &str, fix: &str) {
-        self.problem(node.at, describe(node), allowed, fix);
+        self.problem(node.at, &describe(node), allowed, fix);
     }
 
-    pub fn problem(&mut self, at: Place, found: String, allowed: &str, fix: &str) {
+    pub fn problem(&mut self, at: Place, found: &str, allowed: &str, fix: &str) {
         if self.problems.len() >= PROBLEM_LIMIT {
             return;
         }
@@ -52,7 +52,7 @@ impl Reader {
             line: at.line,
             column: at.column,
             key: without_credentials(&self.key),
-            found: without_credentials(&found),
+            found: without_credentials(found),
             allowed: allowed.to_owned(),
             fix: fix.to_owned(),
         });

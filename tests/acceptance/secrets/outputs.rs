@@ -130,7 +130,8 @@ impl Said {
     }
 
     fn all(&self) -> String {
-        self.0.iter().map(|(place, text)| format!("== {place}\n{text}\n")).collect()
+        let pieces: Vec<String> = self.0.iter().map(|(place, text)| format!("== {place}\n{text}\n")).collect();
+        pieces.concat()
     }
 }
 

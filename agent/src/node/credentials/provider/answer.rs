@@ -56,7 +56,7 @@ struct Login {
 struct Secretive(Secret);
 
 impl<'de> Deserialize<'de> for Secretive {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer).map(|text| Self(Secret::new(text)))
     }
 }
