@@ -15,6 +15,7 @@ use crate::model::platform::Platform;
 use crate::model::ratelimit::RateLimit;
 use crate::model::reference::{Reference, ReferenceError};
 use crate::model::report::{Candidate, CandidatePull, CredentialUsed, EndpointReport, ImageReport, PlatformFacts};
+use crate::model::shown::without_credentials;
 use crate::model::stage::Stage;
 use crate::model::verdict::Verdict;
 use crate::node::containerd::Containerd;
@@ -78,6 +79,8 @@ pub fn image_not_reached(question: &Question<'_>, requested: &str) -> ImageRepor
 /// A text that is no reference.
 pub fn unparsable(question: &Question<'_>, requested: &str, error: &ReferenceError) -> ImageReport {
     let failure = Failure::new(Stage::Config, Cause::ReferenceInvalid, error.reason.clone());
+    // Whoever writes a password into a reference does not want to read it again.
+    let requested = &without_credentials(requested);
     ImageReport { verdict: diagnose::of_reference(&failure, requested), ..blank(question, requested, None) }
 }
 

@@ -21,6 +21,7 @@ pub mod reference;
 pub mod report;
 #[cfg(test)]
 pub mod sample;
+pub mod shown;
 pub mod slow;
 pub mod snapshot;
 pub mod space;

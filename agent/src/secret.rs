@@ -1,5 +1,7 @@
 //! A value that no `Display`, `Debug` or serializer can show. It does not encrypt anything.
 
+pub mod veil;
+
 use std::fmt;
 
 use zeroize::Zeroizing;
@@ -20,6 +22,12 @@ impl Secret {
 
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+impl AsRef<str> for Secret {
+    fn as_ref(&self) -> &str {
+        self.expose()
     }
 }
 

@@ -84,6 +84,11 @@ impl Agent {
         self.address
     }
 
+    /// Of its process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     pub fn get(&self, path: &str) -> Response {
         http::get(self.address, path).unwrap_or_else(|error| panic!("{path}: {error}\n{}", self.log()))
     }

@@ -59,7 +59,7 @@ pub struct Given {
     pub missing: Vec<String>,
     /// Likewise, to be run.
     pub programs: BTreeMap<String, String>,
-    /// The section `credentials` of the agent's settings.
+    /// The section `credentials` of the agent's settings, `${node}` standing for the node's root here.
     pub credential_settings: BTreeMap<String, String>,
     /// kubelet's config.json: what it has for each key.
     pub credentials: BTreeMap<String, Login>,
@@ -223,18 +223,19 @@ impl World {
         // Without a book of what was spent before, `run` spends nothing for an hour.
         let book = serde_json::Value::from(self.node.path("/counted-pulls").to_string_lossy());
         let image = |image: &&str| serde_json::json!({"image": image, "interval": "5s"}).to_string();
+        let root = self.node.root().to_string_lossy();
+        let credentials = serde_json::json!(self.given.credential_settings).to_string().replace("${node}", &root);
         let images = images.iter().map(image).collect::<Vec<_>>().join(", ");
         let text = format!(
             "node: {{name: {PROMPT}}}\n\
              targets:\n  images: [{images}]\n  discover: {{certs_d: false, sandbox_image: false}}\n\
              probe:\n  interval: 5s\n  timeouts: {{dns: {}, tcp: {}, tls: {}, http: {}}}\n  counted_pulls_file: {book}\n\
-             credentials: {}\n\
+             credentials: {credentials}\n\
              web: {{listen: [\"127.0.0.1:0\"]}}\n",
             timeout("dns"),
             timeout("tcp"),
             timeout("tls"),
             timeout("http"),
-            serde_json::json!(self.given.credential_settings),
         );
         self.node.write("/pullprobe.yaml", text).unwrap();
     }

@@ -7,6 +7,7 @@ use crate::cli::Format;
 use crate::model::cause::Cause;
 use crate::model::cause::text::text;
 use crate::model::nearest::nearest;
+use crate::model::shown::without_credentials;
 use crate::render::json;
 
 #[derive(Serialize)]
@@ -50,6 +51,7 @@ pub fn run(wanted: Option<&str>, format: Format) -> Ending {
         let near = nearest(wanted, Cause::ALL.iter().map(|cause| cause.as_str()))
             .map(|name| format!("; did you mean `{name}`?"))
             .unwrap_or_default();
+        let wanted = without_credentials(wanted);
         complain(&format!("`{wanted}` is no cause{near} `pullprobe explain` lists them all"));
         return Ending::Refused;
     };

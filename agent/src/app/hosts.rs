@@ -6,6 +6,7 @@ use super::answers::{Answer, Progress, ask_all, configured, ending};
 use super::{Ending, complain, print, style};
 use crate::cli::{Format, NodeArgs, OutputArgs};
 use crate::model::needed::{NeededHost, needed_hosts};
+use crate::model::shown::without_credentials;
 use crate::render::json::{self, Hosts, Incomplete};
 use crate::render::text;
 
@@ -67,5 +68,5 @@ fn incomplete((text, answer): (&String, &Answer)) -> Option<Incomplete> {
             "where a registry keeps its content shows when an image is walked: name one.".to_owned()
         }
     };
-    Some(Incomplete { target: text.clone(), reason })
+    Some(Incomplete { target: without_credentials(text), reason })
 }

@@ -84,7 +84,7 @@ pub enum CredentialValue {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credential {
     pub source: CredentialSource,
-    /// The key of the file that matched, as written (`ghcr.io`).
+    /// The key of the file that matched, as written (`ghcr.io`) but for a user and a password in it.
     pub key: String,
     /// The file on the node and the line, where there is one.
     pub origin: Option<String>,

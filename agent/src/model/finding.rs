@@ -1,6 +1,7 @@
 //! Something worth knowing about the node's files or path that is not itself the failure of a pull.
 
 use super::outcome::clip_to;
+use super::shown::without_credentials;
 
 /// Longer texts are cut: whoever writes a file must not fill the report.
 const TEXT_LIMIT: usize = 2048;
@@ -43,7 +44,8 @@ pub struct Finding {
 
 impl Finding {
     pub fn new(severity: Severity, code: &'static str, message: impl Into<String>, fix: impl Into<String>) -> Self {
-        let (message, fix) = (clip_to(&message.into(), TEXT_LIMIT), clip_to(&fix.into(), TEXT_LIMIT));
+        let shown = |text: String| clip_to(&without_credentials(&text), TEXT_LIMIT);
+        let (message, fix) = (shown(message.into()), shown(fix.into()));
         Self { severity, code, file: None, line: None, column: None, message, fix }
     }
 

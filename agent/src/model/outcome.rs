@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::cause::Cause;
+use super::shown::without_users;
 use super::stage::Stage;
 
 /// The longest detail that is kept, in bytes: enough for an error chain, too little for a page of HTML.
@@ -34,7 +35,7 @@ impl Failure {
             cause,
             also_possible: Vec::new(),
             host: None,
-            detail: clip(detail.into()),
+            detail: clip(without_users(&detail.into())),
             doubtful: false,
             wording: String::new(),
         }
@@ -61,7 +62,7 @@ impl Failure {
 
     #[must_use]
     pub fn worded(mut self, wording: impl Into<String>) -> Self {
-        self.wording = wording.into();
+        self.wording = without_users(&wording.into());
         self
     }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::containerd::Version;
 use super::outcome::clip_to;
+use super::shown::without_credentials;
 
 mod parse;
 
@@ -40,12 +41,13 @@ impl ReferenceError {
         const SHOWN: usize = 128;
         const REASON_LIMIT: usize = 256;
         let visible = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+        let found = without_credentials(found);
         let mut shown: String = found.chars().take(SHOWN).map(visible).collect();
         if found.chars().nth(SHOWN).is_some() {
             shown.push('…');
         }
         // A reason may repeat a piece of the text.
-        Self { found: shown, reason: clip_to(reason, REASON_LIMIT) }
+        Self { found: shown, reason: clip_to(&without_credentials(reason), REASON_LIMIT) }
     }
 }
 

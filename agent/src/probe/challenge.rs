@@ -8,6 +8,7 @@ use http::header::WWW_AUTHENTICATE;
 
 use crate::model::facts::ChallengeFacts;
 use crate::model::outcome::clip;
+use crate::probe::http::Response;
 
 /// More lines than any registry sends.
 const LINE_LIMIT: usize = 16;
@@ -77,6 +78,14 @@ pub fn parse(headers: &HeaderMap) -> Vec<Challenge> {
     let lines = headers.get_all(WWW_AUTHENTICATE).iter().take(LINE_LIMIT);
     let mut challenges: Vec<Challenge> = lines.filter_map(|line| parse_line(line.to_str().ok()?)).collect();
     challenges.sort_by_key(|challenge| challenge.scheme);
+    challenges
+}
+
+/// The same, without what the host was told: a realm is asked as it stands, and only its place is shown.
+pub fn of(response: &Response) -> Vec<Challenge> {
+    let mut challenges = parse(&response.headers);
+    let words = challenges.iter_mut().flat_map(|one| &mut one.parameters).filter(|(name, _)| name != "realm");
+    words.for_each(|(_, value)| *value = response.told.hide(value));
     challenges
 }
 

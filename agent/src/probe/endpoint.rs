@@ -138,7 +138,7 @@ impl Visit<'_> {
         };
         self.report.clock_skew = skew(&response, self.network.clock());
         self.report.rate_limit = super::ratelimit::read_ping(response.status, &response.headers, self.network.now);
-        let challenges = challenge::parse(&response.headers);
+        let challenges = challenge::of(&response);
         let facts = PingFacts {
             http_status: response.status.as_u16(),
             challenges: challenges.iter().map(Challenge::facts).collect(),
@@ -223,6 +223,7 @@ impl Visit<'_> {
                 headers.append(name, value);
             }
         }
+        headers.values_mut().for_each(|value| value.set_sensitive(true));
         if let Some(value) = authorization {
             headers.insert(header::AUTHORIZATION, value);
         }
@@ -277,20 +278,11 @@ fn skew(response: &Response, now: Timestamp) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use http::StatusCode;
-
-    use super::super::http::BodyEnd;
     use super::*;
 
     fn skew_of(headers: &[(&'static str, &str)]) -> Option<f64> {
         let headers = headers.iter().map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()));
-        let response = Response {
-            status: StatusCode::OK,
-            reason: String::new(),
-            headers: headers.collect(),
-            body: Vec::new(),
-            body_end: BodyEnd::Whole,
-        };
+        let response = Response { headers: headers.collect(), ..Response::empty() };
         skew(&response, "2026-11-21T10:00:00.5Z".parse().unwrap())
     }
 

@@ -2,6 +2,7 @@
 //! others, with the trust of the plan, following no redirect, every answer bounded in time and size.
 
 mod proved;
+mod told;
 
 use std::error::Error as _;
 use std::net::SocketAddr;
@@ -15,8 +16,10 @@ use url::Url;
 use crate::model::cause::Cause;
 use crate::model::host::{Endpoint, Scheme};
 use crate::model::outcome::{Failure, clip};
+use crate::model::shown::without_credentials;
 use crate::model::stage::Stage;
 use crate::node::proxy::ProxyUrl;
+use crate::secret::veil::Veil;
 pub use proved::Proved;
 use proved::Taken;
 
@@ -53,6 +56,8 @@ pub struct Response {
     pub body: Vec<u8>,
     /// What was left of the body when reading stopped.
     pub body_end: BodyEnd,
+    /// Over what it was told in confidence with the request.
+    pub told: Veil,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +72,13 @@ pub enum BodyEnd {
 }
 
 impl Response {
+    #[cfg(test)]
+    pub fn empty() -> Self {
+        let (status, headers) = (StatusCode::OK, HeaderMap::new());
+        let (reason, body, told) = (String::new(), Vec::new(), Veil::default());
+        Self { status, reason, headers, body, body_end: BodyEnd::Whole, told }
+    }
+
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
@@ -79,9 +91,14 @@ impl Response {
         date.checked_add(jiff::SignedDuration::from_secs(age.into())).ok()
     }
 
+    /// What it says, for people: without what it was told, and without the credentials of others.
+    pub fn repeated(&self, text: &str) -> String {
+        without_credentials(&self.told.hide(text))
+    }
+
     /// `404 Not Found`, as Go prints it.
     pub fn line(&self) -> String {
-        format!("{} {}", self.status.as_u16(), clip(self.reason.clone()))
+        format!("{} {}", self.status.as_u16(), clip(self.repeated(&self.reason)))
     }
 
     /// The media type without parameters.
@@ -140,6 +157,7 @@ impl HttpClient {
     async fn send_once(&self, request: Request) -> Result<Response, Failure> {
         let deadline = tokio::time::Instant::now() + self.binding.limit;
         let body_limit = request.body_limit;
+        let told = told::with(&request, self.binding.proxy.as_ref());
         let answer = tokio::time::timeout_at(deadline, self.exchange(request)).await;
         let (response, connection) = answer.map_err(|_| self.no_answer())??;
         let (status, headers) = (response.status(), response.headers().clone());
@@ -153,7 +171,7 @@ impl HttpClient {
             connection.give_back();
         }
         self.used.store(true, Ordering::Relaxed);
-        Ok(Response { status, reason, headers, body, body_end })
+        Ok(Response { status, reason, headers, body, body_end, told })
     }
 
     /// Asks on the connection that was proved, or on another one.

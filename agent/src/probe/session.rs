@@ -18,7 +18,7 @@ use crate::model::containerd::PullMode;
 use crate::model::credential::Credential;
 use crate::model::host::{Endpoint, RegistryHost, Scheme};
 use crate::model::need::Purpose;
-use crate::model::outcome::Failure;
+use crate::model::outcome::{Failure, clip};
 use crate::model::reference::Reference;
 use crate::model::stage::Stage;
 
@@ -28,6 +28,10 @@ use authorize::Handler;
 
 /// As Go's `http.Client` with containerd's check.
 const REDIRECT_LIMIT: usize = 10;
+
+/// The headers that Go's client does not repeat to another host, `Cookie2` and `Www-Authenticate` aside,
+/// which no request has.
+pub(super) const OF_ONE_HOST: [HeaderName; 2] = [header::AUTHORIZATION, header::COOKIE];
 
 /// One host, for one image and one credential. Tokens are kept until they are refused.
 #[derive(Debug)]
@@ -194,7 +198,8 @@ impl<'a> Session<'a> {
                 Some(to) => self.on_redirect(to, &url_now, way, authorization.as_ref()).await,
             };
             credential_sent |= redirect.is_some() && value.is_some() && token.is_none();
-            let request = self.request(ask, method, &url_now, value.as_ref());
+            let leaves = redirect.as_ref().is_some_and(|to| !self.keeps_credentials(to, way));
+            let request = self.request(ask, method, &url_now, value.as_ref(), leaves);
             self.network.usage.request(client_now.endpoint(), ask.kind);
             let response = match client_now.send(request).await {
                 Ok(response) => response,
@@ -216,7 +221,7 @@ impl<'a> Session<'a> {
                     return Err(undone(&failure, credential_sent));
                 }
             };
-            location = response.header("location").unwrap_or_default().to_owned();
+            location = location_shown(&response, &target);
             let endpoint = endpoint_of(&target);
             client = self.client_for(&endpoint, way, ask).await;
             if token::authority(&target) != token::authority(url) {
@@ -225,10 +230,7 @@ impl<'a> Session<'a> {
             url_now = target;
         }
         let failure = Failure::new(stage_of(ask), Cause::RedirectInvalid, "more than 10 redirects");
-        let text = format!(
-            "failed to do request: {verb} \"{}\": stopped after 10 redirects",
-            crate::model::outcome::clip(location)
-        );
+        let text = format!("failed to do request: {verb} \"{}\": stopped after 10 redirects", clip(location));
         Err(NoAnswer::new(failure.worded(text).at(token::host_port(&url_now)), credential_sent))
     }
 
@@ -247,8 +249,20 @@ impl<'a> Session<'a> {
         self.network.way(&destination).await.client.clone()
     }
 
-    fn request(&self, ask: &Ask, method: &Method, url: &Url, authorization: Option<&HeaderValue>) -> Request {
+    /// `leaves`: a redirect leads to somebody else, for whom the credentials among the host's own headers
+    /// are not meant.
+    fn request(
+        &self,
+        ask: &Ask,
+        method: &Method,
+        url: &Url,
+        authorization: Option<&HeaderValue>,
+        leaves: bool,
+    ) -> Request {
         let mut headers = self.headers();
+        if leaves {
+            OF_ONE_HOST.iter().for_each(|name| drop(headers.remove(name)));
+        }
         if let Ok(accept) = HeaderValue::from_str(&ask.accept) {
             headers.entry(header::ACCEPT).or_insert(accept);
         }
@@ -271,6 +285,8 @@ impl<'a> Session<'a> {
             }
         }
         headers.remove(header::HOST);
+        // Each may be a key: what comes back is not to hold it.
+        headers.values_mut().for_each(|value| value.set_sensitive(true));
         headers
             .entry(header::USER_AGENT)
             .or_insert(HeaderValue::from_static(concat!("pullprobe/", env!("CARGO_PKG_VERSION"))));
@@ -283,15 +299,23 @@ impl<'a> Session<'a> {
     }
 }
 
-/// The URL with every query value hidden but the `ns` that pullprobe added itself: that of a redirect
-/// may be a signature, which containerd's older errors show and pullprobe's never do.
+/// The URL with every query value hidden but the `ns` that pullprobe added itself, and who signs in with it:
+/// in that of a redirect these may be a signature and a password, which containerd's errors show and
+/// pullprobe's never do.
 pub fn without_signatures(url: &Url) -> String {
     masked(url, |name| name != "ns")
 }
 
 fn masked(url: &Url, hides: impl Fn(&str) -> bool) -> String {
+    let mut shown = url.clone();
+    shown.set_fragment(None);
+    if !url.username().is_empty() || url.password().is_some() {
+        // Both fail only for URLs without a host.
+        let _ = shown.set_password(None);
+        let _ = shown.set_username("***");
+    }
     if !url.query_pairs().any(|(name, _)| hides(&name)) {
-        return url.to_string();
+        return shown.to_string();
     }
     let mut pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
     pairs.sort();
@@ -300,7 +324,6 @@ fn masked(url: &Url, hides: impl Fn(&str) -> bool) -> String {
             "[REDACTED]".clone_into(value);
         }
     }
-    let mut shown = url.clone();
     shown.query_pairs_mut().clear().extend_pairs(pairs);
     shown.to_string()
 }
@@ -315,6 +338,17 @@ fn redirect_target(response: &Response, from: &Url) -> Result<Option<Url>, Failu
         Failure::new(Stage::Manifest, Cause::RedirectInvalid, "the Location header holds no usable URL")
             .worded("failed to parse Location header")
     })
+}
+
+/// The Location of a redirect to `target` for an error: relative where it is relative.
+fn location_shown(response: &Response, target: &Url) -> String {
+    let shown = without_signatures(target);
+    let is_absolute = response.header("location").is_some_and(|location| Url::parse(location).is_ok());
+    let place = token::authority(target);
+    match shown.split_once(&place).filter(|_| !is_absolute) {
+        Some((_, relative)) => relative.to_owned(),
+        None => shown,
+    }
 }
 
 /// Whether a credential goes out, be it inside a token.

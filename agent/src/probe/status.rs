@@ -33,13 +33,12 @@ impl Errors {
     pub fn of(response: &Response) -> Self {
         let Ok(document) = serde_json::from_slice::<Value>(&response.body) else { return Self::default() };
         let listed = document["errors"].as_array().map_or(&[][..], Vec::as_slice);
-        let mut list: Vec<RegistryError> = listed.iter().take(ERROR_LIMIT).map(RegistryError::of).collect();
+        let of = |error: &Value| RegistryError::of(error, response);
+        let mut list: Vec<RegistryError> = listed.iter().take(ERROR_LIMIT).map(of).collect();
         if list.is_empty() {
             // Token services of several vendors write a sentence instead.
             let told = ["details", "error", "message"].iter().find_map(|field| document[*field].as_str());
-            list.extend(
-                told.map(|message| RegistryError { message: message.to_owned(), ..RegistryError::of(&Value::Null) }),
-            );
+            list.extend(told.map(|message| RegistryError { message: response.repeated(message), ..of(&Value::Null) }));
         }
         Self { list }
     }
@@ -78,11 +77,11 @@ impl Errors {
 
 impl RegistryError {
     /// Whatever the fields hold: a code may be a number, a message missing.
-    fn of(error: &Value) -> Self {
+    fn of(error: &Value, said: &Response) -> Self {
         let text = |field: &str| match &error[field] {
-            Value::String(text) => text.clone(),
+            Value::String(text) => said.repeated(text),
             Value::Null => String::new(),
-            other => other.to_string(),
+            other => said.repeated(&other.to_string()),
         };
         Self { code: text("code"), message: text("message"), detail: error["detail"].clone() }
     }
@@ -220,7 +219,6 @@ pub fn is_web_page(response: &Response) -> bool {
 mod tests {
     use http::StatusCode;
 
-    use super::super::http::BodyEnd;
     use super::*;
 
     fn response(status: u16, headers: &[(&'static str, &str)], body: &str) -> Response {
@@ -228,13 +226,8 @@ mod tests {
         for (name, value) in headers {
             map.insert(*name, value.parse().unwrap());
         }
-        Response {
-            status: StatusCode::from_u16(status).unwrap(),
-            reason: String::new(),
-            headers: map,
-            body: body.as_bytes().to_vec(),
-            body_end: BodyEnd::Whole,
-        }
+        let status = StatusCode::from_u16(status).unwrap();
+        Response { status, headers: map, body: body.as_bytes().to_vec(), ..Response::empty() }
     }
 
     fn cause(status: u16, headers: &[(&'static str, &str)], body: &str) -> Cause {

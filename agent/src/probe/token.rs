@@ -14,6 +14,7 @@ use super::challenge::Challenge;
 use super::gojson;
 use super::http::{BodyEnd, HttpClient, Request, Response};
 use super::network::{Destination, Network};
+use super::session::OF_ONE_HOST;
 use super::status::{self, Errors};
 use super::usage::RequestKind;
 use crate::model::cause::Cause;
@@ -303,7 +304,7 @@ impl Exchange<'_> {
                 request = Request { method: Method::GET, form: None, ..request };
             }
             if target.host_str() != request.url.host_str() {
-                request.headers.remove(header::AUTHORIZATION);
+                OF_ONE_HOST.iter().for_each(|name| drop(request.headers.remove(name)));
             }
             client = self.client_for(&target).await.map_err(lost)?;
             request.url = target;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::problem::{Problem, quoted};
 use super::{Settings, all_addresses, duration};
 use crate::model::reference::Reference;
+use crate::model::shown::without_credentials;
 use crate::yaml::{Fault, Node, Place, Value};
 
 /// Problems beyond this are not told one by one.
@@ -35,14 +36,14 @@ impl Reader {
     }
 
     pub fn fault(&mut self, fault: &Fault) {
-        self.problem(fault.at, fault.found.clone(), fault.allowed, "");
+        self.problem(fault.at, &fault.found, fault.allowed, "");
     }
 
     pub fn wrong(&mut self, node: &Node, allowed: &str, fix: &str) {
-        self.problem(node.at, describe(node), allowed, fix);
+        self.problem(node.at, &describe(node), allowed, fix);
     }
 
-    pub fn problem(&mut self, at: Place, found: String, allowed: &str, fix: &str) {
+    pub fn problem(&mut self, at: Place, found: &str, allowed: &str, fix: &str) {
         if self.problems.len() >= PROBLEM_LIMIT {
             return;
         }
@@ -50,8 +51,8 @@ impl Reader {
             file: self.file.clone(),
             line: at.line,
             column: at.column,
-            key: self.key.clone(),
-            found,
+            key: without_credentials(&self.key),
+            found: without_credentials(found),
             allowed: allowed.to_owned(),
             fix: fix.to_owned(),
         });

@@ -129,7 +129,7 @@ fn image(item: &Node, read: &mut Reader) -> Option<ImageTarget> {
     }
     read.key = list;
     if image.is_none() {
-        read.problem(item.at, "no `image`".to_owned(), "{image: REFERENCE, interval: DURATION}", "");
+        read.problem(item.at, "no `image`", "{image: REFERENCE, interval: DURATION}", "");
     }
     Some(ImageTarget { image: image??, interval })
 }
@@ -191,7 +191,7 @@ fn unknown(name: &str, at: crate::yaml::Place, names: &[&str], read: &mut Reader
         (None, Some(known)) => format!("It belongs at `{}`.", known.path),
         (None, None) => String::new(),
     };
-    read.problem(at, format!("the unknown key {}", quoted(name)), &names.join(", "), &fix);
+    read.problem(at, &format!("the unknown key {}", quoted(name)), &names.join(", "), &fix);
 }
 
 /// A key's name as a part of a path, short whatever the file has.

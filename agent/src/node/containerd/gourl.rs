@@ -3,6 +3,7 @@
 //! A stricter or a kinder parser would find other hosts than containerd does.
 
 use super::gotext::quote;
+use crate::model::shown::without_users;
 
 /// What containerd keeps of a URL.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,7 +26,9 @@ pub fn shown(text: &str) -> String {
     let (scheme, rest) = text.split_once("://").map_or(("", text), |(scheme, rest)| (scheme, rest));
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    if scheme.is_empty() { format!("{host}{path}") } else { format!("{scheme}://{host}{path}") }
+    let shown = if scheme.is_empty() { format!("{host}{path}") } else { format!("{scheme}://{host}{path}") };
+    // What is not quite a URL has its password elsewhere.
+    without_users(&shown)
 }
 
 fn parts(text: &str) -> Result<GoUrl, String> {

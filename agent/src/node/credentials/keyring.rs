@@ -3,6 +3,7 @@
 use super::dockerconfig::DockerConfig;
 use super::key::{IndexKey, falls_back_to_hub};
 use crate::model::credential::{Credential, CredentialSource, CredentialValue};
+use crate::model::shown::without_credentials;
 
 /// The index key whose entries stand in for Docker Hub.
 const HUB: &str = "index.docker.io";
@@ -37,7 +38,7 @@ impl Keyring {
                 index,
                 credential: Credential {
                     source: source.clone(),
-                    key: entry.key.clone(),
+                    key: without_credentials(&entry.key),
                     origin: Some(origin).filter(|origin| !origin.is_empty()),
                     value: CredentialValue::Basic {
                         username: entry.username.clone(),

@@ -5,6 +5,7 @@ use std::fmt;
 use super::key::Parts;
 use super::keyring::Held;
 use super::lint::{Doubt, doubt};
+use crate::model::shown::without_credentials;
 
 /// The nearest key of the credential files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +44,7 @@ pub fn nearest<'h>(held: impl Iterator<Item = &'h Held>, image: &str) -> Option<
     .map(|(_, held, reason)| NearMiss {
         key: held.credential.key.clone(),
         origin: held.credential.origin.clone().unwrap_or_else(|| held.credential.source.to_string()),
-        reason,
+        reason: without_credentials(&reason),
     })
 }
 

@@ -18,8 +18,10 @@ use crate::model::credential::{Credential, CredentialSource, ProviderOutcome, Pr
 use crate::model::finding::{Finding, Severity};
 use crate::model::outcome::{Failure, clip};
 use crate::model::reference::Reference;
+use crate::model::shown::without_credentials;
 use crate::model::stage::Stage;
 use crate::node::root::{EntryKind, HostRoot};
+use crate::secret::veil::Veil;
 
 mod answer;
 mod cache;
@@ -220,10 +222,11 @@ impl Ready {
         let output = exec::run(&self.binary, &self.plugin, request.to_string(), patience)
             .await
             .map_err(|error| self.judge(&error, patience, at_home))?;
+        let veil = self.plugin.veil(&output.answer);
         if !output.status.success() {
-            return Err(Said::Failed(self.last_words(&output)));
+            return Err(Said::Failed(last_words(&output, &veil)));
         }
-        Answer::parse(&output.answer, &self.plugin).map_err(Said::Failed)
+        Answer::parse(&output.answer, &self.plugin, &veil).map_err(Said::Failed)
     }
 
     fn judge(&self, error: &RunError, patience: Duration, at_home: bool) -> Said {
@@ -252,22 +255,20 @@ impl Ready {
         let metadata = std::fs::metadata(&self.binary).ok()?;
         Some(metadata.permissions().mode() & 0o111 != 0)
     }
-
-    fn last_words(&self, output: &Output) -> String {
-        let mut secrets = answer::passwords(&output.answer);
-        secrets.extend(self.plugin.secrets());
-        let words = redact::redact(&output.words, &secrets);
-        let status = match output.status.code() {
-            Some(code) => format!("it ended with exit code {code}"),
-            None => "it was killed by a signal".to_owned(),
-        };
-        if words.is_empty() { status } else { format!("{status}: {words}") }
-    }
 }
 
 /// In tenths: what is said to people.
 fn seconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 10.0).round() / 10.0
+}
+
+fn last_words(output: &Output, veil: &Veil) -> String {
+    let words = without_credentials(&redact::redact(&veil.hide(&String::from_utf8_lossy(&output.words))));
+    let status = match output.status.code() {
+        Some(code) => format!("it ended with exit code {code}"),
+        None => "it was killed by a signal".to_owned(),
+    };
+    if words.is_empty() { status } else { format!("{status}: {words}") }
 }
 
 #[cfg(test)]

@@ -154,7 +154,7 @@ impl Book {
 
     /// What the registry wants its users to know.
     pub fn warned(&mut self, answer: &Answer) {
-        warning::read(&answer.response.headers, &mut self.warnings);
+        warning::read(&answer.response, &mut self.warnings);
     }
 
     pub fn into_parts(self) -> (Vec<Attempt>, Vec<String>) {

@@ -291,7 +291,7 @@ fn bad_request(answer: &Answer, errors: &Errors) -> (Cause, &'static [Cause]) {
 
 /// A 401 that no challenge could turn.
 fn unauthorized(session: &Session<'_>, answer: &Answer) -> (Cause, &'static [Cause]) {
-    let challenged = !super::super::challenge::parse(&answer.response.headers).is_empty();
+    let challenged = !super::super::challenge::of(&answer.response).is_empty();
     match (&answer.token, answer.credential_sent) {
         (None, true) => (Cause::CredentialsRejected, &[]),
         (Some(_), true) => (Cause::NotFoundOrDenied, &[Cause::RepositoryUnknown, Cause::AccessDenied]),

@@ -2,18 +2,18 @@
 //!
 //! Source: the OCI distribution specification 1.1, "Warnings": `299 - "text"`, 4096 bytes at most.
 
-use http::HeaderMap;
 use http::header::WARNING;
 
 use crate::model::outcome::clip;
+use crate::probe::http::Response;
 
 /// More are not shown to anybody.
 const LIMIT: usize = 8;
 
 /// Adds what is not known yet.
-pub fn read(headers: &HeaderMap, known: &mut Vec<String>) {
-    for line in headers.get_all(WARNING) {
-        let text = text_of(&String::from_utf8_lossy(line.as_bytes()));
+pub fn read(response: &Response, known: &mut Vec<String>) {
+    for line in response.headers.get_all(WARNING) {
+        let text = text_of(&String::from_utf8_lossy(line.as_bytes())).map(|text| clip(response.repeated(&text)));
         if let Some(text) = text.filter(|text| known.len() < LIMIT && !known.contains(text)) {
             known.push(text);
         }
@@ -28,7 +28,7 @@ fn text_of(line: &str) -> Option<String> {
     let mut chars = inner.chars();
     loop {
         match chars.next()? {
-            '"' => return (!text.is_empty()).then(|| clip(text)),
+            '"' => return (!text.is_empty()).then_some(text),
             '\\' => text.extend(chars.next()),
             c => text.push(c),
         }
@@ -40,12 +40,12 @@ mod tests {
     use super::*;
 
     fn all(lines: &[&str]) -> Vec<String> {
-        let mut headers = HeaderMap::new();
+        let mut response = Response::empty();
         for line in lines {
-            headers.append(WARNING, line.parse().unwrap());
+            response.headers.append(WARNING, line.parse().unwrap());
         }
         let mut known = Vec::new();
-        read(&headers, &mut known);
+        read(&response, &mut known);
         known
     }
 

@@ -10,6 +10,7 @@ use crate::model::outcome::Failure;
 use crate::model::proxy::{ProxyCredentials, ProxyUrl};
 use crate::model::stage::Stage;
 use crate::probe::connection::{Connection, worded};
+use crate::secret::veil::Veil;
 
 /// A response head larger than this is hostile.
 const HEAD_LIMIT: usize = 64_000;
@@ -29,7 +30,8 @@ pub async fn connect(
     };
     connection.write_all(request.as_bytes()).await.map_err(|error| broke("write", &error))?;
     connection.flush().await.map_err(|error| broke("write", &error))?;
-    let answer = read_answer(&mut connection).await.map_err(|error| match error {
+    let told = told(proxy.credentials.as_ref());
+    let answer = read_answer(&mut connection, &told).await.map_err(|error| match error {
         AnswerError::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
             broke("read", &error).worded("unexpected EOF")
         }
@@ -52,6 +54,10 @@ fn request(target: &str, credentials: Option<&ProxyCredentials>) -> Zeroizing<St
     Zeroizing::new(format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\nUser-Agent: {agent}\r\n{authorization}\r\n"))
 }
 
+fn told(credentials: Option<&ProxyCredentials>) -> Veil {
+    Veil::over(credentials.map(|credentials| credentials.password.expose()))
+}
+
 enum AnswerError {
     Io(std::io::Error),
     /// Go's words.
@@ -66,12 +72,13 @@ struct Answer {
     challenges: Vec<String>,
 }
 
-async fn read_answer(connection: &mut Connection) -> Result<Answer, AnswerError> {
+/// A proxy may repeat what it was told: that goes before anybody looks at its words.
+async fn read_answer(connection: &mut Connection, told: &Veil) -> Result<Answer, AnswerError> {
     let mut room = HEAD_LIMIT;
-    let line = read_line(connection, &mut room).await?;
+    let line = told.hide(&read_line(connection, &mut room).await?);
     let mut answer = Answer::parse(&line).map_err(AnswerError::Malformed)?;
     loop {
-        let line = read_line(connection, &mut room).await?;
+        let line = told.hide(&read_line(connection, &mut room).await?);
         if line.is_empty() {
             return Ok(answer);
         }

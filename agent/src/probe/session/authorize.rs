@@ -32,7 +32,7 @@ impl Session<'_> {
             http_status: None,
         };
         let host = token::authority(&sent.final_url);
-        let challenges = challenge::parse(&sent.response.headers);
+        let challenges = challenge::of(&sent.response);
         let mut auth = self.auth.lock().await;
         for challenge in challenges {
             match challenge.scheme {
@@ -131,10 +131,13 @@ impl Session<'_> {
         if let Ok((Some(own), _)) = self.authorization(url).await {
             return Some(own);
         }
+        first.filter(|_| self.keeps_credentials(to, way)).cloned()
+    }
+
+    /// Whether Go's client still takes the host where a redirect leads for the one that was asked.
+    pub(super) fn keeps_credentials(&self, to: &Endpoint, way: &Way) -> bool {
         let same = to.host().eq_ignore_ascii_case(way.endpoint.host());
-        let keeps =
-            same || (same_or_below(to.host(), way.endpoint.host()) && self.network.version.keeps_credential_below());
-        first.filter(|_| keeps).cloned()
+        same || (same_or_below(to.host(), way.endpoint.host()) && self.network.version.keeps_credential_below())
     }
 
     /// The value for `Authorization`, getting a token when the handler wants one.

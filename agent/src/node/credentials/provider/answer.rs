@@ -14,6 +14,7 @@ use super::config::Plugin;
 use crate::model::outcome::clip_to;
 use crate::node::containerd::gotext;
 use crate::secret::Secret;
+use crate::secret::veil::Veil;
 
 const KIND: &str = "CredentialProviderResponse";
 
@@ -85,16 +86,16 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
 
 impl Answer {
     /// `Err`: kubelet rejects it. The reason never holds anything of a login.
-    pub fn parse(text: &Secret, plugin: &Plugin) -> Result<Self, String> {
+    pub fn parse(text: &Secret, plugin: &Plugin, veil: &Veil) -> Result<Self, String> {
         let Object(response): Object<Response> = serde_json::from_str(text.expose()).map_err(|error| {
             let kind = if error.is_data() { "not a response" } else { "not JSON" };
             format!("its answer is {kind} (line {}, column {})", error.line(), error.column())
         })?;
         if response.kind != KIND {
-            return Err(format!("its answer has {}, expected `{KIND}`", shown("kind", &response.kind)));
+            return Err(format!("its answer has {}, expected `{KIND}`", shown("kind", &veil.hide(&response.kind))));
         }
         if response.api_version != plugin.api_version {
-            let (found, expected) = (shown("apiVersion", &response.api_version), &plugin.api_version);
+            let (found, expected) = (shown("apiVersion", &veil.hide(&response.api_version)), &plugin.api_version);
             return Err(format!("its answer has {found}, expected `{expected}`"));
         }
         let cache_key = match response.cache_key_type.as_str() {
@@ -102,7 +103,7 @@ impl Answer {
             "Registry" => CacheKey::Registry,
             "Global" => CacheKey::Global,
             other => {
-                let found = shown("cacheKeyType", other);
+                let found = shown("cacheKeyType", &veil.hide(other));
                 return Err(format!("its answer has {found}, expected Image, Registry or Global"));
             }
         };
@@ -111,7 +112,7 @@ impl Answer {
             Some(text) => match gotext::duration(text) {
                 Ok(found) if found.negative => Duration::ZERO,
                 Ok(found) => found.length,
-                Err(_) => return Err(format!("its answer has {}", shown("cacheDuration", text))),
+                Err(_) => return Err(format!("its answer has {}", shown("cacheDuration", &veil.hide(text)))),
             },
         };
         let entry = |(key, login): (String, Option<Object<Login>>)| {
@@ -148,27 +149,4 @@ pub fn keys(logins: &DockerConfig) -> String {
         logins.entries.iter().take(SHOWN).map(|entry| format!("`{}`", clip_to(&entry.key, 80))).collect();
     let more = logins.entries.len().saturating_sub(SHOWN);
     if more == 0 { keys.join(", ") } else { format!("{} and {more} more", keys.join(", ")) }
-}
-
-/// Every password of what may be an answer.
-pub fn passwords(text: &Secret) -> Vec<Secret> {
-    fn gather(value: serde_json::Value, found: &mut Vec<Secret>) {
-        match value {
-            serde_json::Value::Object(map) => {
-                for (key, value) in map {
-                    match value {
-                        serde_json::Value::String(text) if key.eq_ignore_ascii_case("password") => {
-                            found.push(Secret::new(text));
-                        }
-                        other => gather(other, found),
-                    }
-                }
-            }
-            serde_json::Value::Array(items) => items.into_iter().for_each(|item| gather(item, found)),
-            _ => {}
-        }
-    }
-    let mut found = Vec::new();
-    gather(serde_json::from_str(text.expose()).unwrap_or_default(), &mut found);
-    found
 }

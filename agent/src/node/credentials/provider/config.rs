@@ -9,6 +9,7 @@ use crate::model::finding::{Finding, Severity};
 use crate::node::containerd::gotext;
 use crate::node::root::{EntryKind, HostRoot};
 use crate::secret::Secret;
+use crate::secret::veil::Veil;
 use crate::yaml::{self, Node, Place, Value};
 
 const GROUP: &str = "kubelet.config.k8s.io/";
@@ -23,8 +24,9 @@ pub struct Plugin {
     pub default_cache: Duration,
     /// The version of the protocol, `credentialprovider.kubelet.k8s.io/v1`.
     pub api_version: String,
-    pub args: Vec<String>,
-    pub env: Vec<(String, String)>,
+    pub args: Vec<Secret>,
+    /// Whatever its configuration gives a plugin may be a key.
+    pub env: Vec<(String, Secret)>,
     /// It wants the token of the pod's service account.
     pub wants_pod_token: bool,
 }
@@ -35,12 +37,27 @@ impl Plugin {
         self.match_images.iter().any(|pattern| Parts::of(pattern).is_some_and(|pattern| pattern.matches(&image)))
     }
 
-    /// What its environment is told that by its name is nobody else's business.
-    pub fn secrets(&self) -> Vec<Secret> {
-        let is_secret =
-            |name: &str| ["KEY", "SECRET", "TOKEN", "PASS", "CREDENTIAL"].iter().any(|word| name.contains(word));
-        let secret = self.env.iter().filter(|(name, _)| is_secret(&name.to_uppercase()));
-        secret.map(|(_, value)| Secret::new(value.as_str())).collect()
+    /// Over what it was given and what it answers: in its other words nobody is to read that.
+    pub fn veil(&self, answer: &Secret) -> Veil {
+        let values = self.env.iter().map(|(_, value)| value.expose());
+        let arguments = self.args.iter().map(Secret::expose);
+        let parts = arguments.clone().filter_map(|argument| argument.split_once('=').map(|(_, value)| value));
+        let given = values.chain(arguments).chain(parts).filter(|text| !text.starts_with('/'));
+        let answer = serde_json::from_str(answer.expose()).unwrap_or_default();
+        Veil::over(given.map(str::to_owned).map(Secret::new).chain(passwords(&answer)))
+    }
+}
+
+/// Of an answer, wherever they stand in it.
+fn passwords(answer: &serde_json::Value) -> Vec<Secret> {
+    use serde_json::Value as Json;
+    match answer {
+        Json::Object(fields) => {
+            let own = fields.get("password").and_then(Json::as_str).map(Secret::new);
+            own.into_iter().chain(fields.values().flat_map(passwords)).collect()
+        }
+        Json::Array(items) => items.iter().flat_map(passwords).collect(),
+        _ => Vec::new(),
     }
 }
 
@@ -143,7 +160,7 @@ impl Reading {
         let default_cache = self.cache_duration(node, fields[2]);
         let protocols = VERSIONS.map(|version| format!("{PROTOCOL}{version}"));
         let api_version = self.expect_word(node, fields[3], "apiVersion", &protocols);
-        let args = fields[4].map_or_else(Vec::new, |node| self.texts(node));
+        let args = fields[4].map_or_else(Vec::new, |node| self.texts(node)).into_iter().map(Secret::new).collect();
         let env = fields[5].map_or_else(Vec::new, |node| self.environment(node));
         if let Some(attributes) = fields[6] {
             self.token_attributes(attributes);
@@ -171,13 +188,13 @@ impl Reading {
         }
     }
 
-    fn environment(&mut self, node: &Node) -> Vec<(String, String)> {
+    fn environment(&mut self, node: &Node) -> Vec<(String, Secret)> {
         let mut pairs = Vec::new();
         for item in self.list(node) {
             let fields = self.fields(item, &["name", "value"]);
             let [name, value] =
                 [fields[0], fields[1]].map(|field| field.map_or_else(String::new, |node| self.text(node)));
-            pairs.push((name, value));
+            pairs.push((name, Secret::new(value)));
         }
         pairs
     }

@@ -41,12 +41,14 @@ pub enum RunError {
 /// kubelet's own environment is not known here: the plugin gets a search path and what its
 /// configuration sets.
 pub async fn run(binary: &Path, plugin: &Plugin, request: String, patience: Duration) -> Result<Output, RunError> {
+    let named = plugin.env.iter().filter(|(name, _)| !name.is_empty() && !name.contains(['=', '\0']));
+    let environment = named.map(|(name, value)| (name, value.expose()));
     let mut command = Command::new(binary);
     command
-        .args(&plugin.args)
+        .args(plugin.args.iter().map(Secret::expose))
         .env_clear()
         .env("PATH", SEARCH_PATH)
-        .envs(plugin.env.iter().filter(|(name, _)| !name.is_empty() && !name.contains(['=', '\0'])).cloned())
+        .envs(environment)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

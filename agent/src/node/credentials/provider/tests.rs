@@ -99,6 +99,9 @@ async fn kubelet_goes_on_without_a_plugin_that_fails_and_the_failure_is_told() {
         ("kill -9 $$", "it was killed by a signal"),
         ("echo nonsense", "its answer is not JSON (line 1, column 2)"),
         ("echo '{\"kind\":5}'", "its answer is not a response"),
+        // serde would read these as fields in order.
+        ("echo '[\"CredentialProviderResponse\"]'", "its answer is not a response"),
+        (&GOOD.replace("{\"username\":\"x\"}", "[\"x\"]"), "its answer is not a response"),
         ("exit 0", "its answer is not JSON"),
         (&GOOD.replace("CredentialProviderResponse", "Other"), "kind `Other`"),
         (

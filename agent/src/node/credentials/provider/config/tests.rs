@@ -36,7 +36,7 @@ fn a_plugin_has_all_that_kubelet_gives_it() {
     assert_eq!((plugin.name.as_str(), plugin.default_cache), ("ecr-credential-provider", Duration::from_secs(43200)));
     assert_eq!(
         (plugin.args, plugin.env),
-        (vec!["get-credentials".to_owned()], vec![("AWS_PROFILE".into(), "1".into())])
+        (vec![Secret::new("get-credentials")], vec![("AWS_PROFILE".into(), Secret::new("1"))])
     );
     assert!(!plugin.wants_pod_token);
 }
