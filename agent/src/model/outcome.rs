@@ -22,6 +22,8 @@ pub struct Failure {
     pub detail: String,
     /// pullprobe cannot do here what containerd can: no verdict follows from it.
     pub doubtful: bool,
+    /// For how long the party asked to be left alone. `None`: it did not.
+    pub retry_after: Option<Duration>,
     /// The words of Go's `net/http` and containerd for this very error, from the innermost request
     /// error on (`dial tcp 192.0.2.1:443: connect: connection refused`). Empty when not known.
     pub wording: String,
@@ -36,6 +38,7 @@ impl Failure {
             host: None,
             detail: clip(detail.into()),
             doubtful: false,
+            retry_after: None,
             wording: String::new(),
         }
     }
@@ -62,6 +65,12 @@ impl Failure {
     #[must_use]
     pub fn worded(mut self, wording: impl Into<String>) -> Self {
         self.wording = wording.into();
+        self
+    }
+
+    #[must_use]
+    pub fn again_after(mut self, pause: Option<Duration>) -> Self {
+        self.retry_after = pause;
         self
     }
 
