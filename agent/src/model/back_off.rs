@@ -58,7 +58,7 @@ impl Strain {
     fn of_failure(failure: &Failure) -> Option<Self> {
         let is_limit = matches!(failure.cause, Cause::RateLimited | Cause::Throttled);
         let is_strain = matches!(failure.cause, Cause::RegistryError | Cause::RegistryTimeout | Cause::TlsTimeout);
-        let strain = Self { reason: failure.cause, asked: failure.retry_after, is_limit };
+        let strain = Self { reason: failure.cause, asked: failure.retry_after(), is_limit };
         (is_limit || is_strain).then_some(strain)
     }
 
@@ -84,7 +84,7 @@ impl Strain {
         let attempts = report.attempts.iter().filter_map(|attempt| attempt.failure.as_ref());
         let blob = report.blob.as_ref().and_then(|blob| blob.failure.as_ref());
         let told = attempts.chain(blob).filter_map(Self::of_failure);
-        let limit = (report.rate_limit.state == LimitState::Blocked).then(|| Self {
+        let limit = (report.rate_limit.state == LimitState::Blocked).then_some(Self {
             reason: Cause::RateLimited,
             asked: report.rate_limit.retry_after,
             is_limit: true,
@@ -135,7 +135,7 @@ mod tests {
     }
 
     fn failing(cause: Cause, retry_after: Option<u64>) -> Failure {
-        Failure { retry_after: retry_after.map(Duration::from_secs), ..Failure::new(Stage::Ping, cause, "") }
+        Failure::new(Stage::Ping, cause, "").again_after(retry_after.map(Duration::from_secs))
     }
 
     fn with(failure: Failure) -> EndpointReport {

@@ -104,6 +104,11 @@ impl<K: Clone + Ord, W: Copy + PartialEq> Backoff<K, W> {
         self.held.retain(|key, held| keep(key, held));
     }
 
+    /// Whether the far side named the time itself.
+    pub fn is_asked_for(&self, key: &K) -> bool {
+        self.held.get(key).is_some_and(|held| held.asked)
+    }
+
     /// When it may be asked again. `None`: at any time.
     pub fn gate(&self, key: &K) -> Option<Instant> {
         self.held.get(key).map(|held| held.gate)

@@ -61,7 +61,7 @@ impl Prober for Watched {
     fn probe(&self, job: Job<Probed>) -> BoxFuture<'static, ()> {
         let under_way = Arc::clone(&self.under_way);
         under_way.fetch_add(1, Ordering::SeqCst);
-        self.agent.probe(job).inspect(move |_| done(&under_way)).boxed()
+        self.agent.probe(job).inspect(move |()| done(&under_way)).boxed()
     }
 
     fn out_of_time(&self, target: Probed) {

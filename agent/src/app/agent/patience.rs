@@ -95,7 +95,8 @@ impl Patience {
             if book.strike(&subject, strike) {
                 self.tell(&book, &subject, &report.requested);
             }
-            if is_limit {
+            // A limit is of who asks, and a time is named for the host: neither is about this one image.
+            if is_limit || book.is_asked_for(&subject) {
                 book.hold_along(&Subject::Images { namespace }, &subject);
             }
         } else if book.clear(&subject).is_some() {

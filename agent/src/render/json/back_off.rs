@@ -27,7 +27,7 @@ impl From<&BackOff> for BackingOff {
             reason: back_off.reason.as_str().to_owned(),
             since: back_off.since.to_string(),
             factor: back_off.factor,
-            asked_seconds: back_off.asked.then(|| back_off.wait.as_secs()),
+            asked_seconds: back_off.asked.then_some(back_off.wait.as_secs()),
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::model::back_off::BackOff;
 use crate::model::cause::Cause;
+use crate::model::ratelimit::Limiter;
 use crate::model::snapshot::EndpointKey;
 
 const MINUTE: u64 = 60;
@@ -149,5 +150,27 @@ fn a_connection_that_is_refused_is_tried_at_every_interval() {
         let failure = snapshot.endpoints[&key].failure().map(|failure| failure.cause);
         assert_eq!(failure, Some(Cause::TcpRefused));
         assert!(world.pings.is_empty());
+    });
+}
+
+#[test]
+fn a_quota_that_is_used_up_is_told_from_too_many_requests_at_once() {
+    in_paused_time(async {
+        let told = |snapshot: &Snapshot| {
+            let image = snapshot.images.values().next().unwrap();
+            let seen = snapshot.rate_limits.values().next().expect("what the host said of its limit");
+            assert_eq!(seen.limit, image.rate_limit);
+            (image.verdict.cause, image.rate_limit.blocked_by)
+        };
+        let used_up = RateLimit { remaining: 0, ..RateLimit::default() };
+        let mut world = World::with(1, Some(used_up), "interval: 60s", IMAGE_INTERVAL);
+        let quota = world.live(seconds_of_day() + 2 * MINUTE).await;
+        assert_eq!(told(&quota), (Some(Cause::RateLimited), Some(Limiter::Quota)));
+
+        let mut world = World::with(1, Some(RateLimit::default()), "interval: 60s", IMAGE_INTERVAL);
+        let burst = Fault::on(Kind::Manifest).status(429).header("retry-after", "5");
+        world.registry.add_fault(burst);
+        let burst = world.live(seconds_of_day() + 2 * MINUTE).await;
+        assert_eq!(told(&burst), (Some(Cause::Throttled), Some(Limiter::Burst)));
     });
 }
