@@ -109,7 +109,7 @@ pub fn patience(page: &mut Html, back_off: &BackOff, now: Timestamp) {
     } else {
         format!(", {} intervals apart", back_off.factor)
     };
-    page.raw("<p class=\"note quiet\"><i>⏸</i> backing off: next probe ").text(&next).raw(" (");
+    page.raw("<p class=\"note quiet\"><i>–</i> backing off: next probe ").text(&next).raw(" (");
     page.element("b", "", back_off.reason.as_str()).text(&format!(" since {}{why})", since(back_off.since, now)));
     page.raw("</p>");
 }
