@@ -148,8 +148,8 @@ fn what_is_left_alone_shows_how_far_apart_its_probes_are_and_all_else_zero() {
     assert_eq!(
         put_off,
         [
-            r#"pullprobe_image_probe_backoff_seconds{image="quay.io/example/amd64-only:2"} 480"#,
             r#"pullprobe_probe_backoff_seconds{namespace="quay.io",endpoint="https://quay.io"} 480"#,
+            r#"pullprobe_image_probe_backoff_seconds{image="quay.io/example/amd64-only:2"} 480"#,
         ]
     );
     let all = text.lines().filter(|line| line.contains("_probe_backoff_seconds{")).count();
