@@ -3,6 +3,7 @@
 //! Plan, walk with each of kubelet's candidates in turn as kubelet does, and diagnose. It is used once
 //! by `check` and on a schedule by `run`, and knows nothing of either.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use tokio::time::Instant as Deadline;
@@ -47,9 +48,10 @@ pub struct Question<'a> {
 pub async fn image(question: &Question<'_>, requested: &str, image: &Reference) -> (ImageReport, Vec<EndpointReport>) {
     let deadline = Deadline::now() + question.timeout;
     let plan = plan(question.containerd, &image.domain);
-    let ladders = ladders(question, &image.domain, &plan, deadline);
+    let nobody = BTreeSet::new();
+    let ladders = ladders(question, &image.domain, &plan, &nobody, deadline);
     let (report, mut endpoints) = tokio::join!(Box::pin(verdict(question, requested, image)), ladders);
-    endpoints.extend(climb_on(question, &image.domain, &plan, &Needs::new(), deadline).await);
+    endpoints.extend(climb_on(question, &image.domain, &plan, [], deadline).await);
     (report, endpoints)
 }
 

@@ -10,6 +10,7 @@ pub mod cri;
 pub mod disk;
 pub mod hosts_file;
 pub mod in_force;
+pub mod kubelet;
 pub mod layout;
 pub mod nsswitch;
 pub mod proxy;

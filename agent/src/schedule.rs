@@ -1,8 +1,9 @@
 //! When what is probed: each target at its own interval, within a deadline of its own; what is due at
 //! the same time is one round.
 //!
-//! What a probe is, and what becomes of its report, is the [`Prober`]'s. How often a registry may be
-//! asked for what it counts as a pull is the [`Ledger`]'s.
+//! What a probe is, and what becomes of its report, is the [`Prober`]'s. Who is asked less often than that,
+//! because it struggles, is in [`Backoff`]; how often a registry may be asked for what it counts as a pull is
+//! the [`Ledger`]'s.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
@@ -16,9 +17,11 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+mod backoff;
 mod ledger;
 mod timing;
 
+pub use backoff::{Backoff, Held, Strike};
 pub use ledger::Ledger;
 use timing::Timing;
 
@@ -34,7 +37,7 @@ pub trait Prober: Send + Sync + 'static {
     fn targets(&self) -> BoxFuture<'_, Vec<Job<Self::Target>>>;
 
     /// Probes one target and keeps what was seen.
-    fn probe(&self, target: Self::Target) -> BoxFuture<'static, Answer>;
+    fn probe(&self, job: Job<Self::Target>) -> BoxFuture<'static, ()>;
 
     /// The deadline came first: this target's stages were skipped as out of time.
     fn out_of_time(&self, target: Self::Target);
@@ -48,16 +51,8 @@ pub trait Prober: Send + Sync + 'static {
 pub struct Job<T> {
     pub target: T,
     pub interval: Duration,
-    /// Targets of the same party wait together when it asks to be left alone.
-    pub party: String,
-}
-
-/// What a probe means for the next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
-    Usual,
-    /// The far side asked to be left alone, for so long where it said so.
-    LeaveAlone(Option<Duration>),
+    /// It is not to be probed before, even if it is due.
+    pub not_before: Option<Instant>,
 }
 
 #[derive(Clone, Debug)]
@@ -95,7 +90,6 @@ struct Run<P: Prober> {
 struct End<T> {
     round: u64,
     job: Job<T>,
-    answer: Answer,
 }
 
 impl<P: Prober> Run<P> {
@@ -158,7 +152,7 @@ impl<P: Prober> Run<P> {
 
     fn ended(&mut self, end: &End<P::Target>) {
         self.busy.remove(&end.job.target);
-        self.timing.ended(&end.job, end.answer);
+        self.timing.ended(&end.job);
         if let Some((left, _)) = self.rounds.get_mut(&end.round) {
             *left -= 1;
         }
@@ -197,20 +191,16 @@ async fn attempt<P: Prober>(
     places: Arc<Semaphore>,
     deadline: Instant,
 ) -> End<P::Target> {
-    let probing = in_turn(places, async { prober.probe(job.target.clone()).await });
-    let answer = match timeout_at(deadline, AssertUnwindSafe(probing).catch_unwind()).await {
-        Ok(Ok(answer)) => answer,
+    let probing = in_turn(places, async { prober.probe(job.clone()).await });
+    match timeout_at(deadline, AssertUnwindSafe(probing).catch_unwind()).await {
+        Ok(Ok(())) => {}
         Ok(Err(_)) => {
             tracing::error!(target = %job.target, "the probe of this target panicked");
             prober.out_of_time(job.target.clone());
-            Answer::Usual
         }
-        Err(_) => {
-            prober.out_of_time(job.target.clone());
-            Answer::Usual
-        }
-    };
-    End { round, job, answer }
+        Err(_) => prober.out_of_time(job.target.clone()),
+    }
+    End { round, job }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use crate::model::back_off::{BackOff, Subject};
 use crate::model::host::Endpoint;
 use crate::model::need::Need;
 use crate::model::ratelimit::{LimitState, RateLimit};
@@ -123,6 +124,11 @@ impl Store {
             }
             snapshot.images.insert(report.requested.clone(), Arc::new(report));
         });
+    }
+
+    /// What is probed less often than usual from now on.
+    pub fn apply_back_offs(&self, back_offs: BTreeMap<Subject, BackOff>) {
+        self.change(|snapshot| snapshot.back_offs = back_offs);
     }
 
     /// Adds what probing cost since the last call. Endpoints that are no targets are not counted:

@@ -145,6 +145,27 @@ fn explain_lists_and_explains_every_cause() {
 }
 
 #[test]
+fn explain_tells_kubelets_own_limit_from_the_registrys_two() {
+    for (message, name) in [
+        ("Failed to pull image \"nginx\": pull QPS exceeded", "pull QPS exceeded (who can fix it: node)"),
+        (
+            "429 Too Many Requests - Server message: toomanyrequests: You have reached your pull rate limit.",
+            "rate_limited",
+        ),
+        (
+            "unexpected status from HEAD request to https://r.example/v2/a/manifests/1: 429 Too Many Requests",
+            "throttled",
+        ),
+    ] {
+        let explained = run(&["explain", message]);
+        assert_eq!((explained.code, explained.stderr.as_str()), (Some(0), ""), "{message}");
+        assert!(explained.stdout.starts_with(name), "{message}: {}", explained.stdout);
+    }
+    let explained = document(&run(&["explain", "pull QPS exceeded", "--format", "json"]));
+    assert!(explained["fix"].as_str().unwrap().contains("registryPullQPS"), "{explained}");
+}
+
+#[test]
 fn an_unknown_cause_is_refused_with_the_nearest_one() {
     let refused = run(&["explain", "dns_timeuot"]);
     assert_eq!((refused.code, refused.stdout.as_str()), (Some(2), ""));

@@ -17,18 +17,22 @@ use crate::ask;
 use crate::cli::NodeArgs;
 use crate::model::finding::Finding;
 use crate::model::namespace::Namespace;
-use crate::model::outcome::Failure;
-use crate::model::ratelimit::LimitState;
 use crate::model::snapshot::{Snapshot, Targets};
 use crate::model::target::Target;
 use crate::node::in_force;
 use crate::probe::image::attempt::PullBudget;
 use crate::probe::network::Network;
 use crate::render::json;
-use crate::schedule::{self, Answer, Job, Prober, Schedule};
+use crate::schedule::{self, Job, Prober, Schedule};
 use crate::server::{self, Content, Latch};
 use crate::settings::ImageTarget;
 use crate::store::Store;
+
+mod patience;
+mod probing;
+
+use patience::Patience;
+use probing::Probing;
 
 /// One answer has this long, as `check` gives it.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -99,7 +103,8 @@ fn report(snapshot: &Snapshot) -> String {
     };
     let images = snapshot.images.values().map(AsRef::as_ref);
     let endpoints = snapshot.endpoints.values().map(AsRef::as_ref);
-    json::text(&json::report(&subject, images, endpoints, &snapshot.findings(Timestamp::now())))
+    let findings = snapshot.findings(Timestamp::now());
+    json::text(&json::report(&subject, images, endpoints, &findings).with_back_offs(snapshot))
 }
 
 /// A registry or an image, as the settings and the node's files name it.
@@ -129,6 +134,7 @@ struct Agent {
     options: Arc<Options>,
     store: Arc<Store>,
     purse: Arc<Purse>,
+    patience: Arc<Patience>,
     clock: Clock,
     current: Mutex<Current>,
     latch: Mutex<Option<Latch>>,
@@ -143,8 +149,8 @@ impl Agent {
         let store = Arc::new(Store::new(Snapshot::new(options.node_name.clone(), site.state(), now)));
         let network = Arc::new(site.network(now));
         let current = Mutex::new(Current { site, network, unreadable: None });
-        let options = Arc::new(options);
-        Self { options, store, purse, clock, current, latch: Mutex::new(Some(latch)) }
+        let (options, patience) = (Arc::new(options), Arc::new(Patience::new(clock)));
+        Self { options, store, purse, patience, clock, current, latch: Mutex::new(Some(latch)) }
     }
 
     fn schedule(&self) -> Schedule {
@@ -209,16 +215,28 @@ impl Agent {
         let interval = settings.probe.interval;
         let mut jobs: Vec<Job<Probed>> = namespaces
             .keys()
-            .map(|name| Job { target: Probed::Registry(name.clone()), interval, party: name.clone() })
+            .map(|name| Job { target: Probed::Registry(name.clone()), interval, not_before: None })
             .collect();
         jobs.extend(images.iter().map(|target| Job {
             target: Probed::Image(target.image.clone()),
             interval: target.interval,
-            // Not the registry's: a throttled image must not make the registry's own probes go stale.
-            party: format!("images of {}", domain_of(&target.image).unwrap_or_default()),
+            not_before: None,
         }));
         let images = images.into_iter().map(|target| target.image).collect();
         (Targets { namespaces, images, images_dropped: u64::try_from(dropped).unwrap_or(u64::MAX) }, jobs)
+    }
+
+    /// An image waits for the hosts that it would be asked from; a registry's own hosts are left out one by
+    /// one, when it is their turn.
+    fn put_off(&self, jobs: &mut [Job<Probed>]) {
+        let snapshot = self.store.snapshot();
+        self.patience.retain(&snapshot.targets);
+        for job in jobs {
+            if let Probed::Image(image) = &job.target {
+                let domain = domain_of(image).unwrap_or_default();
+                job.not_before = self.patience.image_gate(&snapshot.targets, &domain, image);
+            }
+        }
     }
 
     fn namespaces(&self, site: &Site, images: &[ImageTarget]) -> BTreeMap<String, Namespace> {
@@ -248,25 +266,22 @@ impl Prober for Agent {
     fn targets(&self) -> BoxFuture<'_, Vec<Job<Probed>>> {
         async move {
             let site = self.begin_cycle().await;
-            let (targets, jobs) = self.wanted(&site);
+            let (targets, mut jobs) = self.wanted(&site);
             self.store.retain(targets, Timestamp::now());
+            self.put_off(&mut jobs);
             jobs
         }
         .boxed()
     }
 
-    fn probe(&self, target: Probed) -> BoxFuture<'static, Answer> {
-        let Current { site, network, .. } = self.current();
-        let (store, purse) = (Arc::clone(&self.store), Arc::clone(&self.purse));
-        async move {
-            let answer = match &target {
-                Probed::Registry(name) => probe_registry(&site, &network, &store, name).await,
-                Probed::Image(image) => probe_image(&site, &network, &store, purse.budget(), image).await,
-            };
-            store.apply_cost(&network.usage.take());
-            answer
-        }
-        .boxed()
+    fn probe(&self, job: Job<Probed>) -> BoxFuture<'static, ()> {
+        let probing = Probing {
+            current: self.current(),
+            store: Arc::clone(&self.store),
+            purse: Arc::clone(&self.purse),
+            patience: Arc::clone(&self.patience),
+        };
+        probing.probe(job).boxed()
     }
 
     fn out_of_time(&self, target: Probed) {
@@ -288,44 +303,6 @@ impl Prober for Agent {
     }
 }
 
-async fn probe_registry(site: &Site, network: &Network, store: &Store, name: &str) -> Answer {
-    let budget = PullBudget::new(0);
-    let mut pause = None;
-    for report in ask::registry(&site.question(network, &budget, ANSWER), name, &store.needs(name)).await {
-        log_failure(name, report.failure());
-        if report.rate_limit.state == LimitState::Blocked {
-            pause = Some(report.rate_limit.retry_after);
-        }
-        store.apply_endpoint(report);
-    }
-    pause.map_or(Answer::Usual, Answer::LeaveAlone)
-}
-
-async fn probe_image(site: &Site, network: &Network, store: &Store, budget: PullBudget, requested: &str) -> Answer {
-    let question = site.question(network, &budget, ANSWER);
-    let report = match Target::parse(requested) {
-        Ok(Target::Image(image)) => Box::pin(ask::verdict(&question, requested, &image)).await,
-        Ok(Target::Registry(name)) => {
-            let error = crate::model::reference::ReferenceError {
-                found: name,
-                reason: "this names a registry, not an image".to_owned(),
-            };
-            ask::unparsable(&question, requested, &error)
-        }
-        Err(error) => ask::unparsable(&question, requested, &error),
-    };
-    let pause = (report.rate_limit.state == LimitState::Blocked).then_some(report.rate_limit.retry_after);
-    if let Some(cause) = report.verdict.cause {
-        tracing::warn!(image = requested, %cause, summary = report.verdict.summary, "not pullable");
-    }
-    let domain = report.image.as_ref().map(|image| image.domain.clone());
-    store.apply_image(report);
-    if let Some(domain) = domain {
-        ask::dependents(&question, &domain).await.into_iter().for_each(|report| store.apply_endpoint(report));
-    }
-    pause.map_or(Answer::Usual, Answer::LeaveAlone)
-}
-
 /// Each file that breaks is told once, and that it is whole again as well.
 fn log_news(before: &[Finding], now: &[Finding]) {
     let broken = |findings: &[Finding]| -> BTreeSet<Option<String>> {
@@ -337,12 +314,6 @@ fn log_news(before: &[Finding], now: &[Finding]) {
     }
     for file in known.difference(&still) {
         tracing::info!(file, "what this file says is in force again");
-    }
-}
-
-fn log_failure(registry: &str, failure: Option<&Failure>) {
-    if let Some(failure) = failure {
-        tracing::warn!(registry, stage = %failure.stage, cause = %failure.cause, detail = failure.detail, "registry fails");
     }
 }
 

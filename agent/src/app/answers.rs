@@ -1,5 +1,6 @@
 //! Asks about each target once: what `check` and `hosts` have in common.
 
+use std::collections::BTreeSet;
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,7 +47,7 @@ pub fn configured(site: &Site, options: &Options) -> Vec<String> {
         texts.push(image.clone());
     }
     texts.extend(site.found_images.iter().cloned());
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     texts.retain(|text| seen.insert(text.clone()));
     texts
 }
@@ -74,7 +75,7 @@ pub async fn ask_all(
                     Answer::Image(Box::new(report), endpoints)
                 }
                 Ok(Target::Registry(domain)) => {
-                    let endpoints = ask::registry(&question, &domain, &ask::Needs::new()).await;
+                    let endpoints = ask::registry(&question, &domain, &ask::Needs::new(), &BTreeSet::new()).await;
                     Answer::Registry(domain, endpoints)
                 }
                 Err(error) => Answer::Image(Box::new(ask::unparsable(&question, &text, &error)), Vec::new()),

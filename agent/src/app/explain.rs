@@ -1,11 +1,12 @@
-//! `pullprobe explain [CAUSE]`.
+//! `pullprobe explain [CAUSE]`: a cause, or kubelet's message about a limit on pulls.
 
 use serde::Serialize;
 
 use super::{Ending, complain, print};
 use crate::cli::Format;
-use crate::model::cause::Cause;
-use crate::model::cause::text::text;
+use crate::model::cause::text::kubelet::{self, Told};
+use crate::model::cause::text::{Text, text};
+use crate::model::cause::{Cause, Owner};
 use crate::model::nearest::nearest;
 use crate::model::shown::without_credentials;
 use crate::render::json;
@@ -20,16 +21,24 @@ struct Explained {
     fix: &'static str,
 }
 
+impl Explained {
+    const fn new(cause: &'static str, owner: Owner, text: Text) -> Self {
+        let Text { summary, evidence, confirm, fix } = text;
+        Self { cause, owner: owner.as_str(), summary, evidence, confirm, fix }
+    }
+}
+
 impl From<Cause> for Explained {
     fn from(cause: Cause) -> Self {
-        let text = text(cause);
-        Self {
-            cause: cause.as_str(),
-            owner: cause.owner().as_str(),
-            summary: text.summary,
-            evidence: text.evidence,
-            confirm: text.confirm,
-            fix: text.fix,
+        Self::new(cause.as_str(), cause.owner(), text(cause))
+    }
+}
+
+impl From<Told> for Explained {
+    fn from(told: Told) -> Self {
+        match told {
+            Told::Cause(cause) => cause.into(),
+            Told::OwnLimit => Self::new(kubelet::OWN_LIMIT_NAME, Owner::Node, told.text()),
         }
     }
 }
@@ -47,7 +56,8 @@ pub fn run(wanted: Option<&str>, format: Format) -> Ending {
         }
         return Ending::Well;
     };
-    let Ok(cause) = wanted.parse::<Cause>() else {
+    let by_name = wanted.parse::<Cause>().ok().map(Explained::from);
+    let Some(one) = by_name.or_else(|| kubelet::told(wanted).map(Explained::from)) else {
         let near = nearest(wanted, Cause::ALL.iter().map(|cause| cause.as_str()))
             .map(|name| format!("; did you mean `{name}`?"))
             .unwrap_or_default();
@@ -55,7 +65,6 @@ pub fn run(wanted: Option<&str>, format: Format) -> Ending {
         complain(&format!("`{wanted}` is no cause{near} `pullprobe explain` lists them all"));
         return Ending::Refused;
     };
-    let one = Explained::from(cause);
     match format {
         Format::Json => print(&json::text(&one)),
         Format::Text => print(&format!(

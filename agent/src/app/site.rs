@@ -21,7 +21,7 @@ use crate::node::proxy::{DaemonEnvironment, ProxyRules};
 use crate::node::resolv::Names;
 use crate::node::root::HostRoot;
 use crate::node::trust;
-use crate::node::{cpu, cri};
+use crate::node::{cpu, cri, kubelet};
 use crate::probe::image::attempt::PullBudget;
 use crate::probe::network::{Network, Timeouts};
 use crate::probe::tls::NodeTrust;
@@ -112,6 +112,7 @@ impl Site {
         findings.extend(environment.findings.iter().cloned());
         findings.extend(trust.findings.iter().cloned());
         findings.extend(credentials.findings.iter().cloned());
+        findings.extend(kubelet::findings(&root, &layout.kubelet_root));
         findings.sort_by(|a, b| (&a.file, a.line, b.severity).cmp(&(&b.file, b.line, a.severity)));
         let StageTimeouts { dns, tcp, tls, http } = options.settings.probe.timeouts;
         Ok(Self {

@@ -15,11 +15,18 @@ use crate::probe::endpoint;
 /// Hosts that no plan names, and why a pull needs them.
 pub type Needs = BTreeMap<Endpoint, Need>;
 
-/// Every host of a registry's plan, and those that they send to now or sent to before.
-pub async fn registry(question: &Question<'_>, domain: &str, remembered: &Needs) -> Vec<EndpointReport> {
+/// Every host of a registry's plan, and those that they send to now or sent to before, save those that
+/// are to be left alone.
+pub async fn registry(
+    question: &Question<'_>,
+    domain: &str,
+    remembered: &Needs,
+    left_alone: &BTreeSet<Endpoint>,
+) -> Vec<EndpointReport> {
     let deadline = Deadline::now() + question.timeout;
     let plan = plan(question.containerd, domain);
-    let mut endpoints = ladders(question, domain, &plan, deadline).await;
+    let mut endpoints = ladders(question, domain, &plan, left_alone, deadline).await;
+    let remembered = remembered.iter().filter(|(endpoint, _)| !left_alone.contains(endpoint));
     endpoints.extend(climb_on(question, domain, &plan, remembered, deadline).await);
     endpoints
 }
@@ -27,7 +34,7 @@ pub async fn registry(question: &Question<'_>, domain: &str, remembered: &Needs)
 /// The hosts that the registry's own have sent to in this cycle.
 pub async fn dependents(question: &Question<'_>, domain: &str) -> Vec<EndpointReport> {
     let plan = plan(question.containerd, domain);
-    climb_on(question, domain, &plan, &Needs::new(), Deadline::now() + question.timeout).await
+    climb_on(question, domain, &plan, [], Deadline::now() + question.timeout).await
 }
 
 /// The hosts of a registry's plan that nobody got to before the cycle was over.
@@ -41,19 +48,21 @@ pub(super) async fn ladders(
     question: &Question<'_>,
     domain: &str,
     plan: &Plan,
+    left_alone: &BTreeSet<Endpoint>,
     deadline: Deadline,
 ) -> Vec<EndpointReport> {
     let mut seen = BTreeSet::new();
-    let once = plan.hosts.iter().filter(|host| seen.insert(&host.endpoint));
+    let asked = plan.hosts.iter().filter(|host| !left_alone.contains(&host.endpoint));
+    let once = asked.filter(|host| seen.insert(&host.endpoint));
     join_all(once.map(|host| Box::pin(endpoint::probe(question.network, domain, host, deadline)))).await
 }
 
 /// The ladders of hosts that no plan names. Who was sent there in this cycle has climbed them already.
-pub(super) async fn climb_on(
+pub(super) async fn climb_on<'a>(
     question: &Question<'_>,
     domain: &str,
     plan: &Plan,
-    remembered: &Needs,
+    remembered: impl IntoIterator<Item = (&'a Endpoint, &'a Need)>,
     deadline: Deadline,
 ) -> Vec<EndpointReport> {
     let mut needs = question.network.needs.of(domain);
@@ -110,7 +119,7 @@ mod tests {
         if timeout.is_zero() {
             not_reached(&question, domain)
         } else {
-            registry(&question, domain, &Needs::new()).await
+            registry(&question, domain, &Needs::new(), &BTreeSet::new()).await
         }
     }
 

@@ -1,6 +1,7 @@
 //! What came of one step: passed, failed with a cause, or skipped for a reason; and how long it took.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::cause::Cause;
@@ -23,6 +24,8 @@ pub struct Failure {
     pub detail: String,
     /// pullprobe cannot do here what containerd can: no verdict follows from it.
     pub doubtful: bool,
+    /// For how many seconds the party asked to be left alone; small, for failures are passed around a lot.
+    pub retry_after_seconds: Option<NonZeroU32>,
     /// The words of Go's `net/http` and containerd for this very error, from the innermost request
     /// error on (`dial tcp 192.0.2.1:443: connect: connection refused`). Empty when not known.
     pub wording: String,
@@ -37,6 +40,7 @@ impl Failure {
             host: None,
             detail: clip(without_users(&detail.into())),
             doubtful: false,
+            retry_after_seconds: None,
             wording: String::new(),
         }
     }
@@ -64,6 +68,18 @@ impl Failure {
     pub fn worded(mut self, wording: impl Into<String>) -> Self {
         self.wording = without_users(&wording.into());
         self
+    }
+
+    #[must_use]
+    pub fn again_after(mut self, pause: Option<Duration>) -> Self {
+        let seconds = pause.map(|pause| u32::try_from(pause.as_secs()).unwrap_or(u32::MAX));
+        self.retry_after_seconds = seconds.and_then(NonZeroU32::new);
+        self
+    }
+
+    /// For how long the party asked to be left alone. `None`: it did not.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after_seconds.map(|seconds| Duration::from_secs(seconds.get().into()))
     }
 
     #[must_use]

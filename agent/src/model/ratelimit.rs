@@ -28,6 +28,24 @@ impl LimitState {
     }
 }
 
+/// Which limit stands in the way, where the answer tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limiter {
+    /// So many pulls in a window of hours, and none is left.
+    Quota,
+    /// Too many requests at once.
+    Burst,
+}
+
+impl Limiter {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Quota => "quota",
+            Self::Burst => "burst",
+        }
+    }
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RateLimit {
     pub state: LimitState,
@@ -38,4 +56,6 @@ pub struct RateLimit {
     /// Whose bucket it is: the public address of the node, or an account.
     pub source: Option<String>,
     pub retry_after: Option<Duration>,
+    /// `None`: nothing does, or the answer does not tell the two apart.
+    pub blocked_by: Option<Limiter>,
 }

@@ -170,6 +170,7 @@ fn limited() -> RateLimit {
         window: Some(Duration::from_hours(6)),
         source: Some("192.0.2.77".into()),
         retry_after: None,
+        blocked_by: None,
     }
 }
 

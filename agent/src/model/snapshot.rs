@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::back_off::{BackOff, Subject};
 use super::containerd::{Version, VersionSource};
 use super::credential::CredentialSource;
 use super::finding::Finding;
@@ -37,6 +38,8 @@ pub struct Snapshot {
     pub images: BTreeMap<String, Arc<ImageReport>>,
     /// What is known of each endpoint's pull quota; an endpoint without an entry said nothing yet.
     pub rate_limits: BTreeMap<EndpointKey, SeenLimit>,
+    /// What is probed less often than usual.
+    pub back_offs: BTreeMap<Subject, BackOff>,
     /// Of the hosts that were needed so far.
     pub memory: Memory,
     pub tally: Tally,
@@ -161,6 +164,7 @@ impl Snapshot {
             last_success: BTreeMap::new(),
             images: BTreeMap::new(),
             rate_limits: BTreeMap::new(),
+            back_offs: BTreeMap::new(),
             memory: Memory::default(),
             tally: Tally::default(),
             last_cycle: None,

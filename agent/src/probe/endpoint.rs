@@ -137,7 +137,7 @@ impl Visit<'_> {
             }
         };
         self.report.clock_skew = skew(&response, self.network.clock());
-        self.report.rate_limit = super::ratelimit::read_ping(response.status, &response.headers, self.network.now);
+        self.report.rate_limit = super::ratelimit::of_ping(&response, self.network.clock());
         let challenges = challenge::of(&response);
         let facts = PingFacts {
             http_status: response.status.as_u16(),
@@ -145,7 +145,10 @@ impl Visit<'_> {
         };
         let outcome = match judge(&response, &challenges, self.host) {
             None => Outcome::Passed(facts),
-            Some(failure) => Outcome::Failed(failure.at(self.client.endpoint().host_port()), Some(facts)),
+            Some(failure) => {
+                let pause = super::ratelimit::pause(&response, self.network.clock());
+                Outcome::Failed(failure.at(self.client.endpoint().host_port()).again_after(pause), Some(facts))
+            }
         };
         self.report.stages.ping = Step::new(outcome, began.elapsed());
         if self.report.stages.ping.passed() {

@@ -5,8 +5,11 @@ use std::time::Duration;
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 
+use super::http::Response;
+use super::status::Errors;
+use crate::model::cause::Cause;
 use crate::model::outcome::clip;
-use crate::model::ratelimit::{LimitState, RateLimit};
+use crate::model::ratelimit::{LimitState, Limiter, RateLimit};
 
 /// The longest pause that is believed: a day.
 const PAUSE_LIMIT: Duration = Duration::from_secs(86_400);
@@ -30,12 +33,28 @@ pub fn read(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> RateLimi
         window: window.or(other_window),
         source: text(headers, "docker-ratelimit-source").map(|source| clip(source.to_owned())),
         retry_after: text(headers, "retry-after").and_then(|value| retry_after(value, now)),
+        blocked_by: (remaining == Some(0)).then_some(Limiter::Quota),
     }
 }
 
+/// What a whole answer tells: a 429 says in its words which limit it is, and sometimes for how long.
+pub fn of(response: &Response, now: Timestamp) -> RateLimit {
+    let seen = read(response.status, &response.headers, now);
+    if response.status != StatusCode::TOO_MANY_REQUESTS {
+        return seen;
+    }
+    let errors = Errors::of(response);
+    let blocked_by = match super::status::cause_of_429(response, &errors) {
+        (Cause::Throttled, _) => Some(Limiter::Burst),
+        (_, []) => Some(Limiter::Quota),
+        _ => None,
+    };
+    RateLimit { retry_after: pause(response, now), blocked_by, ..seen }
+}
+
 /// The same of an answer to `/v2/`, which is no pull: that it announces nothing tells nothing.
-pub fn read_ping(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> RateLimit {
-    match read(status, headers, now) {
+pub fn of_ping(response: &Response, now: Timestamp) -> RateLimit {
+    match of(response, now) {
         silent if silent.state == LimitState::Unlimited => RateLimit::default(),
         told => told,
     }
@@ -50,6 +69,12 @@ fn quantity(headers: &HeaderMap, name: &str) -> (Option<u64>, Option<Duration>) 
     (number, window)
 }
 
+/// For how long an answer asks to be left alone, in its header or in its words.
+pub fn pause(response: &Response, now: Timestamp) -> Option<Duration> {
+    let header = text(&response.headers, "retry-after").and_then(|value| retry_after(value, now));
+    header.or_else(|| retry_after_in(&Errors::of(response).text()))
+}
+
 /// Seconds, or an HTTP date (RFC 9110, 10.2.3).
 fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     let pause = if let Ok(seconds) = value.trim().parse::<u64>() {
@@ -62,7 +87,7 @@ fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
 }
 
 /// GHCR writes the pause into its message, as Go prints durations: `retry-after: 880.092µs, allowed: …`.
-pub fn retry_after_in(message: &str) -> Option<Duration> {
+fn retry_after_in(message: &str) -> Option<Duration> {
     let (_, behind) = message.split_once("retry-after:")?;
     let text = behind.split(',').next()?.trim();
     let pause = Duration::try_from(text.parse::<jiff::SignedDuration>().ok()?).ok()?;
@@ -76,7 +101,24 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::http::BodyEnd;
     use super::*;
+
+    fn response(status: u16, lines: &[(&'static str, &str)], body: &str) -> Response {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.insert(*name, value.parse().unwrap());
+        }
+        let status = StatusCode::from_u16(status).unwrap();
+        Response {
+            status,
+            reason: String::new(),
+            headers,
+            body: body.into(),
+            body_end: BodyEnd::Whole,
+            told: crate::secret::veil::Veil::default(),
+        }
+    }
 
     fn read_all(status: u16, lines: &[(&'static str, &str)]) -> RateLimit {
         let mut headers = HeaderMap::new();
@@ -104,11 +146,33 @@ mod tests {
     #[test]
     fn a_ping_tells_of_a_limit_but_not_that_there_is_none() {
         let now = "2026-11-21T10:00:00Z".parse().unwrap();
-        let mut headers = HeaderMap::new();
-        assert_eq!(read_ping(StatusCode::OK, &headers, now), RateLimit::default());
-        assert_eq!(read_ping(StatusCode::TOO_MANY_REQUESTS, &headers, now).state, LimitState::Blocked);
-        headers.insert("ratelimit-remaining", "42;w=21600".parse().unwrap());
-        assert_eq!(read_ping(StatusCode::OK, &headers, now).state, LimitState::Limited);
+        let ping = |status, lines: &[_]| of_ping(&response(status, lines, ""), now);
+        assert_eq!(ping(200, &[]), RateLimit::default());
+        assert_eq!(ping(429, &[]).state, LimitState::Blocked);
+        assert_eq!(ping(200, &[("ratelimit-remaining", "42;w=21600")]).state, LimitState::Limited);
+    }
+
+    #[test]
+    fn a_quota_that_is_used_up_is_told_from_too_much_at_once() {
+        let now = "2026-11-21T10:00:00Z".parse().unwrap();
+        let seen = |status, lines: &[_], body: &str| of(&response(status, lines, body), now);
+        let words = |text: &str| format!(r#"{{"errors":[{{"code":"TOOMANYREQUESTS","message":"{text}"}}]}}"#);
+        let none_left = [("ratelimit-limit", "100;w=21600"), ("ratelimit-remaining", "0;w=21600")];
+        let some_left = [("ratelimit-limit", "100;w=21600"), ("ratelimit-remaining", "42;w=21600")];
+        for (status, lines, text, expected) in [
+            (429, &none_left[..], "too many requests", Some(Limiter::Quota)),
+            (200, &none_left, "", Some(Limiter::Quota)),
+            (429, &[], "You have reached your pull rate limit.", Some(Limiter::Quota)),
+            (429, &some_left, "too many requests", Some(Limiter::Burst)),
+            (429, &[], "Rate exceeded", Some(Limiter::Burst)),
+            (429, &[("retry-after", "5")], "", Some(Limiter::Burst)),
+            (429, &[], "too many requests", None),
+            (200, &some_left, "", None),
+        ] {
+            assert_eq!(seen(status, lines, &words(text)).blocked_by, expected, "{status} {lines:?} {text}");
+        }
+        let hinted = seen(429, &[], &words("retry-after: 880.092µs, allowed: 44000/minute"));
+        assert_eq!((hinted.blocked_by, hinted.retry_after), (Some(Limiter::Burst), Some(Duration::from_secs(1))));
     }
 
     #[test]

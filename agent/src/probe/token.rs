@@ -331,7 +331,7 @@ impl Exchange<'_> {
             } else {
                 String::new()
             };
-            return Err(Refusal::Status(refused(response, &place, anonymous)));
+            return Err(Refusal::Status(refused(response, &place, anonymous, self.network.clock())));
         }
         let invalid = |detail: &str, wording: &str| {
             Refusal::Status(Failure::new(Stage::Token, Cause::TokenInvalid, detail).worded(wording))
@@ -376,7 +376,7 @@ pub fn basic(user: &str, secret: &Secret) -> HeaderValue {
 }
 
 /// The service refuses: which cause, and containerd's words.
-fn refused(response: &Response, place: &str, anonymous: bool) -> Failure {
+fn refused(response: &Response, place: &str, anonymous: bool, now: jiff::Timestamp) -> Failure {
     let errors = Errors::of(response);
     let cause = match response.status.as_u16() {
         403 if status::says_address_refused(&errors.text()) => Cause::AccessDenied,
@@ -395,5 +395,6 @@ fn refused(response: &Response, place: &str, anonymous: bool) -> Failure {
     };
     let detail = format!("the token service answered {}{}", response.line(), errors.behind(": "));
     let wording = format!("unexpected status{place}: {}", response.line());
-    Failure::new(Stage::Token, cause, detail).worded(wording)
+    let pause = super::ratelimit::pause(response, now);
+    Failure::new(Stage::Token, cause, detail).worded(wording).again_after(pause)
 }

@@ -6,10 +6,12 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+mod back_off;
 mod endpoint;
 mod hosts;
 mod image;
 
+pub use back_off::BackingOff;
 pub use endpoint::Endpoint;
 pub use hosts::{Hosts, Incomplete};
 pub use image::Image;

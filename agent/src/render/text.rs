@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::model::cause::Cause;
 use crate::model::finding::{Finding, Severity};
+use crate::model::ratelimit::Limiter;
 use crate::model::report::{
     Attempt, Candidate, CandidatePull, ContentSource, CredentialUsed, EndpointReport, ImageReport, StageResult,
 };
@@ -122,6 +123,11 @@ fn facts_of(report: &ImageReport) -> Vec<String> {
     if let (Some(remaining), Some(total)) = (limit.remaining, limit.limit) {
         let window = limit.window.map(|window| format!(" per {}", span(window))).unwrap_or_default();
         lines.push(format!("rate limit: {remaining} of {total} pulls left{window}"));
+    }
+    match limit.blocked_by {
+        Some(Limiter::Quota) => lines.push("rate limit: its quota is used up".to_owned()),
+        Some(Limiter::Burst) => lines.push("rate limit: too many requests at once; pulls may be left".to_owned()),
+        None => {}
     }
     lines.extend(report.warnings.iter().map(|text| format!("the registry warns: {text}")));
     if report.source.is_some_and(|source| source != ContentSource::Registry) {

@@ -10,7 +10,8 @@ enum Manner {
     Takes(Duration),
     Hangs,
     Panics,
-    Throttles(Option<Duration>),
+    /// Answers, and is not to be asked again for so long.
+    Rests(Duration),
 }
 
 struct Fake {
@@ -19,6 +20,7 @@ struct Fake {
     /// What happened and when, in order.
     log: Arc<Mutex<Vec<(Duration, String)>>>,
     active: Arc<Mutex<(usize, usize)>>,
+    rests: Arc<Mutex<BTreeMap<String, Instant>>>,
 }
 
 fn seconds(count: u64) -> Duration {
@@ -28,8 +30,8 @@ fn seconds(count: u64) -> Duration {
 impl Fake {
     fn new(manners: &[(&'static str, Manner, u64)]) -> Arc<Self> {
         let manners = manners.iter().map(|(name, manner, interval)| (*name, (*manner, seconds(*interval)))).collect();
-        let (log, active) = (Arc::default(), Arc::default());
-        Arc::new(Self { manners: Mutex::new(manners), started: Instant::now(), log, active })
+        let (log, active, rests) = (Arc::default(), Arc::default(), Arc::default());
+        Arc::new(Self { manners: Mutex::new(manners), started: Instant::now(), log, active, rests })
     }
 
     fn note(&self, what: String) {
@@ -48,34 +50,30 @@ impl Prober for Fake {
     fn targets(&self) -> BoxFuture<'_, Vec<Job<String>>> {
         let manners = self.manners.lock().unwrap();
         let job = |(name, (_, interval)): (&&str, &(Manner, Duration))| {
-            let party = name.split('/').next().unwrap().to_owned();
-            Job { target: (*name).to_owned(), interval: *interval, party }
+            let not_before = self.rests.lock().unwrap().get(*name).copied();
+            Job { target: (*name).to_owned(), interval: *interval, not_before }
         };
         let jobs = manners.iter().map(job).collect();
         async move { jobs }.boxed()
     }
 
-    fn probe(&self, target: String) -> BoxFuture<'static, Answer> {
+    fn probe(&self, Job { target, .. }: Job<String>) -> BoxFuture<'static, ()> {
         self.note(format!("probe {target}"));
         let manner = self.manners.lock().unwrap()[target.as_str()].0;
-        let active = Arc::clone(&self.active);
+        let (active, rests) = (Arc::clone(&self.active), Arc::clone(&self.rests));
         async move {
             {
                 let mut active = active.lock().unwrap();
                 active.0 += 1;
                 active.1 = active.1.max(active.0);
             }
-            let answer = match manner {
-                Manner::Takes(time) => {
-                    sleep(time).await;
-                    Answer::Usual
-                }
+            match manner {
+                Manner::Takes(time) => sleep(time).await,
+                Manner::Rests(time) => drop(rests.lock().unwrap().insert(target, Instant::now() + time)),
                 Manner::Hangs => std::future::pending().await,
                 Manner::Panics => panic!("as it was told"),
-                Manner::Throttles(asked) => Answer::LeaveAlone(asked),
-            };
+            }
             active.lock().unwrap().0 -= 1;
-            answer
         }
         .boxed()
     }
@@ -184,26 +182,13 @@ async fn no_more_than_allowed_are_started_at_the_same_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_party_that_asks_to_be_left_alone_is_and_others_are_not() {
-    let fake = Fake::new(&[
-        ("hub/a", Manner::Throttles(Some(seconds(900))), 60),
-        ("hub/b", QUICK, 60),
-        ("other/c", QUICK, 60),
-    ]);
-    run_for(&fake, schedule(), seconds(850)).await;
-    assert_eq!(fake.times("probe hub/a").len(), 1);
-    assert!(fake.times("probe hub/b").len() <= 2);
-    assert!(fake.times("probe other/c").len() >= 13);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_party_that_does_not_say_for_how_long_is_asked_less_and_less_but_every_hour() {
-    let fake = Fake::new(&[("hub/a", Manner::Throttles(None), 60)]);
-    run_for(&fake, schedule(), seconds(12 * 3_600)).await;
-    let times = fake.times("probe hub/a");
-    let gaps: Vec<u64> = times.windows(2).map(|pair| pair[1].abs_diff(pair[0]).as_secs()).collect();
-    assert!(gaps[0] >= 120 && gaps[1] >= 240 && gaps[2] >= 480, "{gaps:?}");
-    assert!(gaps.iter().all(|gap| *gap <= 3_700) && gaps.len() >= 12, "{gaps:?}");
+async fn a_target_that_is_left_alone_is_probed_when_its_time_has_come_and_others_as_ever() {
+    let fake = Fake::new(&[("a", Manner::Rests(seconds(900)), 60), ("b", QUICK, 60)]);
+    run_for(&fake, schedule(), seconds(3_600)).await;
+    let a = fake.times("probe a");
+    let gaps: Vec<u64> = a.windows(2).map(|pair| pair[1].abs_diff(pair[0]).as_secs()).collect();
+    assert!(gaps.len() == 3 && gaps.iter().all(|gap| (900..=915).contains(gap)), "{gaps:?}");
+    assert!(fake.times("probe b").len() >= 59);
 }
 
 #[tokio::test(start_paused = true)]

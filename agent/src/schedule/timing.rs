@@ -1,4 +1,4 @@
-//! When each target is due: its phase within the interval, and how long a party is left alone.
+//! When each target is due: its phase within the interval.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -6,17 +6,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Answer, Job};
+use super::Job;
 
 /// Nodes that are started together (a rollout) begin within this time of each other.
 const FIRST_SPREAD: Duration = Duration::from_secs(3);
 /// A whole number of any usual interval, so that targets of 1m and of 5m are due together and share
 /// what a round learns.
 const DAY: Duration = Duration::from_hours(24);
-/// A party that asks to be left alone without saying for how long is, at most, for this long; and
-/// what it says counts up to the longer one.
-const LONGEST_GUESS: Duration = Duration::from_hours(1);
-const LONGEST_WAIT: Duration = Duration::from_hours(6);
 
 pub struct Timing<T> {
     /// Evenly spread over the nodes and the same on every start of one.
@@ -24,31 +20,17 @@ pub struct Timing<T> {
     start: Instant,
     epoch: Duration,
     due: BTreeMap<T, Instant>,
-    /// How often in a row this target was told to leave the party alone.
-    strikes: BTreeMap<T, u32>,
-    /// By party.
-    left_alone: BTreeMap<String, Instant>,
 }
 
 impl<T: Clone + Ord> Timing<T> {
     pub fn new(node: &str, epoch: Duration) -> Self {
-        Self {
-            hash: hash(node),
-            start: Instant::now(),
-            epoch,
-            due: BTreeMap::new(),
-            strikes: BTreeMap::new(),
-            left_alone: BTreeMap::new(),
-        }
+        Self { hash: hash(node), start: Instant::now(), epoch, due: BTreeMap::new() }
     }
 
     /// Forgets targets that are gone.
     pub fn retain(&mut self, jobs: &[Job<T>]) {
         let targets: BTreeSet<&T> = jobs.iter().map(|job| &job.target).collect();
         self.due.retain(|target, _| targets.contains(target));
-        self.strikes.retain(|target, _| targets.contains(target));
-        let now = Instant::now();
-        self.left_alone.retain(|_, until| *until > now);
     }
 
     /// How long a node waits before its first round.
@@ -60,29 +42,16 @@ impl<T: Clone + Ord> Timing<T> {
     pub fn due(&mut self, job: &Job<T>) -> Instant {
         // Not `now`: the caller's own reading of the clock is older.
         let due = *self.due.entry(job.target.clone()).or_insert(self.start);
-        self.left_alone.get(&job.party).map_or(due, |until| due.max(*until))
+        job.not_before.map_or(due, |gate| due.max(gate))
     }
 
     pub fn earliest(&mut self, jobs: &[Job<T>], busy: &BTreeSet<T>) -> Option<Instant> {
         jobs.iter().filter(|job| !busy.contains(&job.target)).map(|job| self.due(job)).min()
     }
 
-    pub fn ended(&mut self, job: &Job<T>, answer: Answer) {
+    pub fn ended(&mut self, job: &Job<T>) {
         let next = self.next(job);
         self.due.insert(job.target.clone(), next);
-        match answer {
-            Answer::Usual => {
-                self.strikes.remove(&job.target);
-            }
-            Answer::LeaveAlone(asked) => {
-                let strikes = self.strikes.entry(job.target.clone()).or_default();
-                *strikes = (*strikes + 1).min(16);
-                let guess = job.interval.saturating_mul(1 << *strikes).min(LONGEST_GUESS);
-                let until = Instant::now() + asked.map_or(guess, |asked| asked.min(LONGEST_WAIT));
-                let known = self.left_alone.entry(job.party.clone()).or_insert(until);
-                *known = until.max(*known);
-            }
-        }
     }
 
     /// The next time that has this node's phase in the interval, at least half an interval from now:

@@ -24,6 +24,8 @@ const STEP: Duration = Duration::from_secs(20);
 const HOUR: u64 = 3_600;
 const DAY: u64 = 24 * HOUR;
 
+mod struggling;
+
 thread_local! {
     /// When the day began, by tokio's clock.
     static MORNING: Cell<Option<Instant>> = const { Cell::new(None) };
@@ -56,10 +58,10 @@ impl Prober for Watched {
         self.agent.targets().inspect(move |_| done(&under_way)).boxed()
     }
 
-    fn probe(&self, target: Probed) -> BoxFuture<'static, Answer> {
+    fn probe(&self, job: Job<Probed>) -> BoxFuture<'static, ()> {
         let under_way = Arc::clone(&self.under_way);
         under_way.fetch_add(1, Ordering::SeqCst);
-        self.agent.probe(target).inspect(move |_| done(&under_way)).boxed()
+        self.agent.probe(job).inspect(move |()| done(&under_way)).boxed()
     }
 
     fn out_of_time(&self, target: Probed) {
@@ -79,6 +81,8 @@ struct World {
     counted: Vec<u64>,
     /// Second of the day of each request about a manifest.
     manifests: Vec<u64>,
+    /// Likewise of each that asked whether it is there at all.
+    pings: Vec<u64>,
     /// What was paid for.
     bought: Vec<String>,
     runtime: Option<tokio::runtime::Runtime>,
@@ -93,12 +97,17 @@ impl Drop for World {
 
 impl World {
     fn new(budget: &str) -> Self {
+        Self::with(IMAGES, Some(RateLimit::default()), &format!("interval: {INTERVAL}s{budget}"), INTERVAL)
+    }
+
+    /// Registries are probed as `probe` says, images every so many seconds.
+    fn with(images: usize, rate_limit: Option<RateLimit>, probe: &str, interval: u64) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let entered = runtime.enter();
-        let config = Config { rate_limit: Some(RateLimit::default()), ..Config::default() };
+        let config = Config { rate_limit, ..Config::default() };
         let registry = Lab::new().unwrap().registry(config).unwrap();
         drop(entered);
-        for number in 0..IMAGES {
+        for number in 0..images {
             let image = Image { layers: vec![format!("layer of {number}")], ..Image::default() };
             let entry = Entry { content: Some(Box::new(Content::Image(image))), ..Entry::new("linux/amd64") };
             let index = Index { types: Types::Oci, manifests: vec![entry] };
@@ -107,18 +116,26 @@ impl World {
         let node = Node::temporary().unwrap();
         node.use_certs_d(ConfigVersion::V3).unwrap();
         node.hosts_toml("hub.example", &format!("server = \"{}\"\n", registry.endpoint())).unwrap();
-        let image = |number| format!("{{image: 'hub.example/demo/app{number}:1.0', interval: {INTERVAL}s}}");
-        let images: Vec<String> = (0..IMAGES).map(image).collect();
+        let image = |number| format!("{{image: 'hub.example/demo/app{number}:1.0', interval: {interval}s}}");
+        let images: Vec<String> = (0..images).map(image).collect();
         let book = node.path("/counted-pulls");
         let text = format!(
             "node: {{name: worker-3, containerd_version: '2.1', platform: linux/amd64}}\n\
              targets:\n  images: [{}]\n  discover: {{certs_d: false, sandbox_image: false}}\n\
-             probe: {{interval: {INTERVAL}s, counted_pulls_file: '{}'{budget}}}\n",
+             probe: {{{probe}, counted_pulls_file: '{}'}}\n",
             images.join(", "),
             book.display()
         );
         node.write("/pullprobe.yaml", text).unwrap();
-        Self { registry, node, counted: Vec::new(), manifests: Vec::new(), bought: Vec::new(), runtime: Some(runtime) }
+        Self {
+            registry,
+            node,
+            counted: Vec::new(),
+            manifests: Vec::new(),
+            pings: Vec::new(),
+            bought: Vec::new(),
+            runtime: Some(runtime),
+        }
     }
 
     async fn agent(&self) -> Arc<Agent> {
@@ -133,10 +150,14 @@ impl World {
     /// Lets an agent live until that second of the day, and gives its last snapshot.
     async fn live(&mut self, until: u64) -> Arc<Snapshot> {
         let agent = self.agent().await;
+        self.live_with(&agent, until).await
+    }
+
+    async fn live_with(&mut self, agent: &Arc<Agent>, until: u64) -> Arc<Snapshot> {
         let (under_way, stop) = (Arc::new(AtomicUsize::new(0)), CancellationToken::new());
-        let watched = Watched { agent: Arc::clone(&agent), under_way: Arc::clone(&under_way) };
+        let watched = Watched { agent: Arc::clone(agent), under_way: Arc::clone(&under_way) };
         let epoch = Duration::from_secs(u64::try_from(clock().as_second()).unwrap());
-        let schedule = Schedule { epoch, reread: Duration::from_secs(INTERVAL), ..agent.schedule() };
+        let schedule = Schedule { epoch, reread: agent.options.settings.probe.interval, ..agent.schedule() };
         let running = tokio::spawn(schedule::run(schedule, Arc::new(watched), stop.clone()));
         while seconds_of_day() < until {
             tokio::time::advance(STEP).await;
@@ -155,7 +176,9 @@ impl World {
     fn look(&mut self) {
         let now = seconds_of_day();
         self.counted.resize(usize::try_from(self.registry.counted_pulls()).unwrap(), now);
-        for request in self.registry.requests().into_iter().filter(|request| request.kind == Kind::Manifest) {
+        let requests = self.registry.requests();
+        self.pings.extend(requests.iter().filter(|request| request.kind == Kind::Ping).map(|_| now));
+        for request in requests.into_iter().filter(|request| request.kind == Kind::Manifest) {
             self.manifests.push(now);
             if request.counted {
                 self.bought.push(request.reference);

@@ -10,6 +10,7 @@ mod config;
 mod credentials;
 mod dns;
 mod image;
+pub mod kubelet;
 mod network;
 mod node;
 mod registry;

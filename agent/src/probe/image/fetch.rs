@@ -262,7 +262,8 @@ impl Pull<'_> {
             errors.behind(": ")
         );
         let wording = self.get_wording(want, answer, &errors);
-        Failure::new(stage_of(want), cause, detail).at(super::party(answer)).or_maybe(&others).worded(wording)
+        let failure = Failure::new(stage_of(want), cause, detail).at(super::party(answer)).or_maybe(&others);
+        failure.again_after(super::super::ratelimit::pause(response, self.now)).worded(wording)
     }
 
     fn get_wording(&self, want: &Want<'_>, answer: &Answer, errors: &Errors) -> String {

@@ -234,6 +234,7 @@ impl Pull<'_> {
         Failure::new(if login { Stage::Token } else { Stage::Manifest }, cause, detail)
             .at(super::party(answer))
             .or_maybe(others)
+            .again_after(ratelimit::pause(response, self.now))
             .worded(self.status_wording(session, answer, &errors))
     }
 
@@ -267,11 +268,7 @@ impl Pull<'_> {
 
     pub(super) fn learn_limit(&mut self, index: usize, answer: &Answer) {
         self.book.warned(answer);
-        let mut seen = ratelimit::read(answer.response.status, &answer.response.headers, self.now);
-        if answer.response.status.as_u16() == 429 && seen.retry_after.is_none() {
-            seen.retry_after = ratelimit::retry_after_in(&Errors::of(&answer.response).text());
-        }
-        self.limits[index] = seen;
+        self.limits[index] = ratelimit::of(&answer.response, self.now);
     }
 }
 

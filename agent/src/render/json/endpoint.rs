@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::seconds;
+use super::{BackingOff, seconds};
 use crate::model::facts::{
     CertificateFacts, ChallengeFacts, DnsFacts, NameserverFacts, PingFacts, ProxyFacts, TcpFacts, TlsFacts, TokenFacts,
 };
@@ -31,6 +31,12 @@ pub struct Endpoint {
     pub stages: Stages,
     /// The registry's clock minus the node's. Null: it sent no `Date`.
     pub clock_skew_seconds: Option<f64>,
+    /// When this was found out. RFC 3339, UTC.
+    pub probed_at: String,
+    /// Not to be probed before. Null: at its usual interval, or never again (`check`).
+    pub next_probe_at: Option<String>,
+    /// Null: it is probed at its usual interval.
+    pub backing_off: Option<BackingOff>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -203,6 +209,9 @@ impl From<&EndpointReport> for Endpoint {
                 token: Stage::of(&stages.token),
             },
             clock_skew_seconds: report.clock_skew.map(|skew| (skew * 1e3).round() / 1e3),
+            probed_at: report.started_at.to_string(),
+            next_probe_at: None,
+            backing_off: None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::seconds;
+use super::{BackingOff, seconds};
 use crate::model::credential::ProviderReport;
 use crate::model::ratelimit;
 use crate::model::report::{self, ImageReport};
@@ -57,6 +57,12 @@ pub struct Image {
     pub source: Option<String>,
     /// Null: what it needs is not known, or containerd's file system is out of sight.
     pub space: Option<Space>,
+    /// When this was found out. RFC 3339, UTC.
+    pub probed_at: String,
+    /// Not to be probed before. Null: at its usual interval, or never again (`check`).
+    pub next_probe_at: Option<String>,
+    /// Null: it is probed at its usual interval.
+    pub backing_off: Option<BackingOff>,
 }
 
 /// What the image needs on containerd's file system; what the node already has is left out.
@@ -160,6 +166,9 @@ pub struct RateLimit {
     /// Whose bucket it is, as the registry says.
     pub source: Option<String>,
     pub retry_after_seconds: Option<u64>,
+    /// `quota`: no pull is left in the window; `burst`: too many requests at once, pulls may be left. Null: neither, or
+    /// the registry does not tell.
+    pub blocked_by: Option<String>,
     /// Which host said so. Null: none did.
     pub endpoint: Option<String>,
 }
@@ -201,6 +210,9 @@ impl From<&ImageReport> for Image {
             counted_pulls: report.counted_pulls,
             source: report.source.map(|source| source.as_str().to_owned()),
             space: report.space.as_ref().map(Space::from),
+            probed_at: report.started_at.to_string(),
+            next_probe_at: None,
+            backing_off: None,
         }
     }
 }
@@ -286,6 +298,7 @@ impl From<&ratelimit::RateLimit> for RateLimit {
             window_seconds: limit.window.map(|window| window.as_secs()),
             source: limit.source.clone(),
             retry_after_seconds: limit.retry_after.map(|pause| pause.as_secs()),
+            blocked_by: limit.blocked_by.map(|limiter| limiter.as_str().to_owned()),
             endpoint: None,
         }
     }

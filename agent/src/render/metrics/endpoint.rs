@@ -65,6 +65,18 @@ pub const FAMILIES: &[Family] = &[
         samples: last_success,
     },
     Family {
+        name: "pullprobe_probe_backoff_seconds",
+        help: "How far apart probes of this endpoint are at present because it struggles or asked for it; 0 when it is probed at its interval.",
+        kind: Kind::Gauge,
+        labels: KEY,
+        samples: |snapshot| {
+            each(snapshot, |host| {
+                let back_off = snapshot.endpoint_back_off(&(host.namespace.clone(), host.endpoint.clone()));
+                Some(Sample::new(key_labels(&host.into()), back_off.map_or(0.0, |held| held.wait.as_secs_f64())))
+            })
+        },
+    },
+    Family {
         name: "pullprobe_tls_certificate_not_after_timestamp_seconds",
         help: "When the first certificate of the chain that the endpoint presents expires, in Unix seconds.",
         kind: Kind::Gauge,

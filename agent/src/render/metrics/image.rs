@@ -36,6 +36,15 @@ pub const FAMILIES: &[Family] = &[
         samples: |snapshot| each(snapshot, |image| Some(unix_seconds(image.started_at))),
     },
     Family {
+        name: "pullprobe_image_probe_backoff_seconds",
+        help: "How far apart probes of this image are at present because its registry struggles or asked for it; 0 when it is probed at its interval.",
+        kind: Kind::Gauge,
+        labels: IMAGE,
+        samples: |snapshot| {
+            each(snapshot, |image| Some(snapshot.image_back_off(image).map_or(0.0, |held| held.wait.as_secs_f64())))
+        },
+    },
+    Family {
         name: "pullprobe_images_dropped",
         help: "Images that were found but are not probed, because there are more than the cap.",
         kind: Kind::Gauge,

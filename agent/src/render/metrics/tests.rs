@@ -4,8 +4,11 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use super::*;
+use crate::model::back_off::{BackOff, Subject};
+use crate::model::cause::Cause;
 use crate::model::sample;
 
 fn root() -> &'static Path {
@@ -124,6 +127,33 @@ fn counters_of_known_targets_start_at_0() {
     ));
     assert!(has(&text, &format!("pullprobe_probes_total{{namespace=\"docker.io\",{hub}}} 1")));
     assert!(has(&text, r#"pullprobe_probe_duration_seconds_bucket{namespace="docker.io",le="0.1"} 2"#), "{text}");
+}
+
+#[test]
+fn what_is_left_alone_shows_how_far_apart_its_probes_are_and_all_else_zero() {
+    let mut snapshot = sample::rich();
+    let key = snapshot.endpoints.keys().find(|(namespace, _)| namespace == "quay.io").unwrap().clone();
+    let back_off = BackOff {
+        reason: Cause::Throttled,
+        since: sample::now(),
+        wait: Duration::from_mins(8),
+        factor: 8,
+        next_probe_at: sample::now(),
+        asked: false,
+    };
+    snapshot.back_offs.insert(Subject::Host(key), back_off);
+    let text = exposition(&snapshot, false).unwrap();
+    let put_off: Vec<&str> =
+        text.lines().filter(|line| line.contains("_probe_backoff_seconds{") && !line.ends_with(" 0")).collect();
+    assert_eq!(
+        put_off,
+        [
+            r#"pullprobe_probe_backoff_seconds{namespace="quay.io",endpoint="https://quay.io"} 480"#,
+            r#"pullprobe_image_probe_backoff_seconds{image="quay.io/example/amd64-only:2"} 480"#,
+        ]
+    );
+    let all = text.lines().filter(|line| line.contains("_probe_backoff_seconds{")).count();
+    assert_eq!(all, snapshot.endpoints.len() + snapshot.images.len());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::markup::{Html, Tone, from_now, millis};
+use super::markup::{self, Html, Tone, bytes, from_now, millis};
 use crate::model::report::{Attempt, ImageReport};
 use crate::model::snapshot::Snapshot;
 
@@ -15,7 +15,7 @@ pub fn section(page: &mut Html, snapshot: &Snapshot, now: Timestamp) {
         Tone::Good => 2,
     });
     for image in &images {
-        card(page, image, now);
+        card(page, snapshot, image, now);
     }
     for waiting in snapshot.targets.images.iter().filter(|requested| !snapshot.images.contains_key(*requested)) {
         page.raw("<article class=\"quiet\"><h3>")
@@ -50,13 +50,17 @@ const fn word(image: &ImageReport) -> &'static str {
     }
 }
 
-fn card(page: &mut Html, image: &ImageReport, now: Timestamp) {
+fn card(page: &mut Html, snapshot: &Snapshot, image: &ImageReport, now: Timestamp) {
     let verdict = &image.verdict;
     let name = image.image.as_ref().map_or_else(|| image.requested.clone(), ToString::to_string);
     page.raw(&format!("<article class=\"{}\"><h3>", tone(image).class()));
     page.pill(tone(image), word(image)).element("code", "", &name);
     page.element("span", "when", &from_now(image.started_at, now)).raw("</h3>");
     page.raw("<p class=\"says\">").text(&verdict.summary).raw("</p>");
+    if let Some(back_off) = snapshot.image_back_off(image) {
+        markup::patience(page, back_off, now);
+    }
+    notes(page, image);
     if !verdict.fix.is_empty() {
         page.raw("<p class=\"fix\"><b>Fix</b> ").prose(&verdict.fix).raw("</p>");
     }
@@ -78,9 +82,28 @@ fn card(page: &mut Html, image: &ImageReport, now: Timestamp) {
     page.term("offers", &offered.join(", "));
     let bytes_from = image.blob.as_ref().and_then(|blob| blob.redirect_host.as_deref());
     page.term("bytes from", bytes_from.unwrap_or_default());
+    page.term("room", &room(image));
+    page.term("counted pulls", &if image.counted_pulls > 0 { image.counted_pulls.to_string() } else { String::new() });
     page.term("took", &millis(image.duration)).raw("</dl>");
     attempts(page, &image.attempts);
     page.raw("</article>");
+}
+
+/// What is to be known although it may be pullable: the registry's own words, and what may not fit.
+fn notes(page: &mut Html, image: &ImageReport) {
+    for warning in &image.warnings {
+        page.raw("<p class=\"note doubt\"><i>!</i> ").text("the registry warns: ").text(warning).raw("</p>");
+    }
+    if let Some(finding) = image.finding() {
+        page.raw("<p class=\"note doubt\"><i>!</i> ").text(&finding.message).raw("</p>");
+        page.raw("<p class=\"fix\"><b>Fix</b> ").prose(&finding.fix).raw("</p>");
+    }
+}
+
+fn room(image: &ImageReport) -> String {
+    let Some(space) = image.space.filter(|space| space.needed_bytes > 0) else { return String::new() };
+    let (needed, unpacked) = (bytes(space.needed_bytes), bytes(space.estimated_bytes));
+    format!("{needed} to download, about {unpacked} unpacked, {} free", bytes(space.free_bytes))
 }
 
 fn attempts(page: &mut Html, attempts: &[Attempt]) {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::model::back_off::BackOff;
+
 #[derive(Default)]
 pub struct Html(String);
 
@@ -97,6 +99,24 @@ impl Html {
     pub fn into_string(self) -> String {
         self.0
     }
+}
+
+/// That, why and until when something is not probed at its interval: what is shown is its last result.
+pub fn patience(page: &mut Html, back_off: &BackOff, now: Timestamp) {
+    let next = if back_off.next_probe_at > now { from_now(back_off.next_probe_at, now) } else { "now".to_owned() };
+    let why = if back_off.asked {
+        ", as the registry asked".to_owned()
+    } else {
+        format!(", {} intervals apart", back_off.factor)
+    };
+    page.raw("<p class=\"note quiet\"><i>–</i> backing off: next probe ").text(&next).raw(" (");
+    page.element("b", "", back_off.reason.as_str()).text(&format!(" since {}{why})", since(back_off.since, now)));
+    page.raw("</p>");
+}
+
+/// `12 s`, of a time that has passed.
+fn since(at: Timestamp, now: Timestamp) -> String {
+    from_now(at, now).trim_end_matches(" ago").to_owned()
 }
 
 /// Control characters, and those that turn the direction of writing: text could show as another.

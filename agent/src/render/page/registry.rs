@@ -3,9 +3,9 @@
 
 use jiff::Timestamp;
 
-use super::markup::{Html, Tone, from_now, millis};
+use super::markup::{self, Html, Tone, from_now, millis};
 use crate::model::namespace::{Health, Namespace, PlannedHost};
-use crate::model::ratelimit::LimitState;
+use crate::model::ratelimit::{LimitState, Limiter};
 use crate::model::report::{EndpointReport, StageLine, StageResult};
 use crate::model::snapshot::{EndpointKey, SeenLimit, Snapshot};
 
@@ -44,20 +44,16 @@ fn hosts(page: &mut Html, snapshot: &Snapshot, name: &str, namespace: &Namespace
     for planned in &namespace.hosts {
         let key = (name.to_owned(), planned.endpoint.clone());
         match snapshot.endpoints.get(&key) {
-            Some(report) => host(page, report, snapshot.rate_limits.get(&key), last_success(snapshot, &key), now),
+            Some(report) => host(page, snapshot, report, now),
             None => unseen(page, planned),
         }
     }
     for endpoint in namespace.dependents.keys() {
         let key = (name.to_owned(), endpoint.clone());
         if let Some(report) = snapshot.endpoints.get(&key) {
-            host(page, report, None, last_success(snapshot, &key), now);
+            host(page, snapshot, report, now);
         }
     }
-}
-
-fn last_success(snapshot: &Snapshot, key: &EndpointKey) -> Option<Timestamp> {
-    snapshot.last_success.get(key).copied()
 }
 
 fn unseen(page: &mut Html, planned: &PlannedHost) {
@@ -65,13 +61,8 @@ fn unseen(page: &mut Html, planned: &PlannedHost) {
     page.element("span", "role", planned.role.as_str()).element("span", "when", "not looked at yet").raw("</p></div>");
 }
 
-fn host(
-    page: &mut Html,
-    report: &EndpointReport,
-    limit: Option<&SeenLimit>,
-    success: Option<Timestamp>,
-    now: Timestamp,
-) {
+fn host(page: &mut Html, snapshot: &Snapshot, report: &EndpointReport, now: Timestamp) {
+    let key: EndpointKey = (report.namespace.clone(), report.endpoint.clone());
     page.raw("<div class=\"host\"><p><code>").text(&report.endpoint.to_string()).raw("</code>");
     page.element("span", "role", report.role.as_str());
     page.element("span", "when", &from_now(report.started_at, now)).raw("</p><ol class=\"ladder\">");
@@ -82,8 +73,12 @@ fn host(
     if let Some(failure) = report.failure() {
         page.raw("<p class=\"says\"><b>").text(failure.cause.as_str()).raw("</b> ").text(&failure.detail).raw("</p>");
     }
+    if let Some(back_off) = snapshot.endpoint_back_off(&key) {
+        markup::patience(page, back_off, now);
+    }
     page.raw("<dl class=\"line\">");
     if report.up() == Some(false) {
+        let success = snapshot.last_success.get(&key).copied();
         let ago = success.map_or_else(|| "not since the start".to_owned(), |at| from_now(at, now));
         page.term("last success", &ago);
     }
@@ -103,7 +98,7 @@ fn host(
     if let Some(skew) = report.clock_skew.filter(|skew| skew.abs() >= 1.0) {
         page.term("clock differs by", &format!("{skew:.0} s"));
     }
-    if let Some(seen) = limit {
+    if let Some(seen) = snapshot.rate_limits.get(&key) {
         page.term("pull limit", &limit_words(seen, now));
     }
     page.raw("</dl></div>");
@@ -125,7 +120,11 @@ fn limit_words(seen: &SeenLimit, now: Timestamp) -> String {
         (LimitState::Unlimited, _, _) => "none announced".to_owned(),
         (LimitState::Unknown, _, _) => "not known".to_owned(),
         (_, Some(left), Some(of)) => format!("{left} of {of} left"),
-        (LimitState::Blocked, _, _) => "spent".to_owned(),
+        (LimitState::Blocked, _, _) if limit.blocked_by == Some(Limiter::Burst) => {
+            "too many requests at once".to_owned()
+        }
+        (LimitState::Blocked, _, _) if limit.blocked_by == Some(Limiter::Quota) => "spent".to_owned(),
+        (LimitState::Blocked, _, _) => "turned away".to_owned(),
         (LimitState::Limited, _, _) => "announced".to_owned(),
     };
     let window = limit.window.map(|window| format!(" in {} h", window.as_secs().div_ceil(3_600)));

@@ -1,7 +1,19 @@
 //! The page as a browser would get it.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use super::*;
+use crate::model::back_off::{BackOff, Subject};
+use crate::model::cause::Cause;
+use crate::model::credential::CredentialSource;
+use crate::model::finding::{Finding, Severity};
+use crate::model::host::{Endpoint, Scheme};
+use crate::model::outcome::{Failure, Outcome, Step};
+use crate::model::platform::Platform;
 use crate::model::sample;
+use crate::model::space::Space;
+use crate::model::stage::Stage;
 
 fn rich() -> String {
     html(&sample::rich(), sample::now())
@@ -94,4 +106,97 @@ fn characters_that_turn_text_around_are_replaced() {
     let mut page = Html::default();
     page.text("a\u{202e}b\u{1b}[31m");
     assert_eq!(page.into_string(), "a\u{fffd}b\u{fffd}[31m");
+}
+
+/// Whatever others may have written holds markup.
+fn hostile() -> Snapshot {
+    let mut snapshot = sample::rich();
+    let evil = || sample::MARKUP.to_owned();
+    snapshot.node = evil();
+    snapshot.state.containerd.config_files = vec![evil()];
+    snapshot.state.containerd.config_path = vec![evil()];
+    snapshot.config.hash = Some(evil());
+    let mut image = snapshot.images["busybox:1.36"].as_ref().clone();
+    image.requested = evil();
+    image.image.as_mut().unwrap().repository = evil();
+    image.warnings = vec![evil()];
+    image.verdict.summary = evil();
+    image.verdict.fix = format!("`{}`", sample::MARKUP);
+    image.verdict.kubelet_message = Some(evil());
+    image.verdict.host = Some(evil());
+    image.credential.as_mut().unwrap().key = evil();
+    image.credential.as_mut().unwrap().source = CredentialSource::Provider(evil());
+    image.blob.as_mut().unwrap().redirect_host = Some(evil());
+    image.platform.offered = vec![Platform::new(sample::MARKUP, "amd64", "")];
+    let mut attempt = snapshot.images["ghcr.io/example/private:1"].attempts[0].clone();
+    attempt.endpoint = Endpoint::new(Scheme::Https, sample::MARKUP);
+    attempt.detail = evil();
+    image.attempts = vec![attempt];
+    snapshot.targets.images = [evil(), format!("waiting {}", sample::MARKUP)].into();
+    snapshot.images = [(evil(), Arc::new(image))].into();
+    let finding = Finding::new(Severity::Warning, "config_type", evil(), evil()).in_file(evil());
+    snapshot.state.findings = vec![finding];
+    let (key, mut report) = snapshot.endpoints.pop_first().map(|(key, report)| (key, report.as_ref().clone())).unwrap();
+    report.stages.ping =
+        Step::new(Outcome::Failed(Failure::new(Stage::Ping, Cause::RegistryError, evil()), None), SECOND);
+    snapshot.endpoints.insert(key, Arc::new(report));
+    let namespace = snapshot.targets.namespaces.values().next().unwrap().clone();
+    snapshot.targets.namespaces.insert(evil(), namespace);
+    snapshot
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn nothing_that_others_write_becomes_markup_wherever_it_is_shown() {
+    let page = html(&hostile(), sample::now());
+    let escaped = page.matches("&lt;script&gt;").count();
+    assert!(escaped >= 20, "only {escaped} of the hostile texts are shown");
+    assert!(!page.contains(sample::MARKUP) && !page.contains("<script"));
+}
+
+#[test]
+fn an_image_shows_what_its_registry_warns_of_and_that_it_may_not_fit() {
+    let mut snapshot = sample::rich();
+    let mut image = snapshot.images["busybox:1.36"].as_ref().clone();
+    image.warnings = vec!["this tag will be removed".to_owned()];
+    let (needed_bytes, estimated_bytes) = (200_000_000, 700_000_000);
+    image.space = Some(Space { needed_bytes, estimated_bytes, free_bytes: 300_000_000, available_bytes: 300_000_000 });
+    let tight = image.finding().unwrap().message;
+    snapshot.images.insert(image.requested.clone(), Arc::new(image));
+    let page = html(&snapshot, sample::now());
+    for text in [
+        "the registry warns: this tag will be removed",
+        &tight,
+        "700.0 MB unpacked",
+        "kubelet-config-json for docker.io",
+    ] {
+        assert!(page.contains(text), "{text}");
+    }
+}
+
+#[test]
+fn a_host_that_is_left_alone_says_why_and_until_when_and_keeps_its_last_result() {
+    let mut snapshot = sample::rich();
+    let key = snapshot.endpoints.keys().find(|(namespace, _)| namespace == "quay.io").unwrap().clone();
+    let since = sample::now();
+    let held = |asked| BackOff {
+        reason: Cause::RegistryError,
+        since,
+        wait: 480 * SECOND,
+        factor: 8,
+        next_probe_at: since + 480 * SECOND,
+        asked,
+    };
+    let shown = |snapshot: &Snapshot, after: u32| html(snapshot, since + after * SECOND);
+    snapshot.back_offs.insert(Subject::Host(key.clone()), held(false));
+    let page = shown(&snapshot, 90);
+    for text in ["backing off: next probe in 6 min", "<b>registry_error</b> since 90 s, 8 intervals apart)", "90 s ago"]
+    {
+        assert!(page.contains(text), "{text}");
+    }
+    assert_eq!(page.matches("backing off").count(), 2, "the host and the image that needs it");
+    assert!(shown(&snapshot, 500).contains("next probe now"));
+    snapshot.back_offs.insert(Subject::Host(key), held(true));
+    assert!(shown(&snapshot, 90).contains("since 90 s, as the registry asked)"));
 }

@@ -4,8 +4,9 @@ use super::Text;
 
 pub const RATE_LIMITED: Text = Text {
     summary: "The pull quota of this address or account is used up.",
-    evidence: "The registry answered 429 and names its pull limit, or its headers say that no pull remains; limit, window and \
-               source are in the report.",
+    evidence: "The registry answered 429 and names its pull limit, or `ratelimit-remaining` is 0 (`blocked_by: quota` in the \
+               report, with limit, window and source). A 429 while pulls remain is `throttled`; `pull QPS exceeded` is \
+               kubelet's own limit and reaches no registry: `pullprobe explain 'pull QPS exceeded'`.",
     confirm: "`curl -sSI -H \"Authorization: Bearer $TOKEN\" https://registry-1.docker.io/v2/REPOSITORY/manifests/TAG | grep -i \
               ratelimit` shows what remains, at no cost, with `TOKEN` from \
               `curl -sS 'https://auth.docker.io/token?service=registry.docker.io&scope=repository:REPOSITORY:pull' | jq -r .token`.",
@@ -16,8 +17,9 @@ pub const RATE_LIMITED: Text = Text {
 
 pub const THROTTLED: Text = Text {
     summary: "The registry turns requests away because too many came at once.",
-    evidence: "Status 429 without the headers or words of a pull quota. containerd repeats such a request at once, whatever \
-               `Retry-After` says, and so makes it worse.",
+    evidence: "Status 429 without the headers or words of a pull quota, or while pulls remain (`blocked_by: burst` in the \
+               report). containerd repeats such a request at once, whatever `Retry-After` says, and so makes it worse. \
+               `pull QPS exceeded` is kubelet's own limit, and never reached a registry.",
     confirm: "`curl -sS -D- -o /dev/null https://REGISTRY/v2/` shows 429 and, if given, `Retry-After`.",
     fix: "Pull less at once: lower `maxParallelImagePulls` and `registryPullQPS` in `/var/lib/kubelet/config.yaml` (then \
           `systemctl restart kubelet`), spread roll-outs, or put a caching mirror in `/etc/containerd/certs.d/REGISTRY/hosts.toml`.",

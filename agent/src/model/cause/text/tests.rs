@@ -26,7 +26,8 @@ const TOOLS: &[&str] = &[
 ];
 
 fn all() -> impl Iterator<Item = (&'static str, Text)> {
-    Cause::ALL.iter().map(|cause| (cause.as_str(), text(*cause)))
+    let causes = Cause::ALL.iter().map(|cause| (cause.as_str(), text(*cause)));
+    causes.chain([(kubelet::OWN_LIMIT_NAME, kubelet::OWN_LIMIT)])
 }
 
 /// What stands between backticks.

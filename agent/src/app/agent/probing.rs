@@ -1,0 +1,84 @@
+//! One probe of the agent: a registry's hosts or an image, and where what was seen goes.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::patience::{Pace, Patience};
+use super::{ANSWER, Current, Probed};
+use crate::app::purse::Purse;
+use crate::ask;
+use crate::model::outcome::Failure;
+use crate::model::report::ImageReport;
+use crate::model::target::Target;
+use crate::probe::image::attempt::PullBudget;
+use crate::schedule::Job;
+use crate::store::Store;
+
+/// What a probe works with, however long it takes.
+pub struct Probing {
+    pub current: Current,
+    pub store: Arc<Store>,
+    pub purse: Arc<Purse>,
+    pub patience: Arc<Patience>,
+}
+
+impl Probing {
+    pub async fn probe(self, job: Job<Probed>) {
+        let pace = Pace { began: Instant::now(), interval: job.interval };
+        match &job.target {
+            Probed::Registry(name) => self.registry(name, pace).await,
+            Probed::Image(image) => self.image(image, pace).await,
+        }
+        self.store.apply_cost(&self.current.network.usage.take());
+        self.store.apply_back_offs(self.patience.shown());
+    }
+
+    /// Hosts that are left alone keep their last report.
+    async fn registry(&self, name: &str, pace: Pace) {
+        let budget = PullBudget::new(0);
+        let question = self.current.site.question(&self.current.network, &budget, ANSWER);
+        let left_alone = self.patience.left_alone(name);
+        for report in ask::registry(&question, name, &self.store.needs(name), &left_alone).await {
+            log_failure(name, report.failure());
+            self.patience.saw_endpoint(&report, pace);
+            self.store.apply_endpoint(report);
+        }
+    }
+
+    async fn image(&self, requested: &str, pace: Pace) {
+        let budget = self.purse.budget();
+        let question = self.current.site.question(&self.current.network, &budget, ANSWER);
+        let report = about(&question, requested).await;
+        if let Some(cause) = report.verdict.cause {
+            tracing::warn!(image = requested, %cause, summary = report.verdict.summary, "not pullable");
+        }
+        self.patience.saw_image(&report, pace);
+        let domain = report.image.as_ref().map(|image| image.domain.clone());
+        self.store.apply_image(report);
+        if let Some(domain) = domain {
+            let dependents = ask::dependents(&question, &domain).await;
+            dependents.into_iter().for_each(|report| self.store.apply_endpoint(report));
+        }
+    }
+}
+
+async fn about(question: &ask::Question<'_>, requested: &str) -> ImageReport {
+    match Target::parse(requested) {
+        Ok(Target::Image(image)) => Box::pin(ask::verdict(question, requested, &image)).await,
+        Ok(Target::Registry(name)) => {
+            let error = crate::model::reference::ReferenceError {
+                found: name,
+                reason: "this names a registry, not an image".to_owned(),
+            };
+            ask::unparsable(question, requested, &error)
+        }
+        Err(error) => ask::unparsable(question, requested, &error),
+    }
+}
+
+fn log_failure(registry: &str, failure: Option<&Failure>) {
+    if let Some(failure) = failure {
+        tracing::warn!(registry, stage = %failure.stage, cause = %failure.cause, detail = failure.detail, "registry fails");
+    }
+}

@@ -1,0 +1,195 @@
+//! Who is asked less often than usual, since when, why, and until when: the far side struggles, or asked for it.
+//!
+//! What struggles is what was asked (a host, an image); the reason is the caller's word.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Each failure in a row doubles the interval, up to eight times of it.
+const DOUBLINGS: u32 = 3;
+/// And up to this, so that a recovery is seen soon; an interval that is longer stays as it is.
+const LONGEST_GUESS: Duration = Duration::from_mins(30);
+/// What the far side asks for counts up to this: a slip of its pen must not silence the agent for days.
+const LONGEST_WAIT: Duration = Duration::from_hours(6);
+
+#[derive(Clone, Debug)]
+pub struct Backoff<K, W> {
+    held: BTreeMap<K, Held<W>>,
+}
+
+/// One that is asked less often.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held<W> {
+    pub reason: W,
+    pub since: Instant,
+    /// How far apart its probes are at present.
+    pub wait: Duration,
+    pub until: Instant,
+    /// It may be asked from here on: no later than `until`, so that the slot there is not missed.
+    pub gate: Instant,
+    /// The far side said for how long.
+    pub asked: bool,
+    pub factor: u32,
+    strikes: u32,
+}
+
+/// One more failure of the kind that calls for patience.
+#[derive(Clone, Copy, Debug)]
+pub struct Strike<W> {
+    pub reason: W,
+    pub began: Instant,
+    pub interval: Duration,
+    /// For how long the far side asked to be left alone.
+    pub asked: Option<Duration>,
+    /// How much before its time it may be asked: half an interval where only the slots of the schedule are looked at.
+    pub slack: Duration,
+}
+
+impl<K, W> Default for Backoff<K, W> {
+    fn default() -> Self {
+        Self { held: BTreeMap::new() }
+    }
+}
+
+impl<K: Clone + Ord, W: Copy + PartialEq> Backoff<K, W> {
+    /// Whether anything changed that is worth a line in the log.
+    pub fn strike(&mut self, key: &K, strike: Strike<W>) -> bool {
+        let now = Instant::now();
+        let before = self.held.get(key);
+        let strikes = before.map_or(0, |held| held.strikes).saturating_add(1).min(DOUBLINGS);
+        let guess = strike.interval.saturating_mul(1 << strikes).min(LONGEST_GUESS).max(strike.interval);
+        let asked = strike.asked.map(|asked| asked.min(LONGEST_WAIT)).filter(|asked| *asked > guess);
+        // What it asked for begins with its answer, and is not cut short.
+        let (wait, until, gate) = match asked {
+            Some(asked) => (asked, now + asked, now + asked),
+            None => (guess, strike.began + guess, strike.began + guess.saturating_sub(strike.slack)),
+        };
+        let factor = wait.as_nanos().div_ceil(strike.interval.as_nanos().max(1));
+        let held = Held {
+            reason: strike.reason,
+            since: before.map_or(strike.began, |held| held.since),
+            wait,
+            until,
+            gate,
+            asked: asked.is_some(),
+            factor: u32::try_from(factor).unwrap_or(u32::MAX),
+            strikes,
+        };
+        let alike =
+            |known: &Held<W>| (known.reason, known.factor, known.asked) == (held.reason, held.factor, held.asked);
+        let is_news = !before.is_some_and(alike);
+        self.held.insert(key.clone(), held);
+        is_news
+    }
+
+    /// Another one waits along, until the same time, and does not count failures of its own.
+    pub fn hold_along(&mut self, key: &K, with: &K) {
+        let Some(leader) = self.held.get(with).cloned() else { return };
+        let known = self.held.get(key);
+        if known.is_none_or(|known| known.gate < leader.gate) {
+            let since = known.map_or(leader.since, |known| known.since);
+            self.held.insert(key.clone(), Held { since, ..leader });
+        }
+    }
+
+    /// It answered: from now on it is asked as usual. Gives what was held.
+    pub fn clear(&mut self, key: &K) -> Option<Held<W>> {
+        self.held.remove(key)
+    }
+
+    /// Forgets those of no interest any more.
+    pub fn retain(&mut self, mut keep: impl FnMut(&K, &Held<W>) -> bool) {
+        self.held.retain(|key, held| keep(key, held));
+    }
+
+    /// Whether the far side named the time itself.
+    pub fn is_asked_for(&self, key: &K) -> bool {
+        self.held.get(key).is_some_and(|held| held.asked)
+    }
+
+    /// When it may be asked again. `None`: at any time.
+    pub fn gate(&self, key: &K) -> Option<Instant> {
+        self.held.get(key).map(|held| held.gate)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &Held<W>)> {
+        self.held.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    fn strike(interval: Duration, asked: Option<Duration>) -> Strike<&'static str> {
+        Strike { reason: "busy", began: Instant::now(), interval, asked, slack: Duration::ZERO }
+    }
+
+    /// The waits after so many failures in a row.
+    fn waits(interval: Duration, asked: Option<Duration>) -> Vec<Duration> {
+        let mut book = Backoff::default();
+        let mut wait = || {
+            book.strike(&"a", strike(interval, asked));
+            book.gate(&"a").unwrap() - Instant::now()
+        };
+        (0..6).map(|_| wait()).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_double_the_interval_up_to_eight_times_or_half_an_hour() {
+        assert_eq!(waits(MINUTE, None), [2, 4, 8, 8, 8, 8].map(|count| MINUTE * count));
+        assert_eq!(waits(5 * MINUTE, None), [10, 20, 30, 30, 30, 30].map(|count| MINUTE * count));
+        assert_eq!(waits(60 * MINUTE, None), [60; 6].map(|count| MINUTE * count), "an interval is never shortened");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_far_side_asks_for_wins_when_longer_and_counts_up_to_six_hours() {
+        assert_eq!(waits(MINUTE, Some(5 * MINUTE)), [5, 5, 8, 8, 8, 8].map(|count| MINUTE * count));
+        assert_eq!(waits(MINUTE, Some(Duration::ZERO))[0], 2 * MINUTE);
+        assert_eq!(waits(MINUTE, Some(Duration::from_hours(24)))[0], Duration::from_hours(6));
+        assert_eq!(waits(MINUTE, Some(Duration::MAX))[0], Duration::from_hours(6));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_step_is_news_once_and_an_answer_ends_it() {
+        let mut book = Backoff::default();
+        let mut news = |reason| book.strike(&"a", Strike { reason, ..strike(MINUTE, None) });
+        assert_eq!([news("busy"), news("busy"), news("busy"), news("busy")], [true, true, true, false]);
+        assert!(news("slow"), "another reason is news");
+        assert_eq!(book.clear(&"a").unwrap().factor, 8);
+        assert!(book.clear(&"a").is_none() && book.gate(&"a").is_none());
+        assert!(book.strike(&"a", strike(MINUTE, None)));
+        assert_eq!(book.clear(&"a").unwrap().factor, 2, "it begins anew");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_lasts_since_the_first_failure_and_may_be_asked_a_little_before_its_time() {
+        let mut book = Backoff::default();
+        let first = Instant::now();
+        book.strike(&"a", strike(MINUTE, None));
+        tokio::time::advance(2 * MINUTE).await;
+        book.strike(&"a", Strike { slack: MINUTE / 2, ..strike(MINUTE, None) });
+        let held = book.clear(&"a").unwrap();
+        assert_eq!(
+            (held.since, held.until - Instant::now(), held.gate - Instant::now()),
+            (first, 4 * MINUTE, MINUTE * 7 / 2)
+        );
+        book.strike(&"a", Strike { slack: MINUTE / 2, ..strike(MINUTE, Some(60 * MINUTE)) });
+        assert_eq!(book.gate(&"a").unwrap() - Instant::now(), 60 * MINUTE, "what was asked for is not cut short");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn others_wait_along_for_the_longest_and_on_their_own_account_no_longer() {
+        let mut book = Backoff::default();
+        book.strike(&"a", strike(MINUTE, Some(20 * MINUTE)));
+        book.strike(&"b", strike(MINUTE, Some(10 * MINUTE)));
+        book.hold_along(&"all", &"a");
+        book.hold_along(&"all", &"b");
+        book.hold_along(&"all", &"nobody");
+        assert_eq!(book.gate(&"all"), book.gate(&"a"));
+    }
+}
