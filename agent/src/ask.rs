@@ -18,7 +18,7 @@ use crate::model::report::{CredentialUsed, EndpointReport, ImageReport, Platform
 use crate::model::stage::Stage;
 use crate::model::verdict::Verdict;
 use crate::node::containerd::Containerd;
-use crate::node::credentials::{Asked, Credentials};
+use crate::node::credentials::{Asked, Credentials, expiry};
 use crate::plan::{Plan, plan};
 use crate::probe::image::attempt::PullBudget;
 use crate::probe::image::{Ending, Request, Walk, walk};
@@ -60,7 +60,8 @@ pub async fn verdict(question: &Question<'_>, requested: &str, image: &Reference
         let asked = question.credentials.ask_providers(image, question.timeout / 2).await;
         let candidates = [question.credentials.candidates(image), asked.credentials.clone()].concat();
         let report = verdict_of(question, image, &plan, &candidates, blank.clone()).await;
-        ImageReport { verdict: without_provider(report.verdict, &asked), ..report }
+        let expiries = asked.credentials.iter().filter_map(expiry::known).collect();
+        ImageReport { verdict: without_provider(report.verdict, &asked), expiries, ..report }
     };
     let walked = tokio::time::timeout(question.timeout, Box::pin(work)).await;
     let report = walked.unwrap_or_else(|_| ImageReport { verdict: out_of_time(question.timeout), ..blank });
@@ -256,6 +257,8 @@ fn filled(blank: ImageReport, walk: Walk, verdict: Verdict, credential: Option<&
             source: one.source.clone(),
             key: one.key.clone(),
             kind: one.kind(),
+            lifetime: expiry::of(one),
+            renews: one.renews,
         }),
         blob: walk.blob,
         rate_limit: walk.rate_limit,
@@ -278,6 +281,7 @@ fn blank(question: &Question<'_>, requested: &str, image: Option<Reference>) -> 
         wanted: question.platform.clone(),
         platform: PlatformFacts::default(),
         credential: None,
+        expiries: Vec::new(),
         blob: None,
         rate_limit: RateLimit::default(),
         limited_by: None,

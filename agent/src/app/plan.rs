@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::options::Options;
@@ -10,8 +11,10 @@ use super::{Ending, complain, print, style};
 use crate::cli::{Format, NodeArgs, OutputArgs};
 use crate::model::containerd::PullMode;
 use crate::model::credential::Credential;
+use crate::model::expiry::Lifetime;
 use crate::model::host::{Origin, RegistryHost};
 use crate::model::target::Target;
+use crate::node::credentials::expiry;
 use crate::plan::Plan;
 use crate::render::json;
 
@@ -59,6 +62,10 @@ struct PlannedCredential {
     source: String,
     key: String,
     kind: &'static str,
+    /// RFC 3339. Null: its end cannot be known.
+    expires_at: Option<String>,
+    #[serde(skip)]
+    lifetime: Option<Lifetime>,
 }
 
 pub async fn run(targets: &[String], node: &NodeArgs, output: &OutputArgs) -> Ending {
@@ -122,10 +129,18 @@ fn describe(site: &Site, target: &Target) -> Planned {
         },
         pull_mode_reason: site.containerd.pull_mode_reason.clone(),
         hosts: plan.hosts.iter().map(|host| planned_host(site, host, candidates.first())).collect(),
-        credentials: candidates
-            .iter()
-            .map(|one| PlannedCredential { source: one.source.to_string(), key: one.key.clone(), kind: one.kind() })
-            .collect(),
+        credentials: candidates.iter().map(planned_credential).collect(),
+    }
+}
+
+fn planned_credential(one: &Credential) -> PlannedCredential {
+    let lifetime = expiry::of(one);
+    PlannedCredential {
+        source: one.source.to_string(),
+        key: one.key.clone(),
+        kind: one.kind(),
+        expires_at: lifetime.map(|lifetime| lifetime.ends.to_string()),
+        lifetime,
     }
 }
 
@@ -190,7 +205,9 @@ fn write_plan(out: &mut String, plan: &Planned) {
         }
     }
     for credential in &plan.credentials {
-        let _ = writeln!(out, "  credential: {} from {} (key {})", credential.kind, credential.source, credential.key);
+        let ends = credential.lifetime.map(|one| format!(", {}", one.words(Timestamp::now()))).unwrap_or_default();
+        let PlannedCredential { kind, source, key, .. } = credential;
+        let _ = writeln!(out, "  credential: {kind} from {source} (key {key}){ends}");
     }
     if plan.credentials.is_empty() {
         let _ = writeln!(out, "  credential: none matches, anonymous");

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
+
 use crate::secret::Secret;
 
 /// Where a credential was found.
@@ -51,9 +53,18 @@ pub struct Credential {
     /// The file on the node and the line, where there is one.
     pub origin: Option<String>,
     pub value: CredentialValue,
+    /// When kubelet asks its provider again; it may end before. `None`: nobody renews it.
+    pub renews: Option<Timestamp>,
 }
 
 impl Credential {
+    /// [`Self::origin`] taken apart: the file, and the line where one is known.
+    pub fn place(&self) -> Option<(&str, Option<usize>)> {
+        let origin = self.origin.as_deref()?;
+        let with_line = origin.rsplit_once(':').and_then(|(file, line)| Some((file, Some(line.parse().ok()?))));
+        Some(with_line.unwrap_or((origin, None)))
+    }
+
     pub const fn kind(&self) -> &'static str {
         match self.value {
             CredentialValue::Basic { .. } => "basic",

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::credential::CredentialSource;
+use super::expiry::{CredentialExpiry, Lifetime};
 use super::facts::{DnsFacts, PingFacts, ProxyFacts, TcpFacts, TlsFacts, TokenFacts};
 use super::finding::Finding;
 use super::host::{Endpoint, Role};
@@ -209,6 +210,10 @@ pub struct CredentialUsed {
     pub source: CredentialSource,
     pub key: String,
     pub kind: &'static str,
+    /// `None`: its end cannot be known.
+    pub lifetime: Option<Lifetime>,
+    /// When kubelet asks its provider again. `None`: nobody renews it.
+    pub renews: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug)]
@@ -234,6 +239,8 @@ pub struct ImageReport {
     pub platform: PlatformFacts,
     /// `None`: anonymous.
     pub credential: Option<CredentialUsed>,
+    /// Of what credential providers gave for it, where its end can be known.
+    pub expiries: Vec<CredentialExpiry>,
     /// `None` when it was not reached.
     pub blob: Option<BlobFacts>,
     pub rate_limit: RateLimit,

@@ -4,11 +4,14 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::http::Response;
 use crate::model::cause::Cause;
 use crate::model::outcome::clip;
+use crate::node::credentials::expiry;
+use crate::secret::Secret;
 
 /// The error envelope of the distribution spec. Unknown codes are kept as they are.
 #[derive(Clone, Debug, Default)]
@@ -110,6 +113,23 @@ pub fn says_expired(text: &str) -> bool {
     text.contains("token has expired") || text.contains("token is expired") || text.contains("credentials have expired")
 }
 
+/// A credential was refused: was it wrong, or is it past its time? With what is to be said of its end.
+pub fn refused_login(response: &Response, errors: &Errors, login: Option<(&str, &Secret)>) -> (Cause, String) {
+    match ended(response, login) {
+        Some(note) => (Cause::CredentialsExpired, note),
+        None if says_expired(&errors.text()) => (Cause::CredentialsExpired, String::new()),
+        None => (Cause::CredentialsRejected, String::new()),
+    }
+}
+
+/// When the credential ended, if it did by the clock of the host that answers (ours where it tells none).
+pub fn ended(response: &Response, login: Option<(&str, &Secret)>) -> Option<String> {
+    let (user, secret) = login?;
+    let now = response.date().unwrap_or_else(Timestamp::now);
+    let lifetime = expiry::of_login(user, secret).filter(|lifetime| lifetime.has_ended(now))?;
+    Some(format!(" (the credential {}, at {})", lifetime.words(now), lifetime.ends))
+}
+
 fn says_policy(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     text.contains("blocking policy") || text.contains("policy violation") || text.contains("projectpolicyviolation")
@@ -193,7 +213,7 @@ pub fn cause_of_429(response: &Response, errors: &Errors) -> (Cause, &'static [C
     if says_quota(&text) {
         return (Cause::QuotaExceeded, &[]);
     }
-    let quota = super::ratelimit::read(response.status, &response.headers, jiff::Timestamp::now());
+    let quota = super::ratelimit::read(response.status, &response.headers, Timestamp::now());
     match quota.remaining {
         Some(1..) => return (Cause::Throttled, &[]),
         Some(0) => return (Cause::RateLimited, &[]),

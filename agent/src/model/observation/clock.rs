@@ -1,6 +1,6 @@
 //! Whose clock is wrong: that of the node, when all others agree, or that of one of the others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -8,12 +8,12 @@ use jiff::{SignedDuration, Timestamp};
 use super::CLOCK_SKEW;
 use crate::model::cause::Cause;
 use crate::model::finding::{Finding, Severity};
-use crate::model::report::EndpointReport;
+use crate::model::report::{EndpointReport, ImageReport};
 
 /// In seconds. Token services allow for a minute; `Date` and the way take a second or two.
 const LIMIT: f64 = 60.0;
 
-pub fn findings(endpoints: &[&EndpointReport]) -> Vec<Finding> {
+pub fn findings(endpoints: &[&EndpointReport], images: &[&ImageReport]) -> Vec<Finding> {
     // Each place once: it has one clock, whatever its names.
     let seen: BTreeMap<String, f64> =
         endpoints.iter().filter_map(|one| Some((one.endpoint.host_port(), one.clock_skew?))).collect();
@@ -28,7 +28,7 @@ pub fn findings(endpoints: &[&EndpointReport]) -> Vec<Finding> {
     }
     let mut skews: Vec<f64> = off.iter().map(|one| one.1).collect();
     skews.sort_by(f64::total_cmp);
-    vec![of_node(skews[skews.len() / 2], &off, endpoints)]
+    vec![of_node(skews[skews.len() / 2], &off, endpoints, images)]
 }
 
 fn of_host(place: &str, skew: f64) -> Finding {
@@ -41,7 +41,7 @@ fn of_host(place: &str, skew: f64) -> Finding {
 }
 
 /// `skew`: theirs minus ours.
-fn of_node(skew: f64, off: &[(&String, f64)], endpoints: &[&EndpointReport]) -> Finding {
+fn of_node(skew: f64, off: &[(&String, f64)], endpoints: &[&EndpointReport], images: &[&ImageReport]) -> Finding {
     let places: Vec<&str> = off.iter().take(3).map(|one| one.0.as_str()).collect();
     // One against one: who is right is not known.
     let doubt = if off.len() == 1 { ", one of the two is wrong" } else { "" };
@@ -50,6 +50,9 @@ fn of_node(skew: f64, off: &[(&String, f64)], endpoints: &[&EndpointReport]) -> 
         endpoints.iter().filter(|one| is_due_to(one, skew)).map(|one| one.endpoint.to_string()).collect();
     if !blamed.is_empty() {
         message = format!("{message} By their time the certificate of {} is valid.", blamed.join(", "));
+    }
+    for told in credentials_due_to(images, skew) {
+        message = format!("{message} {told}");
     }
     let fix =
         "Let the clock be set and kept: `chronyc makestep`, or `timedatectl set-ntp true`; NTP needs UDP port 123.";
@@ -65,6 +68,20 @@ fn is_due_to(report: &EndpointReport, skew: f64) -> bool {
     matches!(cause, Some(Cause::TlsExpired | Cause::TlsNotYetValid))
         && !chain.is_empty()
         && chain.iter().all(|one| (one.not_before..=one.not_after).contains(&theirs))
+}
+
+/// What is past its time by one clock only, each credential once.
+fn credentials_due_to(images: &[&ImageReport], skew: f64) -> BTreeSet<String> {
+    let of_image = |image: &&ImageReport| {
+        let used = image.credential.as_ref()?;
+        let (lifetime, ours) = (used.lifetime?, image.started_at);
+        let theirs = ours.checked_add(SignedDuration::try_from_secs_f64(skew).ok()?).ok()?;
+        let ended = lifetime.has_ended(theirs);
+        let verdict = if ended { "has expired" } else { "has not expired" };
+        (ended != lifetime.has_ended(ours))
+            .then(|| format!("By their time the credential for `{}` ({}) {verdict}.", used.key, used.source))
+    };
+    images.iter().filter_map(of_image).collect()
 }
 
 /// `2 h behind`, `90 s ahead of`.
@@ -91,7 +108,7 @@ mod tests {
     }
 
     fn told(reports: &[EndpointReport]) -> Vec<String> {
-        findings(&reports.iter().collect::<Vec<_>>()).into_iter().map(|finding| finding.message).collect()
+        findings(&reports.iter().collect::<Vec<_>>(), &[]).into_iter().map(|finding| finding.message).collect()
     }
 
     #[test]

@@ -43,6 +43,7 @@ impl Keyring {
                         username: entry.username.clone(),
                         password: entry.password.clone(),
                     },
+                    renews: None,
                 },
             });
         }

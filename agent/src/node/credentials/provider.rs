@@ -3,10 +3,12 @@
 //! A plugin that needs what only kubelet has (the token of a pod's service account), or that cannot
 //! be run from here, is reported as such and never as failed.
 
+use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -53,6 +55,8 @@ struct Ready {
 struct Cached {
     key: String,
     expires: Instant,
+    /// The same by the clock on the wall.
+    renews: Timestamp,
     logins: DockerConfig,
 }
 
@@ -69,7 +73,8 @@ pub struct Asked {
 
 /// What became of one plugin.
 enum Said {
-    Logins(DockerConfig),
+    /// ... and when kubelet asks again.
+    Logins(DockerConfig, Timestamp),
     Failed(String),
     Unknown(String),
 }
@@ -110,12 +115,15 @@ impl Providers {
             futures::future::join_all(fitting.iter().map(|ready| ready.ask(&name, patience, self.at_home))).await;
         let mut asked = Asked::default();
         let mut ring = Keyring::default();
+        let mut renewals = HashMap::new();
         for (ready, said) in fitting.iter().zip(said) {
             let plugin = &ready.plugin.name;
             match said {
-                Said::Logins(logins) => {
+                Said::Logins(logins, renews) => {
+                    let source = CredentialSource::Provider(plugin.clone());
                     // A key that is no URL is passed over, here as in files.
-                    ring.add(&logins, &CredentialSource::Provider(plugin.clone()), "");
+                    ring.add(&logins, &source, "");
+                    renewals.insert(source.to_string(), renews);
                 }
                 Said::Failed(why) => {
                     let detail = format!("credential provider `{plugin}`: {why}");
@@ -125,6 +133,9 @@ impl Providers {
             }
         }
         asked.credentials = ring.lookup(&name);
+        for credential in &mut asked.credentials {
+            credential.renews = renewals.get(&credential.source.to_string()).copied();
+        }
         asked
     }
 }
@@ -151,19 +162,20 @@ impl Ready {
         cache.retain(|cached| cached.expires > now);
         let keys = [CacheKey::Image, CacheKey::Registry, CacheKey::Global].map(|kind| kind.of(image));
         if let Some(cached) = keys.iter().find_map(|key| cache.iter().find(|cached| cached.key == *key)) {
-            return Said::Logins(cached.logins.clone());
+            return Said::Logins(cached.logins.clone(), cached.renews);
         }
         let answer = match self.run(image, patience, at_home).await {
             Ok(answer) => answer,
             Err(said) => return said,
         };
+        let renews = Timestamp::now().checked_add(answer.cache_for).unwrap_or(Timestamp::MAX);
         if let Some(expires) = Instant::now().checked_add(answer.cache_for).filter(|_| !answer.cache_for.is_zero()) {
             if cache.len() >= CACHE_LIMIT {
                 cache.remove(0);
             }
-            cache.push(Cached { key: answer.cache_key.of(image), expires, logins: answer.logins.clone() });
+            cache.push(Cached { key: answer.cache_key.of(image), expires, renews, logins: answer.logins.clone() });
         }
-        Said::Logins(answer.logins)
+        Said::Logins(answer.logins, renews)
     }
 
     async fn run(&self, image: &str, patience: Duration, at_home: bool) -> Result<Answer, Said> {
