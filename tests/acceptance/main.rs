@@ -6,6 +6,7 @@ mod binary;
 mod cli;
 mod corpus;
 mod deploy;
+mod expiry;
 mod exposition;
 mod hosts;
 mod http;

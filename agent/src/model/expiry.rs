@@ -86,7 +86,7 @@ impl CredentialExpiry {
     pub fn finding(&self, now: Timestamp) -> Option<Finding> {
         let lifetime = &self.lifetime;
         let finding = if lifetime.has_ended(now) {
-            let message = format!("{}: a registry that looks at that refuses every pull with it", self.words(now));
+            let message = format!("{}: a registry that checks it refuses every pull", self.words(now));
             Finding::new(Severity::Error, CREDENTIAL_EXPIRED, message, self.fix(true))
         } else if let Some(renews) = self.renews {
             let gap = renews.duration_since(lifetime.ends);
@@ -146,7 +146,7 @@ impl CredentialExpiry {
         match self.lifetime.form {
             Form::Ecr => format!(
                 "ECR passwords last 12 hours: let kubelet get them with ecr-credential-provider \
-                 (`--image-credential-provider-config`); until then {renew} (`aws ecr get-login-password`)"
+                 (`--image-credential-provider-config`); until then, with what `aws ecr get-login-password` prints, {renew}"
             ),
             Form::Acr => format!(
                 "ACR's refresh tokens last 3 hours: let kubelet get them with acr-credential-provider \

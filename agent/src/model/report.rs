@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::credential::CredentialSource;
-use super::expiry::{CredentialExpiry, Lifetime};
+use super::expiry::{self, CredentialExpiry, Lifetime};
 use super::facts::{DnsFacts, PingFacts, ProxyFacts, TcpFacts, TlsFacts, TokenFacts};
 use super::finding::Finding;
 use super::host::{Endpoint, Role};
@@ -214,6 +214,19 @@ pub struct CredentialUsed {
     pub lifetime: Option<Lifetime>,
     /// When kubelet asks its provider again. `None`: nobody renews it.
     pub renews: Option<Timestamp>,
+}
+
+impl CredentialUsed {
+    /// `, expires in 2 h, renewed in 30 min`; nothing where no end is known.
+    pub fn end(&self, now: Timestamp) -> String {
+        let Some(lifetime) = self.lifetime else { return String::new() };
+        let renewed = match self.renews {
+            None => String::new(),
+            Some(at) if at <= now => ", asked for anew at every pull".to_owned(),
+            Some(at) => format!(", asked for anew in {}", expiry::span(at.duration_since(now))),
+        };
+        format!(", {}{renewed}", lifetime.words(now))
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -293,6 +293,25 @@ mod tests {
     }
 
     #[test]
+    fn a_refused_credential_is_expired_by_its_own_end_and_the_clock_of_who_refuses_it() {
+        // Ends on 2026-11-21, 10:00:00.
+        let token = Secret::new("e30.eyJleHAiOjE3OTUyNTUyMDB9.c2ln");
+        let told = |date: &str, body: &str, login| {
+            let response = response(401, &[("date", date)], body);
+            refused_login(&response, &Errors::of(&response), login)
+        };
+        let (before, after) = ("Sat, 21 Nov 2026 09:59:59 GMT", "Sat, 21 Nov 2026 13:10:00 GMT");
+        let note = " (the credential expired 3 h 10 min ago, at 2026-11-21T10:00:00Z)";
+        assert_eq!(told(after, "", Some(("ann", &token))), (Cause::CredentialsExpired, note.to_owned()));
+        assert_eq!(told(before, "", Some(("ann", &token))), (Cause::CredentialsRejected, String::new()));
+        let password = Secret::new("pw");
+        assert_eq!(told(after, "", Some(("ann", &password))), (Cause::CredentialsRejected, String::new()));
+        let words = r#"{"errors":[{"code":"DENIED","message":"Your authorization token has expired."}]}"#;
+        assert_eq!(told(before, words, Some(("ann", &token))), (Cause::CredentialsExpired, String::new()));
+        assert_eq!(told(after, "", None), (Cause::CredentialsRejected, String::new()));
+    }
+
+    #[test]
     fn an_envelope_is_read_whatever_its_fields_hold() {
         let text = |body: &str| Errors::of(&response(404, &[], body)).text();
         assert_eq!(

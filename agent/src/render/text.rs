@@ -108,9 +108,8 @@ fn facts_of(report: &ImageReport) -> Vec<String> {
         lines.push(format!("platform {} wanted, offered: {}", report.wanted, offered.join(", ")));
     }
     if let Some(credential) = &report.credential {
-        let now = report.started_at;
-        let ends = credential.lifetime.map(|lifetime| format!(", {}", lifetime.words(now))).unwrap_or_default();
-        lines.push(format!("credential {} from {} (key {}){ends}", credential.kind, credential.source, credential.key));
+        let (kind, source, key) = (credential.kind, &credential.source, &credential.key);
+        lines.push(format!("credential {kind} from {source} (key {key}){}", credential.end(report.started_at)));
     }
     if let Some(redirect) = report.blob.as_ref().and_then(|blob| blob.redirect_host.as_ref()) {
         lines.push(format!("content comes from {redirect}"));

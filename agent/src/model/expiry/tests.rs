@@ -92,7 +92,7 @@ fn a_finding_names_source_key_place_time_and_the_way_to_renew() {
     assert_eq!(
         told.message,
         "the ECR password for `r.example` from pull-secret:team/regcred expired 2 days ago by this node's clock, at \
-         2026-11-16T11:06:40Z: a registry that looks at that refuses every pull with it"
+         2026-11-16T11:06:40Z: a registry that checks it refuses every pull"
     );
     for needed in ["12 hours", "ecr-credential-provider", "kubectl create secret docker-registry regcred -n team"] {
         assert!(told.fix.contains(needed), "{}", told.fix);

@@ -99,7 +99,9 @@ fn words(skew: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::expiry::{Form, Lifetime};
     use crate::model::outcome::{Failure, Outcome};
+    use crate::model::report::CredentialUsed;
     use crate::model::sample;
     use crate::model::stage::Stage;
 
@@ -115,6 +117,23 @@ mod tests {
     fn a_clock_that_every_other_contradicts_is_the_nodes() {
         let reports = [with("a.example", Some(7_300.0)), with("b.example", Some(7_301.0)), with("c.example", None)];
         assert_eq!(told(&reports), ["The clock of this node is 2 h behind that of a.example:443, b.example:443."]);
+    }
+
+    #[test]
+    fn a_credential_that_has_ended_by_one_clock_only_is_told_of_once() {
+        let mut image = sample::rich().images["busybox:1.36"].as_ref().clone();
+        let ends = image.started_at.checked_add(SignedDuration::from_hours(1)).unwrap();
+        let lifetime = Lifetime { form: Form::Jwt, begins: None, ends };
+        image.credential = image.credential.map(|used| CredentialUsed { lifetime: Some(lifetime), ..used });
+        let said = |skew: f64, image: &ImageReport| {
+            let endpoint = with("a.example", Some(skew));
+            findings(&[&endpoint], &[image, image]).into_iter().map(|finding| finding.message).collect::<String>()
+        };
+        let about = "the credential for `docker.io` (kubelet-config-json)";
+        assert_eq!(said(7_200.0, &image).matches(&format!("By their time {about} has expired.")).count(), 1);
+        assert!(!said(1_800.0, &image).contains("credential") && said(1_800.0, &image).contains("30 min behind"));
+        image.started_at = ends;
+        assert!(said(-7_200.0, &image).contains(&format!("By their time {about} has not expired.")));
     }
 
     #[test]

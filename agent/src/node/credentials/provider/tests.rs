@@ -71,6 +71,17 @@ async fn a_plugin_gets_the_repository_and_gives_a_login() {
 }
 
 #[tokio::test]
+async fn a_login_is_renewed_when_the_answer_is_dropped_from_the_cache() {
+    let lab = Lab::new(GOOD, "Image");
+    let began = Timestamp::now();
+    let renews = lab.ask("r.example/team/app:1").await.credentials[0].renews.unwrap();
+    let hour = jiff::SignedDuration::from_hours(1);
+    assert!(renews >= began + hour && renews <= Timestamp::now() + hour, "{renews}");
+    let again = lab.ask("r.example/team/app:1").await.credentials[0].renews;
+    assert_eq!((lab.requests().len(), again), (1, Some(renews)), "asked once");
+}
+
+#[tokio::test]
 async fn a_plugin_that_does_not_match_is_not_run() {
     let lab = Lab::new(GOOD, "Image");
     assert!(lab.ask("quay.io/a/b").await.credentials.is_empty());
