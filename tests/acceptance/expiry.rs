@@ -50,7 +50,7 @@ fn plain(ends: i64) -> String {
     jwt(&json!({"exp": ends}))
 }
 
-const CASES: [Case; 10] = [
+const CASES: [Case; 13] = [
     Case {
         host: "lasting.example",
         user: "ann",
@@ -119,6 +119,39 @@ const CASES: [Case; 10] = [
         left: -2 * DAY - HOUR,
         token: plain,
         registry: "auth.bearer = {users = {ann = 'another'}, private = ['*']}",
+        cause: Some("credentials_expired"),
+        finding: EXPIRED,
+        words: "expired 2 days ago",
+    },
+    Case {
+        // Refused without a word of why.
+        host: "bare.example",
+        user: "ann",
+        left: -2 * DAY - HOUR,
+        token: plain,
+        registry: "auth.basic = {users = {ann = '$TOKEN'}}\nfaults = [{when = {authorized = true}, then = {status = 403}}]",
+        cause: Some("credentials_expired"),
+        finding: EXPIRED,
+        words: "expired 2 days ago",
+    },
+    Case {
+        // Who is told what is missing was let in.
+        host: "denied.example",
+        user: "ann",
+        left: -2 * DAY - HOUR,
+        token: plain,
+        registry: "auth.basic = {users = {ann = '$TOKEN'}}\nfaults = [{when = {authorized = true}, then = {status = 403, error = ['DENIED', 'ann may not pull']}}]",
+        cause: Some("access_denied"),
+        finding: EXPIRED,
+        words: "expired 2 days ago",
+    },
+    Case {
+        // ECR's own words.
+        host: "ended-ecr.example",
+        user: "AWS",
+        left: -2 * DAY - HOUR,
+        token: ecr,
+        registry: "auth.basic = {users = {AWS = '$TOKEN'}}\nfaults = [{when = {authorized = true}, then = {status = 403, error = ['DENIED', 'Your authorization token has expired. Reauthenticate and try again.']}}]",
         cause: Some("credentials_expired"),
         finding: EXPIRED,
         words: "expired 2 days ago",
@@ -245,7 +278,8 @@ fn check_tells_the_end_of_each_credential_and_what_comes_of_it() {
         assert_eq!(image["credential"]["expires_at"], node.time(case.left), "{}", case.host);
         assert_eq!(image["credential"]["renews_at"], Value::Null, "{}", case.host);
         let says_when = summary.contains(&format!("at {}", node.time(case.left)));
-        assert_eq!(says_when, case.cause == Some("credentials_expired"), "{}: {summary}", case.host);
+        let refused = ["credentials_expired", "access_denied"].map(Some).contains(&case.cause);
+        assert_eq!(says_when, refused, "{}: {summary}", case.host);
         let attempts = image["attempts"].as_array().unwrap();
         assert!(attempts.iter().all(|attempt| attempt["cause"].as_str() == case.cause), "{attempts:?}");
         let told = findings_of(&report["findings"], case.host);
@@ -254,7 +288,7 @@ fn check_tells_the_end_of_each_credential_and_what_comes_of_it() {
     }
     let placed = report["findings"].as_array().unwrap().iter().filter(|one| one["code"] == "credential_expired");
     assert!(placed.clone().all(|one| one["file"] == "/var/lib/kubelet/config.json" && one["line"].is_u64()));
-    assert_eq!(placed.clone().filter(|one| one["severity"] == "error").count(), 4);
+    assert_eq!(placed.clone().filter(|one| one["severity"] == "error").count(), 7);
     provided(&node, &report);
 }
 
@@ -276,9 +310,9 @@ fn text_plan_and_lint_tell_it_too_and_nobody_tells_the_credential() {
     let planned: Value = serde_json::from_str(&node.said("plan", &["--format", "json"])).unwrap();
     let lint: Value = serde_json::from_str(&node.said("lint", &["--format", "json"])).unwrap();
     for (nth, case) in CASES.iter().enumerate() {
-        let line = format!("from kubelet-config-json (key {}), {}", case.host, case.words);
-        assert!(check.contains(&format!("credential basic {line}")), "{line}:\n{check}");
-        assert!(plan.contains(&format!("credential: basic {line}")), "{line}:\n{plan}");
+        let held = format!("from kubelet-config-json (key {}), {}", case.host, case.words);
+        assert!(check.contains(&format!("credential basic {held}")), "{held}:\n{check}");
+        assert!(plan.contains(&format!("credential: basic {held}")), "{held}:\n{plan}");
         assert_eq!(planned["images"][nth]["credentials"][0]["expires_at"], node.time(case.left), "{}", case.host);
         let told = findings_of(&lint["findings"], case.host);
         assert_eq!(told.iter().map(|one| one.0).collect::<Vec<_>>(), Vec::from_iter(case.finding), "{}", case.host);
