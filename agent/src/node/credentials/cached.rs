@@ -1,4 +1,4 @@
-//! What kubelet still offers when its file breaks: the outcome of its search is cached in the process.
+//! What kubelet keeps in its process: the outcome of its search for files, and its providers' answers.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -10,11 +10,14 @@ use crate::node::root::HostRoot;
 const CACHED: SignedDuration = SignedDuration::from_mins(5);
 
 impl Credentials {
-    /// Another look: a file that was used and does not parse any more counts only once kubelet has
-    /// looked again for certain.
+    /// Another look: a provider's answer is kept for as long as kubelet keeps it, and a file that was used
+    /// and does not parse any more counts only once kubelet has looked again for certain.
     #[must_use]
     pub fn reload(&self, root: &HostRoot, options: &CredentialOptions, now: Timestamp) -> Self {
-        let fresh = Self::load(root, options);
+        let mut fresh = Self::load(root, options);
+        if let (Some(providers), Some(before)) = (&mut fresh.providers, &self.providers) {
+            providers.remember(before);
+        }
         let file = self.node_file.as_ref().filter(|file| fresh.rejected.iter().any(|(rejected, _)| rejected == *file));
         match file {
             Some(file) if now.duration_since(self.broken.since(file, now)) < CACHED => {

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -48,7 +49,7 @@ struct Ready {
     /// As this process sees it.
     binary: PathBuf,
     /// Asked one image at a time: who comes second finds the answer here.
-    cache: Mutex<Vec<Cached>>,
+    cache: Arc<Mutex<Vec<Cached>>>,
 }
 
 #[derive(Debug)]
@@ -106,6 +107,16 @@ impl Providers {
         (usable, findings)
     }
 
+    /// Another look at the files: plugins that are configured as before keep what they answered.
+    pub fn remember(&mut self, before: &Self) {
+        for ready in &mut self.plugins {
+            let same = |other: &&Ready| other.plugin == ready.plugin && other.binary == ready.binary;
+            if let Some(known) = before.plugins.iter().find(same) {
+                ready.cache = Arc::clone(&known.cache);
+            }
+        }
+    }
+
     /// Asks every plugin whose `matchImages` fits the image. `patience` bounds each of them; kubelet
     /// waits a minute.
     pub async fn ask(&self, image: &Reference, patience: Duration) -> Asked {
@@ -150,7 +161,7 @@ impl Ready {
     fn new(root: &HostRoot, plugin: Plugin, on_node: &Path) -> Self {
         let real = root.real_path(on_node).unwrap_or_else(|_| on_node.to_owned());
         let binary = root.dir().join(real.strip_prefix("/").unwrap_or(&real));
-        Self { plugin, binary, cache: Mutex::new(Vec::new()) }
+        Self { plugin, binary, cache: Arc::default() }
     }
 
     async fn ask(&self, image: &str, patience: Duration, at_home: bool) -> Said {
