@@ -49,6 +49,8 @@ FUZZ_TARGETS := config_toml hosts_toml reference www_authenticate config_json se
 SECONDS_EACH := $(or $(SECONDS),600)
 # No sanitizer: the program has no unsafe code. Input files are written to memory, not to a disk.
 FUZZ_ARGUMENTS := -max_total_time=$(SECONDS_EACH) -timeout=5 -rss_limit_mb=2048 -max_len=8192 -print_final_stats=1
+# Kept is what reaches new code, not also what reaches known code another number of times.
+FUZZ_KEEPS := -merge=1 -use_counters=0 -max_len=8192
 
 fuzz: ## every parser in turn, SECONDS=600 each, new inputs kept small (needs a nightly toolchain)
 	cargo +nightly --version || { echo "fuzzing needs a nightly toolchain: rustup toolchain install nightly --profile minimal"; exit 1; }
@@ -61,7 +63,7 @@ fuzz: ## every parser in turn, SECONDS=600 each, new inputs kept small (needs a 
 		mkdir -p "$$found/$$target"
 		run=(cargo +nightly fuzz run --sanitizer none "$$target")
 		"$${run[@]}" "$$found/$$target" "fuzz/corpus/$$target" -- $(FUZZ_ARGUMENTS)
-		"$${run[@]}" "fuzz/corpus/$$target" "$$found/$$target" -- -merge=1 -max_len=8192
+		"$${run[@]}" "fuzz/corpus/$$target" "$$found/$$target" -- $(FUZZ_KEEPS)
 	done
 
 clean:

@@ -84,7 +84,8 @@ fn start_log(log: &LogArgs) {
 }
 
 fn on_runtime(work: impl Future<Output = Ending>) -> Ending {
-    match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+    // One thread: probes wait, they do not compute, and what is handed between threads is woken twice.
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => {
             let ending = runtime.block_on(work);
             // A probe that hangs in the kernel must not hold up the end.

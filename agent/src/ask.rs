@@ -14,7 +14,7 @@ use crate::model::outcome::Failure;
 use crate::model::platform::Platform;
 use crate::model::ratelimit::RateLimit;
 use crate::model::reference::{Reference, ReferenceError};
-use crate::model::report::{CredentialUsed, EndpointReport, ImageReport, PlatformFacts};
+use crate::model::report::{Candidate, CandidatePull, CredentialUsed, EndpointReport, ImageReport, PlatformFacts};
 use crate::model::stage::Stage;
 use crate::model::verdict::Verdict;
 use crate::node::containerd::Containerd;
@@ -103,7 +103,9 @@ async fn verdict_of(
         if candidates.is_empty() { vec![None] } else { candidates.iter().map(Some).collect() };
     let mut messages = Vec::new();
     let mut best: Option<ImageReport> = None;
-    for credential in tries {
+    let mut told: Vec<Candidate> =
+        candidates.iter().map(|one| Candidate { credential: used(one), ..one.into() }).collect();
+    for (nth, credential) in tries.into_iter().enumerate() {
         let walk = walk_with(question, image, plan, credential).await;
         let verdict = diagnose::verdict(Evidence {
             image,
@@ -119,6 +121,9 @@ async fn verdict_of(
         let verdict = in_doubt(&walk.ending, verdict);
         let succeeded = verdict.pullable != Some(false);
         messages.extend(verdict.kubelet_message.clone());
+        if let Some(candidate) = told.get_mut(nth) {
+            candidate.pull = Some(CandidatePull { pullable: verdict.pullable, cause: verdict.cause });
+        }
         let report = filled(blank.clone(), walk, verdict, credential);
         // kubelet stops at the first success; of failures the first is the one to look at.
         if succeeded || best.is_none() {
@@ -132,7 +137,7 @@ async fn verdict_of(
     if report.verdict.pullable == Some(false) {
         report.verdict.kubelet_message = diagnose::message::joined(&messages);
     }
-    report
+    ImageReport { candidates: told, ..report }
 }
 
 /// A login was wanting and a provider that may have it failed, or can only be asked by a pod.
@@ -229,7 +234,8 @@ async fn shadowed(
     if !suspects.contains(&failure.cause) {
         return verdict;
     }
-    let anonymous = walk_with(question, image, plan, None).await;
+    let nobody = Credential::empty();
+    let anonymous = walk_with(question, image, plan, Some(&nobody)).await;
     if anonymous.digest.is_none() || matches!(anonymous.ending, Ending::Failed(..)) {
         return verdict;
     }
@@ -246,6 +252,10 @@ async fn shadowed(
     }
 }
 
+fn used(credential: &Credential) -> CredentialUsed {
+    CredentialUsed { lifetime: expiry::of(credential), ..credential.into() }
+}
+
 fn filled(blank: ImageReport, walk: Walk, verdict: Verdict, credential: Option<&Credential>) -> ImageReport {
     ImageReport {
         verdict,
@@ -253,13 +263,7 @@ fn filled(blank: ImageReport, walk: Walk, verdict: Verdict, credential: Option<&
         digest: walk.digest,
         media_type: walk.media_type,
         platform: walk.platform,
-        credential: credential.map(|one| CredentialUsed {
-            source: one.source.clone(),
-            key: one.key.clone(),
-            kind: one.kind(),
-            lifetime: expiry::of(one),
-            renews: one.renews,
-        }),
+        credential: credential.map(used),
         blob: walk.blob,
         rate_limit: walk.rate_limit,
         limited_by: walk.limited_by,
@@ -282,6 +286,7 @@ fn blank(question: &Question<'_>, requested: &str, image: Option<Reference>) -> 
         platform: PlatformFacts::default(),
         credential: None,
         expiries: Vec::new(),
+        candidates: Vec::new(),
         blob: None,
         rate_limit: RateLimit::default(),
         limited_by: None,

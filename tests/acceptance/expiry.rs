@@ -312,7 +312,8 @@ fn text_plan_and_lint_tell_it_too_and_nobody_tells_the_credential() {
     for (nth, case) in CASES.iter().enumerate() {
         let held = format!("from kubelet-config-json (key {}), {}", case.host, case.words);
         assert!(check.contains(&format!("credential basic {held}")), "{held}:\n{check}");
-        assert!(plan.contains(&format!("credential: basic {held}")), "{held}:\n{plan}");
+        let placed = format!("(key {}, /var/lib/kubelet/config.json:1), {}", case.host, case.words);
+        assert!(plan.contains(&placed), "{placed}:\n{plan}");
         assert_eq!(planned["images"][nth]["credentials"][0]["expires_at"], node.time(case.left), "{}", case.host);
         let told = findings_of(&lint["findings"], case.host);
         assert_eq!(told.iter().map(|one| one.0).collect::<Vec<_>>(), Vec::from_iter(case.finding), "{}", case.host);

@@ -4,17 +4,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod compare;
-mod cri;
+pub mod cri;
 pub mod daemon;
 mod held;
 pub mod namespace;
-mod node;
+pub mod node;
 mod normalise;
 mod observation;
 mod observed;
-mod scenario;
+pub mod scenario;
 mod server;
-mod servers;
+pub mod servers;
 mod trial;
 
 use std::collections::VecDeque;

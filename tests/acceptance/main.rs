@@ -5,6 +5,7 @@ mod agent_files;
 mod binary;
 mod cli;
 mod corpus;
+mod credentials;
 mod deploy;
 mod expiry;
 mod exposition;

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
+use tokio::runtime::Handle;
 
 use super::options::Options;
 use super::purse::{Clock, Purse};
@@ -125,7 +126,7 @@ struct Current {
 }
 
 struct Agent {
-    options: Options,
+    options: Arc<Options>,
     store: Arc<Store>,
     purse: Arc<Purse>,
     clock: Clock,
@@ -142,6 +143,7 @@ impl Agent {
         let store = Arc::new(Store::new(Snapshot::new(options.node_name.clone(), site.state(), now)));
         let network = Arc::new(site.network(now));
         let current = Mutex::new(Current { site, network, unreadable: None });
+        let options = Arc::new(options);
         Self { options, store, purse, clock, current, latch: Mutex::new(Some(latch)) }
     }
 
@@ -164,7 +166,7 @@ impl Agent {
     async fn begin_cycle(&self) -> Arc<Site> {
         let now = (self.clock)();
         let before = self.current();
-        let (site, unreadable) = match before.site.reload(&self.options, now).await {
+        let (site, unreadable) = match self.look_again(&before.site, now).await {
             Ok(site) => (Arc::new(site), None),
             Err(problem) => (before.site, Some((before.unreadable.unwrap_or(now), problem))),
         };
@@ -176,6 +178,13 @@ impl Agent {
             Current { site: Arc::clone(&site), network, unreadable: unreadable.map(|(since, _)| since) };
         self.store.apply_node(state, now);
         site
+    }
+
+    /// On a thread of its own: a disk that hangs must not hold up what is served.
+    async fn look_again(&self, site: &Arc<Site>, now: Timestamp) -> Result<Site, String> {
+        let (site, options, runtime) = (Arc::clone(site), Arc::clone(&self.options), Handle::current());
+        let look = move || runtime.block_on(site.reload(&options, now));
+        tokio::task::spawn_blocking(look).await.map_err(|error| format!("the node could not be read: {error}"))?
     }
 
     fn unreadable(&self, since: Timestamp, problem: &str) -> Finding {

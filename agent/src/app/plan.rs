@@ -2,8 +2,11 @@
 
 use std::fmt::Write as _;
 
-use jiff::Timestamp;
 use serde::Serialize;
+
+mod credentials;
+
+use credentials::{PlannedCredential, PlannedLogins, candidates};
 
 use super::options::Options;
 use super::site::{Paths, Site};
@@ -11,10 +14,8 @@ use super::{Ending, complain, print, style};
 use crate::cli::{Format, NodeArgs, OutputArgs};
 use crate::model::containerd::PullMode;
 use crate::model::credential::Credential;
-use crate::model::expiry::Lifetime;
 use crate::model::host::{Origin, RegistryHost};
 use crate::model::target::Target;
-use crate::node::credentials::expiry;
 use crate::plan::Plan;
 use crate::render::json;
 
@@ -23,6 +24,8 @@ struct Document {
     schema_version: u32,
     paths: Paths,
     images: Vec<Planned>,
+    /// About the node's files, as `lint` tells them.
+    findings: Vec<json::Finding>,
 }
 
 #[derive(Serialize)]
@@ -33,8 +36,8 @@ struct Planned {
     pull_mode: &'static str,
     pull_mode_reason: String,
     hosts: Vec<PlannedHost>,
-    /// kubelet's candidates in order, without their secrets.
-    credentials: Vec<PlannedCredential>,
+    #[serde(flatten)]
+    logins: PlannedLogins,
 }
 
 #[derive(Serialize)]
@@ -54,18 +57,10 @@ struct PlannedHost {
     dial_timeout_seconds: Option<f64>,
     proxy: Option<String>,
     proxy_rule: String,
+    /// The kind of what is offered when it asks: kubelet's first candidate, else containerd's own for it.
     credential: Option<&'static str>,
-}
-
-#[derive(Serialize)]
-struct PlannedCredential {
-    source: String,
-    key: String,
-    kind: &'static str,
-    /// RFC 3339. Null: its end cannot be known.
-    expires_at: Option<String>,
-    #[serde(skip)]
-    lifetime: Option<Lifetime>,
+    /// Which one that is.
+    credential_offered: Option<PlannedCredential>,
 }
 
 pub async fn run(targets: &[String], node: &NodeArgs, output: &OutputArgs) -> Ending {
@@ -84,6 +79,7 @@ pub async fn run(targets: &[String], node: &NodeArgs, output: &OutputArgs) -> En
                 schema_version: json::SCHEMA_VERSION,
                 paths: site.paths(),
                 images: planned,
+                findings: site.findings.iter().map(json::Finding::from).collect(),
             }));
         }
         Format::Text => {
@@ -116,10 +112,7 @@ async fn prepare(targets: &[String], node: &NodeArgs) -> Result<(Site, Vec<Targe
 
 fn describe(site: &Site, target: &Target) -> Planned {
     let plan: Plan = crate::plan::plan(&site.containerd, target.domain());
-    let candidates: Vec<Credential> = match target {
-        Target::Image(image) => site.credentials.candidates(image),
-        Target::Registry(_) => Vec::new(),
-    };
+    let kubelet = candidates(&site.credentials, target);
     Planned {
         image: target.to_string(),
         error: plan.fatal.as_ref().map(|failure| format!("{}: {}", failure.cause, failure.detail)),
@@ -128,19 +121,8 @@ fn describe(site: &Site, target: &Target) -> Planned {
             PullMode::Transfer => "transfer",
         },
         pull_mode_reason: site.containerd.pull_mode_reason.clone(),
-        hosts: plan.hosts.iter().map(|host| planned_host(site, host, candidates.first())).collect(),
-        credentials: candidates.iter().map(planned_credential).collect(),
-    }
-}
-
-fn planned_credential(one: &Credential) -> PlannedCredential {
-    let lifetime = expiry::of(one);
-    PlannedCredential {
-        source: one.source.to_string(),
-        key: one.key.clone(),
-        kind: one.kind(),
-        expires_at: lifetime.map(|lifetime| lifetime.ends.to_string()),
-        lifetime,
+        hosts: plan.hosts.iter().map(|host| planned_host(site, host, kubelet.first())).collect(),
+        logins: PlannedLogins::of(&site.credentials, target),
     }
 }
 
@@ -150,6 +132,7 @@ fn planned_host(site: &Site, host: &RegistryHost, kubelet: Option<&Credential>) 
         Origin::File { path, line } => (path.clone(), Some(*line)),
         Origin::ImplicitUpstream => ("implicit upstream".to_owned(), None),
     };
+    let offered = kubelet.or(host.own_credential.as_ref()).filter(|credential| credential.login().is_some());
     let own: Vec<String> = host.tls.ca.iter().map(|file| file.path.clone()).collect();
     PlannedHost {
         endpoint: host.endpoint.to_string(),
@@ -158,7 +141,7 @@ fn planned_host(site: &Site, host: &RegistryHost, kubelet: Option<&Credential>) 
         capabilities: host.capabilities.names(),
         origin,
         line,
-        trust: own.into_iter().chain(site.trust.sources.iter().cloned()).collect(),
+        trust: own.into_iter().chain(site.trust.sources().iter().cloned()).collect(),
         client_certificates: host.tls.client.iter().map(|pair| pair.certificate.path.clone()).collect(),
         skip_verify: host.tls.skip_verify.unwrap_or(false),
         headers: host.headers.iter().map(|(name, _)| name.clone()).collect(),
@@ -167,7 +150,8 @@ fn planned_host(site: &Site, host: &RegistryHost, kubelet: Option<&Credential>) 
         dial_timeout_seconds: host.dial_timeout.map(|timeout| timeout.as_secs_f64()),
         proxy: decision.proxy.as_ref().map(ToString::to_string),
         proxy_rule: decision.rule,
-        credential: kubelet.or(host.own_credential.as_ref()).map(Credential::kind),
+        credential: offered.map(Credential::kind),
+        credential_offered: offered.map(PlannedCredential::from),
     }
 }
 
@@ -200,18 +184,11 @@ fn write_plan(out: &mut String, plan: &Planned) {
         } else if host.proxy_rule != "none" {
             let _ = writeln!(out, "     direct ({})", host.proxy_rule);
         }
-        if let Some(kind) = host.credential {
-            let _ = writeln!(out, "     a {kind} credential is offered when it asks");
+        if let Some(PlannedCredential { kind, source, key, .. }) = &host.credential_offered {
+            let _ = writeln!(out, "     {kind} credential offered when it asks: {source}, key {key}");
         }
     }
-    for credential in &plan.credentials {
-        let ends = credential.lifetime.map(|one| format!(", {}", one.words(Timestamp::now()))).unwrap_or_default();
-        let PlannedCredential { kind, source, key, .. } = credential;
-        let _ = writeln!(out, "  credential: {kind} from {source} (key {key}){ends}");
-    }
-    if plan.credentials.is_empty() {
-        let _ = writeln!(out, "  credential: none matches, anonymous");
-    }
+    plan.logins.write(out);
 }
 
 fn or_none(text: &str) -> &str {

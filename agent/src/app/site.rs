@@ -21,10 +21,11 @@ use crate::node::layout::Layout;
 use crate::node::proxy::{DaemonEnvironment, ProxyRules};
 use crate::node::resolv::Names;
 use crate::node::root::HostRoot;
-use crate::node::trust::{self, TrustStore};
+use crate::node::trust;
 use crate::node::{cpu, cri};
 use crate::probe::image::attempt::PullBudget;
 use crate::probe::network::{Network, Timeouts};
+use crate::probe::tls::NodeTrust;
 use crate::render::json;
 use crate::settings::StageTimeouts;
 
@@ -46,7 +47,7 @@ pub struct Site {
     pub containerd: Containerd,
     pub names: Arc<Names>,
     pub proxies: Arc<ProxyRules>,
-    pub trust: Arc<TrustStore>,
+    pub trust: Arc<NodeTrust>,
     pub credentials: Credentials,
     pub platform: Platform,
     pub findings: Vec<Finding>,
@@ -125,7 +126,7 @@ impl Site {
             containerd,
             names: Arc::new(names),
             proxies: Arc::new(proxies),
-            trust: Arc::new(trust),
+            trust: Arc::new(NodeTrust::from(&trust)),
             credentials,
             platform,
             findings,

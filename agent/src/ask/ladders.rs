@@ -82,7 +82,6 @@ mod tests {
     use super::*;
     use crate::model::outcome::{Outcome, Skip};
     use crate::model::platform::Platform;
-    use crate::model::trust::TrustStore;
     use crate::node::containerd::{Containerd, ContainerdOptions};
     use crate::node::credentials::Credentials;
     use crate::node::proxy::ProxyRules;
@@ -90,6 +89,7 @@ mod tests {
     use crate::node::root::HostRoot;
     use crate::probe::image::attempt::PullBudget;
     use crate::probe::network::{Network, Timeouts};
+    use crate::probe::tls::NodeTrust;
 
     /// A node without files asks the registry that it is given.
     async fn ask(domain: &str, timeout: Duration) -> Vec<EndpointReport> {
@@ -97,7 +97,7 @@ mod tests {
         let root = HostRoot::open(directory.path()).unwrap();
         let containerd = Containerd::load(&root, &ContainerdOptions::default());
         let (names, trust, proxies) =
-            (Arc::new(Names::load(&root)), Arc::<TrustStore>::default(), Arc::<ProxyRules>::default());
+            (Arc::new(Names::load(&root)), Arc::<NodeTrust>::default(), Arc::<ProxyRules>::default());
         let network = Network::new(names, trust, proxies, Timeouts::default(), containerd.version, Timestamp::now());
         let question = Question {
             containerd: &containerd,

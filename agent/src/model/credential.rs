@@ -65,6 +65,12 @@ impl Credential {
         Some(with_line.unwrap_or((origin, None)))
     }
 
+    /// An empty one: with it containerd asks anonymously, and does not fall back to its own.
+    pub fn empty() -> Self {
+        let value = CredentialValue::Basic { username: String::new(), password: Secret::default() };
+        Self { source: CredentialSource::KubeletConfigJson, key: String::new(), origin: None, value, renews: None }
+    }
+
     pub const fn kind(&self) -> &'static str {
         match self.value {
             CredentialValue::Basic { .. } => "basic",
@@ -74,13 +80,40 @@ impl Credential {
     }
 
     /// The user name and secret that containerd derives (an identity token has no user name).
-    /// `None`: containerd asks anonymously.
+    /// `None`: containerd asks anonymously, and sends nothing of a login that is half.
     pub fn login(&self) -> Option<(&str, &Secret)> {
-        let (user, secret) = match &self.value {
-            CredentialValue::Basic { username, password } => (username.as_str(), password),
-            CredentialValue::IdentityToken(token) => ("", token),
-            CredentialValue::RegistryToken(_) => return None,
+        match &self.value {
+            CredentialValue::Basic { username, password } => {
+                (!username.is_empty() && !password.is_empty()).then_some((username, password))
+            }
+            CredentialValue::IdentityToken(token) => (!token.is_empty()).then_some(("", token)),
+            CredentialValue::RegistryToken(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_a_login_is_none() {
+        let credential = |value| Credential {
+            source: CredentialSource::KubeletConfigJson,
+            key: "registry.example".into(),
+            origin: None,
+            value,
+            renews: None,
         };
-        (!user.is_empty() || !secret.is_empty()).then_some((user, secret))
+        let basic = |username: &str, password: &str| {
+            credential(CredentialValue::Basic { username: username.into(), password: Secret::new(password) })
+        };
+        assert!(basic("ann", "correct").login().is_some());
+        assert!(basic("ann", "").login().is_none());
+        assert!(basic("", "correct").login().is_none());
+        assert!(basic("", "").login().is_none());
+        let token = |text: &str| credential(CredentialValue::IdentityToken(Secret::new(text)));
+        assert_eq!(token("refresh").login().map(|(user, secret)| (user, secret.expose())), Some(("", "refresh")));
+        assert!(token("").login().is_none());
     }
 }

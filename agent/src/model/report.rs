@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::credential::CredentialSource;
+use super::cause::Cause;
+use super::credential::{Credential, CredentialSource};
 use super::expiry::{self, CredentialExpiry, Lifetime};
 use super::facts::{DnsFacts, PingFacts, ProxyFacts, TcpFacts, TlsFacts, TokenFacts};
 use super::finding::Finding;
@@ -229,6 +230,43 @@ impl CredentialUsed {
     }
 }
 
+/// Without its end, which only `node` can read.
+impl From<&Credential> for CredentialUsed {
+    fn from(credential: &Credential) -> Self {
+        Self {
+            source: credential.source.clone(),
+            key: credential.key.clone(),
+            kind: credential.kind(),
+            lifetime: None,
+            renews: credential.renews,
+        }
+    }
+}
+
+/// One of kubelet's candidates, in its order, and what became of the pull with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    pub credential: CredentialUsed,
+    /// containerd asks anonymously with it.
+    pub anonymous: bool,
+    /// `None`: kubelet does not get to it.
+    pub pull: Option<CandidatePull>,
+}
+
+/// One of the pulls that kubelet makes, seen from its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CandidatePull {
+    /// `None`: it could not be told.
+    pub pullable: Option<bool>,
+    pub cause: Option<Cause>,
+}
+
+impl From<&Credential> for Candidate {
+    fn from(credential: &Credential) -> Self {
+        Self { credential: credential.into(), anonymous: credential.login().is_none(), pull: None }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct BlobFacts {
     pub endpoint: Endpoint,
@@ -254,6 +292,8 @@ pub struct ImageReport {
     pub credential: Option<CredentialUsed>,
     /// Of what credential providers gave for it, where its end can be known.
     pub expiries: Vec<CredentialExpiry>,
+    /// What kubelet would try in turn. Empty: one anonymous pull, or none at all.
+    pub candidates: Vec<Candidate>,
     /// `None` when it was not reached.
     pub blob: Option<BlobFacts>,
     pub rate_limit: RateLimit,

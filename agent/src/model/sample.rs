@@ -336,6 +336,7 @@ fn image(requested: &str, (domain, repository, tag): (&str, &str, &str), verdict
             renews: None,
         }),
         expiries: Vec::new(),
+        candidates: Vec::new(),
         blob: Some(BlobFacts { endpoint, redirect_host: Some("cdn.example:443".into()), failure: None }),
         rate_limit: limited(),
         limited_by: Some(key("docker.io", "registry-1.docker.io").1),

@@ -122,6 +122,11 @@ impl Credentials {
         }
     }
 
+    /// The providers that kubelet would ask for the image, in the order of their configuration.
+    pub fn providers_of(&self, image: &Reference) -> Vec<String> {
+        self.providers.as_ref().map(|providers| providers.fitting(&image.name())).unwrap_or_default()
+    }
+
     /// The key that was probably meant for the image, where none matches it.
     pub fn near_miss(&self, image: &Reference) -> Option<NearMiss> {
         if !self.candidates(image).is_empty() {

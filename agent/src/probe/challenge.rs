@@ -62,9 +62,14 @@ fn without_query(realm: &str) -> String {
         return clip(url.to_string());
     }
     // The realm of Basic is free text. An address that does not parse has its secrets where others have them.
-    let Some((scheme, rest)) = realm.split_once("://") else { return clip(realm.to_owned()) };
-    let place = rest.split(['?', '#']).next().unwrap_or_default();
-    clip(format!("{scheme}://{}", place.rsplit('@').next().unwrap_or_default()))
+    if !realm.contains("://") {
+        return clip(realm.to_owned());
+    }
+    let place = realm.split(['?', '#']).next().unwrap_or_default();
+    match place.split_once("://") {
+        Some((scheme, rest)) => clip(format!("{scheme}://{}", rest.rsplit('@').next().unwrap_or_default())),
+        None => clip(place.to_owned()),
+    }
 }
 
 /// The challenges of an answer, bearer first.
@@ -161,6 +166,7 @@ mod tests {
         assert_eq!(shown("https://user:pw:/@auth.example?key=hunter2"), "https://auth.example");
         assert_eq!(shown("https://a b/token#hunter2"), "https://a b/token");
         assert_eq!(shown("private area: who?"), "private area: who?");
+        assert_eq!(shown("a?key=1://host/path"), "a");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use tokio::sync::OnceCell;
 use super::connection::Connection;
 use super::http::{Binding, HttpClient, Proved};
 use super::needs::Needs;
-use super::tls::TlsSetup;
+use super::tls::{NodeTrust, TlsSetup};
 use super::usage::Usage;
 use super::{dns, proxy, tcp, tls};
 use crate::model::cause::Cause;
@@ -27,7 +27,6 @@ use crate::model::outcome::{Failure, Outcome, Skip, Step};
 use crate::model::stage::Stage;
 use crate::node::proxy::{ProxyRules, ProxyUrl};
 use crate::node::resolv::Names;
-use crate::node::trust::TrustStore;
 
 /// How long each stage may take. Each is below the deadline of a whole check (30 s).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +53,7 @@ impl Default for Timeouts {
 #[derive(Debug)]
 pub struct Network {
     pub names: Arc<Names>,
-    pub trust: Arc<TrustStore>,
+    pub trust: Arc<NodeTrust>,
     pub proxies: Arc<ProxyRules>,
     pub timeouts: Timeouts,
     pub version: Version,
@@ -106,7 +105,7 @@ impl<'a> Destination<'a> {
 impl Network {
     pub fn new(
         names: Arc<Names>,
-        trust: Arc<TrustStore>,
+        trust: Arc<NodeTrust>,
         proxies: Arc<ProxyRules>,
         timeouts: Timeouts,
         version: Version,

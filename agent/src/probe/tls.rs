@@ -28,7 +28,7 @@ mod signature;
 mod verifier;
 mod verify;
 
-pub use config::TlsSetup;
+pub use config::{NodeTrust, TlsSetup};
 pub use failure::{classify_late, classify_late_dyn, is_plain_http};
 use verifier::{PRESENTED, Presented};
 
@@ -96,14 +96,17 @@ async fn shake(
         Err(_) => return Err(failure::timed_out(&head.bytes())),
     };
     let took = began.elapsed();
+    if !PRESENTED.with(|presented| presented.borrow().client_certificate_asked) {
+        return Ok((stream, took));
+    }
     match settle(&mut stream, took.clamp(SETTLE.0, SETTLE.1)).await {
         Some(error) if is_alert(&error) => Err(classify(&error)),
         Some(_) | None => Ok((stream, took)),
     }
 }
 
-/// In TLS 1.3 the server judges the client's certificate, and hands out its session ticket, after the
-/// client is done. Waits for either; whichever does not come in time shows at the first request.
+/// In TLS 1.3 the server judges the client's certificate after the client is done, and hands out its
+/// session ticket when that is well. Waits for either; what does not come in time shows at the first request.
 async fn settle(stream: &mut TlsStream<Connection>, limit: Duration) -> Option<std::io::Error> {
     if stream.get_ref().1.protocol_version() != Some(rustls::ProtocolVersion::TLSv1_3) {
         return None;

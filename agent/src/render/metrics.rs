@@ -88,16 +88,22 @@ pub fn families() -> impl Iterator<Item = &'static Family> {
 /// have the scrape add it.
 pub fn exposition(snapshot: &Snapshot, node_label: bool) -> Result<String, prometheus::Error> {
     let stamp = node_label.then(|| pair("node", &label_value(&snapshot.node)));
-    let mut encoded: Vec<MetricFamily> = families().filter_map(|family| family.encode(snapshot)).collect();
-    encoded.extend(ProcessCollector::for_self().collect());
-    if let Some(stamp) = stamp {
-        for metric in encoded.iter_mut().flat_map(MetricFamily::mut_metric) {
-            let mut labels = metric.take_label();
-            labels.push(stamp.clone());
-            metric.set_label(labels);
+    let ours = families().filter_map(|family| family.encode(snapshot));
+    let mut text = String::new();
+    // One family at a time: all of them at once would be the most memory that the agent ever takes.
+    for mut family in ours.chain(ProcessCollector::for_self().collect()) {
+        if let Some(stamp) = &stamp {
+            family.mut_metric().iter_mut().for_each(|metric| add_label(metric, stamp));
         }
+        TextEncoder::new().encode_utf8(&[family], &mut text)?;
     }
-    TextEncoder::new().encode_to_string(&encoded)
+    Ok(text)
+}
+
+fn add_label(metric: &mut Metric, label: &LabelPair) {
+    let mut labels = metric.take_label();
+    labels.push(label.clone());
+    metric.set_label(labels);
 }
 
 impl Family {
@@ -160,6 +166,9 @@ fn pair(name: &str, value: &str) -> LabelPair {
 
 /// Bounded and without control characters; the encoder escapes the rest.
 fn label_value(text: &str) -> String {
+    if text.len() <= LABEL_LIMIT && !text.contains(char::is_control) {
+        return text.to_owned();
+    }
     let mut value = String::new();
     for c in text.chars().filter(|c| !c.is_control()) {
         if value.len() + c.len_utf8() > LABEL_LIMIT {

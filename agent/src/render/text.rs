@@ -3,8 +3,13 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
+use crate::model::cause::Cause;
 use crate::model::finding::{Finding, Severity};
-use crate::model::report::{Attempt, ContentSource, EndpointReport, ImageReport, StageResult};
+use crate::model::report::{
+    Attempt, Candidate, CandidatePull, ContentSource, CredentialUsed, EndpointReport, ImageReport, StageResult,
+};
 use crate::model::space::bytes;
 use crate::model::stage::Stage;
 
@@ -107,9 +112,11 @@ fn facts_of(report: &ImageReport) -> Vec<String> {
     if !offered.is_empty() {
         lines.push(format!("platform {} wanted, offered: {}", report.wanted, offered.join(", ")));
     }
-    if let Some(credential) = &report.credential {
-        let (kind, source, key) = (credential.kind, &credential.source, &credential.key);
-        lines.push(format!("credential {kind} from {source} (key {key}){}", credential.end(report.started_at)));
+    let now = report.started_at;
+    if report.candidates.len() > 1 {
+        lines.extend(report.candidates.iter().zip(1..).map(|candidate| candidate_line(candidate, now)));
+    } else if let Some(used) = &report.credential {
+        lines.push(format!("credential {} from {} (key {}){}", used.kind, used.source, used.key, used.end(now)));
     }
     if let Some(redirect) = report.blob.as_ref().and_then(|blob| blob.redirect_host.as_ref()) {
         lines.push(format!("content comes from {redirect}"));
@@ -133,6 +140,18 @@ fn facts_of(report: &ImageReport) -> Vec<String> {
         lines.push(format!("this check spent {} counted pull(s)", report.counted_pulls));
     }
     lines
+}
+
+/// kubelet makes one pull for each.
+fn candidate_line((candidate, nth): (&Candidate, usize), now: Timestamp) -> String {
+    let CredentialUsed { source, key, kind, .. } = &candidate.credential;
+    let end = match candidate.pull {
+        None => "not tried",
+        Some(CandidatePull { pullable: Some(true), .. }) => "pulls",
+        Some(CandidatePull { cause, .. }) => cause.map_or("could not be told", Cause::as_str),
+    };
+    let anonymous = if candidate.anonymous { ", anonymous," } else { "" };
+    format!("credential {nth}: {kind}{anonymous} from {source} (key {key}){}: {end}", candidate.credential.end(now))
 }
 
 /// One endpoint: its ladder on a line, and the failure below it.
@@ -221,5 +240,33 @@ fn span(duration: Duration) -> String {
         s if s < 60.0 => format!("{s:.1}s"),
         s if s < 3600.0 => format!("{:.0}m", s / 60.0),
         s => format!("{:.0}h", s / 3600.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::credential::CredentialSource;
+
+    #[test]
+    fn each_candidate_has_its_place_and_its_end() {
+        let line = |nth, source, anonymous, pull| {
+            let credential =
+                CredentialUsed { source, key: "*.example".into(), kind: "basic", lifetime: None, renews: None };
+            candidate_line((&Candidate { credential, anonymous, pull }, nth), Timestamp::UNIX_EPOCH)
+        };
+        let pull = |pullable, cause| Some(CandidatePull { pullable, cause });
+        let secret = CredentialSource::PullSecret("shop".into(), "pull".into());
+        assert_eq!(
+            line(1, secret, false, pull(Some(false), Some(Cause::CredentialsRejected))),
+            "credential 1: basic from pull-secret:shop/pull (key *.example): credentials_rejected"
+        );
+        let file = || CredentialSource::KubeletConfigJson;
+        assert_eq!(
+            line(2, file(), true, pull(Some(true), None)),
+            "credential 2: basic, anonymous, from kubelet-config-json (key *.example): pulls"
+        );
+        assert!(line(3, file(), false, pull(None, None)).ends_with(": could not be told"));
+        assert!(line(4, file(), false, None).ends_with(": not tried"));
     }
 }

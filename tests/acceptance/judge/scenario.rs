@@ -84,7 +84,13 @@ pub fn load_all(directory: &Path) -> Vec<Scenario> {
 
 pub fn load(path: &Path) -> Scenario {
     let text = std::fs::read_to_string(path).unwrap();
-    let mut scenario: Scenario = toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let table = toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    from_table(path, table)
+}
+
+/// The scenario of this file, whose text is read already.
+pub fn from_table(path: &Path, table: toml::Table) -> Scenario {
+    let mut scenario: Scenario = table.try_into().unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let stem = path.file_stem().unwrap().to_str().unwrap();
     stem.clone_into(&mut scenario.name);
     for ((name, table), number) in scenario.server.iter().zip(10..) {

@@ -8,7 +8,7 @@ use pullprobe_lab::ca::Authority;
 use pullprobe_lab::dns::{At, NameServer};
 use pullprobe_lab::listener::Listener;
 use pullprobe_lab::proxy::Proxy;
-use pullprobe_lab::registry::{Config, Fault, Registry, Stored, timeline};
+use pullprobe_lab::registry::{Config, Fault, Registry, Request as Received, Stored, timeline};
 
 use super::observation::{Request, mark_downgrades};
 use super::scenario::Scenario;
@@ -79,15 +79,21 @@ impl Servers {
 
     /// Every request since the last call, in order over all servers.
     pub fn take_requests(&self) -> Vec<Request> {
-        let all: Vec<&Registry> = self.registries.iter().map(|(registry, _)| registry).collect();
-        let received = timeline(&all);
+        let received = self.take_received();
         let requests = received.iter().map(|(endpoint, request)| Request::new(endpoint, request));
         let mut requests: Vec<Request> = requests.collect();
         mark_downgrades(&mut requests);
+        requests
+    }
+
+    /// The same as they arrived, secrets included, each with the endpoint that it was sent to.
+    pub fn take_received(&self) -> Vec<(String, Received)> {
+        let all: Vec<&Registry> = self.registries.iter().map(|(registry, _)| registry).collect();
+        let received = timeline(&all).into_iter().map(|(endpoint, request)| (endpoint.to_owned(), request)).collect();
         for registry in all {
             registry.clear_requests();
         }
-        requests
+        received
     }
 
     /// Lets faults that end after some requests begin anew.

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::goal::Goal;
-use crate::process::Running;
+use crate::process::{Running, median};
 use crate::world::{LOOPBACK, World, free_port};
 use crate::{Options, http};
 
@@ -55,14 +55,10 @@ pub async fn measure(world: &World, options: &Options) -> io::Result<Vec<Goal>> 
 }
 
 async fn blackbox(world: &World, options: &Options, hosts: &[&str]) -> io::Result<Cost> {
-    let authority = world.write("blackbox/ca.pem", &world.lab.authority.root_pem())?;
     let config = world.write(
         "blackbox/config.yml",
-        &format!(
-            "modules:\n  v2:\n    prober: http\n    timeout: 10s\n    http:\n      preferred_ip_protocol: ip4\n      \
-             valid_status_codes: [200, 401]\n      tls_config:\n        ca_file: {}\n",
-            authority.display()
-        ),
+        "modules:\n  v2:\n    prober: http\n    timeout: 10s\n    http:\n      preferred_ip_protocol: ip4\n      \
+             valid_status_codes: [200, 401]\n",
     )?;
     let address = SocketAddr::new(LOOPBACK, free_port()?);
     let running = Running::start(
@@ -70,18 +66,22 @@ async fn blackbox(world: &World, options: &Options, hosts: &[&str]) -> io::Resul
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--web.listen-address={address}"))
             // The name server is asked over the network, as by the agent, not through libc.
-            .env("GODEBUG", "netdns=go"),
+            .env("GODEBUG", "netdns=go")
+            // Read once, as by the agent.
+            .env("SSL_CERT_FILE", world.node.path("/etc/ssl/certs/ca-certificates.crt")),
         world.log("blackbox/log")?,
     )?;
     eventually(async || http::get(address, "/-/healthy").await.is_ok()).await?;
     probe_all(address, hosts).await?;
     let before = running.cpu()?;
+    let mut resident = Vec::new();
     for _ in 0..options.cycles {
         let next = tokio::time::Instant::now() + INTERVAL;
         probe_all(address, hosts).await?;
         tokio::time::sleep_until(next).await;
+        resident.push(running.memory()?.0);
     }
-    Cost::of(&running, before, count(options.cycles * hosts.len()))
+    Cost::of(&running, before, count(options.cycles * hosts.len()), resident)
 }
 
 /// One probe of each; all have to succeed.
@@ -127,17 +127,19 @@ async fn agent(world: &World, options: &Options, hosts: &[&str]) -> io::Result<C
     };
     eventually(async || probes().await >= count(hosts.len())).await?;
     let (before, first) = (running.cpu()?, probes().await);
+    let mut resident = Vec::new();
     // Scraped once a cycle, as Prometheus would.
     for _ in 0..options.cycles {
         tokio::time::sleep(INTERVAL).await;
         probes().await;
+        resident.push(running.memory()?.0);
     }
     let metrics = http::get(address, "/metrics").await?;
     let up = http::sum(&metrics, "pullprobe_endpoint_up", "");
     if up < count(hosts.len()) {
         return Err(io::Error::other(format!("only {up} of {} endpoints are up for pullprobe", hosts.len())));
     }
-    Cost::of(&running, before, http::sum(&metrics, "pullprobe_probes_total", "") - first)
+    Cost::of(&running, before, http::sum(&metrics, "pullprobe_probes_total", "") - first, resident)
 }
 
 async fn eventually(mut come: impl AsyncFnMut() -> bool) -> io::Result<()> {
@@ -152,9 +154,10 @@ async fn eventually(mut come: impl AsyncFnMut() -> bool) -> io::Result<()> {
 }
 
 impl Cost {
-    fn of(running: &Running, before: Duration, probes: f64) -> io::Result<Self> {
-        let (resident, highest) = running.memory()?;
-        Ok(Self { probes, cpu: running.cpu()?.saturating_sub(before), resident, highest })
+    /// `resident` was read once a cycle: its median counts.
+    fn of(running: &Running, before: Duration, probes: f64, resident: Vec<u64>) -> io::Result<Self> {
+        let (_, highest) = running.memory()?;
+        Ok(Self { probes, cpu: running.cpu()?.saturating_sub(before), resident: median(resident), highest })
     }
 
     fn per_probe(&self) -> f64 {

@@ -59,9 +59,9 @@ pub async fn wall(mut command: Command) -> io::Result<Duration> {
     tokio::task::spawn_blocking(run).await.map_err(io::Error::other)?
 }
 
-pub fn median(mut durations: Vec<Duration>) -> Duration {
-    durations.sort();
-    durations.get(durations.len() / 2).copied().unwrap_or_default()
+pub fn median<T: Ord + Copy + Default>(mut values: Vec<T>) -> T {
+    values.sort();
+    values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
 fn named(command: &Command, error: &io::Error) -> io::Error {

@@ -16,6 +16,9 @@ use tempfile::TempDir;
 
 pub const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
+/// Debian's package ca-certificates.
+const BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
+
 pub struct World {
     pub lab: Lab,
     pub names: NameServer,
@@ -33,7 +36,9 @@ impl World {
         };
         world.node.nsswitch("files dns")?;
         world.node.hosts_file(&[])?;
-        world.node.trust(&world.lab.authority.root_pem())?;
+        // As on a node: the bundle of the distribution, and the root of the registries at hand.
+        let bundle = std::fs::read_to_string(BUNDLE)?;
+        world.node.trust(&format!("{bundle}\n{}", world.lab.authority.root_pem()))?;
         world.node.resolv_conf(&[world.names.ip()], "")?;
         Self::use_resolver(&world.node.path("/etc/resolv.conf"))?;
         Ok(world)

@@ -40,7 +40,11 @@ where
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => { connections.spawn(handle(stream)); }
+                Ok((stream, _)) => {
+                    // As registries' servers do: else a handshake waits for a delayed acknowledgement.
+                    let _ = stream.set_nodelay(true);
+                    connections.spawn(handle(stream));
+                }
                 // A connection that ended before it was accepted: the next one may do better.
                 Err(_) => tokio::task::yield_now().await,
             },

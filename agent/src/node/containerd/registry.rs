@@ -153,7 +153,12 @@ fn basic_of(auth: &str) -> Result<CredentialValue, String> {
     let decoded = String::from_utf8_lossy(&decoded).into_owned();
     // containerd's own words would show the decoded text.
     let (user, password) = decoded.split_once(':').ok_or("invalid decoded auth: no colon")?;
-    Ok(CredentialValue::Basic { username: user.to_owned(), password: Secret::new(password.trim_matches('\0')) })
+    let password = Secret::new(password.trim_matches('\0'));
+    // What has no user is a refresh token for containerd's authorizer.
+    Ok(match user {
+        "" => CredentialValue::IdentityToken(password),
+        user => CredentialValue::Basic { username: user.to_owned(), password },
+    })
 }
 
 /// `getTLSConfig` of containerd 1.x. An authority's file without a certificate is not noticed.

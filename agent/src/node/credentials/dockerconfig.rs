@@ -69,7 +69,7 @@ impl DockerConfig {
         let positions = Positions::of(&text);
         let mut config = Self::default();
         match form {
-            Form::Dockercfg => config.add_entries(&positions, fields.0)?,
+            Form::Dockercfg => config.add_entries(&positions, None, fields.0)?,
             Form::ConfigJson => {
                 for (name, value) in fields.0 {
                     config.add_field(&positions, &name, value)?;
@@ -80,12 +80,16 @@ impl DockerConfig {
     }
 
     fn add_field(&mut self, positions: &Positions<'_>, name: &str, value: Value) -> Result<(), Malformed> {
-        let position = positions.get(name);
+        let position = positions.get(None, name);
         if name.eq_ignore_ascii_case("auths") {
             self.has_auths = true;
             return match value {
-                Value::Null => Ok(()),
-                Value::Object(entries) => self.add_entries(positions, entries),
+                Value::Null => {
+                    // Go empties the map that an earlier `auths` has filled.
+                    self.entries.clear();
+                    Ok(())
+                }
+                Value::Object(entries) => self.add_entries(positions, Some(name), entries),
                 other => Err(wrong_type("auths", "an object", &other, position)),
             };
         }
@@ -101,11 +105,12 @@ impl DockerConfig {
     fn add_entries(
         &mut self,
         positions: &Positions<'_>,
+        within: Option<&str>,
         entries: impl IntoIterator<Item = (String, Value)>,
     ) -> Result<(), Malformed> {
         let mut places: HashMap<String, usize> = self.entries.iter().map(|e| e.key.clone()).zip(0..).collect();
         for (key, value) in entries {
-            let position = positions.get(&key);
+            let position = positions.get(within, &key);
             let entry = Entry::parse(key, value, position)?;
             // Of two entries with the very same key the last one counts.
             if let Some(place) = places.get(&entry.key) {

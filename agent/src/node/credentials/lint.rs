@@ -71,8 +71,14 @@ fn entry_findings<'c>(entry: &'c Entry, first_written: &mut HashMap<IndexKey, &'
         let fix = "write `auth`, the base64 of user, colon and password, or use a credential provider".to_owned();
         findings.push(Finding::new(Severity::Warning, "credentials_field_unused", message, fix));
     }
-    if entry.username.is_empty() && entry.password.is_empty() && entry.unused.is_empty() {
-        let message = format!("`{key}` has neither user nor password: it matches, and the pull is anonymous");
+    let lacks = match (entry.username.is_empty(), entry.password.is_empty()) {
+        (true, true) => Some("has neither user nor password"),
+        (true, false) => Some("has a password without a user"),
+        (false, true) => Some("has a user without a password"),
+        (false, false) => None,
+    };
+    if let Some(lacks) = lacks.filter(|_| entry.unused.is_empty()) {
+        let message = format!("`{key}` {lacks}: it matches, and the pull is anonymous");
         let fix = "write `auth`, or remove the entry".to_owned();
         findings.push(Finding::new(Severity::Warning, "credentials_entry_empty", message, fix));
     }

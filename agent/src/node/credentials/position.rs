@@ -9,36 +9,53 @@ pub struct Position {
     pub column: usize,
 }
 
-/// The last place of every key, since of repeated keys the last one counts.
+/// The last place of every key of the outermost object, and of the objects in it: of repeated keys the
+/// last one counts.
 #[derive(Debug, Default)]
-pub struct Positions<'t>(HashMap<&'t str, Position>);
+pub struct Positions<'t>(HashMap<(Option<&'t str>, &'t str), Position>);
 
 impl<'t> Positions<'t> {
     /// One pass over a text that is known to be JSON.
     pub fn of(text: &'t str) -> Self {
         let mut found = HashMap::new();
         let (mut line, mut column, mut counted) = (1, 1, 0);
+        // By which key each open object or list was entered.
+        let mut open: Vec<Option<&'t str>> = Vec::new();
+        let mut last_key = None;
         let mut bytes = text.bytes().enumerate();
         while let Some((at, byte)) = bytes.next() {
-            if byte == b'\n' {
-                (line, column, counted) = (line + 1, 1, at + 1);
-            }
-            if byte != b'"' {
-                continue;
-            }
-            let Some(end) = end_of_string(&mut bytes) else { break };
-            if text[end..].trim_start_matches([' ', '\t', '\r', '\n']).starts_with(':') {
-                column += text[counted..at].chars().count();
-                counted = at;
-                found.insert(&text[at..end], Position { line, column });
+            match byte {
+                b'\n' => (line, column, counted) = (line + 1, 1, at + 1),
+                b'{' | b'[' => open.push(last_key.take()),
+                b'}' | b']' => drop(open.pop()),
+                b'"' => {
+                    let Some(end) = end_of_string(&mut bytes) else { break };
+                    if !text[end..].trim_start_matches([' ', '\t', '\r', '\n']).starts_with(':') {
+                        continue;
+                    }
+                    column += text[counted..at].chars().count();
+                    counted = at;
+                    last_key = Some(&text[at..end]);
+                    if let [_] | [_, Some(_)] = open[..] {
+                        found.insert((open[open.len() - 1], &text[at..end]), Position { line, column });
+                    }
+                }
+                _ => {}
             }
         }
         Self(found)
     }
 
-    pub fn get(&self, key: &str) -> Option<Position> {
-        let quoted = serde_json::to_string(key).ok()?;
-        self.0.get(quoted.as_str()).copied()
+    /// `within` names the field whose object has the key. `None`: it is the outermost object's.
+    pub fn get(&self, within: Option<&str>, key: &str) -> Option<Position> {
+        let quoted = |text: &str| serde_json::to_string(text).ok();
+        let within = within.map(quoted);
+        let key = quoted(key)?;
+        match &within {
+            None => self.0.get(&(None, key.as_str())),
+            Some(within) => self.0.get(&(within.as_deref(), key.as_str())),
+        }
+        .copied()
     }
 }
 
@@ -64,14 +81,24 @@ mod tests {
     fn a_key_is_told_from_a_value_that_reads_the_same() {
         let text = "{\n  \"a\": \"b\",\n  \"b\" : \"\\\"c\\\":\"\n}";
         let positions = Positions::of(text);
-        assert_eq!(positions.get("a"), Some(Position { line: 2, column: 3 }));
-        assert_eq!(positions.get("b"), Some(Position { line: 3, column: 3 }));
-        assert_eq!(positions.get("c"), None);
+        assert_eq!(positions.get(None, "a"), Some(Position { line: 2, column: 3 }));
+        assert_eq!(positions.get(None, "b"), Some(Position { line: 3, column: 3 }));
+        assert_eq!(positions.get(None, "c"), None);
+    }
+
+    #[test]
+    fn a_key_is_told_from_the_same_one_elsewhere() {
+        let text = "{\"auths\": {\n\"r\": {\"r\": [{\"r\": 0}]}\n},\n\"credHelpers\": {\"r\": \"x\"}}";
+        let positions = Positions::of(text);
+        assert_eq!(positions.get(Some("auths"), "r"), Some(Position { line: 2, column: 1 }));
+        assert_eq!(positions.get(Some("credHelpers"), "r"), Some(Position { line: 4, column: 17 }));
+        assert_eq!(positions.get(None, "r"), None);
+        assert_eq!(positions.get(Some("r"), "r"), None);
     }
 
     #[test]
     fn a_long_line_is_read_once() {
         let text = format!("{{{}}}", vec!["\"k\":0"; 200_000].join(","));
-        assert!(Positions::of(&text).get("k").is_some());
+        assert!(Positions::of(&text).get(None, "k").is_some());
     }
 }

@@ -117,6 +117,12 @@ impl Providers {
         }
     }
 
+    /// The names of the plugins that are for the image.
+    pub fn fitting(&self, image: &str) -> Vec<String> {
+        let plugins = self.plugins.iter().map(|ready| &ready.plugin);
+        plugins.filter(|plugin| plugin.is_for(image)).map(|plugin| plugin.name.clone()).collect()
+    }
+
     /// Asks every plugin whose `matchImages` fits the image. `patience` bounds each of them; kubelet
     /// waits a minute.
     pub async fn ask(&self, image: &Reference, patience: Duration) -> Asked {

@@ -106,7 +106,7 @@ fn two_spellings_of_one_key_are_both_tried() {
 fn the_first_file_that_parses_wins() {
     let home = "/root/.docker/config.json";
     let login = auths(&["reg.corp"]);
-    let old = r#"{"reg.corp": {"username": "old"}}"#;
+    let old = r#"{"reg.corp": {"username": "old", "password": "p"}}"#;
     let bad_entry = r#"{"auths": {"reg.corp": {"username": "x"}, "other": {"auth": "%"}}}"#;
     for (files, user) in [
         (&[(PREFERRED, login.as_str()), ("/config.json", "{}")][..], Some("u reg.corp")),
@@ -224,7 +224,7 @@ fn the_nearest_key_is_named_with_the_reason() {
 #[test]
 fn pull_secrets_come_first_and_are_named_by_where_they_are_mounted() {
     let login = auths(&["reg.corp"]);
-    let old = r#"{"reg.corp/team": {"username": "old"}}"#;
+    let old = r#"{"reg.corp/team": {"username": "old", "password": "p"}}"#;
     let (_keep, credentials) = node(&[
         (PREFERRED, &auths(&["reg.corp/team"])),
         ("/secrets/shop/pull/.dockerconfigjson", &login),

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::super::tls::NodeTrust;
 use super::*;
 use crate::model::containerd::Version;
 use crate::model::host::HostTls;
@@ -15,7 +16,7 @@ use crate::model::trust::TrustStore;
 const LIMIT: Duration = Duration::from_secs(10);
 
 fn tls() -> TlsSetup {
-    TlsSetup::new(Version::new(2, 2, 0), &TrustStore::default(), &HostTls::default(), Timestamp::now()).unwrap()
+    TlsSetup::new(Version::new(2, 2, 0), &NodeTrust::default(), &HostTls::default(), Timestamp::now()).unwrap()
 }
 
 async fn through(proxy: &str, target: &str) -> (Step<ProxyFacts>, Option<Connection>) {
@@ -265,7 +266,7 @@ async fn an_https_proxy_is_spoken_to_in_tls() {
             stream.flush().await.unwrap();
         }
     });
-    let trust = TrustStore { certificates: vec![authority.root_der()], ..TrustStore::default() };
+    let trust = NodeTrust::from(&TrustStore { certificates: vec![authority.root_der()], ..TrustStore::default() });
     let trusting = TlsSetup::new(Version::new(2, 2, 0), &trust, &HostTls::default(), Timestamp::now()).unwrap();
     let dial = || TcpStream::connect((proxy.host.as_str(), proxy.port));
     let target = Target { host_port: "r.example:443", plain: false };

@@ -23,6 +23,29 @@ use crate::model::outcome::Failure;
 use crate::model::stage::Stage;
 use crate::model::trust::TrustStore;
 
+/// What the node trusts for every host, parsed once.
+#[derive(Debug, Default)]
+pub struct NodeTrust {
+    roots: Arc<Roots>,
+    /// Files as on the node.
+    sources: Vec<String>,
+}
+
+impl From<&TrustStore> for NodeTrust {
+    fn from(trust: &TrustStore) -> Self {
+        let mut roots = Roots::default();
+        trust.certificates.iter().cloned().for_each(|certificate| roots.add(certificate));
+        Self { roots: Arc::new(roots), sources: trust.sources.clone() }
+    }
+}
+
+impl NodeTrust {
+    /// The files that gave at least one root.
+    pub fn sources(&self) -> &[String] {
+        &self.sources
+    }
+}
+
 /// Everything to shake hands with one host. A later connection with the same setup resumes the session.
 #[derive(Clone, Debug)]
 pub struct TlsSetup {
@@ -35,13 +58,10 @@ pub struct TlsSetup {
 
 impl TlsSetup {
     /// `now` is the wall clock at this moment; it goes on from there.
-    pub fn new(version: Version, trust: &TrustStore, tls: &HostTls, now: Timestamp) -> Result<Self, Failure> {
+    pub fn new(version: Version, trust: &NodeTrust, tls: &HostTls, now: Timestamp) -> Result<Self, Failure> {
         let offers_mlkem = version.offers_mlkem();
-        let mut roots = Roots::default();
+        let mut roots = Roots::beside(&trust.roots);
         let mut sources = trust.sources.clone();
-        for certificate in &trust.certificates {
-            roots.add(certificate.clone());
-        }
         for file in &tls.ca {
             let certificates = certificates(file);
             if certificates.is_empty() {

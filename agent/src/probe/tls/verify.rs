@@ -4,6 +4,7 @@
 //! the roots needs no issuer; roots may be of version 1; several ways are tried.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
@@ -17,34 +18,47 @@ const SIGNATURE_CHECKS: usize = 100;
 
 /// Trusted certificates by their subject.
 #[derive(Debug, Default)]
-pub struct Roots(HashMap<Vec<u8>, Vec<CertificateDer<'static>>>);
+pub struct Roots {
+    /// Those of the node, which all hosts share: a bundle holds some 140.
+    shared: Option<Arc<Roots>>,
+    own: HashMap<Vec<u8>, Vec<CertificateDer<'static>>>,
+}
 
 impl Roots {
+    /// These, and what is added.
+    pub fn beside(shared: &Arc<Self>) -> Self {
+        Self { shared: Some(Arc::clone(shared)), own: HashMap::new() }
+    }
+
     pub fn add(&mut self, der: CertificateDer<'static>) {
         let Some(subject) = Certificate::parse(&der).ok().map(|certificate| certificate.subject().to_vec()) else {
             return;
         };
-        let same = self.0.entry(subject).or_default();
-        if !same.contains(&der) {
-            same.push(der);
+        if !self.ders(&subject).any(|known| *known == der) {
+            self.own.entry(subject).or_default().push(der);
         }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.own.is_empty() && self.shared.as_ref().is_none_or(|shared| shared.is_empty())
     }
 
     /// Whether a root has this name, whatever its key.
     pub fn know(&self, subject: &[u8]) -> bool {
-        self.0.contains_key(subject)
+        self.ders(subject).next().is_some()
     }
 
     fn contains(&self, certificate: &Certificate<'_>) -> bool {
-        self.with_subject(certificate.subject()).any(|root| root.der == certificate.der)
+        self.ders(certificate.subject()).any(|der| der.as_ref() == certificate.der)
     }
 
     fn with_subject(&self, subject: &[u8]) -> impl Iterator<Item = Certificate<'_>> {
-        self.0.get(subject).into_iter().flatten().filter_map(|der| Certificate::parse(der).ok())
+        self.ders(subject).filter_map(|der| Certificate::parse(der).ok())
+    }
+
+    fn ders(&self, subject: &[u8]) -> impl Iterator<Item = &CertificateDer<'static>> {
+        let shared = self.shared.iter().filter_map(|shared| shared.own.get(subject));
+        shared.chain(self.own.get(subject)).flatten()
     }
 }
 

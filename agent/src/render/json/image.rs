@@ -37,6 +37,9 @@ pub struct Image {
     pub platform: Platform,
     /// The credential that decided. Null: anonymous.
     pub credential: Option<Credential>,
+    /// kubelet's candidates in its order, one whole pull for each until one succeeds. Empty: one anonymous
+    /// pull, or none at all.
+    pub candidates: Vec<Candidate>,
     /// Every host asked for a manifest, in containerd's order; neighbours that are alike once.
     pub attempts: Vec<Attempt>,
     /// Where the content comes from. Null: not reached.
@@ -88,6 +91,23 @@ pub struct Credential {
     pub expires_at: Option<String>,
     /// RFC 3339: when kubelet asks its credential provider again. Null: nobody renews it.
     pub renews_at: Option<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Candidate {
+    /// As in `credential`.
+    pub source: String,
+    pub key: String,
+    pub kind: String,
+    /// It has no user or no password, and containerd asks anonymously with it.
+    pub anonymous: bool,
+    /// Whether a pull with it was tried; behind a success kubelet tries none.
+    pub tried: bool,
+    /// Would the pull with it succeed? Null: it was not tried, or it could not be told.
+    pub pullable: Option<bool>,
+    /// Why the pull with it fails.
+    pub cause: Option<String>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -159,6 +179,7 @@ impl From<&ImageReport> for Image {
                 offered: report.platform.offered.iter().map(ToString::to_string).collect(),
             },
             credential: report.credential.as_ref().map(Credential::from),
+            candidates: report.candidates.iter().map(Candidate::from).collect(),
             attempts: report.attempts.iter().map(Attempt::from).collect(),
             blob: report.blob.as_ref().map(Blob::from),
             rate_limit: RateLimit {
@@ -192,6 +213,22 @@ impl From<&report::CredentialUsed> for Credential {
             kind: used.kind.to_owned(),
             expires_at: used.lifetime.map(|lifetime| lifetime.ends.to_string()),
             renews_at: used.renews.map(|renews| renews.to_string()),
+        }
+    }
+}
+
+impl From<&report::Candidate> for Candidate {
+    fn from(candidate: &report::Candidate) -> Self {
+        let Credential { source, key, kind, .. } = Credential::from(&candidate.credential);
+        let pull = candidate.pull;
+        Self {
+            source,
+            key,
+            kind,
+            anonymous: candidate.anonymous,
+            tried: pull.is_some(),
+            pullable: pull.and_then(|pull| pull.pullable),
+            cause: pull.and_then(|pull| pull.cause).map(|cause| cause.as_str().to_owned()),
         }
     }
 }

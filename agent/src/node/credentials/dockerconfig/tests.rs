@@ -141,3 +141,16 @@ fn a_fault_of_syntax_has_its_column_in_characters_as_every_other_has() {
     let malformed = DockerConfig::parse("{\"auths\": {},\n\"ééé\": x}".as_bytes(), Form::ConfigJson).unwrap_err();
     assert_eq!(malformed.position, Some(Position { line: 2, column: 8 }));
 }
+
+#[test]
+fn auths_that_come_twice_are_merged_and_null_empties_them() {
+    let table = |user: &str| format!(r#"{{"r": {{"username": "{user}", "password": "p"}}, "{user}": {{}}}}"#);
+    let keys = |text: String| logins(&text).unwrap().into_iter().map(|(key, user, _)| (key, user)).collect::<Vec<_>>();
+    let pair = |key: &str, user: &str| (key.to_owned(), user.to_owned());
+    let twice = format!(r#"{{"auths": {}, "Auths": {}}}"#, table("a"), table("b"));
+    let mut merged = keys(twice);
+    merged.sort();
+    assert_eq!(merged, [pair("a", ""), pair("b", ""), pair("r", "b")]);
+    assert_eq!(keys(format!(r#"{{"auths": {}, "auths": null}}"#, table("a"))), []);
+    assert_eq!(keys(format!(r#"{{"auths": null, "auths": {}}}"#, table("a"))).len(), 2);
+}
