@@ -20,7 +20,7 @@ use crate::model::shown::without_credentials;
 use crate::model::stage::Stage;
 use crate::model::verdict::Verdict;
 use crate::node::containerd::Containerd;
-use crate::node::credentials::Credentials;
+use crate::node::credentials::{Credentials, expiry};
 use crate::plan::{Plan, plan};
 use crate::probe::image::attempt::PullBudget;
 use crate::probe::image::{Ending, Request, Walk, walk};
@@ -66,7 +66,8 @@ pub async fn verdict(question: &Question<'_>, requested: &str, image: &Reference
         let report = verdict_of(question, image, &plan, &candidates, blank.clone()).await;
         let settled = question.credentials.malformed(image).is_some();
         let verdict = if settled { report.verdict } else { providers::judged(report.verdict, &asked) };
-        ImageReport { verdict, providers: asked.providers, ..report }
+        let expiries = asked.credentials.iter().filter_map(expiry::known).collect();
+        ImageReport { verdict, providers: asked.providers, expiries, ..report }
     };
     let walked = tokio::time::timeout(question.timeout, Box::pin(work)).await;
     let report = walked.unwrap_or_else(|_| ImageReport { verdict: out_of_time(question.timeout), ..blank });
@@ -110,7 +111,8 @@ async fn verdict_of(
         if candidates.is_empty() { vec![None] } else { candidates.iter().map(Some).collect() };
     let mut messages = Vec::new();
     let mut best: Option<ImageReport> = None;
-    let mut told: Vec<Candidate> = candidates.iter().map(Candidate::from).collect();
+    let mut told: Vec<Candidate> =
+        candidates.iter().map(|one| Candidate { credential: used(one), ..one.into() }).collect();
     for (nth, credential) in tries.into_iter().enumerate() {
         let walk = walk_with(question, image, plan, credential).await;
         let verdict = diagnose::verdict(Evidence {
@@ -220,6 +222,10 @@ async fn shadowed(
     }
 }
 
+fn used(credential: &Credential) -> CredentialUsed {
+    CredentialUsed { lifetime: expiry::of(credential), ..credential.into() }
+}
+
 fn filled(blank: ImageReport, walk: Walk, verdict: Verdict, credential: Option<&Credential>) -> ImageReport {
     ImageReport {
         verdict,
@@ -227,7 +233,7 @@ fn filled(blank: ImageReport, walk: Walk, verdict: Verdict, credential: Option<&
         digest: walk.digest,
         media_type: walk.media_type,
         platform: walk.platform,
-        credential: credential.map(CredentialUsed::from),
+        credential: credential.map(used),
         blob: walk.blob,
         rate_limit: walk.rate_limit,
         limited_by: walk.limited_by,
@@ -249,6 +255,7 @@ fn blank(question: &Question<'_>, requested: &str, image: Option<Reference>) -> 
         wanted: question.platform.clone(),
         platform: PlatformFacts::default(),
         credential: None,
+        expiries: Vec::new(),
         candidates: Vec::new(),
         providers: Vec::new(),
         blob: None,

@@ -5,6 +5,7 @@ pub mod build;
 pub mod cause;
 pub mod containerd;
 pub mod credential;
+pub mod expiry;
 pub mod facts;
 pub mod finding;
 pub mod host;

@@ -7,6 +7,7 @@ mod cli;
 mod corpus;
 mod credentials;
 mod deploy;
+mod expiry;
 mod exposition;
 mod hosts;
 mod http;

@@ -11,11 +11,12 @@ use serde::Serialize;
 use super::options::Options;
 use crate::ask::Question;
 use crate::model::containerd::{Version, VersionSource};
+use crate::model::expiry::{self, CredentialExpiry};
 use crate::model::finding::{Finding, Severity};
 use crate::model::platform::Platform;
 use crate::model::snapshot::{ContainerdState, FilesystemSpace, NodeState};
 use crate::node::containerd::{Containerd, ContainerdOptions};
-use crate::node::credentials::{CredentialOptions, Credentials};
+use crate::node::credentials::{self, CredentialOptions, Credentials};
 use crate::node::layout::Layout;
 use crate::node::proxy::{DaemonEnvironment, ProxyRules};
 use crate::node::resolv::Names;
@@ -50,6 +51,8 @@ pub struct Site {
     pub credentials: Credentials,
     pub platform: Platform,
     pub findings: Vec<Finding>,
+    /// Of credentials in files, where their end can be known.
+    expiries: Vec<CredentialExpiry>,
     /// Of the node and its pods, where the settings ask for them.
     pub found_images: BTreeSet<String>,
     timeouts: Timeouts,
@@ -113,6 +116,9 @@ impl Site {
         findings.extend(trust.findings.iter().cloned());
         findings.extend(credentials.findings.iter().cloned());
         findings.extend(kubelet::findings(&root, &layout.kubelet_root));
+        let expiries = expiries(&containerd, &credentials);
+        let now = before.map_or_else(Timestamp::now, |before| before.now);
+        findings.extend(expiry::findings(expiries.iter().map(|one| (one, now))));
         findings.sort_by(|a, b| (&a.file, a.line, b.severity).cmp(&(&b.file, b.line, a.severity)));
         let StageTimeouts { dns, tcp, tls, http } = options.settings.probe.timeouts;
         Ok(Self {
@@ -125,6 +131,7 @@ impl Site {
             credentials,
             platform,
             findings,
+            expiries,
             found_images,
             timeouts: Timeouts { dns, tcp, tls, http },
             silent: is_silent,
@@ -174,7 +181,7 @@ impl Site {
             config_modified: containerd.config_files.iter().filter_map(modified).max(),
             findings: self.findings.clone(),
             image_filesystem: self.image_filesystem(),
-            credential_expiries: Vec::new(),
+            credential_expiries: self.expiries.clone(),
         }
     }
 
@@ -220,6 +227,12 @@ impl Site {
             config_path: self.containerd.config_path.clone(),
         }
     }
+}
+
+/// containerd's own and those that kubelet would offer.
+fn expiries(containerd: &Containerd, credentials: &Credentials) -> Vec<CredentialExpiry> {
+    let own = containerd.registry.credentials.values().filter_map(credentials::expiry::known);
+    own.chain(credentials.expiries()).collect()
 }
 
 fn credential_options(options: &Options, layout: &Layout) -> CredentialOptions {

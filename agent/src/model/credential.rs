@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
+
 use crate::secret::Secret;
 
 /// Where a credential was found.
@@ -89,13 +91,22 @@ pub struct Credential {
     /// The file on the node and the line, where there is one.
     pub origin: Option<String>,
     pub value: CredentialValue,
+    /// When kubelet asks its provider again; it may end before. `None`: nobody renews it.
+    pub renews: Option<Timestamp>,
 }
 
 impl Credential {
+    /// [`Self::origin`] taken apart: the file, and the line where one is known.
+    pub fn place(&self) -> Option<(&str, Option<usize>)> {
+        let origin = self.origin.as_deref()?;
+        let with_line = origin.rsplit_once(':').and_then(|(file, line)| Some((file, Some(line.parse().ok()?))));
+        Some(with_line.unwrap_or((origin, None)))
+    }
+
     /// An empty one: with it containerd asks anonymously, and does not fall back to its own.
     pub fn empty() -> Self {
         let value = CredentialValue::Basic { username: String::new(), password: Secret::default() };
-        Self { source: CredentialSource::KubeletConfigJson, key: String::new(), origin: None, value }
+        Self { source: CredentialSource::KubeletConfigJson, key: String::new(), origin: None, value, renews: None }
     }
 
     pub const fn kind(&self) -> &'static str {
@@ -130,6 +141,7 @@ mod tests {
             key: "registry.example".into(),
             origin: None,
             value,
+            renews: None,
         };
         let basic = |username: &str, password: &str| {
             credential(CredentialValue::Basic { username: username.into(), password: Secret::new(password) })

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::expiry;
 use super::finding::{Finding, Severity};
 use super::report::{EndpointReport, ImageReport};
 
@@ -21,7 +22,9 @@ pub const CREDENTIAL_PROVIDER_UNKNOWN: &str = "credential_provider_unknown";
 
 /// The worst first, then by code.
 pub fn findings(endpoints: &[&EndpointReport], images: &[&ImageReport]) -> Vec<Finding> {
-    let mut findings = clock::findings(endpoints);
+    let mut findings = clock::findings(endpoints, images);
+    let provided = images.iter().flat_map(|image| image.expiries.iter().map(|one| (one, image.started_at)));
+    findings.extend(expiry::findings(provided));
     findings.extend(interception::findings(endpoints));
     findings.extend(path::findings(endpoints));
     findings.extend(slow(endpoints, images));

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::cause::Cause;
 use super::credential::{Credential, CredentialSource, ProviderReport};
+use super::expiry::{self, CredentialExpiry, Lifetime};
 use super::facts::{DnsFacts, PingFacts, ProxyFacts, TcpFacts, TlsFacts, TokenFacts};
 use super::finding::Finding;
 use super::host::{Endpoint, Role};
@@ -210,11 +211,35 @@ pub struct CredentialUsed {
     pub source: CredentialSource,
     pub key: String,
     pub kind: &'static str,
+    /// `None`: its end cannot be known.
+    pub lifetime: Option<Lifetime>,
+    /// When kubelet asks its provider again. `None`: nobody renews it.
+    pub renews: Option<Timestamp>,
 }
 
+impl CredentialUsed {
+    /// `, expires in 2 h, renewed in 30 min`; nothing where no end is known.
+    pub fn end(&self, now: Timestamp) -> String {
+        let Some(lifetime) = self.lifetime else { return String::new() };
+        let renewed = match self.renews {
+            None => String::new(),
+            Some(at) if at <= now => ", asked for anew at every pull".to_owned(),
+            Some(at) => format!(", asked for anew in {}", expiry::span(at.duration_since(now))),
+        };
+        format!(", {}{renewed}", lifetime.words(now))
+    }
+}
+
+/// Without its end, which only `node` can read.
 impl From<&Credential> for CredentialUsed {
     fn from(credential: &Credential) -> Self {
-        Self { source: credential.source.clone(), key: credential.key.clone(), kind: credential.kind() }
+        Self {
+            source: credential.source.clone(),
+            key: credential.key.clone(),
+            kind: credential.kind(),
+            lifetime: None,
+            renews: credential.renews,
+        }
     }
 }
 
@@ -265,6 +290,8 @@ pub struct ImageReport {
     pub platform: PlatformFacts,
     /// `None`: anonymous.
     pub credential: Option<CredentialUsed>,
+    /// Of what credential providers gave for it, where its end can be known.
+    pub expiries: Vec<CredentialExpiry>,
     /// What kubelet would try in turn. Empty: one anonymous pull, or none at all.
     pub candidates: Vec<Candidate>,
     /// The credential providers that kubelet would ask for it, in its order.

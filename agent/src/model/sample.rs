@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use crate::model::cause::Cause;
 use crate::model::containerd::{Version, VersionSource};
 use crate::model::credential::{CredentialSource, ProviderOutcome, ProviderReport};
+use crate::model::expiry;
 use crate::model::facts::{
     AddressFacts, CertificateFacts, ChallengeFacts, DnsFacts, NameSource, NameserverFacts, PingFacts, ProxyFacts,
     TcpFacts, TlsFacts, TokenFacts, Transport,
@@ -25,9 +26,7 @@ use crate::model::reference::{Object, Reference};
 use crate::model::report::{
     Attempt, BlobFacts, ContentSource, CredentialUsed, EndpointReport, ImageReport, Operation, PlatformFacts, Stages,
 };
-use crate::model::snapshot::{
-    ContainerdState, CredentialExpiry, FilesystemSpace, NodeState, SeenLimit, Snapshot, Targets,
-};
+use crate::model::snapshot::{ContainerdState, FilesystemSpace, NodeState, SeenLimit, Snapshot, Targets};
 use crate::model::stage::Stage;
 use crate::model::tally::RequestKind;
 use crate::model::verdict::Verdict;
@@ -154,11 +153,7 @@ fn state() -> NodeState {
         config_modified: Timestamp::from_second(1_795_000_000).ok(),
         findings,
         image_filesystem: Some(disk),
-        credential_expiries: vec![CredentialExpiry {
-            source: CredentialSource::Provider("ecr-credential-provider".into()),
-            registry: "000000000000.dkr.ecr.eu-west-1.amazonaws.com".into(),
-            at: Timestamp::from_second(1_795_190_000).unwrap(),
-        }],
+        credential_expiries: vec![expiry::tests::of_a_provider()],
     }
 }
 
@@ -340,7 +335,10 @@ fn image(requested: &str, (domain, repository, tag): (&str, &str, &str), verdict
             source: CredentialSource::KubeletConfigJson,
             key: domain.into(),
             kind: "basic",
+            lifetime: None,
+            renews: None,
         }),
+        expiries: Vec::new(),
         candidates: Vec::new(),
         providers: Vec::new(),
         blob: Some(BlobFacts { endpoint, redirect_host: Some("cdn.example:443".into()), failure: None }),

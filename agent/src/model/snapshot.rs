@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::back_off::{BackOff, Subject};
 use super::containerd::{Version, VersionSource};
-use super::credential::CredentialSource;
+use super::expiry::{self, CredentialExpiry};
 use super::finding::Finding;
 use super::host::Endpoint;
 use super::memory::Memory;
@@ -59,7 +59,7 @@ pub struct NodeState {
     pub findings: Vec<Finding>,
     /// `None` when containerd's root is out of sight.
     pub image_filesystem: Option<FilesystemSpace>,
-    /// Of the credentials whose end can be known.
+    /// Of the credentials in files whose end can be known.
     pub credential_expiries: Vec<CredentialExpiry>,
 }
 
@@ -81,14 +81,6 @@ pub struct FilesystemSpace {
     pub available_bytes: u64,
     pub inodes: u64,
     pub inodes_free: u64,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CredentialExpiry {
-    pub source: CredentialSource,
-    /// The key that it is looked up by, `ghcr.io`.
-    pub registry: String,
-    pub at: Timestamp,
 }
 
 /// Which configuration is in force and since when. Both `None` when none was read.
@@ -177,6 +169,12 @@ impl Snapshot {
         let images: Vec<&ImageReport> = self.images.values().map(AsRef::as_ref).collect();
         let files = self.state.findings.iter().cloned();
         files.chain(observation::findings(&endpoints, &images)).chain(self.memory.findings(now)).collect()
+    }
+
+    /// Those in files and those that providers gave, for each source and registry the one that ends first.
+    pub fn credential_expiries(&self) -> Vec<&CredentialExpiry> {
+        let provided = self.images.values().flat_map(|image| &image.expiries);
+        expiry::earliest(self.state.credential_expiries.iter().chain(provided))
     }
 
     pub fn limit_state(&self, key: &EndpointKey) -> LimitState {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::model::cause::Cause;
 use crate::model::credential::{Credential, CredentialSource};
+use crate::model::expiry::CredentialExpiry;
 use crate::model::finding::Finding;
 use crate::model::outcome::Failure;
 use crate::model::reference::Reference;
@@ -16,6 +17,7 @@ use crate::node::root::HostRoot;
 
 mod cached;
 mod dockerconfig;
+pub mod expiry;
 mod glob;
 mod key;
 mod keyring;
@@ -109,6 +111,12 @@ impl Credentials {
     pub fn candidates(&self, image: &Reference) -> Vec<Credential> {
         let name = image.name();
         [&self.pull_secrets, &self.node].into_iter().flat_map(|ring| ring.lookup(&name)).collect()
+    }
+
+    /// Of what stands in files, where its end can be known.
+    pub fn expiries(&self) -> Vec<CredentialExpiry> {
+        let held = self.pull_secrets.held().iter().chain(self.node.held());
+        held.filter_map(|held| expiry::known(&held.credential)).collect()
     }
 
     /// What kubelet's credential providers give for the image, to be tried behind [`Self::candidates`].

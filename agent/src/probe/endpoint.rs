@@ -205,12 +205,9 @@ impl Visit<'_> {
             Err(failure) => Outcome::Failed(failure, None),
             Ok(response) if response.status.as_u16() == 401 || response.status.as_u16() == 403 => {
                 let errors = Errors::of(&response);
-                let cause = if status::says_expired(&errors.text()) {
-                    Cause::CredentialsExpired
-                } else {
-                    Cause::CredentialsRejected
-                };
-                let detail = format!("/v2/ answered {} to the credential{}", response.line(), errors.behind(": "));
+                let (cause, ended) = status::refused_login(&response, &errors, self.login);
+                let detail =
+                    format!("/v2/ answered {} to the credential{ended}{}", response.line(), errors.behind(": "));
                 Outcome::Failed(Failure::new(Stage::Token, cause, detail).at(host.clone()), None)
             }
             Ok(_) => Outcome::Passed(facts(false)),

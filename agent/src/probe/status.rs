@@ -4,11 +4,14 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::http::Response;
 use crate::model::cause::Cause;
 use crate::model::outcome::clip;
+use crate::node::credentials::expiry;
+use crate::secret::Secret;
 
 /// The error envelope of the distribution spec. Unknown codes are kept as they are.
 #[derive(Clone, Debug, Default)]
@@ -109,6 +112,23 @@ pub fn says_expired(text: &str) -> bool {
     text.contains("token has expired") || text.contains("token is expired") || text.contains("credentials have expired")
 }
 
+/// A credential was refused: was it wrong, or is it past its time? With what is to be said of its end.
+pub fn refused_login(response: &Response, errors: &Errors, login: Option<(&str, &Secret)>) -> (Cause, String) {
+    match ended(response, login) {
+        Some(note) => (Cause::CredentialsExpired, note),
+        None if says_expired(&errors.text()) => (Cause::CredentialsExpired, String::new()),
+        None => (Cause::CredentialsRejected, String::new()),
+    }
+}
+
+/// When the credential ended, if it did by the clock of the host that answers (ours where it tells none).
+pub fn ended(response: &Response, login: Option<(&str, &Secret)>) -> Option<String> {
+    let (user, secret) = login?;
+    let now = response.date().unwrap_or_else(Timestamp::now);
+    let lifetime = expiry::of_login(user, secret).filter(|lifetime| lifetime.has_ended(now))?;
+    Some(format!(" (the credential {}, at {})", lifetime.words(now), lifetime.ends))
+}
+
 fn says_policy(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     text.contains("blocking policy") || text.contains("policy violation") || text.contains("projectpolicyviolation")
@@ -192,7 +212,7 @@ pub fn cause_of_429(response: &Response, errors: &Errors) -> (Cause, &'static [C
     if says_quota(&text) {
         return (Cause::QuotaExceeded, &[]);
     }
-    let quota = super::ratelimit::read(response.status, &response.headers, jiff::Timestamp::now());
+    let quota = super::ratelimit::read(response.status, &response.headers, Timestamp::now());
     match quota.remaining {
         Some(1..) => return (Cause::Throttled, &[]),
         Some(0) => return (Cause::RateLimited, &[]),
@@ -263,6 +283,25 @@ mod tests {
         assert_eq!(cause(403, &[], &denied("no")), Cause::AccessDenied);
         assert_eq!(cause(451, &[], ""), Cause::LegallyBlocked);
         assert_eq!(cause(400, &[], "Client sent an HTTP request to an HTTPS server."), Cause::HttpToTlsPort);
+    }
+
+    #[test]
+    fn a_refused_credential_is_expired_by_its_own_end_and_the_clock_of_who_refuses_it() {
+        // Ends on 2026-11-21, 10:00:00.
+        let token = Secret::new("e30.eyJleHAiOjE3OTUyNTUyMDB9.c2ln");
+        let told = |date: &str, body: &str, login| {
+            let response = response(401, &[("date", date)], body);
+            refused_login(&response, &Errors::of(&response), login)
+        };
+        let (before, after) = ("Sat, 21 Nov 2026 09:59:59 GMT", "Sat, 21 Nov 2026 13:10:00 GMT");
+        let note = " (the credential expired 3 h 10 min ago, at 2026-11-21T10:00:00Z)";
+        assert_eq!(told(after, "", Some(("ann", &token))), (Cause::CredentialsExpired, note.to_owned()));
+        assert_eq!(told(before, "", Some(("ann", &token))), (Cause::CredentialsRejected, String::new()));
+        let password = Secret::new("pw");
+        assert_eq!(told(after, "", Some(("ann", &password))), (Cause::CredentialsRejected, String::new()));
+        let words = r#"{"errors":[{"code":"DENIED","message":"Your authorization token has expired."}]}"#;
+        assert_eq!(told(before, words, Some(("ann", &token))), (Cause::CredentialsExpired, String::new()));
+        assert_eq!(told(after, "", None), (Cause::CredentialsRejected, String::new()));
     }
 
     #[test]

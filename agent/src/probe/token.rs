@@ -233,7 +233,7 @@ impl Exchange<'_> {
     async fn run(&self, login: Option<(&str, &Secret)>) -> Result<Token, Refusal> {
         let Some((user, secret)) = login else {
             let response = self.get(None).await?;
-            return self.accept(&response, &Method::GET, true, true);
+            return self.accept(&response, &Method::GET, true, login);
         };
         let response = self.post(user, secret).await?;
         let by_get = match response.status {
@@ -242,10 +242,10 @@ impl Exchange<'_> {
             _ => false,
         };
         if !by_get {
-            return self.accept(&response, &Method::POST, false, false);
+            return self.accept(&response, &Method::POST, false, login);
         }
         let response = self.get(Some((user, secret))).await?;
-        self.accept(&response, &Method::GET, true, false)
+        self.accept(&response, &Method::GET, true, login)
     }
 
     async fn get(&self, login: Option<(&str, &Secret)>) -> Result<Response, Refusal> {
@@ -323,7 +323,13 @@ impl Exchange<'_> {
         self.network.way(&destination).await.client.clone()
     }
 
-    fn accept(&self, response: &Response, method: &Method, either: bool, anonymous: bool) -> Result<Token, Refusal> {
+    fn accept(
+        &self,
+        response: &Response,
+        method: &Method,
+        either: bool,
+        login: Option<(&str, &Secret)>,
+    ) -> Result<Token, Refusal> {
         if !response.status.is_success() && !response.status.is_redirection() {
             let url = shown(self.options, *method == Method::POST, false);
             let place = if self.network.version.words_head_status_anew() {
@@ -331,7 +337,7 @@ impl Exchange<'_> {
             } else {
                 String::new()
             };
-            return Err(Refusal::Status(refused(response, &place, anonymous, self.network.clock())));
+            return Err(Refusal::Status(refused(response, &place, login, self.network.clock())));
         }
         let invalid = |detail: &str, wording: &str| {
             Refusal::Status(Failure::new(Stage::Token, Cause::TokenInvalid, detail).worded(wording))
@@ -354,7 +360,7 @@ impl Exchange<'_> {
         Ok(Token {
             value: Secret::new(value),
             expires_in: answer.expires_in.filter(|s| *s > 0).map(|s| Duration::from_secs(s.unsigned_abs())),
-            anonymous,
+            anonymous: login.is_none(),
             host: self.client.endpoint().host_port(),
             got: Instant::now(),
         })
@@ -376,24 +382,19 @@ pub fn basic(user: &str, secret: &Secret) -> HeaderValue {
 }
 
 /// The service refuses: which cause, and containerd's words.
-fn refused(response: &Response, place: &str, anonymous: bool, now: jiff::Timestamp) -> Failure {
+fn refused(response: &Response, place: &str, login: Option<(&str, &Secret)>, now: jiff::Timestamp) -> Failure {
     let errors = Errors::of(response);
+    let (rejected, ended) = status::refused_login(response, &errors, login);
     let cause = match response.status.as_u16() {
         403 if status::says_address_refused(&errors.text()) => Cause::AccessDenied,
         400 if errors.has("NAME_INVALID") => Cause::RepositoryUnknown,
         // A namespace that is switched off: at the token service nothing is written that could be read-only.
         405 if errors.has("DENIED") => Cause::AccessDenied,
-        401 | 403 if anonymous => Cause::CredentialsMissing,
-        400 | 401 | 403 if !anonymous => {
-            if status::says_expired(&errors.text()) {
-                Cause::CredentialsExpired
-            } else {
-                Cause::CredentialsRejected
-            }
-        }
+        401 | 403 if login.is_none() => Cause::CredentialsMissing,
+        400 | 401 | 403 if login.is_some() => rejected,
         code => status::cause_of_status(code, response, &errors),
     };
-    let detail = format!("the token service answered {}{}", response.line(), errors.behind(": "));
+    let detail = format!("the token service answered {}{ended}{}", response.line(), errors.behind(": "));
     let wording = format!("unexpected status{place}: {}", response.line());
     let pause = super::ratelimit::pause(response, now);
     Failure::new(Stage::Token, cause, detail).worded(wording).again_after(pause)

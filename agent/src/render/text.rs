@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::model::cause::Cause;
 use crate::model::finding::{Finding, Severity};
 use crate::model::ratelimit::Limiter;
@@ -111,10 +113,11 @@ fn facts_of(report: &ImageReport) -> Vec<String> {
     if !offered.is_empty() {
         lines.push(format!("platform {} wanted, offered: {}", report.wanted, offered.join(", ")));
     }
+    let now = report.started_at;
     if report.candidates.len() > 1 {
-        lines.extend(report.candidates.iter().zip(1..).map(candidate_line));
+        lines.extend(report.candidates.iter().zip(1..).map(|candidate| candidate_line(candidate, now)));
     } else if let Some(used) = &report.credential {
-        lines.push(format!("credential {} from {} (key {})", used.kind, used.source, used.key));
+        lines.push(format!("credential {} from {} (key {}){}", used.kind, used.source, used.key, used.end(now)));
     }
     if let Some(redirect) = report.blob.as_ref().and_then(|blob| blob.redirect_host.as_ref()) {
         lines.push(format!("content comes from {redirect}"));
@@ -146,15 +149,15 @@ fn facts_of(report: &ImageReport) -> Vec<String> {
 }
 
 /// kubelet makes one pull for each.
-fn candidate_line((candidate, nth): (&Candidate, usize)) -> String {
-    let CredentialUsed { source, key, kind } = &candidate.credential;
+fn candidate_line((candidate, nth): (&Candidate, usize), now: Timestamp) -> String {
+    let CredentialUsed { source, key, kind, .. } = &candidate.credential;
     let end = match candidate.pull {
         None => "not tried",
         Some(CandidatePull { pullable: Some(true), .. }) => "pulls",
         Some(CandidatePull { cause, .. }) => cause.map_or("could not be told", Cause::as_str),
     };
     let anonymous = if candidate.anonymous { ", anonymous," } else { "" };
-    format!("credential {nth}: {kind}{anonymous} from {source} (key {key}): {end}")
+    format!("credential {nth}: {kind}{anonymous} from {source} (key {key}){}: {end}", candidate.credential.end(now))
 }
 
 /// One endpoint: its ladder on a line, and the failure below it.
@@ -254,8 +257,9 @@ mod tests {
     #[test]
     fn each_candidate_has_its_place_and_its_end() {
         let line = |nth, source, anonymous, pull| {
-            let credential = CredentialUsed { source, key: "*.example".into(), kind: "basic" };
-            candidate_line((&Candidate { credential, anonymous, pull }, nth))
+            let credential =
+                CredentialUsed { source, key: "*.example".into(), kind: "basic", lifetime: None, renews: None };
+            candidate_line((&Candidate { credential, anonymous, pull }, nth), Timestamp::UNIX_EPOCH)
         };
         let pull = |pullable, cause| Some(CandidatePull { pullable, cause });
         let secret = CredentialSource::PullSecret("shop".into(), "pull".into());

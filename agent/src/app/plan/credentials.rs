@@ -2,11 +2,13 @@
 
 use std::fmt::Write as _;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::model::credential::Credential;
+use crate::model::expiry::Lifetime;
 use crate::model::target::Target;
-use crate::node::credentials::{Credentials, NearMiss};
+use crate::node::credentials::{Credentials, NearMiss, expiry};
 
 /// Everything about kubelet's credentials for one target, without their secrets.
 #[derive(Default, Serialize)]
@@ -31,6 +33,10 @@ pub struct PlannedCredential {
     pub origin: Option<String>,
     /// It has no user or no password, and containerd asks anonymously with it.
     pub anonymous: bool,
+    /// RFC 3339. Null: its end cannot be known.
+    pub expires_at: Option<String>,
+    #[serde(skip)]
+    lifetime: Option<Lifetime>,
 }
 
 #[derive(Serialize)]
@@ -58,9 +64,10 @@ impl PlannedLogins {
             return;
         }
         for (nth, credential) in self.credentials.iter().enumerate() {
-            let PlannedCredential { source, key, kind, origin, anonymous } = credential;
+            let PlannedCredential { source, key, kind, origin, anonymous, lifetime, .. } = credential;
             let origin = origin.as_ref().map(|origin| format!(", {origin}")).unwrap_or_default();
-            let _ = write!(out, "  credential {}: {kind} from {source} (key {key}{origin})", nth + 1);
+            let ends = lifetime.map(|one| format!(", {}", one.words(Timestamp::now()))).unwrap_or_default();
+            let _ = write!(out, "  credential {}: {kind} from {source} (key {key}{origin}){ends}", nth + 1);
             out.push_str(if *anonymous { ", which is anonymous: it lacks user or password\n" } else { "\n" });
         }
         for provider in &self.credential_providers {
@@ -85,12 +92,15 @@ pub fn candidates(credentials: &Credentials, target: &Target) -> Vec<Credential>
 
 impl From<&Credential> for PlannedCredential {
     fn from(one: &Credential) -> Self {
+        let lifetime = expiry::of(one);
         Self {
             source: one.source.to_string(),
             key: one.key.clone(),
             kind: one.kind(),
             origin: one.origin.clone(),
             anonymous: one.login().is_none(),
+            expires_at: lifetime.map(|lifetime| lifetime.ends.to_string()),
+            lifetime,
         }
     }
 }

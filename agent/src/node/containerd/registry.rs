@@ -136,6 +136,7 @@ fn credential(host: &str, auth: &Auth) -> Result<Option<Credential>, String> {
         key: host.to_owned(),
         origin: Some(origin),
         value,
+        renews: None,
     }))
 }
 

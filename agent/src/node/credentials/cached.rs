@@ -14,8 +14,8 @@ use crate::node::root::HostRoot;
 const CACHED: SignedDuration = SignedDuration::from_mins(5);
 
 impl Credentials {
-    /// Another look: a file that was used and does not parse any more counts only once kubelet has
-    /// looked again for certain.
+    /// Another look: a provider's answer is kept for as long as kubelet keeps it, and a file that was used
+    /// and does not parse any more counts only once kubelet has looked again for certain.
     #[must_use]
     pub fn reload(&self, root: &HostRoot, options: &CredentialOptions, now: Timestamp) -> Self {
         let fresh = Self::load(root, options).with_providers_of(self, now);

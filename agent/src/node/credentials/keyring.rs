@@ -44,6 +44,7 @@ impl Keyring {
                         username: entry.username.clone(),
                         password: entry.password.clone(),
                     },
+                    renews: None,
                 },
             });
         }

@@ -3,11 +3,13 @@
 //! A plugin that needs what only kubelet has (the token of a pod's service account), or that cannot
 //! be run from here, is reported as such and never as failed.
 
+use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -93,7 +95,8 @@ pub fn failed(detail: String) -> Failure {
 /// What became of one plugin.
 #[derive(Clone, Debug)]
 enum Said {
-    Logins(DockerConfig),
+    /// ... and when kubelet asks again.
+    Logins(DockerConfig, Timestamp),
     Failed(String),
     Unknown(String),
 }
@@ -150,13 +153,15 @@ impl Providers {
             futures::future::join_all(fitting.iter().map(|ready| ready.ask(&name, patience, self.at_home))).await;
         let mut asked = Asked::default();
         let mut ring = Keyring::default();
+        let mut renewals = HashMap::new();
         for (ready, said) in fitting.iter().zip(said) {
             let plugin = &ready.plugin.name;
             let outcome = match said {
-                Said::Logins(logins) => {
+                Said::Logins(logins, renews) => {
                     let source = CredentialSource::Provider(plugin.clone());
                     // A key that is no URL is passed over, here as in files.
                     ring.add(&logins, &source, "");
+                    renewals.insert(source.to_string(), renews);
                     let mut own = Keyring::default();
                     own.add(&logins, &source, "");
                     if logins.entries.is_empty() || !own.lookup(&name).is_empty() {
@@ -171,6 +176,9 @@ impl Providers {
             asked.providers.push(ProviderReport { name: plugin.clone(), outcome });
         }
         asked.credentials = ring.lookup(&name);
+        for credential in &mut asked.credentials {
+            credential.renews = renewals.get(&credential.source.to_string()).copied();
+        }
         asked
     }
 }
@@ -202,8 +210,10 @@ impl Ready {
         }
         match self.run(image, patience.saturating_sub(began.elapsed()), at_home).await {
             Ok(answer) => {
-                cache.keep(image, &answer);
-                Said::Logins(answer.logins)
+                let renews = Timestamp::now().checked_add(answer.cache_for).unwrap_or(Timestamp::MAX);
+                let said = Said::Logins(answer.logins, renews);
+                cache.keep(image, answer.cache_key, answer.cache_for, &said);
+                said
             }
             Err(said) => {
                 cache.leave_alone(image, &said);

@@ -329,3 +329,27 @@ fn a_file_that_breaks_is_offered_until_kubelets_cache_is_over() {
         assert!(!whole.findings.iter().any(|finding| finding.code == crate::node::in_force::CODE));
     }
 }
+
+#[test]
+fn the_ends_of_credentials_are_known_with_source_and_place() {
+    let token = r#"{"username": "ann", "password": "e30.eyJleHAiOjE4MDAwMDAwMDB9.e30"}"#;
+    let secret = format!("{{\"auths\": {{\"https://index.docker.io/v1/\": {token}}}}}");
+    let file = format!(
+        "{{\"auths\": {{\n\"a.example\": {{\"username\": \"u\", \"password\": \"p\"}},\n\"b.example\": {token}}}}}"
+    );
+    let (dir, credentials) = node(&[("/secrets/team/regcred/.dockerconfigjson", &secret), (PREFERRED, &file)]);
+    let expiries = credentials.expiries();
+    let told: Vec<_> = expiries
+        .iter()
+        .map(|one| (one.source.to_string(), one.registry.as_str(), one.file.as_deref(), one.line))
+        .collect();
+    let mounted = dir.path().join("secrets/team/regcred/.dockerconfigjson").display().to_string();
+    assert_eq!(
+        told,
+        [
+            ("pull-secret:team/regcred".to_owned(), "index.docker.io", Some(mounted.as_str()), Some(1)),
+            ("kubelet-config-json".to_owned(), "b.example", Some(PREFERRED), Some(3)),
+        ]
+    );
+    assert!(expiries.iter().all(|one| one.lifetime.ends.as_second() == 1_800_000_000 && one.renews.is_none()));
+}

@@ -75,7 +75,7 @@ impl Pull<'_> {
 
     /// The body of a GET often tells what the bodyless refusal of a HEAD meant.
     async fn why_forbidden(&self, failure: Failure) -> Failure {
-        let Some((_, answer)) = self.body_of(&failure).await else { return failure };
+        let Some((session, answer)) = self.body_of(&failure).await else { return failure };
         let code = answer.response.status.as_u16();
         if !matches!(code, 401 | 403 | 412) {
             return failure;
@@ -86,7 +86,11 @@ impl Pull<'_> {
             let unknown = self.repository_unknown(failure, &errors);
             return Failure { also_possible: Vec::new(), ..unknown };
         }
-        let detail = crate::model::outcome::clip(format!("{}{}", failure.detail, errors.behind(": ")));
+        // What a token service gave a token for is good, whatever its date.
+        let login = session.login().filter(|_| answer.token.is_none() && answer.credential_sent);
+        let ended = status::ended(&answer.response, login);
+        let note = ended.as_deref().unwrap_or_default();
+        let detail = crate::model::outcome::clip(format!("{}{note}{}", failure.detail, errors.behind(": ")));
         if code == 401 {
             return Failure { detail, ..failure };
         }
@@ -94,6 +98,10 @@ impl Pull<'_> {
         let wording = if code == 403 { self.with_body(&failure, &answer, &errors) } else { failure.wording.clone() };
         let failure = Failure { detail, wording, ..failure };
         match cause {
+            // Refused without a reason, and past its time: that comes first.
+            Cause::AccessDenied if ended.is_some() && errors.is_empty() && !status::is_web_page(&answer.response) => {
+                Failure { cause: Cause::CredentialsExpired, ..failure }.or_maybe(&[Cause::AccessDenied])
+            }
             Cause::AccessDenied if !status::says_address_refused(&text) => failure,
             cause => Failure { cause, also_possible: Vec::new(), ..failure },
         }

@@ -228,9 +228,15 @@ impl Pull<'_> {
             }
             _ => (status::cause_of_status(code, response, &errors), &[]),
         };
-        let detail =
-            format!("{} {} answered {}{}", answer.method, path_of(answer), response.line(), errors.behind(": "));
-        let login = matches!(cause, Cause::CredentialsMissing | Cause::CredentialsRejected);
+        let (cause, ended) = match cause {
+            Cause::CredentialsRejected => status::refused_login(response, &errors, session.login()),
+            Cause::CredentialsExpired => (cause, status::ended(response, session.login()).unwrap_or_default()),
+            other => (other, String::new()),
+        };
+        let (line, words) = (response.line(), errors.behind(": "));
+        let detail = format!("{} {} answered {line}{ended}{words}", answer.method, path_of(answer));
+        let login = matches!(cause, Cause::CredentialsMissing | Cause::CredentialsRejected)
+            || (cause == Cause::CredentialsExpired && code != 403);
         Failure::new(if login { Stage::Token } else { Stage::Manifest }, cause, detail)
             .at(super::party(answer))
             .or_maybe(others)

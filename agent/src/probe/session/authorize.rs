@@ -182,7 +182,10 @@ impl Session<'_> {
             Err(failure) if failure.cause == Cause::CredentialsMissing => {
                 Err(self.hidden_or_closed(failure, options, from).await)
             }
-            Err(failure) if failure.cause == Cause::CredentialsRejected && is_forbidden(&failure) => {
+            Err(failure)
+                if matches!(failure.cause, Cause::CredentialsRejected | Cause::CredentialsExpired)
+                    && is_forbidden(&failure) =>
+            {
                 Err(self.rejected_or_hidden(failure, options, from).await)
             }
             Err(failure) => Err(failure),

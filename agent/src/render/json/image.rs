@@ -96,6 +96,10 @@ pub struct Credential {
     pub key: String,
     /// `basic`, `identity-token` or `registry-token`.
     pub kind: String,
+    /// RFC 3339, as the credential itself claims. Null: its end cannot be known.
+    pub expires_at: Option<String>,
+    /// RFC 3339: when kubelet asks its credential provider again. Null: nobody renews it.
+    pub renews_at: Option<String>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -240,13 +244,19 @@ impl From<&ProviderReport> for Provider {
 
 impl From<&report::CredentialUsed> for Credential {
     fn from(used: &report::CredentialUsed) -> Self {
-        Self { source: used.source.to_string(), key: used.key.clone(), kind: used.kind.to_owned() }
+        Self {
+            source: used.source.to_string(),
+            key: used.key.clone(),
+            kind: used.kind.to_owned(),
+            expires_at: used.lifetime.map(|lifetime| lifetime.ends.to_string()),
+            renews_at: used.renews.map(|renews| renews.to_string()),
+        }
     }
 }
 
 impl From<&report::Candidate> for Candidate {
     fn from(candidate: &report::Candidate) -> Self {
-        let Credential { source, key, kind } = Credential::from(&candidate.credential);
+        let Credential { source, key, kind, .. } = Credential::from(&candidate.credential);
         let pull = candidate.pull;
         Self {
             source,

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::{Family, Kind, Sample, unix_seconds};
 use crate::model::build;
 use crate::model::credential::ProviderOutcome;
+use crate::model::expiry::CredentialExpiry;
 use crate::model::finding::Severity;
 use crate::model::snapshot::{FilesystemSpace, Snapshot};
 
@@ -23,6 +26,13 @@ pub const FAMILIES: &[Family] = &[
         kind: Kind::Gauge,
         labels: &["source", "registry"],
         samples: credential_expiry,
+    },
+    Family {
+        name: "pullprobe_credential_issued_timestamp_seconds",
+        help: "When that credential was issued, in Unix seconds; only of those that say so.",
+        kind: Kind::Gauge,
+        labels: &["source", "registry"],
+        samples: credential_issue,
     },
     Family {
         name: "pullprobe_credential_provider_up",
@@ -83,12 +93,17 @@ pub const FAMILIES: &[Family] = &[
 ];
 
 fn credential_expiry(snapshot: &Snapshot) -> Vec<Sample> {
-    let expiries = snapshot.state.credential_expiries.iter();
-    expiries
-        .map(|credential| {
-            Sample::new([&credential.source.to_string(), &credential.registry], unix_seconds(credential.at))
-        })
-        .collect()
+    let expiries = snapshot.credential_expiries().into_iter();
+    expiries.map(|one| of_credential(one, one.lifetime.ends)).collect()
+}
+
+fn credential_issue(snapshot: &Snapshot) -> Vec<Sample> {
+    let expiries = snapshot.credential_expiries().into_iter();
+    expiries.filter_map(|one| Some(of_credential(one, one.lifetime.begins?))).collect()
+}
+
+fn of_credential(one: &CredentialExpiry, at: Timestamp) -> Sample {
+    Sample::new([&one.source.to_string(), &one.registry], unix_seconds(at))
 }
 
 fn providers(snapshot: &Snapshot) -> Vec<Sample> {

@@ -76,7 +76,8 @@ fn card(page: &mut Html, snapshot: &Snapshot, image: &ImageReport, now: Timestam
     page.term("stage", verdict.stage.map_or("", |stage| stage.as_str()));
     page.term("at", verdict.host.as_deref().unwrap_or_default());
     page.term("whose", verdict.owner.map_or("", |owner| owner.as_str()));
-    let credential = image.credential.as_ref().map(|used| format!("{} for {}", used.source, used.key));
+    let credential = image.credential.as_ref();
+    let credential = credential.map(|used| format!("{} for {}{}", used.source, used.key, used.end(now)));
     page.term("credential", credential.as_deref().unwrap_or("none"));
     let offered: Vec<String> = image.platform.offered.iter().map(ToString::to_string).collect();
     page.term("offers", &offered.join(", "));

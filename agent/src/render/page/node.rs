@@ -58,8 +58,11 @@ pub fn facts(page: &mut Html, snapshot: &Snapshot, now: Timestamp) {
         space(page, disk);
         page.raw("</dd></div>");
     }
-    for credential in &state.credential_expiries {
-        let what = format!("{} for {} ends {}", credential.source, credential.registry, from_now(credential.at, now));
+    for credential in snapshot.credential_expiries() {
+        let mut what = format!("{} for {} {}", credential.source, credential.registry, credential.lifetime.words(now));
+        if let Some(renews) = credential.renews {
+            what = format!("{what}, asked for anew {}", from_now(renews, now));
+        }
         page.term("credential", &what);
     }
     page.term("agent started", &from_now(snapshot.started_at, now));

@@ -26,9 +26,11 @@ pub const CREDENTIALS_REJECTED: Text = Text {
 
 pub const CREDENTIALS_EXPIRED: Text = Text {
     summary: "The login that kubelet would send was valid once and is past its time.",
-    evidence: "The registry refused it, and its own words or the credential's time of expiry say that it has ended.",
-    confirm: "`kubectl get secret NAME -n NAMESPACE -o jsonpath='{.metadata.creationTimestamp}'` tells its age; tokens of cloud \
-              registries live for hours (ECR: 12).",
+    evidence: "The registry refused it, and its own words or the credential itself (a JWT's `exp`, an ECR password's \
+               `expiration`, by the clock of the host that refused) say that it has ended; the detail says when.",
+    confirm: "`jq -r '.auths[\"REGISTRY\"].auth | @base64d | split(\":\")[1] | (split(\".\")[1] // .) | gsub(\"-\"; \"+\") | \
+              gsub(\"_\"; \"/\") | @base64d | fromjson | (.exp // .expiration) | todate' /var/lib/kubelet/config.json` prints \
+              the end of a JWT and of an ECR password.",
     fix: "Renew it at the source that the report names; for a cloud registry use the kubelet's credential provider instead of a \
           stored token: `--image-credential-provider-config` and `--image-credential-provider-bin-dir`, then `systemctl \
           restart kubelet`.",

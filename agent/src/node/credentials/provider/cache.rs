@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Said;
-use super::answer::{Answer, CacheKey};
+use super::answer::CacheKey;
 
 /// kubelet remembers no failure and asks again at its next pull. Here images are asked about all the
 /// time: a plugin that came to nothing is not asked about the same image again before.
@@ -35,9 +35,9 @@ impl Cache {
             .find_map(|place| self.0.iter().find(|held| held.place == place).map(|held| held.said.clone()))
     }
 
-    pub fn keep(&mut self, image: &str, answer: &Answer) {
-        if !answer.cache_for.is_zero() {
-            self.hold(place(answer.cache_key, image), answer.cache_for, Said::Logins(answer.logins.clone()));
+    pub fn keep(&mut self, image: &str, key: CacheKey, length: Duration, said: &Said) {
+        if !length.is_zero() {
+            self.hold(place(key, image), length, said.clone());
         }
     }
 

@@ -71,6 +71,43 @@ async fn a_plugin_gets_the_repository_and_gives_a_login() {
 }
 
 #[tokio::test]
+async fn a_login_is_renewed_when_the_answer_is_dropped_from_the_cache() {
+    let lab = Lab::new(GOOD, "Image");
+    let began = Timestamp::now();
+    let renews = lab.ask("r.example/team/app:1").await.credentials[0].renews.unwrap();
+    let hour = jiff::SignedDuration::from_hours(1);
+    assert!(renews >= began + hour && renews <= Timestamp::now() + hour, "{renews}");
+    let again = lab.ask("r.example/team/app:1").await.credentials[0].renews;
+    assert_eq!((lab.requests().len(), again), (1, Some(renews)), "asked once");
+}
+
+#[tokio::test]
+async fn an_answer_outlives_another_look_at_the_files_and_not_a_changed_configuration() {
+    let lab = Lab::new(GOOD, "Image");
+    let config = lab.dir.path().join("config.yaml");
+    let options = super::super::CredentialOptions {
+        kubelet_root: "/var/lib/kubelet".into(),
+        kubelet: false,
+        pull_secrets_dir: None,
+        provider_config: Some(config.clone()),
+        provider_bin_dir: Some(lab.dir.path().to_owned()),
+        home: "/root".into(),
+    };
+    let root = HostRoot::open("/").unwrap();
+    let image = Reference::parse("r.example/team/app:1").unwrap();
+    let first = super::super::Credentials::load(&root, &options);
+    assert_eq!(first.ask_providers(&image, PATIENCE).await.credentials.len(), 1);
+    let again = first.reload(&root, &options, Timestamp::now());
+    assert_eq!(again.ask_providers(&image, PATIENCE).await.credentials.len(), 1);
+    assert_eq!(lab.requests().len(), 1, "kubelet keeps it for the hour that the plugin said");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.replace("value: robot", "value: other")).unwrap();
+    let changed = again.reload(&root, &options, Timestamp::now());
+    let asked = changed.ask_providers(&image, PATIENCE).await;
+    assert_eq!((lab.requests().len(), asked.credentials[0].login().unwrap().0), (2, "other"));
+}
+
+#[tokio::test]
 async fn a_plugin_that_does_not_match_is_not_run() {
     let lab = Lab::new(GOOD, "Image");
     assert!(lab.ask("quay.io/a/b").await.credentials.is_empty());
