@@ -110,7 +110,7 @@ fn provider_plugins() {
     said.assert_silent_about(&markers);
     // Each was run, and its complaint arrived.
     said.assert_mentions("it ended with exit code 7: refused");
-    for complaint in ["its answer is not JSON", "its answer has kind", "its answer is not a response"] {
+    for complaint in ["its answer is not JSON", "its answer has an unknown kind", "its answer is not a response"] {
         said.assert_mentions(complaint);
     }
     for marker in &markers {
