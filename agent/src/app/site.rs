@@ -21,7 +21,7 @@ use crate::node::layout::Layout;
 use crate::node::proxy::{DaemonEnvironment, ProxyRules};
 use crate::node::resolv::Names;
 use crate::node::root::HostRoot;
-use crate::node::trust;
+use crate::node::trust::{self, TrustStore};
 use crate::node::{cpu, cri, kubelet};
 use crate::probe::image::attempt::PullBudget;
 use crate::probe::network::{Network, Timeouts};
@@ -47,6 +47,7 @@ pub struct Site {
     pub containerd: Containerd,
     pub names: Arc<Names>,
     pub proxies: Arc<ProxyRules>,
+    trust_store: Arc<TrustStore>,
     pub trust: Arc<NodeTrust>,
     pub credentials: Credentials,
     pub platform: Platform,
@@ -58,6 +59,20 @@ pub struct Site {
     timeouts: Timeouts,
     /// containerd has a socket and did not answer on it.
     silent: bool,
+}
+
+/// What the node trusts. As most often nothing has changed, its certificates are not parsed again.
+fn trusted(
+    root: &HostRoot,
+    environment: &DaemonEnvironment,
+    before: Option<&Site>,
+) -> (Arc<TrustStore>, Arc<NodeTrust>) {
+    if let Some(site) = before.filter(|site| trust::is_current(&site.trust_store, root, environment)) {
+        return (Arc::clone(&site.trust_store), Arc::clone(&site.trust));
+    }
+    let store = trust::load(root, environment);
+    let trust = Arc::new(NodeTrust::from(&store));
+    (Arc::new(store), trust)
 }
 
 /// The last look at the node, for the next.
@@ -100,7 +115,7 @@ impl Site {
         };
         let names = Names::load(&root);
         let proxies = ProxyRules::of(&environment);
-        let trust = trust::load(&root, &environment);
+        let (trust_store, trust) = trusted(&root, &environment, before.as_ref().map(|before| before.site));
         let credentials = match &before {
             None => Credentials::load(&root, &credential_options(options, &layout)),
             Some(Before { site, now }) => site.credentials.reload(&root, &credential_options(options, &layout), *now),
@@ -111,9 +126,8 @@ impl Site {
         findings.extend(layout.findings.iter().cloned());
         let is_silent = silent.is_some();
         findings.extend(silent.into_iter().chain(unlisted));
-        findings.extend(names.findings.iter().cloned());
-        findings.extend(environment.findings.iter().cloned());
-        findings.extend(trust.findings.iter().cloned());
+        findings.extend(names.findings.iter().chain(&environment.findings).cloned());
+        findings.extend(trust_store.findings.iter().cloned());
         findings.extend(credentials.findings.iter().cloned());
         findings.extend(kubelet::findings(&root, &layout.kubelet_root));
         let expiries = expiries(&containerd, &credentials);
@@ -127,7 +141,8 @@ impl Site {
             containerd,
             names: Arc::new(names),
             proxies: Arc::new(proxies),
-            trust: Arc::new(NodeTrust::from(&trust)),
+            trust_store,
+            trust,
             credentials,
             platform,
             findings,

@@ -1,5 +1,7 @@
 //! The root certificates that containerd trusts on this node, before any `ca` of a host.
 
+use std::path::PathBuf;
+
 use rustls_pki_types::CertificateDer;
 
 use super::finding::Finding;
@@ -11,4 +13,12 @@ pub struct TrustStore {
     /// The files that gave at least one, as on the node.
     pub sources: Vec<String>,
     pub findings: Vec<Finding>,
+    /// What `SSL_CERT_FILE` and `SSL_CERT_DIR` named.
+    pub named: [Option<String>; 2],
+    /// Every file and directory that was looked at, and its mark; none where there was nothing.
+    pub looked_at: Vec<(PathBuf, Option<Mark>)>,
 }
+
+/// Device, inode and time of the last change (seconds and nanoseconds) of a file: another one, or the
+/// same one written anew, has another mark.
+pub type Mark = (u64, u64, i64, i64);

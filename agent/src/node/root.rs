@@ -14,6 +14,8 @@ use std::sync::Arc;
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
+use crate::model::trust::Mark;
+
 /// As the kernel: more links on one path are taken for a loop.
 const LINK_LIMIT: usize = 40;
 /// No directory that we list has a reason to be larger.
@@ -93,6 +95,7 @@ pub struct Stat {
     pub mode: u32,
     /// Modification time, Unix seconds.
     pub modified: i64,
+    pub mark: Mark,
 }
 
 impl HostRoot {
@@ -157,6 +160,7 @@ impl HostRoot {
             size: u64::try_from(stat.st_size).unwrap_or(0),
             mode: stat.st_mode & 0o7777,
             modified: stat.st_mtime,
+            mark: (stat.st_dev, stat.st_ino, stat.st_ctime, i64::try_from(stat.st_ctime_nsec).unwrap_or(0)),
         })
     }
 

@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 use rustls_pki_types::CertificateDer;
 
 use super::proxy::{DaemonEnvironment, EnvVar};
-use super::root::{EntryKind, HostRoot, ReadError};
+use super::root::{EntryKind, HostRoot, ReadError, Stat};
 use crate::model::finding::{Finding, Severity};
-pub use crate::model::trust::TrustStore;
+pub use crate::model::trust::{Mark, TrustStore};
 
 const BUNDLES: [&str; 6] = [
     "/etc/ssl/certs/ca-certificates.crt",
@@ -32,7 +32,8 @@ const FILES_LIMIT: usize = 2_000;
 const CERTIFICATES_LIMIT: usize = 20_000;
 
 pub fn load(root: &HostRoot, environment: &DaemonEnvironment) -> TrustStore {
-    let mut loader = Loader { root, store: TrustStore::default(), seen: HashSet::new() };
+    let store = TrustStore { named: named(environment), ..TrustStore::default() };
+    let mut loader = Loader { root, store, seen: HashSet::new() };
     match environment.ssl_cert_file() {
         Some(variable) => loader.named_bundle(variable),
         None => drop(BUNDLES.iter().find(|path| loader.file(Path::new(path)).is_ok())),
@@ -42,6 +43,17 @@ pub fn load(root: &HostRoot, environment: &DaemonEnvironment) -> TrustStore {
         None => DIRECTORIES.iter().for_each(|dir| loader.directory(Path::new(dir))),
     }
     loader.finish()
+}
+
+/// Whether nothing that was looked at has changed since, so that another load would give the same.
+pub fn is_current(store: &TrustStore, root: &HostRoot, environment: &DaemonEnvironment) -> bool {
+    let same = |(path, mark): &(PathBuf, Option<Mark>)| root.stat(path).ok().map(|stat| stat.mark) == *mark;
+    store.named == named(environment) && store.looked_at.iter().all(same)
+}
+
+fn named(environment: &DaemonEnvironment) -> [Option<String>; 2] {
+    [environment.ssl_cert_file(), environment.ssl_cert_dir()]
+        .map(|variable| variable.map(|variable| variable.value.expose().to_owned()))
 }
 
 struct Loader<'a> {
@@ -68,7 +80,9 @@ impl Loader<'_> {
 
     /// `Ok` when the file can be read, whatever it holds: that is what ends Go's search.
     fn file(&mut self, path: &Path) -> Result<(), ReadError> {
-        let stat = self.root.stat(path)?;
+        let stat = self.root.stat(path);
+        self.look_at(path, stat.as_ref().ok());
+        let stat = stat?;
         match stat.kind {
             EntryKind::File if stat.size <= FILE_LIMIT as u64 => {}
             EntryKind::File => return Err(ReadError::TooLarge { path: path.into(), limit: FILE_LIMIT }),
@@ -90,12 +104,17 @@ impl Loader<'_> {
     }
 
     fn directory(&mut self, dir: &Path) {
+        self.look_at(dir, self.root.stat(dir).as_ref().ok());
         for entry in self.root.list(dir).unwrap_or_default().into_iter().take(FILES_LIMIT) {
             if entry.kind == EntryKind::File {
                 // Go passes over a file that it cannot read.
                 let _ = self.file(&dir.join(entry.name));
             }
         }
+    }
+
+    fn look_at(&mut self, path: &Path, stat: Option<&Stat>) {
+        self.store.looked_at.push((path.to_owned(), stat.map(|stat| stat.mark)));
     }
 
     /// Like Go, skips what is no certificate and what it already has.
@@ -155,6 +174,28 @@ mod tests {
     fn with(name: &str, value: &str) -> DaemonEnvironment {
         let variable = EnvVar { name: name.into(), value: Secret::new(value), origin: "/unit:1".into() };
         DaemonEnvironment { variables: vec![variable], ..DaemonEnvironment::default() }
+    }
+
+    #[test]
+    fn what_was_loaded_is_current_until_something_that_was_looked_at_changes() {
+        let bundle = "/etc/pki/tls/certs/ca-bundle.crt";
+        let (dir, root) = node(&[(bundle, &ca("one")), ("/etc/ssl/certs/two.pem", &ca("two"))]);
+        let plain = DaemonEnvironment::default();
+        let place = |path: &str| dir.path().join(path.trim_start_matches('/'));
+        let changes: [&dyn Fn(); 4] = [
+            &|| fs::write(place(bundle), ca("one")).unwrap(),
+            &|| fs::write(place("/etc/ssl/certs/three.pem"), ca("three")).unwrap(),
+            &|| fs::remove_file(place("/etc/ssl/certs/two.pem")).unwrap(),
+            // It comes before the bundle that was found.
+            &|| fs::write(place("/etc/ssl/certs/ca-certificates.crt"), ca("four")).unwrap(),
+        ];
+        for change in changes {
+            let store = load(&root, &plain);
+            assert!(is_current(&store, &root, &plain) && is_current(&store, &root, &plain));
+            change();
+            assert!(!is_current(&store, &root, &plain));
+        }
+        assert!(!is_current(&load(&root, &plain), &root, &with("SSL_CERT_FILE", bundle)));
     }
 
     #[test]

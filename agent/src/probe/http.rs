@@ -20,8 +20,8 @@ use crate::model::shown::without_credentials;
 use crate::model::stage::Stage;
 use crate::node::proxy::ProxyUrl;
 use crate::secret::veil::Veil;
-pub use proved::Proved;
 use proved::Taken;
+pub use proved::{Kept, Proved};
 
 /// As Go's transport: idle connections are kept this long.
 const IDLE: Duration = Duration::from_secs(30);

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 
 use super::connection::Connection;
-use super::http::{Binding, HttpClient, Proved};
+use super::http::{Binding, HttpClient, Kept, Proved};
 use super::needs::Needs;
 use super::tls::{NodeTrust, TlsSetup};
 use super::usage::Usage;
@@ -62,6 +62,7 @@ pub struct Network {
     began: Instant,
     pub usage: Arc<Usage>,
     pub needs: Needs,
+    kept: Kept,
     ways: Mutex<HashMap<WayKey, Arc<OnceCell<Arc<Way>>>>>,
 }
 
@@ -112,8 +113,8 @@ impl Network {
         now: Timestamp,
     ) -> Self {
         let (began, ways) = (Instant::now(), Mutex::default());
-        let (usage, needs) = (Arc::default(), Needs::default());
-        Self { names, trust, proxies, timeouts, version, now, began, usage, needs, ways }
+        let (usage, needs, kept) = (Arc::default(), Needs::default(), Kept::default());
+        Self { names, trust, proxies, timeouts, version, now, began, usage, needs, kept, ways }
     }
 
     /// The wall clock as it goes on from the cycle's beginning.
@@ -161,8 +162,8 @@ impl Network {
             Err(failure) => return Err(Box::pin(self.look_again(to, way, &setup, failure)).await),
             // A proxy is sent requests of another form.
             Ok(Secured::Plain(_)) if is_proxied_plainly => Proved::default(),
-            Ok(Secured::Plain(stream)) => Proved::over(stream).await,
-            Ok(Secured::Tls(stream)) => Proved::over(*stream).await,
+            Ok(Secured::Plain(stream)) => Proved::over(stream, &self.kept).await,
+            Ok(Secured::Tls(stream)) => Proved::over(*stream, &self.kept).await,
         };
         Ok(HttpClient::new(Binding {
             endpoint: way.endpoint.clone(),

@@ -3,8 +3,9 @@
 //!
 //! Whoever finds it busy or gone uses the client, which dials anew.
 
+use std::collections::VecDeque;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use http::{HeaderValue, header};
@@ -20,9 +21,40 @@ use super::Request;
 /// request that meets this looks like a failure of theirs.
 const IDLE: Duration = Duration::from_secs(2);
 
+/// So many idle ones are kept at a time: each takes some 30 KB, and an agent may look at a hundred hosts
+/// within the time that one is idle.
+const KEPT: usize = 32;
+
 /// Empty while a request is under way, and when it is closed.
 #[derive(Clone, Debug, Default)]
-pub struct Proved(Arc<Slot>);
+pub struct Proved {
+    slot: Arc<Slot>,
+    kept: Kept,
+}
+
+/// The idle connections of a cycle, the longest idle first.
+#[derive(Clone, Debug, Default)]
+pub struct Kept(Arc<Mutex<VecDeque<Weak<Slot>>>>);
+
+impl Kept {
+    fn put(&self, slot: &Arc<Slot>, sender: SendRequest<String>) {
+        *lock(slot) = Some(Idle { sender, since: Instant::now() });
+        self.add(slot);
+    }
+
+    /// Closes what has been idle the longest, beyond the limit.
+    fn add(&self, slot: &Arc<Slot>) {
+        let mut kept = lock(&self.0);
+        let is_other = |known: &Weak<Slot>| known.strong_count() > 0 && known.as_ptr() != Arc::as_ptr(slot);
+        kept.retain(is_other);
+        kept.push_back(Arc::downgrade(slot));
+        if kept.len() > KEPT
+            && let Some(oldest) = kept.pop_front().and_then(|oldest| oldest.upgrade())
+        {
+            drop(lock(&oldest).take());
+        }
+    }
+}
 
 type Slot = Mutex<Option<Idle>>;
 
@@ -36,24 +68,25 @@ struct Idle {
 pub struct Taken {
     sender: SendRequest<String>,
     slot: Weak<Slot>,
+    kept: Kept,
 }
 
 impl Proved {
-    pub async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Self {
-        let proved = Self::default();
+    pub async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, kept: &Kept) -> Self {
+        let proved = Self { kept: kept.clone(), ..Self::default() };
         // It sends nothing yet.
         if let Ok((sender, connection)) = http1::handshake(TokioIo::new(stream)).await {
-            put(&proved.0, sender);
-            tokio::spawn(serve(connection, Arc::downgrade(&proved.0)));
+            proved.kept.put(&proved.slot, sender);
+            tokio::spawn(serve(connection, Arc::downgrade(&proved.slot)));
         }
         proved
     }
 
     pub async fn take(&self) -> Option<Taken> {
-        let idle = self.0.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let idle = lock(&self.slot).take()?;
         let mut sender = idle.sender;
         sender.ready().await.ok()?;
-        Some(Taken { sender, slot: Arc::downgrade(&self.0) })
+        Some(Taken { sender, slot: Arc::downgrade(&self.slot), kept: self.kept.clone() })
     }
 }
 
@@ -70,13 +103,13 @@ impl Taken {
     /// Once the whole answer was read.
     pub fn give_back(self) {
         if let Some(slot) = self.slot.upgrade().filter(|_| !self.sender.is_closed()) {
-            put(&slot, self.sender);
+            self.kept.put(&slot, self.sender);
         }
     }
 }
 
-fn put(slot: &Slot, sender: SendRequest<String>) {
-    *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(Idle { sender, since: Instant::now() });
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Until either side is done with it, or nobody has used it for a while.
@@ -87,8 +120,7 @@ async fn serve(connection: impl Future, slot: Weak<Slot>) {
             _ = &mut connection => return,
             () = tokio::time::sleep(IDLE) => {
                 let Some(slot) = slot.upgrade() else { continue };
-                let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-                drop(slot.take_if(|idle| idle.since.elapsed() >= IDLE));
+                drop(lock(&slot).take_if(|idle| idle.since.elapsed() >= IDLE));
             }
         }
     }

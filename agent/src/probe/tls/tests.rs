@@ -29,7 +29,7 @@ fn trust(roots: &[CertificateDer<'static>]) -> NodeTrust {
     NodeTrust::from(&TrustStore {
         certificates: roots.to_vec(),
         sources: vec!["/etc/ssl/certs/ca-certificates.crt".into()],
-        findings: vec![],
+        ..TrustStore::default()
     })
 }
 
