@@ -10,6 +10,9 @@ use super::Secret;
 
 /// What is shorter stands in every text by chance.
 const SHORTEST: usize = 4;
+/// Nobody is shown more of a text than a small part of this.
+const LONGEST_TEXT: usize = 16 << 10;
+const HIDDEN: &str = "***";
 
 /// Known secrets in every shape in which they are likely to come back.
 #[derive(Clone, Default)]
@@ -51,21 +54,31 @@ impl Veil {
         }
     }
 
-    /// `text` without them.
+    /// `text` without them, as far as anybody will read it.
     pub fn hide(&self, text: &str) -> String {
-        let mut shown = text.to_owned();
+        let begin = &text[..text.floor_char_boundary(LONGEST_TEXT)];
+        let mut shown = begin.to_owned();
         for secret in &self.plain {
             if shown.contains(secret.expose()) {
-                shown = shown.replace(secret.expose(), "***");
+                shown = shown.replace(secret.expose(), HIDDEN);
             }
         }
         for secret in &self.encoded {
-            while let Some(at) = shown.find(secret.expose()) {
-                let (begin, end) = run_around(&shown, at, secret.expose().len());
-                shown.replace_range(begin..end, "***");
+            if shown.contains(secret.expose()) {
+                shown = without_runs(&shown, secret.expose());
             }
         }
+        if begin.len() < text.len() {
+            self.drop_what_was_cut(&mut shown);
+        }
         shown
+    }
+
+    /// A secret that the end of the text went through is not known again.
+    fn drop_what_was_cut(&self, shown: &mut String) {
+        let longest = self.plain.iter().map(|secret| secret.expose().len()).max().unwrap_or(0);
+        shown.truncate(shown.floor_char_boundary(shown.len().saturating_sub(longest)));
+        shown.truncate(shown.trim_end_matches(is_base64).len());
     }
 }
 
@@ -75,12 +88,20 @@ impl fmt::Debug for Veil {
     }
 }
 
-/// All of the base64 in which a piece of it was found: its neighbours hold the secret's first and last bits.
-fn run_around(text: &str, at: usize, length: usize) -> (usize, usize) {
-    let is_base64 = |c: char| c.is_ascii_alphanumeric() || "+/=_-".contains(c);
-    let begin = text[..at].trim_end_matches(is_base64).len();
-    let behind = &text[at + length..];
-    (begin, text.len() - behind.trim_start_matches(is_base64).len())
+/// Without all of the base64 in which this piece of it stands: its neighbours hold the secret's first and last bits.
+fn without_runs(text: &str, piece: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(piece) {
+        kept.push_str(rest[..at].trim_end_matches(is_base64));
+        kept.push_str(HIDDEN);
+        rest = rest[at + piece.len()..].trim_start_matches(is_base64);
+    }
+    kept + rest
+}
+
+fn is_base64(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "+/=_-".contains(c)
 }
 
 #[cfg(test)]
@@ -107,5 +128,22 @@ mod tests {
     #[test]
     fn the_longer_secret_goes_first_and_short_ones_are_not_looked_for() {
         assert_eq!(Veil::over(["abcd", "abcdefgh", "a", ""]).hide("a abcdefgh abcd"), "a *** ***");
+    }
+
+    #[test]
+    fn a_long_text_costs_its_length_and_its_end_uncovers_nothing() {
+        let secret = "s3cr3t-of-the-lab";
+        let veil = Veil::over([secret]);
+        let piece = format!("{} ", STANDARD.encode(secret));
+        let shown = veil.hide(&piece.repeat(200_000));
+        assert!(shown.len() < LONGEST_TEXT && shown.starts_with("*** *** "), "{} bytes", shown.len());
+        for before in LONGEST_TEXT - 60..LONGEST_TEXT {
+            for said in [secret.to_owned(), STANDARD.encode(secret)] {
+                let shown = veil.hide(&format!("{}{said}{}", " ".repeat(before), " and so on".repeat(9)));
+                let parts = said.as_bytes().windows(5).map(String::from_utf8_lossy);
+                let seen: Vec<_> = parts.filter(|part| shown.contains(&**part)).collect();
+                assert!(seen.is_empty(), "{seen:?}");
+            }
+        }
     }
 }
