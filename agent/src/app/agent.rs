@@ -7,7 +7,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
-use tokio::runtime::Handle;
 
 use super::options::Options;
 use super::purse::{Clock, Purse};
@@ -17,7 +16,7 @@ use crate::ask;
 use crate::cli::NodeArgs;
 use crate::model::finding::Finding;
 use crate::model::namespace::Namespace;
-use crate::model::snapshot::{Snapshot, Targets};
+use crate::model::snapshot::{NodeState, Snapshot, Targets};
 use crate::model::target::Target;
 use crate::node::in_force;
 use crate::probe::image::attempt::PullBudget;
@@ -28,9 +27,11 @@ use crate::server::{self, Content, Latch};
 use crate::settings::ImageTarget;
 use crate::store::Store;
 
+mod look;
 mod patience;
 mod probing;
 
+use look::Look;
 use patience::Patience;
 use probing::Probing;
 
@@ -38,6 +39,8 @@ use probing::Probing;
 const ANSWER: Duration = Duration::from_secs(30);
 /// A target's own deadline, waiting for a place included.
 const DEADLINE: Duration = Duration::from_secs(60);
+/// So long is waited for the node's files; then probing goes on as they were.
+const LOOK: Duration = Duration::from_secs(10);
 /// How often the node's files are looked at again, at least.
 const REREAD: Duration = Duration::from_secs(10);
 /// More images than this are counted and left out: each costs requests and series.
@@ -138,6 +141,7 @@ struct Agent {
     clock: Clock,
     current: Mutex<Current>,
     latch: Mutex<Option<Latch>>,
+    look: Look<Result<(Site, NodeState), String>>,
 }
 
 impl Agent {
@@ -150,7 +154,7 @@ impl Agent {
         let network = Arc::new(site.network(now));
         let current = Mutex::new(Current { site, network, unreadable: None });
         let (options, patience) = (Arc::new(options), Arc::new(Patience::new(clock)));
-        Self { options, store, purse, patience, clock, current, latch: Mutex::new(Some(latch)) }
+        Self { options, store, purse, patience, clock, current, latch: Mutex::new(Some(latch)), look: Look::default() }
     }
 
     fn schedule(&self) -> Schedule {
@@ -167,30 +171,41 @@ impl Agent {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Reads the node anew for the cycle that begins. A root that cannot be opened leaves the last
-    /// reading in force.
+    /// Reads the node anew for the cycle that begins. A root that cannot be opened, or a disk that hangs,
+    /// leaves the last reading in force.
     async fn begin_cycle(&self) -> Arc<Site> {
         let now = (self.clock)();
         let before = self.current();
-        let (site, unreadable) = match self.look_again(&before.site, now).await {
-            Ok(site) => (Arc::new(site), None),
-            Err(problem) => (before.site, Some((before.unreadable.unwrap_or(now), problem))),
+        let (site, state, unreadable) = match self.look_again(&before.site, now).await {
+            Ok((site, state)) => (Arc::new(site), state, None),
+            Err(problem) => {
+                let since = before.unreadable.unwrap_or(now);
+                let state = self.state_before(&before.site, since, &problem);
+                (before.site, state, Some(since))
+            }
         };
-        let mut state = site.state();
-        state.findings.extend(unreadable.as_ref().map(|(since, problem)| self.unreadable(*since, problem)));
         log_news(&self.store.snapshot().state.findings, &state.findings);
         let network = Arc::new(site.network(now));
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) =
-            Current { site: Arc::clone(&site), network, unreadable: unreadable.map(|(since, _)| since) };
+            Current { site: Arc::clone(&site), network, unreadable };
         self.store.apply_node(state, now);
         site
     }
 
-    /// On a thread of its own: a disk that hangs must not hold up what is served.
-    async fn look_again(&self, site: &Arc<Site>, now: Timestamp) -> Result<Site, String> {
-        let (site, options, runtime) = (Arc::clone(site), Arc::clone(&self.options), Handle::current());
-        let look = move || runtime.block_on(site.reload(&options, now));
-        tokio::task::spawn_blocking(look).await.map_err(|error| format!("the node could not be read: {error}"))?
+    async fn look_again(&self, site: &Arc<Site>, now: Timestamp) -> Result<(Site, NodeState), String> {
+        let look = || tokio::spawn(Site::reload(Arc::clone(site), Arc::clone(&self.options), now));
+        match self.look.result(look, LOOK).await {
+            Some(Ok(read)) => read,
+            Some(Err(error)) => Err(format!("the node could not be read: {error}")),
+            None => Err(format!("its files could not be read within {} s: a disk hangs", LOOK.as_secs())),
+        }
+    }
+
+    /// The last state, and why there is no other. Nothing is read for it.
+    fn state_before(&self, site: &Site, since: Timestamp, problem: &str) -> NodeState {
+        let mut findings = site.findings.clone();
+        findings.push(self.unreadable(since, problem));
+        NodeState { findings, ..self.store.snapshot().state.clone() }
     }
 
     fn unreadable(&self, since: Timestamp, problem: &str) -> Finding {

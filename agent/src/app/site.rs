@@ -70,9 +70,16 @@ fn trusted(
     if let Some(site) = before.filter(|site| trust::is_current(&site.trust_store, root, environment)) {
         return (Arc::clone(&site.trust_store), Arc::clone(&site.trust));
     }
-    let store = trust::load(root, environment);
+    let mut store = trust::load(root, environment);
     let trust = Arc::new(NodeTrust::from(&store));
+    // They are in the trust; what is kept here tells whether it is still current.
+    store.certificates = Vec::new();
     (Arc::new(store), trust)
+}
+
+/// On a thread that may hang.
+async fn aside<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+    tokio::task::spawn_blocking(read).await.map_err(|error| format!("the node could not be read: {error}"))
 }
 
 /// The last look at the node, for the next.
@@ -81,51 +88,90 @@ struct Before<'a> {
     now: Timestamp,
 }
 
-impl Site {
-    pub async fn load(options: &Options) -> Result<Self, String> {
-        Self::look(options, None).await
-    }
+/// What must be known to find containerd's socket.
+struct Ground {
+    root: HostRoot,
+    environment: DaemonEnvironment,
+    layout: Layout,
+}
 
-    /// Another look: what the daemons keep in force when a file breaks stays in force.
-    pub async fn reload(&self, options: &Options, now: Timestamp) -> Result<Self, String> {
-        Self::look(options, Some(Before { site: self, now })).await
-    }
+/// What containerd says of itself.
+struct Told {
+    version: Option<Version>,
+    source: Option<VersionSource>,
+    /// It has a socket and did not answer on it.
+    silent: Option<Finding>,
+    images: BTreeSet<String>,
+    unlisted: Option<Finding>,
+}
 
-    async fn look(options: &Options, before: Option<Before<'_>>) -> Result<Self, String> {
+impl Ground {
+    fn of(options: &Options) -> Result<Self, String> {
         let root = HostRoot::open(&options.host_root).map_err(|e| format!("--host-root: {e}"))?;
         let environment = DaemonEnvironment::load(&root, Some(Path::new("/proc")));
         let layout =
             Layout::find(&root, &environment, options.containerd_config.as_deref(), options.kubelet_root.as_deref());
-        let (version, source, silent) = daemon_version(&root, options, &layout.socket).await;
+        Ok(Self { root, environment, layout })
+    }
+
+    async fn ask(&self, options: &Options) -> Told {
+        let (version, source, silent) = daemon_version(&self.root, options, &self.layout.socket).await;
+        let (images, unlisted) = images_of_node(&self.root, options, &self.layout.socket).await;
+        Told { version, source, silent, images, unlisted }
+    }
+}
+
+impl Site {
+    pub async fn load(options: &Options) -> Result<Self, String> {
+        let ground = Ground::of(options)?;
+        let told = ground.ask(options).await;
+        Ok(Self::read(options, ground, told, None))
+    }
+
+    /// Another look: what the daemons keep in force when a file breaks stays in force. Files are read on
+    /// threads of their own: a disk that hangs must not hold up what is probed and served.
+    pub async fn reload(before: Arc<Self>, options: Arc<Options>, now: Timestamp) -> Result<(Self, NodeState), String> {
+        let of = Arc::clone(&options);
+        let ground = aside(move || Ground::of(&of)).await??;
+        let told = ground.ask(&options).await;
+        aside(move || {
+            let site = Self::read(&options, ground, told, Some(&Before { site: &before, now }));
+            let state = site.state();
+            (site, state)
+        })
+        .await
+    }
+
+    fn read(options: &Options, ground: Ground, told: Told, before: Option<&Before<'_>>) -> Self {
+        let Ground { root, environment, layout } = ground;
         let containerd_options = ContainerdOptions {
             config_named: layout.config_named,
             config: layout.config.clone(),
             certs_d: options.certs_d.clone(),
-            version,
-            version_source: source,
+            version: told.version,
+            version_source: told.source,
             root: options.containerd_root.clone().or_else(|| environment.root_argument().map(PathBuf::from)),
         };
-        let containerd = match &before {
+        let containerd = match before {
             None => Containerd::load(&root, &containerd_options),
             Some(Before { site, now }) => {
                 // Silent twice: it is not merely slow, and what is not running has nothing in memory.
-                let running = silent.is_none() || !site.silent;
+                let running = told.silent.is_none() || !site.silent;
                 site.containerd.reload(&root, &containerd_options, *now, running)
             }
         };
         let names = Names::load(&root);
         let proxies = ProxyRules::of(&environment);
-        let (trust_store, trust) = trusted(&root, &environment, before.as_ref().map(|before| before.site));
-        let credentials = match &before {
+        let (trust_store, trust) = trusted(&root, &environment, before.map(|before| before.site));
+        let credentials = match before {
             None => Credentials::load(&root, &credential_options(options, &layout)),
             Some(Before { site, now }) => site.credentials.reload(&root, &credential_options(options, &layout), *now),
         };
-        let (found_images, unlisted) = images_of_node(&root, options, &layout.socket).await;
         let platform = options.platform.clone().unwrap_or_else(|| cpu::platform(&root));
         let mut findings = containerd.findings.clone();
         findings.extend(layout.findings.iter().cloned());
-        let is_silent = silent.is_some();
-        findings.extend(silent.into_iter().chain(unlisted));
+        let silent = told.silent.is_some();
+        findings.extend(told.silent.into_iter().chain(told.unlisted));
         findings.extend(names.findings.iter().chain(&environment.findings).cloned());
         findings.extend(trust_store.findings.iter().cloned());
         findings.extend(credentials.findings.iter().cloned());
@@ -135,7 +181,7 @@ impl Site {
         findings.extend(expiry::findings(expiries.iter().map(|one| (one, now))));
         findings.sort_by(|a, b| (&a.file, a.line, b.severity).cmp(&(&b.file, b.line, a.severity)));
         let StageTimeouts { dns, tcp, tls, http } = options.settings.probe.timeouts;
-        Ok(Self {
+        Self {
             root,
             layout,
             containerd,
@@ -147,10 +193,10 @@ impl Site {
             platform,
             findings,
             expiries,
-            found_images,
+            found_images: told.images,
             timeouts: Timeouts { dns, tcp, tls, http },
-            silent: is_silent,
-        })
+            silent,
+        }
     }
 
     /// The network for one cycle that begins now.

@@ -17,8 +17,16 @@ pub struct TrustStore {
     pub named: [Option<String>; 2],
     /// Every file and directory that was looked at, and its mark; none where there was nothing.
     pub looked_at: Vec<(PathBuf, Option<Mark>)>,
+    /// Another look may find something else although no mark has changed.
+    pub is_unsettled: bool,
 }
 
-/// Device, inode and time of the last change (seconds and nanoseconds) of a file: another one, or the
-/// same one written anew, has another mark.
-pub type Mark = (u64, u64, i64, i64);
+/// Another file, or the same one written anew, has another mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    pub device: u64,
+    pub inode: u64,
+    pub size: u64,
+    /// Time of the last change of anything about it: seconds and nanoseconds.
+    pub changed: (i64, i64),
+}

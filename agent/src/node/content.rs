@@ -31,6 +31,16 @@ pub struct ContentStore {
     shared: bool,
 }
 
+/// What there is of some content, and the room for the rest.
+#[derive(Clone, Debug)]
+pub struct Room {
+    /// Of each content, in the order of the question: it is there.
+    pub held: Vec<bool>,
+    /// Bytes of downloads that are under way or were broken off: containerd goes on from there.
+    pub unfinished: u64,
+    pub disk: Disk,
+}
+
 impl ContentStore {
     pub fn new(host: &HostRoot, root: &Path, snapshotter: &str, discards_layers: bool, shared: bool) -> Self {
         let (host, root, snapshotter) = (host.clone(), root.to_owned(), snapshotter.to_owned());
@@ -77,8 +87,14 @@ impl ContentStore {
         &self.root
     }
 
-    /// Bytes of downloads that are under way or were broken off: containerd goes on from there.
-    pub fn unfinished(&self) -> u64 {
+    /// `None`: its disk is out of sight.
+    pub fn room_for(&self, contents: &[(String, i64)]) -> Option<Room> {
+        let disk = self.disk()?;
+        let held = contents.iter().map(|(digest, size)| self.holds(digest, *size)).collect();
+        Some(Room { held, unfinished: self.unfinished(), disk })
+    }
+
+    fn unfinished(&self) -> u64 {
         let ingests = self.root.join(STORE).join("ingest");
         let entries = self.host.list(&ingests).unwrap_or_default();
         let size = |entry: &super::root::Entry| self.host.stat(&ingests.join(&entry.name).join("data")).ok();

@@ -155,12 +155,18 @@ impl HostRoot {
     pub fn stat(&self, path: &Path) -> Result<Stat, ReadError> {
         let handle = self.walk(path)?;
         let stat = rustix::fs::fstat(&handle).map_err(|e| wrap(path, e))?;
+        let size = u64::try_from(stat.st_size).unwrap_or(0);
         Ok(Stat {
             kind: to_kind(FileType::from_raw_mode(stat.st_mode)),
-            size: u64::try_from(stat.st_size).unwrap_or(0),
+            size,
             mode: stat.st_mode & 0o7777,
             modified: stat.st_mtime,
-            mark: (stat.st_dev, stat.st_ino, stat.st_ctime, i64::try_from(stat.st_ctime_nsec).unwrap_or(0)),
+            mark: Mark {
+                device: stat.st_dev,
+                inode: stat.st_ino,
+                size,
+                changed: (stat.st_ctime, i64::try_from(stat.st_ctime_nsec).unwrap_or(0)),
+            },
         })
     }
 

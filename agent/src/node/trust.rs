@@ -8,7 +8,9 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
 
 use super::proxy::{DaemonEnvironment, EnvVar};
@@ -31,9 +33,16 @@ const FILE_LIMIT: usize = 16 << 20;
 const FILES_LIMIT: usize = 2_000;
 const CERTIFICATES_LIMIT: usize = 20_000;
 
+/// A file that changed so shortly before it was read may have changed once more since, with the same mark.
+const SETTLED: Duration = Duration::from_secs(2);
+
 pub fn load(root: &HostRoot, environment: &DaemonEnvironment) -> TrustStore {
+    load_at(root, environment, Timestamp::now())
+}
+
+fn load_at(root: &HostRoot, environment: &DaemonEnvironment, now: Timestamp) -> TrustStore {
     let store = TrustStore { named: named(environment), ..TrustStore::default() };
-    let mut loader = Loader { root, store, seen: HashSet::new() };
+    let mut loader = Loader { root, store, seen: HashSet::new(), now };
     match environment.ssl_cert_file() {
         Some(variable) => loader.named_bundle(variable),
         None => drop(BUNDLES.iter().find(|path| loader.file(Path::new(path)).is_ok())),
@@ -48,7 +57,7 @@ pub fn load(root: &HostRoot, environment: &DaemonEnvironment) -> TrustStore {
 /// Whether nothing that was looked at has changed since, so that another load would give the same.
 pub fn is_current(store: &TrustStore, root: &HostRoot, environment: &DaemonEnvironment) -> bool {
     let same = |(path, mark): &(PathBuf, Option<Mark>)| root.stat(path).ok().map(|stat| stat.mark) == *mark;
-    store.named == named(environment) && store.looked_at.iter().all(same)
+    !store.is_unsettled && store.named == named(environment) && store.looked_at.iter().all(same)
 }
 
 fn named(environment: &DaemonEnvironment) -> [Option<String>; 2] {
@@ -60,6 +69,7 @@ struct Loader<'a> {
     root: &'a HostRoot,
     store: TrustStore,
     seen: HashSet<CertificateDer<'static>>,
+    now: Timestamp,
 }
 
 impl Loader<'_> {
@@ -93,6 +103,8 @@ impl Loader<'_> {
         let here = self.root.dir().join(on_node.strip_prefix("/").unwrap_or(&on_node));
         let loaded = rustls_native_certs::load_certs_from_paths(Some(&here), None);
         if let Some(unreadable) = loaded.errors.iter().find_map(|error| as_read_error(path, error)) {
+            // It may be readable the next time, without having changed.
+            self.store.is_unsettled = true;
             return Err(unreadable);
         }
         let before = self.store.certificates.len();
@@ -105,15 +117,25 @@ impl Loader<'_> {
 
     fn directory(&mut self, dir: &Path) {
         self.look_at(dir, self.root.stat(dir).as_ref().ok());
-        for entry in self.root.list(dir).unwrap_or_default().into_iter().take(FILES_LIMIT) {
+        let entries = self.root.list(dir).unwrap_or_else(|error| {
+            self.store.is_unsettled |= !error.is_not_found();
+            Vec::new()
+        });
+        for entry in entries.into_iter().take(FILES_LIMIT) {
+            let path = dir.join(entry.name);
             if entry.kind == EntryKind::File {
                 // Go passes over a file that it cannot read.
-                let _ = self.file(&dir.join(entry.name));
+                let _ = self.file(&path);
+            } else {
+                // What a link leads to may come later.
+                self.look_at(&path, self.root.stat(&path).as_ref().ok());
             }
         }
     }
 
     fn look_at(&mut self, path: &Path, stat: Option<&Stat>) {
+        let settled = self.now.as_second() - i64::try_from(SETTLED.as_secs()).unwrap_or(0);
+        self.store.is_unsettled |= stat.is_some_and(|stat| stat.mark.changed.0 >= settled);
         self.store.looked_at.push((path.to_owned(), stat.map(|stat| stat.mark)));
     }
 
@@ -182,20 +204,36 @@ mod tests {
         let (dir, root) = node(&[(bundle, &ca("one")), ("/etc/ssl/certs/two.pem", &ca("two"))]);
         let plain = DaemonEnvironment::default();
         let place = |path: &str| dir.path().join(path.trim_start_matches('/'));
-        let changes: [&dyn Fn(); 4] = [
+        symlink("/usr/share/ca/late.crt", place("/etc/ssl/certs/late.pem")).unwrap();
+        let later = Timestamp::now() + SETTLED * 60;
+        let changes: [&dyn Fn(); 5] = [
             &|| fs::write(place(bundle), ca("one")).unwrap(),
             &|| fs::write(place("/etc/ssl/certs/three.pem"), ca("three")).unwrap(),
             &|| fs::remove_file(place("/etc/ssl/certs/two.pem")).unwrap(),
+            // What a link led to in vain.
+            &|| {
+                fs::create_dir_all(place("/usr/share/ca")).unwrap();
+                fs::write(place("/usr/share/ca/late.crt"), ca("late")).unwrap();
+            },
             // It comes before the bundle that was found.
             &|| fs::write(place("/etc/ssl/certs/ca-certificates.crt"), ca("four")).unwrap(),
         ];
         for change in changes {
-            let store = load(&root, &plain);
+            let store = load_at(&root, &plain, later);
             assert!(is_current(&store, &root, &plain) && is_current(&store, &root, &plain));
             change();
             assert!(!is_current(&store, &root, &plain));
         }
-        assert!(!is_current(&load(&root, &plain), &root, &with("SSL_CERT_FILE", bundle)));
+        assert!(!is_current(&load_at(&root, &plain, later), &root, &with("SSL_CERT_FILE", bundle)));
+    }
+
+    #[test]
+    fn what_changed_a_moment_ago_is_read_once_more() {
+        let (_dir, root) = node(&[("/etc/ssl/certs/ca-certificates.crt", &ca("one"))]);
+        let plain = DaemonEnvironment::default();
+        let store = load(&root, &plain);
+        assert_eq!(store.certificates.len(), 1);
+        assert!(!is_current(&store, &root, &plain));
     }
 
     #[test]

@@ -212,7 +212,7 @@ impl Pull<'_> {
     /// Down from a descriptor to what would be unpacked. `Some`: it is pulled, and would not start.
     async fn descend(&mut self, descriptor: &Descriptor, depth: usize) -> Result<Option<Failure>, Stop> {
         not_empty(descriptor)?;
-        self.make_room(std::slice::from_ref(descriptor), &[])?;
+        self.make_room(std::slice::from_ref(descriptor), &[]).await?;
         let fetched = self.fetch_manifest(descriptor).await?;
         self.source = Some(fetched.source);
         match descriptor.kind() {

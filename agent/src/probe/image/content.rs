@@ -37,7 +37,7 @@ impl Pull<'_> {
                 return Err(self.blob_failed(stop));
             }
         }
-        self.make_room(std::slice::from_ref(&config), &layers)?;
+        self.make_room(std::slice::from_ref(&config), &layers).await?;
         let is_image = documents::is_image_config(&config.media_type);
         if !is_image && !self.version.unpacks_images_only() {
             self.count_layers(&Config::parse(&fetched.body).unwrap_or_default(), &config, layers.len())?;

@@ -112,7 +112,7 @@ impl Pull<'_> {
     }
 
     async fn fetch(&mut self, want: Want<'_>) -> Result<Fetched, Stop> {
-        if let Some(body) = self.held(want.descriptor, want.touch, want.body_limit) {
+        if let Some(body) = self.held(want.descriptor, want.touch, want.body_limit).await {
             return Ok(Fetched { body, source: ContentSource::ContentStore, endpoint: None, redirect: None });
         }
         if !self.sessions.iter().any(|session| session.host.capabilities.pull) {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use tokio::sync::Semaphore;
+
 use super::documents::Descriptor;
 use super::{Phase, Pull, Stop};
 use crate::model::cause::Cause;
@@ -9,12 +11,29 @@ use crate::model::outcome::Failure;
 use crate::model::report::ContentSource;
 use crate::model::space::{Space, bytes};
 use crate::model::stage::Stage;
-use crate::node::disk::Disk;
+use crate::node::content::{ContentStore, Room};
 
 /// A download has a directory and four files; once it is complete, one file is left.
 const INODES_OF_A_DOWNLOAD: u64 = 5;
 /// containerd notes every pull in its database first, and that grows by pages.
 const DATABASE_BYTES: u64 = 32 << 10;
+
+/// On a disk that hangs, so many looks hang with it, and no more.
+static LOOKS: Semaphore = Semaphore::const_new(8);
+
+/// On a thread of its own: a disk that hangs must not hold up other probes, nor what is served.
+async fn look<T: Send + 'static>(
+    store: &ContentStore,
+    at: impl FnOnce(&ContentStore) -> Option<T> + Send + 'static,
+) -> Option<T> {
+    let place = LOOKS.acquire().await.ok()?;
+    let store = store.clone();
+    let looking = tokio::task::spawn_blocking(move || {
+        let _place = place;
+        at(&store)
+    });
+    looking.await.ok().flatten()
+}
 
 /// What is still to be downloaded, each digest once.
 #[derive(Debug, Default)]
@@ -27,12 +46,18 @@ pub struct Need {
 
 impl Pull<'_> {
     /// What the content store has. Of a layer nothing is read.
-    pub(super) fn held(&self, descriptor: &Descriptor, touch: bool, limit: usize) -> Option<Vec<u8>> {
-        if !touch {
-            return self.store.read(&descriptor.digest, limit);
+    pub(super) async fn held(&self, descriptor: &Descriptor, touch: bool, limit: usize) -> Option<Vec<u8>> {
+        if touch && self.was_unpacked() {
+            return Some(Vec::new());
         }
-        let there = self.store.holds(&descriptor.digest, descriptor.size) || self.was_unpacked();
-        there.then(Vec::new)
+        let (digest, size) = (descriptor.digest.clone(), descriptor.size);
+        look(
+            self.store,
+            move |store| {
+                if touch { store.holds(&digest, size).then(Vec::new) } else { store.read(&digest, limit) }
+            },
+        )
+        .await
     }
 
     /// The image was pulled before and its layers were thrown away: containerd finds the snapshots.
@@ -43,27 +68,31 @@ impl Pull<'_> {
 
     /// Whether what is missing of these finds room. Only what is certain counts: the compressed bytes,
     /// less what broken downloads left.
-    pub(super) fn make_room(&mut self, documents: &[Descriptor], layers: &[Descriptor]) -> Result<(), Stop> {
-        let Some(disk) = self.store.disk() else { return Ok(()) };
-        for one in documents {
-            self.want(one, false);
-        }
+    pub(super) async fn make_room(&mut self, documents: &[Descriptor], layers: &[Descriptor]) -> Result<(), Stop> {
         let eager = self.store.needs_layers() && !self.was_unpacked();
-        for one in layers.iter().filter(|layer| eager && layer.urls.is_empty()) {
-            self.want(one, true);
+        let layers = layers.iter().filter(|layer| eager && layer.urls.is_empty()).map(|layer| (layer, true));
+        let wanted: Vec<(&Descriptor, bool)> =
+            documents.iter().map(|document| (document, false)).chain(layers).collect();
+        let contents: Vec<_> = wanted.iter().map(|(one, _)| (one.digest.clone(), one.size)).collect();
+        let Some(room) = look(self.store, move |store| store.room_for(&contents)).await else { return Ok(()) };
+        for ((one, is_layer), held) in wanted.into_iter().zip(&room.held) {
+            if !held {
+                self.want(one, is_layer);
+            }
         }
+        let disk = &room.disk;
         if self.need.files == 0 {
             self.space = Some(Space::new(0, 0, disk.free_bytes, disk.available_bytes));
             return Ok(());
         }
-        let bytes = self.need.bytes.saturating_sub(self.store.unfinished());
+        let bytes = self.need.bytes.saturating_sub(room.unfinished);
         let unpacked = if self.store.unpacks_beside() { self.need.layer_bytes } else { 0 };
         self.space = Some(Space::new(bytes, unpacked, disk.free_bytes, disk.available_bytes));
-        self.fits(bytes, &disk)
+        self.fits(bytes, &room)
     }
 
     fn want(&mut self, one: &Descriptor, layer: bool) {
-        if self.store.holds(&one.digest, one.size) || !self.need.seen.insert(one.digest.clone()) {
+        if !self.need.seen.insert(one.digest.clone()) {
             return;
         }
         let size = u64::try_from(one.size).unwrap_or(0);
@@ -74,11 +103,12 @@ impl Pull<'_> {
         }
     }
 
-    fn fits(&self, needed: u64, disk: &Disk) -> Result<(), Stop> {
+    fn fits(&self, needed: u64, found: &Room) -> Result<(), Stop> {
+        let disk = &found.disk;
         let root = self.store.root().display();
         let store = format!("{root}/io.containerd.content.v1.content");
         let files = self.need.files - 1 + INODES_OF_A_DOWNLOAD;
-        if disk.inodes > 0 && disk.inodes_free < files && self.store.unfinished() == 0 {
+        if disk.inodes > 0 && disk.inodes_free < files && found.unfinished == 0 {
             let detail =
                 format!("{files} new files are needed at least, {} inodes are free below {root}", disk.inodes_free);
             let wording = format!("mkdir {store}/ingest/…: no space left on device");
