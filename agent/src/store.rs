@@ -49,6 +49,11 @@ impl Store {
             snapshot.rate_limits.retain(|key, _| targets.has(key));
             snapshot.images.retain(|requested, _| targets.images.contains(requested));
             snapshot.tally.retain(|key| targets.has(key), |endpoint| targets.has_endpoint(endpoint));
+            snapshot.back_offs.retain(|subject, _| match subject {
+                Subject::Host(key) => targets.has(key),
+                Subject::Images { namespace } => targets.namespaces.contains_key(namespace),
+                Subject::Image { requested, .. } => targets.images.contains(requested),
+            });
             snapshot.targets = targets;
         });
     }

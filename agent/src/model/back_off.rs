@@ -13,7 +13,7 @@ use super::snapshot::{EndpointKey, Snapshot};
 /// What is left alone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
-    /// The ladder of a host, and every image that its registry serves.
+    /// The ladder of a host, and, where it named a time, every image that its registry serves.
     Host(EndpointKey),
     /// All images of a registry.
     Images { namespace: String },
@@ -72,7 +72,7 @@ impl Strain {
         let failure = report.failure();
         let told = failure.and_then(Self::of_failure);
         let limit = (report.rate_limit.state == LimitState::Blocked).then(|| Self {
-            reason: failure.map_or(Cause::RateLimited, |failure| failure.cause),
+            reason: told.map_or(Cause::RateLimited, |told| told.reason),
             asked: report.rate_limit.retry_after,
             is_limit: true,
         });
@@ -103,15 +103,15 @@ impl Snapshot {
         self.back_offs.get(&Subject::Host(key.clone()))
     }
 
-    /// Likewise of an image: its own reason, or that of a host that it would be asked from.
+    /// Likewise of an image: its own reason, or the time that a host named that it would be asked from.
     pub fn image_back_off(&self, report: &ImageReport) -> Option<&BackOff> {
         let namespace = report.image.as_ref()?.domain.as_str();
-        let concerns = |subject: &Subject| match subject {
-            Subject::Host((of, endpoint)) => of == namespace && self.plans(namespace, endpoint),
+        let concerns = |subject: &Subject, held: &BackOff| match subject {
+            Subject::Host((of, endpoint)) => held.asked && of == namespace && self.plans(namespace, endpoint),
             Subject::Images { namespace: of } => of == namespace,
             Subject::Image { requested, .. } => *requested == report.requested,
         };
-        let all = self.back_offs.iter().filter(|(subject, _)| concerns(subject)).map(|(_, back_off)| back_off);
+        let all = self.back_offs.iter().filter(|(subject, held)| concerns(subject, held)).map(|(_, back_off)| back_off);
         all.max_by_key(|back_off| back_off.next_probe_at)
     }
 

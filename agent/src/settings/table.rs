@@ -68,7 +68,7 @@ keys! {
     "targets.discover.node_pods", "false", SWITCH, "Probe the images of the node's containers. Likewise.",
         |s, node, read| read.switch(node, &mut s.targets.discover.node_pods);
 
-    "probe.interval", "60s", "5s to 24h", "How often each endpoint is probed; one that struggles up to eight times less.",
+    "probe.interval", "60s", "5s to 24h", "How often each endpoint is probed; one that struggles less often.",
         |s, node, read| read.duration(node, INTERVAL, &mut s.probe.interval);
     "probe.timeouts.dns", "5s", "100ms to 1m", "Deadline of looking up a name.",
         |s, node, read| read.duration(node, TIMEOUT, &mut s.probe.timeouts.dns);

@@ -58,14 +58,17 @@ impl Patience {
             .collect()
     }
 
-    /// When this image may be asked about: it would be asked from any host of the plan.
+    /// When this image may be asked about: it would be asked from any host of the plan. A host that fails
+    /// without naming a time is no reason of its own, as another one may serve the image: walks that fail
+    /// there are told apart by image.
     pub fn image_gate(&self, targets: &Targets, namespace: &str, requested: &str) -> Option<Instant> {
         let own = Subject::Image { namespace: namespace.to_owned(), requested: requested.to_owned() };
         let all = Subject::Images { namespace: namespace.to_owned() };
         let hosts = targets.namespaces.get(namespace).map_or(&[][..], |planned| &planned.hosts);
         let hosts = hosts.iter().map(|host| Subject::Host((namespace.to_owned(), host.endpoint.clone())));
         let book = self.book();
-        hosts.chain([own, all]).filter_map(|subject| book.gate(&subject)).max()
+        let asked = hosts.filter(|subject| book.is_asked_for(subject));
+        asked.chain([own, all]).filter_map(|subject| book.gate(&subject)).max()
     }
 
     pub fn saw_endpoint(&self, report: &EndpointReport, Pace { began, interval }: Pace) {

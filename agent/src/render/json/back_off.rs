@@ -1,5 +1,7 @@
 //! Why something is probed less often than usual, in the report of `run`.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -40,12 +42,14 @@ impl Report {
             let report = snapshot.images.get(&image.requested);
             image.put_off(report.and_then(|report| snapshot.image_back_off(report)));
         }
-        for (key, report) in &snapshot.endpoints {
-            let back_off = snapshot.endpoint_back_off(key);
-            let named = |shown: &&mut Endpoint| {
-                shown.namespace == report.namespace && shown.endpoint == report.endpoint.to_string()
-            };
-            self.endpoints.iter_mut().filter(named).for_each(|shown| shown.put_off(back_off));
+        let held = snapshot.endpoints.iter().filter_map(|(key, report)| {
+            let back_off = snapshot.endpoint_back_off(key)?;
+            Some(((report.namespace.clone(), report.endpoint.to_string()), back_off))
+        });
+        let held: BTreeMap<(String, String), &BackOff> = held.collect();
+        for endpoint in &mut self.endpoints {
+            let key = (endpoint.namespace.clone(), endpoint.endpoint.clone());
+            endpoint.put_off(held.get(&key).copied());
         }
         self
     }

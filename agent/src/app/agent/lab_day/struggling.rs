@@ -79,7 +79,7 @@ fn the_first_answer_brings_the_usual_interval_back_for_the_host_and_its_images()
         assert!(gaps(&after).iter().all(|gap| *gap <= MINUTE + STEPS), "{:?}", gaps(&after));
         // The images did not wait for the end of their own half hour.
         let image = *world.manifests.iter().find(|at| **at > recovered).unwrap();
-        assert!(image >= first && image - first <= MINUTE, "{image} {first}");
+        assert!(image <= first + MINUTE, "{image} {first}");
         assert_eq!((snapshot.back_offs.len(), told(&snapshot)), (0, 3), "{:?}", snapshot.back_offs);
     });
 }
