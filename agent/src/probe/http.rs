@@ -176,8 +176,8 @@ impl HttpClient {
 
     /// Asks on the connection that was proved, or on another one.
     async fn exchange(&self, request: Request) -> Result<(reqwest::Response, Option<Taken>), Failure> {
-        if let Some(mut connection) = self.binding.proved.take().await
-            && let Some(answer) = connection.send(&request).await
+        if let Some((mut connection, written)) = self.binding.proved.take(&request).await
+            && let Some(answer) = connection.send(written).await
         {
             let response = answer.map_err(|error| self.broken(Some(&error), false, &chain(&error)))?;
             return Ok((response.map(reqwest::Body::wrap).into(), Some(connection)));

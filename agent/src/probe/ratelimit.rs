@@ -39,7 +39,8 @@ pub fn read(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> RateLimi
 
 /// What a whole answer tells: a 429 says in its words which limit it is, and sometimes for how long.
 pub fn of(response: &Response, now: Timestamp) -> RateLimit {
-    let seen = read(response.status, &response.headers, now);
+    let mut seen = read(response.status, &response.headers, now);
+    seen.source = seen.source.map(|source| response.repeated(&source));
     if response.status != StatusCode::TOO_MANY_REQUESTS {
         return seen;
     }

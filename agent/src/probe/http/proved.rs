@@ -82,18 +82,20 @@ impl Proved {
         proved
     }
 
-    pub async fn take(&self) -> Option<Taken> {
+    /// For this request. `None`: the client must send it.
+    pub async fn take(&self, request: &Request) -> Option<(Taken, http::Request<String>)> {
+        let written = written(request)?;
         let idle = lock(&self.slot).take()?;
         let mut sender = idle.sender;
         sender.ready().await.ok()?;
-        Some(Taken { sender, slot: Arc::downgrade(&self.slot), kept: self.kept.clone() })
+        Some((Taken { sender, slot: Arc::downgrade(&self.slot), kept: self.kept.clone() }, written))
     }
 }
 
 impl Taken {
     /// `None`: the connection was closed before anything was sent.
-    pub async fn send(&mut self, request: &Request) -> Option<hyper::Result<http::Response<Incoming>>> {
-        match self.sender.try_send_request(written(request)?).await {
+    pub async fn send(&mut self, request: http::Request<String>) -> Option<hyper::Result<http::Response<Incoming>>> {
+        match self.sender.try_send_request(request).await {
             Ok(response) => Some(Ok(response)),
             Err(unsent) if unsent.message().is_some() => None,
             Err(failed) => Some(Err(failed.into_error())),

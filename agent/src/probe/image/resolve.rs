@@ -148,8 +148,10 @@ impl Pull<'_> {
             (None, "") => String::new(),
             (None, digest) if super::is_digest(digest) => digest.to_owned(),
             (None, digest) => {
+                let fault = super::digest_fault(digest);
+                let digest = answer.response.repeated(digest);
                 let detail = format!("the header Docker-Content-Digest is no digest: `{digest}`");
-                let wording = format!("\"{digest}\" in header not a valid digest: {}", super::digest_fault(digest));
+                let wording = format!("\"{digest}\" in header not a valid digest: {fault}");
                 let failure = Failure::new(Stage::Manifest, Cause::ResponseInvalid, detail).worded(wording);
                 return Step::End(Stop::Resolve(failure.at(super::party(answer))));
             }
