@@ -1,6 +1,7 @@
 //! Secrets that somebody was told, to be taken out of what they say back.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
@@ -17,23 +18,28 @@ const HIDDEN: &str = "***";
 /// Known secrets in every shape in which they are likely to come back.
 #[derive(Clone, Default)]
 pub struct Veil {
+    secrets: Vec<Secret>,
+    /// Most answers are never shown.
+    shapes: OnceLock<Shapes>,
+}
+
+#[derive(Clone, Default)]
+struct Shapes {
     /// Longest first: a part of one must not uncover the rest of it.
     plain: Vec<Secret>,
     /// What an encoding in base64 holds of them, wherever they begin in it.
     encoded: Vec<Secret>,
 }
 
-impl Veil {
-    pub fn over<T: AsRef<str>>(secrets: impl IntoIterator<Item = T>) -> Self {
-        let mut veil = Self::default();
-        for secret in secrets {
-            veil.cover(secret.as_ref());
-        }
-        veil.plain.sort_by_key(|secret| std::cmp::Reverse(secret.expose().len()));
-        veil
+impl Shapes {
+    fn of(secrets: &[Secret]) -> Self {
+        let mut shapes = Self::default();
+        secrets.iter().for_each(|secret| shapes.add(secret.expose()));
+        shapes.plain.sort_by_key(|secret| std::cmp::Reverse(secret.expose().len()));
+        shapes
     }
 
-    fn cover(&mut self, secret: &str) {
+    fn add(&mut self, secret: &str) {
         if secret.chars().count() < SHORTEST {
             return;
         }
@@ -54,26 +60,6 @@ impl Veil {
         }
     }
 
-    /// `text` without them, as far as anybody will read it.
-    pub fn hide(&self, text: &str) -> String {
-        let begin = &text[..text.floor_char_boundary(LONGEST_TEXT)];
-        let mut shown = begin.to_owned();
-        for secret in &self.plain {
-            if shown.contains(secret.expose()) {
-                shown = shown.replace(secret.expose(), HIDDEN);
-            }
-        }
-        for secret in &self.encoded {
-            if shown.contains(secret.expose()) {
-                shown = without_runs(&shown, secret.expose());
-            }
-        }
-        if begin.len() < text.len() {
-            self.drop_what_was_cut(&mut shown);
-        }
-        shown
-    }
-
     /// A secret that the end of the text went through is not known again.
     fn drop_what_was_cut(&self, shown: &mut String) {
         let longest = self.plain.iter().map(|secret| secret.expose().len()).max().unwrap_or(0);
@@ -82,9 +68,37 @@ impl Veil {
     }
 }
 
+impl Veil {
+    pub fn over<T: AsRef<str>>(secrets: impl IntoIterator<Item = T>) -> Self {
+        let secrets = secrets.into_iter().map(|secret| Secret::new(secret.as_ref())).collect();
+        Self { secrets, shapes: OnceLock::new() }
+    }
+
+    /// `text` without them, as far as anybody will read it.
+    pub fn hide(&self, text: &str) -> String {
+        let begin = &text[..text.floor_char_boundary(LONGEST_TEXT)];
+        let shapes = self.shapes.get_or_init(|| Shapes::of(&self.secrets));
+        let mut shown = begin.to_owned();
+        for secret in &shapes.plain {
+            if shown.contains(secret.expose()) {
+                shown = shown.replace(secret.expose(), HIDDEN);
+            }
+        }
+        for secret in &shapes.encoded {
+            if shown.contains(secret.expose()) {
+                shown = without_runs(&shown, secret.expose());
+            }
+        }
+        if begin.len() < text.len() {
+            shapes.drop_what_was_cut(&mut shown);
+        }
+        shown
+    }
+}
+
 impl fmt::Debug for Veil {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Veil(over {})", self.plain.len())
+        write!(f, "Veil(over {})", self.secrets.len())
     }
 }
 
