@@ -249,6 +249,8 @@ impl Network {
         };
         let target = proxy::Target { host_port: &endpoint.host_port(), plain: endpoint.scheme == Scheme::Http };
         let (step, stream) = proxy::tunnel(stream, proxy, rule, target, setup, self.timeouts.http).await;
+        // The way to the proxy has no stage of its own: those of the host are left to the proxy.
+        let step = Step { duration: Some(began.elapsed()), ..step };
         (step, stream.map(|stream| (stream, address)))
     }
 

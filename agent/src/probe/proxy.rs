@@ -10,8 +10,11 @@ use crate::model::outcome::{Failure, Outcome, Step};
 use crate::model::proxy::{ProxyScheme, ProxyUrl};
 use crate::model::stage::Stage;
 
+mod answer;
 mod connect;
 mod socks;
+
+pub use answer::{or_the_proxy, refusal};
 
 /// What lies behind the proxy.
 #[derive(Clone, Copy, Debug)]

@@ -106,8 +106,10 @@ scenarios! {
     no_proxy_star_inside
     no_proxy_suffix
     proxy_denies_host
+    proxy_denies_plain_registry
     proxy_denies_port
     proxy_finds_no_registry
+    proxy_finds_plain_registry_dead
     proxy_hangs
     proxy_is_no_socks
     proxy_is_refused
@@ -127,6 +129,7 @@ scenarios! {
     proxy_tls_untrusted_of_plain_registry
     proxy_url_invalid
     proxy_wants_password
+    proxy_wants_password_of_plain_registry
     proxy_wrong_password
     redirect_bad_scheme
     redirect_loop
