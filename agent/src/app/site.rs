@@ -18,7 +18,7 @@ use crate::model::snapshot::{ContainerdState, FilesystemSpace, NodeState};
 use crate::node::containerd::{Containerd, ContainerdOptions};
 use crate::node::credentials::{self, CredentialOptions, Credentials};
 use crate::node::layout::Layout;
-use crate::node::proxy::{DaemonEnvironment, ProxyRules};
+use crate::node::proxy::{DaemonEnvironment, GoDebug, ProxyRules};
 use crate::node::resolv::Names;
 use crate::node::root::HostRoot;
 use crate::node::trust::{self, TrustStore};
@@ -47,6 +47,7 @@ pub struct Site {
     pub containerd: Containerd,
     pub names: Arc<Names>,
     pub proxies: Arc<ProxyRules>,
+    go_debug: GoDebug,
     trust_store: Arc<TrustStore>,
     pub trust: Arc<NodeTrust>,
     pub credentials: Credentials,
@@ -160,7 +161,9 @@ impl Site {
                 site.containerd.reload(&root, &containerd_options, *now, running)
             }
         };
-        let names = Names::load(&root);
+        let mut names = Names::load(&root);
+        let go_debug = GoDebug::of(&environment);
+        names.resolv.edns = go_debug.sends_edns(containerd.version);
         let proxies = ProxyRules::of(&environment);
         let (trust_store, trust) = trusted(&root, &environment, before.map(|before| before.site));
         let credentials = match before {
@@ -187,6 +190,7 @@ impl Site {
             containerd,
             names: Arc::new(names),
             proxies: Arc::new(proxies),
+            go_debug,
             trust_store,
             trust,
             credentials,
@@ -209,6 +213,7 @@ impl Site {
             self.containerd.version,
             now,
         )
+        .with_go_debug(self.go_debug)
     }
 
     /// What answers are sought with.

@@ -152,7 +152,8 @@ fn through(report: &EndpointReport, url: &str) -> Option<Entry> {
     let (host, port) = url.split_once("://")?.1.rsplit_once(':')?;
     let step = &report.stages.proxy;
     let dead = step.failure().filter(|failure| failure.cause == Cause::ProxyUnreachable);
-    let answered = step.passed() || step.facts().is_some_and(|facts| facts.connect_status.is_some());
+    // What it refuses to do, a proxy refuses itself.
+    let answered = step.passed() || step.failure().is_some_and(|failure| failure.cause != Cause::ProxyUnreachable);
     Some(Entry {
         host: host.trim_matches(['[', ']']).to_ascii_lowercase(),
         port: port.parse().ok()?,

@@ -13,6 +13,7 @@ use url::Url;
 use super::challenge::{self, Challenge, Scheme};
 use super::http::{HttpClient, Request, Response};
 use super::network::{Destination, Network, Way};
+use super::proxy;
 use super::status::{self, Errors};
 use super::token::{self, OnBehalf};
 use super::usage::RequestKind;
@@ -136,6 +137,10 @@ impl Visit<'_> {
                 return;
             }
         };
+        if let Some(failure) = proxy::refusal(&response, &Errors::of(&response)) {
+            self.turned_away(failure, began.elapsed());
+            return;
+        }
         self.report.clock_skew = skew(&response, self.network.clock());
         self.report.rate_limit = super::ratelimit::of_ping(&response, self.network.clock());
         let challenges = challenge::of(&response);
@@ -147,13 +152,22 @@ impl Visit<'_> {
             None => Outcome::Passed(facts),
             Some(failure) => {
                 let pause = super::ratelimit::pause(&response, self.network.clock());
-                Outcome::Failed(failure.at(self.client.endpoint().host_port()).again_after(pause), Some(facts))
+                let failure = failure.at(self.client.endpoint().host_port()).again_after(pause);
+                let other = proxy::or_the_proxy(&response, &Errors::of(&response));
+                Outcome::Failed(failure.or_maybe(other.as_slice()), Some(facts))
             }
         };
         self.report.stages.ping = Step::new(outcome, began.elapsed());
         if self.report.stages.ping.passed() {
             self.authorize(response.status.as_u16(), &challenges).await;
         }
+    }
+
+    /// The proxy answered in the registry's place: its own stage ends here, and nothing more is known.
+    fn turned_away(&mut self, failure: Failure, took: Duration) {
+        let proxy = &mut self.report.stages.proxy;
+        let facts = proxy.facts().cloned();
+        *proxy = Step::new(Outcome::Failed(failure, facts), proxy.duration.unwrap_or_default() + took);
     }
 
     /// A token or a password that the registry takes, where it asks for one.

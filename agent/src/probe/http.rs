@@ -16,9 +16,9 @@ use url::Url;
 use crate::model::cause::Cause;
 use crate::model::host::{Endpoint, Scheme};
 use crate::model::outcome::{Failure, clip};
+use crate::model::proxy::{ProxyScheme, ProxyUrl};
 use crate::model::shown::without_credentials;
 use crate::model::stage::Stage;
-use crate::node::proxy::ProxyUrl;
 use crate::secret::veil::Veil;
 use proved::Taken;
 pub use proved::{Kept, Proved};
@@ -58,6 +58,8 @@ pub struct Response {
     pub body_end: BodyEnd,
     /// Over what it was told in confidence with the request.
     pub told: Veil,
+    /// `host:port` of the proxy that passes on requests one by one, and may have answered itself.
+    pub passed_on_by: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +78,7 @@ impl Response {
     pub fn empty() -> Self {
         let (status, headers) = (StatusCode::OK, HeaderMap::new());
         let (reason, body, told) = (String::new(), Vec::new(), Veil::default());
-        Self { status, reason, headers, body, body_end: BodyEnd::Whole, told }
+        Self { status, reason, headers, body, body_end: BodyEnd::Whole, told, passed_on_by: None }
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -118,6 +120,8 @@ pub struct Binding {
     /// Empty where requests have another form than on the connection at hand, as to an HTTP proxy.
     pub proved: Proved,
     pub limit: Duration,
+    /// How long containerd would wait for the head of an answer. `None`: without end.
+    pub patience: Option<Duration>,
 }
 
 impl HttpClient {
@@ -171,7 +175,8 @@ impl HttpClient {
             connection.give_back();
         }
         self.used.store(true, Ordering::Relaxed);
-        Ok(Response { status, reason, headers, body, body_end, told })
+        let passed_on_by = self.binding.passed_on_by();
+        Ok(Response { status, reason, headers, body, body_end, told, passed_on_by })
     }
 
     /// Asks on the connection that was proved, or on another one.
@@ -196,7 +201,16 @@ impl HttpClient {
     }
 
     fn no_answer(&self) -> Failure {
-        let detail = format!("no answer within {:?}", self.binding.limit);
+        let Binding { limit, patience, .. } = *self.binding;
+        let detail = match patience {
+            Some(patience) if patience <= limit => format!("no answer within {patience:?}"),
+            Some(patience) => {
+                format!("no answer within {limit:?}, where pullprobe stops; containerd waits {patience:?}")
+            }
+            None => {
+                format!("no answer within {limit:?}, where pullprobe stops; this containerd has no limit of its own")
+            }
+        };
         Failure::new(Stage::Ping, Cause::RegistryTimeout, detail)
             .at(self.binding.endpoint.host_port())
             .worded("net/http: timeout awaiting response headers")
@@ -257,6 +271,14 @@ impl HttpClient {
 }
 
 impl Binding {
+    /// Plain requests are passed on by an HTTP proxy; of TLS, and through SOCKS, it sees a tunnel.
+    fn passed_on_by(&self) -> Option<String> {
+        let passes_on = |proxy: &&ProxyUrl| {
+            self.endpoint.scheme == Scheme::Http && matches!(proxy.scheme, ProxyScheme::Http | ProxyScheme::Https)
+        };
+        self.proxy.as_ref().filter(passes_on).map(ProxyUrl::host_port)
+    }
+
     fn client(&self) -> reqwest::Result<reqwest::Client> {
         let builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())

@@ -102,7 +102,6 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::http::BodyEnd;
     use super::*;
 
     fn response(status: u16, lines: &[(&'static str, &str)], body: &str) -> Response {
@@ -111,14 +110,7 @@ mod tests {
             headers.insert(*name, value.parse().unwrap());
         }
         let status = StatusCode::from_u16(status).unwrap();
-        Response {
-            status,
-            reason: String::new(),
-            headers,
-            body: body.into(),
-            body_end: BodyEnd::Whole,
-            told: crate::secret::veil::Veil::default(),
-        }
+        Response { status, headers, body: body.into(), ..Response::empty() }
     }
 
     fn read_all(status: u16, lines: &[(&'static str, &str)]) -> RateLimit {

@@ -50,6 +50,11 @@ impl Errors {
         self.list.is_empty()
     }
 
+    /// Whether one is an error of the distribution specification, not some other service's sentence.
+    pub fn has_code(&self) -> bool {
+        self.list.iter().any(|error| !error.code.is_empty())
+    }
+
     pub fn has(&self, code: &str) -> bool {
         self.list.iter().any(|error| error.code == code)
     }

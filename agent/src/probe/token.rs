@@ -13,6 +13,7 @@ use url::Url;
 use super::gojson;
 use super::http::{BodyEnd, HttpClient, Request, Response};
 use super::network::{Destination, Network};
+use super::proxy;
 use super::session::OF_ONE_HOST;
 use super::status::{self, Errors};
 use super::usage::RequestKind;
@@ -312,6 +313,10 @@ pub fn basic(user: &str, secret: &Secret) -> HeaderValue {
 /// The service refuses: which cause, and containerd's words.
 fn refused(response: &Response, place: &str, login: Option<(&str, &Secret)>, now: jiff::Timestamp) -> Failure {
     let errors = Errors::of(response);
+    let wording = format!("unexpected status{place}: {}", response.line());
+    if let Some(failure) = proxy::refusal(response, &errors) {
+        return failure.worded(wording);
+    }
     let (rejected, ended) = status::refused_login(response, &errors, login);
     let cause = match response.status.as_u16() {
         403 if status::says_address_refused(&errors.text()) => Cause::AccessDenied,
@@ -323,7 +328,9 @@ fn refused(response: &Response, place: &str, login: Option<(&str, &Secret)>, now
         code => status::cause_of_status(code, response, &errors),
     };
     let detail = format!("the token service answered {}{ended}{}", response.line(), errors.behind(": "));
-    let wording = format!("unexpected status{place}: {}", response.line());
     let pause = super::ratelimit::pause(response, now);
-    Failure::new(Stage::Token, cause, detail).worded(wording).again_after(pause)
+    Failure::new(Stage::Token, cause, detail)
+        .worded(wording)
+        .again_after(pause)
+        .or_maybe(proxy::or_the_proxy(response, &errors).as_slice())
 }

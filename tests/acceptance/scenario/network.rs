@@ -106,12 +106,16 @@ scenarios! {
     no_proxy_star_inside
     no_proxy_suffix
     proxy_denies_host
+    proxy_denies_plain_registry
     proxy_denies_port
     proxy_finds_no_registry
+    proxy_finds_plain_registry_dead
     proxy_hangs
     proxy_is_no_socks
     proxy_is_refused
     proxy_name_unknown
+    proxy_of_environment_file
+    proxy_of_running_process
     proxy_passes_on_plain_http
     proxy_port_closed
     proxy_right_password
@@ -127,6 +131,7 @@ scenarios! {
     proxy_tls_untrusted_of_plain_registry
     proxy_url_invalid
     proxy_wants_password
+    proxy_wants_password_of_plain_registry
     proxy_wrong_password
     redirect_bad_scheme
     redirect_loop
@@ -163,6 +168,7 @@ scenarios! {
     tls_expired_root
     tls_garbage
     tls_incomplete_chain
+    tls_large_hello_forbidden
     tls_large_hello_lost
     tls_large_hello_not_sent
     tls_name_mismatch
@@ -175,6 +181,7 @@ scenarios! {
     tls_plain_http
     tls_self_signed
     tls_skip_verify
+    tls_ssl_cert_dir
     tls_ssl_cert_file
     tls_ssl_cert_file_missing
     tls_timeout

@@ -7,6 +7,7 @@ use std::time::Instant;
 use http::Method;
 
 use super::super::http::BodyEnd;
+use super::super::proxy;
 use super::super::session::{Answer, Ask, Session, without_signatures};
 use super::super::status::Errors;
 use super::super::usage::RequestKind;
@@ -244,6 +245,9 @@ impl Pull<'_> {
         let response = &answer.response;
         let errors = Errors::of(response);
         let code = response.status.as_u16();
+        if let Some(failure) = proxy::refusal(response, &errors) {
+            return failure.worded(self.get_wording(want, answer, &errors));
+        }
         let from_storage = answer.redirect.is_some();
         let (cause, others) = match (want.collection, code) {
             ("blobs", 404) if want.kind == RequestKind::Blob => (Cause::BlobUnknown, Vec::new()),

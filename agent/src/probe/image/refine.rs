@@ -4,6 +4,7 @@
 
 use http::Method;
 
+use super::super::proxy;
 use super::super::session::{Answer, Ask, Session};
 use super::super::status::{self, Errors};
 use super::super::usage::RequestKind;
@@ -96,7 +97,10 @@ impl Pull<'_> {
         }
         let cause = status::cause_of_status(code, &answer.response, &errors);
         let wording = if code == 403 { self.with_body(&failure, &answer, &errors) } else { failure.wording.clone() };
-        let failure = Failure { detail, wording, ..failure };
+        let mut failure = Failure { detail, wording, ..failure };
+        if proxy::or_the_proxy(&answer.response, &errors).is_none() {
+            failure.also_possible.retain(|other| *other != Cause::ProxyDenied);
+        }
         match cause {
             // Refused without a reason, and past its time: that comes first.
             Cause::AccessDenied if ended.is_some() && errors.is_empty() && !status::is_web_page(&answer.response) => {

@@ -7,10 +7,10 @@ use std::time::Instant;
 use http::Method;
 
 use super::super::http::BodyEnd;
-use super::super::ratelimit;
 use super::super::session::{Answer, Ask, NoAnswer, Session, without_signatures};
 use super::super::status::{self, Errors};
 use super::super::usage::RequestKind;
+use super::super::{proxy, ratelimit};
 use super::attempt::Verdict;
 use super::documents::{Kind, MANIFEST_LIMIT};
 use super::{Pull, Stop, digest_of};
@@ -213,6 +213,9 @@ impl Pull<'_> {
         let response = &answer.response;
         let errors = Errors::of(response);
         let code = response.status.as_u16();
+        if let Some(failure) = proxy::refusal(response, &errors) {
+            return failure.worded(self.status_wording(session, answer, &errors));
+        }
         let (cause, others): (Cause, &[Cause]) = match code {
             401 => unauthorized(session, answer),
             429 => status::cause_of_429(response, &errors),
@@ -241,7 +244,7 @@ impl Pull<'_> {
             || (cause == Cause::CredentialsExpired && code != 403);
         Failure::new(if login { Stage::Token } else { Stage::Manifest }, cause, detail)
             .at(super::party(answer))
-            .or_maybe(others)
+            .or_maybe(&[others, proxy::or_the_proxy(response, &errors).as_slice()].concat())
             .again_after(ratelimit::pause(response, self.now))
             .worded(self.status_wording(session, answer, &errors))
     }

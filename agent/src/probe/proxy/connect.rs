@@ -127,7 +127,8 @@ impl Answer {
             let asked = self.challenges.join(", ");
             (Cause::ProxyAuthRequired, format!("the proxy asks for credentials ({}): {asked}", line.trim()))
         } else {
-            (Cause::ProxyDenied, format!("the proxy answered {} to CONNECT {target}", line.trim()))
+            let meaning = if self.status >= 500 { "cannot reach" } else { "refuses to connect to" };
+            (Cause::ProxyDenied, format!("the proxy {meaning} {target}: it answered {} to CONNECT", line.trim()))
         };
         let wording = self.reason.clone().unwrap_or_else(|| "unknown status code".to_owned());
         Failure::new(Stage::Proxy, cause, detail).worded(wording)

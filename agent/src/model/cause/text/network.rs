@@ -12,8 +12,9 @@ pub const TCP_REFUSED: Text = Text {
 
 pub const TCP_TIMEOUT: Text = Text {
     summary: "Nothing answers the node's attempts to connect: most often a firewall drops them.",
-    evidence: "No address of the host answered the connection attempt before the deadline; containerd waits 30 seconds for each \
-               request.",
+    evidence: "No address of the host answered the connection attempt for as long as pullprobe waits (5 seconds, \
+               `probe.timeouts.tcp`). containerd waits 30 seconds, the lookup of the name included, or `dial_timeout` of \
+               hosts.toml: a host that answers in between is slow, not silent.",
     confirm: "`nc -vz -w 5 HOST PORT` hangs; from a network that may connect it does not.",
     fix: "Let the node out to the host and port (`pullprobe hosts IMAGE` lists all that a pull needs). If the way out is a proxy, \
           set `HTTPS_PROXY` in `/etc/systemd/system/containerd.service.d/http-proxy.conf`, then `systemctl daemon-reload` and \
@@ -48,18 +49,23 @@ pub const PROXY_UNREACHABLE: Text = Text {
 
 pub const PROXY_AUTH_REQUIRED: Text = Text {
     summary: "The proxy wants a user name and password that containerd does not send.",
-    evidence: "The proxy answered 407 to the request for a tunnel; containerd words it `Proxy Authentication Required`.",
-    confirm: "`curl -v -x PROXY https://REGISTRY/v2/` prints `407`.",
-    fix: "Put the proxy's account into the URL of `HTTPS_PROXY` in `/etc/systemd/system/containerd.service.d/http-proxy.conf` \
-          (mode 0600), or have the proxy let the node's address pass; then `systemctl daemon-reload` and `systemctl restart \
+    evidence: "The proxy answered 407 to the request for a tunnel, or to a request for a plain-HTTP registry, which it passes on \
+               without one; containerd words it `Proxy Authentication Required`.",
+    confirm: "`curl -v -x PROXY https://REGISTRY/v2/` prints `407` (`http://` for a plain-HTTP registry).",
+    fix: "Put the proxy's account into the URL of `HTTPS_PROXY` (`HTTP_PROXY` for a plain-HTTP registry) in \
+          `/etc/systemd/system/containerd.service.d/http-proxy.conf` (mode 0600), or have the proxy let the node's address pass; then `systemctl daemon-reload` and `systemctl restart \
           containerd`.",
 };
 
 pub const PROXY_DENIED: Text = Text {
-    summary: "The proxy refuses to connect the node to this host.",
-    evidence: "The proxy answered the request for a tunnel with another status than 200 and 407; containerd prints only its \
-               words, such as `Forbidden`.",
-    confirm: "`curl -v -x PROXY https://HOST/v2/` prints the proxy's status line.",
-    fix: "Allow the host and port in the proxy's rules (`pullprobe hosts IMAGE` lists all that a pull needs, token and blob hosts \
-          too), or exempt it with `NO_PROXY` in `/etc/systemd/system/containerd.service.d/http-proxy.conf`.",
+    summary: "The proxy does not connect the node to this host: it refuses to, or cannot reach it.",
+    evidence: "The proxy answered the request for a tunnel with another status than 200 and 407, of which containerd prints only \
+               the words, such as `Forbidden`; or it answered a request for a plain-HTTP registry itself, as headers such as \
+               `X-Squid-Error` say. 4xx: it refuses. 5xx (`Service Unavailable`, `Bad Gateway`): it cannot reach the host, or not \
+               resolve its name. The detail says which.",
+    confirm: "`curl -v -x PROXY https://HOST/v2/` prints the proxy's status line (`http://` for a plain-HTTP registry).",
+    fix: "Where it refuses (4xx), allow the host and port in the proxy's rules (`pullprobe hosts IMAGE` lists all that a pull \
+          needs, token and blob hosts too). Where it cannot reach the host (5xx), see to DNS and the way out on the proxy \
+          itself: `curl -v https://HOST/v2/` there. Or exempt the host with `NO_PROXY` in \
+          `/etc/systemd/system/containerd.service.d/http-proxy.conf`.",
 };

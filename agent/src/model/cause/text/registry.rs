@@ -44,7 +44,9 @@ pub const REGISTRY_ERROR: Text = Text {
 
 pub const REGISTRY_TIMEOUT: Text = Text {
     summary: "The registry takes the connection and the request, and then does not answer in time.",
-    evidence: "Name, connection and TLS passed; no answer came before the deadline of the stage.",
+    evidence: "Name, connection and TLS passed; no answer came for as long as pullprobe waits (10 seconds, \
+               `probe.timeouts.http`). containerd waits 30 seconds since 2.3 and has no limit of its own before, so that a \
+               registry that is only this slow still serves it, later; the detail has both numbers.",
     confirm: "`curl -sS --max-time 60 -o /dev/null -w '%{time_connect} %{time_appconnect} %{time_starttransfer}\\n' \
               https://REGISTRY/v2/` shows where the time goes.",
     fix: "Look for an overloaded registry or load balancer in its log (in a cluster, `kubectl logs deployment/REGISTRY`). If it \
