@@ -61,11 +61,13 @@ pub async fn verdict(question: &Question<'_>, requested: &str, image: &Reference
     let plan = plan(question.containerd, &image.domain);
     let blank = blank(question, requested, Some(image.clone()));
     let work = async {
+        if let Some(verdict) = settled(question, image, &plan) {
+            return ImageReport { verdict, ..blank.clone() };
+        }
         let asked = question.credentials.ask_providers(image, question.timeout / 2).await;
         let candidates = [question.credentials.candidates(image), asked.credentials.clone()].concat();
         let report = verdict_of(question, image, &plan, &candidates, blank.clone()).await;
-        let settled = question.credentials.malformed(image).is_some();
-        let verdict = if settled { report.verdict } else { providers::judged(report.verdict, &asked) };
+        let verdict = providers::judged(report.verdict, report.credential.as_ref(), &asked);
         let expiries = asked.credentials.iter().filter_map(expiry::known).collect();
         ImageReport { verdict, providers: asked.providers, expiries, ..report }
     };
@@ -87,6 +89,19 @@ pub fn unparsable(question: &Question<'_>, requested: &str, error: &ReferenceErr
     ImageReport { verdict: diagnose::of_reference(&failure, requested), ..blank(question, requested, None) }
 }
 
+/// Without any credential and any request: kubelet or containerd does not get that far.
+fn settled(question: &Question<'_>, image: &Reference, plan: &Plan) -> Option<Verdict> {
+    let (version, mode) = (question.containerd.version, question.containerd.pull_mode);
+    let unusable = question.credentials.malformed();
+    if let Some(failure) = plan.fatal.as_ref().or(unusable.as_ref()) {
+        return Some(diagnose::of_files(image, version, mode, failure));
+    }
+    let error = image.refused_by(version)?;
+    let failure = Failure::new(Stage::Config, Cause::ReferenceInvalid, error.reason);
+    let wording = format!("failed to parse image reference \"{image}\": invalid reference format");
+    Some(diagnose::of_runtime(&failure, wording))
+}
+
 async fn verdict_of(
     question: &Question<'_>,
     image: &Reference,
@@ -95,15 +110,6 @@ async fn verdict_of(
     blank: ImageReport,
 ) -> ImageReport {
     let (version, mode) = (question.containerd.version, question.containerd.pull_mode);
-    let unusable = question.credentials.malformed(image);
-    if let Some(failure) = plan.fatal.as_ref().or(unusable.as_ref()) {
-        return ImageReport { verdict: diagnose::of_files(image, version, mode, failure), ..blank };
-    }
-    if let Some(error) = image.refused_by(version) {
-        let failure = Failure::new(Stage::Config, Cause::ReferenceInvalid, error.reason);
-        let wording = format!("failed to parse image reference \"{image}\": invalid reference format");
-        return ImageReport { verdict: diagnose::of_runtime(&failure, wording), ..blank };
-    }
     let near_miss = question.credentials.near_miss(image).map(|near| near.to_string());
     let anonymous = candidates.is_empty();
     let rejected_file = question.credentials.rejected_file().filter(|_| anonymous && near_miss.is_none());

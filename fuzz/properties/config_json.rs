@@ -48,7 +48,7 @@ fn look(node: &Node, file: &str, bytes: &[u8]) -> String {
         assert!(candidates.len() <= bytes.len(), "{candidates:?}");
         let near = credentials.near_miss(&image);
         assert!(candidates.is_empty() || near.is_none(), "{near:?}");
-        format!("{candidates:?} {:?} {:?}", near.map(|near| near.to_string()), credentials.malformed(&image))
+        format!("{candidates:?} {:?} {:?}", near.map(|near| near.to_string()), credentials.malformed())
     });
     format!("{credentials:?} {offered:?} {:?}", credentials.rejected_file())
 }

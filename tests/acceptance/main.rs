@@ -23,4 +23,5 @@ mod resolver;
 mod scenario;
 mod secrets;
 mod space;
+mod unread;
 mod world;

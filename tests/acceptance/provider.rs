@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is how a test fails")]
 
 mod configuration;
+mod elsewhere;
 mod failing;
 mod repeated;
 mod working;
@@ -37,9 +38,15 @@ impl Node {
 
     /// `more` is of the world, in TOML.
     fn with(more: &str) -> Self {
+        Self::seen(true, more)
+    }
+
+    /// The program sees the node as its own root, or as a directory.
+    fn seen(own_root: bool, more: &str) -> Self {
         let push = "push = [{repository = 'demo/app', tag = '1.0', content = {index = {manifests = [{platform = 'linux/amd64'}]}}}]";
         let given = format!(
-            "{more}
+            "own_root = {own_root}
+            {more}
             [[registries]]
             host = 'registry.example'
             tls = {{}}

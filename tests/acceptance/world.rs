@@ -6,6 +6,7 @@
 
 mod docker_registry;
 pub mod network;
+mod own_root;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -63,6 +64,8 @@ pub struct Given {
     pub credential_settings: BTreeMap<String, String>,
     /// kubelet's config.json: what it has for each key.
     pub credentials: BTreeMap<String, Login>,
+    /// The program sees the node as its own root, not as a directory.
+    pub own_root: bool,
     /// Real servers, addresses and a firewall: only in a network namespace of its own.
     pub network: network::Given,
 }
@@ -206,8 +209,12 @@ impl World {
 
     /// The program with a verb, told where this node is and how to read it.
     pub fn command(&self, verb: &str) -> Command {
-        let mut command = pullprobe([verb, "--config"]);
-        command.arg(self.node.path("/pullprobe.yaml")).arg("--host-root").arg(self.node.root());
+        let mut command =
+            if self.given.own_root { own_root::pullprobe(self.node.root()) } else { pullprobe::<&str>([]) };
+        command.args([verb, "--config"]).arg(self.node.path("/pullprobe.yaml"));
+        if !self.given.own_root {
+            command.arg("--host-root").arg(self.node.root());
+        }
         let or = |text: &str, otherwise: &str| if text.is_empty() { otherwise.to_owned() } else { text.to_owned() };
         command.arg("--containerd-version").arg(or(&self.given.containerd, "2.1"));
         command.arg("--platform").arg(or(&self.given.platform, "linux/amd64"));

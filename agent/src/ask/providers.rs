@@ -1,7 +1,9 @@
-//! What a credential provider that failed, or that could not be asked, means for a verdict.
+//! What credentials that kubelet may have and that are not known here mean for a verdict.
 
 use crate::model::cause::Cause;
 use crate::model::cause::text::text;
+use crate::model::credential::CredentialSource;
+use crate::model::report::CredentialUsed;
 use crate::model::verdict::Verdict;
 use crate::node::credentials::Asked;
 
@@ -22,13 +24,15 @@ const OPEN: [Cause; 9] = [
 ];
 
 /// kubelet tries every login that it has, those of plugins last: no failure is certain before them.
-pub fn judged(verdict: Verdict, asked: &Asked) -> Verdict {
+pub fn judged(verdict: Verdict, used: Option<&CredentialUsed>, asked: &Asked) -> Verdict {
     let fails_for = |causes: &[Cause]| {
         verdict.pullable == Some(false) && verdict.cause.is_some_and(|cause| causes.contains(&cause))
     };
     let unknown = asked.unknown();
-    if !unknown.is_empty() && fails_for(&OPEN) {
-        return untold(&unknown, verdict);
+    let is_doubtful = verdict.pullable == Some(true) && is_of_file_behind(used, asked);
+    if !unknown.is_empty() && (fails_for(&OPEN) || is_doubtful) {
+        let fix = fix(asked);
+        return Verdict { fix, ..untold(&unknown, verdict) };
     }
     let failures = asked.failures();
     let Some(failure) = failures.first().filter(|_| fails_for(&WANTING)) else { return verdict };
@@ -41,6 +45,25 @@ pub fn judged(verdict: Verdict, asked: &Asked) -> Verdict {
         summary: format!("{} ({}) {}", text.summary, failure.detail, verdict.summary),
         fix: text.fix.to_owned(),
         ..verdict
+    }
+}
+
+/// kubelet uses one file: the login that was tried is not its own if an earlier one holds any.
+fn is_of_file_behind(used: Option<&CredentialUsed>, asked: &Asked) -> bool {
+    used.is_some_and(|used| used.source == CredentialSource::KubeletConfigJson)
+        && asked.unread.iter().any(|unread| unread.comes_first)
+}
+
+fn fix(asked: &Asked) -> String {
+    match asked.unread.first() {
+        Some(unread) => {
+            format!(
+                "Let pullprobe read {}: it must run as root, as kubelet does, and see what links lead to.",
+                unread.file
+            )
+        }
+        None => "See how a pull by a pod of the node ends, or ask on the node itself, as root and without a host root."
+            .into(),
     }
 }
 

@@ -27,6 +27,7 @@ mod node_files;
 mod position;
 pub mod provider;
 mod pull_secrets;
+pub mod unseen;
 
 use dockerconfig::Malformed;
 use keyring::Keyring;
@@ -35,6 +36,7 @@ use node_files::NodeFiles;
 pub use provider::Asked;
 use provider::Providers;
 use pull_secrets::PullSecrets;
+pub use unseen::Unread;
 
 /// kubelet sets no limit; a file beyond this one is not written by anybody.
 const FILE_LIMIT: usize = 4 << 20;
@@ -63,10 +65,13 @@ pub struct Credentials {
     providers: Option<Arc<Providers>>,
     /// Why kubelet does not start with the configuration of its providers.
     refused_providers: Option<Failure>,
+    /// The configuration of its providers, where that is out of sight.
+    unseen_providers: Option<Unread>,
     malformed_secret: Option<Failure>,
     /// The file that `node` was read from.
     node_file: Option<String>,
     rejected: Vec<(String, Malformed)>,
+    unread: Vec<Unread>,
     broken: Broken,
     pub findings: Vec<Finding>,
 }
@@ -82,7 +87,10 @@ impl Credentials {
         }
         if let Some(config) = &options.provider_config {
             let (providers, findings) = Providers::load(root, config, options.provider_bin_dir.as_deref());
-            all.refused_providers = findings.first().filter(|_| providers.is_none()).map(refused);
+            let refusal = findings.iter().find(|finding| provider::is_refusal(finding));
+            all.refused_providers = refusal.map(refused);
+            let unseen = findings.first().filter(|_| providers.is_none() && refusal.is_none());
+            all.unseen_providers = unseen.map(unseen_config);
             all.providers = providers.map(Arc::new);
             all.findings.extend(findings);
         }
@@ -94,6 +102,7 @@ impl Credentials {
             self.pull_secrets.add(&secret.config, &secret.source, &secret.file);
         }
         self.malformed_secret = secrets.malformed.map(unusable);
+        self.unread.extend(secrets.unread);
         self.findings.extend(secrets.findings);
     }
 
@@ -103,6 +112,7 @@ impl Credentials {
             self.node_file = Some(file.clone());
         }
         self.rejected = files.rejected;
+        self.unread.extend(files.unread);
         self.findings.extend(files.findings);
     }
 
@@ -121,10 +131,12 @@ impl Credentials {
 
     /// What kubelet's credential providers give for the image, to be tried behind [`Self::candidates`].
     pub async fn ask_providers(&self, image: &Reference, patience: Duration) -> Asked {
-        match &self.providers {
+        let asked = match &self.providers {
             Some(providers) => providers.ask(image, patience).await,
             None => Asked { refused: self.refused_providers.clone(), ..Asked::default() },
-        }
+        };
+        let unread = self.unread.iter().chain(&self.unseen_providers).cloned().collect();
+        Asked { unread, ..asked }
     }
 
     /// The providers that kubelet would ask for the image, in the order of their configuration.
@@ -142,7 +154,7 @@ impl Credentials {
 
     /// A pull secret that does not parse: kubelet then does not pull for a pod that names it, whatever
     /// the image.
-    pub fn malformed(&self, _image: &Reference) -> Option<Failure> {
+    pub fn malformed(&self) -> Option<Failure> {
         self.malformed_secret.clone()
     }
 
@@ -157,6 +169,10 @@ fn refused(finding: &Finding) -> Failure {
     let places = finding.line.into_iter().chain(finding.column).map(|number| format!(":{number}"));
     let file = finding.file.as_deref().unwrap_or_default();
     provider::failed(format!("{file}{}: {}", places.collect::<String>(), finding.message))
+}
+
+fn unseen_config(finding: &Finding) -> Unread {
+    Unread { file: finding.file.clone().unwrap_or_default(), why: finding.message.clone(), comes_first: false }
 }
 
 fn unusable(detail: String) -> Failure {

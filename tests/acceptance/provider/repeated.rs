@@ -13,22 +13,22 @@ use super::{CONFIG, FAILED, Node, PASSWORD, PRIVATE, PUBLIC, but, configuration,
 const PATIENCE: Duration = Duration::from_secs(60);
 const LOGINS: &str = "/var/lib/kubelet/config.json";
 
-struct Watched<'a> {
+pub struct Watched<'a> {
     node: &'a Node,
     agent: Agent,
 }
 
 impl<'a> Watched<'a> {
-    fn start(node: &'a Node, images: &[&str]) -> Self {
+    pub fn start(node: &'a Node, images: &[&str]) -> Self {
         node.world.settings(images);
         Self { node, agent: Agent::start(node.world.command("run").args(["--log-level", "trace"])).ready() }
     }
 
-    fn report(&self) -> Value {
+    pub fn report(&self) -> Value {
         serde_json::from_slice(&self.agent.get("/api/v1/report").body).unwrap()
     }
 
-    fn until(&self, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+    pub fn until(&self, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
         let report = eventually(PATIENCE, || Some(self.report()).filter(|report| holds(report)));
         report.unwrap_or_else(|| panic!("never {what}: {:#}\n{}", self.report(), self.agent.log()))
     }

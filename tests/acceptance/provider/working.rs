@@ -34,7 +34,8 @@ fn a_plugin_is_asked_for_the_repository_and_its_login_is_offered() {
 #[test]
 fn debians_registry_lets_the_login_of_a_plugin_in() {
     let given = format!(
-        "[[docker_registries]]
+        "own_root = true
+        [[docker_registries]]
         host = 'registry.example'
         users = {{{USER} = '{PASSWORD}'}}
         push = [{{repository = 'demo/app', tag = '1.0', content = {{index = {{manifests = [{{platform = 'linux/amd64'}}]}}}}}}]

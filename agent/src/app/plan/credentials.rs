@@ -52,7 +52,7 @@ impl PlannedLogins {
         let candidates = candidates(credentials, target);
         Self {
             credentials: candidates.iter().map(PlannedCredential::from).collect(),
-            credential_error: credentials.malformed(image).map(|failure| failure.detail),
+            credential_error: credentials.malformed().map(|failure| failure.detail),
             credential_providers: credentials.providers_of(image),
             nearest_key: credentials.near_miss(image).map(NearestKey::from),
         }
@@ -85,7 +85,7 @@ impl PlannedLogins {
 /// Empty for a registry, and where kubelet makes no pull.
 pub fn candidates(credentials: &Credentials, target: &Target) -> Vec<Credential> {
     match target {
-        Target::Image(image) if credentials.malformed(image).is_none() => credentials.candidates(image),
+        Target::Image(image) if credentials.malformed().is_none() => credentials.candidates(image),
         _ => Vec::new(),
     }
 }

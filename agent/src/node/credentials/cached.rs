@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::provider::{BINARY_MISSING, CONFIG_INVALID};
+use super::provider;
 use super::{CredentialOptions, Credentials};
 use crate::model::finding::Finding;
 use crate::node::in_force;
@@ -36,7 +36,8 @@ impl Credentials {
             self.providers = Some(Arc::new(fresh.after(known)));
             return self;
         }
-        if self.refused_providers.take().is_none() {
+        let is_refused = self.refused_providers.take().is_some();
+        if !is_refused && self.unseen_providers.take().is_none() {
             return self;
         }
         self.providers = Some(Arc::clone(known));
@@ -48,7 +49,7 @@ impl Credentials {
     /// The finding about the configuration of providers, told of a kubelet that runs.
     fn as_kept(&mut self, before: &Self, finding: Finding, now: Timestamp) -> Finding {
         let Some(file) = &finding.file else { return finding };
-        if ![CONFIG_INVALID, BINARY_MISSING].contains(&finding.code) {
+        if !provider::is_refusal(&finding) {
             return finding;
         }
         let since = before.broken.since(file, now);

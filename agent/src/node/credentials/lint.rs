@@ -14,9 +14,15 @@ const FINDING_LIMIT: usize = 100;
 /// The code of a file that kubelet skips.
 pub const REJECTED: &str = "credentials_file_rejected";
 
-pub fn unreadable(file: &str, reason: &str) -> Finding {
-    let message = format!("cannot be read here ({reason}): what kubelet does with it is not known");
-    let fix = format!("let pullprobe read {file}: it must run as root, as kubelet does");
+pub fn unreadable(file: &str, why: &str) -> Finding {
+    let message = format!("{why}: what kubelet does with it is not known");
+    let fix = format!("let pullprobe read {file}: it must run as root, as kubelet does, and see what links lead to");
+    Finding::new(Severity::Warning, "credentials_file_unreadable", message, fix).in_file(file)
+}
+
+pub fn passed_over(file: &str, reason: &str) -> Finding {
+    let message = format!("kubelet cannot read it ({reason}) and looks further");
+    let fix = format!("put a file in the place of {file}, or take away what is there");
     Finding::new(Severity::Warning, "credentials_file_unreadable", message, fix).in_file(file)
 }
 

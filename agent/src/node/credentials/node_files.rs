@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::dockerconfig::{DockerConfig, Form, Malformed};
 use super::lint;
+use super::unseen::{self, Unread};
 use super::{CredentialOptions, FILE_LIMIT};
 use crate::model::finding::Finding;
 use crate::node::root::{HostRoot, ReadError};
@@ -15,6 +16,8 @@ pub struct NodeFiles {
     pub used: Option<(String, DockerConfig)>,
     /// Those that kubelet met before it, and skipped without a word.
     pub rejected: Vec<(String, Malformed)>,
+    /// Those before it that kubelet may read.
+    pub unread: Vec<Unread>,
     pub findings: Vec<Finding>,
 }
 
@@ -22,12 +25,13 @@ impl NodeFiles {
     pub fn load(root: &HostRoot, options: &CredentialOptions) -> Self {
         let mut files = Self::default();
         for (path, form) in search_order(options) {
+            let shown = path.display().to_string();
             match root.read(&path, FILE_LIMIT) {
-                Ok(bytes) => files.take(path.display().to_string(), form, &bytes),
-                Err(error) if error.is_not_found() => {}
+                Ok(bytes) => files.take(shown, form, &bytes),
+                Err(error) if error.is_not_found() && !unseen::is_link_out_of_sight(root, &path) => {}
                 // A component of the path is a file: kubelet goes on as if nothing were there.
                 Err(ReadError::Os(_, errno)) if errno == rustix::io::Errno::NOTDIR => {}
-                Err(error) => files.findings.push(lint::unreadable(&path.display().to_string(), &error.reason())),
+                Err(error) => files.miss(shown, &error),
             }
         }
         if let Some((file, config)) = &files.used {
@@ -37,6 +41,18 @@ impl NodeFiles {
             }
         }
         files
+    }
+
+    fn miss(&mut self, file: String, error: &ReadError) {
+        if let Some((used, _)) = &self.used {
+            self.findings.push(lint::shadowed(&file, used));
+        } else if unseen::is_closed(error) || error.is_not_found() {
+            let unread = Unread { comes_first: true, ..Unread::new(file, error) };
+            self.findings.push(unread.finding());
+            self.unread.push(unread);
+        } else {
+            self.findings.push(lint::passed_over(&file, &error.reason()));
+        }
     }
 
     fn take(&mut self, file: String, form: Form, bytes: &[u8]) {

@@ -4,6 +4,7 @@
 //! be run from here, is reported as such and never as failed.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use tokio::time::Instant;
 
 use super::dockerconfig::DockerConfig;
 use super::keyring::Keyring;
+use super::unseen::Unread;
 use crate::model::cause::Cause;
 use crate::model::credential::{Credential, CredentialSource, ProviderOutcome, ProviderReport};
 use crate::model::finding::{Finding, Severity};
@@ -29,29 +31,32 @@ mod answer;
 mod cache;
 mod config;
 mod exec;
+mod place;
 mod redact;
 
 use answer::Answer;
 use cache::Cache;
 use config::Plugin;
 use exec::{KUBELET_PATIENCE, Output, RunError};
+use place::Place;
+pub use place::is_refusal;
 
 pub const CONFIG_INVALID: &str = "credential_provider_config_invalid";
 pub const BINARY_MISSING: &str = "credential_provider_missing";
+pub const CONFIG_UNSEEN: &str = "credential_provider_unseen";
 
 /// The plugins of this node.
 #[derive(Debug)]
 pub struct Providers {
     plugins: Vec<Arc<Ready>>,
-    /// The node's root is this process's own: a plugin runs here as it would there.
-    at_home: bool,
+    place: Place,
 }
 
 #[derive(Debug)]
 struct Ready {
     plugin: Plugin,
-    /// As this process sees it.
-    binary: PathBuf,
+    /// As this process sees it. `None`: it does not.
+    binary: Option<PathBuf>,
     /// Asked one image at a time: who comes second finds the answer here.
     cache: Mutex<Cache>,
 }
@@ -65,6 +70,8 @@ pub struct Asked {
     pub providers: Vec<ProviderReport>,
     /// kubelet does not start with the configuration of its plugins.
     pub refused: Option<Failure>,
+    /// Files that may hold more.
+    pub unread: Vec<Unread>,
 }
 
 impl Asked {
@@ -83,7 +90,8 @@ impl Asked {
             ProviderOutcome::Unknown(why) => Some(format!("credential provider `{}` {why}", one.name)),
             _ => None,
         };
-        self.providers.iter().filter_map(of_plugin).collect()
+        let of_file = |one: &Unread| format!("{} {}", one.file, one.why);
+        self.unread.iter().map(of_file).chain(self.providers.iter().filter_map(of_plugin)).collect()
     }
 }
 
@@ -102,7 +110,7 @@ enum Said {
 }
 
 impl Providers {
-    /// `None` with findings: kubelet would not start.
+    /// `None` with findings: kubelet would not start, or nothing of its providers is to be seen.
     pub fn load(root: &HostRoot, config: &Path, bin_dir: Option<&Path>) -> (Option<Self>, Vec<Finding>) {
         let Some(bin_dir) = bin_dir else {
             let message = "kubelet does not start with --image-credential-provider-config alone";
@@ -120,11 +128,17 @@ impl Providers {
             let on_node = bin_dir.join(&plugin.name);
             match root.stat(&on_node) {
                 Ok(stat) if stat.kind == EntryKind::File => ready.push(Arc::new(Ready::new(root, plugin, &on_node))),
-                Ok(_) => findings.push(no_binary(&on_node, "not a regular file")),
-                Err(error) => findings.push(no_binary(&on_node, &error.reason())),
+                Ok(_) => findings.push(place::no_binary(&on_node, "not a regular file")),
+                Err(error) => match place::unseen_binary(root, &on_node, &error) {
+                    Some(unseen) => {
+                        ready.push(Arc::new(Ready { plugin, binary: None, cache: Mutex::default() }));
+                        findings.push(unseen);
+                    }
+                    None => findings.push(place::no_binary(&on_node, &error.reason())),
+                },
             }
         }
-        let usable = findings.is_empty().then(|| Self { plugins: ready, at_home: root.dir() == Path::new("/") });
+        let usable = (!findings.iter().any(is_refusal)).then(|| Self { plugins: ready, place: Place::of(root) });
         (usable, findings)
     }
 
@@ -138,10 +152,13 @@ impl Providers {
     #[must_use]
     pub fn after(&self, before: &Self) -> Self {
         let as_known = |ready: &Arc<Ready>| {
-            let same = |other: &&Arc<Ready>| other.plugin == ready.plugin && other.binary == ready.binary;
+            // kubelet found at its start what is not to be seen any more.
+            let same = |other: &&Arc<Ready>| {
+                other.plugin == ready.plugin && (other.binary == ready.binary || ready.binary.is_none())
+            };
             Arc::clone(before.plugins.iter().find(same).unwrap_or(ready))
         };
-        Self { plugins: self.plugins.iter().map(as_known).collect(), at_home: self.at_home }
+        Self { plugins: self.plugins.iter().map(as_known).collect(), place: self.place }
     }
 
     /// Asks every plugin whose `matchImages` fits the image. `patience` bounds each of them; kubelet
@@ -149,8 +166,7 @@ impl Providers {
     pub async fn ask(&self, image: &Reference, patience: Duration) -> Asked {
         let name = image.name();
         let fitting: Vec<&Arc<Ready>> = self.plugins.iter().filter(|ready| ready.plugin.is_for(&name)).collect();
-        let said =
-            futures::future::join_all(fitting.iter().map(|ready| ready.ask(&name, patience, self.at_home))).await;
+        let said = futures::future::join_all(fitting.iter().map(|ready| ready.ask(&name, patience, self.place))).await;
         let mut asked = Asked::default();
         let mut ring = Keyring::default();
         let mut renewals = HashMap::new();
@@ -164,10 +180,11 @@ impl Providers {
                     renewals.insert(source.to_string(), renews);
                     let mut own = Keyring::default();
                     own.add(&logins, &source, "");
-                    if logins.entries.is_empty() || !own.lookup(&name).is_empty() {
-                        ProviderOutcome::Answered
-                    } else {
-                        ProviderOutcome::NoneFits(answer::keys(&logins))
+                    let fits = !own.lookup(&name).is_empty();
+                    match self.place.failed("it answers without a login for the image".into()) {
+                        Said::Unknown(why) if !fits => ProviderOutcome::Unknown(why),
+                        _ if fits || logins.entries.is_empty() => ProviderOutcome::Answered,
+                        _ => ProviderOutcome::NoneFits(answer::keys(&logins)),
                     }
                 }
                 Said::Failed(why) => ProviderOutcome::Failed(clip(why)),
@@ -183,23 +200,20 @@ impl Providers {
     }
 }
 
-fn no_binary(path: &Path, reason: &str) -> Finding {
-    let message = format!("kubelet does not start without this credential provider: {reason}");
-    let fix = "put the binary there, or take the provider out of the configuration";
-    Finding::new(Severity::Error, BINARY_MISSING, message, fix).in_file(path.display().to_string())
-}
-
 impl Ready {
     fn new(root: &HostRoot, plugin: Plugin, on_node: &Path) -> Self {
         let real = root.real_path(on_node).unwrap_or_else(|_| on_node.to_owned());
         let binary = root.dir().join(real.strip_prefix("/").unwrap_or(&real));
-        Self { plugin, binary, cache: Mutex::default() }
+        Self { plugin, binary: Some(binary), cache: Mutex::default() }
     }
 
-    async fn ask(&self, image: &str, patience: Duration, at_home: bool) -> Said {
+    async fn ask(&self, image: &str, patience: Duration, place: Place) -> Said {
         if self.plugin.wants_pod_token {
             return Said::Unknown("uses the identity of the pod: what it gives cannot be told without one".into());
         }
+        let Some(binary) = &self.binary else {
+            return Said::Unknown("cannot be run from here: its binary is out of sight".into());
+        };
         let began = Instant::now();
         // Half is left to be asked in.
         let Ok(mut cache) = tokio::time::timeout(patience / 2, self.cache.lock()).await else {
@@ -208,7 +222,7 @@ impl Ready {
         if let Some(said) = cache.get(image) {
             return said;
         }
-        match self.run(image, patience.saturating_sub(began.elapsed()), at_home).await {
+        match self.run(binary, image, patience.saturating_sub(began.elapsed()), place).await {
             Ok(answer) => {
                 let renews = Timestamp::now().checked_add(answer.cache_for).unwrap_or(Timestamp::MAX);
                 let said = Said::Logins(answer.logins, renews);
@@ -222,48 +236,55 @@ impl Ready {
         }
     }
 
-    async fn run(&self, image: &str, patience: Duration, at_home: bool) -> Result<Answer, Said> {
+    async fn run(&self, binary: &Path, image: &str, patience: Duration, place: Place) -> Result<Answer, Said> {
         let request = serde_json::json!({
             "kind": "CredentialProviderRequest",
             "apiVersion": self.plugin.api_version,
             "image": image,
         });
         let patience = patience.min(KUBELET_PATIENCE);
-        let output = exec::run(&self.binary, &self.plugin, request.to_string(), patience)
+        let output = exec::run(binary, &self.plugin, request.to_string(), patience)
             .await
-            .map_err(|error| self.judge(&error, patience, at_home))?;
+            .map_err(|error| judge(binary, &error, patience, place))?;
         let veil = self.plugin.veil(&output.answer);
         if !output.status.success() {
-            return Err(Said::Failed(last_words(&output, &veil)));
+            return Err(place.failed(last_words(&output, &veil)));
         }
-        Answer::parse(&output.answer, &self.plugin, &veil).map_err(Said::Failed)
+        Answer::parse(&output.answer, &self.plugin, &veil).map_err(|why| place.failed(why))
     }
+}
 
-    fn judge(&self, error: &RunError, patience: Duration, at_home: bool) -> Said {
-        match error {
-            RunError::Start(_) if self.is_executable() == Some(false) => {
-                Said::Failed("its binary is not executable".into())
-            }
-            // The node's loader and libraries are not where the binary looks for them.
-            RunError::Start(error) if !at_home => {
-                Said::Unknown(format!("cannot be run from here ({}): run pullprobe on the node itself", error.kind()))
-            }
-            RunError::Start(error) => Said::Failed(format!("its binary does not start: {}", error.kind())),
-            RunError::Timeout if seconds(patience) < seconds(KUBELET_PATIENCE) => Said::Unknown(format!(
-                "did not answer within {} s; kubelet waits for {} s",
-                seconds(patience),
-                seconds(KUBELET_PATIENCE)
-            )),
-            RunError::Timeout => Said::Failed(format!("it did not answer within {} s", seconds(patience))),
-            RunError::TooLong => Said::Unknown("answers with more than 1 MiB, which is not read here".into()),
-            RunError::Io(error) => Said::Failed(format!("it cannot be talked to: {}", error.kind())),
+fn judge(binary: &Path, error: &RunError, patience: Duration, place: Place) -> Said {
+    match error {
+        RunError::Start(error) => not_started(binary, error, place),
+        RunError::Timeout if seconds(patience) < seconds(KUBELET_PATIENCE) => Said::Unknown(format!(
+            "did not answer within {} s; kubelet waits for {} s",
+            seconds(patience),
+            seconds(KUBELET_PATIENCE)
+        )),
+        RunError::Timeout => place.failed(format!("it did not answer within {} s", seconds(patience))),
+        RunError::TooLong => Said::Unknown("answers with more than 1 MiB, which is not read here".into()),
+        RunError::Io(error) => place.failed(format!("it cannot be talked to: {}", error.kind())),
+    }
+}
+
+fn not_started(binary: &Path, error: &std::io::Error, place: Place) -> Said {
+    let directory_is_there = || binary.parent().is_some_and(Path::is_dir);
+    match std::fs::metadata(binary) {
+        Ok(found) if found.permissions().mode() & 0o111 == 0 => Said::Failed("its binary is not executable".into()),
+        // kubelet may do more than this process.
+        Ok(_) if error.kind() == ErrorKind::PermissionDenied => {
+            Said::Unknown("cannot be run from here: pullprobe may not execute its binary".into())
         }
-    }
-
-    /// Whether anybody may run it. `None`: it is out of sight.
-    fn is_executable(&self) -> Option<bool> {
-        let metadata = std::fs::metadata(&self.binary).ok()?;
-        Some(metadata.permissions().mode() & 0o111 != 0)
+        // It was there when kubelet's configuration was read.
+        Err(gone) if gone.kind() == ErrorKind::NotFound && directory_is_there() => {
+            Said::Failed("its binary is not there any more".into())
+        }
+        // The node's loader and libraries are not where the binary looks for them.
+        _ if !place.is_kubelets() => {
+            Said::Unknown(format!("cannot be run from here ({}): run pullprobe on the node itself", error.kind()))
+        }
+        _ => Said::Failed(format!("its binary does not start: {}", error.kind())),
     }
 }
 

@@ -7,10 +7,11 @@
 use std::path::{Path, PathBuf};
 
 use super::dockerconfig::{DockerConfig, Form};
+use super::unseen::{self, Unread};
 use super::{FILE_LIMIT, lint};
 use crate::model::credential::CredentialSource;
 use crate::model::finding::{Finding, Severity};
-use crate::node::root::{EntryKind, HostRoot};
+use crate::node::root::{Entry, EntryKind, HostRoot, ReadError};
 
 const KEYS: [(&str, Form); 2] = [(".dockerconfigjson", Form::ConfigJson), (".dockercfg", Form::Dockercfg)];
 /// Stands for a namespace that the layout does not tell.
@@ -29,6 +30,8 @@ pub struct PullSecrets {
     pub secrets: Vec<PullSecret>,
     /// The first that does not parse, in words. kubelet then does not pull at all.
     pub malformed: Option<String>,
+    /// What may be a secret, or hold some.
+    pub unread: Vec<Unread>,
     pub findings: Vec<Finding>,
 }
 
@@ -38,7 +41,7 @@ impl PullSecrets {
         let root = match HostRoot::open(dir) {
             Ok(root) => root,
             Err(error) => {
-                all.findings.push(lint::unreadable(&dir.display().to_string(), &error.reason()));
+                all.miss(dir.display().to_string(), &error);
                 return all;
             }
         };
@@ -46,20 +49,39 @@ impl PullSecrets {
         if all.take(&root, Path::new("/"), UNKNOWN_NAMESPACE, &own_name) {
             return all;
         }
-        for outer in subdirectories(&root, Path::new("/")) {
+        for outer in all.subdirectories(&root, Path::new("/")) {
             let outer_name = name_of(&outer);
             // Neither a namespace nor a secret's name can have an underscore.
             let (namespace, name) = outer_name.split_once('_').unwrap_or((UNKNOWN_NAMESPACE, &outer_name));
             if all.take(&root, &outer, namespace, name) {
                 continue;
             }
-            let inner = subdirectories(&root, &outer);
+            let inner = all.subdirectories(&root, &outer);
             let taken = inner.iter().filter(|dir| all.take(&root, dir, &outer_name, &name_of(dir))).count();
             if taken == 0 {
                 all.findings.push(without_key(&root, &outer));
             }
         }
         all
+    }
+
+    fn miss(&mut self, place: String, error: &ReadError) {
+        let unread = Unread::new(place, error);
+        self.findings.push(unread.finding());
+        if unseen::is_closed(error) {
+            self.unread.push(unread);
+        }
+    }
+
+    fn subdirectories(&mut self, root: &HostRoot, dir: &Path) -> Vec<PathBuf> {
+        let entries = root.list(dir).unwrap_or_else(|error| {
+            self.miss(shown(root, dir), &error);
+            Vec::new()
+        });
+        // `..data` and its like are how Kubernetes swaps a mounted secret.
+        let wanted =
+            |entry: &Entry| entry.kind == EntryKind::Directory && !entry.name.to_string_lossy().starts_with('.');
+        entries.into_iter().filter(wanted).map(|entry| dir.join(entry.name)).collect()
     }
 
     /// Whether the directory is a secret.
@@ -73,7 +95,7 @@ impl PullSecrets {
                 Err(error) if error.is_not_found() => continue,
                 Err(error) => {
                     is_secret = true;
-                    self.findings.push(lint::unreadable(&shown, &error.reason()));
+                    self.miss(shown, &error);
                     continue;
                 }
             };
@@ -106,15 +128,6 @@ impl PullSecrets {
         }
         is_secret
     }
-}
-
-fn subdirectories(root: &HostRoot, dir: &Path) -> Vec<PathBuf> {
-    let entries = root.list(dir).unwrap_or_default();
-    // `..data` and its like are how Kubernetes swaps a mounted secret.
-    let wanted = |entry: &crate::node::root::Entry| {
-        entry.kind == EntryKind::Directory && !entry.name.to_string_lossy().starts_with('.')
-    };
-    entries.into_iter().filter(wanted).map(|entry| dir.join(entry.name)).collect()
 }
 
 fn name_of(dir: &Path) -> String {

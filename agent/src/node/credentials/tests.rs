@@ -243,7 +243,7 @@ fn pull_secrets_come_first_and_are_named_by_where_they_are_mounted() {
     ];
     assert_eq!(offered, expected.map(|(source, key)| (source.to_owned(), key.to_owned())));
     assert_eq!(codes(&credentials), [("pull_secret_without_key", None)]);
-    assert_eq!(credentials.malformed(&image), None);
+    assert_eq!(credentials.malformed(), None);
 }
 
 #[test]
@@ -263,7 +263,7 @@ fn a_secret_may_be_mounted_by_itself_through_kubernetes_links() {
 fn a_pull_secret_that_does_not_parse_stops_every_pull() {
     let (_keep, credentials) =
         node(&[("/secrets/shop/pull/.dockerconfigjson", "{\"auths\": {\"a\": {\"auth\": \"x\"}}}")]);
-    let failure = credentials.malformed(&Reference::parse("nginx").unwrap()).unwrap();
+    let failure = credentials.malformed().unwrap();
     assert_eq!((failure.cause, failure.stage), (Cause::CredentialsMalformed, Stage::Config));
     assert!(
         failure.detail.starts_with("pull secret shop/pull: line 1, column 12: a: its auth is not base64"),

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::super::key::Parts;
+use super::place;
 use crate::model::finding::{Finding, Severity};
 use crate::node::containerd::gotext;
-use crate::node::root::{EntryKind, HostRoot};
+use crate::node::root::{EntryKind, HostRoot, ReadError};
 use crate::secret::Secret;
 use crate::secret::veil::Veil;
 use crate::yaml::{self, Node, Place, Value};
@@ -65,12 +66,12 @@ fn passwords(answer: &serde_json::Value) -> Vec<Secret> {
 pub fn load(root: &HostRoot, path: &Path) -> Result<Vec<Plugin>, Vec<Finding>> {
     let mut plugins: Vec<Plugin> = Vec::new();
     let mut findings = Vec::new();
-    for file in files(root, path).map_err(|reason| vec![invalid(&path.display().to_string(), None, &reason)])? {
+    for file in files(root, path).map_err(|error| vec![place::no_config(root, path, &error)])? {
         let shown = file.display().to_string();
         let text = match root.read_text(&file, yaml::SIZE_LIMIT) {
             Ok(text) => text,
             Err(error) => {
-                findings.push(invalid(&shown, None, &error.reason()));
+                findings.push(place::no_config(root, &file, &error));
                 continue;
             }
         };
@@ -89,19 +90,19 @@ pub fn load(root: &HostRoot, path: &Path) -> Result<Vec<Plugin>, Vec<Finding>> {
     if findings.is_empty() { Ok(plugins) } else { Err(findings) }
 }
 
-fn files(root: &HostRoot, path: &Path) -> Result<Vec<PathBuf>, String> {
-    let stat = root.stat(path).map_err(|error| error.reason())?;
+fn files(root: &HostRoot, path: &Path) -> Result<Vec<PathBuf>, ReadError> {
+    let stat = root.stat(path)?;
     if stat.kind != EntryKind::Directory {
         return Ok(vec![path.to_owned()]);
     }
     let wanted =
         |name: &Path| name.extension().is_some_and(|ext| ["json", "yaml", "yml"].iter().any(|known| ext == *known));
-    let entries = root.list(path).map_err(|error| error.reason())?;
+    let entries = root.list(path)?;
     let files = entries.into_iter().filter(|e| e.kind == EntryKind::File && wanted(Path::new(&e.name)));
     Ok(files.map(|entry| path.join(entry.name)).collect())
 }
 
-fn invalid(file: &str, at: Option<Place>, message: &str) -> Finding {
+pub fn invalid(file: &str, at: Option<Place>, message: &str) -> Finding {
     let message = format!("kubelet does not start with this credential provider configuration: {message}");
     let fix = format!("correct {file}, then `systemctl restart kubelet`");
     let finding = Finding::new(Severity::Error, super::CONFIG_INVALID, message, fix).in_file(file);

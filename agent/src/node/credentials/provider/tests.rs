@@ -253,7 +253,8 @@ async fn a_binary_that_only_the_node_can_run_is_no_failure_of_the_plugin() {
     std::fs::write(lab.dir.path().join("plugin"), "#!/no/such/loader\n").unwrap();
     let here = lab.ask("r.example/a").await;
     assert!(here.failures()[0].detail.contains("does not start"), "{here:?}");
-    let away = Providers { at_home: false, ..lab.providers };
+    let dir = tempfile::tempdir().unwrap();
+    let away = Providers { place: Place::of(&HostRoot::open(dir.path()).unwrap()), ..lab.providers };
     let asked = away.ask(&Reference::parse("r.example/b").unwrap(), PATIENCE).await;
     assert!(asked.failures().is_empty() && asked.unknown()[0].contains("cannot be run from here"), "{asked:?}");
 }
@@ -264,6 +265,8 @@ fn a_missing_binary_or_flag_is_found() {
     let config = "apiVersion: kubelet.config.k8s.io/v1\nkind: CredentialProviderConfig\nproviders:\n- {name: gone, matchImages: [a.b], \
                   defaultCacheDuration: 1h, apiVersion: credentialprovider.kubelet.k8s.io/v1}\n";
     std::fs::write(dir.path().join("c.yaml"), config).unwrap();
+    std::fs::create_dir(dir.path().join("bin")).unwrap();
+    std::fs::write(dir.path().join("bin/other"), "").unwrap();
     let root = HostRoot::open(dir.path()).unwrap();
     for (bin_dir, code) in [(Some("/bin"), "credential_provider_missing"), (None, "credential_provider_config_invalid")]
     {
