@@ -29,6 +29,9 @@ use crate::probe::network::Network;
 mod ladders;
 mod providers;
 
+#[cfg(test)]
+mod cases_tests;
+
 pub use ladders::{Needs, dependents, not_reached, registry};
 use ladders::{climb_on, ladders};
 

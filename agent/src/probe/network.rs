@@ -332,3 +332,23 @@ fn falls_back(failure: &Failure, version: Version, has_port: bool) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cases::Cases;
+    use crate::node::containerd::cases_tests::releases;
+
+    #[test]
+    fn a_refused_connection_falls_back_to_http_only_without_a_port() {
+        for case in Cases::of_kind("http_fallback_trigger") {
+            assert_eq!(case.input["error"], "connect: connection refused");
+            let endpoint = Endpoint::new(Scheme::Https, case.input["host"].as_str().unwrap());
+            let refused = Failure::new(Stage::Tcp, Cause::TcpRefused, "");
+            for version in releases(&case.versions) {
+                let found = falls_back(&refused, version, endpoint.has_port());
+                assert_eq!(found, case.expected["fallback"], "{} on {version}", case.id);
+            }
+        }
+    }
+}

@@ -23,8 +23,10 @@ use crate::model::reference::Reference;
 use crate::model::stage::Stage;
 
 mod authorize;
+mod shown;
 
 use authorize::Handler;
+use shown::without_signatures;
 
 /// As Go's `http.Client` with containerd's check.
 const REDIRECT_LIMIT: usize = 10;
@@ -292,40 +294,6 @@ impl<'a> Session<'a> {
             .or_insert(HeaderValue::from_static(concat!("pullprobe/", env!("CARGO_PKG_VERSION"))));
         headers
     }
-
-    /// The URL as containerd's error shows it: newer versions hide every query value.
-    fn shown(&self, url: &Url) -> String {
-        if self.network.version.redacts_queries() { masked(url, |_| true) } else { without_signatures(url) }
-    }
-}
-
-/// The URL with every query value hidden but the `ns` that pullprobe added itself, and who signs in with it:
-/// in that of a redirect these may be a signature and a password, which containerd's errors show and
-/// pullprobe's never do.
-pub fn without_signatures(url: &Url) -> String {
-    masked(url, |name| name != "ns")
-}
-
-fn masked(url: &Url, hides: impl Fn(&str) -> bool) -> String {
-    let mut shown = url.clone();
-    shown.set_fragment(None);
-    if !url.username().is_empty() || url.password().is_some() {
-        // Both fail only for URLs without a host.
-        let _ = shown.set_password(None);
-        let _ = shown.set_username("***");
-    }
-    if !url.query_pairs().any(|(name, _)| hides(&name)) {
-        return shown.to_string();
-    }
-    let mut pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
-    pairs.sort();
-    for (name, value) in &mut pairs {
-        if hides(name) {
-            "[REDACTED]".clone_into(value);
-        }
-    }
-    shown.query_pairs_mut().clear().extend_pairs(pairs);
-    shown.to_string()
 }
 
 /// Where an answer sends the client on. `None`: nowhere.

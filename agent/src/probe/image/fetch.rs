@@ -8,7 +8,7 @@ use http::Method;
 
 use super::super::http::BodyEnd;
 use super::super::proxy;
-use super::super::session::{Answer, Ask, Session, without_signatures};
+use super::super::session::{Answer, Ask, Session};
 use super::super::status::Errors;
 use super::super::usage::RequestKind;
 use super::attempt::Verdict;
@@ -246,7 +246,7 @@ impl Pull<'_> {
         let errors = Errors::of(response);
         let code = response.status.as_u16();
         if let Some(failure) = proxy::refusal(response, &errors) {
-            return failure.worded(self.get_wording(want, answer, &errors));
+            return failure.worded(self.get_wording(&self.sessions[index], want, answer, &errors));
         }
         let from_storage = answer.redirect.is_some();
         let (cause, others) = match (want.collection, code) {
@@ -265,24 +265,25 @@ impl Pull<'_> {
             response.line(),
             errors.behind(": ")
         );
-        let wording = self.get_wording(want, answer, &errors);
+        let wording = self.get_wording(&self.sessions[index], want, answer, &errors);
         let failure = Failure::new(stage_of(want), cause, detail).at(super::party(answer)).or_maybe(&others);
         failure.again_after(super::super::ratelimit::pause(response, self.now)).worded(wording)
     }
 
-    fn get_wording(&self, want: &Want<'_>, answer: &Answer, errors: &Errors) -> String {
+    fn get_wording(&self, session: &Session<'_>, want: &Want<'_>, answer: &Answer, errors: &Errors) -> String {
         let line = answer.response.line();
+        let url = session.shown_of_answer(&answer.url);
         if answer.response.status.as_u16() == 404 {
             if want.collection == "blobs" {
                 let Descriptor { digest, media_type, .. } = want.descriptor;
                 return format!("could not fetch content descriptor {digest} ({media_type}) from remote: not found");
             }
-            return format!("content at {} not found: not found", answer.url);
+            return format!("content at {url} not found: not found");
         }
         if self.version.words_get_status_anew() {
             return format!(
                 "unexpected status from GET request to {}: {line}{}",
-                without_signatures(&answer.final_url),
+                session.shown_of_answer(&answer.final_url),
                 errors.lines()
             );
         }
@@ -291,7 +292,7 @@ impl Pull<'_> {
         } else {
             format!(" - Server message: {}", errors.lines().trim_start())
         };
-        format!("unexpected status code {}: {line}{server}", answer.url)
+        format!("unexpected status code {url}: {line}{server}")
     }
 
     /// The registry said that nothing is left: a GET would be answered 429.

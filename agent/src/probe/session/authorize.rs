@@ -11,6 +11,7 @@ use crate::model::cause::Cause;
 use crate::model::credential::Credential;
 use crate::model::host::Endpoint;
 use crate::model::outcome::Failure;
+use crate::model::reference::Reference;
 use crate::model::stage::Stage;
 use crate::secret::Secret;
 
@@ -76,8 +77,8 @@ impl Session<'_> {
     }
 
     fn bearer(&self, challenge: &Challenge) -> Result<Handler, Failure> {
-        let scope = format!("repository:{}:pull", self.image.repository);
-        let options = token::options(challenge, Some(&scope))?;
+        let scope = scope(self.image);
+        let options = token::options(challenge, Some(scope.as_str()))?;
         Ok(Handler::Bearer { options, token: None })
     }
 
@@ -219,6 +220,11 @@ impl Session<'_> {
     }
 }
 
+/// What a token has to be good for.
+fn scope(image: &Reference) -> String {
+    format!("repository:{}:pull", image.repository)
+}
+
 /// Whether a token service answered 403: some say so of wrong credentials, some of what good ones
 /// may not pull, and some of both.
 fn is_forbidden(failure: &Failure) -> bool {
@@ -233,6 +239,18 @@ fn same_or_below(to: &str, from: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cases::Cases;
+    use crate::model::reference::Object;
+
+    #[test]
+    fn a_token_is_asked_for_to_pull_from_the_repository() {
+        for case in Cases::of_kind("repository_scope") {
+            let (domain, repository) = case.input["locator"].as_str().unwrap().split_once('/').unwrap();
+            let (domain, repository) = (domain.to_owned(), repository.to_owned());
+            let image = Reference { domain, repository, object: Object::Tag("latest".into()) };
+            assert_eq!(scope(&image), case.expected["scope"], "{}", case.id);
+        }
+    }
 
     #[test]
     fn a_credential_follows_a_redirect_only_to_the_same_host_or_below() {

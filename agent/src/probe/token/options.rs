@@ -27,7 +27,10 @@ impl TokenOptions {
 }
 
 /// Why there are no options: the registry's challenge cannot be used.
-pub fn options(challenge: &Challenge, implicit_scope: Option<&str>) -> Result<TokenOptions, Failure> {
+pub fn options<'a>(
+    challenge: &'a Challenge,
+    implicit_scopes: impl IntoIterator<Item = &'a str>,
+) -> Result<TokenOptions, Failure> {
     let unusable =
         |detail: String, wording: String| Failure::new(Stage::Ping, Cause::ChallengeInvalid, detail).worded(wording);
     let written = challenge.parameter("realm").filter(|realm| !realm.is_empty()).ok_or_else(|| {
@@ -42,8 +45,9 @@ pub fn options(challenge: &Challenge, implicit_scope: Option<&str>) -> Result<To
         );
         unusable(detail, realm_wording(written))
     })?;
-    let asked = challenge.parameter("scope").unwrap_or_default().split(' ').filter(|scope| !scope.is_empty());
-    let mut scopes: Vec<String> = implicit_scope.into_iter().chain(asked).map(str::to_owned).collect();
+    // An empty scope is one that is empty, as containerd has it.
+    let asked = challenge.parameter("scope").into_iter().flat_map(|scopes| scopes.split(' '));
+    let mut scopes: Vec<String> = implicit_scopes.into_iter().chain(asked).map(str::to_owned).collect();
     scopes.sort();
     scopes.dedup();
     let service = challenge.parameter("service").unwrap_or_default().to_owned();
@@ -79,5 +83,56 @@ fn realm_wording(written: &str) -> String {
             format!("failed to fetch anonymous token: Get \"{written}\": unsupported protocol scheme \"{scheme}\"")
         }
         None => format!("failed to fetch anonymous token: Get \"{written}\": unsupported protocol scheme \"\""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::cases::Cases;
+    use crate::probe::challenge::Scheme;
+
+    fn bearer(parameters: &[(&str, &Value)]) -> Challenge {
+        let given =
+            parameters.iter().filter_map(|(name, value)| Some(((*name).to_owned(), value.as_str()?.to_owned())));
+        Challenge { scheme: Scheme::Bearer, parameters: given.collect() }
+    }
+
+    #[test]
+    fn a_challenge_asks_for_what_containerd_reads_in_it() {
+        for case in Cases::of_kind("token_options") {
+            let parameters = ["realm", "service", "scope"].map(|name| (name, &case.input[name]));
+            match options(&bearer(&parameters), None) {
+                Ok(found) => {
+                    assert_eq!(json!(found.scopes), case.expected["scopes"], "{}", case.id);
+                    assert_eq!(found.service, case.input["service"], "{}", case.id);
+                    assert_eq!(case.expected["error"], Value::Null, "{}", case.id);
+                }
+                Err(failure) => {
+                    let expected = case.expected["error"].as_str().unwrap();
+                    match expected.strip_suffix("...") {
+                        Some(start) => assert!(failure.wording.starts_with(start), "{}: {}", case.id, failure.wording),
+                        None => assert_eq!(failure.wording, expected, "{}", case.id),
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_scopes_of_a_token_are_those_of_the_pull_and_of_the_challenge() {
+        for case in Cases::of_kind("token_scopes") {
+            let list = |from: &str| -> Vec<String> {
+                case.input[from].as_array().unwrap().iter().map(|scope| scope.as_str().unwrap().to_owned()).collect()
+            };
+            let (realm, asked) = (json!("https://t.example"), list("from_challenge"));
+            let scope = if asked.is_empty() { Value::Null } else { json!(asked.join(" ")) };
+            let ours = list("from_request");
+            let challenge = bearer(&[("realm", &realm), ("scope", &scope)]);
+            let found = options(&challenge, ours.iter().map(String::as_str)).unwrap();
+            assert_eq!(json!(found.scopes), case.expected["scopes"], "{}", case.id);
+        }
     }
 }
