@@ -49,18 +49,28 @@ pub fn verdict(evidence: Evidence<'_>) -> Verdict {
                 None => failed(failure, summary, Some(message)),
             }
         }
-        Ending::OverBudget => Verdict {
-            pullable: None,
-            runnable: None,
-            cause: None,
-            also_possible: Vec::new(),
-            stage: None,
-            host: None,
-            owner: None,
-            summary: "The registry answers for this tag; the rest could not be told without a request that it counts as a pull.".into(),
-            fix: "Allow more with `--counted-pulls` (check; an index and its manifest are two) or `probe.counted_pulls_per_hour` (run).".into(),
-            kubelet_message: None,
-        },
+        Ending::OverBudget => untold(
+            "The registry answers for this tag; the rest could not be told without a request that it counts as a pull.",
+            "Allow more with `--counted-pulls` (check; an index and its manifest are two) or `probe.counted_pulls_per_hour` (run).",
+        ),
+        Ending::TooLong(detail) => {
+            untold(&format!("It could not be told: {detail}."), "Pull it on the node by hand, `crictl pull IMAGE`.")
+        }
+    }
+}
+
+fn untold(summary: &str, fix: &str) -> Verdict {
+    Verdict {
+        pullable: None,
+        runnable: None,
+        cause: None,
+        also_possible: Vec::new(),
+        stage: None,
+        host: None,
+        owner: None,
+        summary: summary.to_owned(),
+        fix: fix.to_owned(),
+        kubelet_message: None,
     }
 }
 

@@ -84,7 +84,9 @@ scenarios! {
     ca_unusable
     challenge_invalid
     clock_skew
+    config_too_long
     counted_pull
+    counted_pull_behind_refused_head
     counted_pull_of_index
     credential_provider_failed
     credentials_expired
@@ -99,6 +101,8 @@ scenarios! {
     dns_timeout
     head_refused
     hosts_file_invalid_elsewhere
+    layer_too_long
+    layer_too_short
     legally_blocked
     manifest_invalid
     manifest_redirect_elsewhere
@@ -110,10 +114,15 @@ scenarios! {
     not_a_registry
     not_found_or_denied
     over_budget
+    over_budget_head_refused
+    over_budget_limit_without_number
+    over_budget_manifest_breaks_off
+    over_budget_told_by_get_only
     policy_blocked
     quota_exceeded
     rate_limited_by_429
     rate_limited_by_remaining
+    rate_limited_until_a_date
     real_credentials_missing
     real_credentials_rejected
     real_good_by_digest

@@ -17,6 +17,7 @@ use crate::cli::{Format, OutputArgs};
 use crate::model::report::{EndpointReport, ImageReport};
 use crate::model::target::Target;
 use crate::probe::image::attempt::PullBudget;
+use crate::probe::image::price::Prices;
 use crate::schedule::in_turn;
 
 /// As many targets are started at a time.
@@ -64,10 +65,11 @@ pub async fn ask_all(
     let pulls = options.counted_pulls.unwrap_or(1);
     let places = Arc::new(Semaphore::new(CONCURRENCY));
     let network = &network;
+    let prices = Arc::<Prices>::default();
     let ask = |text: &String| {
-        let (text, places) = (text.clone(), Arc::clone(&places));
+        let (text, places, prices) = (text.clone(), Arc::clone(&places), Arc::clone(&prices));
         in_turn(places, async move {
-            let budget = PullBudget::new(pulls);
+            let budget = PullBudget::knowing(pulls, prices);
             let question = site.question(network, &budget, timeout);
             let answer = match Target::parse(&text) {
                 Ok(Target::Image(image)) => {

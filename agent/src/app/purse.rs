@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::probe::image::attempt::PullBudget;
+use crate::probe::image::attempt::{Allowance, PullBudget};
+use crate::probe::image::price::Prices;
 use crate::probe::image::purchases::Purchases;
 use crate::schedule::Ledger;
 
@@ -18,7 +19,24 @@ const STATE: &str = "/var/lib/pullprobe";
 pub struct Purse {
     ledger: Arc<Ledger>,
     purchases: Arc<Purchases>,
+    prices: Arc<Prices>,
     clock: Clock,
+}
+
+/// The hour's allowance, by the clock of the agent.
+struct Hourly {
+    ledger: Arc<Ledger>,
+    clock: Clock,
+}
+
+impl Allowance for Hourly {
+    fn take(&self) -> bool {
+        self.ledger.take((self.clock)())
+    }
+
+    fn book(&self) {
+        self.ledger.book((self.clock)());
+    }
 }
 
 impl Purse {
@@ -33,13 +51,14 @@ impl Purse {
         Self {
             ledger: Arc::new(Ledger::open(per_hour, file, clock())),
             purchases: Arc::new(Purchases::open(beside)),
+            prices: Arc::default(),
             clock,
         }
     }
 
     /// For one image: each counted request is asked for when it is made.
     pub fn budget(&self) -> PullBudget {
-        let (ledger, clock) = (Arc::clone(&self.ledger), self.clock);
-        PullBudget::granted_by(move || ledger.take(clock()), Arc::clone(&self.purchases))
+        let hourly = Hourly { ledger: Arc::clone(&self.ledger), clock: self.clock };
+        PullBudget::shared(Box::new(hourly), Arc::clone(&self.purchases), Arc::clone(&self.prices))
     }
 }

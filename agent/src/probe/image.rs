@@ -5,8 +5,6 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
-
 use super::gojson;
 use super::network::Network;
 use super::session::{Answer, Session};
@@ -23,15 +21,18 @@ use crate::model::space::Space;
 use crate::model::stage::Stage;
 use crate::node::content::ContentStore;
 
+mod arrival;
 pub mod attempt;
 mod content;
 mod digest;
 pub mod documents;
 mod fetch;
 mod local;
+pub mod price;
 pub mod purchases;
 mod refine;
 mod resolve;
+mod schema1;
 pub mod select;
 mod warning;
 
@@ -91,6 +92,8 @@ pub enum Ending {
     Failed(Phase, Failure),
     /// It could not be told without a request that counts as a pull.
     OverBudget,
+    /// It could not be told without reading more than pullprobe does: why.
+    TooLong(String),
 }
 
 /// Where in containerd's pull an error arises: decides the words around it.
@@ -115,6 +118,7 @@ enum Stop {
     Resolve(Failure),
     Fetch(Phase, Failure),
     OverBudget,
+    TooLong(String),
 }
 
 impl From<Stop> for Ending {
@@ -123,6 +127,7 @@ impl From<Stop> for Ending {
             Stop::Resolve(failure) => Self::Failed(Phase::Resolve, failure),
             Stop::Fetch(phase, failure) => Self::Failed(phase, failure),
             Stop::OverBudget => Self::OverBudget,
+            Stop::TooLong(detail) => Self::TooLong(detail),
         }
     }
 }
@@ -135,10 +140,11 @@ struct Pull<'a> {
     mode: PullMode,
     wanted: &'a Platform,
     budget: &'a PullBudget,
-    now: Timestamp,
     book: Book,
     /// What each host said of its quota last.
     limits: Vec<RateLimit>,
+    /// Whether it counts manifests that are got there, as far as is known.
+    counts: Vec<bool>,
     /// The hosts that were asked with HEAD before a GET.
     priced: BTreeSet<usize>,
     store: &'a ContentStore,
@@ -166,10 +172,10 @@ pub async fn walk(request: Request<'_>) -> Walk {
         mode: request.mode,
         wanted: request.wanted,
         budget: request.budget,
-        now: request.network.now,
         book: Book::default(),
         priced: BTreeSet::new(),
         limits: vec![RateLimit::default(); request.hosts.len()],
+        counts: vec![false; request.hosts.len()],
         store: request.store,
         source: None,
         need: Need::default(),
@@ -220,7 +226,7 @@ impl Pull<'_> {
                 self.choose(descriptor, parse(&fetched.body, descriptor)?, depth).await
             }
             Kind::Manifest => self.image_of(parse(&fetched.body, descriptor)?, descriptor, depth).await,
-            Kind::Schema1 => convert(&fetched.body, descriptor),
+            Kind::Schema1 => schema1::convert(&fetched.body, descriptor),
             Kind::Index | Kind::Other => Err(self.no_image(descriptor)),
         }
     }
@@ -292,29 +298,6 @@ impl Pull<'_> {
         }
     }
 
-    /// Schema 1: what this containerd does with it.
-    fn refuse_unsupported(&self, resolved: &Resolved) -> Result<(), Stop> {
-        if !resolve::is_schema_1(resolved) {
-            return Ok(());
-        }
-        let detail = format!("the image is of the old schema 1 (`{}`)", resolved.media_type);
-        let failure = Failure::new(Stage::Manifest, Cause::ManifestUnsupported, detail);
-        match (self.version.major, self.version.minor, self.mode) {
-            (1, ..) => Ok(()),
-            (2, 0, _) => Err(Stop::Fetch(Phase::Commit, failure.worded(
-                "Pulling Schema 1 images have been deprecated and disabled by default since containerd v2.0.",
-            ))),
-            (_, _, PullMode::Transfer) => Err(Stop::Fetch(
-                Phase::Commit,
-                failure.worded("schema 1 image manifests are no longer supported: invalid argument"),
-            )),
-            (_, _, PullMode::Local) => Err(Stop::Fetch(Phase::Commit, failure.worded(format!(
-                "not implemented: media type \"{}\" is no longer supported since containerd v2.1, please rebuild the image as \"application/vnd.docker.distribution.manifest.v2+json\" or \"application/vnd.oci.image.manifest.v1+json\"",
-                resolved.media_type
-            )))),
-        }
-    }
-
     /// The host whose quota counts: one that refuses, one that announces a limit, the last that answered.
     fn who_limits(&self) -> Option<usize> {
         let refuses = |limit: &RateLimit| limit.state == LimitState::Blocked;
@@ -351,20 +334,6 @@ impl Pull<'_> {
             space: self.space,
         }
     }
-}
-
-/// 1.x converts schema 1, which is signed; what is only called so has no signatures.
-fn convert(body: &[u8], descriptor: &Descriptor) -> Result<Option<Failure>, Stop> {
-    let signed =
-        serde_json::from_slice::<serde_json::Value>(body).is_ok_and(|document| document.get("signatures").is_some());
-    if signed {
-        return Ok(None);
-    }
-    let detail = format!("{} is called a manifest of schema 1 and is not signed", descriptor.digest);
-    Err(Stop::Fetch(
-        Phase::Commit,
-        Failure::new(Stage::Manifest, Cause::ManifestInvalid, detail).worded("no signatures"),
-    ))
 }
 
 /// containerd's first step with any descriptor.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use jiff::Timestamp;
 
 use super::http::Response;
@@ -14,16 +14,24 @@ use crate::model::ratelimit::{LimitState, Limiter, RateLimit};
 /// The longest pause that is believed: a day.
 const PAUSE_LIMIT: Duration = Duration::from_secs(86_400);
 
+const LIMIT: &str = "ratelimit-limit";
+const REMAINING: &str = "ratelimit-remaining";
+
+/// Whether an answer speaks of a limit on pulls, be it in numbers or, as Docker Hub sometimes does, without.
+pub fn announces(response: &Response) -> bool {
+    [LIMIT, REMAINING].iter().any(|name| response.headers.contains_key(*name))
+}
+
 /// The limits that the headers announce. `now` is for a `Retry-After` that is a date.
-pub fn read(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> RateLimit {
-    let (limit, window) = quantity(headers, "ratelimit-limit");
-    let (remaining, other_window) = quantity(headers, "ratelimit-remaining");
-    let refused = status == StatusCode::TOO_MANY_REQUESTS;
+pub fn read(response: &Response, now: Timestamp) -> RateLimit {
+    let (limit, window) = quantity(response, LIMIT);
+    let (remaining, other_window) = quantity(response, REMAINING);
+    let refused = response.status == StatusCode::TOO_MANY_REQUESTS;
     let state = match (limit, remaining) {
         _ if refused => LimitState::Blocked,
         (_, Some(0)) => LimitState::Blocked,
         (Some(_), _) | (_, Some(_)) => LimitState::Limited,
-        (None, None) if status.is_success() => LimitState::Unlimited,
+        (None, None) if response.status.is_success() && !announces(response) => LimitState::Unlimited,
         (None, None) => LimitState::Unknown,
     };
     RateLimit {
@@ -31,15 +39,15 @@ pub fn read(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> RateLimi
         limit,
         remaining,
         window: window.or(other_window),
-        source: text(headers, "docker-ratelimit-source").map(|source| clip(source.to_owned())),
-        retry_after: text(headers, "retry-after").and_then(|value| retry_after(value, now)),
+        source: response.header("docker-ratelimit-source").map(|source| clip(source.to_owned())),
+        retry_after: retry_after(response, now),
         blocked_by: (remaining == Some(0)).then_some(Limiter::Quota),
     }
 }
 
 /// What a whole answer tells: a 429 says in its words which limit it is, and sometimes for how long.
 pub fn of(response: &Response, now: Timestamp) -> RateLimit {
-    let mut seen = read(response.status, &response.headers, now);
+    let mut seen = read(response, now);
     seen.source = seen.source.map(|source| response.repeated(&source));
     if response.status != StatusCode::TOO_MANY_REQUESTS {
         return seen;
@@ -61,9 +69,9 @@ pub fn of_ping(response: &Response, now: Timestamp) -> RateLimit {
     }
 }
 
-/// `100;w=21600`. The number may be missing (`;w=21600`), which tells nothing.
-fn quantity(headers: &HeaderMap, name: &str) -> (Option<u64>, Option<Duration>) {
-    let Some(value) = text(headers, name) else { return (None, None) };
+/// `100;w=21600`. The number may be missing (`;w=21600`): there is a limit, and nothing tells which.
+fn quantity(response: &Response, name: &str) -> (Option<u64>, Option<Duration>) {
+    let Some(value) = response.header(name) else { return (None, None) };
     let mut parts = value.split(';').map(str::trim);
     let number = parts.next().and_then(|number| number.parse().ok());
     let window = parts.find_map(|part| part.strip_prefix("w=")?.parse().ok()).map(Duration::from_secs);
@@ -72,17 +80,18 @@ fn quantity(headers: &HeaderMap, name: &str) -> (Option<u64>, Option<Duration>) 
 
 /// For how long an answer asks to be left alone, in its header or in its words.
 pub fn pause(response: &Response, now: Timestamp) -> Option<Duration> {
-    let header = text(&response.headers, "retry-after").and_then(|value| retry_after(value, now));
-    header.or_else(|| retry_after_in(&Errors::of(response).text()))
+    retry_after(response, now).or_else(|| retry_after_in(&Errors::of(response).text()))
 }
 
-/// Seconds, or an HTTP date (RFC 9110, 10.2.3).
-fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
-    let pause = if let Ok(seconds) = value.trim().parse::<u64>() {
+/// Seconds, or an HTTP date (RFC 9110, 10.2.3): that of the far side's clock, which need not be the node's.
+fn retry_after(response: &Response, now: Timestamp) -> Option<Duration> {
+    let value = response.header("retry-after")?.trim();
+    let pause = if let Ok(seconds) = value.parse::<u64>() {
         Duration::from_secs(seconds)
     } else {
-        let at = jiff::fmt::rfc2822::parse(value.trim()).ok()?.timestamp();
-        Duration::try_from(at.duration_since(now)).unwrap_or_default()
+        let until = jiff::fmt::rfc2822::parse(value).ok()?.timestamp();
+        let sent = response.date().unwrap_or(now);
+        Duration::try_from(until.duration_since(sent)).unwrap_or_default()
     };
     Some(pause.min(PAUSE_LIMIT))
 }
@@ -96,16 +105,12 @@ fn retry_after_in(message: &str) -> Option<Duration> {
     Some(Duration::from_secs(seconds).min(PAUSE_LIMIT))
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn response(status: u16, lines: &[(&'static str, &str)], body: &str) -> Response {
-        let mut headers = HeaderMap::new();
+        let mut headers = http::HeaderMap::new();
         for (name, value) in lines {
             headers.insert(*name, value.parse().unwrap());
         }
@@ -114,11 +119,7 @@ mod tests {
     }
 
     fn read_all(status: u16, lines: &[(&'static str, &str)]) -> RateLimit {
-        let mut headers = HeaderMap::new();
-        for (name, value) in lines {
-            headers.insert(*name, value.parse().unwrap());
-        }
-        read(StatusCode::from_u16(status).unwrap(), &headers, "2026-11-21T10:00:00Z".parse().unwrap())
+        read(&response(status, lines, ""), "2026-11-21T10:00:00Z".parse().unwrap())
     }
 
     #[test]
@@ -133,7 +134,15 @@ mod tests {
         assert_eq!(read_all(200, &[("ratelimit-remaining", "0;w=21600")]).state, LimitState::Blocked);
         assert_eq!(read_all(200, &[]).state, LimitState::Unlimited);
         assert_eq!(read_all(401, &[]).state, LimitState::Unknown);
-        assert_eq!(read_all(200, &[("ratelimit-limit", ";w=21600")]).state, LimitState::Unlimited);
+    }
+
+    #[test]
+    fn a_limit_without_its_number_is_one_that_is_not_known() {
+        let answer = response(200, &[("ratelimit-limit", ";w=21600"), ("ratelimit-remaining", ";w=21600")], "");
+        assert!(announces(&answer));
+        let seen = read(&answer, "2026-11-21T10:00:00Z".parse().unwrap());
+        assert_eq!((seen.state, seen.limit, seen.remaining), (LimitState::Unknown, None, None));
+        assert_eq!(read_all(200, &[("ratelimit-remaining", "some")]).state, LimitState::Unknown);
     }
 
     #[test]
@@ -177,6 +186,14 @@ mod tests {
         assert_eq!(pause("soon"), None);
         assert_eq!(pause("-1"), None);
         assert_eq!(pause("99999999"), Some(PAUSE_LIMIT));
+    }
+
+    #[test]
+    fn a_date_is_measured_from_the_date_of_the_answer_and_not_by_the_clock_of_the_node() {
+        let until = ("retry-after", "Sat, 21 Nov 2026 15:10:00 GMT");
+        let pause = |lines: &[_]| read_all(429, lines).retry_after;
+        assert_eq!(pause(&[until, ("date", "Sat, 21 Nov 2026 15:00:00 GMT")]), Some(Duration::from_mins(10)));
+        assert_eq!(pause(&[until, ("date", "yesterday")]), Some(Duration::from_mins(310)));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use url::Url;
 
 use super::http::{HttpClient, Request, Response};
 use super::network::{Destination, Network, Way};
+use super::ratelimit;
 use super::token::{self, Token};
 use super::usage::RequestKind;
 use crate::model::cause::Cause;
@@ -67,7 +68,6 @@ pub struct Ask {
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub response: Response,
-    /// GET where a HEAD got 405.
     pub method: Method,
     /// Of the request as first sent.
     pub url: Url,
@@ -135,7 +135,8 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// Sends until there is an answer that containerd would look at.
+    /// Sends until there is an answer that containerd would look at. A HEAD that is refused with 405 is
+    /// answered: what containerd asks instead may cost a pull, and the caller has the purse.
     pub async fn ask(&self, ask: &Ask) -> Result<Answer, NoAnswer> {
         let way = self.way().await;
         let url = self.url(&way.endpoint, ask).map_err(|failure| NoAnswer {
@@ -144,18 +145,17 @@ impl<'a> Session<'a> {
             known: false,
             http_status: None,
         })?;
-        let mut method = ask.method.clone();
         let mut refusals = 0_u32;
         let mut retried_status = None;
         let mut repeated = false;
         loop {
-            let sent = Box::pin(self.send_once(&way, ask, &method, &url)).await?;
+            let sent = Box::pin(self.send_once(&way, ask, &url)).await?;
             let status = sent.response.status;
             match status.as_u16() {
                 408 | 429
                     if !repeated
-                        && !sent.response.headers.contains_key(header::RETRY_AFTER)
-                        && !announces_limit(&sent.response) =>
+                        && ratelimit::pause(&sent.response, self.network.clock()).is_none()
+                        && !ratelimit::announces(&sent.response) =>
                 {
                     repeated = true;
                 }
@@ -166,7 +166,6 @@ impl<'a> Session<'a> {
                         return Ok(sent);
                     }
                 }
-                405 if method == Method::HEAD && ask.collection == "manifests" => method = Method::GET,
                 500 | 503 | 504 if self.may_retry(status, retried_status) => retried_status = Some(status),
                 // containerd repeats 408 and 429 five times at once; once is enough to see them pass.
                 _ => return Ok(sent),
@@ -178,8 +177,8 @@ impl<'a> Session<'a> {
         self.is_last && self.network.version.retries_server_errors() && retried.is_none_or(|before| before != status)
     }
 
-    async fn send_once(&self, way: &Way, ask: &Ask, method: &Method, url: &Url) -> Result<Answer, NoAnswer> {
-        let verb = if *method == Method::HEAD { "Head" } else { "Get" };
+    async fn send_once(&self, way: &Way, ask: &Ask, url: &Url) -> Result<Answer, NoAnswer> {
+        let verb = if ask.method == Method::HEAD { "Head" } else { "Get" };
         let mut url_now = url.clone();
         let mut client = way.client.clone();
         let mut redirect: Option<Endpoint> = None;
@@ -201,7 +200,7 @@ impl<'a> Session<'a> {
             };
             credential_sent |= redirect.is_some() && value.is_some() && token.is_none();
             let leaves = redirect.as_ref().is_some_and(|to| !self.keeps_credentials(to, way));
-            let request = self.request(ask, method, &url_now, value.as_ref(), leaves);
+            let request = self.request(ask, &url_now, value.as_ref(), leaves);
             self.network.usage.request(client_now.endpoint(), ask.kind);
             let response = match client_now.send(request).await {
                 Ok(response) => response,
@@ -214,7 +213,7 @@ impl<'a> Session<'a> {
             };
             let target = match redirect_target(&response, &url_now) {
                 Ok(None) => {
-                    let (method, url, final_url) = (method.clone(), url.clone(), url_now);
+                    let (method, url, final_url) = (ask.method.clone(), url.clone(), url_now);
                     return Ok(Answer { response, method, url, final_url, redirect, credential_sent, token });
                 }
                 Ok(Some(target)) => target,
@@ -253,14 +252,7 @@ impl<'a> Session<'a> {
 
     /// `leaves`: a redirect leads to somebody else, for whom the credentials among the host's own headers
     /// are not meant.
-    fn request(
-        &self,
-        ask: &Ask,
-        method: &Method,
-        url: &Url,
-        authorization: Option<&HeaderValue>,
-        leaves: bool,
-    ) -> Request {
+    fn request(&self, ask: &Ask, url: &Url, authorization: Option<&HeaderValue>, leaves: bool) -> Request {
         let mut headers = self.headers();
         if leaves {
             OF_ONE_HOST.iter().for_each(|name| drop(headers.remove(name)));
@@ -274,7 +266,7 @@ impl<'a> Session<'a> {
         if let Some(value) = authorization {
             headers.insert(header::AUTHORIZATION, value.clone());
         }
-        Request { method: method.clone(), url: url.clone(), headers, form: None, body_limit: ask.body_limit }
+        Request { method: ask.method.clone(), url: url.clone(), headers, form: None, body_limit: ask.body_limit }
     }
 
     /// The host's own headers behind a User-Agent that says who asks.
@@ -322,10 +314,6 @@ fn location_shown(response: &Response, target: &Url) -> String {
 /// Whether a credential goes out, be it inside a token.
 fn gives_away(authorization: Option<&HeaderValue>, token: Option<&Token>) -> bool {
     authorization.is_some() && token.is_none_or(|token| !token.anonymous)
-}
-
-fn announces_limit(response: &Response) -> bool {
-    response.headers.contains_key("ratelimit-limit") || response.headers.contains_key("ratelimit-remaining")
 }
 
 const fn stage_of(ask: &Ask) -> Stage {

@@ -217,7 +217,7 @@ pub fn cause_of_429(response: &Response, errors: &Errors) -> (Cause, &'static [C
     if says_quota(&text) {
         return (Cause::QuotaExceeded, &[]);
     }
-    let quota = super::ratelimit::read(response.status, &response.headers, Timestamp::now());
+    let quota = super::ratelimit::read(response, Timestamp::now());
     match quota.remaining {
         Some(1..) => return (Cause::Throttled, &[]),
         Some(0) => return (Cause::RateLimited, &[]),

@@ -43,18 +43,34 @@ impl Ledger {
     /// One more, if fewer than allowed were spent in the last hour.
     pub fn take(&self, now: Timestamp) -> bool {
         let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
-        // What lies in the future was written before the clock was set back. It was spent by now, and
-        // is noted down as that: otherwise it would stand in the way until the clock gets there.
-        if spent.iter().any(|at| *at > now) {
-            let past = spent.iter().map(|at| (*at).min(now)).collect();
-            self.note(&mut spent, past);
-        }
-        let mut recent: Vec<Timestamp> = spent.iter().copied().filter(|at| now.duration_since(*at) < WINDOW).collect();
+        let mut recent = self.recent(&mut spent, now);
         if recent.len() >= self.per_hour {
             return false;
         }
         recent.push(now);
         self.note(&mut spent, recent)
+    }
+
+    /// One that was spent without being asked for: later ones wait for it. More than an hour's allowance
+    /// need not be remembered.
+    pub fn book(&self, now: Timestamp) {
+        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut recent = self.recent(&mut spent, now);
+        recent.push(now);
+        recent.drain(..recent.len().saturating_sub(self.per_hour));
+        if !self.note(&mut spent, recent.clone()) {
+            *spent = recent;
+        }
+    }
+
+    fn recent(&self, spent: &mut Vec<Timestamp>, now: Timestamp) -> Vec<Timestamp> {
+        // What lies in the future was written before the clock was set back. It was spent by now, and
+        // is noted down as that: otherwise it would stand in the way until the clock gets there.
+        if spent.iter().any(|at| *at > now) {
+            let past = spent.iter().map(|at| (*at).min(now)).collect();
+            self.note(spent, past);
+        }
+        spent.iter().copied().filter(|at| now.duration_since(*at) < WINDOW).collect()
     }
 
     fn note(&self, spent: &mut Vec<Timestamp>, now: Vec<Timestamp>) -> bool {
@@ -120,6 +136,16 @@ mod tests {
         assert!(!open(at(3_659)).take(at(3_659)));
         let later = open(at(3_660));
         assert!(later.take(at(3_660)) && !later.take(at(3_661)));
+    }
+
+    #[test]
+    fn what_was_spent_unasked_counts_and_is_remembered() {
+        let (_directory, file) = file();
+        let ledger = Ledger::open(2, file.clone(), at(0));
+        assert!(ledger.take(at(0)));
+        (1..4).for_each(|second| ledger.book(at(second)));
+        assert!(!ledger.take(at(3_661)) && !Ledger::open(2, file, at(3_661)).take(at(3_661)));
+        assert!(ledger.take(at(3_662)) && !ledger.take(at(3_662)));
     }
 
     #[test]

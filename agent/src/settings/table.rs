@@ -80,7 +80,7 @@ keys! {
         |s, node, read| read.duration(node, TIMEOUT, &mut s.probe.timeouts.http);
     "probe.concurrency", "8", "1 to 64", "How many targets are probed at the same time.",
         |s, node, read| read.count(node, 1..=64, &mut s.probe.concurrency);
-    "probe.counted_pulls_per_hour", "0", "0 to 100", "How many requests an hour, of all targets together, may be of the kind that a registry with a limit counts as a pull. 0: never.",
+    "probe.counted_pulls_per_hour", "0", "0 to 100", "How many requests an hour, of all targets together, may be of the kind that a registry with a limit counts as a pull. 0: none, save the one that shows of a host that tells of its limit only then.",
         |s, node, read| read.count(node, 0..=100, &mut s.probe.counted_pulls_per_hour);
     "probe.counted_pulls_file", "", PATH, "Where those are remembered over a restart of the agent; beside it, in a directory of the same name with `.d`, what they brought. Not set: `/var/lib/pullprobe/counted-pulls` if that directory is there, else in memory, and then a new agent waits for an hour before its first.",
         |s, node, read| read.path(node, &mut s.probe.counted_pulls_file);

@@ -36,6 +36,8 @@ pub struct Expect {
     pub findings: Vec<String>,
     /// Of the image's quota.
     pub rate_limit: Option<String>,
+    /// The bounds of what is left of the pause that it asks for.
+    pub retry_after_seconds: Option<(u64, u64)>,
     /// What the check cost of it.
     #[serde(default)]
     pub counted_pulls: u64,
@@ -104,6 +106,11 @@ impl Expect {
         same(&format!("{way}: endpoints"), &sorted(&endpoints), &sorted(&self.endpoints), problems);
         if let Some(state) = &self.rate_limit {
             same(&format!("{way}: rate limit"), &image["rate_limit"]["state"], &json!(state), problems);
+        }
+        if let Some((least, most)) = self.retry_after_seconds {
+            let pause = image["rate_limit"]["retry_after_seconds"].as_u64();
+            let fits = pause.is_some_and(|pause| (least..=most).contains(&pause));
+            same(&format!("{way}: pause of {pause:?} seconds"), &fits, &true, problems);
         }
     }
 

@@ -25,6 +25,7 @@ const HOUR: u64 = 3_600;
 const DAY: u64 = 24 * HOUR;
 
 mod struggling;
+mod unannounced;
 
 thread_local! {
     /// When the day began, by tokio's clock.

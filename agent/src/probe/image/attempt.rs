@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::super::session::{Answer, NoAnswer, Session};
+use super::price::Prices;
 use super::purchases::Purchases;
 use super::warning;
 use crate::model::host::{Endpoint, Scheme};
@@ -17,33 +18,51 @@ use crate::model::report::{Attempt, Operation};
 pub struct PullBudget {
     purse: Purse,
     purchases: Option<Arc<Purchases>>,
+    prices: Arc<Prices>,
     spent: AtomicU32,
+}
+
+/// Somebody who keeps count of what several budgets spend.
+pub trait Allowance: Send + Sync {
+    /// One pull, if one is left.
+    fn take(&self) -> bool;
+
+    /// One was spent before anybody could know that it counts.
+    fn book(&self);
 }
 
 enum Purse {
     /// So many are left.
     Left(AtomicU32),
-    /// Somebody else keeps count.
-    Asked(Box<dyn Fn() -> bool + Send + Sync>),
+    Shared(Box<dyn Allowance>),
 }
 
 impl fmt::Debug for Purse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Left(left) => f.debug_tuple("Left").field(left).finish(),
-            Self::Asked(_) => f.write_str("Asked"),
+            Self::Shared(_) => f.write_str("Shared"),
         }
     }
 }
 
 impl PullBudget {
-    pub const fn new(pulls: u32) -> Self {
-        Self { purse: Purse::Left(AtomicU32::new(pulls)), purchases: None, spent: AtomicU32::new(0) }
+    pub fn new(pulls: u32) -> Self {
+        Self::knowing(pulls, Arc::default())
     }
 
-    /// `grant` is asked right before each such request, and `purchases` has what they brought.
-    pub fn granted_by(grant: impl Fn() -> bool + Send + Sync + 'static, purchases: Arc<Purchases>) -> Self {
-        Self { purse: Purse::Asked(Box::new(grant)), purchases: Some(purchases), spent: AtomicU32::new(0) }
+    /// `prices`: what was learnt of the hosts so far, and will be.
+    pub fn knowing(pulls: u32, prices: Arc<Prices>) -> Self {
+        Self { purse: Purse::Left(AtomicU32::new(pulls)), purchases: None, prices, spent: AtomicU32::new(0) }
+    }
+
+    /// `allowance` is asked right before each such request, and `purchases` has what they brought.
+    pub fn shared(allowance: Box<dyn Allowance>, purchases: Arc<Purchases>, prices: Arc<Prices>) -> Self {
+        Self { purse: Purse::Shared(allowance), purchases: Some(purchases), prices, spent: AtomicU32::new(0) }
+    }
+
+    pub(super) fn prices(&self) -> &Prices {
+        &self.prices
     }
 
     /// Takes one, if one is left.
@@ -52,13 +71,25 @@ impl PullBudget {
             Purse::Left(left) => {
                 left.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1)).is_ok()
             }
-            Purse::Asked(grant) => grant(),
+            Purse::Shared(allowance) => allowance.take(),
         };
         self.spent.fetch_add(u32::from(granted), Ordering::AcqRel);
         granted
     }
 
-    /// How many were taken, whatever became of what they were for.
+    /// One was spent, whether it was left or not.
+    pub fn book(&self) {
+        match &self.purse {
+            Purse::Left(left) => {
+                let less = |left: u32| Some(left.saturating_sub(1));
+                let _ = left.fetch_update(Ordering::AcqRel, Ordering::Acquire, less);
+            }
+            Purse::Shared(allowance) => allowance.book(),
+        }
+        self.spent.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// How many were spent, whatever became of what they were for.
     pub fn spent(&self) -> u32 {
         self.spent.load(Ordering::Acquire)
     }

@@ -8,16 +8,17 @@ use http::Method;
 
 use super::super::http::BodyEnd;
 use super::super::proxy;
-use super::super::session::{Answer, Ask, Session};
+use super::super::session::{Answer, Ask, NoAnswer, Session};
 use super::super::status::Errors;
 use super::super::usage::RequestKind;
 use super::attempt::Verdict;
 use super::documents::{Descriptor, Kind};
-use super::{Phase, Pull, Stop, digest_of};
+use super::resolve::refuses_head;
+use super::{Phase, Pull, Stop};
 use crate::model::cause::Cause;
 use crate::model::host::Endpoint;
 use crate::model::outcome::Failure;
-use crate::model::ratelimit::{LimitState, RateLimit};
+use crate::model::ratelimit::LimitState;
 use crate::model::report::{ContentSource, Operation};
 use crate::model::stage::Stage;
 
@@ -37,13 +38,13 @@ pub struct Fetched {
 
 /// How one object is asked for.
 #[derive(Clone, Copy)]
-struct Want<'d> {
-    descriptor: &'d Descriptor,
+pub(super) struct Want<'d> {
+    pub descriptor: &'d Descriptor,
     collection: &'static str,
-    kind: RequestKind,
+    pub kind: RequestKind,
     /// Only that it can be had: one byte.
-    touch: bool,
-    body_limit: usize,
+    pub touch: bool,
+    pub body_limit: usize,
 }
 
 impl Want<'_> {
@@ -59,11 +60,6 @@ impl Want<'_> {
             kind: self.kind,
         }
     }
-}
-
-/// Whether a manifest that is got there is counted.
-const fn announces(limit: &RateLimit) -> bool {
-    limit.limit.is_some() || limit.remaining.is_some()
 }
 
 impl Pull<'_> {
@@ -85,18 +81,6 @@ impl Pull<'_> {
     /// Whether a layer can be had, at the price of one byte.
     pub(super) async fn touch_blob(&mut self, descriptor: &Descriptor) -> Result<Fetched, Stop> {
         self.fetch(Want { descriptor, collection: "blobs", kind: RequestKind::Blob, touch: true, body_limit: 1 }).await
-    }
-
-    /// Whether a manifest may be got from a host: it counts nothing, or a pull may be spent.
-    pub(super) fn may_get(&mut self, index: usize) -> bool {
-        if !announces(&self.limits[index]) {
-            return true;
-        }
-        if !self.budget.spend() {
-            return false;
-        }
-        self.network.usage.counted_pull(&self.sessions[index].host.endpoint);
-        true
     }
 
     /// A host that has not answered yet may count what it is asked for: a HEAD counts nothing and tells.
@@ -138,37 +122,33 @@ impl Pull<'_> {
 
     async fn fetch_at(&mut self, index: usize, want: Want<'_>) -> Result<Fetched, Miss> {
         let is_manifest = want.kind == RequestKind::Get;
-        if is_manifest && self.limits[index].state == LimitState::Unknown {
+        if is_manifest && self.limits[index].state == LimitState::Unknown && !self.counts[index] {
             self.learn_price(index, &want).await;
         }
         if is_manifest && self.limits[index].state == LimitState::Blocked && self.limits[index].remaining == Some(0) {
             return Err(Miss::Next(self.nothing_left(index)));
         }
-        let counts = is_manifest && announces(&self.limits[index]);
+        let counts = is_manifest && self.is_counted(index).await;
         let bought = counts.then(|| self.budget.bought(&want.descriptor.digest)).flatten();
-        if is_manifest && bought.is_none() && !self.may_get(index) {
-            return Err(Miss::End(Stop::OverBudget));
-        }
         let began = Instant::now();
-        let ask = match &bought {
-            None => want.ask(),
-            // What it says is known; whether it can still be had is told for nothing.
-            Some(_) => Ask { method: Method::HEAD, kind: RequestKind::Head, ..want.ask() },
-        };
-        let session = &self.sessions[index];
-        let answer = match session.ask(&ask).await {
-            Ok(answer) => resume(session, &ask, answer).await,
-            Err(no_answer) => {
+        let answer = match self.obtain(index, &want, bought.is_some()).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(no_answer)) => {
                 if want.collection == "manifests" {
+                    let session = &self.sessions[index];
                     self.book.unanswered(session, Operation::Fetch, &no_answer, began.elapsed());
                 }
                 return Err(Miss::Next(no_answer.failure));
             }
+            Err(stop) => return Err(Miss::End(stop)),
         };
-        if is_manifest {
-            self.learn_limit(index, &answer);
-        }
-        let judged = self.judge_content(index, &want, &answer, bought.is_some());
+        // Where HEAD was refused it was got anew.
+        let bought = bought.filter(|_| answer.method == Method::HEAD);
+        let judged = if answer.response.status.is_success() {
+            self.judge_arrival(&want, &answer, bought.is_some())
+        } else {
+            Err(Miss::Next(self.not_served(index, &want, &answer)))
+        };
         if want.collection == "manifests" {
             let session = &self.sessions[index];
             let verdict = match &judged {
@@ -181,64 +161,69 @@ impl Pull<'_> {
         judged?;
         let source = if bought.is_some() { ContentSource::Remembered } else { ContentSource::Registry };
         let body = bought.unwrap_or(answer.response.body);
-        if counts {
+        if is_manifest && self.counts[index] {
             self.budget.keep(&want.descriptor.digest, &body);
         }
         let endpoint = Some(self.sessions[index].host.endpoint.clone());
         Ok(Fetched { body, source, endpoint, redirect: answer.redirect })
     }
 
-    fn judge_content(&self, index: usize, want: &Want<'_>, answer: &Answer, known: bool) -> Result<(), Miss> {
-        let status = answer.response.status;
-        if !status.is_success() {
-            return Err(Miss::Next(self.not_served(index, want, answer)));
+    /// `known`: what it says was paid for before, and whether it can still be had is told for nothing.
+    async fn obtain(&mut self, index: usize, want: &Want<'_>, known: bool) -> Result<Result<Answer, NoAnswer>, Stop> {
+        let get = want.ask();
+        if known {
+            let head = Ask { method: Method::HEAD, kind: RequestKind::Head, ..get.clone() };
+            let sent = self.sessions[index].ask(&head).await;
+            if let Ok(answer) = &sent {
+                self.learn_limit(index, answer);
+            }
+            if !sent.as_ref().is_ok_and(|answer| refuses_head(&head, answer)) {
+                return Ok(sent);
+            }
         }
-        if want.touch || known {
-            return Ok(());
+        match self.get(index, want, &get).await? {
+            Ok(answer) => self.resume(index, want, &get, answer).await.map(Ok),
+            Err(no_answer) => Ok(Err(no_answer)),
         }
-        let at = |phase, failure: Failure| Err(Miss::End(Stop::Fetch(phase, failure.at(super::party(answer)))));
-        let got = content_length(answer);
-        let expected = u64::try_from(want.descriptor.size).unwrap_or(got);
-        let detail = format!("{got} of {expected} bytes of {} arrived", want.descriptor.digest);
-        let fault = |cause, detail: String| Failure::new(stage_of(want), cause, detail);
-        if answer.response.body_end == BodyEnd::Stalled {
-            return at(Phase::Copy, fault(Cause::RegistryTimeout, detail).worded("context canceled"));
-        }
-        if answer.response.body_end == BodyEnd::Broken || got < expected {
-            let wording = if self.version.words_short_read_anew() {
-                format!("short read: expected {expected} bytes but got {got}: unexpected EOF")
-            } else {
-                "failed to read expected number of bytes: unexpected EOF".to_owned()
-            };
-            return at(Phase::Copy, fault(Cause::ResponseInvalid, detail).worded(wording));
-        }
-        let reference = Self::ingest_of(want);
-        if got > expected {
-            let wording = format!(
-                "failed commit on ref \"{reference}\": \"{reference}\" failed size validation: {got} != {expected}: failed precondition"
-            );
-            return at(Phase::Commit, fault(Cause::DigestMismatch, detail).worded(wording));
-        }
-        let digest = &want.descriptor.digest;
-        let actual = digest_of(&answer.response.body);
-        if digest.starts_with("sha256:") && actual != *digest {
-            let wording = format!(
-                "failed commit on ref \"{reference}\": unexpected commit digest {actual}, expected {digest}: failed precondition"
-            );
-            let detail = format!("the content of {digest} hashes to {actual}");
-            return at(Phase::Commit, fault(Cause::DigestMismatch, detail).worded(wording));
-        }
-        Ok(())
     }
 
-    /// The reference of the ingest, as commit errors name it.
-    fn ingest_of(want: &Want<'_>) -> String {
-        let prefix = match (want.kind, want.descriptor.kind()) {
-            (RequestKind::Blob, _) if super::documents::is_image_config(&want.descriptor.media_type) => "config-",
-            (RequestKind::Blob, _) => "layer-",
-            (_, kind) => kind.ingest_prefix(),
-        };
-        format!("{prefix}{}", want.descriptor.digest)
+    async fn get(&mut self, index: usize, want: &Want<'_>, ask: &Ask) -> Result<Result<Answer, NoAnswer>, Stop> {
+        match want.kind {
+            RequestKind::Get => self.get_manifest(index, ask).await,
+            RequestKind::Blob | RequestKind::Head | RequestKind::Ping | RequestKind::Token => {
+                Ok(self.sessions[index].ask(ask).await)
+            }
+        }
+    }
+
+    /// A body whose connection ends early is asked for from there on, as containerd does: it gives up
+    /// after more than three answers in a row without progress. Each is a request of its own.
+    async fn resume(&mut self, index: usize, want: &Want<'_>, ask: &Ask, mut answer: Answer) -> Result<Answer, Stop> {
+        let began = Instant::now();
+        let mut fruitless = 0;
+        for _ in 0..RESUME_LIMIT {
+            if answer.response.body_end != BodyEnd::Broken || !answer.response.status.is_success() || fruitless > 3 {
+                break;
+            }
+            let have = answer.response.body.len();
+            let rest = Ask { range: Some(format!("bytes={have}-")), ..ask.clone() };
+            let sent = self.get(index, want, &rest).await.inspect_err(|_| {
+                let verdict = Verdict::Good("the rest is had only by a request that counts as a pull");
+                let session = &self.sessions[index];
+                self.book.answered(session, Operation::Fetch, &answer, verdict, began.elapsed());
+            })?;
+            let Ok(more) = sent else { break };
+            let new: &[u8] = match more.response.status.as_u16() {
+                206 => &more.response.body,
+                200 => more.response.body.get(have..).unwrap_or_default(),
+                _ => break,
+            };
+            fruitless = if new.is_empty() { fruitless + 1 } else { 0 };
+            answer.response.body.extend_from_slice(new);
+            answer.response.body.truncate(ask.body_limit);
+            answer.response.body_end = more.response.body_end;
+        }
+        Ok(answer)
     }
 
     fn not_served(&self, index: usize, want: &Want<'_>, answer: &Answer) -> Failure {
@@ -267,7 +252,7 @@ impl Pull<'_> {
         );
         let wording = self.get_wording(&self.sessions[index], want, answer, &errors);
         let failure = Failure::new(stage_of(want), cause, detail).at(super::party(answer)).or_maybe(&others);
-        failure.again_after(super::super::ratelimit::pause(response, self.now)).worded(wording)
+        failure.again_after(super::super::ratelimit::pause(response, self.network.clock())).worded(wording)
     }
 
     fn get_wording(&self, session: &Session<'_>, want: &Want<'_>, answer: &Answer, errors: &Errors) -> String {
@@ -311,48 +296,13 @@ impl Pull<'_> {
     }
 }
 
-/// A body whose connection ends early is asked for from there on, as containerd does: it gives up
-/// after more than three answers in a row without progress.
-async fn resume(session: &Session<'_>, ask: &Ask, mut answer: Answer) -> Answer {
-    let mut fruitless = 0;
-    for _ in 0..RESUME_LIMIT {
-        if answer.response.body_end != BodyEnd::Broken || !answer.response.status.is_success() || fruitless > 3 {
-            break;
-        }
-        let have = answer.response.body.len();
-        let rest = Ask { range: Some(format!("bytes={have}-")), ..ask.clone() };
-        let Ok(more) = session.ask(&rest).await else { break };
-        let new: &[u8] = match more.response.status.as_u16() {
-            206 => &more.response.body,
-            200 => more.response.body.get(have..).unwrap_or_default(),
-            _ => break,
-        };
-        fruitless = if new.is_empty() { fruitless + 1 } else { 0 };
-        answer.response.body.extend_from_slice(new);
-        answer.response.body.truncate(ask.body_limit);
-        answer.response.body_end = more.response.body_end;
-    }
-    answer
-}
-
 /// Why a host did not give an object.
-enum Miss {
+pub(super) enum Miss {
     Next(Failure),
     End(Stop),
 }
 
-/// How long the body is, also where it was too long to be kept.
-fn content_length(answer: &Answer) -> u64 {
-    let kept = answer.response.body.len() as u64;
-    match answer.response.body_end {
-        BodyEnd::Cut => {
-            answer.response.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(kept + 1)
-        }
-        BodyEnd::Whole | BodyEnd::Broken | BodyEnd::Stalled => kept,
-    }
-}
-
-const fn stage_of(want: &Want<'_>) -> Stage {
+pub(super) const fn stage_of(want: &Want<'_>) -> Stage {
     match want.kind {
         RequestKind::Blob => Stage::Blob,
         RequestKind::Get | RequestKind::Head | RequestKind::Ping | RequestKind::Token => Stage::Manifest,

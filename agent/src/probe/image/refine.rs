@@ -1,6 +1,7 @@
 //! Asks once more about the failure that decides: a HEAD has no body, and a 404 has several reasons.
 //!
-//! These requests are pullprobe's own; none of them is counted by a registry as a pull.
+//! These requests are pullprobe's own. A registry that counts one of them counts a pull: where that is
+//! known, it is made only if one may be spent, and the answer stays less precise otherwise.
 
 use http::Method;
 
@@ -35,16 +36,16 @@ impl Pull<'_> {
     }
 
     /// The same request by GET, to the host that failed: the host of the plan, or where it redirects.
-    async fn body_of(&self, failure: &Failure) -> Option<(&Session<'_>, Answer)> {
-        let is_host = |session: &&Session<'_>| failure.host.as_deref() == Some(&session.host.endpoint.host_port());
-        let session = self.sessions.iter().find(is_host).or(self.sessions.last())?;
-        let answer = session.ask(&get("manifests", self.image.object())).await.ok()?;
-        (failure.host.as_deref() == Some(&super::party(&answer))).then_some((session, answer))
+    async fn body_of(&mut self, failure: &Failure) -> Option<(usize, Answer)> {
+        let is_host = |session: &Session<'_>| failure.host.as_deref() == Some(&session.host.endpoint.host_port());
+        let index = self.sessions.iter().position(is_host).or(self.sessions.len().checked_sub(1))?;
+        let answer = self.get_manifest(index, &get("manifests", self.image.object())).await.ok()?.ok()?;
+        (failure.host.as_deref() == Some(&super::party(&answer))).then_some((index, answer))
     }
 
     /// The repository, the tag, or no registry at all?
-    async fn why_not_found(&self, failure: Failure) -> Failure {
-        let Some((session, answer)) = self.body_of(&failure).await else { return failure };
+    async fn why_not_found(&mut self, failure: Failure) -> Failure {
+        let Some((index, answer)) = self.body_of(&failure).await else { return failure };
         if answer.response.status.as_u16() != 404 {
             return failure;
         }
@@ -56,7 +57,7 @@ impl Pull<'_> {
             let detail = format!("{} answers web pages, not the distribution API", super::party(&answer));
             return Failure { cause: Cause::NotARegistry, detail, ..failure };
         }
-        if let Ok(tags) = session.ask(&get("tags", "list")).await {
+        if let Ok(tags) = self.sessions[index].ask(&get("tags", "list")).await {
             let about_tags = Errors::of(&tags.response);
             if tags.response.status.as_u16() == 404 && about_tags.has("NAME_UNKNOWN") {
                 return self.repository_unknown(failure, &about_tags);
@@ -75,8 +76,8 @@ impl Pull<'_> {
     }
 
     /// The body of a GET often tells what the bodyless refusal of a HEAD meant.
-    async fn why_forbidden(&self, failure: Failure) -> Failure {
-        let Some((session, answer)) = self.body_of(&failure).await else { return failure };
+    async fn why_forbidden(&mut self, failure: Failure) -> Failure {
+        let Some((index, answer)) = self.body_of(&failure).await else { return failure };
         let code = answer.response.status.as_u16();
         if !matches!(code, 401 | 403 | 412) {
             return failure;
@@ -88,7 +89,7 @@ impl Pull<'_> {
             return Failure { also_possible: Vec::new(), ..unknown };
         }
         // What a token service gave a token for is good, whatever its date.
-        let login = session.login().filter(|_| answer.token.is_none() && answer.credential_sent);
+        let login = self.sessions[index].login().filter(|_| answer.token.is_none() && answer.credential_sent);
         let ended = status::ended(&answer.response, login);
         let note = ended.as_deref().unwrap_or_default();
         let detail = crate::model::outcome::clip(format!("{}{note}{}", failure.detail, errors.behind(": ")));

@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use http::Method;
+use http::{Method, StatusCode};
 
 use super::super::http::BodyEnd;
 use super::super::session::{Answer, Ask, NoAnswer, Session};
@@ -94,16 +94,31 @@ impl Pull<'_> {
             body_limit: MANIFEST_LIMIT,
             kind: RequestKind::Head,
         };
-        let session = &self.sessions[index];
-        let answer = match session.ask(&ask).await {
+        let mut sent = self.sessions[index].ask(&ask).await;
+        if let Ok(head) = &sent {
+            self.learn_limit(index, head);
+            if refuses_head(&ask, head) {
+                let get = Ask { method: Method::GET, kind: RequestKind::Get, ..ask.clone() };
+                match self.get_manifest(index, &get).await {
+                    Ok(got) => sent = got,
+                    Err(stop) => {
+                        let verdict = Verdict::Good("resolved only by a request that counts as a pull");
+                        let session = &self.sessions[index];
+                        self.book.answered(session, Operation::Resolve, head, verdict, began.elapsed());
+                        return Step::End(stop);
+                    }
+                }
+            }
+        }
+        let answer = match sent {
             Ok(answer) => answer,
             Err(no_answer) => {
                 let no_answer = denied(no_answer);
+                let session = &self.sessions[index];
                 self.book.unanswered(session, Operation::Resolve, &no_answer, began.elapsed());
                 return Step::Next(Rank::Transport, no_answer.failure);
             }
         };
-        self.learn_limit(index, &answer);
         let step = self.judge(index, &ask, &answer).await;
         let session = &self.sessions[index];
         let good;
@@ -184,12 +199,8 @@ impl Pull<'_> {
 
     /// HEAD told no digest or no length: containerd gets the manifest from the same host.
     async fn by_get(&mut self, index: usize, ask: &Ask, wanted: Option<&str>) -> Result<Resolved, Stop> {
-        if !self.may_get(index) {
-            return Err(Stop::OverBudget);
-        }
         let ask = Ask { method: Method::GET, kind: RequestKind::Get, ..ask.clone() };
-        let answer = self.sessions[index].ask(&ask).await.map_err(|no| Stop::Resolve(no.failure))?;
-        self.learn_limit(index, &answer);
+        let answer = self.get_manifest(index, &ask).await?.map_err(|no| Stop::Resolve(no.failure))?;
         let failed = answer.response.status.as_u16() >= 400;
         if failed && self.version.checks_get_after_head() {
             return Err(Stop::Resolve(self.refused(index, &answer)));
@@ -245,7 +256,7 @@ impl Pull<'_> {
         Failure::new(if login { Stage::Token } else { Stage::Manifest }, cause, detail)
             .at(super::party(answer))
             .or_maybe(&[others, proxy::or_the_proxy(response, &errors).as_slice()].concat())
-            .again_after(ratelimit::pause(response, self.now))
+            .again_after(ratelimit::pause(response, self.network.clock()))
             .worded(self.status_wording(session, answer, &errors))
     }
 
@@ -276,11 +287,13 @@ impl Pull<'_> {
         let fault = super::super::gojson::error(&answer.response.body);
         if fault.is_empty() { "no signatures".to_owned() } else { fault }
     }
+}
 
-    pub(super) fn learn_limit(&mut self, index: usize, answer: &Answer) {
-        self.book.warned(answer);
-        self.limits[index] = ratelimit::of(&answer.response, self.now);
-    }
+/// Then containerd asks with GET.
+pub(super) fn refuses_head(ask: &Ask, answer: &Answer) -> bool {
+    ask.method == Method::HEAD
+        && ask.collection == "manifests"
+        && answer.response.status == StatusCode::METHOD_NOT_ALLOWED
 }
 
 /// `GET /blobs/`-style place of a request for a person.

@@ -1,5 +1,7 @@
 //! What a rule makes of an answer, and the answer as HTTP sends it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 
@@ -71,7 +73,7 @@ pub(super) fn respond(request: &Request, mut reply: Reply, then: &Then) -> http:
         (None, None) if then.endless => (reply.body, Ending::Repeat),
         (None, None) => (reply.body, Ending::Complete),
     };
-    let mut response = http::Response::new(Payload::new(data, ending, announce && !bodiless));
+    let mut response = http::Response::new(Payload::new(data, ending, announce && !bodiless, &request.body_sent));
     match http::StatusCode::from_u16(reply.status) {
         Ok(status) => *response.status_mut() = status,
         Err(_) => return unsendable("a status outside 100 to 999"),
@@ -90,7 +92,7 @@ pub(super) fn respond(request: &Request, mut reply: Reply, then: &Then) -> http:
 /// A rule that asks for what cannot be sent shows itself to the client.
 fn unsendable(what: &str) -> http::Response<Payload> {
     let body = Bytes::from(format!("the lab's rule asks for {what}\n"));
-    let mut response = http::Response::new(Payload::new(body, Ending::Complete, true));
+    let mut response = http::Response::new(Payload::new(body, Ending::Complete, true, &Arc::default()));
     *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
     response
 }

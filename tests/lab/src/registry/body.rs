@@ -1,10 +1,15 @@
 //! Response bodies that end as they should, early, never, or not at all.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
+
+/// A body is handed over in pieces, so that one of which the client wants no more ends there.
+const PIECE: usize = 64 * 1024;
 
 /// How a body goes on after its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +31,10 @@ pub(crate) struct Payload {
     ending: Ending,
     /// hyper may say how long the body is.
     announced: bool,
-    sent: bool,
+    /// How much of `data` was handed over.
+    position: usize,
+    /// All that was, for the record.
+    handed: Arc<AtomicU64>,
     flushed: bool,
 }
 
@@ -43,8 +51,8 @@ impl std::fmt::Display for CutOff {
 impl std::error::Error for CutOff {}
 
 impl Payload {
-    pub(crate) fn new(data: Bytes, ending: Ending, announced: bool) -> Self {
-        Self { data, ending, announced, sent: false, flushed: false }
+    pub(crate) fn new(data: Bytes, ending: Ending, announced: bool, handed: &Arc<AtomicU64>) -> Self {
+        Self { data, ending, announced, position: 0, handed: Arc::clone(handed), flushed: false }
     }
 }
 
@@ -53,9 +61,13 @@ impl Body for Payload {
     type Error = CutOff;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, CutOff>>> {
-        if !self.sent && !self.data.is_empty() {
-            self.sent = self.ending != Ending::Repeat;
-            return Poll::Ready(Some(Ok(Frame::data(self.data.clone()))));
+        if self.position < self.data.len() {
+            let end = self.data.len().min(self.position + PIECE);
+            let piece = self.data.slice(self.position..end);
+            let again = end == self.data.len() && self.ending == Ending::Repeat;
+            self.position = if again { 0 } else { end };
+            self.handed.fetch_add(piece.len() as u64, Ordering::Relaxed);
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
         }
         match self.ending {
             Ending::Complete => Poll::Ready(None),
@@ -71,11 +83,11 @@ impl Body for Payload {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.ending == Ending::Complete && (self.sent || self.data.is_empty())
+        self.ending == Ending::Complete && self.position == self.data.len()
     }
 
     fn size_hint(&self) -> SizeHint {
-        if self.announced && self.ending == Ending::Complete && !self.sent {
+        if self.announced && self.ending == Ending::Complete && self.position == 0 {
             SizeHint::with_exact(self.data.len() as u64)
         } else {
             SizeHint::default()

@@ -89,6 +89,8 @@ pub struct Then {
     pub corrupt: bool,
     /// No length is announced.
     pub chunked: bool,
+    /// The whole is sent, whichever part of it was asked for.
+    pub ignore_range: bool,
     /// What becomes of `Docker-Content-Digest`.
     pub digest_header: Option<DigestHeader>,
     /// Close the connection without an answer.

@@ -83,6 +83,8 @@ pub struct Image {
     pub config: ImageConfig,
     /// One layer for each text, which becomes a file in it.
     pub layers: Vec<String>,
+    /// What the manifest says of the size of each layer; `None` = the truth.
+    pub layer_size: Option<i64>,
     /// The registry does not have the configuration.
     pub missing_config: bool,
     /// The registry does not have the layers.
@@ -96,6 +98,7 @@ impl Default for Image {
             types: Types::Oci,
             config: ImageConfig::Image,
             layers: vec!["hello from the lab".to_owned()],
+            layer_size: None,
             missing_config: false,
             missing_layers: false,
         }
@@ -109,6 +112,8 @@ pub enum ImageConfig {
     /// An image configuration with the platform.
     #[default]
     Image,
+    /// Likewise, with spaces behind it up to so many bytes.
+    Long(usize),
     /// An image configuration without any platform.
     NoPlatform,
     /// The empty object of an artifact, the layers being no file systems.

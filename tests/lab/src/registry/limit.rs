@@ -48,6 +48,8 @@ pub enum Announce {
     /// With every answer about a manifest.
     #[default]
     Always,
+    /// Only with the answer to a GET, when it is spent.
+    OnGet,
     /// Never.
     Never,
     /// With the numbers left out: `;w=21600`.
@@ -108,29 +110,30 @@ impl Meter {
             return (self.sourced(reply), false);
         }
         if request.method != "GET" {
-            return (self.announced(reply), false);
+            return (self.announced(request, reply), false);
         }
         if self.counted >= self.limit.remaining {
             let mut refusal = Reply::error(429, "TOOMANYREQUESTS", &self.limit.message);
             if let Some(value) = self.limit.retry_after.value() {
                 refusal = refusal.with("retry-after", &value);
             }
-            return (self.announced(refusal), false);
+            return (self.announced(request, refusal), false);
         }
         self.counted += 1;
-        (self.announced(reply), true)
+        (self.announced(request, reply), true)
     }
 
-    fn announced(&self, reply: Reply) -> Reply {
+    fn announced(&self, request: &Request, reply: Reply) -> Reply {
         let reply = self.sourced(reply);
         let window = format!(";w={}", self.limit.window_seconds);
         let total = self.limit.limit.to_string();
         let left = self.limit.remaining.saturating_sub(self.counted).to_string();
         let (limit, remaining) = match self.limit.announce {
             Announce::Never => return reply,
+            Announce::OnGet if request.method != "GET" => return reply,
             Announce::Malformed => (window.clone(), window),
             Announce::NoWindow => (total, left),
-            Announce::Always => (total + &window, left + &window),
+            Announce::Always | Announce::OnGet => (total + &window, left + &window),
         };
         reply.with("ratelimit-limit", &limit).with("ratelimit-remaining", &remaining)
     }

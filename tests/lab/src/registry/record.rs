@@ -1,8 +1,8 @@
 //! The requests that a registry has seen, in order, credentials included: tests assert which host
 //! was given which.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use base64::Engine as _;
@@ -41,6 +41,8 @@ pub struct Request {
     pub status: Option<u16>,
     /// The registry counted it as a pull.
     pub counted: bool,
+    /// How many bytes of the answer's body were handed to the connection so far.
+    pub body_sent: Arc<AtomicU64>,
 }
 
 /// The credential that a request carried.
@@ -75,6 +77,7 @@ impl Request {
             reference: route.reference,
             status: None,
             counted: false,
+            body_sent: Arc::default(),
         }
     }
 

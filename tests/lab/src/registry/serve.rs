@@ -119,7 +119,7 @@ impl Shared {
         if let Some(reply) = replacement(then) {
             return (reply, false);
         }
-        let reply = self.own_reply(request);
+        let reply = self.own_reply(request, then);
         match &self.meter {
             Some(meter) => lock(meter).apply(request, reply),
             None => (reply, false),
@@ -127,7 +127,7 @@ impl Shared {
     }
 
     /// What a healthy registry with this content answers.
-    fn own_reply(&self, request: &Request) -> Reply {
+    fn own_reply(&self, request: &Request, then: &Then) -> Reply {
         let auth = &self.config.auth;
         if request.kind == Kind::Token {
             return match auth {
@@ -160,7 +160,10 @@ impl Shared {
                 None => Reply::error(404, "MANIFEST_UNKNOWN", "manifest unknown"),
             },
             _ => match store.blob(&request.repository, &request.reference) {
-                Some(blob) => ranged(blob, request.header("range")).with("docker-content-digest", &request.reference),
+                Some(blob) => {
+                    let range = request.header("range").filter(|_| !then.ignore_range);
+                    ranged(blob, range).with("docker-content-digest", &request.reference)
+                }
                 None => Reply::error(404, "BLOB_UNKNOWN", "blob unknown to registry"),
             },
         };

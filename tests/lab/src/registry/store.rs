@@ -126,7 +126,11 @@ impl Repository {
                 diff_ids.push(sha256(&tar));
                 (gzip(&tar), image.types.layer())
             };
-            layers.push(self.add_blob(blob, media_type, image.missing_layers));
+            let mut layer = self.add_blob(blob, media_type, image.missing_layers);
+            if let Some(size) = image.layer_size {
+                layer["size"] = json!(size);
+            }
+            layers.push(layer);
         }
         let (config, config_type) = config_text(image, &diff_ids);
         let config = self.add_blob(config.into(), config_type, image.missing_config);
@@ -205,12 +209,18 @@ fn content_of(entry: &Entry, index: &Index) -> Content {
 fn config_text(image: &Image, diff_ids: &[String]) -> (String, &'static str) {
     let rootfs = json!({"type": "layers", "diff_ids": diff_ids});
     let config_type = image.types.config();
+    let usual = || {
+        let mut config = image.platform.json();
+        config["config"] = json!({"Cmd": ["/lab.txt"]});
+        config["rootfs"] = rootfs.clone();
+        config.to_string()
+    };
     match &image.config {
-        ImageConfig::Image => {
-            let mut config = image.platform.json();
-            config["config"] = json!({"Cmd": ["/lab.txt"]});
-            config["rootfs"] = rootfs;
-            (config.to_string(), config_type)
+        ImageConfig::Image => (usual(), config_type),
+        ImageConfig::Long(length) => {
+            let text = usual();
+            let spaces = " ".repeat(length.saturating_sub(text.len()));
+            (text + &spaces, config_type)
         }
         ImageConfig::NoPlatform => (json!({"rootfs": rootfs}).to_string(), config_type),
         ImageConfig::Artifact => ("{}".to_owned(), "application/vnd.oci.empty.v1+json"),

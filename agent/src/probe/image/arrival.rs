@@ -1,0 +1,99 @@
+//! Whether what arrived is what the descriptor says: its length, and its digest where it was read.
+
+use http::StatusCode;
+
+use super::super::http::BodyEnd;
+use super::super::session::Answer;
+use super::super::usage::RequestKind;
+use super::fetch::{Miss, Want, stage_of};
+use super::{Phase, Pull, Stop, digest_of, documents};
+use crate::model::cause::Cause;
+use crate::model::outcome::Failure;
+
+impl Pull<'_> {
+    /// `known`: what it says was bought before, and nothing was read this time.
+    pub(super) fn judge_arrival(&self, want: &Want<'_>, answer: &Answer, known: bool) -> Result<(), Miss> {
+        let told = if want.touch { told_length(answer) } else { Some(length(answer, want)) };
+        let Some(got) = told.filter(|_| !known) else { return Ok(()) };
+        let at = |phase, failure: Failure| Err(Miss::End(Stop::Fetch(phase, failure.at(super::party(answer)))));
+        let expected = u64::try_from(want.descriptor.size).unwrap_or(got);
+        let fault = |cause, detail: String| Failure::new(stage_of(want), cause, detail);
+        let ended = if want.touch { BodyEnd::Whole } else { answer.response.body_end };
+        let verb = if want.touch { "are there" } else { "arrived" };
+        let detail = format!("{got} of {expected} bytes of {} {verb}", want.descriptor.digest);
+        if ended == BodyEnd::Stalled {
+            return at(Phase::Copy, fault(Cause::RegistryTimeout, detail).worded("context canceled"));
+        }
+        if ended == BodyEnd::Broken || got < expected {
+            let wording = if self.version.words_short_read_anew() {
+                format!("short read: expected {expected} bytes but got {got}: unexpected EOF")
+            } else {
+                "failed to read expected number of bytes: unexpected EOF".to_owned()
+            };
+            return at(Phase::Copy, fault(Cause::ResponseInvalid, detail).worded(wording));
+        }
+        let reference = Self::ingest_of(want);
+        if got > expected {
+            let wording = format!(
+                "failed commit on ref \"{reference}\": \"{reference}\" failed size validation: {got} != {expected}: failed precondition"
+            );
+            return at(Phase::Commit, fault(Cause::DigestMismatch, detail).worded(wording));
+        }
+        let digest = &want.descriptor.digest;
+        if want.touch {
+            return Ok(());
+        }
+        if ended == BodyEnd::Cut {
+            let limit = want.body_limit;
+            let detail = format!("{digest} has {got} bytes, and pullprobe reads at most {limit} of such a document");
+            return Err(Miss::End(Stop::TooLong(detail)));
+        }
+        let actual = digest_of(&answer.response.body);
+        if digest.starts_with("sha256:") && actual != *digest {
+            let wording = format!(
+                "failed commit on ref \"{reference}\": unexpected commit digest {actual}, expected {digest}: failed precondition"
+            );
+            let detail = format!("the content of {digest} hashes to {actual}");
+            return at(Phase::Commit, fault(Cause::DigestMismatch, detail).worded(wording));
+        }
+        Ok(())
+    }
+
+    /// The reference of the ingest, as commit errors name it.
+    fn ingest_of(want: &Want<'_>) -> String {
+        let prefix = match (want.kind, want.descriptor.kind()) {
+            (RequestKind::Blob, _) if documents::is_image_config(&want.descriptor.media_type) => "config-",
+            (RequestKind::Blob, _) => "layer-",
+            (_, kind) => kind.ingest_prefix(),
+        };
+        format!("{prefix}{}", want.descriptor.digest)
+    }
+}
+
+/// How long the body is, also where it was too long to be kept.
+fn length(answer: &Answer, want: &Want<'_>) -> u64 {
+    let kept = answer.response.body.len() as u64;
+    match answer.response.body_end {
+        BodyEnd::Cut => {
+            let expected = u64::try_from(want.descriptor.size).unwrap_or(0);
+            announced(answer).unwrap_or_else(|| expected.max(kept + 1))
+        }
+        BodyEnd::Whole | BodyEnd::Broken | BodyEnd::Stalled => kept,
+    }
+}
+
+/// How long the whole is of which one byte was asked for. `None`: the answer does not tell.
+fn told_length(answer: &Answer) -> Option<u64> {
+    match answer.response.status {
+        StatusCode::PARTIAL_CONTENT => {
+            let (_, whole) = answer.response.header("content-range")?.rsplit_once('/')?;
+            whole.trim().parse().ok()
+        }
+        StatusCode::OK if !answer.response.headers.contains_key("content-encoding") => announced(answer),
+        _ => None,
+    }
+}
+
+fn announced(answer: &Answer) -> Option<u64> {
+    answer.response.header("content-length")?.trim().parse().ok()
+}

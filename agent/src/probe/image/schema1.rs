@@ -1,0 +1,48 @@
+//! Docker's manifests of schema 1: converted by old containerds, refused by new ones.
+
+use super::documents::Descriptor;
+use super::resolve::{self, Resolved};
+use super::{Phase, Pull, Stop};
+use crate::model::cause::Cause;
+use crate::model::containerd::PullMode;
+use crate::model::outcome::Failure;
+use crate::model::stage::Stage;
+
+impl Pull<'_> {
+    /// Schema 1: what this containerd does with it.
+    pub(super) fn refuse_unsupported(&self, resolved: &Resolved) -> Result<(), Stop> {
+        if !resolve::is_schema_1(resolved) {
+            return Ok(());
+        }
+        let detail = format!("the image is of the old schema 1 (`{}`)", resolved.media_type);
+        let failure = Failure::new(Stage::Manifest, Cause::ManifestUnsupported, detail);
+        match (self.version.major, self.version.minor, self.mode) {
+            (1, ..) => Ok(()),
+            (2, 0, _) => Err(Stop::Fetch(Phase::Commit, failure.worded(
+                "Pulling Schema 1 images have been deprecated and disabled by default since containerd v2.0.",
+            ))),
+            (_, _, PullMode::Transfer) => Err(Stop::Fetch(
+                Phase::Commit,
+                failure.worded("schema 1 image manifests are no longer supported: invalid argument"),
+            )),
+            (_, _, PullMode::Local) => Err(Stop::Fetch(Phase::Commit, failure.worded(format!(
+                "not implemented: media type \"{}\" is no longer supported since containerd v2.1, please rebuild the image as \"application/vnd.docker.distribution.manifest.v2+json\" or \"application/vnd.oci.image.manifest.v1+json\"",
+                resolved.media_type
+            )))),
+        }
+    }
+}
+
+/// 1.x converts schema 1, which is signed; what is only called so has no signatures.
+pub(super) fn convert(body: &[u8], descriptor: &Descriptor) -> Result<Option<Failure>, Stop> {
+    let signed =
+        serde_json::from_slice::<serde_json::Value>(body).is_ok_and(|document| document.get("signatures").is_some());
+    if signed {
+        return Ok(None);
+    }
+    let detail = format!("{} is called a manifest of schema 1 and is not signed", descriptor.digest);
+    Err(Stop::Fetch(
+        Phase::Commit,
+        Failure::new(Stage::Manifest, Cause::ManifestInvalid, detail).worded("no signatures"),
+    ))
+}
