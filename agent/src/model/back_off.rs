@@ -1,4 +1,4 @@
-//! What is probed less often than usual because the far side struggles or asked to be left alone, and why.
+//! What is probed less often than usual because the far side struggles, asked for it or refuses a login, and why.
 
 use std::time::Duration;
 
@@ -27,6 +27,11 @@ impl Subject {
             Self::Host((namespace, _)) | Self::Images { namespace } | Self::Image { namespace, .. } => namespace,
         }
     }
+
+    /// Whether images wait for it: containerd's own login for a host is not the one that kubelet has for them.
+    pub const fn holds_up(&self, reason: Cause) -> bool {
+        !matches!(self, Self::Host(_)) || !is_refused_login(reason)
+    }
 }
 
 /// The last result stands until the next probe.
@@ -40,6 +45,11 @@ pub struct BackOff {
     pub next_probe_at: Timestamp,
     /// The registry said for how long.
     pub asked: bool,
+}
+
+/// A login that is sent again and again may be locked out, and with it all who have it.
+pub const fn is_refused_login(reason: Cause) -> bool {
+    matches!(reason, Cause::CredentialsRejected | Cause::CredentialsExpired)
 }
 
 /// What an answer says of how its sender fares.
@@ -57,7 +67,8 @@ impl Strain {
     /// costs the registry nothing, and its end is to be seen soon.
     fn of_failure(failure: &Failure) -> Option<Self> {
         let is_limit = matches!(failure.cause, Cause::RateLimited | Cause::Throttled);
-        let is_strain = matches!(failure.cause, Cause::RegistryError | Cause::RegistryTimeout | Cause::TlsTimeout);
+        let is_strain = matches!(failure.cause, Cause::RegistryError | Cause::RegistryTimeout | Cause::TlsTimeout)
+            || is_refused_login(failure.cause);
         let strain = Self { reason: failure.cause, asked: failure.retry_after(), is_limit };
         (is_limit || is_strain).then_some(strain)
     }
@@ -89,9 +100,16 @@ impl Strain {
             asked: report.rate_limit.retry_after,
             is_limit: true,
         });
+        // Also where a later credential works.
+        let refused = report.candidates.iter().filter_map(|candidate| candidate.pull?.cause);
+        let refused = refused.filter(|cause| is_refused_login(*cause)).map(|reason| Self {
+            reason,
+            asked: None,
+            is_limit: false,
+        });
         // Cut off as a whole: nothing is left of what was seen.
         let is_cut = report.verdict.pullable.is_none() && report.attempts.is_empty();
-        told.chain(limit).chain(is_cut.then_some(Self::HUNG)).reduce(Self::and)
+        told.chain(limit).chain(refused).chain(is_cut.then_some(Self::HUNG)).reduce(Self::and)
     }
 
     const HUNG: Self = Self { reason: Cause::RegistryTimeout, asked: None, is_limit: false };
@@ -111,7 +129,9 @@ impl Snapshot {
             Subject::Images { namespace: of } => of == namespace,
             Subject::Image { requested, .. } => *requested == report.requested,
         };
-        let all = self.back_offs.iter().filter(|(subject, _)| concerns(subject)).map(|(_, back_off)| back_off);
+        let concerns =
+            |(subject, back_off): &(&Subject, &BackOff)| concerns(subject) && subject.holds_up(back_off.reason);
+        let all = self.back_offs.iter().filter(concerns).map(|(_, back_off)| back_off);
         all.max_by_key(|back_off| back_off.next_probe_at)
     }
 
@@ -147,7 +167,14 @@ mod tests {
     #[test]
     fn a_registry_that_fails_or_hangs_struggles_and_a_broken_way_to_it_is_no_strain() {
         let reason = |cause| Strain::of_endpoint(&with(failing(cause, None))).map(|strain| strain.reason);
-        for cause in [Cause::RegistryError, Cause::RegistryTimeout, Cause::TlsTimeout, Cause::Throttled] {
+        for cause in [
+            Cause::RegistryError,
+            Cause::RegistryTimeout,
+            Cause::TlsTimeout,
+            Cause::Throttled,
+            Cause::CredentialsRejected,
+            Cause::CredentialsExpired,
+        ] {
             assert_eq!(reason(cause), Some(cause));
         }
         for cause in [
@@ -158,7 +185,8 @@ mod tests {
             Cause::TlsExpired,
             Cause::ProxyUnreachable,
             Cause::NotARegistry,
-            Cause::CredentialsRejected,
+            Cause::CredentialsMissing,
+            Cause::AccessDenied,
         ] {
             assert_eq!(reason(cause), None, "{cause}");
         }
