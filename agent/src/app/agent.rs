@@ -32,7 +32,7 @@ mod patience;
 mod probing;
 
 use look::Look;
-use patience::Patience;
+use patience::{Offered, Patience};
 use probing::Probing;
 
 /// One answer has this long, as `check` gives it.
@@ -243,9 +243,10 @@ impl Agent {
 
     /// An image waits for the hosts that it would be asked from; a registry's own hosts are left out one by
     /// one, when it is their turn.
-    fn put_off(&self, jobs: &mut [Job<Probed>]) {
+    fn put_off(&self, site: &Site, jobs: &mut [Job<Probed>]) {
         let snapshot = self.store.snapshot();
         self.patience.retain(&snapshot.targets);
+        self.patience.try_new_logins(|subject| Offered::of(site, subject));
         for job in jobs {
             if let Probed::Image(image) = &job.target {
                 let domain = domain_of(image).unwrap_or_default();
@@ -283,7 +284,7 @@ impl Prober for Agent {
             let site = self.begin_cycle().await;
             let (targets, mut jobs) = self.wanted(&site);
             self.store.retain(targets, Timestamp::now());
-            self.put_off(&mut jobs);
+            self.put_off(&site, &mut jobs);
             jobs
         }
         .boxed()

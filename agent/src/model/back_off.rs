@@ -1,4 +1,4 @@
-//! What is probed less often than usual because the far side struggles or asked to be left alone, and why.
+//! What is probed less often than usual because the far side struggles, asked for it or refuses a login, and why.
 
 use std::time::Duration;
 
@@ -42,6 +42,11 @@ pub struct BackOff {
     pub asked: bool,
 }
 
+/// A login that is sent again and again may be locked out, and with it all who have it.
+pub const fn is_refused_login(reason: Cause) -> bool {
+    matches!(reason, Cause::CredentialsRejected | Cause::CredentialsExpired)
+}
+
 /// What an answer says of how its sender fares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Strain {
@@ -57,7 +62,8 @@ impl Strain {
     /// costs the registry nothing, and its end is to be seen soon.
     fn of_failure(failure: &Failure) -> Option<Self> {
         let is_limit = matches!(failure.cause, Cause::RateLimited | Cause::Throttled);
-        let is_strain = matches!(failure.cause, Cause::RegistryError | Cause::RegistryTimeout | Cause::TlsTimeout);
+        let is_strain = matches!(failure.cause, Cause::RegistryError | Cause::RegistryTimeout | Cause::TlsTimeout)
+            || is_refused_login(failure.cause);
         let strain = Self { reason: failure.cause, asked: failure.retry_after(), is_limit };
         (is_limit || is_strain).then_some(strain)
     }
@@ -89,9 +95,16 @@ impl Strain {
             asked: report.rate_limit.retry_after,
             is_limit: true,
         });
+        // Also where a later credential works.
+        let refused = report.candidates.iter().filter_map(|candidate| candidate.pull?.cause);
+        let refused = refused.filter(|cause| is_refused_login(*cause)).map(|reason| Self {
+            reason,
+            asked: None,
+            is_limit: false,
+        });
         // Cut off as a whole: nothing is left of what was seen.
         let is_cut = report.verdict.pullable.is_none() && report.attempts.is_empty();
-        told.chain(limit).chain(is_cut.then_some(Self::HUNG)).reduce(Self::and)
+        told.chain(limit).chain(refused).chain(is_cut.then_some(Self::HUNG)).reduce(Self::and)
     }
 
     const HUNG: Self = Self { reason: Cause::RegistryTimeout, asked: None, is_limit: false };
@@ -147,7 +160,14 @@ mod tests {
     #[test]
     fn a_registry_that_fails_or_hangs_struggles_and_a_broken_way_to_it_is_no_strain() {
         let reason = |cause| Strain::of_endpoint(&with(failing(cause, None))).map(|strain| strain.reason);
-        for cause in [Cause::RegistryError, Cause::RegistryTimeout, Cause::TlsTimeout, Cause::Throttled] {
+        for cause in [
+            Cause::RegistryError,
+            Cause::RegistryTimeout,
+            Cause::TlsTimeout,
+            Cause::Throttled,
+            Cause::CredentialsRejected,
+            Cause::CredentialsExpired,
+        ] {
             assert_eq!(reason(cause), Some(cause));
         }
         for cause in [
@@ -158,7 +178,8 @@ mod tests {
             Cause::TlsExpired,
             Cause::ProxyUnreachable,
             Cause::NotARegistry,
-            Cause::CredentialsRejected,
+            Cause::CredentialsMissing,
+            Cause::AccessDenied,
         ] {
             assert_eq!(reason(cause), None, "{cause}");
         }

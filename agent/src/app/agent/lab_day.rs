@@ -10,7 +10,9 @@ use std::time::Duration;
 use clap::Parser as _;
 use pullprobe_lab::Lab;
 use pullprobe_lab::node::{ConfigVersion, Node};
-use pullprobe_lab::registry::{Config, Content, Entry, Fault, Image, Index, Kind, RateLimit, Registry, Types};
+use pullprobe_lab::registry::{
+    Auth, Bearer, Config, Content, Entry, Fault, Image, Index, Kind, RateLimit, Registry, Request, Types,
+};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +26,7 @@ const STEP: Duration = Duration::from_secs(20);
 const HOUR: u64 = 3_600;
 const DAY: u64 = 24 * HOUR;
 
+mod logins;
 mod struggling;
 mod unannounced;
 
@@ -84,6 +87,8 @@ struct World {
     manifests: Vec<u64>,
     /// Likewise of each that asked whether it is there at all.
     pings: Vec<u64>,
+    /// Likewise of each that brought a password to the token service.
+    logins: Vec<u64>,
     /// What was paid for.
     bought: Vec<String>,
     runtime: Option<tokio::runtime::Runtime>,
@@ -103,9 +108,12 @@ impl World {
 
     /// Registries are probed as `probe` says, images every so many seconds.
     fn with(images: usize, rate_limit: Option<RateLimit>, probe: &str, interval: u64) -> Self {
+        Self::of(images, Config { rate_limit, ..Config::default() }, probe, interval)
+    }
+
+    fn of(images: usize, config: Config, probe: &str, interval: u64) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let entered = runtime.enter();
-        let config = Config { rate_limit, ..Config::default() };
         let registry = Lab::new().unwrap().registry(config).unwrap();
         drop(entered);
         for number in 0..images {
@@ -134,6 +142,7 @@ impl World {
             counted: Vec::new(),
             manifests: Vec::new(),
             pings: Vec::new(),
+            logins: Vec::new(),
             bought: Vec::new(),
             runtime: Some(runtime),
         }
@@ -179,6 +188,8 @@ impl World {
         self.counted.resize(usize::try_from(self.registry.counted_pulls()).unwrap(), now);
         let requests = self.registry.requests();
         self.pings.extend(requests.iter().filter(|request| request.kind == Kind::Ping).map(|_| now));
+        let logins = requests.iter().filter(|request| request.kind == Kind::Token && has_login(request));
+        self.logins.extend(logins.map(|_| now));
         for request in requests.into_iter().filter(|request| request.kind == Kind::Manifest) {
             self.manifests.push(now);
             if request.counted {
@@ -191,6 +202,10 @@ impl World {
     fn asked_between(&self, from: u64, until: u64) -> usize {
         self.manifests.iter().filter(|at| (from..until).contains(*at)).count()
     }
+}
+
+fn has_login(request: &Request) -> bool {
+    request.authorization().is_some() || request.body.contains("password=")
 }
 
 fn in_paused_time(day: impl Future<Output = ()>) {

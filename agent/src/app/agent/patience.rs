@@ -8,17 +8,24 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use crate::app::purse::Clock;
-use crate::model::back_off::{BackOff, Strain, Subject};
+use crate::model::back_off::{BackOff, Strain, Subject, is_refused_login};
 use crate::model::cause::Cause;
 use crate::model::host::Endpoint;
 use crate::model::report::{EndpointReport, ImageReport};
 use crate::model::snapshot::Targets;
 use crate::schedule::{Backoff, Held, Strike};
 
+mod offered;
+
+pub use offered::Offered;
+use offered::Refused;
+
 type Book = Backoff<Subject, Cause>;
 
 pub struct Patience {
     book: Mutex<Book>,
+    /// What was offered, where that is why it waits.
+    refused: Mutex<BTreeMap<Subject, Refused>>,
     clock: Clock,
 }
 
@@ -31,7 +38,25 @@ pub struct Pace {
 
 impl Patience {
     pub fn new(clock: Clock) -> Self {
-        Self { book: Mutex::default(), clock }
+        Self { book: Mutex::default(), refused: Mutex::default(), clock }
+    }
+
+    fn refused(&self) -> MutexGuard<'_, BTreeMap<Subject, Refused>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Another login than the one that was refused is tried at the next interval.
+    pub fn try_new_logins(&self, offered: impl Fn(&Subject) -> Offered) {
+        let (now, mut book) = ((self.clock)(), self.book());
+        self.refused().retain(|subject, refused| {
+            let is_held = book.iter().any(|(other, held)| other == subject && is_refused_login(held.reason));
+            let is_over = is_held && refused.is_over(&offered(subject), now);
+            if is_over {
+                book.clear(subject);
+                tracing::info!(registry = subject.namespace(), "another login than the refused one: it is tried");
+            }
+            is_held && !is_over
+        });
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -71,7 +96,12 @@ impl Patience {
         asked.chain([own, all]).filter_map(|subject| book.gate(&subject)).max()
     }
 
-    pub fn saw_endpoint(&self, report: &EndpointReport, Pace { began, interval }: Pace) {
+    pub fn saw_endpoint(
+        &self,
+        report: &EndpointReport,
+        Pace { began, interval }: Pace,
+        offered: impl Fn(&Subject) -> Offered,
+    ) {
         let subject = Subject::Host((report.namespace.clone(), report.endpoint.clone()));
         let mut book = self.book();
         if let Some(Strain { reason, asked, .. }) = Strain::of_endpoint(report) {
@@ -80,6 +110,7 @@ impl Patience {
             if book.strike(&subject, strike) {
                 self.tell(&book, &subject, &report.endpoint.to_string());
             }
+            self.note_login(&subject, reason, offered, None);
         } else if report.up().is_some() && book.clear(&subject).is_some() {
             // The door is open again: whoever waited before it may try, save where the registry named a time.
             book.retain(|other, held| {
@@ -89,7 +120,12 @@ impl Patience {
         }
     }
 
-    pub fn saw_image(&self, report: &ImageReport, Pace { began, interval }: Pace) {
+    pub fn saw_image(
+        &self,
+        report: &ImageReport,
+        Pace { began, interval }: Pace,
+        offered: impl Fn(&Subject) -> Offered,
+    ) {
         let Some(namespace) = report.image.as_ref().map(|image| image.domain.clone()) else { return };
         let subject = Subject::Image { namespace: namespace.clone(), requested: report.requested.clone() };
         let mut book = self.book();
@@ -98,12 +134,25 @@ impl Patience {
             if book.strike(&subject, strike) {
                 self.tell(&book, &subject, &report.requested);
             }
+            self.note_login(&subject, reason, offered, offered::renews(report, (self.clock)()));
             // A limit is of who asks, and a time is named for the host: neither is about this one image.
             if is_limit || book.is_asked_for(&subject) {
                 book.hold_along(&Subject::Images { namespace }, &subject);
             }
         } else if book.clear(&subject).is_some() {
             tracing::info!(image = report.requested, "probed at its usual interval again");
+        }
+    }
+
+    fn note_login(
+        &self,
+        subject: &Subject,
+        reason: Cause,
+        offered: impl Fn(&Subject) -> Offered,
+        renews: Option<Timestamp>,
+    ) {
+        if is_refused_login(reason) {
+            self.refused().insert(subject.clone(), Refused { offered: offered(subject), renews });
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::patience::{Pace, Patience};
+use super::patience::{Offered, Pace, Patience};
 use super::{ANSWER, Current, Probed};
 use crate::app::purse::Purse;
 use crate::ask;
@@ -41,7 +41,7 @@ impl Probing {
         let left_alone = self.patience.left_alone(name);
         for report in ask::registry(&question, name, &self.store.needs(name), &left_alone).await {
             log_failure(name, report.failure());
-            self.patience.saw_endpoint(&report, pace);
+            self.patience.saw_endpoint(&report, pace, |subject| Offered::of(&self.current.site, subject));
             self.store.apply_endpoint(report);
         }
     }
@@ -53,7 +53,7 @@ impl Probing {
         if let Some(cause) = report.verdict.cause {
             tracing::warn!(image = requested, %cause, summary = report.verdict.summary, "not pullable");
         }
-        self.patience.saw_image(&report, pace);
+        self.patience.saw_image(&report, pace, |subject| Offered::of(&self.current.site, subject));
         let domain = report.image.as_ref().map(|image| image.domain.clone());
         self.store.apply_image(report);
         if let Some(domain) = domain {

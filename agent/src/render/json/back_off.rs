@@ -9,11 +9,12 @@ use super::{Endpoint, Image, Report};
 use crate::model::back_off::BackOff;
 use crate::model::snapshot::Snapshot;
 
-/// The registry struggles, or asked to be left alone; what stands beside it is the last result.
+/// The registry struggles, asked to be left alone, or refuses a login; what stands beside it is the last result.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct BackingOff {
-    /// A cause: `registry_error`, `registry_timeout`, `tls_timeout`, `throttled`, `rate_limited` or `quota_exceeded`.
+    /// A cause: `registry_error`, `registry_timeout`, `tls_timeout`, `throttled`, `rate_limited`, `quota_exceeded`,
+    /// `credentials_rejected` or `credentials_expired`.
     pub reason: String,
     /// Since the first failure. RFC 3339, UTC.
     pub since: String,

@@ -66,7 +66,7 @@ pub const FAMILIES: &[Family] = &[
     },
     Family {
         name: "pullprobe_probe_backoff_seconds",
-        help: "How far apart probes of this endpoint are at present because it struggles or asked for it; 0 when it is probed at its interval.",
+        help: "How far apart probes of this endpoint are at present because it struggles, asked for it or refuses a login; 0 when it is probed at its interval.",
         kind: Kind::Gauge,
         labels: KEY,
         samples: |snapshot| {

@@ -37,7 +37,7 @@ pub const FAMILIES: &[Family] = &[
     },
     Family {
         name: "pullprobe_image_probe_backoff_seconds",
-        help: "How far apart probes of this image are at present because its registry struggles or asked for it; 0 when it is probed at its interval.",
+        help: "How far apart probes of this image are at present because its registry struggles, asked for it or refuses a login; 0 when it is probed at its interval.",
         kind: Kind::Gauge,
         labels: IMAGE,
         samples: |snapshot| {
