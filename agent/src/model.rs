@@ -1,5 +1,6 @@
 //! The vocabulary of the house: what is pulled, from where, what was seen and what it means. No I/O.
 
+pub mod address;
 pub mod back_off;
 pub mod build;
 pub mod cause;

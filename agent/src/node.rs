@@ -17,3 +17,4 @@ pub mod proxy;
 pub mod resolv;
 pub mod root;
 pub mod trust;
+mod zone;

@@ -21,9 +21,13 @@ const THIS_TEST: &str = "resolver::containerd_resolves_as_pullprobe_says";
 /// Each waits more than it computes.
 const TRIALS_AT_A_TIME: usize = 4;
 /// Go gives thirty seconds to what pullprobe gives up sooner.
-const TOO_SLOW: [&str; 2] = ["tcp_timeout", "tcp_all_addresses_dead"];
-/// On one version, for what that version is.
-const PARTICULAR: [(&str, &str); 1] = [("tls_large_hello_not_sent", "2.1")];
+const TOO_SLOW: [&str; 4] =
+    ["tcp_timeout", "tcp_all_addresses_dead", "dns_aaaa_dropped_by_all", "dns_suffixes_out_of_time"];
+/// On one version, for what that version is or because once takes long enough.
+const PARTICULAR: [(&str, &str); 3] =
+    [("tls_large_hello_not_sent", "2.1"), ("dns_aaaa_dropped_by_all", "2.1"), ("dns_suffixes_out_of_time", "2.1")];
+/// Debian builds its 1.6 with Go 1.19, which takes no answer that is truncated over TCP; Go does since 1.23.
+const OF_OLD_GO: (&str, &str) = ("dns_truncated_over_tcp_too", "1.6");
 
 /// One scenario on one containerd.
 #[derive(Serialize, Deserialize)]
@@ -45,6 +49,7 @@ fn containerd_resolves_as_pullprobe_says() {
         network::NAMES.iter().filter(about_names).filter(|name| !TOO_SLOW.contains(name)).copied().collect();
     let mut trials: Vec<(&str, &str)> =
         scenarios.iter().flat_map(|name| VERSIONS.iter().map(move |version| (*name, *version))).collect();
+    trials.retain(|trial| *trial != OF_OLD_GO);
     trials.extend(PARTICULAR);
     let held = trials.len();
     trials.reverse();
@@ -139,9 +144,15 @@ fn compare(scenario: &Scenario, ours: &Told, theirs: &Told) -> Vec<String> {
     if resolv.contains("rotate") {
         // Which server gets A and which AAAA is a matter of chance in Go.
         let all = |seen: &Seen| seen.questions.iter().map(|one| (one.name.clone(), one.kind.clone())).collect();
-        let (ours, theirs): (std::collections::BTreeSet<_>, std::collections::BTreeSet<_>) =
+        let (ours_all, theirs_all): (std::collections::BTreeSet<_>, std::collections::BTreeSet<_>) =
             (all(&ours.seen), all(&theirs.seen));
-        problems.extend((ours != theirs).then(|| "questions differ".to_owned()));
+        problems.extend((ours_all != theirs_all).then(|| "questions differ".to_owned()));
+        for (who, told) in [("pullprobe", ours), ("containerd", theirs)] {
+            let begins = told.seen.beginnings();
+            let turns = matches!(begins.as_slice(), [a, b, ..] if a != b);
+            problems
+                .extend((!turns).then(|| format!("{who} does not begin with one server after the other: {begins:?}")));
+        }
         return problems;
     }
     let in_turn = resolv.contains("single-request");

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use super::address::Address;
 use super::cause::Cause;
 
 /// How the name became addresses.
@@ -31,7 +32,9 @@ pub struct DnsFacts {
     /// hosts file entry, its `file:line`. Empty when none answered.
     pub answered: String,
     /// In the order in which Go's dialer would try them.
-    pub addresses: Vec<IpAddr>,
+    pub addresses: Vec<Address>,
+    /// The lookup was given up, and what it would come to, and when, was reckoned.
+    pub reckoned: bool,
     /// Every nameserver of resolv.conf, each asked on its own, also for a name of the hosts file.
     /// Empty for a literal, and where nsswitch.conf leaves DNS out.
     pub nameservers: Vec<NameserverFacts>,
@@ -65,6 +68,9 @@ pub struct NameserverFacts {
     pub duration: Duration,
     /// Why this server alone would fail the lookup. `None` when it would not.
     pub cause: Option<Cause>,
+    /// Why it gave no A record, and why no AAAA record: `DnsNoAddress` where the name has none.
+    pub a_cause: Option<Cause>,
+    pub aaaa_cause: Option<Cause>,
 }
 
 #[derive(Clone, Debug)]

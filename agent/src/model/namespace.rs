@@ -13,8 +13,8 @@ use super::outcome::Failure;
 use super::report::{EndpointReport, StageLine};
 use super::snapshot::EndpointKey;
 
-/// containerd's own time for a connection, unless hosts.toml's `dial_timeout` says otherwise.
-const DIAL_TIMEOUT: Duration = Duration::from_secs(30);
+/// containerd's own time for a connection, its lookup included, unless hosts.toml's `dial_timeout` says otherwise.
+pub const DIAL_TIMEOUT: Duration = Duration::from_secs(30);
 /// Go's time for a TLS handshake in containerd's client.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -125,15 +125,15 @@ impl Seen<'_> {
     fn cost(&self) -> Option<Duration> {
         let report = self.report?;
         let failure = report.failure()?;
-        let deadline = match failure.cause {
-            Cause::TcpTimeout => self.host.dial_timeout.unwrap_or(DIAL_TIMEOUT),
-            Cause::TlsTimeout => HANDSHAKE_TIMEOUT,
-            _ => Duration::ZERO,
-        };
         let lines = report.stages.lines();
         let took = |line: &StageLine<'_>| line.duration.unwrap_or_default();
         let walked: Duration = lines.iter().filter(|line| line.stage != failure.stage).map(took).sum();
         let failed: Duration = lines.iter().filter(|line| line.stage == failure.stage).map(took).sum();
+        let deadline = match failure.cause {
+            Cause::TcpTimeout => self.host.dial_timeout.unwrap_or(DIAL_TIMEOUT).saturating_sub(walked),
+            Cause::TlsTimeout => HANDSHAKE_TIMEOUT,
+            _ => Duration::ZERO,
+        };
         Some(walked + failed.max(deadline))
     }
 }

@@ -220,6 +220,8 @@ fn climbed() -> Stages {
         addresses: addresses.clone(),
         duration: Duration::from_millis(4),
         cause,
+        a_cause: cause,
+        aaaa_cause: cause,
     };
     let nameservers = vec![nameserver("10.0.0.10:53", None), nameserver("10.0.0.11:53", Some(Cause::DnsTimeout))];
     let chosen: SocketAddr = "192.0.2.1:443".parse().unwrap();
@@ -228,7 +230,13 @@ fn climbed() -> Stages {
         ChallengeFacts { scheme: "bearer".into(), realm: Some("https://auth.example/token".into()), service: None };
     Stages {
         dns: passed(
-            DnsFacts { source: NameSource::Dns, answered: "registry.example".into(), addresses, nameservers },
+            DnsFacts {
+                source: NameSource::Dns,
+                answered: "registry.example".into(),
+                addresses: addresses.into_iter().map(Into::into).collect(),
+                reckoned: false,
+                nameservers,
+            },
             4,
         ),
         tcp: passed(TcpFacts { addresses: tcp, chosen: Some(chosen) }, 11),

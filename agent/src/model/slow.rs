@@ -59,8 +59,13 @@ mod tests {
     use super::*;
 
     fn stages(dns: u64, tls: u64) -> Stages {
-        let facts =
-            DnsFacts { source: NameSource::Dns, answered: String::new(), addresses: vec![], nameservers: vec![] };
+        let facts = DnsFacts {
+            source: NameSource::Dns,
+            answered: String::new(),
+            addresses: vec![],
+            reckoned: false,
+            nameservers: vec![],
+        };
         let failure = Failure::new(Stage::Tls, Cause::TlsTimeout, "");
         Stages {
             dns: Step::new(Outcome::Passed(facts), Duration::from_millis(dns)),

@@ -1,8 +1,8 @@
 //! `/etc/hosts` as Go's resolver reads it: case does not count, and all lines of a name count.
 
-use std::net::IpAddr;
-
 use super::resolv::fields;
+use super::zone;
+use crate::model::address::Address;
 
 /// The file's text. It is searched, not indexed: some are megabytes of names that nobody asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub struct HostsFile {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostsEntry {
     /// In file order.
-    pub addresses: Vec<IpAddr>,
+    pub addresses: Vec<Address>,
     /// 1-based: where the name is met first.
     pub line: usize,
 }
@@ -39,11 +39,11 @@ impl HostsFile {
 }
 
 /// The address at the line's start, when one of its names is the host.
-fn address_of(line: &str, host: &str) -> Option<IpAddr> {
+fn address_of(line: &str, host: &str) -> Option<Address> {
     let line = line.split('#').next().unwrap_or_default();
     let mut fields = fields(line);
     let address = fields.next()?;
-    fields.any(|name| same_name(name, host)).then(|| parse_address(address)).flatten()
+    fields.any(|name| same_name(name, host)).then(|| zone::parse(address)).flatten()
 }
 
 /// A trailing dot means the same name, except on a name of a single label.
@@ -58,12 +58,6 @@ fn absolute(name: &str) -> &str {
     }
 }
 
-/// A zone (`fe80::1%eth0`) is cut: the address alone is what we connect to.
-fn parse_address(text: &str) -> Option<IpAddr> {
-    let bare = text.split('%').next()?;
-    bare.parse::<IpAddr>().ok().map(|address| address.to_canonical())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,7 +69,7 @@ mod tests {
         192.0.2.300 registry.example\n\
         2001:db8::7 registry.example\n\
         192.0.2.7 registry.example\n\
-        fe80::1%eth0 link.example\r\n\
+        fe80::1%7 link.example\r\n\
         192.0.2.9\n";
 
     fn lookup(host: &str) -> Option<(Vec<String>, usize)> {
@@ -89,7 +83,7 @@ mod tests {
         assert_eq!(lookup("registry.example"), both);
         assert_eq!(lookup("REGISTRY.example."), both);
         assert_eq!(lookup("mirror.example"), Some((vec!["192.0.2.7".into()], 3)));
-        assert_eq!(lookup("link.example"), Some((vec!["fe80::1".into()], 8)));
+        assert_eq!(lookup("link.example"), Some((vec!["fe80::1%7".into()], 8)));
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! How the node finds addresses: `/etc/resolv.conf` as Go's resolver reads it, with the two files beside it.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
 use super::hosts_file::HostsFile;
 use super::nsswitch::{self, NameService};
 use super::root::HostRoot;
+use super::zone;
 use crate::model::finding::{Finding, Severity};
 
 const PATH: &str = "/etc/resolv.conf";
@@ -156,11 +157,11 @@ impl ResolvConf {
     }
 
     fn add_server(&mut self, text: &str) -> Result<(), String> {
-        let server = parse_server(text).ok_or_else(|| format!("`{text}` is not an IP address: it is never asked"))?;
+        let server = zone::parse(text).ok_or_else(|| format!("`{text}` is not an IP address: it is never asked"))?;
         if self.servers.len() == SERVER_LIMIT {
             return Err(format!("`{text}` is beyond the third: it is never asked"));
         }
-        self.servers.push(server);
+        self.servers.push(server.with_port(PORT));
         Ok(())
     }
 
@@ -193,20 +194,9 @@ pub(super) fn fields(line: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The digits at the start; none is 0.
-fn number(text: &str) -> u64 {
+pub(super) fn number(text: &str) -> u64 {
     let digits = text.bytes().take_while(u8::is_ascii_digit).map(|digit| u64::from(digit - b'0'));
     digits.fold(0, |number, digit| (number * 10 + digit).min(NUMBER_LIMIT))
-}
-
-/// A literal, which may carry a zone: `fe80::1%eth0` is looked up among the interfaces, not in DNS.
-fn parse_server(text: &str) -> Option<SocketAddr> {
-    match text.split_once('%') {
-        None => text.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address.to_canonical(), PORT)),
-        Some((address, zone)) if !zone.is_empty() && address.parse::<Ipv6Addr>().is_ok() => {
-            (text, PORT).to_socket_addrs().ok()?.next()
-        }
-        Some(_) => None,
-    }
 }
 
 fn rooted(name: &str) -> String {

@@ -13,29 +13,41 @@ mod sort;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::{join, join_all};
+use tokio::time::timeout;
 
-use self::nameserver::Aside;
 use self::resolver::{Desk, Found, Lookup, Miss};
-use super::step::step;
+use crate::model::address::Address;
 use crate::model::cause::Cause;
 use crate::model::facts::{DnsFacts, NameSource, NameserverFacts};
-use crate::model::outcome::{Failure, Outcome, Step};
+use crate::model::outcome::{Failure, Outcome, Step, clip};
 use crate::model::stage::Stage;
 use crate::node::nsswitch::NameService;
 use crate::node::resolv::Names;
 
 /// How long a nameserver that is asked aside may take: it delays the stage, but not the lookup.
-const ASIDE_LIMIT: Duration = Duration::from_secs(2);
+const ASIDE_LIMIT: Duration = Duration::from_secs(3);
 /// The same for a name of the hosts file, which no pull ever asks a nameserver for.
 const COMPARISON_LIMIT: Duration = Duration::from_millis(500);
 
-/// Looks the host up. The step's duration is that of the lookup: questions aside do not count.
+/// How long a lookup may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// containerd's, for looking up and connecting together.
+    pub budget: Duration,
+    /// pullprobe's, which it reckons on from.
+    pub limit: Duration,
+}
+
+/// Looks the host up. The step's duration is how long containerd's lookup takes: questions aside do not
+/// count, and what pullprobe did not wait for does.
 ///
 /// A failure names no party: the caller knows the port that belongs to the host.
-pub async fn lookup(names: &Names, host: &str, limit: Duration) -> Step<DnsFacts> {
+pub async fn lookup(names: &Names, host: &str, patience: Patience) -> Step<DnsFacts> {
+    let limit = patience.limit;
     if let Ok(address) = host.parse::<IpAddr>() {
-        let facts = facts(NameSource::Literal, host.to_owned(), vec![address.to_canonical()]);
+        let facts = facts(NameSource::Literal, host.to_owned(), vec![address.to_canonical().into()]);
         return Step::new(Outcome::Passed(facts), Duration::ZERO);
     }
     let hosts_first = names.order.first() != Some(&NameService::Dns);
@@ -53,16 +65,17 @@ pub async fn lookup(names: &Names, host: &str, limit: Duration) -> Step<DnsFacts
         let failure = Failure::new(Stage::Dns, Cause::DnsNxdomain, detail).worded(words);
         return Step::new(Outcome::Failed(failure, None), Duration::ZERO);
     }
-    let step = in_dns(names, host, limit).await;
-    let hosts_last = !hosts_first && names.order.contains(&NameService::Files);
+    let step = in_dns(names, host, patience).await;
+    let in_time = step.duration.is_none_or(|took| took < patience.budget);
+    let hosts_last = !hosts_first && in_time && names.order.contains(&NameService::Files);
     match in_hosts_file(names, host).filter(|_| hosts_last && !step.passed()) {
         Some(facts) => Step { outcome: Outcome::Passed(facts), ..step },
         None => step,
     }
 }
 
-fn facts(source: NameSource, answered: String, addresses: Vec<IpAddr>) -> DnsFacts {
-    DnsFacts { source, answered, addresses, nameservers: Vec::new() }
+fn facts(source: NameSource, answered: String, addresses: Vec<Address>) -> DnsFacts {
+    DnsFacts { source, answered, addresses, reckoned: false, nameservers: Vec::new() }
 }
 
 fn in_hosts_file(names: &Names, host: &str) -> Option<DnsFacts> {
@@ -79,68 +92,66 @@ async fn compare(names: &Names, host: &str, limit: Duration) -> Vec<NameserverFa
     let desk = Desk::new(&names.resolv);
     let limit = limit.min(COMPARISON_LIMIT);
     let aside = names.resolv.servers.iter().map(|server| nameserver::ask(&desk, *server, host, limit));
-    join_all(aside).await.into_iter().map(|aside| aside.facts).collect()
+    join_all(aside).await
 }
 
-async fn in_dns(names: &Names, host: &str, limit: Duration) -> Step<DnsFacts> {
-    let conf = &names.resolv;
-    let desk = Desk::new(conf);
+async fn in_dns(names: &Names, host: &str, patience: Patience) -> Step<DnsFacts> {
+    let Patience { budget, limit } = patience;
+    let desk = Desk::new(&names.resolv);
     let lookup = Lookup::as_go(&desk, host);
-    let mut late = false;
-    let on_timeout = || {
-        late = true;
-        let detail = format!("no answer within {limit:.1?}: {}", lookup.told());
-        Failure::new(Stage::Dns, Cause::DnsTimeout, detail).worded(format!("dial tcp: lookup {host}: i/o timeout"))
-    };
-    let main = step(limit, on_timeout, async { outcome(lookup.run().await, host, &lookup) });
-    let aside = conf.servers.iter().map(|server| nameserver::ask(&desk, *server, host, limit.min(ASIDE_LIMIT)));
+    // Boxed: what awaits a lookup is itself awaited deep down.
+    let main = timeout(limit.min(budget), lookup.run().boxed());
+    let servers = names.resolv.servers.iter();
+    let aside = servers.map(|server| nameserver::ask(&desk, *server, host, limit.min(ASIDE_LIMIT)));
     // The lookup comes first each time both can go on: the others share its questions, not it theirs.
-    let (mut step, aside) = join(main, join_all(aside)).await;
-    if late && let Some(foreseen) = foresee(&aside, host) {
-        step.outcome = foreseen;
-    }
-    let nameservers = aside.into_iter().map(|aside| aside.facts).collect();
-    step.outcome = with_nameservers(step.outcome, nameservers);
-    step
+    let (ending, nameservers) = join(main, join_all(aside)).await;
+    let reckoned = ending.is_err() && limit < budget;
+    let (result, takes) = match ending {
+        Ok(ending) => (conclude(ending.result, host, lookup.told()), ending.takes),
+        Err(_) if reckoned => foretell(&desk, host, patience).await,
+        Err(_) => (Err(out_of_time(host, budget, &lookup.told())), budget),
+    };
+    let with = |facts: DnsFacts| DnsFacts { reckoned, nameservers, ..facts };
+    let outcome = match result {
+        Ok(facts) => Outcome::Passed(with(facts)),
+        Err(failure) => Outcome::Failed(failure, Some(with(facts(NameSource::Dns, String::new(), Vec::new())))),
+    };
+    Step::new(outcome, takes)
 }
 
-fn outcome(result: Result<Found, Miss>, host: &str, lookup: &Lookup<'_>) -> Outcome<DnsFacts> {
+fn conclude(result: Result<Found, Miss>, host: &str, told: String) -> Result<DnsFacts, Failure> {
     match result {
-        Ok(found) => Outcome::Passed(of_found(found)),
+        Ok(found) => {
+            let addresses = found.addresses.into_iter().map(Address::from).collect();
+            Ok(facts(NameSource::Dns, found.name, sort::by_rfc6724(addresses)))
+        }
         Err(miss) => {
             let words = format!("dial tcp: lookup {host}{}", miss.words);
-            Outcome::Failed(Failure::new(Stage::Dns, miss.cause, lookup.told()).worded(words), None)
+            Err(Failure::new(Stage::Dns, miss.cause, clip(told)).worded(words))
         }
     }
 }
 
-fn of_found(found: Found) -> DnsFacts {
-    facts(NameSource::Dns, found.name, sort::by_rfc6724(found.addresses))
-}
-
-/// What Go would still have heard after our limit: it goes on to the servers behind a silent one,
-/// and these have meanwhile been asked.
-fn foresee(aside: &[Aside], host: &str) -> Option<Outcome<DnsFacts>> {
-    aside.iter().find_map(|aside| match &aside.result {
-        Ok(found) => Some(Outcome::Passed(of_found(found.clone()))),
-        Err(miss) if matches!(miss.cause, Cause::DnsNxdomain | Cause::DnsNoAddress) => {
-            let words = format!("dial tcp: lookup {host}{}", miss.words);
-            let failure = Failure::new(Stage::Dns, miss.cause, aside.told.as_str()).worded(words);
-            Some(Outcome::Failed(failure, None))
+/// What the lookup comes to after our limit, and how long that takes: containerd waits on, and turns to
+/// servers that have meanwhile been asked.
+async fn foretell(desk: &Desk<'_>, host: &str, patience: Patience) -> (Result<DnsFacts, Failure>, Duration) {
+    let Patience { budget, limit } = patience;
+    let lookup = Lookup::foretold(desk, host, budget);
+    match timeout(limit, lookup.run()).await {
+        Ok(ending) if ending.takes >= budget => (Err(out_of_time(host, budget, &lookup.told())), budget),
+        Ok(ending) => (conclude(ending.result, host, lookup.told()), ending.takes),
+        Err(_) => {
+            let failure = out_of_time(host, budget, &lookup.told());
+            let detail = format!("its servers are too slow to tell within {limit:.1?}: {}", lookup.told());
+            (Err(Failure { detail: clip(detail), doubtful: true, ..failure }), limit)
         }
-        Err(_) => None,
-    })
-}
-
-fn with_nameservers(outcome: Outcome<DnsFacts>, nameservers: Vec<NameserverFacts>) -> Outcome<DnsFacts> {
-    match outcome {
-        Outcome::Passed(facts) => Outcome::Passed(DnsFacts { nameservers, ..facts }),
-        Outcome::Failed(failure, _) => {
-            let facts = DnsFacts { nameservers, ..facts(NameSource::Dns, String::new(), Vec::new()) };
-            Outcome::Failed(failure, Some(facts))
-        }
-        Outcome::Skipped(why) => Outcome::Skipped(why),
     }
+}
+
+/// The words are those of Go's dialer, whose time includes the lookup.
+fn out_of_time(host: &str, budget: Duration, told: &str) -> Failure {
+    let detail = format!("no end within the {budget:?} that containerd has for looking up and connecting: {told}");
+    Failure::new(Stage::Dns, Cause::DnsTimeout, clip(detail)).worded(format!("dial tcp: lookup {host}: i/o timeout"))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 mod again;
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 
 use super::connection::Connection;
+use super::dns::Patience;
 use super::http::{Binding, HttpClient, Kept, Proved};
 use super::needs::Needs;
 use super::tls::{NodeTrust, TlsSetup};
@@ -23,6 +24,7 @@ use crate::model::cause::Cause;
 use crate::model::containerd::Version;
 use crate::model::facts::{DnsFacts, ProxyFacts, TcpFacts, TlsFacts};
 use crate::model::host::{Endpoint, HostTls, RegistryHost, Scheme};
+use crate::model::namespace::DIAL_TIMEOUT;
 use crate::model::outcome::{Failure, Outcome, Skip, Step};
 use crate::model::stage::Stage;
 use crate::node::proxy::{GoDebug, ProxyRules, ProxyUrl};
@@ -228,12 +230,15 @@ impl Network {
         port: u16,
         dial_timeout: Option<Duration>,
     ) -> (Step<DnsFacts>, Step<TcpFacts>, Option<TcpStream>) {
-        let dns = dns::lookup(&self.names, host, self.timeouts.dns).await;
-        let addresses: Vec<IpAddr> = match &dns.outcome {
+        let budget = dial_timeout.unwrap_or(DIAL_TIMEOUT);
+        let patience = Patience { budget, limit: self.timeouts.dns };
+        let dns = dns::lookup(&self.names, host, patience).await;
+        let addresses = match &dns.outcome {
             Outcome::Passed(facts) => facts.addresses.clone(),
             Outcome::Failed(..) | Outcome::Skipped(_) => return (dns, Step::default(), None),
         };
-        let (tcp, stream) = tcp::connect(&addresses, port, host, dial_timeout, self.timeouts.tcp).await;
+        let left = budget.saturating_sub(dns.duration.unwrap_or_default());
+        let (tcp, stream) = tcp::connect(&addresses, port, host, left, self.timeouts.tcp).await;
         (dns, tcp, stream)
     }
 

@@ -8,7 +8,7 @@ pub mod dialer;
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -19,13 +19,12 @@ use tokio::time::Instant;
 use self::dialer::{Attempt, Verdict};
 use super::errno::{classify_io, go_words};
 use super::step::step;
+use crate::model::address::Address;
 use crate::model::cause::Cause;
 use crate::model::facts::{AddressFacts, TcpFacts};
 use crate::model::outcome::{Failure, Outcome, Step};
 use crate::model::stage::Stage;
 
-/// containerd's own time for connecting, where hosts.toml gives none.
-const DIAL_TIMEOUT: Duration = Duration::from_secs(30);
 /// Once one address is connected, how much longer the others are waited for: more than the second
 /// after which the kernel repeats a lost SYN.
 const GRACE: Duration = Duration::from_millis(1200);
@@ -34,18 +33,17 @@ const ADDRESS_LIMIT: usize = 16;
 
 type Connected = (usize, io::Result<TcpStream>);
 
-/// Connects to the addresses, which are in the order in which Go sorted them. The stream is that of
-/// the address chosen.
+/// Connects to the addresses, which are in the order in which Go sorted them, as Go would with `budget` as
+/// its time. The stream is that of the address chosen.
 pub async fn connect(
-    addresses: &[IpAddr],
+    addresses: &[Address],
     port: u16,
     host: &str,
-    dial_timeout: Option<Duration>,
+    budget: Duration,
     limit: Duration,
 ) -> (Step<TcpFacts>, Option<TcpStream>) {
-    let budget = dial_timeout.unwrap_or(DIAL_TIMEOUT);
     let targets: Vec<SocketAddr> =
-        dialer::select(addresses, ADDRESS_LIMIT).into_iter().map(|address| SocketAddr::new(address, port)).collect();
+        dialer::select(addresses, ADDRESS_LIMIT).into_iter().map(|address| address.with_port(port)).collect();
     let mut race = Race::new(targets, budget);
     let party = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
     let mut stream = None;

@@ -106,6 +106,20 @@ impl Seen {
         self.questions.iter().map(|one| one.server.as_str()).collect()
     }
 
+    /// Whom each question about the first name was put to first.
+    pub fn beginnings(&self) -> Vec<&str> {
+        let mut kinds = Vec::new();
+        let mut servers = Vec::new();
+        let first = self.questions.first().map(|one| one.name.as_str());
+        for one in self.questions.iter().filter(|one| Some(one.name.as_str()) == first) {
+            if !kinds.contains(&one.kind) {
+                kinds.push(one.kind.clone());
+                servers.push(one.server.as_str());
+            }
+        }
+        servers
+    }
+
     /// What one server was asked, name by name. The types of a name come in no order, unless in turn.
     pub fn of(&self, server: &str, in_turn: bool) -> Vec<(bool, String, Vec<String>)> {
         let mut names: Vec<(bool, String, Vec<String>)> = Vec::new();
@@ -149,6 +163,7 @@ fn notes_are_read() {
     let seen = Seen::of_lines(&lines.map(str::to_owned));
     assert_eq!(seen.address.as_deref(), Some("2001:db8::10"));
     assert_eq!(seen.servers().into_iter().collect::<Vec<_>>(), ["192.0.2.53", "::1"]);
+    assert_eq!(seen.beginnings(), ["192.0.2.53", "192.0.2.53"]);
     let both = vec!["A".to_owned(), "AAAA".to_owned()];
     assert_eq!(seen.of("192.0.2.53", false), [(false, "registry.example.".to_owned(), both)]);
     assert_eq!(seen.of("::1", true), [(true, "a.b.".to_owned(), vec!["A".to_owned()])]);

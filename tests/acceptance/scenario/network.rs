@@ -57,26 +57,41 @@ scenarios! {
     clock_skew_finding
     clock_skew
     dns_aaaa_dropped
+    dns_aaaa_dropped_by_all
     dns_aaaa_dropped_single_request
+    dns_aaaa_dropped_slowly
     dns_aaaa_nxdomain
     dns_alias_chain
     dns_alias_loop
     dns_alias_to_nothing
+    dns_attempts
     dns_before_hosts_file
+    dns_dial_timeout
     dns_edns_refused
     dns_first_silent
     dns_fourth_nameserver
     dns_garbage
+    dns_hosts_file_alias
     dns_hosts_file_last
     dns_hosts_file_outdated
     dns_hosts_file_right
+    dns_hosts_file_zone
+    dns_nameserver_ipv6
+    dns_nameserver_link_local
+    dns_nameserver_zone_unknown
     dns_ndots_suffixes_first
     dns_no_address
+    dns_no_nameserver_line
+    dns_no_reload
     dns_no_route
     dns_not_asked
+    dns_nsswitch_mymachines
+    dns_nsswitch_notfound_return
+    dns_nsswitch_resolve
     dns_nxdomain
     dns_nxdomain_is_final
     dns_only_ipv6
+    dns_option_unknown
     dns_port_closed
     dns_refused
     dns_refused_without_upstream
@@ -90,9 +105,12 @@ scenarios! {
     dns_search_suffix_serves
     dns_second_denies
     dns_servfail
+    dns_single_request_reopen
     dns_stub_stopped
+    dns_suffixes_out_of_time
     dns_timeout
     dns_truncated
+    dns_truncated_over_tcp_too
     dns_truncated_tcp_blocked
     dns_truncated_tcp_rejected
     dns_use_vc

@@ -152,7 +152,11 @@ impl Server {
             Some(Failure::Nxdomain) => answer.metadata.response_code = ResponseCode::NXDomain,
             Some(Failure::NoData) => {}
             Some(Failure::Garbage) => return Some(garbage(packet)),
-            Some(Failure::Truncate) if transport == Transport::Udp => {
+            Some(Failure::Truncate | Failure::TruncateAlways) if transport == Transport::Udp => {
+                answer.metadata.truncation = true;
+            }
+            Some(Failure::TruncateAlways) => {
+                lock(&self.zone).fill(question, &mut answer);
                 answer.metadata.truncation = true;
             }
             Some(Failure::WrongId) => {

@@ -1,7 +1,9 @@
 //! What is wrong on the way to a host although pulls may work: findings from the evidence of its stages. Pure.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
+use super::super::address::Address;
 use super::super::cause::Cause;
 use super::super::facts::{AddressFacts, DnsFacts, NameSource, NameserverFacts, TcpFacts};
 use super::super::finding::{Finding, Severity};
@@ -23,6 +25,7 @@ fn of_report(report: &EndpointReport) -> Vec<Finding> {
     let mut found = Vec::new();
     if let Some(facts) = report.stages.dns.facts() {
         found.extend(of_nameservers(host, facts));
+        found.extend(of_dropped(host, facts, report.stages.dns.duration.unwrap_or_default()));
         found.extend(of_name(host, facts));
     }
     found.extend(report.stages.tcp.facts().into_iter().flat_map(|facts| of_addresses(host, facts)));
@@ -77,6 +80,23 @@ fn of_nameservers(host: &str, facts: &DnsFacts) -> Vec<Finding> {
     found
 }
 
+/// Both record types are waited for, although one is enough.
+fn of_dropped(host: &str, facts: &DnsFacts, took: Duration) -> Option<Finding> {
+    let drops = |server: &&NameserverFacts| server.cause.is_none() && server.aaaa_cause == Some(Cause::DnsTimeout);
+    let dropping: Vec<&NameserverFacts> = facts.nameservers.iter().filter(drops).collect();
+    if dropping.is_empty() || facts.source != NameSource::Dns {
+        return None;
+    }
+    let message = format!(
+        "{host}: {} answers questions for A records and none for AAAA records; containerd waits for both, and \
+         the lookup takes {:.1} s",
+        list(&dropping),
+        took.as_secs_f64()
+    );
+    let fix = "Let the nameserver, or the firewall before it, answer questions for AAAA records, if only with none.";
+    Some(warning("nameserver_drops_aaaa", message, fix))
+}
+
 fn list(servers: &[&NameserverFacts]) -> String {
     let names: Vec<String> = servers.iter().map(|one| one.server.to_string()).collect();
     names.join(", ")
@@ -106,9 +126,9 @@ fn same_name(one: &str, other: &str) -> bool {
 }
 
 fn hosts_file_override(host: &str, facts: &DnsFacts) -> Finding {
-    let shown =
-        |addresses: &[std::net::IpAddr]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let in_dns: Vec<std::net::IpAddr> = facts.nameservers.iter().flat_map(|server| server.addresses.clone()).collect();
+    let shown = |addresses: &[Address]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let in_dns: Vec<Address> =
+        facts.nameservers.iter().flat_map(|server| &server.addresses).map(|ip| Address::from(*ip)).collect();
     let own = shown(&facts.addresses);
     let agree = in_dns.iter().any(|address| facts.addresses.contains(address));
     let (severity, dns) = match in_dns.first() {

@@ -37,6 +37,14 @@ fn a_zone_is_kept_when_the_interface_exists() {
 }
 
 #[test]
+fn a_server_on_an_interface_that_is_not_there_takes_its_place() {
+    let text =
+        "nameserver fe80::1%nosuchinterface0\nnameserver 192.0.2.1\nnameserver 192.0.2.2\nnameserver 192.0.2.3\n";
+    assert_eq!(servers(text), ["[fe80::1]:53", "192.0.2.1:53", "192.0.2.2:53"]);
+    assert_eq!(codes(text), [("resolv_nameserver_ignored", Some(4))]);
+}
+
+#[test]
 fn the_last_search_or_domain_line_wins() {
     let table: &[(&str, &str, &[&str])] = &[
         ("search a.example b.example.", "node", &["a.example.", "b.example."]),

@@ -17,11 +17,17 @@ pub(super) struct Trouble {
     pub cause: Cause,
     /// Go's.
     pub words: String,
+    /// The time for the question ran out.
+    pub in_vain: bool,
 }
 
 impl Trouble {
     pub fn new(cause: Cause, words: impl Into<String>) -> Self {
-        Self { cause, words: words.into() }
+        Self { cause, words: words.into(), in_vain: false }
+    }
+
+    pub fn silence(words: impl Into<String>) -> Self {
+        Self { in_vain: true, ..Self::new(Cause::DnsTimeout, words) }
     }
 
     /// The name is as the server says: no other server is asked.
@@ -49,7 +55,7 @@ pub(super) struct Answer {
 impl Answer {
     /// Go did not hear it and waited in vain; its code still says why.
     pub fn ignored(rcode: ResponseCode, cause: Cause, words: String) -> Self {
-        Self { rcode, truncated: false, result: Err(Trouble::new(cause, words)) }
+        Self { rcode, truncated: false, result: Err(Trouble { cause, ..Trouble::silence(words) }) }
     }
 }
 
@@ -99,7 +105,8 @@ impl Question {
         }
     }
 
-    /// As Go, the sections behind the answers are looked at only for the extended response code.
+    /// As Go, records count up to where the message is cut, and the sections behind the answers are looked
+    /// at only for the extended response code.
     fn read(&self, header: &Header, decoder: &mut BinDecoder<'_>) -> Answer {
         let meta = header.metadata;
         let fails = |words: &str| Answer {
@@ -113,10 +120,15 @@ impl Question {
         let section = |decoder: &mut BinDecoder<'_>, count: u16, additional: bool| {
             Message::read_records(decoder, usize::from(count), additional, OpCode::Query).ok()
         };
-        let Some((answers, ..)) = section(decoder, header.counts.answers, false) else {
+        let wanted = usize::from(header.counts.answers);
+        let answers: Vec<Record> = (0..wanted).map_while(|_| Record::read(decoder).ok()).collect();
+        let whole = answers.len() == wanted;
+        if !whole && !answers.iter().any(|record| record.record_type() == self.kind) {
             return fails("cannot unmarshal DNS message");
-        };
-        let additional = section(decoder, header.counts.authorities, false)
+        }
+        let additional = Some(())
+            .filter(|()| whole)
+            .and_then(|()| section(decoder, header.counts.authorities, false))
             .and_then(|_| section(decoder, header.counts.additionals, true));
         let high = additional.as_ref().and_then(|(_, edns, _)| edns.as_ref()).map_or(0, Edns::rcode_high);
         let rcode = ResponseCode::from(high, meta.response_code.low());

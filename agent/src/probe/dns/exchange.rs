@@ -7,9 +7,9 @@ use std::time::Duration;
 use hickory_proto::rr::RecordType;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use super::answer::{Answer, Question, Trouble};
+use super::answer::{Answer, Question, Trouble, UDP_SIZE};
 use crate::model::cause::Cause;
 use crate::model::facts::Transport;
 use crate::probe::errno::{classify_io, go_words};
@@ -21,6 +21,25 @@ pub(super) struct Exchange {
     /// `None` when no answer came.
     pub rcode: Option<String>,
     pub result: Result<Vec<IpAddr>, Trouble>,
+    /// Not counting what was waited in vain.
+    took: Duration,
+}
+
+impl Exchange {
+    /// Nobody answered before this was given up.
+    pub fn silent() -> Self {
+        let result = Err(Trouble::silence("i/o timeout"));
+        Self { transport: Transport::Udp, rcode: None, result, took: Duration::ZERO }
+    }
+
+    pub fn is_in_vain(&self) -> bool {
+        self.result.as_ref().is_err_and(|trouble| trouble.in_vain)
+    }
+
+    /// How long it takes with this time for each question.
+    pub fn cost(&self, timeout: Duration) -> Duration {
+        if self.is_in_vain() { self.took + timeout } else { self.took }
+    }
 }
 
 /// How the questions are put.
@@ -34,24 +53,30 @@ pub(super) struct Manner {
 }
 
 pub(super) async fn exchange(server: SocketAddr, fqdn: &str, kind: RecordType, manner: Manner) -> Exchange {
+    let began = Instant::now();
+    let (transport, answer) = ask(server, fqdn, kind, manner).await;
+    let (rcode, result) = match answer {
+        Ok(answer) => (Some(mnemonic(answer.rcode)), answer.result),
+        Err(trouble) => (None, Err(trouble)),
+    };
+    let in_vain = result.as_ref().is_err_and(|trouble| trouble.in_vain);
+    let took = began.elapsed().saturating_sub(if in_vain { manner.timeout } else { Duration::ZERO });
+    Exchange { transport, rcode, result, took }
+}
+
+async fn ask(server: SocketAddr, fqdn: &str, kind: RecordType, manner: Manner) -> (Transport, Result<Answer, Trouble>) {
     let question = match Question::new(fqdn, kind, manner.trust_ad, manner.edns) {
         Ok(question) => question,
-        Err(trouble) => return Exchange { transport: Transport::Udp, rcode: None, result: Err(trouble) },
+        Err(trouble) => return (Transport::Udp, Err(trouble)),
     };
     if !manner.tcp_only {
         match over_udp(server, &question, manner.timeout).await {
             Ok(answer) if answer.truncated => {}
-            answer => return told(Transport::Udp, answer),
+            answer => return (Transport::Udp, answer),
         }
     }
-    told(Transport::Tcp, over_tcp(server, &question, manner.timeout).await)
-}
-
-fn told(transport: Transport, answer: Result<Answer, Trouble>) -> Exchange {
-    match answer {
-        Ok(answer) => Exchange { transport, rcode: Some(mnemonic(answer.rcode)), result: answer.result },
-        Err(trouble) => Exchange { transport, rcode: None, result: Err(trouble) },
-    }
+    // What is truncated over TCP too is taken as it is: so does Go since 1.23.
+    (Transport::Tcp, over_tcp(server, &question, manner.timeout).await)
 }
 
 /// As `dig` prints it.
@@ -80,7 +105,8 @@ async fn over_udp(server: SocketAddr, question: &Question, limit: Duration) -> R
     let mut refusal = None;
     let talk = async {
         socket.send(&question.bytes).await.map_err(|error| lost("write udp", &pair, "write", &error))?;
-        let mut buffer = vec![0; usize::from(u16::MAX)];
+        // What is longer is cut, as in Go.
+        let mut buffer = vec![0; usize::from(UDP_SIZE)];
         loop {
             let size = socket.recv(&mut buffer).await.map_err(|error| lost("read udp", &pair, "read", &error))?;
             if let Some(answer) = question.answer(&buffer[..size]) {
@@ -100,7 +126,7 @@ async fn over_udp(server: SocketAddr, question: &Question, limit: Duration) -> R
 }
 
 async fn over_tcp(server: SocketAddr, question: &Question, limit: Duration) -> Result<Answer, Trouble> {
-    let deadline = tokio::time::Instant::now() + limit;
+    let deadline = Instant::now() + limit;
     let stream = tokio::time::timeout_at(deadline, TcpStream::connect(server)).await;
     let mut stream = match stream {
         Ok(stream) => stream.map_err(|error| lost("dial tcp", server, "connect", &error))?,
@@ -126,7 +152,7 @@ fn pair(local: io::Result<SocketAddr>, server: SocketAddr) -> String {
 }
 
 fn silent(operation: &str, parties: impl std::fmt::Display) -> Trouble {
-    Trouble::new(Cause::DnsTimeout, format!("{operation} {parties}: i/o timeout"))
+    Trouble::silence(format!("{operation} {parties}: i/o timeout"))
 }
 
 fn lost(operation: &str, parties: impl std::fmt::Display, call: &str, error: &io::Error) -> Trouble {

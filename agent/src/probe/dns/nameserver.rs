@@ -3,26 +3,21 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use hickory_proto::rr::RecordType;
+
 use super::resolver::{Desk, Found, Heard, Lookup, Miss};
 use crate::model::cause::Cause;
 use crate::model::facts::{NameserverFacts, Transport};
 
-/// What one nameserver alone gives.
-pub(super) struct Aside {
-    pub facts: NameserverFacts,
-    pub result: Result<Found, Miss>,
-    /// In words.
-    pub told: String,
-}
-
-pub(super) async fn ask(desk: &Desk<'_>, server: SocketAddr, host: &str, limit: Duration) -> Aside {
+pub(super) async fn ask(desk: &Desk<'_>, server: SocketAddr, host: &str, limit: Duration) -> NameserverFacts {
     let began = Instant::now();
-    let lookup = Lookup::aside(desk, host, server, limit);
+    // What is left then is for the names behind one that the server is silent about.
+    let lookup = Lookup::aside(desk, host, server, limit * 2 / 3);
     let result = tokio::time::timeout(limit, lookup.run()).await.ok();
     let duration = began.elapsed();
     let heard = lookup.heard();
-    let result = result.unwrap_or_else(|| cut(&heard, server));
-    Aside { facts: facts(&heard, &result, server, duration), result, told: lookup.told() }
+    let result = result.map_or_else(|| cut(&heard, server), |ending| ending.result);
+    facts(&heard, &result, server, duration)
 }
 
 /// Cut short, one record type may have answered all the same.
@@ -39,13 +34,26 @@ fn cut(heard: &[Heard], server: SocketAddr) -> Result<Found, Miss> {
 
 fn facts(heard: &[Heard], result: &Result<Found, Miss>, server: SocketAddr, duration: Duration) -> NameserverFacts {
     let addresses = || heard.iter().filter_map(|heard| heard.exchange.result.as_ref().ok()).flatten();
-    let found = addresses().copied().collect();
-    let a = addresses().filter(|address| address.is_ipv4()).count();
-    let aaaa = addresses().filter(|address| address.is_ipv6()).count();
     let cause = result.as_ref().err().map(|miss| miss.cause);
     let over_tcp = heard.iter().any(|heard| heard.exchange.transport == Transport::Tcp);
-    let transport = if over_tcp { Transport::Tcp } else { Transport::Udp };
-    NameserverFacts { server, transport, rcode: rcode(heard, cause), a, aaaa, addresses: found, duration, cause }
+    NameserverFacts {
+        server,
+        transport: if over_tcp { Transport::Tcp } else { Transport::Udp },
+        rcode: rcode(heard, cause),
+        a: addresses().filter(|address| address.is_ipv4()).count(),
+        aaaa: addresses().filter(|address| address.is_ipv6()).count(),
+        addresses: addresses().copied().collect(),
+        duration,
+        cause,
+        a_cause: cause_of(heard, RecordType::A),
+        aaaa_cause: cause_of(heard, RecordType::AAAA),
+    }
+}
+
+/// Why the server gave no record of the type for the name that it was asked for last.
+fn cause_of(heard: &[Heard], kind: RecordType) -> Option<Cause> {
+    let last = heard.iter().rfind(|heard| heard.kind == kind)?;
+    last.exchange.result.as_ref().err().map(|trouble| trouble.cause)
 }
 
 /// That of the answer that decided: of the one with addresses, else of the one with the cause.

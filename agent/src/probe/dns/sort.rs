@@ -1,10 +1,12 @@
 //! RFC 6724: the order in which the addresses of a name are tried, as Go sorts them.
 
 use std::cmp::Ordering;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+
+use crate::model::address::Address;
 
 /// Go's own list of rules: those that need no knowledge of deprecated or home addresses.
-pub(super) fn by_rfc6724(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
+pub(super) fn by_rfc6724(addresses: Vec<Address>) -> Vec<Address> {
     if addresses.len() < 2 {
         return addresses;
     }
@@ -12,16 +14,16 @@ pub(super) fn by_rfc6724(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
 }
 
 /// Which address the node would send from. `None` without a route. Connecting UDP sends no packet.
-fn source(to: IpAddr) -> Option<IpAddr> {
-    let any: IpAddr = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+fn source(to: Address) -> Option<IpAddr> {
+    let any: IpAddr = if to.ip.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind((any, 0)).ok()?;
-    socket.connect(SocketAddr::new(to, 9)).ok()?;
+    socket.connect(to.with_port(9)).ok()?;
     socket.local_addr().ok().map(|local| local.ip())
 }
 
-fn with_sources(addresses: Vec<IpAddr>, source: impl Fn(IpAddr) -> Option<IpAddr>) -> Vec<IpAddr> {
+fn with_sources(addresses: Vec<Address>, source: impl Fn(Address) -> Option<IpAddr>) -> Vec<Address> {
     let mut all: Vec<_> = addresses.into_iter().map(|address| (address, source(address))).collect();
-    all.sort_by(|one, other| compare(*one, *other));
+    all.sort_by(|(one, from), (other, other_from)| compare((one.ip, *from), (other.ip, *other_from)));
     all.into_iter().map(|(address, _)| address).collect()
 }
 
@@ -113,8 +115,8 @@ mod tests {
             .map(|word| word.split_once('<').unwrap())
             .map(|(to, from)| (parse(to), Some(from).filter(|from| *from != "-").map(parse)))
             .collect();
-        let source = |to: IpAddr| pairs.iter().find(|(address, _)| *address == to).unwrap().1;
-        let addresses = pairs.iter().map(|(to, _)| *to).collect();
+        let source = |to: Address| pairs.iter().find(|(address, _)| *address == to.ip).unwrap().1;
+        let addresses = pairs.iter().map(|(to, _)| Address::from(*to)).collect();
         with_sources(addresses, source).iter().map(ToString::to_string).collect()
     }
 
@@ -145,8 +147,8 @@ mod tests {
 
     #[test]
     fn loopback_has_a_source_and_is_sorted_by_the_real_one() {
-        assert_eq!(source(Ipv4Addr::LOCALHOST.into()), Some(Ipv4Addr::LOCALHOST.into()));
-        let both = vec![IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()];
-        assert_eq!(by_rfc6724(both)[0], IpAddr::from(Ipv6Addr::LOCALHOST));
+        let [four, six] = [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()];
+        assert_eq!(source(four.into()), Some(four));
+        assert_eq!(by_rfc6724(vec![four.into(), six.into()])[0], six.into());
     }
 }

@@ -14,6 +14,13 @@ use crate::node::resolv::ResolvConf;
 const LIMIT: Duration = Duration::from_secs(20);
 const SECOND: Duration = Duration::from_secs(1);
 
+/// containerd's time for a connection.
+const BUDGET: Duration = Duration::from_secs(30);
+
+async fn lookup(names: &Names, host: &str, limit: Duration) -> Step<DnsFacts> {
+    super::lookup(names, host, Patience { budget: BUDGET, limit }).await
+}
+
 /// A nameserver that knows `name` by these addresses.
 fn server(records: &[(&str, &[&str])], faults: Vec<Fault>) -> NameServer {
     let mut config = Config { faults, ..Config::default() };

@@ -3,9 +3,9 @@
 //! The addresses of the first one's family go first, one after the other, each with an equal share of
 //! the time that is left. The other family starts 300 ms later, or as soon as the first has failed.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::model::address::Address;
 use crate::model::cause::Cause;
 
 /// When the second family starts.
@@ -70,12 +70,12 @@ impl Attempt {
 }
 
 /// At most `limit` addresses, in their order, with room for the second family.
-pub fn select(addresses: &[IpAddr], limit: usize) -> Vec<IpAddr> {
+pub fn select(addresses: &[Address], limit: usize) -> Vec<Address> {
     let Some(first) = addresses.first() else { return Vec::new() };
-    let of_other = addresses.iter().filter(|address| address.is_ipv4() != first.is_ipv4()).count().min(limit / 2);
+    let of_other = addresses.iter().filter(|address| address.ip.is_ipv4() != first.ip.is_ipv4()).count().min(limit / 2);
     let mut room = [limit - of_other, of_other];
-    let mut take = |address: &&IpAddr| {
-        let room = &mut room[usize::from(address.is_ipv4() != first.is_ipv4())];
+    let mut take = |address: &&Address| {
+        let room = &mut room[usize::from(address.ip.is_ipv4() != first.ip.is_ipv4())];
         let fits = *room > 0;
         *room = room.saturating_sub(1);
         fits
@@ -129,6 +129,8 @@ fn serial(family: &[(usize, &Attempt)], start: Duration, budget: Duration) -> Ru
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     const BUDGET: Duration = Duration::from_secs(30);
@@ -187,12 +189,12 @@ mod tests {
 
     #[test]
     fn a_long_list_keeps_its_order_and_both_families() {
-        let six: Vec<IpAddr> = (0..40u16).map(|n| IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, n])).collect();
-        let four: Vec<IpAddr> = (0..40u8).map(|n| IpAddr::from([192, 0, 2, n])).collect();
+        let six: Vec<Address> = (0..40u16).map(|n| IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, n]).into()).collect();
+        let four: Vec<Address> = (0..40u8).map(|n| IpAddr::from([192, 0, 2, n]).into()).collect();
         let both = [six.clone(), four.clone()].concat();
         assert_eq!(select(&both, 16), [&six[..8], &four[..8]].concat());
         assert_eq!(select(&six, 16), six[..16]);
         assert_eq!(select(&[&six[..], &four[..1]].concat(), 16), [&six[..15], &four[..1]].concat());
-        assert_eq!(select(&[], 16), Vec::<IpAddr>::new());
+        assert_eq!(select(&[], 16), []);
     }
 }

@@ -1,6 +1,6 @@
 //! Connecting to listeners that behave in each of the ways an address can.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use pullprobe_lab::listener::{Behaviour, Listener};
 
@@ -11,6 +11,17 @@ const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const LOCAL6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 /// Another address of loopback.
 const OTHER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+
+async fn connect(
+    addresses: &[IpAddr],
+    port: u16,
+    host: &str,
+    dial_timeout: Option<Duration>,
+    limit: Duration,
+) -> (Step<TcpFacts>, Option<TcpStream>) {
+    let addresses: Vec<Address> = addresses.iter().map(|ip| Address::from(*ip)).collect();
+    super::connect(&addresses, port, host, dial_timeout.unwrap_or(Duration::from_secs(30)), limit).await
+}
 
 async fn at(behaviour: Behaviour, address: IpAddr, port: u16) -> Listener {
     Listener::start_at(behaviour, SocketAddr::new(address, port)).await.unwrap()

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{BackingOff, seconds};
+use crate::model::cause::Cause;
 use crate::model::facts::{
     CertificateFacts, ChallengeFacts, DnsFacts, NameserverFacts, PingFacts, ProxyFacts, TcpFacts, TlsFacts, TokenFacts,
 };
@@ -92,6 +93,9 @@ pub struct Dns {
     /// The name that answered (a search suffix may have been added), or `file:line` of a hosts file.
     pub answered: String,
     pub addresses: Vec<String>,
+    /// pullprobe did not wait for the end: what the lookup comes to and its duration are reckoned from what
+    /// each nameserver answers.
+    pub reckoned: bool,
     pub nameservers: Vec<Nameserver>,
 }
 
@@ -107,7 +111,12 @@ pub struct Nameserver {
     pub aaaa: usize,
     pub addresses: Vec<String>,
     pub duration_seconds: f64,
+    /// Why this server alone would fail the lookup.
     pub cause: Option<String>,
+    /// Why there is no A record: `dns_no_address` where the name has none.
+    pub a_cause: Option<String>,
+    /// Likewise no AAAA record.
+    pub aaaa_cause: Option<String>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -222,6 +231,7 @@ impl From<&DnsFacts> for Dns {
             source: facts.source.as_str().to_owned(),
             answered: facts.answered.clone(),
             addresses: facts.addresses.iter().map(ToString::to_string).collect(),
+            reckoned: facts.reckoned,
             nameservers: facts.nameservers.iter().map(Nameserver::from).collect(),
         }
     }
@@ -229,6 +239,7 @@ impl From<&DnsFacts> for Dns {
 
 impl From<&NameserverFacts> for Nameserver {
     fn from(facts: &NameserverFacts) -> Self {
+        let name = |cause: Option<Cause>| cause.map(|cause| cause.as_str().to_owned());
         Self {
             server: facts.server.to_string(),
             transport: facts.transport.as_str().to_owned(),
@@ -237,7 +248,9 @@ impl From<&NameserverFacts> for Nameserver {
             aaaa: facts.aaaa,
             addresses: facts.addresses.iter().map(ToString::to_string).collect(),
             duration_seconds: seconds(facts.duration),
-            cause: facts.cause.map(|cause| cause.as_str().to_owned()),
+            cause: name(facts.cause),
+            a_cause: name(facts.a_cause),
+            aaaa_cause: name(facts.aaaa_cause),
         }
     }
 }

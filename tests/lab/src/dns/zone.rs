@@ -98,6 +98,8 @@ pub enum Failure {
     Drop,
     /// Over UDP an empty answer with the TC bit, over TCP the whole one.
     Truncate,
+    /// The same over UDP; over TCP the whole one, with the TC bit too.
+    TruncateAlways,
     /// The right answer under another identifier.
     WrongId,
     /// The right identifier, then bytes that are no message.

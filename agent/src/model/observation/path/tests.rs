@@ -11,11 +11,13 @@ fn nameserver(server: &str, cause: Option<Cause>, addresses: &[&str]) -> Nameser
     let rcode = Some("NOERROR".to_owned());
     let server = SocketAddr::new(server.parse().unwrap(), 53);
     let (a, aaaa, duration) = (addresses.len(), 0, Duration::from_millis(1));
-    NameserverFacts { server, transport: Transport::Udp, rcode, a, aaaa, duration, cause, addresses }
+    let (transport, a_cause, aaaa_cause) = (Transport::Udp, cause, cause);
+    NameserverFacts { server, transport, rcode, a, aaaa, addresses, duration, cause, a_cause, aaaa_cause }
 }
 
 fn dns(source: NameSource, answered: &str, nameservers: Vec<NameserverFacts>) -> DnsFacts {
-    DnsFacts { source, answered: answered.into(), addresses: vec!["192.0.2.1".parse().unwrap()], nameservers }
+    let addresses = vec!["192.0.2.1".parse::<IpAddr>().unwrap().into()];
+    DnsFacts { source, answered: answered.into(), addresses, reckoned: false, nameservers }
 }
 
 fn codes(findings: impl IntoIterator<Item = Finding>) -> Vec<&'static str> {
@@ -38,6 +40,19 @@ fn nameservers_are_compared_with_each_other() {
         let facts = dns(NameSource::Dns, "r.example", servers);
         assert_eq!(codes(of_nameservers("r.example", &facts)), *expected, "{causes:?}");
     }
+}
+
+#[test]
+fn a_record_type_without_answers_is_told_with_what_it_costs() {
+    let of = |cause, aaaa_cause| {
+        let server = NameserverFacts { aaaa_cause, ..nameserver("192.0.2.53", cause, &["192.0.2.1"]) };
+        of_dropped("r.example", &dns(NameSource::Dns, "r.example", vec![server]), Duration::from_millis(10_020))
+    };
+    let finding = of(None, Some(Cause::DnsTimeout)).unwrap();
+    assert_eq!(finding.code, "nameserver_drops_aaaa");
+    assert!(finding.message.contains("192.0.2.53:53 ") && finding.message.ends_with(" 10.0 s"), "{finding:?}");
+    assert_eq!(of(None, Some(Cause::DnsNoAddress)), None);
+    assert_eq!(of(Some(Cause::DnsTimeout), Some(Cause::DnsTimeout)), None, "it is silent altogether");
 }
 
 #[test]

@@ -128,14 +128,112 @@ async fn beyond_the_limit_the_answer_is_what_the_next_server_said_meanwhile() {
     patient.resolv.timeout = Duration::from_secs(5);
     let step = lookup(&patient, "r.example", SECOND).await;
     assert_eq!(found(&step), ["192.0.2.1"]);
-    assert!(step.duration.unwrap() < patient.resolv.timeout);
+    assert!((SECOND * 5..SECOND * 6).contains(&step.duration.unwrap()), "{step:?}");
 
     patient.resolv.servers = vec![dead.address(), third.address(), second.address()];
     assert_eq!(failed(&lookup(&patient, "r.example", SECOND).await).0, Cause::DnsNxdomain);
 
     patient.resolv.servers = vec![dead.address()];
     let step = lookup(&patient, "r.example", SECOND).await;
-    assert_eq!(failed(&step), (Cause::DnsTimeout, "dial tcp: lookup r.example: i/o timeout".into()));
+    let (cause, words) = failed(&step);
+    assert_eq!((cause, step.duration), (Cause::DnsTimeout, Some(patient.resolv.timeout)));
+    assert!(words.starts_with(&format!("dial tcp: lookup r.example on {}: ", dead.address())), "{words}");
+    assert!(step.facts().unwrap().reckoned);
+}
+
+/// Go's own words when the time for connecting is over before the lookup.
+const OUT_OF_TIME: &str = "dial tcp: lookup r.example: i/o timeout";
+
+#[tokio::test]
+async fn the_dial_timeout_is_the_lookups_too() {
+    let (dead, second) = (failing(Fails::Drop), healthy());
+    let mut names = names(&[&dead, &second]);
+    names.resolv.timeout = Duration::from_secs(5);
+    for limit in [LIMIT, SECOND / 4] {
+        let step = crate::probe::dns::lookup(&names, "r.example", Patience { budget: SECOND / 2, limit }).await;
+        assert_eq!(failed(&step), (Cause::DnsTimeout, OUT_OF_TIME.into()));
+        assert_eq!((step.duration, step.failure().unwrap().doubtful), (Some(SECOND / 2), false));
+    }
+    names.order = vec![NameService::Dns, NameService::Files];
+    names.hosts = HostsFile::parse("192.0.2.1 r.example\n");
+    let step = crate::probe::dns::lookup(&names, "r.example", Patience { budget: SECOND / 2, limit: LIMIT }).await;
+    assert!(!step.passed(), "no time is left for the hosts file: {step:?}");
+}
+
+#[tokio::test]
+async fn each_suffix_costs_a_silent_first_server_once_more() {
+    let (dead, second) = (failing(Fails::Drop), healthy());
+    let mut names = names(&[&dead, &second]);
+    names.resolv.timeout = Duration::from_secs(8);
+    names.resolv.ndots = 5;
+    names.resolv.search = ["a.", "b.", "c.", "d."].map(str::to_owned).to_vec();
+    let step = lookup(&names, "r.example", SECOND).await;
+    assert_eq!(failed(&step), (Cause::DnsTimeout, OUT_OF_TIME.into()));
+    assert_eq!(step.duration, Some(BUDGET));
+
+    // Three names are 24 s.
+    names.resolv.search.truncate(2);
+    let step = lookup(&names, "r.example", SECOND).await;
+    assert_eq!(found(&step), ["192.0.2.1"]);
+    let takes = step.duration.unwrap();
+    assert!(step.facts().unwrap().reckoned && (SECOND * 24..SECOND * 25).contains(&takes), "{takes:?}");
+}
+
+#[tokio::test]
+async fn both_record_types_are_reckoned_with() {
+    let deaf = || server(&[("r.example", &["192.0.2.1"])], vec![Fault::of_type("AAAA", Fails::Drop)]);
+    let (one, two, three) = (deaf(), deaf(), deaf());
+    let mut names = names(&[&one, &two, &three]);
+    names.resolv.timeout = Duration::from_secs(5);
+    names.resolv.attempts = 2;
+    let step = lookup(&names, "r.example", SECOND).await;
+    assert_eq!(failed(&step), (Cause::DnsTimeout, OUT_OF_TIME.into()));
+    let facts = step.facts().unwrap();
+    let types = |server: &NameserverFacts| (server.cause, server.a_cause, server.aaaa_cause);
+    assert_eq!(types(&facts.nameservers[2]), (None, None, Some(Cause::DnsTimeout)));
+
+    names.resolv.servers.pop();
+    let step = lookup(&names, "r.example", SECOND).await;
+    assert_eq!(found(&step), ["192.0.2.1"]);
+    assert!((SECOND * 20..SECOND * 21).contains(&step.duration.unwrap()), "{step:?}");
+}
+
+#[tokio::test]
+async fn questions_in_turn_take_the_sum_and_rotation_goes_on_from_where_it_was() {
+    let (dead, second) = (failing(Fails::Drop), healthy());
+    let mut names = names(&[&dead, &second]);
+    names.resolv.timeout = Duration::from_secs(5);
+    names.resolv.single_request = true;
+    let step = lookup(&names, "r.example", SECOND).await;
+    let takes = step.duration.unwrap();
+    assert!((SECOND * 10..SECOND * 11).contains(&takes), "{step:?}");
+    // With two servers either A or AAAA begins with the silent one.
+    names.resolv.rotate = true;
+    let step = lookup(&names, "r.example", SECOND).await;
+    let takes = step.duration.unwrap();
+    assert!((SECOND * 5..SECOND * 6).contains(&takes), "{step:?}");
+}
+
+#[tokio::test]
+async fn servers_that_are_slow_rather_than_silent_leave_it_in_doubt() {
+    let slow = server(&[("r.example", &["192.0.2.1"])], vec![Fault::always(Fails::Delay(400))]);
+    let mut names = names(&[&slow]);
+    names.resolv.timeout = Duration::from_secs(5);
+    names.resolv.ndots = 5;
+    names.resolv.search = ["a.", "b.", "c.", "d.", "e."].map(str::to_owned).to_vec();
+    let step = lookup(&names, "r.example", SECOND / 2).await;
+    assert_eq!(failed(&step).0, Cause::DnsTimeout);
+    assert!(step.failure().unwrap().doubtful, "{step:?}");
+}
+
+#[tokio::test]
+async fn an_answer_longer_than_asked_for_is_cut_as_go_cuts_it() {
+    let addresses: Vec<String> = (0..100).map(|n| format!("192.0.2.{n}")).collect();
+    let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+    let server = server(&[("r.example", &addresses)], Vec::new());
+    let found = found(&lookup(&names(&[&server]), "r.example", LIMIT).await).len();
+    assert!((60..80).contains(&found), "{found} fit into 1232 bytes");
+    assert!(server.queries().iter().all(|query| query.transport == Over::Udp));
 }
 
 #[tokio::test]
