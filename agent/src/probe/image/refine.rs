@@ -16,6 +16,13 @@ use crate::model::outcome::Failure;
 /// Error bodies are small.
 const BODY_LIMIT: usize = 64_000;
 
+/// Registries that fetch from another one, and say of a failure there that the image is missing: how their
+/// `Server` header begins, and what the failure may have been.
+const HIDES_UPSTREAM: [(&str, &[Cause]); 1] = [
+    // Docker Hub's 429 becomes a 404 (support.sonatype.com, 33993902899731).
+    ("Nexus/", &[Cause::RateLimited]),
+];
+
 impl Pull<'_> {
     pub(super) async fn refine(&mut self, stop: Stop) -> Stop {
         match stop {
@@ -63,6 +70,10 @@ impl Pull<'_> {
                 return self.repository_unknown(failure, &about_tags);
             }
         }
+        let failure = match hidden_upstream(&answer) {
+            [] => failure,
+            others => failure.or_maybe(others),
+        };
         if errors.is_empty() {
             failure
         } else {
@@ -117,6 +128,11 @@ impl Pull<'_> {
         let shows = self.version.explains_forbidden_head() && answer.method == Method::GET;
         if shows { format!("{}{}", failure.wording, errors.lines()) } else { failure.wording.clone() }
     }
+}
+
+fn hidden_upstream(answer: &Answer) -> &'static [Cause] {
+    let server = answer.response.header("server").unwrap_or_default();
+    HIDES_UPSTREAM.iter().find(|(name, _)| server.starts_with(name)).map_or(&[], |(_, causes)| *causes)
 }
 
 fn get(collection: &'static str, object: &str) -> Ask {
