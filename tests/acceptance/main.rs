@@ -14,6 +14,7 @@ mod http;
 mod judge;
 mod layers;
 mod lint;
+mod platforms;
 #[path = "../../fuzz/properties/mod.rs"]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed expectation is how a test fails")]
 mod properties;
@@ -23,5 +24,6 @@ mod resolver;
 mod scenario;
 mod secrets;
 mod space;
+mod tokens;
 mod unread;
 mod world;
