@@ -25,6 +25,8 @@ use trial::Trial;
 /// Set to a part of a configuration's name to run only those that contain it.
 const ONLY_VARIABLE: &str = "CREDENTIALS_ONLY";
 const THIS_TEST: &str = "credentials::candidates_are_those_of_kubelet_and_containerd_takes_the_same_one";
+/// A real containerd was there for so many configurations, or the test has shown nothing.
+const LEAST_CONFIRMED: usize = 8;
 /// A pull waits more than it computes.
 const TRIALS_PER_PROCESSOR: usize = 2;
 
@@ -50,6 +52,7 @@ fn candidates_are_those_of_kubelet_and_containerd_takes_the_same_one() {
     println!("{pulls} pulls, one for each candidate until one succeeds, on containerd 1.6, 1.7 and 2.1");
     println!("{} configurations, {} confirmed by pulls, {disagreements} disagreements", files.len(), confirmed.len());
     assert_eq!(disagreements, 0, "pullprobe's candidates are not kubelet's");
+    assert!(!only.is_empty() || confirmed.len() >= LEAST_CONFIRMED, "pulls confirmed only {confirmed:?}");
 }
 
 /// A rule that nobody can look up is no rule.

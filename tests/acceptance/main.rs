@@ -15,6 +15,7 @@ mod judge;
 mod layers;
 mod lint;
 mod one_byte;
+mod platforms;
 #[path = "../../fuzz/properties/mod.rs"]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed expectation is how a test fails")]
 mod properties;
@@ -24,5 +25,6 @@ mod resolver;
 mod scenario;
 mod secrets;
 mod space;
+mod tokens;
 mod unread;
 mod world;

@@ -234,6 +234,11 @@ impl Version {
         self.since(&[(1, 7, 0)])
     }
 
+    /// A token whose time is over is not used any more; before, one lasts for a whole pull.
+    pub fn renews_tokens(self) -> bool {
+        self.since(&[(1, 7, 28), (2, 0, 0)])
+    }
+
     /// `short read: expected N bytes but got M` instead of `failed to read expected number of bytes`.
     pub fn words_short_read_anew(self) -> bool {
         self.since(&[(2, 1, 3)])

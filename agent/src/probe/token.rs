@@ -45,7 +45,7 @@ pub struct Token {
 }
 
 impl Token {
-    /// containerd keeps a token until its time is over, and one without a time for the whole pull.
+    /// One without a time lasts for the whole pull.
     pub fn is_over(&self) -> bool {
         self.expires_in.is_some_and(|life| self.got.elapsed() >= life)
     }

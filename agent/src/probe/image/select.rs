@@ -108,7 +108,8 @@ mod tests {
         }
     }
 
-    /// What each kind of node takes out of one index that has something for all of them.
+    /// What each kind of node takes out of one index that has something for all of them: the classic client
+    /// what also runs there, the transfer service its very own.
     #[test]
     fn every_architecture_takes_its_own_entry() {
         let all = [
@@ -128,24 +129,26 @@ mod tests {
         ];
         let entries: Vec<Descriptor> = all.iter().map(|text| descriptor(text)).collect();
         let table = [
-            ("linux/amd64", "linux/amd64"),
-            ("linux/amd64/v1", "linux/amd64"),
-            ("linux/amd64/v2", "linux/amd64/v2"),
-            ("linux/amd64/v3", "linux/amd64/v3"),
-            ("linux/amd64/v4", "linux/amd64/v3"),
-            ("linux/386", "linux/386"),
-            ("linux/arm/v5", "linux/arm/v5"),
-            ("linux/arm/v6", "linux/arm/v6"),
-            ("linux/arm/v7", "linux/arm/v7"),
-            ("linux/arm/v8", "linux/arm/v7"),
-            ("linux/arm64", "linux/arm64/v8"),
-            ("linux/riscv64", "linux/riscv64"),
-            ("linux/s390x", "linux/s390x"),
-            ("linux/ppc64le", "linux/ppc64le"),
-            ("linux/loong64", "no match"),
+            ("linux/amd64", "linux/amd64", "linux/amd64"),
+            ("linux/amd64/v1", "linux/amd64", "linux/amd64"),
+            ("linux/amd64/v2", "linux/amd64/v2", "linux/amd64/v2"),
+            ("linux/amd64/v3", "linux/amd64/v3", "linux/amd64/v3"),
+            ("linux/amd64/v4", "linux/amd64/v3", "only an older one takes it"),
+            ("linux/386", "linux/386", "linux/386"),
+            ("linux/arm/v5", "linux/arm/v5", "linux/arm/v5"),
+            ("linux/arm/v6", "linux/arm/v6", "linux/arm/v6"),
+            ("linux/arm/v7", "linux/arm/v7", "linux/arm/v7"),
+            ("linux/arm/v8", "linux/arm/v7", "only an older one takes it"),
+            ("linux/arm64", "linux/arm64/v8", "linux/arm64/v8"),
+            ("linux/arm64/v9", "linux/arm64/v8", "only an older one takes it"),
+            ("linux/riscv64", "linux/riscv64", "linux/riscv64"),
+            ("linux/s390x", "linux/s390x", "linux/s390x"),
+            ("linux/ppc64le", "linux/ppc64le", "linux/ppc64le"),
+            ("linux/loong64", "no match", "no match"),
         ];
-        for (node, taken) in table {
-            assert_eq!(found(node, &entries, PullMode::Local, "2.1"), taken, "{node}");
+        for (node, classic, transfer) in table {
+            assert_eq!(found(node, &entries, PullMode::Local, "2.1"), classic, "{node}");
+            assert_eq!(found(node, &entries, PullMode::Transfer, "2.1"), transfer, "{node}");
         }
     }
 

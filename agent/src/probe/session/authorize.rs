@@ -148,7 +148,8 @@ impl Session<'_> {
         match handler {
             Handler::Basic(value) => Ok((Some(value.clone()), None)),
             Handler::Bearer { options, token } => {
-                if matches!(token, Some(Ok(token)) if token.is_over()) {
+                let renews = self.network.version.renews_tokens();
+                if matches!(token, Some(Ok(token)) if renews && token.is_over()) {
                     *token = None;
                 }
                 let known = token.is_some();
