@@ -21,11 +21,13 @@ const THIS_TEST: &str = "resolver::containerd_resolves_as_pullprobe_says";
 /// Each waits more than it computes.
 const TRIALS_AT_A_TIME: usize = 4;
 /// Go gives thirty seconds to what pullprobe gives up sooner.
-const TOO_SLOW: [&str; 4] =
-    ["tcp_timeout", "tcp_all_addresses_dead", "dns_aaaa_dropped_by_all", "dns_suffixes_out_of_time"];
-/// On one version, for what that version is or because once takes long enough.
-const PARTICULAR: [(&str, &str); 3] =
-    [("tls_large_hello_not_sent", "2.1"), ("dns_aaaa_dropped_by_all", "2.1"), ("dns_suffixes_out_of_time", "2.1")];
+const TOO_SLOW: [&str; 2] = ["tcp_timeout", "tcp_all_addresses_dead"];
+/// On one version, for what that version is.
+const PARTICULAR: [(&str, &str); 1] = [("tls_large_hello_not_sent", "2.1")];
+/// containerd's time for looking up and connecting is over in the midst of these. How far each of the two got
+/// is not the same, and half a minute on one version is enough.
+const OUT_OF_TIME: [&str; 3] = ["dns_aaaa_dropped_by_all", "dns_suffixes_out_of_time", "tcp_too_little_time_left"];
+const OUT_OF_TIME_ON: &str = "2.1";
 /// Debian builds its 1.6 with Go 1.19, which takes no answer that is truncated over TCP; Go does since 1.23.
 const OF_OLD_GO: (&str, &str) = ("dns_truncated_over_tcp_too", "1.6");
 
@@ -49,7 +51,7 @@ fn containerd_resolves_as_pullprobe_says() {
         network::NAMES.iter().filter(about_names).filter(|name| !TOO_SLOW.contains(name)).copied().collect();
     let mut trials: Vec<(&str, &str)> =
         scenarios.iter().flat_map(|name| VERSIONS.iter().map(move |version| (*name, *version))).collect();
-    trials.retain(|trial| *trial != OF_OLD_GO);
+    trials.retain(|trial| *trial != OF_OLD_GO && (!OUT_OF_TIME.contains(&trial.0) || trial.1 == OUT_OF_TIME_ON));
     trials.extend(PARTICULAR);
     let held = trials.len();
     trials.reverse();
@@ -91,7 +93,12 @@ impl Trial {
         let mut witness = Witness::start(&self.scratch.join("packets"));
         let ours = predict(&world, &scenario, &mut witness);
         let theirs = self.pull(&world, &scenario, &mut witness);
-        let problems = compare(&scenario, &ours, &theirs);
+        let problems = if OUT_OF_TIME.contains(&self.scenario.as_str()) {
+            let both = !ours.pulls && !theirs.pulls && theirs.said.contains(": i/o timeout");
+            (!both).then(|| "not both run out of time".to_owned()).into_iter().collect()
+        } else {
+            compare(&scenario, &ours, &theirs)
+        };
         let told = |who, told: &Told| format!("{who} (pulls: {}): {}\n{:#?}", told.pulls, told.said, told.seen);
         let both = [told("pullprobe", &ours), told("containerd", &theirs)].join("\n");
         assert!(problems.is_empty(), "\n- {}\n{both}", problems.join("\n- "));

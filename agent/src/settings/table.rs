@@ -70,7 +70,7 @@ keys! {
 
     "probe.interval", "60s", "5s to 24h", "How often each endpoint is probed; one that struggles less often.",
         |s, node, read| read.duration(node, INTERVAL, &mut s.probe.interval);
-    "probe.timeouts.dns", "5s", "100ms to 1m", "Deadline of looking up a name.",
+    "probe.timeouts.dns", "5s", "100ms to 1m", "Deadline of looking up a name. What containerd would wait for beyond it is reckoned.",
         |s, node, read| read.duration(node, TIMEOUT, &mut s.probe.timeouts.dns);
     "probe.timeouts.tcp", "5s", "100ms to 1m", "Deadline of connecting, to the registry or its proxy. containerd itself waits 30 s.",
         |s, node, read| read.duration(node, TIMEOUT, &mut s.probe.timeouts.tcp);

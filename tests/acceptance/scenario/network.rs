@@ -171,6 +171,7 @@ scenarios! {
     tcp_refused
     tcp_reset
     tcp_timeout
+    tcp_too_little_time_left
     tls_address_without_name
     tls_ca_of_certificate_folder
     tls_ca_of_hosts_toml

@@ -35,12 +35,14 @@ pub const DNS_REFUSED: Text = Text {
 };
 
 pub const DNS_TIMEOUT: Text = Text {
-    summary: "No nameserver of the node answers.",
-    evidence: "The queries were sent and nothing came back before the resolver's own time was over, from any of the first three \
-               nameservers.",
-    confirm: "`dig @SERVER HOST +tries=1 +time=5` times out; if `dig +tcp @SERVER HOST` answers, UDP port 53 is dropped.",
-    fix: "Let UDP and TCP port 53 through to the nameservers of `/etc/resolv.conf`, or name ones that answer; for a local stub \
-          (127.0.0.53) `systemctl restart systemd-resolved`.",
+    summary: "The node's nameservers do not answer in time.",
+    evidence: "Queries were sent and nothing came back, from any of the first three nameservers; or one answers, and the waiting \
+               for the others, for each search suffix and for AAAA records, uses up the 30 s (`dial_timeout` in hosts.toml) that \
+               containerd has for looking up and connecting.",
+    confirm: "`dig @SERVER HOST A +tries=1 +time=5`, or the same with `AAAA`, times out at one of the nameservers; if \
+              `dig +tcp @SERVER HOST` answers, UDP port 53 is dropped.",
+    fix: "Let UDP and TCP port 53 through to the nameservers of `/etc/resolv.conf`, or name only ones that answer; for a local \
+          stub (127.0.0.53) `systemctl restart systemd-resolved`.",
 };
 
 pub const DNS_UNREACHABLE: Text = Text {
