@@ -18,7 +18,7 @@ use crate::model::snapshot::{ContainerdState, FilesystemSpace, NodeState};
 use crate::node::containerd::{Containerd, ContainerdOptions};
 use crate::node::credentials::{self, CredentialOptions, Credentials};
 use crate::node::layout::Layout;
-use crate::node::proxy::{DaemonEnvironment, ProxyRules};
+use crate::node::proxy::{DaemonEnvironment, GoDebug, ProxyRules};
 use crate::node::resolv::Names;
 use crate::node::root::HostRoot;
 use crate::node::trust::{self, TrustStore};
@@ -47,6 +47,7 @@ pub struct Site {
     pub containerd: Containerd,
     pub names: Arc<Names>,
     pub proxies: Arc<ProxyRules>,
+    go_debug: GoDebug,
     trust_store: Arc<TrustStore>,
     pub trust: Arc<NodeTrust>,
     pub credentials: Credentials,
@@ -97,14 +98,8 @@ impl Site {
         let layout =
             Layout::find(&root, &environment, options.containerd_config.as_deref(), options.kubelet_root.as_deref());
         let (version, source, silent) = daemon_version(&root, options, &layout.socket).await;
-        let containerd_options = ContainerdOptions {
-            config_named: layout.config_named,
-            config: layout.config.clone(),
-            certs_d: options.certs_d.clone(),
-            version,
-            version_source: source,
-            root: options.containerd_root.clone().or_else(|| environment.root_argument().map(PathBuf::from)),
-        };
+        let containerd_options =
+            ContainerdOptions { version, version_source: source, ..containerd_options(options, &layout, &environment) };
         let containerd = match &before {
             None => Containerd::load(&root, &containerd_options),
             Some(Before { site, now }) => {
@@ -113,7 +108,9 @@ impl Site {
                 site.containerd.reload(&root, &containerd_options, *now, running)
             }
         };
-        let names = Names::load(&root);
+        let mut names = Names::load(&root);
+        let go_debug = GoDebug::of(&environment);
+        names.resolv.edns = go_debug.sends_edns(containerd.version);
         let proxies = ProxyRules::of(&environment);
         let (trust_store, trust) = trusted(&root, &environment, before.as_ref().map(|before| before.site));
         let credentials = match &before {
@@ -141,6 +138,7 @@ impl Site {
             containerd,
             names: Arc::new(names),
             proxies: Arc::new(proxies),
+            go_debug,
             trust_store,
             trust,
             credentials,
@@ -163,6 +161,7 @@ impl Site {
             self.containerd.version,
             now,
         )
+        .with_go_debug(self.go_debug)
     }
 
     /// What answers are sought with.
@@ -248,6 +247,18 @@ impl Site {
 fn expiries(containerd: &Containerd, credentials: &Credentials) -> Vec<CredentialExpiry> {
     let own = containerd.registry.credentials.values().filter_map(credentials::expiry::known);
     own.chain(credentials.expiries()).collect()
+}
+
+/// Where containerd's files are, by what is typed and what it was started with; its version is not known yet.
+fn containerd_options(options: &Options, layout: &Layout, environment: &DaemonEnvironment) -> ContainerdOptions {
+    ContainerdOptions {
+        config_named: layout.config_named,
+        config: layout.config.clone(),
+        certs_d: options.certs_d.clone(),
+        version: None,
+        version_source: None,
+        root: options.containerd_root.clone().or_else(|| environment.root_argument().map(PathBuf::from)),
+    }
 }
 
 fn credential_options(options: &Options, layout: &Layout) -> CredentialOptions {

@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// A containerd version. A patch that was not given counts as the newest of its series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -143,8 +144,8 @@ impl Version {
     }
 
     /// Response headers must come within 30 s; before, there is no limit.
-    pub fn limits_response_header(self) -> bool {
-        self.since(&[(2, 3, 0)])
+    pub fn response_header_timeout(self) -> Option<Duration> {
+        self.since(&[(2, 3, 0)]).then_some(Duration::from_secs(30))
     }
 
     /// The status of the GET that follows a HEAD without digest is looked at.
@@ -183,9 +184,19 @@ impl Version {
     }
 
     /// Its `ClientHello` offers X25519MLKEM768, which makes it larger than a packet. Go does so for modules
-    /// that ask for its release 1.24, as containerd's does since 2.2. Not seen on 1.6.20, 1.7.24 and 2.1.9.
+    /// that ask for its release 1.24, as containerd's does since 2.2. Not seen on 1.6.20, 1.7.24 and 2.1.9. `GODEBUG` may forbid it.
     pub fn offers_mlkem(self) -> bool {
         self.since(&[(2, 2, 0)])
+    }
+
+    /// A SOCKS proxy is given a user without a password (Go 1.21). Seen on 1.7.24 and 2.1.9, not on 1.6.20.
+    pub fn signs_in_without_password(self) -> bool {
+        self.since(&[(1, 6, 29), (1, 7, 14), (2, 0, 0)])
+    }
+
+    /// `GODEBUG=netedns0=0` is heard: Go has it since the middle of 2024, in all series that were kept up then.
+    pub fn knows_netedns0(self) -> bool {
+        self.since(&[(1, 6, 35), (1, 7, 20), (2, 0, 0)])
     }
 
     /// An entry's `os.features` must all be the host's; a Linux host has none. Seen on 2.1.9.

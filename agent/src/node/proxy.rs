@@ -1,4 +1,4 @@
-//! The environment and command line of the node's containerd: proxies, CA overrides, `--config`.
+//! The environment and command line of the node's containerd: proxies, CA overrides, Go's settings, `--config`.
 //!
 //! Only this environment decides about proxies, never kubelet's or a login shell's. A running process
 //! that may be looked at is the truth; otherwise it is what systemd would start from the unit's files.
@@ -10,12 +10,14 @@ use crate::model::finding::{Finding, Severity};
 use crate::secret::Secret;
 
 mod env_file;
+mod go;
 mod process;
 mod rules;
 mod service;
 mod systemd;
 
 pub use crate::model::proxy::{ProxyDecision, ProxyUrl};
+pub use go::GoDebug;
 pub use rules::ProxyRules;
 
 /// The services that run the node's containerd. A distribution that brings its own comes before the
@@ -65,6 +67,8 @@ impl DaemonEnvironment {
             loaded.findings.clear();
         }
         loaded.check_proxies();
+        let left_to_libc = go::left_to_libc(&loaded);
+        loaded.findings.extend(left_to_libc);
         loaded
     }
 
@@ -97,7 +101,7 @@ impl DaemonEnvironment {
         self.get("SSL_CERT_DIR").filter(|variable| !variable.value.is_empty())
     }
 
-    pub fn godebug(&self) -> Option<&EnvVar> {
+    fn godebug(&self) -> Option<&EnvVar> {
         self.get("GODEBUG")
     }
 

@@ -50,6 +50,8 @@ pub struct ResolvConf {
     pub single_request: bool,
     pub use_tcp: bool,
     pub trust_ad: bool,
+    /// Questions carry an EDNS record: Go's way, unless containerd's environment forbids it.
+    pub edns: bool,
 }
 
 impl Names {
@@ -91,6 +93,7 @@ impl Default for ResolvConf {
             single_request: false,
             use_tcp: false,
             trust_ad: false,
+            edns: true,
         }
     }
 }
@@ -170,7 +173,7 @@ impl ResolvConf {
             ("single-request" | "single-request-reopen", None) => self.single_request = true,
             ("use-vc" | "usevc" | "tcp", None) => self.use_tcp = true,
             ("trust-ad", None) => self.trust_ad = true,
-            // Go always sends EDNS.
+            // Go sends EDNS without being told.
             ("edns0", None) => {}
             ("no-reload", None) => findings.push(finding(
                 Severity::Info,

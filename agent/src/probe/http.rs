@@ -120,6 +120,8 @@ pub struct Binding {
     /// Empty where requests have another form than on the connection at hand, as to an HTTP proxy.
     pub proved: Proved,
     pub limit: Duration,
+    /// How long containerd would wait for the head of an answer. `None`: without end.
+    pub patience: Option<Duration>,
 }
 
 impl HttpClient {
@@ -199,9 +201,19 @@ impl HttpClient {
     }
 
     fn no_answer(&self) -> Failure {
-        let detail = format!("no answer within {:?}", self.binding.limit);
+        let Binding { limit, patience, .. } = *self.binding;
+        let detail = match patience {
+            Some(patience) if patience <= limit => format!("no answer within {patience:?}"),
+            Some(patience) => {
+                format!("no answer within {limit:?}, where pullprobe stops; containerd waits {patience:?}")
+            }
+            None => {
+                format!("no answer within {limit:?}, where pullprobe stops; this containerd has no limit of its own")
+            }
+        };
         Failure::new(Stage::Ping, Cause::RegistryTimeout, detail)
             .at(self.binding.endpoint.host_port())
+            .or_maybe(if self.binding.passed_on_by().is_some() { &[Cause::ProxyUnreachable] } else { &[] })
             .worded("net/http: timeout awaiting response headers")
     }
 

@@ -25,7 +25,7 @@ use crate::model::facts::{DnsFacts, ProxyFacts, TcpFacts, TlsFacts};
 use crate::model::host::{Endpoint, HostTls, RegistryHost, Scheme};
 use crate::model::outcome::{Failure, Outcome, Skip, Step};
 use crate::model::stage::Stage;
-use crate::node::proxy::{ProxyRules, ProxyUrl};
+use crate::node::proxy::{GoDebug, ProxyRules, ProxyUrl};
 use crate::node::resolv::Names;
 
 /// How long each stage may take. Each is below the deadline of a whole check (30 s).
@@ -57,6 +57,7 @@ pub struct Network {
     pub proxies: Arc<ProxyRules>,
     pub timeouts: Timeouts,
     pub version: Version,
+    go_debug: GoDebug,
     /// The wall clock when the cycle began: what certificates are judged by.
     pub now: Timestamp,
     began: Instant,
@@ -114,7 +115,18 @@ impl Network {
     ) -> Self {
         let (began, ways) = (Instant::now(), Mutex::default());
         let (usage, needs, kept) = (Arc::default(), Needs::default(), Kept::default());
-        Self { names, trust, proxies, timeouts, version, now, began, usage, needs, kept, ways }
+        let go_debug = GoDebug::default();
+        Self { names, trust, proxies, timeouts, version, go_debug, now, began, usage, needs, kept, ways }
+    }
+
+    /// As containerd's environment tells Go to behave.
+    #[must_use]
+    pub fn with_go_debug(self, go_debug: GoDebug) -> Self {
+        Self { go_debug, ..self }
+    }
+
+    fn offers_mlkem(&self) -> bool {
+        self.go_debug.offers_mlkem(self.version)
     }
 
     /// The wall clock as it goes on from the cycle's beginning.
@@ -153,7 +165,7 @@ impl Network {
     }
 
     async fn reach(&self, to: &Destination<'_>, way: &mut Way) -> Result<HttpClient, Failure> {
-        let setup = TlsSetup::new(self.version, &self.trust, to.tls, self.now).inspect_err(|failure| {
+        let setup = TlsSetup::new(self.offers_mlkem(), &self.trust, to.tls, self.now).inspect_err(|failure| {
             way.tls = Step::new(Outcome::Failed(failure.clone(), None), Duration::ZERO);
         })?;
         let (stream, bound) = self.connect(to, way, &setup).await?;
@@ -172,6 +184,7 @@ impl Network {
             tls: setup.client_config(),
             proved,
             limit: self.timeouts.http,
+            patience: self.version.response_header_timeout(),
         }))
     }
 
@@ -247,7 +260,11 @@ impl Network {
             let failure = failure.at(proxy.host_port());
             return (Step::new(Outcome::Failed(failure, Some(facts(None))), began.elapsed()), None);
         };
-        let target = proxy::Target { host_port: &endpoint.host_port(), plain: endpoint.scheme == Scheme::Http };
+        let target = proxy::Target {
+            host_port: &endpoint.host_port(),
+            bare_users: self.version.signs_in_without_password(),
+            plain: endpoint.scheme == Scheme::Http,
+        };
         let (step, stream) = proxy::tunnel(stream, proxy, rule, target, setup, self.timeouts.http).await;
         // The way to the proxy has no stage of its own: those of the host are left to the proxy.
         let step = Step { duration: Some(began.elapsed()), ..step };

@@ -16,10 +16,12 @@ mod socks;
 
 pub use answer::{or_the_proxy, refusal};
 
-/// What lies behind the proxy.
+/// What the proxy is asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'a> {
     pub host_port: &'a str,
+    /// A SOCKS proxy is given a user that has no password.
+    pub bare_users: bool,
     /// Plain HTTP: an HTTP proxy passes its requests on one by one, without a tunnel.
     pub plain: bool,
 }
@@ -60,7 +62,7 @@ async fn ask(
         ProxyScheme::Https => {
             connect::connect(secure(connection, proxy, tls, limit).await?, proxy, target.host_port, status).await
         }
-        ProxyScheme::Socks5 => socks::connect(connection, proxy, target.host_port).await,
+        ProxyScheme::Socks5 => socks::connect(connection, proxy, target.host_port, target.bare_users).await,
     }
 }
 

@@ -142,9 +142,18 @@ impl Race {
         let of_each: Vec<String> =
             (0..self.targets.len()).map(|index| format!("{}: {}", self.targets[index], self.told(index))).collect();
         let words = self.words.get(&index).map_or("i/o timeout", String::as_str);
-        Failure::new(Stage::Tcp, cause, of_each.join("; "))
+        let stopped = if cause == Cause::TcpTimeout { self.stopped_early() } else { String::new() };
+        Failure::new(Stage::Tcp, cause, of_each.join("; ") + &stopped)
             .at(party)
             .worded(format!("dial tcp {}: {words}", self.targets[index]))
+    }
+
+    /// Silence is certain only for as long as it was listened to.
+    fn stopped_early(&self) -> String {
+        if self.waited >= self.budget {
+            return String::new();
+        }
+        format!(" (pullprobe stops there; containerd waits {:?}, the name's lookup included)", self.budget)
     }
 
     fn told(&self, index: usize) -> String {

@@ -114,6 +114,8 @@ scenarios! {
     proxy_is_no_socks
     proxy_is_refused
     proxy_name_unknown
+    proxy_of_environment_file
+    proxy_of_running_process
     proxy_passes_on_plain_http
     proxy_port_closed
     proxy_right_password
@@ -166,6 +168,7 @@ scenarios! {
     tls_expired_root
     tls_garbage
     tls_incomplete_chain
+    tls_large_hello_forbidden
     tls_large_hello_lost
     tls_large_hello_not_sent
     tls_name_mismatch
@@ -178,6 +181,7 @@ scenarios! {
     tls_plain_http
     tls_self_signed
     tls_skip_verify
+    tls_ssl_cert_dir
     tls_ssl_cert_file
     tls_ssl_cert_file_missing
     tls_timeout

@@ -15,8 +15,12 @@ const MICROK8S_ENV: &str = "/var/snap/microk8s/current/args/containerd-env";
 pub fn load(root: &HostRoot, unit: &'static str) -> Option<DaemonEnvironment> {
     let settings = systemd::unit_settings(root, unit)?;
     let mut service = Service { root, unit, variables: Vec::new(), findings: Vec::new() };
-    for setting in effective(&systemd::manager_settings(root), "DefaultEnvironment") {
+    let manager = systemd::manager_settings(root);
+    for setting in effective(&manager, "DefaultEnvironment") {
         service.assign_words(setting);
+    }
+    for setting in effective(&settings, "PassEnvironment") {
+        service.pass_on(setting, &effective(&manager, "ManagerEnvironment"));
     }
     for setting in effective(&settings, "Environment") {
         service.assign_words(setting);
@@ -62,10 +66,11 @@ struct Service<'a> {
 impl Service<'_> {
     fn assign_words(&mut self, setting: &Setting) {
         let origin = format!("{}:{}", setting.file, setting.line);
-        let Some(words) = systemd::words(&setting.value) else {
-            self.warn(&origin, "a quote is not closed: systemd ignores the line", "close the quote");
-            return;
-        };
+        let words = systemd::words(&setting.value).unwrap_or_else(|before| {
+            let message = "a quote is not closed, or an escape is unknown: systemd ignores the line from there on";
+            self.warn(&origin, message, "close the quote; write a backslash as \\\\");
+            before
+        });
         for word in words {
             let word = self.expand(&word, &origin);
             match word.split_once('=').filter(|(name, _)| is_name(name)) {
@@ -76,6 +81,24 @@ impl Service<'_> {
                     "a word is not NAME=value: systemd ignores it",
                     "quote values that contain spaces",
                 ),
+            }
+        }
+    }
+
+    /// Variables of systemd's own environment. Of that, only what its settings add stands in a file.
+    fn pass_on(&mut self, setting: &Setting, of_manager: &[&Setting]) {
+        let mut own = Service { root: self.root, unit: self.unit, variables: Vec::new(), findings: Vec::new() };
+        of_manager.iter().for_each(|setting| own.assign_words(setting));
+        for name in systemd::words(&setting.value).unwrap_or_else(|before| before) {
+            if let Some(variable) = own.variables.iter().find(|variable| variable.name == name) {
+                self.set(&name, variable.value.expose(), &variable.origin);
+            } else if is_name(&name) {
+                let message = format!(
+                    "PassEnvironment takes {name} from systemd's own environment, which no file tells: it counts as not set"
+                );
+                let fix = "set it with Environment=, or let pullprobe see the host's processes";
+                let finding = Finding::new(Severity::Info, "environment_passed_on", message, fix);
+                self.findings.push(located(finding, &format!("{}:{}", setting.file, setting.line)));
             }
         }
     }
@@ -127,7 +150,7 @@ impl Service<'_> {
     }
 
     fn unset(&mut self, setting: &Setting) {
-        for word in systemd::words(&setting.value).unwrap_or_default() {
+        for word in systemd::words(&setting.value).unwrap_or_else(|before| before) {
             let gone = |variable: &EnvVar| match word.split_once('=') {
                 Some((name, value)) => variable.name == name && variable.value.expose() == value,
                 None => variable.name == word,
@@ -150,7 +173,7 @@ impl Service<'_> {
 
     fn command(&self, setting: &Setting) -> Vec<String> {
         let line = setting.value.trim_start_matches(['-', '@', ':', '+', '!', '|']);
-        let words = systemd::words(line).unwrap_or_default();
+        let words = systemd::command_words(line);
         words.iter().flat_map(|word| self.substitute(&systemd::expand_specifiers(word, self.unit).0)).collect()
     }
 
@@ -160,7 +183,7 @@ impl Service<'_> {
             self.variables.iter().find(|variable| variable.name == name).map_or("", |variable| variable.value.expose())
         };
         if let Some(name) = word.strip_prefix('$').filter(|name| is_name(name)) {
-            return systemd::words(value(name)).unwrap_or_default();
+            return systemd::command_words(value(name));
         }
         let mut pieces = word.split("${");
         let mut out = pieces.next().unwrap_or_default().to_owned();

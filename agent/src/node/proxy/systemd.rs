@@ -120,55 +120,81 @@ fn logical_lines(text: &str) -> Vec<(usize, String)> {
     lines
 }
 
-/// Splits a value into words as systemd does: quotes around a word or part of it, C escapes.
-/// `None` when a quote is not closed, for which systemd ignores the line.
-pub fn words(value: &str) -> Option<Vec<String>> {
-    let mut words = Vec::new();
-    let mut chars = value.chars().peekable();
-    loop {
-        while chars.next_if(|c| c.is_whitespace()).is_some() {}
-        if chars.peek().is_none() {
-            return Some(words);
-        }
-        let mut word = String::new();
-        let mut quote = None;
-        while let Some(c) = chars.next_if(|c| quote.is_some() || !c.is_whitespace()) {
-            match (c, quote) {
-                ('\\', _) => word.push_str(&unescape(&mut chars)?),
-                (c, Some(open)) if c == open => quote = None,
-                ('"' | '\'', None) => quote = Some(c),
-                (c, _) => word.push(c),
-            }
-        }
-        if quote.is_some() {
-            return None;
-        }
-        words.push(word);
-    }
+/// Splits a value into words as systemd does: quotes around a word or part of it, C escapes. `Err` at an
+/// open quote or an unknown escape: systemd leaves the rest of the line, and keeps the words before it.
+pub fn words(value: &str) -> Result<Vec<String>, Vec<String>> {
+    split(value, false)
 }
 
-fn unescape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<String> {
-    let escaped = chars.next()?;
-    let mut number = |digits: usize, radix: u32| {
-        let text: String = chars.by_ref().take(digits).collect();
-        u32::from_str_radix(&text, radix).ok().and_then(char::from_u32)
+/// The words of a command: an unknown escape stays as written there.
+pub fn command_words(value: &str) -> Vec<String> {
+    split(value, true).unwrap_or_default()
+}
+
+fn split(value: &str, relaxed: bool) -> Result<Vec<String>, Vec<String>> {
+    let mut words = Vec::new();
+    let mut rest = value.trim_start();
+    while !rest.is_empty() {
+        let Some((word, behind)) = first_word(rest, relaxed) else { return Err(words) };
+        words.push(word);
+        rest = behind.trim_start();
+    }
+    Ok(words)
+}
+
+/// A word, and what is behind it.
+fn first_word(text: &str, relaxed: bool) -> Option<(String, &str)> {
+    let mut word = Vec::new();
+    let mut quote = None;
+    let mut rest = text;
+    while let Some(c) = rest.chars().next().filter(|c| quote.is_some() || !c.is_whitespace()) {
+        rest = &rest[c.len_utf8()..];
+        match (c, quote) {
+            ('\\', _) => match unescape(rest) {
+                Some((bytes, behind)) => {
+                    word.extend(bytes);
+                    rest = behind;
+                }
+                None if relaxed => word.push(b'\\'),
+                None => return None,
+            },
+            (c, Some(open)) if c == open => quote = None,
+            ('"' | '\'', None) => quote = Some(c),
+            (c, _) => word.extend(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+    // Escapes may spell bytes that only together make a character.
+    quote.is_none().then(|| (String::from_utf8_lossy(&word).into_owned(), rest))
+}
+
+/// The bytes that an escape stands for, and what is behind it. `None`: it is none that systemd knows.
+fn unescape(text: &str) -> Option<(Vec<u8>, &str)> {
+    let escaped = text.chars().next()?;
+    let behind = &text[escaped.len_utf8()..];
+    // No escape stands for NUL, which would end the variable.
+    let number = |digits: &str, radix| {
+        let digits = Some(digits).filter(|digits| digits.chars().all(|digit| digit.is_digit(radix)))?;
+        u32::from_str_radix(digits, radix).ok().filter(|number| *number > 0)
     };
-    let plain = match escaped {
-        'a' => '\x07',
-        'b' => '\x08',
-        'f' => '\x0c',
-        'n' => '\n',
-        'r' => '\r',
-        't' => '\t',
-        'v' => '\x0b',
-        's' => ' ',
-        '\\' | '"' | '\'' => escaped,
-        'x' => number(2, 16)?,
-        'u' => number(4, 16)?,
-        'U' => number(8, 16)?,
-        other => return Some(format!("\\{other}")),
-    };
-    Some(plain.to_string())
+    let byte = |digits: Option<&str>, radix| Some(vec![u8::try_from(number(digits?, radix)?).ok()?]);
+    let character = |length: usize| char::from_u32(number(behind.get(..length)?, 16)?).map(|c| c.to_string().into());
+    let plain = |byte: u8| Some((vec![byte], behind));
+    match escaped {
+        'a' => plain(0x07),
+        'b' => plain(0x08),
+        'f' => plain(0x0c),
+        'n' => plain(b'\n'),
+        'r' => plain(b'\r'),
+        't' => plain(b'\t'),
+        'v' => plain(0x0b),
+        's' => plain(b' '),
+        '\\' | '"' | '\'' => Some((vec![u8::try_from(escaped).ok()?], behind)),
+        'x' => Some((byte(behind.get(..2), 16)?, &behind[2..])),
+        'u' => Some((character(4)?, &behind[4..])),
+        'U' => Some((character(8)?, &behind[8..])),
+        '0'..='7' => Some((byte(text.get(..3), 8)?, &text[3..])),
+        _ => None,
+    }
 }
 
 /// Replaces the `%` specifiers that do not depend on the running system. Any other stays as written,
@@ -216,24 +242,25 @@ mod tests {
 
     #[test]
     fn words_are_split_and_unquoted_as_systemd_does() {
-        let cases: [(&str, Option<&[&str]>); 9] = [
-            ("A=1 B=2", Some(&["A=1", "B=2"])),
-            (r#""A=1 2" 'B=3 4'"#, Some(&["A=1 2", "B=3 4"])),
-            (r#"A="1 2""#, Some(&["A=1 2"])),
-            (r#""A=it's""#, Some(&["A=it's"])),
-            (r"A=a\x20b\tc", Some(&["A=a b\tc"])),
-            (r"A=a\sb", Some(&["A=a b"])),
-            (r"A=a\qb", Some(&[r"A=a\qb"])),
-            (r#""A=1"#, None),
-            ("", Some(&[])),
+        let good: [(&str, &[&str]); 9] = [
+            ("A=1 B=2", &["A=1", "B=2"]),
+            (r#""A=1 2" 'B=3 4'"#, &["A=1 2", "B=3 4"]),
+            (r#"A="1 2""#, &["A=1 2"]),
+            (r#""A=it's""#, &["A=it's"]),
+            (r"A=a\x20b\tc", &["A=a b\tc"]),
+            (r"A=a\sb", &["A=a b"]),
+            (r"A=a\040b\1011", &["A=a bA1"]),
+            (r"A=b\xc3\274cher\u00e9\U0001F600", &["A=b\u{fc}cher\u{e9}\u{1F600}"]),
+            ("", &[]),
         ];
-        for (value, expected) in cases {
-            assert_eq!(
-                words(value).as_deref(),
-                expected.map(|words| words.iter().map(ToString::to_string).collect::<Vec<_>>()).as_deref(),
-                "{value}"
-            );
+        for (value, expected) in good {
+            assert_eq!(words(value).unwrap(), expected, "{value}");
         }
+        // As `systemd-analyze verify` refuses them.
+        for value in [r"A=1 B=a\qb C=3", r"A=1 B=\777", r"A=1 B=\x0041", r"A=1 B=\01", "A=1 \"B=2", r"A=1 B\"] {
+            assert_eq!(words(value).unwrap_err(), ["A=1"], "{value}");
+        }
+        assert_eq!(command_words(r"/bin/a\qb 'c d' \040"), [r"/bin/a\qb", "c d", " "]);
     }
 
     #[test]

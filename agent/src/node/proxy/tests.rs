@@ -123,6 +123,21 @@ fn the_manager_s_default_environment_is_under_the_unit_s_own() {
 }
 
 #[test]
+fn what_the_manager_passes_on_counts_as_far_as_a_file_tells_it() {
+    let environment = load(&[
+        (
+            "/etc/systemd/system.conf",
+            "[Manager]\nDefaultEnvironment=A=all\nManagerEnvironment=A=own HTTPS_PROXY=http://own:1 B=3\n",
+        ),
+        (UNIT, "[Service]\nPassEnvironment=A HTTPS_PROXY NO_PROXY\nEnvironment=A=unit\n"),
+    ]);
+    let conf = "/etc/systemd/system.conf:3";
+    assert_eq!(shown(&environment), [("HTTPS_PROXY", "http://own:1", conf), ("A", "unit", &format!("{UNIT}:3"))]);
+    let found: Vec<_> = environment.findings.iter().map(|f| (f.code, f.message.contains("NO_PROXY"), f.line)).collect();
+    assert_eq!(found, [("environment_passed_on", true, Some(2))]);
+}
+
+#[test]
 fn settings_that_go_reads_differently_are_found_without_showing_a_password() {
     let environment = load(&[(
         UNIT,

@@ -54,16 +54,18 @@ impl Answer {
 }
 
 impl Question {
-    pub fn new(fqdn: &str, kind: RecordType, trust_ad: bool) -> Result<Self, Trouble> {
+    pub fn new(fqdn: &str, kind: RecordType, trust_ad: bool, edns: bool) -> Result<Self, Trouble> {
         let unfit = || Trouble::new(Cause::DnsNxdomain, "cannot marshal DNS message");
         let name = Name::from_ascii(fqdn).map_err(|_| unfit())?;
         let mut message = Message::query();
         message.metadata.recursion_desired = true;
         message.metadata.authentic_data = trust_ad;
         message.add_query(Query::query(name.clone(), kind));
-        let mut edns = Edns::new();
-        edns.set_max_payload(UDP_SIZE);
-        message.set_edns(edns);
+        if edns {
+            let mut record = Edns::new();
+            record.set_max_payload(UDP_SIZE);
+            message.set_edns(record);
+        }
         let bytes = message.to_vec().map_err(|_| unfit())?;
         Ok(Self { id: message.metadata.id, kind, bytes, name })
     }

@@ -30,10 +30,11 @@ pub(super) struct Manner {
     pub timeout: Duration,
     pub tcp_only: bool,
     pub trust_ad: bool,
+    pub edns: bool,
 }
 
 pub(super) async fn exchange(server: SocketAddr, fqdn: &str, kind: RecordType, manner: Manner) -> Exchange {
-    let question = match Question::new(fqdn, kind, manner.trust_ad) {
+    let question = match Question::new(fqdn, kind, manner.trust_ad, manner.edns) {
         Ok(question) => question,
         Err(trouble) => return Exchange { transport: Transport::Udp, rcode: None, result: Err(trouble) },
     };

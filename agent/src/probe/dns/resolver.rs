@@ -157,7 +157,7 @@ impl<'a> Lookup<'a> {
     /// that another lookup met is never taken for an answer.
     async fn ask(&self, server: SocketAddr, fqdn: &str, kind: RecordType, join: bool, share: bool) -> Exchange {
         let conf = self.desk.conf;
-        let manner = Manner { timeout: self.timeout, tcp_only: conf.use_tcp, trust_ad: conf.trust_ad };
+        let manner = Manner { timeout: self.timeout, tcp_only: conf.use_tcp, trust_ad: conf.trust_ad, edns: conf.edns };
         let put = || exchange(server, fqdn, kind, manner);
         let cell = self.desk.cell(server, fqdn, kind);
         if join {

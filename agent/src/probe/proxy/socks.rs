@@ -31,8 +31,14 @@ impl From<io::Error> for Refused {
     }
 }
 
-pub async fn connect(mut connection: Connection, proxy: &ProxyUrl, target: &str) -> Result<Connection, Failure> {
-    match ask(&mut connection, proxy.credentials.as_ref(), target).await {
+/// `bare_users`: a user may sign in without a password.
+pub async fn connect(
+    mut connection: Connection,
+    proxy: &ProxyUrl,
+    target: &str,
+    bare_users: bool,
+) -> Result<Connection, Failure> {
+    match ask(&mut connection, proxy.credentials.as_ref(), target, bare_users).await {
         Ok(()) => Ok(connection.anew()),
         Err(refused) => {
             let from = connection.ends().map_or_else(|| proxy.host_port(), |(_, remote)| remote.to_string());
@@ -41,7 +47,12 @@ pub async fn connect(mut connection: Connection, proxy: &ProxyUrl, target: &str)
     }
 }
 
-async fn ask(connection: &mut Connection, credentials: Option<&ProxyCredentials>, target: &str) -> Result<(), Refused> {
+async fn ask(
+    connection: &mut Connection,
+    credentials: Option<&ProxyCredentials>,
+    target: &str,
+    bare_users: bool,
+) -> Result<(), Refused> {
     let methods: &[u8] = if credentials.is_some() { &[NO_AUTHENTICATION, PASSWORD] } else { &[NO_AUTHENTICATION] };
     let count = u8::try_from(methods.len()).unwrap_or_default();
     connection.write_all(&[&[VERSION, count], methods].concat()).await?;
@@ -49,7 +60,7 @@ async fn ask(connection: &mut Connection, credentials: Option<&ProxyCredentials>
     connection.read_exact(&mut chosen).await?;
     match (chosen, credentials) {
         ([VERSION, NO_AUTHENTICATION], _) => {}
-        ([VERSION, PASSWORD], Some(credentials)) => authenticate(connection, credentials).await?,
+        ([VERSION, PASSWORD], Some(credentials)) => authenticate(connection, credentials, bare_users).await?,
         ([VERSION, REFUSED_METHODS], _) => return Err(Refused::Authentication("no acceptable authentication methods")),
         ([VERSION, method], _) => {
             return Err(Refused::Malformed(format!("unsupported authentication method {method}")));
@@ -60,14 +71,18 @@ async fn ask(connection: &mut Connection, credentials: Option<&ProxyCredentials>
     read_reply(connection).await
 }
 
-async fn authenticate(connection: &mut Connection, credentials: &ProxyCredentials) -> Result<(), Refused> {
+async fn authenticate(
+    connection: &mut Connection,
+    credentials: &ProxyCredentials,
+    bare_users: bool,
+) -> Result<(), Refused> {
     let invalid = || Refused::Authentication("invalid username/password");
     let mut message = Zeroizing::new(vec![1]);
     for part in [credentials.username.expose(), credentials.password.expose()] {
         message.push(u8::try_from(part.len()).map_err(|_| invalid())?);
         message.extend_from_slice(part.as_bytes());
     }
-    if credentials.username.is_empty() || credentials.password.is_empty() {
+    if credentials.username.is_empty() || (credentials.password.is_empty() && !bare_users) {
         return Err(invalid());
     }
     connection.write_all(&message).await?;

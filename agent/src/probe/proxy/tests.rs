@@ -9,20 +9,20 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::super::tls::NodeTrust;
 use super::*;
-use crate::model::containerd::Version;
 use crate::model::host::HostTls;
 use crate::model::trust::TrustStore;
 
 const LIMIT: Duration = Duration::from_secs(10);
 
 fn tls() -> TlsSetup {
-    TlsSetup::new(Version::new(2, 2, 0), &NodeTrust::default(), &HostTls::default(), Timestamp::now()).unwrap()
+    TlsSetup::new(true, &NodeTrust::default(), &HostTls::default(), Timestamp::now()).unwrap()
 }
 
 async fn through(proxy: &str, target: &str) -> (Step<ProxyFacts>, Option<Connection>) {
     let proxy = ProxyUrl::parse(proxy).unwrap();
     let stream = TcpStream::connect((proxy.host.as_str(), proxy.port)).await.unwrap();
-    tunnel(stream, &proxy, "HTTPS_PROXY", Target { host_port: target, plain: false }, &tls(), LIMIT).await
+    tunnel(stream, &proxy, "HTTPS_PROXY", Target { host_port: target, bare_users: true, plain: false }, &tls(), LIMIT)
+        .await
 }
 
 fn told(step: &Step<ProxyFacts>) -> (Cause, &str, Option<u16>) {
@@ -205,7 +205,7 @@ async fn socks(user: Option<&'static str>, code: u8) -> SocketAddr {
         if let Some(user) = user.filter(|_| chosen == 2) {
             let mut given = vec![0; user.len() + 2];
             stream.read_exact(&mut given).await.unwrap();
-            let given = String::from_utf8_lossy(&given[2..]).replace(['\u{2}', '\u{1}'], ":");
+            let given = String::from_utf8_lossy(&given[2..]).replace(['\u{2}', '\u{1}', '\u{0}'], ":");
             stream.write_all(&[1, u8::from(given != user)]).await.unwrap();
         }
         let mut request = [0; 7 + 13];
@@ -243,6 +243,20 @@ async fn a_socks_proxy_may_ask_for_user_and_password() {
 }
 
 #[tokio::test]
+async fn a_user_without_a_password_signs_in_where_go_lets_it() {
+    for bare_users in [true, false] {
+        let address = socks(Some("me:"), 0).await;
+        let proxy = ProxyUrl::parse(&format!("socks5://me@{address}")).unwrap();
+        let target = Target { host_port: "r.example.org:443", bare_users, plain: false };
+        let stream = TcpStream::connect(address).await.unwrap();
+        let (step, _) = tunnel(stream, &proxy, "HTTPS_PROXY", target, &tls(), LIMIT).await;
+        assert_eq!(step.passed(), bare_users, "{step:?}");
+        let refused = format!("socks connect tcp {address}->r.example.org:443: invalid username/password");
+        assert!(step.failure().is_none_or(|failure| failure.wording == refused), "{step:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_https_proxy_is_spoken_to_in_tls() {
     let authority = pullprobe_lab::ca::Authority::new("lab").unwrap();
     let leaf = authority.leaf(pullprobe_lab::ca::CertKind::Good, &["127.0.0.1"]).unwrap();
@@ -267,9 +281,9 @@ async fn an_https_proxy_is_spoken_to_in_tls() {
         }
     });
     let trust = NodeTrust::from(&TrustStore { certificates: vec![authority.root_der()], ..TrustStore::default() });
-    let trusting = TlsSetup::new(Version::new(2, 2, 0), &trust, &HostTls::default(), Timestamp::now()).unwrap();
+    let trusting = TlsSetup::new(true, &trust, &HostTls::default(), Timestamp::now()).unwrap();
     let dial = || TcpStream::connect((proxy.host.as_str(), proxy.port));
-    let target = Target { host_port: "r.example:443", plain: false };
+    let target = Target { host_port: "r.example:443", bare_users: true, plain: false };
     let (step, tunnel_) = tunnel(dial().await.unwrap(), &proxy, "HTTPS_PROXY", target, &trusting, LIMIT).await;
     let mut inside = [0; 4];
     tunnel_.unwrap_or_else(|| panic!("{step:?}")).read_exact(&mut inside).await.unwrap();

@@ -55,6 +55,7 @@ async fn an_address_that_swallows_every_syn_times_out() {
     assert_eq!(failed(&step), (Cause::TcpTimeout, format!("dial tcp {}: i/o timeout", hole.address())));
     let detail = &step.failure().unwrap().detail;
     assert!(detail.starts_with(&format!("{}: no answer within 3", hole.address())), "{detail}");
+    assert!(detail.ends_with(" (pullprobe stops there; containerd waits 30s, the name's lookup included)"), "{detail}");
     assert!(step.duration.unwrap() >= limit);
 }
 

@@ -17,7 +17,6 @@ use super::certificate::Certificate;
 use super::verifier::{PRESENTED, Verifier};
 use super::verify::Roots;
 use crate::model::cause::Cause;
-use crate::model::containerd::Version;
 use crate::model::host::{ClientPair, HostTls, PemFile};
 use crate::model::outcome::Failure;
 use crate::model::stage::Stage;
@@ -58,8 +57,7 @@ pub struct TlsSetup {
 
 impl TlsSetup {
     /// `now` is the wall clock at this moment; it goes on from there.
-    pub fn new(version: Version, trust: &NodeTrust, tls: &HostTls, now: Timestamp) -> Result<Self, Failure> {
-        let offers_mlkem = version.offers_mlkem();
+    pub fn new(offers_mlkem: bool, trust: &NodeTrust, tls: &HostTls, now: Timestamp) -> Result<Self, Failure> {
         let mut roots = Roots::beside(&trust.roots);
         let mut sources = trust.sources.clone();
         for file in &tls.ca {

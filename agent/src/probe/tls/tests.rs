@@ -14,7 +14,6 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::model::containerd::Version;
 use crate::model::host::{ClientPair, HostTls, PemFile};
 use crate::model::trust::TrustStore;
 use crate::secret::Secret;
@@ -34,7 +33,7 @@ fn trust(roots: &[CertificateDer<'static>]) -> NodeTrust {
 }
 
 fn setup(roots: &[CertificateDer<'static>]) -> TlsSetup {
-    TlsSetup::new(Version::new(2, 2, 0), &trust(roots), &HostTls::default(), jiff::Timestamp::now()).unwrap()
+    TlsSetup::new(true, &trust(roots), &HostTls::default(), jiff::Timestamp::now()).unwrap()
 }
 
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {
@@ -140,8 +139,7 @@ async fn skip_verify_goes_on_and_tells_what_was_not_looked_at() {
     let authority = Authority::new("lab").unwrap();
     let address = serve_leaf(&authority.leaf(CertKind::Expired, &["other.example"]).unwrap()).await;
     let tls = HostTls { skip_verify: Some(true), ..HostTls::default() };
-    let setup =
-        TlsSetup::new(Version::new(2, 2, 0), &trust(&[authority.root_der()]), &tls, jiff::Timestamp::now()).unwrap();
+    let setup = TlsSetup::new(true, &trust(&[authority.root_der()]), &tls, jiff::Timestamp::now()).unwrap();
     let step = shake_with(address, &setup).await;
     let facts = step.facts().unwrap();
     assert!(step.passed() && !facts.verified);
@@ -153,8 +151,7 @@ async fn the_clock_that_is_handed_in_decides() {
     let authority = Authority::new("lab").unwrap();
     let address = serve_leaf(&authority.leaf(CertKind::Good, &[HOST]).unwrap()).await;
     let now = jiff::Timestamp::now() - SignedDuration::from_hours(24 * 365);
-    let setup =
-        TlsSetup::new(Version::new(2, 2, 0), &trust(&[authority.root_der()]), &HostTls::default(), now).unwrap();
+    let setup = TlsSetup::new(true, &trust(&[authority.root_der()]), &HostTls::default(), now).unwrap();
     let step = shake_with(address, &setup).await;
     assert_eq!(failure(&step).cause, Cause::TlsNotYetValid);
 }
@@ -164,7 +161,7 @@ async fn a_ca_of_the_host_is_trusted_beside_the_nodes_roots() {
     let authority = Authority::new("lab").unwrap();
     let address = serve_leaf(&authority.leaf(CertKind::Good, &[HOST]).unwrap()).await;
     let tls = HostTls { ca: vec![pem_file("/etc/ca.pem", authority.root_pem())], ..HostTls::default() };
-    let setup = TlsSetup::new(Version::new(2, 2, 0), &trust(&[]), &tls, jiff::Timestamp::now()).unwrap();
+    let setup = TlsSetup::new(true, &trust(&[]), &tls, jiff::Timestamp::now()).unwrap();
     let step = shake_with(address, &setup).await;
     assert!(step.passed(), "{step:?}");
     assert_eq!(step.facts().unwrap().trust, ["/etc/ssl/certs/ca-certificates.crt", "/etc/ca.pem"]);
@@ -203,7 +200,7 @@ fn unusable_files_are_told_in_the_words_of_go() {
         ),
     ];
     for (tls, wording) in cases {
-        let failure = TlsSetup::new(Version::new(2, 2, 0), &trust(&[]), &tls, jiff::Timestamp::now()).unwrap_err();
+        let failure = TlsSetup::new(true, &trust(&[]), &tls, jiff::Timestamp::now()).unwrap_err();
         assert_eq!((failure.cause, failure.wording.as_str()), (Cause::CaUnusable, wording));
         assert!(!failure.detail.contains("PRIVATE KEY-----"));
     }

@@ -11,7 +11,7 @@ fn name(text: &str) -> Name {
 }
 
 fn ask(kind: RecordType) -> Question {
-    Question::new("r.example.", kind, false).unwrap()
+    Question::new("r.example.", kind, false, true).unwrap()
 }
 
 /// An answer of a recursive server to the question, without records.
@@ -38,11 +38,13 @@ fn judge(question: &Question, message: &Message) -> Result<Vec<String>, (Cause, 
 
 #[test]
 fn a_question_is_recursive_and_offers_edns() {
-    let question = Question::new("r.example.", RecordType::AAAA, true).unwrap();
+    let question = Question::new("r.example.", RecordType::AAAA, true, true).unwrap();
     let message = Message::from_vec(&question.bytes).unwrap();
     assert!(message.metadata.recursion_desired && message.metadata.authentic_data);
     assert_eq!(message.edns.unwrap().max_payload(), UDP_SIZE);
     assert_eq!(message.queries, [Query::query(name("r.example."), RecordType::AAAA)]);
+    let question = Question::new("r.example.", RecordType::AAAA, true, false).unwrap();
+    assert!(Message::from_vec(&question.bytes).unwrap().edns.is_none());
 }
 
 #[test]

@@ -91,13 +91,7 @@ async fn a_client_certificate_that_is_asked_for_is_missed_or_sent() {
         assert_eq!(step.facts().unwrap().chain.len(), 2);
 
         let with = |client: Leaf| {
-            TlsSetup::new(
-                Version::new(2, 2, 0),
-                &trust(&[authority.root_der()]),
-                &with_client(&client),
-                jiff::Timestamp::now(),
-            )
-            .unwrap()
+            TlsSetup::new(true, &trust(&[authority.root_der()]), &with_client(&client), jiff::Timestamp::now()).unwrap()
         };
         let step = shake_with(address, &with(authority.client("node").unwrap())).await;
         assert!(step.passed(), "{step:?}");
