@@ -61,9 +61,10 @@ pub fn run(cli: Cli) -> Ending {
             start_log(&log);
             on_runtime(check::run(&targets, timeout, &node, &output))
         }
-        Verb::Hosts { targets, plain, timeout, node, output, log } => {
+        Verb::Hosts { targets, plain, since, timeout, node, output, log } => {
             start_log(&log);
-            on_runtime(hosts::run(&targets, timeout, plain, &node, &output))
+            let wish = hosts::Wish { targets: &targets, timeout, plain, since: since.as_deref() };
+            on_runtime(hosts::run(wish, &node, &output))
         }
         Verb::Run { node, log } => {
             start_log(&log);

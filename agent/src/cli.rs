@@ -96,6 +96,9 @@ pub enum Verb {
         /// Only `host:port`, one a line, without nameservers; goes before --format
         #[arg(long)]
         plain: bool,
+        /// An earlier `hosts --format json`: which hosts are new since, at the same port
+        #[arg(long, value_name = "FILE", conflicts_with = "plain")]
+        since: Option<PathBuf>,
         /// Deadline of one target
         #[arg(long, env = "PULLPROBE_TIMEOUT", value_name = "DUR", default_value = "30s", value_parser = duration)]
         timeout: Duration,

@@ -117,6 +117,40 @@ fn a_host_that_cannot_be_reached_is_named_with_its_cause_and_the_list_says_what_
 }
 
 #[test]
+fn what_an_earlier_list_lacks_is_marked_as_new() {
+    let world = world();
+    let before = hosts(&world, &["registry.example", "--format", "json"]).stdout;
+    let file = world.node.path("/hosts.json");
+    let since = |text: &str, arguments: &[&str]| {
+        std::fs::write(&file, text).unwrap();
+        hosts(&world, &[arguments, &[IMAGE, "--since", file.to_str().unwrap()]].concat())
+    };
+    let said = document(&since(&before, &["--format", "json"]));
+    is_published(&said);
+    let news = |document: &Value| {
+        let new = document["hosts"].as_array().unwrap().iter().filter(|one| one["new"] == json!(true));
+        new.map(|one| one["host"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(news(&said), ["cdn.example"], "{said}");
+    assert!(said["hosts"].as_array().unwrap().iter().all(|one| one["new"].is_boolean()), "{said}");
+    let text = since(&before, &[]).stdout;
+    let marked: Vec<&str> = text.lines().filter(|line| line.contains("(new)")).collect();
+    assert!(marked.len() == 1 && marked[0].starts_with("cdn.example:443 (new)"), "{text}");
+    // Another port of a known host is another rule.
+    let elsewhere = said.to_string().replace("443", "8443");
+    assert_eq!(news(&document(&since(&elsewhere, &["--format", "json"]))).len(), 3);
+    assert_eq!(news(&document(&since(&said.to_string(), &["--format", "json"]))).len(), 0);
+    for (text, why) in [("", "no answer of"), ("[]", "no answer of"), ("{\"schema_version\": 9, \"hosts\": []}", "9")] {
+        let refused = since(text, &[]);
+        assert_eq!(refused.code, Some(2), "{refused:?}");
+        assert!(refused.stderr.contains("--since") && refused.stderr.contains(why), "{refused:?}");
+        assert_eq!(refused.stdout, "");
+    }
+    let gone = hosts(&world, &[IMAGE, "--since", "/none/hosts.json"]);
+    assert!(gone.code == Some(2) && gone.stderr.contains("/none/hosts.json"), "{gone:?}");
+}
+
+#[test]
 fn the_list_costs_no_more_pulls_than_allowed() {
     let world = world();
     let free = hosts(&world, &["limited.example/demo/app:1.0", "--counted-pulls", "0", "--format", "json"]);

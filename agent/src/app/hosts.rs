@@ -1,16 +1,39 @@
 //! `pullprobe hosts [TARGET…]`: every place that pulls need from this node, as seen by probing.
 
+use std::collections::BTreeSet;
+use std::io::Read as _;
+use std::path::Path;
 use std::time::Duration;
 
 use super::answers::{Answer, Progress, ask_all, configured, ending};
 use super::{Ending, complain, print, style};
 use crate::cli::{Format, NodeArgs, OutputArgs};
-use crate::model::needed::{NeededHost, needed_hosts};
+use crate::model::needed::{NeededHost, Place, needed_hosts};
 use crate::model::shown::without_credentials;
 use crate::render::json::{self, Hosts, Incomplete};
 use crate::render::text;
 
-pub async fn run(targets: &[String], timeout: Duration, plain: bool, node: &NodeArgs, output: &OutputArgs) -> Ending {
+/// Nothing that this program wrote is larger.
+const EARLIER_LIMIT: u64 = 16 << 20;
+
+/// What was typed.
+pub struct Wish<'a> {
+    pub targets: &'a [String],
+    pub timeout: Duration,
+    pub plain: bool,
+    /// An earlier answer.
+    pub since: Option<&'a Path>,
+}
+
+pub async fn run(wish: Wish<'_>, node: &NodeArgs, output: &OutputArgs) -> Ending {
+    let Wish { targets, timeout, plain, since } = wish;
+    let earlier = match since.map(earlier).transpose() {
+        Ok(earlier) => earlier,
+        Err(problem) => {
+            complain(&problem);
+            return Ending::Refused;
+        }
+    };
     let (site, options) = match super::prepare(node).await {
         Ok(ready) => ready,
         Err(problems) => {
@@ -30,7 +53,10 @@ pub async fn run(targets: &[String], timeout: Duration, plain: bool, node: &Node
         .iter()
         .zip(&answers)
         .flat_map(|(text, answer)| answer.endpoints().iter().map(move |report| (text.as_str(), report)));
-    let hosts = needed_hosts(reports);
+    let mut hosts = needed_hosts(reports);
+    if let Some(earlier) = &earlier {
+        hosts.iter_mut().for_each(|host| host.new = Some(!earlier.contains(&host.place())));
+    }
     let incomplete: Vec<Incomplete> = texts.iter().zip(&answers).filter_map(incomplete).collect();
     match output.format {
         _ if plain => {
@@ -41,6 +67,16 @@ pub async fn run(targets: &[String], timeout: Duration, plain: bool, node: &Node
         Format::Text => show(&hosts, &incomplete, output),
     }
     ending(&answers)
+}
+
+/// The places in an earlier answer.
+fn earlier(file: &Path) -> Result<BTreeSet<Place>, String> {
+    let problem = |what: &dyn std::fmt::Display| format!("--since {}: {what}", file.display());
+    let mut text = String::new();
+    let opened = std::fs::File::open(file).map_err(|error| problem(&error))?;
+    opened.take(EARLIER_LIMIT).read_to_string(&mut text).map_err(|error| problem(&error))?;
+    let why = |error| problem(&format!("it is no answer of `pullprobe hosts --format json`: {error}"));
+    json::places(&text).map_err(why)
 }
 
 fn show(hosts: &[NeededHost], incomplete: &[Incomplete], output: &OutputArgs) {

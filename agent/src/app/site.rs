@@ -146,12 +146,9 @@ impl Site {
     fn read(options: &Options, ground: Ground, told: Told, before: Option<&Before<'_>>) -> Self {
         let Ground { root, environment, layout } = ground;
         let containerd_options = ContainerdOptions {
-            config_named: layout.config_named,
-            config: layout.config.clone(),
-            certs_d: options.certs_d.clone(),
             version: told.version,
             version_source: told.source,
-            root: options.containerd_root.clone().or_else(|| environment.root_argument().map(PathBuf::from)),
+            ..containerd_options(options, &layout, &environment)
         };
         let containerd = match before {
             None => Containerd::load(&root, &containerd_options),
@@ -299,6 +296,18 @@ impl Site {
 fn expiries(containerd: &Containerd, credentials: &Credentials) -> Vec<CredentialExpiry> {
     let own = containerd.registry.credentials.values().filter_map(credentials::expiry::known);
     own.chain(credentials.expiries()).collect()
+}
+
+/// Where containerd's files are, by what is typed and what it was started with; its version is not known yet.
+fn containerd_options(options: &Options, layout: &Layout, environment: &DaemonEnvironment) -> ContainerdOptions {
+    ContainerdOptions {
+        config_named: layout.config_named,
+        config: layout.config.clone(),
+        certs_d: options.certs_d.clone(),
+        version: None,
+        version_source: None,
+        root: options.containerd_root.clone().or_else(|| environment.root_argument().map(PathBuf::from)),
+    }
 }
 
 fn credential_options(options: &Options, layout: &Layout) -> CredentialOptions {

@@ -62,9 +62,18 @@ pub struct NeededHost {
     pub failure: Option<(Stage, Cause)>,
     /// Which proxy leads there. `None`: the node goes there itself.
     pub proxy: Option<String>,
+    /// Whether an earlier answer lacks it. `None`: there is none to compare with.
+    pub new: Option<bool>,
 }
 
+/// What a rule of a firewall names: a host, a port, and whether that is a nameserver's, of UDP.
+pub type Place = (String, u16, bool);
+
 impl NeededHost {
+    pub fn place(&self) -> Place {
+        (self.host.clone(), self.port, self.is_nameserver())
+    }
+
     /// `host:port`, an IPv6 literal in brackets.
     pub fn host_port(&self) -> String {
         if self.host.contains(':') {
@@ -91,7 +100,7 @@ struct Entry {
 
 /// Sorted by host and port. Each report with the target that it was made for.
 pub fn needed_hosts<'a>(reports: impl IntoIterator<Item = (&'a str, &'a EndpointReport)>) -> Vec<NeededHost> {
-    let mut hosts: BTreeMap<(String, u16, bool), NeededHost> = BTreeMap::new();
+    let mut hosts: BTreeMap<Place, NeededHost> = BTreeMap::new();
     for (target, report) in reports {
         for entry in entries(report) {
             let key = (entry.host.clone(), entry.port, entry.what == Use::Nameserver);
@@ -103,6 +112,7 @@ pub fn needed_hosts<'a>(reports: impl IntoIterator<Item = (&'a str, &'a Endpoint
                 reachable: None,
                 failure: None,
                 proxy: None,
+                new: None,
             });
             host.uses.insert(entry.what);
             host.needed_by.insert(target.to_owned());

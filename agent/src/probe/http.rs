@@ -213,6 +213,7 @@ impl HttpClient {
         };
         Failure::new(Stage::Ping, Cause::RegistryTimeout, detail)
             .at(self.binding.endpoint.host_port())
+            .or_maybe(if self.binding.passed_on_by().is_some() { &[Cause::ProxyUnreachable] } else { &[] })
             .worded("net/http: timeout awaiting response headers")
     }
 

@@ -13,7 +13,7 @@ mod image;
 
 pub use back_off::BackingOff;
 pub use endpoint::Endpoint;
-pub use hosts::{Hosts, Incomplete};
+pub use hosts::{Hosts, Incomplete, places};
 pub use image::Image;
 
 use crate::model::finding;

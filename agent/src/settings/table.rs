@@ -76,7 +76,7 @@ keys! {
         |s, node, read| read.duration(node, TIMEOUT, &mut s.probe.timeouts.tcp);
     "probe.timeouts.tls", "10s", "100ms to 1m", "Deadline of the TLS handshake. containerd's own is 10 s.",
         |s, node, read| read.duration(node, TIMEOUT, &mut s.probe.timeouts.tls);
-    "probe.timeouts.http", "10s", "100ms to 1m", "Deadline of one request, from its first byte to the answer's last.",
+    "probe.timeouts.http", "10s", "100ms to 1m", "Deadline of one request, from its first byte to the answer's last. containerd itself waits 30 s for the head of an answer since 2.3, and without limit before.",
         |s, node, read| read.duration(node, TIMEOUT, &mut s.probe.timeouts.http);
     "probe.concurrency", "8", "1 to 64", "How many targets are probed at the same time.",
         |s, node, read| read.count(node, 1..=64, &mut s.probe.concurrency);

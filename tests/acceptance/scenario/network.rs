@@ -148,6 +148,7 @@ scenarios! {
     proxy_tls_untrusted
     proxy_tls_untrusted_of_plain_registry
     proxy_url_invalid
+    proxy_waits_for_plain_registry
     proxy_wants_password
     proxy_wants_password_of_plain_registry
     proxy_wrong_password

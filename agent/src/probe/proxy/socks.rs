@@ -145,6 +145,11 @@ fn reply_text(code: u8) -> String {
     known.to_owned()
 }
 
+/// Whether the proxy would, and cannot.
+fn is_unreachable(reply: &str) -> bool {
+    matches!(reply, "network unreachable" | "host unreachable" | "connection refused" | "TTL expired")
+}
+
 fn failure(refused: &Refused, from: &str, target: &str) -> Failure {
     let (cause, text, detail) = match refused {
         Refused::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
@@ -157,7 +162,8 @@ fn failure(refused: &Refused, from: &str, target: &str) -> Failure {
             (Cause::ProxyAuthRequired, (*text).to_owned(), format!("the SOCKS proxy: {text}"))
         }
         Refused::Denied(text) => {
-            (Cause::ProxyDenied, format!("unknown error {text}"), format!("the SOCKS proxy refused {target}: {text}"))
+            let meaning = if is_unreachable(text) { "cannot reach" } else { "refuses to connect to" };
+            (Cause::ProxyDenied, format!("unknown error {text}"), format!("the SOCKS proxy {meaning} {target}: {text}"))
         }
         Refused::Malformed(text) => (Cause::ProxyUnreachable, text.clone(), format!("not a SOCKS 5 proxy: {text}")),
     };

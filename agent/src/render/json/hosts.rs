@@ -1,10 +1,12 @@
 //! The document of `hosts --format json`, and its schema.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::SCHEMA_VERSION;
-use crate::model::needed::NeededHost;
+use crate::model::needed::{NeededHost, Place};
 
 /// The hosts that pulls need from this node.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -40,6 +42,8 @@ pub struct Host {
     pub owner: Option<String>,
     /// The proxy that leads there, without user information. Null: the node connects itself.
     pub proxy: Option<String>,
+    /// Whether the answer that `--since` names lacks it. Null: none was named.
+    pub new: Option<bool>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -73,8 +77,33 @@ impl From<&NeededHost> for Host {
             cause: cause.map(|cause| cause.as_str().to_owned()),
             owner: cause.map(|cause| cause.owner().as_str().to_owned()),
             proxy: needed.proxy.clone(),
+            new: needed.new,
         }
     }
+}
+
+/// What is read of an answer: more may stand there, of older and newer programs.
+#[derive(Deserialize)]
+struct Earlier {
+    schema_version: u32,
+    hosts: Vec<EarlierHost>,
+}
+
+#[derive(Deserialize)]
+struct EarlierHost {
+    host: String,
+    port: u16,
+    protocol: String,
+}
+
+/// The places of an answer that was kept.
+pub fn places(text: &str) -> Result<BTreeSet<Place>, String> {
+    let earlier: Earlier = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    if earlier.schema_version != SCHEMA_VERSION {
+        return Err(format!("its schema_version is {}, not {SCHEMA_VERSION}", earlier.schema_version));
+    }
+    let place = |one: EarlierHost| (one.host.to_ascii_lowercase(), one.port, one.protocol == "udp");
+    Ok(earlier.hosts.into_iter().map(place).collect())
 }
 
 #[cfg(test)]

@@ -41,7 +41,8 @@ fn row(host: &NeededHost) -> [String; 4] {
     let way = host.proxy.as_ref().map_or_else(|| "direct".to_owned(), |proxy| format!("through {proxy}"));
     let uses: Vec<&str> = host.uses.iter().map(|what| what.as_str()).collect();
     let protocol = if host.is_nameserver() { "/udp" } else { "" };
-    [format!("{}{protocol}", host.host_port()), state, way, uses.join(", ")]
+    let news = if host.new == Some(true) { " (new)" } else { "" };
+    [format!("{}{protocol}{news}", host.host_port()), state, way, uses.join(", ")]
 }
 
 /// `host:port`, one a line, for an allow-list; nameservers are a matter of another rule.
