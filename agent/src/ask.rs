@@ -98,6 +98,10 @@ async fn verdict_of(
     blank: ImageReport,
 ) -> ImageReport {
     let (version, mode) = (question.containerd.version, question.containerd.pull_mode);
+    if let (Some(fault), Some(failure)) = (&question.containerd.fatal, &plan.fatal) {
+        let socket = fault.kind.stops_containerd().then_some(question.containerd.socket.as_str());
+        return ImageReport { verdict: diagnose::of_runtime(failure, diagnose::message::unserved(socket)), ..blank };
+    }
     let unusable = question.credentials.malformed(image);
     if let Some(failure) = plan.fatal.as_ref().or(unusable.as_ref()) {
         return ImageReport { verdict: diagnose::of_files(image, version, mode, failure), ..blank };

@@ -97,14 +97,8 @@ impl Site {
         let layout =
             Layout::find(&root, &environment, options.containerd_config.as_deref(), options.kubelet_root.as_deref());
         let (version, source, silent) = daemon_version(&root, options, &layout.socket).await;
-        let containerd_options = ContainerdOptions {
-            config_named: layout.config_named,
-            config: layout.config.clone(),
-            certs_d: options.certs_d.clone(),
-            version,
-            version_source: source,
-            root: options.containerd_root.clone().or_else(|| environment.root_argument().map(PathBuf::from)),
-        };
+        let of_files = containerd_options(options, &layout, &environment);
+        let containerd_options = ContainerdOptions { version, version_source: source, ..of_files };
         let containerd = match &before {
             None => Containerd::load(&root, &containerd_options),
             Some(Before { site, now }) => {
@@ -248,6 +242,18 @@ impl Site {
 fn expiries(containerd: &Containerd, credentials: &Credentials) -> Vec<CredentialExpiry> {
     let own = containerd.registry.credentials.values().filter_map(credentials::expiry::known);
     own.chain(credentials.expiries()).collect()
+}
+
+/// What is known of containerd before it is asked.
+fn containerd_options(options: &Options, layout: &Layout, environment: &DaemonEnvironment) -> ContainerdOptions {
+    ContainerdOptions {
+        config_named: layout.config_named,
+        config: layout.config.clone(),
+        certs_d: options.certs_d.clone(),
+        root: options.containerd_root.clone().or_else(|| environment.root_argument().map(PathBuf::from)),
+        socket: layout.socket.clone(),
+        ..ContainerdOptions::default()
+    }
 }
 
 fn credential_options(options: &Options, layout: &Layout) -> CredentialOptions {
