@@ -90,7 +90,9 @@ impl Plan {
         if draft.authority.is_empty() {
             return self.notes.push(broken(&draft));
         }
-        let endpoint = Endpoint::new(scheme, draft.authority);
+        let written = Endpoint::new(scheme, draft.authority);
+        let namespace_query = namespace_query(&written.authority, &self.domain);
+        let endpoint = written.without_empty_port();
         let registry = &containerd.registry;
         let headers = registry.headers.iter().chain(&draft.headers).cloned().collect();
         let path = clean(&format!("/{}", draft.path));
@@ -102,7 +104,7 @@ impl Plan {
             headers,
             dial_timeout: draft.dial_timeout,
             http_fallback: draft.http_fallback,
-            namespace_query: namespace_query(&endpoint.authority, &self.domain),
+            namespace_query,
             own_credential: registry.credentials.get(&endpoint.authority).cloned(),
             origin: draft.origin,
             endpoint,

@@ -251,6 +251,22 @@ fn planning_and_linting_send_nothing() {
 }
 
 #[test]
+fn plan_and_check_refuse_what_this_containerd_refuses() {
+    let world = world();
+    for (version, is_refused) in [("1.6.20", true), ("1.7.24", false)] {
+        let ask = |verb| {
+            let options = ["[::1]:5000/x", "--containerd-version", version, "--format", "json"];
+            document(&finish(world.command(verb).args(options)))["images"][0].clone()
+        };
+        let (plan, check) = (ask("plan"), ask("check"));
+        assert_eq!(check["cause"] == "reference_invalid", is_refused, "{check}");
+        let error = plan["error"].as_str().unwrap_or_default();
+        assert_eq!(error.starts_with("reference_invalid: containerd 1.6.20 takes no IPv6"), is_refused, "{plan}");
+        assert_eq!(plan["hosts"].as_array().unwrap().is_empty(), is_refused, "{plan}");
+    }
+}
+
+#[test]
 fn lint_says_where() {
     let world = world();
     let text = finish(&mut world.command("lint")).stdout;

@@ -12,6 +12,7 @@ use super::options::Options;
 use super::site::{Paths, Site};
 use super::{Ending, complain, print, style};
 use crate::cli::{Format, NodeArgs, OutputArgs};
+use crate::model::cause::Cause;
 use crate::model::containerd::PullMode;
 use crate::model::credential::Credential;
 use crate::model::host::{Origin, RegistryHost};
@@ -112,18 +113,27 @@ async fn prepare(targets: &[String], node: &NodeArgs) -> Result<(Site, Vec<Targe
 
 fn describe(site: &Site, target: &Target) -> Planned {
     let plan: Plan = crate::plan::plan(&site.containerd, target.domain());
+    let refused = refused(site, target);
+    let hosts = if refused.is_some() { &[][..] } else { &plan.hosts };
     let kubelet = candidates(&site.credentials, target);
     Planned {
         image: target.to_string(),
-        error: plan.fatal.as_ref().map(|failure| format!("{}: {}", failure.cause, failure.detail)),
+        error: refused.or_else(|| plan.fatal.as_ref().map(|failure| format!("{}: {}", failure.cause, failure.detail))),
         pull_mode: match site.containerd.pull_mode {
             PullMode::Local => "local",
             PullMode::Transfer => "transfer",
         },
         pull_mode_reason: site.containerd.pull_mode_reason.clone(),
-        hosts: plan.hosts.iter().map(|host| planned_host(site, host, kubelet.first())).collect(),
+        hosts: hosts.iter().map(|host| planned_host(site, host, kubelet.first())).collect(),
         logins: PlannedLogins::of(&site.credentials, target),
     }
+}
+
+/// Why containerd of this version takes no such reference, whatever its hosts would say.
+fn refused(site: &Site, target: &Target) -> Option<String> {
+    let Target::Image(image) = target else { return None };
+    let error = image.refused_by(site.containerd.version)?;
+    Some(format!("{}: {}", Cause::ReferenceInvalid, error.reason))
 }
 
 fn planned_host(site: &Site, host: &RegistryHost, kubelet: Option<&Credential>) -> PlannedHost {

@@ -298,15 +298,15 @@ fn expiries(containerd: &Containerd, credentials: &Credentials) -> Vec<Credentia
     own.chain(credentials.expiries()).collect()
 }
 
-/// Where containerd's files are, by what is typed and what it was started with; its version is not known yet.
+/// What is known of containerd before it is asked.
 fn containerd_options(options: &Options, layout: &Layout, environment: &DaemonEnvironment) -> ContainerdOptions {
     ContainerdOptions {
         config_named: layout.config_named,
         config: layout.config.clone(),
         certs_d: options.certs_d.clone(),
-        version: None,
-        version_source: None,
         root: options.containerd_root.clone().or_else(|| environment.root_argument().map(PathBuf::from)),
+        socket: layout.socket.clone(),
+        ..ContainerdOptions::default()
     }
 }
 

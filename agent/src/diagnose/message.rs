@@ -48,6 +48,17 @@ pub fn of(frame: &Frame<'_>, phase: Phase, failure: &Failure) -> String {
     }
 }
 
+/// What kubelet is told of every pull where no CRI is served. `socket`: where containerd would listen, had it
+/// started; `None`: it runs without its CRI plugin.
+pub fn unserved(socket: Option<&str>) -> String {
+    match socket {
+        None => "unknown service runtime.v1.ImageService".to_owned(),
+        Some(socket) => format!(
+            "connection error: desc = \"transport: Error while dialing: dial unix {socket}: connect: no such file or directory\""
+        ),
+    }
+}
+
 /// Several candidates were tried: kubelet shows each different error once.
 pub fn joined(messages: &[String]) -> Option<String> {
     let mut distinct: Vec<&String> = Vec::new();

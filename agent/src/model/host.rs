@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::cause::Cause;
 use crate::secret::Secret;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -97,11 +98,24 @@ impl Endpoint {
     }
 
     pub fn port(&self) -> u16 {
-        self.explicit_port().map_or(self.scheme.default_port(), |(_, port)| port)
+        self.explicit_port().and_then(|(_, port)| port.parse().ok()).unwrap_or(self.scheme.default_port())
     }
 
     pub fn has_port(&self) -> bool {
-        self.explicit_port().is_some()
+        self.explicit_port().is_some_and(|(_, port)| !port.is_empty())
+    }
+
+    /// A port as it is written that there is not: the highest is 65535.
+    pub fn impossible_port(&self) -> Option<&str> {
+        let (_, port) = self.explicit_port()?;
+        (!port.is_empty() && port.parse::<u16>().is_err()).then_some(port)
+    }
+
+    /// As Go asks it: a colon without a port behind it is dropped.
+    #[must_use]
+    pub fn without_empty_port(self) -> Self {
+        let authority = self.authority.strip_suffix(':').map(str::to_owned).unwrap_or(self.authority);
+        Self { authority, ..self }
     }
 
     /// `host:port`, the port always there.
@@ -114,11 +128,10 @@ impl Endpoint {
         self.scheme == other.scheme && self.port() == other.port() && self.host().eq_ignore_ascii_case(other.host())
     }
 
-    fn explicit_port(&self) -> Option<(&str, u16)> {
-        let (host, port) = self.authority.rsplit_once(':')?;
+    /// Host and digits; there may be none behind the colon.
+    fn explicit_port(&self) -> Option<(&str, &str)> {
         // The last colon of `[::1]` is part of the address.
-        (!port.contains(']')).then_some(())?;
-        Some((host, port.parse().ok()?))
+        self.authority.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()))
     }
 }
 
@@ -200,6 +213,17 @@ pub struct RegistryHost {
     pub origin: Origin,
 }
 
+impl RegistryHost {
+    /// Who has to be corrected where the host as it is written cannot be asked.
+    pub fn misspelt(&self) -> Cause {
+        match &self.origin {
+            Origin::ImplicitUpstream => Cause::ReferenceInvalid,
+            Origin::File { path, .. } if path.ends_with("hosts.toml") => Cause::HostsFileInvalid,
+            Origin::File { .. } => Cause::ConfigInvalid,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,6 +233,20 @@ mod tests {
         let of = |authority| Endpoint::new(Scheme::Https, authority);
         assert!(of("R.example").same_place(&of("r.example:443")) && !of("r.example").same_place(&of("r.example:5000")));
         assert!(!of("r.example:443").same_place(&Endpoint::new(Scheme::Http, "r.example:443")));
+    }
+
+    #[test]
+    fn a_port_may_be_empty_or_impossible() {
+        let of = |authority| Endpoint::new(Scheme::Https, authority);
+        let parts =
+            |authority: &'static str| (of(authority).host().to_owned(), of(authority).port(), of(authority).has_port());
+        assert_eq!(parts("m:"), ("m".to_owned(), 443, false));
+        assert_eq!(of("m:").without_empty_port().authority, "m");
+        assert_eq!(of("m:99999").impossible_port(), Some("99999"));
+        assert_eq!((of("m:99999").host().to_owned(), of("m:99999").host_port()), ("m".into(), "m:99999".into()));
+        for possible in ["m", "m:", "m:65535", "[::1]", "[::1]:5000"] {
+            assert_eq!(of(possible).impossible_port(), None, "{possible}");
+        }
     }
 
     #[test]

@@ -50,6 +50,8 @@ use settings::Settings;
 
 /// Where containerd looks when it is told nothing.
 pub const DEFAULT_CONFIG: &str = "/etc/containerd/config.toml";
+/// Where it listens.
+pub const DEFAULT_SOCKET: &str = "/run/containerd/containerd.sock";
 const DEFAULT_ROOT: &str = "/var/lib/containerd";
 const DEFAULT_SNAPSHOTTER: &str = "overlayfs";
 const METADATA: &str = "io.containerd.metadata.v1.bolt";
@@ -67,6 +69,8 @@ pub struct ContainerdOptions {
     pub version_source: Option<VersionSource>,
     /// containerd's own directory, as its command line says, which wins over the file.
     pub root: Option<PathBuf>,
+    /// Where it listens.
+    pub socket: String,
 }
 
 impl Default for ContainerdOptions {
@@ -78,6 +82,7 @@ impl Default for ContainerdOptions {
             version: None,
             version_source: None,
             root: None,
+            socket: DEFAULT_SOCKET.to_owned(),
         }
     }
 }
@@ -96,6 +101,8 @@ pub struct Containerd {
     pub pull_mode_reason: String,
     /// containerd's own directory, which holds images.
     pub root: PathBuf,
+    /// Where it listens, or would.
+    pub socket: String,
     pub content: ContentStore,
     pub snapshotter: String,
     pub sandbox_image: Option<String>,
@@ -178,6 +185,7 @@ impl Containerd {
             pull_mode: mode,
             pull_mode_reason: reason,
             root: own,
+            socket: options.socket.clone(),
             content,
             snapshotter,
             sandbox_image: settings.sandbox_image.clone().or_else(|| Some(default_sandbox(version).into())),

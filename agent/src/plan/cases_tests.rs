@@ -317,6 +317,17 @@ fn a_host_that_is_no_url_is_left_out_and_said_so() {
 }
 
 #[test]
+fn a_colon_without_a_port_is_dropped_and_an_impossible_port_stays_to_be_met() {
+    let hosts = "[host.'https://m.example:']\n[host.'https://r.example:']\n[host.'https://n.example:99999']\n";
+    let found = planned("2.1.9", "r.example", &[("r.example/hosts.toml", hosts)]);
+    let expected =
+        ["https://m.example/v2", "https://r.example/v2", "https://n.example:99999/v2", "https://r.example/v2"];
+    assert_eq!(urls(&found), expected);
+    // containerd compares the name before it drops the colon.
+    assert_eq!(found.hosts[1].namespace_query.as_deref(), Some("r.example"));
+}
+
+#[test]
 fn global_headers_come_before_a_hosts_own() {
     let config = "version = 3\n[plugins.'io.containerd.cri.v1.images'.registry]\nconfig_path = '/c'\nheaders = { a = ['1', '2'] }\n";
     let files = [

@@ -108,6 +108,9 @@ fn arrive(report: &mut EndpointReport, way: &Way) {
 async fn climb(network: &Network, host: &RegistryHost, report: &mut EndpointReport) {
     let way = network.way(&Destination::of(host)).await;
     arrive(report, &way);
+    if let (Outcome::Failed(failure, _), Some(_)) = (&mut report.stages.tcp.outcome, host.endpoint.impossible_port()) {
+        failure.cause = host.misspelt();
+    }
     if let Ok(client) = &way.client {
         let login = host.own_credential.as_ref().and_then(Credential::login);
         Visit { network, host, client, login, report }.run().await;

@@ -198,6 +198,13 @@ impl Network {
         setup: &TlsSetup,
     ) -> Result<(Connection, Bound), Failure> {
         let endpoint = way.endpoint.clone();
+        if let Some(port) = endpoint.impossible_port() {
+            let detail = format!("there is no port {port}: the highest is 65535");
+            let failure = Failure::new(Stage::Tcp, Cause::HostsFileInvalid, detail)
+                .worded(format!("dial tcp: address {port}: invalid port"));
+            way.tcp = Step::new(Outcome::Failed(failure.clone(), None), Duration::ZERO);
+            return Err(failure);
+        }
         let decision = self.proxies.decide(endpoint.scheme, endpoint.host(), endpoint.port());
         let Some(proxy) = decision.proxy else {
             let (dns, tcp, stream) = self.dial(endpoint.host(), endpoint.port(), to.dial_timeout).await;

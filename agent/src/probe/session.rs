@@ -129,10 +129,7 @@ impl<'a> Session<'a> {
             text.push_str("?ns=");
             text.extend(url::form_urlencoded::byte_serialize(namespace.as_bytes()));
         }
-        Url::parse(&text).map_err(|e| {
-            let detail = format!("the host `{endpoint}` gives no usable URL: {e}");
-            Failure::new(Stage::Config, Cause::HostsFileInvalid, detail)
-        })
+        Url::parse(&text).map_err(|e| self.unaskable(endpoint, ask, &text, e))
     }
 
     /// Sends until there is an answer that containerd would look at. A HEAD that is refused with 405 is

@@ -24,11 +24,16 @@ pub fn disagreements(observed: &Observation, predicted: &Prediction) -> Vec<Stri
     };
     let pulled = observed.outcome.pulled();
     compare("pullable", pulled.to_string(), image["pullable"].to_string());
-    if let Outcome::Refused(refusal) = &observed.outcome {
+    let message = match &observed.outcome {
+        Outcome::Pulled(_) => None,
+        Outcome::Refused(refusal) => Some(&refusal.message),
+        Outcome::NoService(without) => Some(&without.message),
+    };
+    if let Some(message) = message {
         let said = image["kubelet_message"].as_str().unwrap_or_default();
         // kubelet refuses such a reference itself, in its own words, and asks no containerd.
         let refused_by_kubelet = said.starts_with("Failed to apply default image tag");
-        let refusal_message = if refused_by_kubelet { said } else { &refusal.message };
+        let refusal_message = if refused_by_kubelet { said } else { message };
         compare("kubelet_message", normalise(refusal_message), normalise(said));
     }
     let recorded = recorded_authorities(observed, predicted);
@@ -104,6 +109,7 @@ mod tests {
     use serde_json::json;
 
     use super::super::cri::Refusal;
+    use super::super::observation::NoService;
     use super::*;
 
     const MIRROR: &str = "https://mirror.example:5000";
@@ -165,6 +171,17 @@ mod tests {
         assert_eq!(changed("/images/0/kubelet_message", json!("not found")), ["kubelet_message"]);
         assert_eq!(changed("/images/0/attempts", json!([])), ["hosts"]);
         assert_eq!(changed("/images/0/attempts/0/operation", json!("fetch")), ["hosts"]);
+    }
+
+    #[test]
+    fn what_a_client_meets_without_a_cri_is_compared_too() {
+        let without = |message: &str| {
+            let (reason, message) = ("containerd does not start".to_owned(), message.to_owned());
+            let observed = Observation { outcome: Outcome::NoService(NoService { reason, message }), ..refused() };
+            disagreements(&observed, &agreeing()).len()
+        };
+        assert_eq!(without("dial tcp 192.0.2.10:443: connect: connection refused"), 0);
+        assert_eq!(without("unknown service runtime.v1.ImageService"), 1);
     }
 
     #[test]

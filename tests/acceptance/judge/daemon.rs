@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::cri::Cri;
+use super::observation::NoService;
 
 /// containerd boots in a tenth of a second; a busy machine may need far longer.
 const READY_DEADLINE: Duration = Duration::from_mins(1);
@@ -40,8 +41,8 @@ impl Containerd {
     /// Starts the daemon with the node's `/etc/containerd/config.toml` and waits until its CRI service
     /// answers. `/run` must be a file system of this namespace alone.
     ///
-    /// `Err` holds what the daemon said when it refuses to serve the CRI: a configuration can cause that.
-    pub async fn start(version: &str, environment: &[(String, String)], log: &Path) -> Result<Self, String> {
+    /// `Err`: it refuses to serve the CRI; a configuration can cause that.
+    pub async fn start(version: &str, environment: &[(String, String)], log: &Path) -> Result<Self, NoService> {
         let output = File::create(log).unwrap();
         let process = Command::new(executable(version))
             .args(["--root", "/run/containerd-root", "--log-level", "info"])
@@ -73,18 +74,21 @@ struct Starting {
 }
 
 impl Starting {
-    async fn wait_until_ready(&mut self) -> Result<(Cri, String), String> {
+    async fn wait_until_ready(&mut self) -> Result<(Cri, String), NoService> {
         let deadline = Instant::now() + READY_DEADLINE;
         loop {
             if let Some(status) = self.process.as_mut().unwrap().try_wait().unwrap() {
-                return Err(format!("containerd does not start ({status}): {}", self.complaint()));
+                let reason = format!("containerd does not start ({status}): {}", self.complaint());
+                return Err(NoService { reason, message: refused_dial() });
             }
             if let Ok(mut cri) = Cri::connect(Path::new(SOCKET)).await {
                 match cri.version().await {
                     Ok(answer) => return Ok((cri, numbers(&answer.runtime_version))),
                     // The daemon serves, but not the CRI: its plugin could not be loaded.
                     Err(refusal) if refusal.code == "Unimplemented" => {
-                        return Err(format!("containerd serves no CRI: {}", self.complaint()));
+                        let reason = format!("containerd serves no CRI: {}", self.complaint());
+                        let message = cri.pull("registry.example/team/app:1", None).await.unwrap_err().message;
+                        return Err(NoService { reason, message });
                     }
                     Err(_) => {}
                 }
@@ -117,6 +121,18 @@ impl Drop for Starting {
             stop(process);
         }
     }
+}
+
+/// What becomes of dialling where containerd would listen: the reason as it is met, in the words that the
+/// gRPC client of kubelet puts around it.
+fn refused_dial() -> String {
+    let error = std::os::unix::net::UnixStream::connect(SOCKET).expect_err("nobody listens");
+    let reason = match error.kind() {
+        std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
+        std::io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        _ => error.to_string(),
+    };
+    format!("connection error: desc = \"transport: Error while dialing: dial unix {SOCKET}: connect: {reason}\"")
 }
 
 /// `1.6.20~ds1` and `v2.1.9+unknown` without what distributors add.

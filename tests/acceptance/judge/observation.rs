@@ -18,8 +18,16 @@ pub struct Observation {
 pub enum Outcome {
     Pulled(String),
     Refused(Refusal),
-    /// The daemon did not start, or started without its CRI service: what it said about it.
-    NoService(String),
+    /// The daemon did not start, or started without its CRI service.
+    NoService(NoService),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoService {
+    /// What the daemon said of it.
+    pub reason: String,
+    /// What a client of the CRI meets that asks for an image.
+    pub message: String,
 }
 
 impl Outcome {

@@ -66,7 +66,7 @@ fn summary(observation: &Observation) -> String {
             let message = mask_dates(&normalise(&refusal.message)).replace('\n', "⏎");
             format!("{}: `{message}`", refusal.code)
         }
-        Outcome::NoService(reason) => format!("no CRI: `{reason}`"),
+        Outcome::NoService(without) => format!("no CRI: `{}`; a client meets `{}`", without.reason, without.message),
     };
     let hosts = steps(&observation.requests);
     let hosts: Vec<String> = hosts.iter().map(|step| format!("{} {}", step.operation, step.endpoint)).collect();

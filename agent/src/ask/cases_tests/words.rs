@@ -47,6 +47,21 @@ async fn kubelet_shows_the_words_of_containerd() {
     }
 }
 
+#[tokio::test]
+async fn without_a_cri_kubelet_is_told_that_there_is_none() {
+    let told = async |config: &str| {
+        let node = Node::new(Version::new(1, 7, 24)).file("/etc/containerd/config.toml", config);
+        message(&node.pulls(IMAGE).await).to_owned()
+    };
+    let dial = "dial unix /run/containerd/containerd.sock: connect: no such file or directory";
+    let ended = format!("connection error: desc = \"transport: Error while dialing: {dial}\"");
+    assert_eq!(told("version = 2\n[plugins\n").await, ended);
+    let disabled = "version = 2\ndisabled_plugins = ['io.containerd.grpc.v1.cri']\n";
+    assert_eq!(told(disabled).await, "unknown service runtime.v1.ImageService");
+    let both = "version = 2\n[plugins.'io.containerd.grpc.v1.cri'.registry]\nconfig_path = '/c'\nmirrors = {x = {}}\n";
+    assert_eq!(told(both).await, "unknown service runtime.v1.ImageService");
+}
+
 /// The text of the case, with what only the lab can know.
 fn expected(case: &Case, version: Version, there: &There) -> String {
     let of_transfer = case.expected["transfer"].as_str().unwrap();

@@ -1,9 +1,12 @@
 //! URLs as containerd's errors show them, less what nobody is to read.
 
+use http::Method;
 use url::Url;
 
-use super::{Session, endpoint_of};
+use super::{Ask, Session, endpoint_of};
 use crate::model::host::Endpoint;
+use crate::model::outcome::Failure;
+use crate::model::stage::Stage;
 use crate::probe::token;
 
 impl Session<'_> {
@@ -16,6 +19,22 @@ impl Session<'_> {
     /// In the error of an answer.
     pub fn shown_of_answer(&self, url: &Url) -> String {
         self.as_written(without_signatures(url), url)
+    }
+
+    /// The URL of a request, which is none for us. Go takes what only looks like one, and fails at its port.
+    pub(super) fn unaskable(&self, endpoint: &Endpoint, ask: &Ask, text: &str, error: url::ParseError) -> Failure {
+        let cause = self.host.misspelt();
+        let failure = |detail| Failure::new(Stage::Config, cause, detail).at(endpoint.host_port());
+        let Some(port) = endpoint.impossible_port() else {
+            return failure(format!("the host `{endpoint}` gives no usable URL: {error}"));
+        };
+        let verb = if ask.method == Method::HEAD { "Head" } else { "Get" };
+        let shown = match text.split_once("?ns=") {
+            Some((place, _)) if self.network.version.redacts_queries() => format!("{place}?ns=%5BREDACTED%5D"),
+            _ => text.to_owned(),
+        };
+        let wording = format!("failed to do request: {verb} \"{shown}\": dial tcp: address {port}: invalid port");
+        failure(format!("there is no port {port}: the highest is 65535")).worded(wording)
     }
 
     /// Go repeats the host as it is written, be it in capitals or with the port that its scheme implies.
