@@ -40,7 +40,7 @@ pub async fn run(targets: &[String], timeout: Duration, plain: bool, node: &Node
         Format::Json => print(&json::text(&Hosts::new(&options.node_name, &hosts, incomplete))),
         Format::Text => show(&hosts, &incomplete, output),
     }
-    ending(&answers)
+    ending(&site, &answers)
 }
 
 fn show(hosts: &[NeededHost], incomplete: &[Incomplete], output: &OutputArgs) {

@@ -92,7 +92,7 @@ impl Endpoint {
 
     /// The host without port and brackets.
     pub fn host(&self) -> &str {
-        let host = self.explicit_port().map_or(self.authority.as_str(), |(host, _)| host);
+        let host = self.explicit_port().map_or(self.without_colon(), |(host, _)| host);
         host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(host)
     }
 
@@ -106,12 +106,17 @@ impl Endpoint {
 
     /// `host:port`, the port always there.
     pub fn host_port(&self) -> String {
-        if self.has_port() { self.authority.clone() } else { format!("{}:{}", self.authority, self.port()) }
+        if self.has_port() { self.authority.clone() } else { format!("{}:{}", self.without_colon(), self.port()) }
     }
 
     /// Whether both lead to the same place, however it is written.
     pub fn same_place(&self, other: &Self) -> bool {
         self.scheme == other.scheme && self.port() == other.port() && self.host().eq_ignore_ascii_case(other.host())
+    }
+
+    /// A colon without a port after it says nothing, as for Go.
+    fn without_colon(&self) -> &str {
+        self.authority.strip_suffix(':').unwrap_or(&self.authority)
     }
 
     fn explicit_port(&self) -> Option<(&str, u16)> {
@@ -220,5 +225,6 @@ mod tests {
             (of("r.example").host_port(), of("r.example:80").host_port()),
             ("r.example:443".into(), "r.example:80".into())
         );
+        assert_eq!((of("r.example:").host(), of("r.example:").host_port()), ("r.example", "r.example:443".into()));
     }
 }

@@ -150,7 +150,7 @@ fn schemas_of_files_may_differ_and_each_series_mends_that_in_its_way() {
     let refused = main_and_drop_in("1.7.24", &main, "version = 3\n");
     assert_eq!(
         message(&refused),
-        "failed to load TOML from /etc/containerd/config.toml: unsupported config version `3`"
+        "failed to load TOML from /etc/containerd/d.toml: unsupported config version `3`"
     );
 }
 
