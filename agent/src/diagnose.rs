@@ -76,6 +76,17 @@ fn untold(summary: &str, fix: &str) -> Verdict {
 
 /// The answer where no host was ever asked: the node's files decide.
 pub fn of_files(image: &Reference, version: Version, mode: PullMode, failure: &Failure) -> Verdict {
+    if failure.doubtful {
+        return Verdict {
+            pullable: None,
+            runnable: None,
+            cause: None,
+            stage: None,
+            owner: None,
+            fix: "Make it a file that pullprobe reads: a regular one of at most 16 MiB.".into(),
+            ..failed(failure, format!("It cannot be told from here: {}.", failure.detail), None)
+        };
+    }
     let frame = message::Frame { image, version, mode, snapshotter: "" };
     failed(failure, sentence(failure), Some(message::of(&frame, Phase::Resolve, failure)))
 }

@@ -18,7 +18,7 @@ use crate::model::outcome::Failure;
 use crate::model::stage::Stage;
 use crate::node::containerd::certs_d::{Selection, select};
 use crate::node::containerd::gotext::clean;
-use crate::node::containerd::{Containerd, HostSource};
+use crate::node::containerd::{Containerd, FaultKind, HostSource};
 
 /// The hosts of one registry.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ pub struct Plan {
     /// In containerd's order; a host that occurs twice is asked twice. Empty when `fatal` is set.
     pub hosts: Vec<RegistryHost>,
     /// No image of the registry can be pulled, whatever its hosts would say. The wording is
-    /// containerd's.
+    /// containerd's. Where it is doubtful, nobody can tell from here.
     pub fatal: Option<Failure>,
     /// What is wrong with this registry's own configuration.
     pub notes: Vec<Finding>,
@@ -43,11 +43,15 @@ pub fn plan(containerd: &Containerd, domain: &str) -> Plan {
     let made = match (&containerd.fatal, &containerd.registry.source) {
         (Some(fault), _) => {
             let place = fault.line.map_or_else(|| fault.file.clone(), |line| format!("{}:{line}", fault.file));
-            Err(unusable(Cause::ConfigInvalid, format!("{place}: {}", fault.message), &fault.message))
+            let failure = unusable(Cause::ConfigInvalid, format!("{place}: {}", fault.message), &fault.message);
+            Err(Failure { doubtful: fault.kind == FaultKind::Unread, ..failure })
         }
         (None, HostSource::Mirrors { mirrors }) => mirrors::hosts(containerd, mirrors, domain),
         (None, HostSource::CertsD { roots }) => match select(roots, domain) {
             Selection::Fault(words) => Err(unusable(Cause::HostsFileInvalid, words.to_owned(), words)),
+            Selection::Unread(why) => {
+                Err(Failure { doubtful: true, ..unusable(Cause::HostsFileInvalid, why.to_owned(), why) })
+            }
             Selection::Nothing => configured::hosts(containerd, None, domain),
             Selection::Directory(directory) => {
                 plan.directory = Some(directory.path.clone());

@@ -16,6 +16,7 @@ use crate::ask;
 use crate::cli::{Format, OutputArgs};
 use crate::model::report::{EndpointReport, ImageReport};
 use crate::model::target::Target;
+use crate::plan::plan;
 use crate::probe::image::attempt::PullBudget;
 use crate::probe::image::price::Prices;
 use crate::schedule::in_turn;
@@ -90,7 +91,8 @@ pub async fn ask_all(
 }
 
 /// The worst target decides.
-pub fn ending(answers: &[Answer]) -> Ending {
+pub fn ending(site: &Site, answers: &[Answer]) -> Ending {
+    let untold = |domain: &str| plan(&site.containerd, domain).fatal.is_some_and(|failure| failure.doubtful);
     let of_one = |answer: &Answer| match answer {
         Answer::Image(report, _) => match (report.image.is_some(), report.verdict.pullable, report.verdict.runnable) {
             (false, ..) => Ending::Refused,
@@ -99,6 +101,7 @@ pub fn ending(answers: &[Answer]) -> Ending {
             (_, Some(true), _) => Ending::Well,
         },
         Answer::Registry(_, endpoints) if endpoints.iter().any(EndpointReport::serves) => Ending::Well,
+        Answer::Registry(domain, _) if untold(domain) => Ending::Untold,
         Answer::Registry(..) => Ending::Bad,
     };
     let endings: Vec<Ending> = answers.iter().map(of_one).collect();

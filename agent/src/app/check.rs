@@ -40,7 +40,7 @@ pub async fn run(targets: &[String], timeout: Duration, node: &NodeArgs, output:
         duration: began.elapsed(),
     };
     show(&site, &answers, &subject, output);
-    ending(&answers)
+    ending(&site, &answers)
 }
 
 fn show(site: &Site, answers: &[Answer], subject: &json::Subject<'_>, output: &OutputArgs) {

@@ -66,7 +66,7 @@ pub async fn run(wish: Wish<'_>, node: &NodeArgs, output: &OutputArgs) -> Ending
         Format::Json => print(&json::text(&Hosts::new(&options.node_name, &hosts, incomplete))),
         Format::Text => show(&hosts, &incomplete, output),
     }
-    ending(&answers)
+    ending(&site, &answers)
 }
 
 /// The places in an earlier answer.

@@ -34,6 +34,10 @@ struct Planned {
     image: String,
     /// Null: containerd would ask the hosts below.
     error: Option<String>,
+    /// Not null: which hosts containerd would ask could not be told.
+    unknown: Option<String>,
+    /// Hosts that are written down and that containerd cannot ask.
+    left_out: Vec<json::Finding>,
     pull_mode: &'static str,
     pull_mode_reason: String,
     hosts: Vec<PlannedHost>,
@@ -74,6 +78,7 @@ pub async fn run(targets: &[String], node: &NodeArgs, output: &OutputArgs) -> En
     };
     let planned: Vec<Planned> = targets.iter().map(|target| describe(&site, target)).collect();
     let fatal = planned.iter().any(|plan| plan.error.is_some());
+    let untold = planned.iter().any(|plan| plan.unknown.is_some());
     match output.format {
         Format::Json => {
             print(&json::text(&Document {
@@ -91,7 +96,11 @@ pub async fn run(targets: &[String], node: &NodeArgs, output: &OutputArgs) -> En
             print(&out);
         }
     }
-    if fatal { Ending::Bad } else { Ending::Well }
+    match (fatal, untold) {
+        (true, _) => Ending::Bad,
+        (false, true) => Ending::Untold,
+        (false, false) => Ending::Well,
+    }
 }
 
 async fn prepare(targets: &[String], node: &NodeArgs) -> Result<(Site, Vec<Target>), Vec<String>> {
@@ -116,9 +125,13 @@ fn describe(site: &Site, target: &Target) -> Planned {
     let refused = refused(site, target);
     let hosts = if refused.is_some() { &[][..] } else { &plan.hosts };
     let kubelet = candidates(&site.credentials, target);
+    let known = plan.fatal.as_ref().filter(|failure| !failure.doubtful);
+    let doubtful = plan.fatal.as_ref().filter(|failure| failure.doubtful);
     Planned {
         image: target.to_string(),
-        error: refused.or_else(|| plan.fatal.as_ref().map(|failure| format!("{}: {}", failure.cause, failure.detail))),
+        error: refused.or_else(|| known.map(|failure| format!("{}: {}", failure.cause, failure.detail))),
+        unknown: doubtful.map(|failure| failure.detail.clone()),
+        left_out: plan.notes.iter().map(json::Finding::from).collect(),
         pull_mode: match site.containerd.pull_mode {
             PullMode::Local => "local",
             PullMode::Transfer => "transfer",
@@ -169,6 +182,14 @@ fn write_plan(out: &mut String, plan: &Planned) {
     let _ = writeln!(out, "\n{}  ({} pull: {})", plan.image, plan.pull_mode, plan.pull_mode_reason);
     if let Some(error) = &plan.error {
         let _ = writeln!(out, "  no host is asked: {error}");
+    }
+    if let Some(why) = &plan.unknown {
+        let _ = writeln!(out, "  which hosts are asked could not be told: {why}");
+    }
+    for note in &plan.left_out {
+        let place = note.file.as_deref().unwrap_or_default();
+        let line = note.line.map(|line| format!(":{line}")).unwrap_or_default();
+        let _ = writeln!(out, "  left out: {place}{line}: {}", note.message);
     }
     for (nth, host) in plan.hosts.iter().enumerate() {
         let line = host.line.map(|line| format!(":{line}")).unwrap_or_default();

@@ -120,7 +120,11 @@ impl Endpoint {
 
     /// `host:port`, the port always there.
     pub fn host_port(&self) -> String {
-        if self.has_port() { self.authority.clone() } else { format!("{}:{}", self.authority, self.port()) }
+        if self.has_port() {
+            return self.authority.clone();
+        }
+        let host = self.explicit_port().map_or(self.authority.as_str(), |(host, _)| host);
+        format!("{host}:{}", self.port())
     }
 
     /// Whether both lead to the same place, however it is written.
@@ -258,5 +262,6 @@ mod tests {
             (of("r.example").host_port(), of("r.example:80").host_port()),
             ("r.example:443".into(), "r.example:80".into())
         );
+        assert_eq!((of("r.example:").host(), of("r.example:").host_port()), ("r.example", "r.example:443".into()));
     }
 }

@@ -70,8 +70,9 @@ pub struct Health {
 
 impl Namespace {
     pub fn health(&self, name: &str, endpoints: &BTreeMap<EndpointKey, Arc<EndpointReport>>) -> Health {
-        if self.broken.is_some() {
-            return Health { pullable: Some(false), degraded: Some(false), fallback_delay: None };
+        if let Some(failure) = &self.broken {
+            let known = (!failure.doubtful).then_some(false);
+            return Health { pullable: known, degraded: known, fallback_delay: None };
         }
         let seen: Vec<Seen<'_>> = self
             .hosts

@@ -105,7 +105,8 @@ fn the_namespace_is_sent_to_every_other_host() {
 fn deprecated_mirrors_end_in_the_registry_unless_they_name_it() {
     for Case { id, input, expected, .. } in Cases::of_kind("deprecated_mirror_endpoints") {
         let place = Place { file: "config.toml".into(), line: 1, column: 1 };
-        let list = |json: &Json| json.as_array().unwrap().iter().map(|e| e.as_str().unwrap().to_owned()).collect();
+        let endpoint = |json: &Json| (json.as_str().unwrap().to_owned(), place.clone());
+        let list = |json: &Json| json.as_array().unwrap().iter().map(endpoint).collect();
         let mirrors: Vec<Mirror> = input["mirrors"]
             .as_object()
             .unwrap()
@@ -337,4 +338,28 @@ fn global_headers_come_before_a_hosts_own() {
     let found = plan(&load(&files, "2.1.9"), "r.example");
     let sent: Vec<&str> = found.hosts[0].headers.iter().map(|(_, value)| value.expose()).collect();
     assert_eq!(sent, ["1", "2", "3"]);
+}
+
+#[test]
+fn what_is_wrong_is_named_with_the_line_that_says_it() {
+    let mirrors = |endpoint: &str| {
+        format!(
+            "version = 2\n[plugins.'io.containerd.grpc.v1.cri'.registry.mirrors.'r.example']\nendpoint = [\n'https://m',\n{endpoint}]\n"
+        )
+    };
+    for endpoint in ["'://'", "'https://[::1'", "'http://a b'", "'https://m:abc'", "'m:abc'"] {
+        let failure = with_config("1.7.24", "r.example", &mirrors(endpoint)).fatal.unwrap();
+        assert!(failure.detail.starts_with("/etc/containerd/config.toml:5: get registry endpoints: "), "{failure:?}");
+        assert!(failure.wording.starts_with("get registry endpoints: "), "{failure:?}");
+    }
+    for endpoint in ["'ftp://x'", "''"] {
+        let found = with_config("1.7.24", "r.example", &mirrors(endpoint));
+        assert_eq!(found.hosts.len(), 2, "{endpoint}");
+        let notes: Vec<_> = found.notes.iter().map(|note| (note.code, note.line)).collect();
+        assert_eq!(notes, [("host_url_unusable", Some(5))], "{endpoint}");
+    }
+    let hosts =
+        "server = 'https://r.example'\n[host.'https://m.example']\ncapabilities = ['pull']\n\nca = ['/nothing']\n";
+    let failure = planned("2.1.9", "r.example", &[("r.example/hosts.toml", hosts)]).fatal.unwrap();
+    assert!(failure.detail.ends_with("(named by /etc/containerd/certs.d/r.example/hosts.toml:5)"), "{failure:?}");
 }

@@ -11,7 +11,10 @@ use crate::node::containerd::certs_d::{Host, HostDirectory};
 impl Version {
     /// The registry itself is asked over plain http, unverified, when it is this node's.
     fn takes_localhost_for_http(self) -> bool {
-        (self.major, self.minor) != (1, 6) || self.patch >= 9
+        match (self.major, self.minor) {
+            (1, 6) => self.patch >= 9,
+            series => series > (1, 6),
+        }
     }
 
     /// ... unless its port says otherwise: none and 443 mean https.
@@ -52,8 +55,9 @@ pub fn hosts(containerd: &Containerd, directory: Option<&HostDirectory>, domain:
     let mut drafts = Vec::new();
     for (host, last) in directory.hosts.iter().map(|host| (host, false)).chain([(&directory.server, true)]) {
         let tls = host.tls.clone().map_err(|fault| {
-            let detail = format!("{} (named by {}:{})", fault.wording, host.spec.place.file, host.spec.place.line);
-            unusable(Cause::CaUnusable, detail, &fault.wording)
+            let place = fault.place.as_ref().unwrap_or(&host.spec.place);
+            let detail = format!("{} (named by {}:{})", fault.wording, place.file, place.line);
+            Failure { doubtful: fault.unread, ..unusable(Cause::CaUnusable, detail, &fault.wording) }
         })?;
         let tls_is_set =
             host.spec.tls.is_set() || (host.spec.dial_timeout.is_some() && version.takes_dial_timeout_for_tls());

@@ -10,18 +10,20 @@ use crate::node::containerd::gourl;
 use crate::node::containerd::registry::Mirror;
 
 pub fn hosts(containerd: &Containerd, mirrors: &[Mirror], domain: &str) -> Result<Vec<Draft>, Failure> {
-    let failed = |words: String| unusable(Cause::ConfigInvalid, words.clone(), &words);
-    let endpoints = endpoints(mirrors, domain).map_err(|reason| failed(format!("get registry endpoints: {reason}")))?;
+    let endpoints = endpoints(mirrors, domain).map_err(|(reason, origin)| {
+        failed(Cause::ConfigInvalid, &origin, &format!("get registry endpoints: {reason}"))
+    })?;
     let mut drafts = Vec::new();
     for (endpoint, origin) in endpoints {
         let url = gourl::parse(&endpoint).map_err(|reason| {
-            failed(format!("parse registry endpoint {} from mirrors: {reason}", quote(&gourl::shown(&endpoint))))
+            let shown = quote(&gourl::shown(&endpoint));
+            failed(Cause::ConfigInvalid, &origin, &format!("parse registry endpoint {shown} from mirrors: {reason}"))
         })?;
         let tls = match containerd.registry.tls.get(&url.host) {
             Some(Ok(tls)) => tls.clone(),
             Some(Err(reason)) => {
                 let words = format!("get TLSConfig for registry {}: {reason}", quote(&gourl::shown(&endpoint)));
-                return Err(unusable(Cause::CaUnusable, words.clone(), &words));
+                return Err(failed(Cause::CaUnusable, &origin, &words));
             }
             None => HostTls::default(),
         };
@@ -40,19 +42,29 @@ pub fn hosts(containerd: &Containerd, mirrors: &[Mirror], domain: &str) -> Resul
     Ok(drafts)
 }
 
+/// The registry cannot be used because of what stands there.
+fn failed(cause: Cause, origin: &Origin, words: &str) -> Failure {
+    let detail = match origin {
+        Origin::File { path, line } => format!("{path}:{line}: {words}"),
+        Origin::ImplicitUpstream => words.to_owned(),
+    };
+    unusable(cause, detail, words)
+}
+
 /// The endpoints of the registry's own entry or else of `*`, and the registry itself unless one of
 /// them is it by name.
-pub fn endpoints(mirrors: &[Mirror], domain: &str) -> Result<Vec<(String, Origin)>, String> {
+/// With a fault comes where it is written.
+pub fn endpoints(mirrors: &[Mirror], domain: &str) -> Result<Vec<(String, Origin)>, (String, Origin)> {
     let entry = |name: &str| mirrors.iter().find(|mirror| mirror.name == name);
     let mut found = Vec::new();
     if let Some(mirror) = entry(domain).or_else(|| entry("*")) {
-        let origin = Origin::File { path: mirror.place.file.to_string(), line: mirror.place.line };
-        for endpoint in &mirror.endpoints {
-            found.push((with_scheme(endpoint)?, origin.clone()));
+        for (endpoint, place) in &mirror.endpoints {
+            let origin = Origin::File { path: place.file.to_string(), line: place.line };
+            found.push((with_scheme(endpoint).map_err(|reason| (reason, origin.clone()))?, origin));
         }
     }
-    for (endpoint, _) in &found {
-        let url = gourl::parse(endpoint).map_err(|reason| format!("parse endpoint url: {reason}"))?;
+    for (endpoint, origin) in &found {
+        let url = gourl::parse(endpoint).map_err(|reason| (format!("parse endpoint url: {reason}"), origin.clone()))?;
         if url.host == domain {
             return Ok(found);
         }

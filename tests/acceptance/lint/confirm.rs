@@ -92,6 +92,18 @@ impl Daemon {
             .unwrap_or_else(|| panic!("{}", std::fs::read_to_string(&log).unwrap()))
     }
 
+    /// The configuration as containerd has it after reading the node's.
+    fn dump(&self, series: &str, node: &Node) -> String {
+        let script = r#"mount --bind "$1" /etc && exec "$2" config dump"#;
+        let output = Command::new("unshare")
+            .args(INSIDE)
+            .args([script, "sh"])
+            .args([&node.path("/etc"), &executable(series)])
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    }
+
     /// What the client of the same version says when it looks up the hosts of a registry of the node.
     fn pull(&self, series: &str, node: &Node, image: &str) -> String {
         let local = if series == "2.1" { "--local" } else { "" };
@@ -146,6 +158,28 @@ fn containerd_starts_with_a_configuration_unless_lint_says_that_it_does_not() {
         }
     }
     assert!(asked > 30, "{asked}");
+}
+
+#[test]
+fn what_a_fix_says_makes_containerd_read_certs_d() {
+    let material = Material::new();
+    let mut asked = 0;
+    for series in VERSIONS {
+        for fault in faults_of(series) {
+            let Some(mended) = fault.mended() else { continue };
+            let node = fault.node(&material);
+            node.write("/etc/containerd/config.toml", &mended).unwrap();
+            let mut daemon = Daemon::spawn(series, &node.path("/etc"));
+            assert_eq!(daemon.start(), Start::Serves, "{} with containerd {series}", fault.name);
+            let dump = daemon.dump(series, &node);
+            let reads = |quote: &str| dump.contains(&format!(" config_path = {quote}/etc/containerd/certs.d{quote}"));
+            assert!(reads("'") || reads("\""), "{} with containerd {series}: {dump}", fault.name);
+            let said = fault.lint(&node);
+            assert!(said.stdout.ends_with("nothing found\n"), "{}: {}", fault.name, said.stdout);
+            asked += 1;
+        }
+    }
+    assert!(asked >= 8, "{asked}");
 }
 
 #[test]

@@ -71,6 +71,18 @@ impl Fault {
         self.expect.containerd.rsplit_once('.').map_or("", |(series, _)| series)
     }
 
+    /// config.toml as it is when somebody has done what the fix says.
+    pub fn mended(&self) -> Option<String> {
+        std::fs::read_to_string(self.directory.join("mended.toml")).ok()
+    }
+
+    /// What `lint` says of a node by this fault's rules.
+    pub fn lint(&self, node: &Node) -> Finished {
+        let mut command = pullprobe(["lint", "--host-root"]);
+        command.arg(node.root()).args(["--containerd-version", &self.expect.containerd]);
+        finish(&mut command)
+    }
+
     pub fn node(&self, material: &Material) -> Node {
         tree::plant(&self.directory, &self.expect.node, material)
     }

@@ -15,6 +15,8 @@ use serde::Deserialize;
 pub struct Extra {
     /// Empty directories.
     pub directories: Vec<String>,
+    /// Files of comments, larger than pullprobe reads.
+    pub large: Vec<String>,
     /// Links, with what they say.
     pub links: BTreeMap<String, String>,
     /// Certificates and keys: `authority`, `certificate`, `key` or `other key`.
@@ -65,6 +67,8 @@ pub fn plant(fixture: &Path, extra: &Extra, material: &Material) -> Node {
         copy(&entry.path(), &node.root().join(entry.file_name()));
     }
     extra.directories.iter().for_each(|path| std::fs::create_dir_all(node.path(path)).unwrap());
+    let comments = "#\n".repeat(9 << 20);
+    extra.large.iter().for_each(|path| node.write(path, &comments).unwrap());
     extra.links.iter().for_each(|(path, target)| node.link(path, target).unwrap());
     extra.material.iter().for_each(|(path, name)| node.write(path, material.named(name)).unwrap());
     open(node.root());

@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use super::document::Place;
+use super::document::{Place, Table, Value};
 use super::gotext::join;
 use super::hosts_toml::{self, HostSpec, Rejection};
-use super::reader::{Reader, read_words};
-use super::tls_files::{TlsFault, TlsKeys};
+use super::reader::{Reader, read_words, unread};
+use super::tls_files::{self, TlsFault, TlsKeys};
 use crate::model::containerd::Version;
 use crate::model::host::{Capabilities, HostTls};
 use crate::node::root::{EntryKind, ReadError};
@@ -63,6 +63,8 @@ pub enum HostDir {
     Missing,
     /// The lookup stops here and every pull of the registry fails with these words.
     Fault(String),
+    /// The lookup stops here, at a file that pullprobe does not read: these words say why.
+    Unread(String),
     /// Hosts of hosts.toml, or of certificate files alone.
     Hosts(Box<HostDirectory>),
 }
@@ -81,7 +83,7 @@ pub struct HostDirectory {
 
 #[derive(Clone, Debug)]
 pub enum Source {
-    HostsToml(Box<super::document::Table>),
+    HostsToml(Box<Table>),
     /// hosts.toml is absent or of no length: certificate files as Docker lays them out.
     CertificateFiles,
     /// hosts.toml was rejected, and the same goes.
@@ -99,6 +101,7 @@ pub struct Host {
 pub enum Selection<'a> {
     Nothing,
     Fault(&'a str),
+    Unread(&'a str),
     Directory(&'a HostDirectory),
 }
 
@@ -123,6 +126,7 @@ pub fn select<'a>(roots: &'a [CertsRoot], domain: &str) -> Selection<'a> {
             match entries.get(&name) {
                 None | Some(HostDir::Missing) => {}
                 Some(HostDir::Fault(words)) => return Selection::Fault(words),
+                Some(HostDir::Unread(why)) => return Selection::Unread(why),
                 Some(HostDir::Hosts(directory)) => return Selection::Directory(directory),
             }
         }
@@ -148,7 +152,7 @@ pub fn load_root(reader: &mut Reader<'_>, path: &str, version: Version) -> Certs
 fn load_entry(reader: &mut Reader<'_>, path: &str, version: Version) -> HostDir {
     match reader.stat(path) {
         Ok(stat) if stat.kind == EntryKind::Directory => load_directory(reader, path, version)
-            .map_or_else(HostDir::Fault, |directory| HostDir::Hosts(Box::new(directory))),
+            .map_or_else(|unusable| unusable, |directory| HostDir::Hosts(Box::new(directory))),
         // A file is found like a directory, and then cannot be one.
         Ok(_) => HostDir::Fault(format!("open {path}/hosts.toml: not a directory")),
         Err(error) if error.is_not_found() => HostDir::Missing,
@@ -156,15 +160,19 @@ fn load_entry(reader: &mut Reader<'_>, path: &str, version: Version) -> HostDir 
     }
 }
 
-fn load_directory(reader: &mut Reader<'_>, path: &str, version: Version) -> Result<HostDirectory, String> {
+fn load_directory(reader: &mut Reader<'_>, path: &str, version: Version) -> Result<HostDirectory, HostDir> {
     let file = join(path, "hosts.toml");
-    let files = reader.list(path).map_err(|error| read_words(path, &error))?;
+    let files = reader.list(path).map_err(|error| HostDir::Fault(read_words(path, &error)))?;
     let files: Vec<(String, EntryKind)> =
         files.into_iter().filter_map(|entry| Some((entry.name.into_string().ok()?, entry.kind))).collect();
     let bytes = match reader.read(&file) {
         Ok(bytes) => bytes,
         Err(ReadError::NotFound(_)) => Vec::new(),
-        Err(error) => return Err(read_words(&file, &error)),
+        Err(error) => {
+            return Err(
+                unread(&file, &error).map_or_else(|| HostDir::Fault(read_words(&file, &error)), HostDir::Unread)
+            );
+        }
     };
     let names = files.iter().map(|(name, _)| name.clone()).collect();
     if bytes.is_empty() {
@@ -183,9 +191,25 @@ fn load_directory(reader: &mut Reader<'_>, path: &str, version: Version) -> Resu
     };
     match parsed {
         Ok(parsed) => {
-            let mut load = |spec: HostSpec| Host { tls: spec.tls.load(reader), spec };
-            let hosts = parsed.hosts.into_iter().map(&mut load).collect();
-            let server = load(parsed.server);
+            let table = &parsed.table;
+            let hosts_table = table.field("host", version.dialect()).and_then(Value::as_table);
+            let mut load = |spec: HostSpec, keys: Option<&Table>| {
+                let named = |fault: TlsFault| TlsFault {
+                    place: keys.and_then(|keys| tls_files::named_at(keys, version.dialect(), path, &fault.path)),
+                    ..fault
+                };
+                Host { tls: spec.tls.load(reader).map_err(named), spec }
+            };
+            let keys_of = |spec: &HostSpec| hosts_table.and_then(|hosts| hosts.table(&spec.name));
+            let hosts = parsed
+                .hosts
+                .into_iter()
+                .map(|spec| {
+                    let keys = keys_of(&spec);
+                    load(spec, keys)
+                })
+                .collect();
+            let server = load(parsed.server, Some(table));
             let source = Source::HostsToml(Box::new(parsed.table));
             Ok(HostDirectory { path: path.into(), files: names, source, hosts, server })
         }

@@ -10,7 +10,7 @@ use std::collections::{HashMap, VecDeque};
 
 use super::document::{self, Data, Dialect, Place, Table, Value};
 use super::gotext::{clean, quote};
-use super::reader::{Reader, read_words};
+use super::reader::{Reader, read_words, unread};
 use crate::model::containerd::Version;
 use crate::node::root::ReadError;
 use imports::Import;
@@ -44,12 +44,19 @@ pub enum FaultKind {
     MirrorsAndConfigPath,
     ConfigsTlsAndConfigPath,
     InvalidValue,
+    /// pullprobe does not read what containerd would: what it makes of it cannot be told.
+    Unread,
 }
 
 impl FaultKind {
     /// Whether containerd itself ends; otherwise only its CRI plugin is missing.
     pub const fn stops_containerd(self) -> bool {
         matches!(self, Self::Syntax | Self::WrongType | Self::Import | Self::SchemaVersion | Self::PluginName)
+    }
+
+    /// Whether the files say nothing of any containerd's settings.
+    pub const fn hides_settings(self) -> bool {
+        self.stops_containerd() || matches!(self, Self::Unread)
     }
 }
 
@@ -107,7 +114,7 @@ fn load_into(merged: &mut Merged, reader: &mut Reader<'_>, path: &str, version: 
     while let Some(import) = pending.pop_front() {
         let path = import.path.as_str();
         let named = |fault: ConfigFault| match &import.place {
-            Some(place) if fault.kind == FaultKind::Import => fault.at(place),
+            Some(place) if matches!(fault.kind, FaultKind::Import | FaultKind::Unread) => fault.at(place),
             _ => fault,
         };
         let file = read_file(reader, path, version).map_err(named)?;
@@ -125,8 +132,8 @@ fn load_into(merged: &mut Merged, reader: &mut Reader<'_>, path: &str, version: 
             if known.contains_key(&next.path) {
                 merged.note_circle(next, path, &known);
             } else if known.len() == FILE_COUNT_LIMIT {
-                let message = format!("more than {FILE_COUNT_LIMIT} files are imported");
-                return Err(ConfigFault::new(FaultKind::Import, message, path));
+                let message = format!("pullprobe does not read more than {FILE_COUNT_LIMIT} imported files");
+                return Err(ConfigFault::new(FaultKind::Unread, message, path));
             } else {
                 known.insert(next.path.clone(), Some(path.to_owned()));
                 pending.push_back(next);
@@ -136,7 +143,9 @@ fn load_into(merged: &mut Merged, reader: &mut Reader<'_>, path: &str, version: 
     if merged.schema == 0 {
         merged.schema = 1;
     }
-    merged.validate(path, version)?;
+    // containerd names the file that it has read last.
+    let last = merged.files.last().map_or_else(|| path.to_owned(), |file| file.path.clone());
+    merged.validate(&last, version)?;
     if version.major >= 2 && !version.migrates_each_file() {
         migrate::sections(&mut merged.plugins, merged.schema, version);
     }
@@ -162,6 +171,9 @@ impl Version {
 fn read_file(reader: &mut Reader<'_>, path: &str, version: Version) -> Result<ConfigFile, ConfigFault> {
     let one = version.dialect() == Dialect::One;
     let bytes = reader.read(path).map_err(|error| {
+        if let Some(reason) = unread(path, &error) {
+            return ConfigFault::new(FaultKind::Unread, reason, path);
+        }
         let words = read_words(path, &error);
         let message = match error {
             _ if one => format!("failed to load TOML: {path}: {words}"),

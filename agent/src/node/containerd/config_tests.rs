@@ -148,10 +148,7 @@ fn schemas_of_files_may_differ_and_each_series_mends_that_in_its_way() {
         assert_eq!(main_and_drop_in(version, &newer, &older).config_path, ["/two"], "{version}");
     }
     let refused = main_and_drop_in("1.7.24", &main, "version = 3\n");
-    assert_eq!(
-        message(&refused),
-        "failed to load TOML from /etc/containerd/config.toml: unsupported config version `3`"
-    );
+    assert_eq!(message(&refused), "failed to load TOML from /etc/containerd/d.toml: unsupported config version `3`");
 }
 
 #[test]

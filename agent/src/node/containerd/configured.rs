@@ -14,6 +14,9 @@ use crate::model::finding::Finding;
 use crate::node::in_force::{self, Broken, GRACE};
 use crate::node::root::HostRoot;
 
+/// Stands for the file where the directories were typed.
+pub const CERTS_D_FLAG: &str = "--certs-d";
+
 /// The file with all it imports, as a version of containerd takes it.
 #[derive(Clone, Debug)]
 pub struct Configured {
@@ -102,10 +105,10 @@ pub fn in_force(
 }
 
 fn of_fault(fault: &ConfigFault, since: Timestamp) -> Finding {
-    let restart = if fault.kind.stops_containerd() {
-        "containerd would not start again, and this node could pull nothing"
-    } else {
-        "containerd would serve no CRI, and this node could pull nothing"
+    let restart = match fault.kind {
+        FaultKind::Unread => "nobody can tell from here what it would say",
+        kind if kind.stops_containerd() => "containerd would not start again, and this node could pull nothing",
+        _ => "containerd would serve no CRI, and this node could pull nothing",
     };
     let consequence = format!(
         "the running containerd has read this file at its start and does not look again. With a restart now {restart}"
@@ -127,7 +130,7 @@ fn read_files(reader: &mut Reader<'_>, path: &str, named: bool, version: Version
 /// A configuration that is tried out: its directories count, the deprecated mirrors do not.
 fn with_directories(settings: Settings, directories: &[std::path::PathBuf]) -> Settings {
     let joined = directories.iter().map(|path| path.to_string_lossy().into_owned()).collect::<Vec<_>>().join(":");
-    let place = Place { file: "--certs-d".into(), line: 1, column: 1 };
+    let place = Place { file: CERTS_D_FLAG.into(), line: 1, column: 1 };
     Settings { config_path: Some((joined, place)), mirrors: Vec::new(), ..settings }
 }
 

@@ -23,12 +23,11 @@ pub fn parse(text: &str) -> Result<GoUrl, String> {
 /// A URL as it may be shown: without user, password and query.
 pub fn shown(text: &str) -> String {
     let text = text.split(['?', '#']).next().unwrap_or_default();
-    let (scheme, rest) = text.split_once("://").map_or(("", text), |(scheme, rest)| (scheme, rest));
+    let (scheme, rest) = text.find("://").map_or(("", text), |at| text.split_at(at + 3));
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let shown = if scheme.is_empty() { format!("{host}{path}") } else { format!("{scheme}://{host}{path}") };
     // What is not quite a URL has its password elsewhere.
-    without_users(&shown)
+    without_users(&format!("{scheme}{host}{path}"))
 }
 
 fn parts(text: &str) -> Result<GoUrl, String> {
@@ -180,6 +179,7 @@ mod tests {
         assert_eq!(url("https://a b").unwrap_err(), "parse \"https://a b\": invalid character \" \" in host name");
         assert_eq!(url("https://a%41").unwrap_err(), "parse \"https://a%41\": invalid URL escape \"%41\"");
         assert_eq!(url("https://a/%zz").unwrap_err(), "parse \"https://a/%zz\": invalid URL escape \"%zz\"");
+        assert_eq!(url("://").unwrap_err(), "parse \"://\": missing protocol scheme");
         assert_eq!(url("https://[::1").unwrap_err(), "parse \"https://[::1\": missing ']' in host");
         assert_eq!(url("https://é.example/ü").unwrap(), of("https", "é.example", "/ü"));
     }

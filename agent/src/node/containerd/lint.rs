@@ -9,12 +9,15 @@ mod config_path;
 mod host;
 mod hosts;
 mod keys;
+mod mirrors;
 mod names;
+mod sections;
 
 #[cfg(test)]
 mod tests;
 
 use super::config::{ConfigFault, FaultKind, Merged};
+use super::configured::CERTS_D_FLAG;
 use super::document::Place;
 use super::reader::Reader;
 use super::registry::RegistrySettings;
@@ -34,10 +37,13 @@ pub const CODES: &[&str] = &[
     "mirrors_and_config_path",
     "configs_tls_and_config_path",
     "config_value_invalid",
+    // what pullprobe does not read
+    "file_unread",
     // config.toml
     "config_missing",
     "import_circular",
     "version_assumed",
+    "version_unknown",
     "unknown_key",
     "misplaced_key",
     "wrong_plugin_section",
@@ -60,6 +66,7 @@ pub const CODES: &[&str] = &[
     "snapshotter_not_unpacked",
     "local_pull_forced",
     "mirror_path_without_v2",
+    "mirror_endpoint_unusable",
     // directories of certs.d
     "certs_d_too_large",
     "host_dir_unusable",
@@ -120,9 +127,11 @@ impl Lint<'_, '_> {
         found.extend(self.fatal.map(Self::fault));
         self.keys(&mut found);
         self.sections(&mut found);
+        self.version(&mut found);
         // The settings of files that do not load are not those of any containerd.
-        if !self.fatal.is_some_and(|fault| fault.kind.stops_containerd()) {
+        if !self.fatal.is_some_and(|fault| fault.kind.hides_settings()) {
             self.config(&mut found);
+            self.mirrors(&mut found);
             self.config_path(&mut found);
             self.certs_d(&mut found);
         }
@@ -135,6 +144,9 @@ impl Lint<'_, '_> {
                 ("config_syntax", "mend the line; `containerd -c FILE config dump` shows whether it parses")
             }
             FaultKind::WrongType => ("config_type", "give the key a value of the type that containerd expects"),
+            FaultKind::Import if fault.line.is_none() => {
+                ("config_import", "put containerd's configuration there, or name its file by `--containerd-config`")
+            }
             FaultKind::Import => ("config_import", "create the imported file, or take it out of `imports`"),
             FaultKind::SchemaVersion => {
                 ("config_schema", "write the `version` that this containerd knows, or upgrade containerd")
@@ -154,8 +166,11 @@ impl Lint<'_, '_> {
                 "move `ca_file` and the other keys to hosts.toml as `ca`, `client` and `skip_verify`",
             ),
             FaultKind::InvalidValue => ("config_value_invalid", "give the key a value that containerd can read"),
+            FaultKind::Unread => ("file_unread", READABLE),
         };
-        let what = if fault.kind.stops_containerd() {
+        let what = if fault.kind == FaultKind::Unread {
+            "containerd's configuration could not be told"
+        } else if fault.kind.stops_containerd() {
             "containerd does not start"
         } else {
             "containerd starts without CRI, so kubelet can pull nothing"
@@ -167,6 +182,15 @@ impl Lint<'_, '_> {
     }
 }
 
+/// How a file is to be for pullprobe to read it.
+const READABLE: &str = "make it a file of at most 16 MiB; containerd's own needs a few lines";
+
+/// What containerd makes of a file is not known, for pullprobe does not read it.
+fn unread(place: &Place, why: &str) -> Finding {
+    let message = format!("what containerd makes of this file could not be told: {why}");
+    error("file_unread", place, message, READABLE)
+}
+
 fn note(
     severity: Severity,
     code: &'static str,
@@ -174,7 +198,9 @@ fn note(
     message: impl Into<String>,
     fix: impl Into<String>,
 ) -> Finding {
-    Finding::new(severity, code, message, fix).in_file(&*place.file).at(place.line, place.column)
+    let finding = Finding::new(severity, code, message, fix);
+    // What was typed stands in no file.
+    if *place.file == *CERTS_D_FLAG { finding } else { finding.in_file(&*place.file).at(place.line, place.column) }
 }
 
 fn error(code: &'static str, place: &Place, message: impl Into<String>, fix: impl Into<String>) -> Finding {

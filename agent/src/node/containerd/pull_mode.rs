@@ -1,6 +1,7 @@
 //! Which client this containerd pulls with, and which directories it looks registries up in.
 
 use super::config::{ConfigFault, FaultKind};
+use super::document::Place;
 use super::gotext;
 use super::settings::Settings;
 use crate::model::containerd::{PullMode, Version};
@@ -75,19 +76,36 @@ pub fn decide(settings: &Settings, version: Version) -> (PullMode, String) {
     if settings.use_local_image_pull {
         return (PullMode::Local, "`use_local_image_pull` is true".into());
     }
-    let forcing = [
-        (settings.disable_snapshot_annotations == Some(false), "`disable_snapshot_annotations` is false"),
-        (settings.discard_unpacked_layers, "`discard_unpacked_layers` is true"),
-        (!settings.mirrors.is_empty(), "`registry.mirrors` is set"),
-        (!settings.configs.is_empty(), "`registry.configs` is set"),
-        (!settings.auths.is_empty(), "`registry.auths` is set"),
-        (settings.max_concurrent_downloads.is_some_and(|n| n != 3), "`max_concurrent_downloads` is not 3"),
-        (settings.image_pull_with_sync_fs, "`image_pull_with_sync_fs` is true"),
-    ];
-    match forcing.into_iter().find(|(holds, _)| *holds) {
-        Some((_, reason)) => (PullMode::Local, format!("{reason}, which the transfer service does not support")),
+    let unsupported = |what: &str| (PullMode::Local, format!("{what}, which the transfer service does not support"));
+    if settings.discard_unpacked_layers {
+        return unsupported("`discard_unpacked_layers` is true");
+    }
+    match forced_by(settings) {
+        Some((what, _)) => unsupported(what),
         None => (PullMode::Transfer, format!("containerd {version} pulls with its transfer service by default")),
     }
+}
+
+/// The setting that the transfer service does not support, and where it is written.
+pub fn forced_by(settings: &Settings) -> Option<(&'static str, &Place)> {
+    fn place_of<T>(setting: Option<&(T, Place)>, forces: impl Fn(&T) -> bool) -> Option<&Place> {
+        setting.filter(|(value, _)| forces(value)).map(|(_, place)| place)
+    }
+    let forcing = [
+        (
+            place_of(settings.disable_snapshot_annotations.as_ref(), |disabled| !disabled),
+            "`disable_snapshot_annotations` is false",
+        ),
+        (settings.mirrors.first().map(|mirror| &mirror.place), "`registry.mirrors` is set"),
+        (settings.configs.first().map(|config| &config.place), "`registry.configs` is set"),
+        (settings.auths.first().map(|(_, auth)| &auth.place), "`registry.auths` is set"),
+        (
+            place_of(settings.max_concurrent_downloads.as_ref(), |downloads| *downloads != 3),
+            "`max_concurrent_downloads` is not 3",
+        ),
+        (place_of(settings.image_pull_with_sync_fs.as_ref(), |sync| *sync), "`image_pull_with_sync_fs` is true"),
+    ];
+    forcing.into_iter().find_map(|(place, what)| Some((what, place?)))
 }
 
 /// The directories that a registry is looked up in. The transfer service takes the whole value for

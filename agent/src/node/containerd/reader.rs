@@ -7,8 +7,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::node::root::{Entry, HostRoot, ReadError, Stat};
 
-/// No file of containerd's configuration has a reason to be larger.
-pub const FILE_LIMIT: usize = 1 << 20;
+/// No file of containerd's configuration has a reason to be larger, though containerd would read it.
+pub const FILE_LIMIT: usize = 16 << 20;
 /// All files together: bounds what a hostile certs.d can make us hold.
 const TOTAL_LIMIT: usize = 64 << 20;
 
@@ -76,6 +76,19 @@ fn hex(bytes: &[u8]) -> String {
         let _ = write!(hex, "{byte:02x}");
         hex
     })
+}
+
+/// Why pullprobe does not read what containerd may well read; `None`: containerd fails too.
+pub fn unread(path: &str, error: &ReadError) -> Option<String> {
+    let reason = match error {
+        ReadError::TooLarge { limit, .. } if *limit < FILE_LIMIT => {
+            format!("{} MiB of files were read before it, and it would be too much", TOTAL_LIMIT >> 20)
+        }
+        ReadError::TooLarge { .. } => format!("it is larger than {} MiB", FILE_LIMIT >> 20),
+        ReadError::NotAFile(_) => "it is neither a file nor a directory".into(),
+        _ => return None,
+    };
+    Some(format!("pullprobe does not read {path}: {reason}"))
 }
 
 /// How Go words a failed `os.ReadFile`.

@@ -22,10 +22,10 @@ pub struct Settings {
     /// Sent to every registry host.
     pub headers: Vec<(String, Secret)>,
     pub snapshotter: Option<(String, Place)>,
-    pub disable_snapshot_annotations: Option<bool>,
+    pub disable_snapshot_annotations: Option<(bool, Place)>,
     pub discard_unpacked_layers: bool,
-    pub max_concurrent_downloads: Option<i64>,
-    pub image_pull_with_sync_fs: bool,
+    pub max_concurrent_downloads: Option<(i64, Place)>,
+    pub image_pull_with_sync_fs: Option<(bool, Place)>,
     pub use_local_image_pull: bool,
     pub image_pull_progress_timeout: Option<(String, Place)>,
     pub sandbox_image: Option<String>,
@@ -41,7 +41,7 @@ pub struct Settings {
 pub struct Mirror {
     /// The registry's name, or `*`.
     pub name: String,
-    pub endpoints: Vec<String>,
+    pub endpoints: Vec<(String, Place)>,
     pub place: Place,
 }
 
@@ -112,16 +112,15 @@ impl Decoder {
         settings.disable_snapshot_annotations =
             flag(inner, "disable_snapshot_annotations", "DisableSnapshotAnnotations")?;
         settings.discard_unpacked_layers =
-            flag(inner, "discard_unpacked_layers", "DiscardUnpackedLayers")?.unwrap_or(false);
-        settings.image_pull_with_sync_fs =
-            flag(section, "image_pull_with_sync_fs", "ImagePullWithSyncFs")?.unwrap_or(false);
+            flag(inner, "discard_unpacked_layers", "DiscardUnpackedLayers")?.is_some_and(|(flag, _)| flag);
+        settings.image_pull_with_sync_fs = flag(section, "image_pull_with_sync_fs", "ImagePullWithSyncFs")?;
         settings.max_concurrent_downloads =
             self.number(section, "max_concurrent_downloads", &format!("{name}.MaxConcurrentDownloads"))?;
         let timeout = format!("{name}.ImagePullProgressTimeout");
         settings.image_pull_progress_timeout = self.text(section, "image_pull_progress_timeout", &timeout)?;
         if version.pulls_by_transfer() {
             settings.use_local_image_pull =
-                flag(section, "use_local_image_pull", "UseLocalImagePull")?.unwrap_or(false);
+                flag(section, "use_local_image_pull", "UseLocalImagePull")?.is_some_and(|(flag, _)| flag);
         }
         let sandbox = if one {
             self.text(section, "sandbox_image", &format!("{name}.SandboxImage"))?
@@ -162,7 +161,7 @@ impl Decoder {
         }
         for (name, value) in self.map(registry, "headers", "config.Registry.Headers", "map[string][]string")? {
             let values = self.texts(Some(value), "config.Registry.Headers")?;
-            settings.headers.extend(values.into_iter().map(|value| (name.clone(), Secret::new(value))));
+            settings.headers.extend(values.into_iter().map(|(value, _)| (name.clone(), Secret::new(value))));
         }
         Ok(())
     }
@@ -193,7 +192,7 @@ impl Decoder {
             key_file: text("key_file", "KeyFile")?,
             insecure_skip_verify: self
                 .flag(table, "insecure_skip_verify", "config.TLSConfig.InsecureSkipVerify")?
-                .unwrap_or(false),
+                .is_some_and(|(flag, _)| flag),
         })
     }
 
@@ -221,18 +220,19 @@ impl Decoder {
         }
     }
 
-    fn flag(&self, table: &Table, key: &str, field: &str) -> Result<Option<bool>, ConfigFault> {
+    /// With the place of its key, like a number.
+    fn flag(&self, table: &Table, key: &str, field: &str) -> Result<Option<(bool, Place)>, ConfigFault> {
         match table.field(key, self.dialect) {
             None => Ok(None),
-            Some(Value { data: Data::Boolean(flag), .. }) => Ok(Some(*flag)),
+            Some(Value { data: Data::Boolean(flag), key, .. }) => Ok(Some((*flag, key.clone()))),
             Some(value) => Err(self.wrong(value, field, "bool")),
         }
     }
 
-    fn number(&self, table: &Table, key: &str, field: &str) -> Result<Option<i64>, ConfigFault> {
+    fn number(&self, table: &Table, key: &str, field: &str) -> Result<Option<(i64, Place)>, ConfigFault> {
         match table.field(key, self.dialect) {
             None => Ok(None),
-            Some(Value { data: Data::Integer(number), .. }) => Ok(Some(*number)),
+            Some(Value { data: Data::Integer(number), key, .. }) => Ok(Some((*number, key.clone()))),
             Some(value) => Err(self.wrong(value, field, "int")),
         }
     }
@@ -263,10 +263,13 @@ impl Decoder {
         value.as_table().ok_or_else(|| self.wrong(value, field, wanted))
     }
 
-    fn texts(&self, value: Option<&Value>, field: &str) -> Result<Vec<String>, ConfigFault> {
+    fn texts(&self, value: Option<&Value>, field: &str) -> Result<Vec<(String, Place)>, ConfigFault> {
         let Some(value) = value else { return Ok(Vec::new()) };
         let Data::Array(items) = &value.data else { return Err(self.wrong(value, field, "[]string")) };
-        let text = |item: &Value| item.as_str().map(str::to_owned).ok_or_else(|| self.wrong(item, field, "string"));
+        let text = |item: &Value| {
+            let text = item.as_str().ok_or_else(|| self.wrong(item, field, "string"))?;
+            Ok((text.to_owned(), item.at.clone()))
+        };
         items.iter().map(text).collect()
     }
 }

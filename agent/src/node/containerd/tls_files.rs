@@ -3,10 +3,12 @@
 //! containerd reads them whenever it makes its list of hosts: one that is missing or broken fails
 //! every pull from the registry, whichever host would have served it.
 
-use super::gotext::quote;
+use super::document::{Data, Dialect, Place, Table, Value};
+use super::gotext::{join, quote};
 use super::pem;
-use super::reader::{Reader, read_words};
+use super::reader::{Reader, read_words, unread};
 use crate::model::host::{ClientPair, HostTls, PemFile};
+use crate::node::root::ReadError;
 use crate::secret::Secret;
 
 /// The TLS keys of one host, paths resolved.
@@ -25,6 +27,23 @@ pub struct TlsFault {
     pub wording: String,
     /// The file at fault.
     pub path: String,
+    /// Where it is named; `None`: found by its name alone.
+    pub place: Option<Place>,
+    /// pullprobe does not read what containerd may well read: nobody can tell from here.
+    pub unread: bool,
+}
+
+impl TlsFault {
+    fn new(path: &str, wording: impl Into<String>) -> Self {
+        Self { wording: wording.into(), path: path.to_owned(), place: None, unread: false }
+    }
+
+    fn reading(path: &str, what: &str, error: &ReadError) -> Self {
+        match unread(path, error) {
+            Some(why) => Self { unread: true, ..Self::new(path, why) },
+            None => Self::new(path, format!("unable to read {what} {}: {}", quote(path), read_words(path, error))),
+        }
+    }
 }
 
 impl TlsKeys {
@@ -35,12 +54,9 @@ impl TlsKeys {
     pub fn load(&self, reader: &mut Reader<'_>) -> Result<HostTls, TlsFault> {
         let mut tls = HostTls { skip_verify: self.skip_verify, ..HostTls::default() };
         for path in self.ca.iter().flatten() {
-            let fault = |wording| TlsFault { wording, path: path.clone() };
-            let bytes = reader.read(path).map_err(|error| {
-                fault(format!("unable to read CA cert {}: {}", quote(path), read_words(path, &error)))
-            })?;
+            let bytes = reader.read(path).map_err(|error| TlsFault::reading(path, "CA cert", &error))?;
             if !pem::holds_certificate(&bytes) {
-                return Err(fault(format!("unable to load CA cert {}", quote(path))));
+                return Err(TlsFault::new(path, format!("unable to load CA cert {}", quote(path))));
             }
             tls.ca.push(pem_file(path, &bytes));
         }
@@ -52,22 +68,30 @@ impl TlsKeys {
 }
 
 fn load_pair(reader: &mut Reader<'_>, certificate: &str, key: Option<&str>) -> Result<ClientPair, TlsFault> {
-    let mut read = |path: &str| {
-        let fault = |error| TlsFault {
-            wording: format!("unable to read CERT file {}: {}", quote(path), read_words(path, &error)),
-            path: path.to_owned(),
-        };
-        reader.read(path).map_err(fault)
-    };
+    let mut read = |path: &str| reader.read(path).map_err(|error| TlsFault::reading(path, "CERT file", &error));
     let certificate_pem = read(certificate)?;
     let key_pem = key.map(&mut read).transpose()?;
     let key_pem = key_pem.as_deref().unwrap_or(&certificate_pem);
-    pem::check_pair(&certificate_pem, key_pem).map_err(|reason| TlsFault {
-        wording: format!("failed to load X509 key pair: {reason}"),
-        path: certificate.to_owned(),
-    })?;
+    pem::check_pair(&certificate_pem, key_pem)
+        .map_err(|reason| TlsFault::new(certificate, format!("failed to load X509 key pair: {reason}")))?;
     let key = pem_file(key.unwrap_or(certificate), key_pem);
     Ok(ClientPair { certificate: pem_file(certificate, &certificate_pem), key })
+}
+
+/// Where the host's `ca` or `client` names the file.
+pub fn named_at(keys: &Table, dialect: Dialect, dir: &str, path: &str) -> Option<Place> {
+    let named = ["ca", "client"].into_iter().filter_map(|key| keys.field(key, dialect)).flat_map(texts);
+    let is_it = |text: &str| if text.starts_with('/') { text == path } else { join(dir, text) == path };
+    named.into_iter().find(|(text, _)| is_it(text)).map(|(_, place)| place.clone())
+}
+
+/// All texts in a value, however deep in arrays.
+pub fn texts(value: &Value) -> Vec<(&str, &Place)> {
+    match &value.data {
+        Data::String(text) => vec![(text, &value.at)],
+        Data::Array(items) => items.iter().flat_map(texts).collect(),
+        _ => Vec::new(),
+    }
 }
 
 pub fn pem_file(path: &str, bytes: &[u8]) -> PemFile {

@@ -39,7 +39,8 @@ fn state(health: &Health) -> (Tone, &'static str) {
 
 fn hosts(page: &mut Html, snapshot: &Snapshot, name: &str, namespace: &Namespace, now: Timestamp) {
     if let Some(failure) = &namespace.broken {
-        page.element("p", "says bad", &format!("containerd cannot tell whom to ask: {}", failure.detail));
+        let who = if failure.doubtful { "pullprobe" } else { "containerd" };
+        page.element("p", "says bad", &format!("{who} cannot tell whom to ask: {}", failure.detail));
     }
     for planned in &namespace.hosts {
         let key = (name.to_owned(), planned.endpoint.clone());

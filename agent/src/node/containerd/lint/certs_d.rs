@@ -6,7 +6,7 @@ use super::super::certs_d::{DIRECTORY_LIMIT, HostDir, HostDirectory, RootState, 
 use super::super::document::Place;
 use super::super::registry::HostSource;
 use super::names::{domain_of, unreachable};
-use super::{Lint, error, info, warning};
+use super::{Lint, error, info, unread, warning};
 use crate::model::finding::Finding;
 use crate::model::nearest::nearest;
 
@@ -68,6 +68,7 @@ impl Lint<'_, '_> {
                     "make it a directory with a readable hosts.toml",
                 ));
             }
+            HostDir::Unread(why) => found.push(unread(&whole(&format!("{path}/hosts.toml")), why)),
             HostDir::Hosts(directory) => {
                 if let Some((why, meant)) = reach {
                     found.push(warning(
@@ -144,6 +145,9 @@ fn certificate_fault(name: &str, directory: &HostDirectory, found: &mut Vec<Find
     if matches!(directory.source, Source::Rejected(_) | Source::CertificateFiles)
         && let Err(fault) = &directory.server.tls
     {
+        if fault.unread {
+            return found.push(unread(&whole(&fault.path), &fault.wording));
+        }
         let message = format!("every pull from {name} fails: {}", fault.wording);
         found.push(error(
             "tls_file_unusable",
@@ -175,7 +179,10 @@ fn without_hosts_file(name: &str, directory: &HostDirectory, has_default: bool, 
             || (*file != "hosts.toml" && nearest(file, ["hosts.toml"]).is_some())
     });
     if let Some(misnamed) = misnamed {
-        let message = format!("containerd reads hosts.toml, not {misnamed}");
+        let mut message = format!("containerd reads hosts.toml, not {misnamed}");
+        if has_default && name != "_default" {
+            message += ": the registry is asked directly, for the directory hides _default from it all the same";
+        }
         found.push(error(
             "hosts_file_misnamed",
             &whole(&format!("{}/{misnamed}", directory.path)),
@@ -221,7 +228,7 @@ fn hidden(name: &str, root: &str, earlier: &[(&str, &BTreeMap<String, HostDir>)]
     let hiding = earlier.iter().find_map(|(path, entries)| {
         let by = [name, "_default"]
             .into_iter()
-            .find(|by| matches!(entries.get(*by), Some(HostDir::Hosts(_) | HostDir::Fault(_))))?;
+            .find(|by| matches!(entries.get(*by), Some(HostDir::Hosts(_) | HostDir::Fault(_) | HostDir::Unread(_))))?;
         Some(format!("{path}/{by}"))
     });
     if let Some(hiding) = hiding {

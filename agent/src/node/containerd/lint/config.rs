@@ -1,9 +1,8 @@
 //! Findings about what config.toml's sections amount to.
 
-use super::super::config::migrate::{IMAGES, OLD_CRI};
-use super::super::config::{ConfigFile, imports};
+use super::super::config::imports;
 use super::super::document::{Place, Table, Value};
-use super::super::gourl;
+use super::super::pull_mode;
 use super::super::reader::directory;
 use super::super::settings::section_id;
 use super::host::world_readable;
@@ -12,88 +11,6 @@ use crate::model::containerd::{PullMode, VersionSource};
 use crate::model::finding::{Finding, Severity};
 
 impl Lint<'_, '_> {
-    /// Sections with registry settings that nothing reads, and sections that were replaced.
-    pub(super) fn sections(&self, found: &mut Vec<Finding>) {
-        let dialect = self.version.dialect();
-        // What containerd refuses outright is said once.
-        let stopped = self.fatal.is_some_and(|fault| fault.kind.stops_containerd());
-        for file in &self.merged.files {
-            let plugins = file.table.field("plugins", dialect).and_then(Value::as_table);
-            for (id, section) in plugins.into_iter().flat_map(|plugins| &plugins.entries) {
-                let registry = section.as_table().and_then(|section| section.table("registry"));
-                let written = registry.is_some_and(|registry| !registry.entries.is_empty());
-                if ["cri", OLD_CRI, IMAGES].contains(&id.as_str()) && written && !stopped && !self.reads(id, file) {
-                    found.push(self.unread(id, &section.key, file));
-                }
-            }
-            if file.schema <= 1 {
-                let place = Place { file: file.path.as_str().into(), line: 1, column: 1 };
-                let message = "the file has no `version`, which makes it one of schema 1: only the short plugin name `cri` counts in it";
-                found.push(info(
-                    "schema_deprecated",
-                    &place,
-                    message,
-                    "write `version = 2` (containerd 1.x) or `version = 3` (2.x) and the long plugin names",
-                ));
-            }
-        }
-        if self.merged.schema > i64::from(self.version.config_schema()) && self.fatal.is_none() {
-            let place = Place { file: self.config.into(), line: 1, column: 1 };
-            let message = format!(
-                "schema {} is newer than containerd {}, which reads it as schema 2",
-                self.merged.schema, self.version
-            );
-            found.push(warning("schema_newer", &place, message, "write `version = 2` and its plugin names"));
-        }
-        for (path, place) in &self.merged.circular {
-            let message = format!("{path} leads back here: containerd reads each file once and passes over this entry");
-            found.push(info("import_circular", place, message, "take the entry out of `imports`"));
-        }
-        let id = section_id(self.merged, self.version);
-        for (_, earlier, later) in self.merged.replaced.iter().filter(|(replaced, ..)| replaced == id) {
-            let message = format!(
-                "this section replaces the whole of the one at {}:{}: containerd {} does not merge plugin sections",
-                earlier.file, earlier.line, self.version
-            );
-            found.push(error("section_replaced", later, message, "write all settings of the plugin in one file"));
-        }
-    }
-
-    /// Whether the section of that name in that file has a say.
-    fn reads(&self, id: &str, file: &ConfigFile) -> bool {
-        let newest = i64::from(self.version.config_schema());
-        if self.version.major < 2 {
-            return id == section_id(self.merged, self.version);
-        }
-        match id {
-            IMAGES => true,
-            OLD_CRI if self.version.migrates_each_file() => file.schema < newest,
-            OLD_CRI => self.merged.schema < newest,
-            _ => self.version.migrates_each_file() && file.schema <= 1,
-        }
-    }
-
-    fn unread(&self, id: &str, place: &Place, file: &ConfigFile) -> Finding {
-        let wanted = section_id(self.merged, self.version);
-        let message = if self.version.major >= 2 && file.schema <= 1 {
-            format!(
-                "containerd {} takes this file without `version` for schema 1 and never carries the settings of `{id}` over: its registry settings are lost",
-                self.version
-            )
-        } else {
-            format!(
-                "containerd {} does not read the registry settings of `{id}` here: it reads those of `{wanted}`",
-                self.version
-            )
-        };
-        error(
-            "wrong_plugin_section",
-            place,
-            message,
-            format!("write `version = {}` and [plugins.\"{wanted}\".registry]", self.version.config_schema()),
-        )
-    }
-
     pub(super) fn config(&mut self, found: &mut Vec<Finding>) {
         let whole = Place { file: self.config.into(), line: 1, column: 1 };
         if self.merged.files.is_empty() && self.fatal.is_none() {
@@ -139,9 +56,10 @@ impl Lint<'_, '_> {
         let on_purpose = self.settings.use_local_image_pull || self.settings.discard_unpacked_layers;
         if self.mode == PullMode::Local && self.version.pulls_by_transfer() && !on_purpose && self.fatal.is_none() {
             let message = format!("containerd pulls with its classic client: {}", self.mode_reason);
+            let place = pull_mode::forced_by(self.settings).map_or(&whole, |(_, place)| place);
             found.push(info(
                 "local_pull_forced",
-                &whole,
+                place,
                 message,
                 "nothing needs fixing; `use_local_image_pull = true` says the same openly",
             ));
@@ -158,7 +76,7 @@ impl Lint<'_, '_> {
                 "registry_keys_deprecated",
                 &mirror.place,
                 deprecated("mirrors"),
-                "move it to hosts.toml files and set `config_path`",
+                "move all of them to hosts.toml files, remove them here and set `config_path`, in one change",
             ));
         }
         if let Some(config) = settings.configs.iter().find(|config| config.auth.is_some()) {
@@ -177,23 +95,6 @@ impl Lint<'_, '_> {
                 "use an image pull secret",
             ));
         }
-        for mirror in &settings.mirrors {
-            for endpoint in &mirror.endpoints {
-                let path = gourl::parse(endpoint).map(|url| url.path).unwrap_or_default();
-                if endpoint.contains("://") && !path.is_empty() && !path.ends_with("/v2") {
-                    let message = format!(
-                        "`{}` has a path, and a mirror's path is taken as it is: no /v2 is added",
-                        gourl::shown(endpoint)
-                    );
-                    found.push(warning(
-                        "mirror_path_without_v2",
-                        &mirror.place,
-                        message,
-                        "end the URL in /v2, or leave the path out",
-                    ));
-                }
-            }
-        }
     }
 
     fn configs(&self, found: &mut Vec<Finding>) {
@@ -209,7 +110,7 @@ impl Lint<'_, '_> {
                 let message = format!(
                     "`registry.configs.\"{host}\".tls` is read by containerd 1.x only: 2.0 ignores it and verifies {host} with the node's roots"
                 );
-                let fix = "move it to hosts.toml as `ca`, `client` and `skip_verify`, and set `config_path`";
+                let fix = "move it to hosts.toml as `ca`, `client` and `skip_verify`, remove it here and set `config_path`, in one change";
                 found.push(warning("registry_keys_deprecated", &place, message, fix));
             } else {
                 let message = format!(

@@ -1,12 +1,12 @@
 //! Findings about `config_path`: whether it leads to the directories that are there.
 
 use super::super::certs_d::{RootState, ends_in};
+use super::super::configured::CERTS_D_FLAG;
 use super::super::document::Place;
 use super::super::gotext::join;
 use super::super::pull_mode::DEFAULT_CONFIG_PATH;
 use super::super::reader::directory;
 use super::super::registry::HostSource;
-use super::super::settings::section_id;
 use super::certs_d::whole;
 use super::{Lint, error, info, warning};
 use crate::model::containerd::PullMode;
@@ -32,12 +32,7 @@ impl Lint<'_, '_> {
             self.not_split(written.is_some(), place, found);
         }
         if self.config_path.is_empty() && self.holds_registries(USUAL) {
-            let message = format!("{USUAL} has directories, but config_path is not set: containerd reads none of them");
-            let fix = format!(
-                "set `config_path = \"{USUAL}\"` in [plugins.\"{}\".registry] and restart containerd",
-                section_id(self.merged, self.version)
-            );
-            found.push(warning("config_path_unset", place, message, fix));
+            found.push(self.unset(place));
         }
         for path in written.iter().flat_map(|(path, _)| path.split(':')).filter(|path| !path.starts_with('/')) {
             let message = format!("`{path}` is relative: it starts at containerd's own directory, usually /");
@@ -48,6 +43,42 @@ impl Lint<'_, '_> {
         }
     }
 
+    fn unset(&self, place: &Place) -> Finding {
+        if self.is_typed() {
+            let message = format!("--certs-d names no directory: containerd would read none of those in {USUAL}");
+            return warning("config_path_unset", place, message, format!("write --certs-d {USUAL}"));
+        }
+        let message = format!("{USUAL} has directories, but config_path is not set: containerd reads none of them");
+        let set = format!("`config_path = \"{USUAL}\"` in {}", self.registry_section());
+        let mirrors = self.settings.mirrors.first().map(|mirror| ("registry.mirrors", &mirror.place));
+        let tls = self.settings.configs.iter().find(|config| config.tls.is_some());
+        let tls = tls.map(|config| ("registry.configs.*.tls", &config.place));
+        let excluded: Vec<String> = [mirrors, tls]
+            .into_iter()
+            .flatten()
+            .map(|(key, place)| format!("`{key}` ({}:{})", place.file, place.line))
+            .collect();
+        let fix = if excluded.is_empty() {
+            format!("set {set} and restart containerd")
+        } else {
+            format!(
+                "move {} to hosts.toml files below {USUAL}, remove them here and set {set}, all in one change, then restart containerd: beside them, `config_path` keeps its CRI plugin from starting",
+                excluded.join(" and ")
+            )
+        };
+        warning("config_path_unset", place, message, fix)
+    }
+
+    /// Whether the directories were typed rather than read from config.toml.
+    fn is_typed(&self) -> bool {
+        self.settings.config_path.as_ref().is_some_and(|(_, place)| *place.file == *CERTS_D_FLAG)
+    }
+
+    /// Where the directories are named.
+    fn naming(&self) -> &'static str {
+        if self.is_typed() { CERTS_D_FLAG } else { "`config_path`" }
+    }
+
     /// Several directories, and a client that takes them for one.
     fn not_split(&mut self, written: bool, place: &Place, found: &mut Vec<Finding>) {
         let message = format!(
@@ -55,14 +86,18 @@ impl Lint<'_, '_> {
             self.config_path
         );
         if written {
-            let fix = "set `config_path` to one directory, or `use_local_image_pull = true`";
+            let fix = format!("name one directory in {}, or set `use_local_image_pull = true`", self.naming());
             found.push(error("config_path_colon", place, message, fix));
             return;
         }
         let used = DEFAULT_CONFIG_PATH.split(':').any(|path| self.holds_registries(path));
         let make = if used { error } else { info };
-        let message = format!("config_path is not set, and {message}");
-        let fix = format!("set `config_path = \"{USUAL}\"` in [plugins.\"io.containerd.cri.v1.images\".registry]");
+        let (what, fix) = if self.is_typed() {
+            ("--certs-d names no directory", format!("write --certs-d {USUAL}"))
+        } else {
+            ("config_path is not set", format!("set `config_path = \"{USUAL}\"` in {}", self.registry_section()))
+        };
+        let message = format!("{what}, and {message}");
         found.push(make("config_path_default_unread", place, message, fix));
     }
 
@@ -83,8 +118,9 @@ impl Lint<'_, '_> {
         let read_elsewhere = roots.iter().any(|root| matches!(root.state, RootState::Listed { .. }));
         if read_elsewhere && !roots.iter().any(|root| root.path == USUAL) && self.holds_hosts_files(USUAL) {
             let named: Vec<&str> = roots.iter().map(|root| root.path.as_str()).collect();
-            let message = format!("containerd reads nothing here: its config_path is {}", named.join(":"));
-            let fix = format!("move the directories to {}, or point `config_path` here", named.join(" or "));
+            let naming = if self.is_typed() { CERTS_D_FLAG } else { "its config_path" };
+            let message = format!("containerd reads nothing here: {naming} is {}", named.join(":"));
+            let fix = format!("move the directories to {}, or point {} here", named.join(" or "), self.naming());
             found.push(warning("certs_d_unread", &whole(USUAL), message, fix));
         }
     }
@@ -99,8 +135,8 @@ impl Lint<'_, '_> {
         }
         let message = format!("{path} does not exist: every registry is asked directly");
         let fix = meant.map_or_else(
-            || "create the directory, or correct `config_path`".into(),
-            |meant| format!("{meant} has directories of registries: name it in `config_path`, or move them"),
+            || format!("create the directory, or correct {}", self.naming()),
+            |meant| format!("{meant} has directories of registries: name it in {}, or move them", self.naming()),
         );
         found.push(warning("config_path_missing", place, message, fix));
     }

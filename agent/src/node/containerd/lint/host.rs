@@ -2,18 +2,18 @@
 
 use std::net::IpAddr;
 
-use super::super::certs_d::{Host, HostDirectory};
+use super::super::certs_d::Host;
 use super::super::document::{Data, Dialect, Place, Table, Value};
-use super::super::gotext::join;
 use super::super::hosts_toml::{HostSpec, HostUrl};
-use super::{Lint, error, info, warning};
+use super::super::tls_files::texts;
+use super::{Lint, error, info, unread, warning};
 use crate::model::finding::Finding;
 
 impl Lint<'_, '_> {
     /// `keys`: the host's own table, or the root of the file for `server`.
-    pub(super) fn any_host(&self, host: &Host, directory: &HostDirectory, keys: &Table, found: &mut Vec<Finding>) {
+    pub(super) fn any_host(&self, host: &Host, keys: &Table, found: &mut Vec<Finding>) {
         let spec = &host.spec;
-        self.tls_files(host, directory, keys, found);
+        tls_files(host, found);
         self.dial_timeout(spec, keys, found);
         self.header_secrets(keys, found);
         let Some(url) = &spec.url else { return };
@@ -36,20 +36,6 @@ impl Lint<'_, '_> {
     /// Where the host's key is written; else where the host is.
     pub(super) fn place<'p>(&self, keys: &'p Table, key: &str, spec: &'p HostSpec) -> &'p Place {
         keys.field(key, self.version.dialect()).map_or(&spec.place, |value| &value.key)
-    }
-
-    fn tls_files(&self, host: &Host, directory: &HostDirectory, keys: &Table, found: &mut Vec<Finding>) {
-        let Err(fault) = &host.tls else { return };
-        let spec = &host.spec;
-        let message =
-            format!("every pull of the registry fails, whatever its other hosts would serve: {}", fault.wording);
-        let fix = if spec.tls.client.len() == 2 && spec.tls.client.iter().all(|(_, key)| key.is_none()) {
-            "a certificate and its key are a pair: client = [[\"cert\", \"key\"]]"
-        } else {
-            "put a PEM file in its place, or take the path out"
-        };
-        let place = place_of_path(keys, self.version.dialect(), &directory.path, &fault.path).unwrap_or(&spec.place);
-        found.push(error("tls_file_unusable", place, message, fix));
     }
 
     fn dial_timeout(&self, spec: &HostSpec, keys: &Table, found: &mut Vec<Finding>) {
@@ -129,10 +115,52 @@ impl Lint<'_, '_> {
     }
 }
 
+fn tls_files(host: &Host, found: &mut Vec<Finding>) {
+    let Err(fault) = &host.tls else { return };
+    let spec = &host.spec;
+    let place = fault.place.as_ref().unwrap_or(&spec.place);
+    if fault.unread {
+        return found.push(unread(place, &fault.wording));
+    }
+    let message = format!("every pull of the registry fails, whatever its other hosts would serve: {}", fault.wording);
+    let fix = if spec.tls.client.len() == 2 && spec.tls.client.iter().all(|(_, key)| key.is_none()) {
+        "a certificate and its key are a pair: client = [[\"cert\", \"key\"]]"
+    } else {
+        "put a PEM file in its place, or take the path out"
+    };
+    found.push(error("tls_file_unusable", place, message, fix));
+}
+
 pub(super) fn world_readable(place: &Place, what: &str) -> Finding {
     let message = format!("every user of the node can read {what}: the file is open to all");
     let fix = format!("chmod 600 {}; containerd reads it as root", place.file);
     warning("secret_world_readable", place, message, fix)
+}
+
+/// Why containerd asks a host of this name in vain, if it does.
+pub(super) fn never_answers(spec: &HostSpec) -> Option<String> {
+    let (name, shown) = (spec.name.as_str(), spec.shown());
+    let takes_http = name.starts_with("http");
+    match &spec.url {
+        None if name.is_empty() => Some("a host without a name".into()),
+        None if takes_http => Some(format!("`{shown}` starts with \"http\" but is no URL with a host")),
+        None => Some(format!("`{shown}` has no host, even with the https:// that containerd puts before it")),
+        Some(url) if !takes_http && name.contains("://") => Some(format!(
+            "`{shown}` does not start with \"http\" in small letters: containerd puts https:// before it, which makes {} the host and {} the path",
+            url.authority, url.path
+        )),
+        Some(url) if url.scheme != "http" && url.scheme != "https" => {
+            Some(format!("containerd does not speak the `{}` of `{shown}`", url.scheme))
+        }
+        Some(url) if !has_usable_port(&url.authority) => Some(format!("`{shown}` has a port beyond 65535")),
+        Some(_) => None,
+    }
+}
+
+/// None, an empty one, or one that there is.
+pub(super) fn has_usable_port(authority: &str) -> bool {
+    let port = authority.rsplit_once(':').map_or("", |(_, port)| port);
+    port.is_empty() || port.contains(']') || port.parse::<u16>().is_ok()
 }
 
 /// Headers that are credentials, by their names.
@@ -169,21 +197,6 @@ pub(super) fn relative_paths(table: &Table, dialect: Dialect, found: &mut Vec<Fi
     }
 }
 
-/// Where `ca` or `client` names the file.
-fn place_of_path<'t>(keys: &'t Table, dialect: Dialect, dir: &str, path: &str) -> Option<&'t Place> {
-    let named = ["ca", "client"].into_iter().filter_map(|key| keys.field(key, dialect)).flat_map(texts);
-    let is_it = |text: &str| if text.starts_with('/') { text == path } else { join(dir, text) == path };
-    named.into_iter().find(|(text, _)| is_it(text)).map(|(_, place)| place)
-}
-
-fn texts(value: &Value) -> Vec<(&str, &Place)> {
-    match &value.data {
-        Data::String(text) => vec![(text, &value.at)],
-        Data::Array(items) => items.iter().flat_map(texts).collect(),
-        _ => Vec::new(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,5 +209,13 @@ mod tests {
         for elsewhere in ["mirror.example", "10.0.0.1:5000", "[fd00::1]:5000", "localhost.example"] {
             assert!(!is_loopback(elsewhere), "{elsewhere}");
         }
+    }
+
+    #[test]
+    fn a_port_that_there_is_not_is_no_usable_one() {
+        for usable in ["m", "m:", "m:5000", "[::1]", "[::1]:65535"] {
+            assert!(has_usable_port(usable), "{usable}");
+        }
+        assert!(!has_usable_port("m:65536") && !has_usable_port("[::1]:99999"));
     }
 }

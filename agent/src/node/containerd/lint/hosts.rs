@@ -4,10 +4,12 @@ use super::super::certs_d::{Host, HostDirectory};
 use super::super::document::{Place, Table, Value};
 use super::super::gourl;
 use super::super::hosts_toml::{HOST_KEYS, HostSpec};
-use super::host::{is_loopback, relative_paths};
+use super::host::{is_loopback, never_answers, relative_paths};
 use super::{Lint, error, info, warning};
 use crate::model::finding::Finding;
 use crate::model::nearest::nearest;
+
+const WHOLE_URL: &str = "write the host as https://HOST[:PORT] or http://HOST[:PORT], the scheme in small letters";
 
 impl Lint<'_, '_> {
     /// `domain`: the registry that the directory serves. `None`: it serves many.
@@ -45,7 +47,7 @@ impl Lint<'_, '_> {
         let none = Table::default();
         for host in &directory.hosts {
             let keys = hosts.and_then(|hosts| hosts.table(&host.spec.name));
-            self.host(host, directory, keys.unwrap_or(&none), found);
+            self.host(host, keys.unwrap_or(&none), found);
         }
         self.server(domain, directory, table, found);
         repeated(domain, directory, hosts, found);
@@ -100,14 +102,11 @@ impl Lint<'_, '_> {
         }
     }
 
-    fn host(&self, host: &Host, directory: &HostDirectory, keys: &Table, found: &mut Vec<Finding>) {
+    fn host(&self, host: &Host, keys: &Table, found: &mut Vec<Finding>) {
         let spec = &host.spec;
-        if spec.url.is_none() {
-            let message = format!(
-                "`{}` starts with \"http\" but is no URL with a host: containerd asks it in vain and goes on",
-                spec.shown()
-            );
-            found.push(error("host_url_unusable", &spec.place, message, "write https:// or http:// before the host"));
+        if let Some(why) = never_answers(spec) {
+            let message = format!("{why}: containerd asks it in vain and goes on");
+            found.push(error("host_url_unusable", &spec.place, message, WHOLE_URL));
         }
         if !spec.capabilities.resolve && spec.capabilities.pull {
             let message = format!(
@@ -121,7 +120,7 @@ impl Lint<'_, '_> {
                 "add `resolve` to its capabilities if it keeps tags up to date",
             ));
         }
-        self.any_host(host, directory, keys, found);
+        self.any_host(host, keys, found);
     }
 
     fn server(&self, domain: Option<&str>, directory: &HostDirectory, table: &Table, found: &mut Vec<Finding>) {
@@ -137,19 +136,19 @@ impl Lint<'_, '_> {
                     "write server = \"https://registry-1.docker.io\", or leave it out",
                 ));
             }
-            Some(_) => {}
+            Some(_) => {
+                if let Some(why) = never_answers(spec) {
+                    let message = format!("{why}: where no other host serves, every pull fails");
+                    found.push(error("host_url_unusable", &spec.place, message, WHOLE_URL));
+                }
+            }
             None if !spec.name.is_empty() => {
                 let message = format!(
                     "`server = \"{}\"` has no host: containerd takes it for unset and asks {}",
                     spec.shown(),
                     domain.unwrap_or("the registry itself")
                 );
-                found.push(error(
-                    "host_url_unusable",
-                    &spec.place,
-                    message,
-                    "write https:// or http:// before the host",
-                ));
+                found.push(error("host_url_unusable", &spec.place, message, WHOLE_URL));
             }
             None => {
                 if let Some(capabilities) = table.field("capabilities", self.version.dialect()) {
@@ -163,7 +162,7 @@ impl Lint<'_, '_> {
                 }
             }
         }
-        self.any_host(&directory.server, directory, table, found);
+        self.any_host(&directory.server, table, found);
     }
 }
 
@@ -202,21 +201,30 @@ fn last_table(keys: &Table) -> Option<&Place> {
     tables.map(|(_, value)| &value.key).max_by_key(|place| place.line)
 }
 
+/// One host, however it is written: its usual port may be left out, and names have no case.
+fn without_usual_port(scheme: &str, authority: &str) -> String {
+    let usual = if scheme == "http" { ":80" } else { ":443" };
+    let host = authority.strip_suffix(usual).or_else(|| authority.strip_suffix(':')).unwrap_or(authority);
+    host.to_ascii_lowercase()
+}
+
 /// Hosts that are asked twice: once more in vain for whatever the first time lacked.
 fn repeated(domain: Option<&str>, directory: &HostDirectory, hosts: Option<&Table>, found: &mut Vec<Finding>) {
     let upstream = domain.map(|domain| if domain == "docker.io" { "registry-1.docker.io" } else { domain });
     let mut seen: Vec<(String, &Place)> = Vec::new();
-    for host in directory.hosts.iter().chain([&directory.server]) {
+    for (host, is_server) in directory.hosts.iter().map(|host| (host, false)).chain([(&directory.server, true)]) {
         let spec = &host.spec;
-        let url = match (&spec.url, upstream) {
-            (Some(url), _) => format!("{}://{}{}", url.scheme, url.authority, url.path),
-            (None, Some(upstream)) if spec.name.is_empty() => format!("https://{upstream}/v2"),
+        let (scheme, authority, path) = match (&spec.url, upstream) {
+            (Some(url), _) => (url.scheme.as_str(), url.authority.as_str(), url.path.as_str()),
+            (None, Some(upstream)) if is_server && spec.name.is_empty() => ("https", upstream, "/v2"),
             _ => continue,
         };
+        let url = format!("{scheme}://{authority}{path}");
+        let asked = format!("{scheme}://{}{path}", without_usual_port(scheme, authority));
         if spec.url.as_ref().is_some_and(|url| is_loopback(&url.authority)) {
             continue;
         }
-        if let Some((_, first)) = seen.iter().find(|(known, _)| *known == url) {
+        if let Some((_, first)) = seen.iter().find(|(known, _)| *known == asked) {
             let message = format!(
                 "{url} is asked twice, here and for line {}: a request that fails there is made once more",
                 first.line
@@ -225,7 +233,7 @@ fn repeated(domain: Option<&str>, directory: &HostDirectory, hosts: Option<&Tabl
                 if spec.place == **first { hosts.and_then(|hosts| last_table(hosts.table(&spec.name)?)) } else { None };
             found.push(warning("host_repeated", again.unwrap_or(&spec.place), message, "keep one table for each host with its sub-tables right below it, and set `server` to a host that is not listed"));
         } else {
-            seen.push((url, &spec.place));
+            seen.push((asked, &spec.place));
         }
     }
 }

@@ -110,6 +110,8 @@ fn of_registries() -> Vec<Provoked> {
             vec![("/k/agent/etc/containerd/certs.d/r.example/hosts.toml", "[host.'https://m'.rewrite]\nx = 'y'\n")],
         ),
         ("mirror_path_without_v2", "2.1.9", three("mirrors.x.endpoint = ['https://m/proj']\n"), vec![]),
+        ("mirror_endpoint_unusable", "2.1.9", three("mirrors.x.endpoint = ['https://m:x']\n"), vec![]),
+        ("version_unknown", "9.9", "version = 3\n".into(), vec![]),
     ]
 }
 
@@ -182,6 +184,7 @@ fn every_code_is_provoked_and_none_is_unlisted() {
     seen.extend(Containerd::load(&root, &ContainerdOptions::default()).findings.iter().map(|finding| finding.code));
     seen.insert(too_many_directories());
     seen.extend(links_to_nothing());
+    seen.extend(what_is_not_read());
     assert_eq!(seen, CODES.iter().copied().collect());
 }
 
@@ -203,6 +206,66 @@ fn links_to_nothing() -> [&'static str; 2] {
     let found = Containerd::load(&root, &ContainerdOptions::default()).findings;
     let of = |path: &str| found.iter().find(|finding| finding.file.as_deref() == Some(path)).unwrap().code;
     [of("/c/a.example/hosts.toml"), of("/c/b.example")]
+}
+
+/// What containerd may well read: a large file, and one that is no file (a pipe, a device).
+fn what_is_not_read() -> Vec<&'static str> {
+    let config = format!("{THREE}{CERTS}");
+    let (dir, root) = super::super::cases_tests::node(&[(MAIN, &config), ("/c/a.example/", ""), ("/c/b.example/", "")]);
+    let large = "#\n".repeat(super::super::reader::FILE_LIMIT / 2 + 1);
+    std::fs::write(dir.path().join("c/a.example/hosts.toml"), large).unwrap();
+    let pipe = dir.path().join("c/b.example/hosts.toml");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let found = Containerd::load(&root, &ContainerdOptions::default());
+    for domain in ["a.example", "b.example"] {
+        let failure = crate::plan::plan(&found, domain).fatal.unwrap();
+        assert!(failure.doubtful && failure.detail.contains(&format!("/c/{domain}/hosts.toml")), "{failure:?}");
+    }
+    assert_eq!(crate::plan::plan(&found, "c.example").fatal, None);
+    let codes: Vec<&str> =
+        found.findings.iter().map(|finding| finding.code).filter(|code| *code != "version_assumed").collect();
+    assert_eq!(codes, ["file_unread", "file_unread"]);
+    codes
+}
+
+#[test]
+fn a_file_up_to_the_limit_is_read_and_a_larger_one_leaves_the_answer_open() {
+    let limit = super::super::reader::FILE_LIMIT;
+    let settings = format!("{THREE}config_path = '/x'\n");
+    let of_size = |size: usize| format!("{settings}{}\n", "#".repeat(size - settings.len() - 1));
+    let whole = load(&[(MAIN, &of_size(limit))], "2.1.9");
+    assert_eq!((whole.config_path, whole.fatal), (vec!["/x".to_owned()], None));
+    let larger = load(&[(MAIN, &of_size(limit + 1))], "2.1.9");
+    let failure = crate::plan::plan(&larger, "r.example").fatal.unwrap();
+    assert!(failure.doubtful && failure.detail.contains("larger than 16 MiB"), "{failure:?}");
+    let codes: Vec<&str> = larger.findings.iter().map(|finding| finding.code).collect();
+    assert_eq!(codes, ["file_unread"]);
+}
+
+#[test]
+fn a_fix_never_names_a_section_or_a_version_that_containerd_refuses_there() {
+    let fix = |version: &str, files: &[(&str, &str)], code: &str| {
+        let found = load(files, version).findings;
+        found.into_iter().find(|finding| finding.code == code).unwrap().fix
+    };
+    let old = "[plugins.'io.containerd.grpc.v1.cri'.registry]\nconfig_path = '/c'\n";
+    for version in ["1.6.20", "1.7.24"] {
+        let said = fix(version, &[(MAIN, old)], "wrong_plugin_section");
+        assert!(
+            said.contains("`version = 2`") && said.contains("[plugins.\"io.containerd.grpc.v1.cri\".registry]"),
+            "{said}"
+        );
+    }
+    let imports = "version = 2\nimports = ['d.toml']\n";
+    let drop_in = [(MAIN, imports), ("/etc/containerd/d.toml", "[plugins.cri]\n")];
+    assert!(
+        fix("2.3.4", &drop_in, "schema_deprecated").contains("`version = 2`"),
+        "higher than that of the root is refused"
+    );
+    let short = [(MAIN, imports), ("/etc/containerd/d.toml", "[plugins.cri.registry]\nconfig_path = '/c'\n")];
+    let found = load(&short, "2.1.9");
+    assert_eq!(found.config_path, ["/c"]);
+    assert!(!found.findings.iter().any(|finding| finding.code == "wrong_plugin_section"), "{:?}", found.findings);
 }
 
 #[test]
