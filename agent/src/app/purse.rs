@@ -43,15 +43,20 @@ impl Purse {
     /// `file`: as the settings say. Without one, and without the usual directory, nothing outlives the agent.
     pub fn open(per_hour: u32, file: Option<PathBuf>, clock: Clock) -> Self {
         let usual = || Path::new(STATE).is_dir().then(|| Path::new(STATE).join("counted-pulls"));
-        let file = file.or_else(usual).filter(|_| per_hour > 0);
-        let beside = file.clone().map(|mut path| {
-            path.as_mut_os_string().push(".d");
+        let book = file.or_else(usual);
+        let beside = |book: PathBuf, suffix| {
+            let mut path = book;
+            path.as_mut_os_string().push(suffix);
             path
-        });
+        };
+        // Worth keeping with any budget: what costs a pull unannounced.
+        let hosts = book.clone().map(|book| beside(book, ".hosts"));
+        let book = book.filter(|_| per_hour > 0);
+        let bought = book.clone().map(|book| beside(book, ".d"));
         Self {
-            ledger: Arc::new(Ledger::open(per_hour, file, clock())),
-            purchases: Arc::new(Purchases::open(beside)),
-            prices: Arc::default(),
+            ledger: Arc::new(Ledger::open(per_hour, book, clock())),
+            purchases: Arc::new(Purchases::open(bought)),
+            prices: Arc::new(Prices::open(hosts)),
             clock,
         }
     }

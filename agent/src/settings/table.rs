@@ -82,7 +82,7 @@ keys! {
         |s, node, read| read.count(node, 1..=64, &mut s.probe.concurrency);
     "probe.counted_pulls_per_hour", "0", "0 to 100", "How many requests an hour, of all targets together, may be of the kind that a registry with a limit counts as a pull. 0: none, save the one that shows of a host that tells of its limit only then.",
         |s, node, read| read.count(node, 0..=100, &mut s.probe.counted_pulls_per_hour);
-    "probe.counted_pulls_file", "", PATH, "Where those are remembered over a restart of the agent; beside it, in a directory of the same name with `.d`, what they brought. Not set: `/var/lib/pullprobe/counted-pulls` if that directory is there, else in memory, and then a new agent waits for an hour before its first.",
+    "probe.counted_pulls_file", "", PATH, "Where those are remembered over a restart of the agent; beside it, in a directory of the same name with `.d`, what they brought, and in a file of the same name with `.hosts`, who tells of its limit too late. Not set: `/var/lib/pullprobe/counted-pulls` if that directory is there, else in memory, and then a new agent waits for an hour before its first.",
         |s, node, read| read.path(node, &mut s.probe.counted_pulls_file);
 
     "credentials.kubelet", "true", SWITCH, "Use the credentials that kubelet would send. `false`: anonymous.",

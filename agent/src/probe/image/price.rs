@@ -4,7 +4,10 @@
 //! the answer to a GET is the first to tell, one pull is spent by then: it is booked at once, and from then
 //! on this host is asked only within the budget.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
 use tokio::sync::Mutex;
@@ -17,6 +20,8 @@ use crate::model::ratelimit::{LimitState, RateLimit};
 
 /// More hosts than a node names; any further one is as new at each GET.
 const HOSTS_LIMIT: usize = 4_096;
+/// A name and a port have fewer bytes than 280.
+const FILE_LIMIT: u64 = 280 * HOSTS_LIMIT as u64;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Price {
@@ -29,19 +34,42 @@ enum Price {
     Hidden,
 }
 
-/// What was learnt of the hosts, for as long as the process lives.
+/// What was learnt of the hosts. Those that hide their limit are remembered over a restart, where there is a
+/// file: an agent that restarts in a loop would spend a pull at each of them.
 #[derive(Debug, Default)]
 pub struct Prices {
+    file: Option<PathBuf>,
     hosts: std::sync::Mutex<BTreeMap<Endpoint, Arc<Mutex<Price>>>>,
+    hidden: std::sync::Mutex<BTreeSet<String>>,
 }
 
 impl Prices {
+    pub fn open(file: Option<PathBuf>) -> Self {
+        let hidden = file.as_deref().map(read).transpose().unwrap_or_else(|error| {
+            tracing::warn!(%error, "which hosts count pulls unannounced cannot be read: each may cost one more");
+            None
+        });
+        Self { file, hidden: std::sync::Mutex::new(hidden.unwrap_or_default()), ..Self::default() }
+    }
+
     fn of(&self, host: &Endpoint) -> Arc<Mutex<Price>> {
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         if hosts.len() >= HOSTS_LIMIT && !hosts.contains_key(host) {
             return Arc::default();
         }
-        Arc::clone(hosts.entry(host.clone()).or_default())
+        let hidden = self.hidden.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = if hidden.contains(&host.to_string()) { Price::Hidden } else { Price::Unknown };
+        Arc::clone(hosts.entry(host.clone()).or_insert_with(|| Arc::new(Mutex::new(first))))
+    }
+
+    fn remember(&self, host: &Endpoint) {
+        let mut hidden = self.hidden.lock().unwrap_or_else(PoisonError::into_inner);
+        if hidden.len() >= HOSTS_LIMIT || !hidden.insert(host.to_string()) {
+            return;
+        }
+        if let Some(Err(error)) = self.file.as_deref().map(|file| write(file, &hidden)) {
+            tracing::warn!(%error, %host, "that this host counts pulls unannounced cannot be noted down");
+        }
     }
 }
 
@@ -85,6 +113,7 @@ impl Pull<'_> {
         let found_out = !paid && sent.as_ref().is_ok_and(counted);
         if found_out {
             self.budget.book();
+            self.budget.prices().remember(&host);
             self.network.usage.counted_pull(&host);
         }
         match alone {
@@ -111,5 +140,73 @@ impl Pull<'_> {
         if !silent {
             self.limits[index] = told;
         }
+    }
+}
+
+/// A line for each host; a file that is not there yet is an empty one.
+fn read(file: &Path) -> io::Result<BTreeSet<String>> {
+    let mut text = String::new();
+    match fs::File::open(file) {
+        Ok(opened) => opened.take(FILE_LIMIT).read_to_string(&mut text)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+        Err(error) => return Err(error),
+    };
+    Ok(text.lines().map(str::to_owned).collect())
+}
+
+/// Whole or not at all: a new file takes the place of the old one.
+fn write(file: &Path, hosts: &BTreeSet<String>) -> io::Result<()> {
+    let mut beside = file.to_owned();
+    beside.as_mut_os_string().push(".new");
+    let lines: String = hosts.iter().flat_map(|host| [host.as_str(), "\n"]).collect();
+    fs::write(&beside, lines)?;
+    fs::rename(&beside, file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::host::Scheme;
+
+    fn host(name: &str) -> Endpoint {
+        Endpoint::new(Scheme::Https, name)
+    }
+
+    async fn is_hidden(prices: &Prices, name: &str) -> bool {
+        *prices.of(&host(name)).lock().await == Price::Hidden
+    }
+
+    #[tokio::test]
+    async fn a_host_that_hides_its_limit_is_remembered_over_a_restart() {
+        let directory = tempfile::tempdir().unwrap();
+        let open = || Prices::open(Some(directory.path().join("hosts")));
+        open().remember(&host("a.example:5000"));
+        open().remember(&host("b.example"));
+        let again = open();
+        assert!(is_hidden(&again, "a.example:5000").await && is_hidden(&again, "b.example").await);
+        assert!(!is_hidden(&again, "a.example").await);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_cannot_be_read_or_written_stops_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("hosts"), b"\xff\xfe").unwrap();
+        for file in [directory.path().join("hosts"), directory.path().join("missing/hosts")] {
+            let prices = Prices::open(Some(file));
+            prices.remember(&host("a.example"));
+            assert!(is_hidden(&prices, "a.example").await);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_memory_is_bounded() {
+        let prices = Prices::default();
+        for number in 0..2 * HOSTS_LIMIT {
+            let host = host(&format!("{number}.example"));
+            prices.remember(&host);
+            drop(prices.of(&host));
+        }
+        assert_eq!(prices.hosts.lock().unwrap().len(), HOSTS_LIMIT);
+        assert_eq!(prices.hidden.lock().unwrap().len(), HOSTS_LIMIT);
     }
 }

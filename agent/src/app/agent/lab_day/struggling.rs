@@ -142,6 +142,20 @@ fn a_retry_after_that_says_nothing_is_as_good_as_none() {
 }
 
 #[test]
+fn too_many_requests_are_repeated_at_once_only_where_nothing_says_for_how_long_to_wait() {
+    in_paused_time(async {
+        for (words, requests) in [("too many requests", 2), ("retry-after: 880.092µs, allowed: 44000/minute", 1)] {
+            let mut world = world(1);
+            let refusal = Fault::on(Kind::Manifest).method("GET").error(429, "TOOMANYREQUESTS", words);
+            world.registry.add_fault(refusal);
+            world.live(seconds_of_day() + 2 * MINUTE).await;
+            // A HEAD comes before.
+            assert_eq!(world.manifests.len(), 1 + requests, "{words}");
+        }
+    });
+}
+
+#[test]
 fn a_connection_that_is_refused_is_tried_at_every_interval() {
     in_paused_time(async {
         let mut world = world(1);
