@@ -77,7 +77,7 @@ fn a_namespace_is_folded_over_its_hosts() {
     let text = rich();
     assert!(has(&text, r#"pullprobe_namespace_pullable{namespace="docker.io"} 1"#));
     assert!(has(&text, r#"pullprobe_namespace_degraded{namespace="docker.io"} 1"#));
-    assert!(has(&text, r#"pullprobe_namespace_fallback_delay_seconds{namespace="docker.io"} 30.004"#), "{text}");
+    assert!(has(&text, r#"pullprobe_namespace_fallback_delay_seconds{namespace="docker.io"} 30"#), "{text}");
     assert!(has(&text, r#"pullprobe_namespace_pullable{namespace="ghcr.io"} 0"#));
     assert!(has(&text, r#"pullprobe_nameserver_up{nameserver="10.0.0.10:53"} 1"#));
     assert!(has(&text, r#"pullprobe_nameserver_up{nameserver="10.0.0.11:53"} 0"#));
