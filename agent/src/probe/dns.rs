@@ -29,7 +29,7 @@ use crate::node::resolv::Names;
 /// How long a nameserver that is asked aside may take: it delays the stage, but not the lookup.
 const ASIDE_LIMIT: Duration = Duration::from_secs(3);
 /// The same for a name of the hosts file, which no pull ever asks a nameserver for.
-const COMPARISON_LIMIT: Duration = Duration::from_millis(500);
+const COMPARISON_LIMIT: Duration = Duration::from_millis(750);
 
 /// How long a lookup may take.
 #[derive(Clone, Copy, Debug)]
@@ -107,9 +107,9 @@ async fn in_dns(names: &Names, host: &str, patience: Patience) -> Step<DnsFacts>
     let (ending, nameservers) = join(main, join_all(aside)).await;
     let reckoned = ending.is_err() && limit < budget;
     let (result, takes) = match ending {
-        Ok(ending) => (conclude(ending.result, host, lookup.told()), ending.takes),
+        Ok(ending) if ending.takes < budget => (conclude(ending.result, host, lookup.told()), ending.takes),
         Err(_) if reckoned => foretell(&desk, host, patience).await,
-        Err(_) => (Err(out_of_time(host, budget, &lookup.told())), budget),
+        Ok(_) | Err(_) => (Err(out_of_time(host, budget, &lookup.told())), budget),
     };
     let with = |facts: DnsFacts| DnsFacts { reckoned, nameservers, ..facts };
     let outcome = match result {
@@ -137,13 +137,14 @@ fn conclude(result: Result<Found, Miss>, host: &str, told: String) -> Result<Dns
 async fn foretell(desk: &Desk<'_>, host: &str, patience: Patience) -> (Result<DnsFacts, Failure>, Duration) {
     let Patience { budget, limit } = patience;
     let lookup = Lookup::foretold(desk, host, budget);
+    let limit = limit.min(ASIDE_LIMIT);
     match timeout(limit, lookup.run()).await {
         Ok(ending) if ending.takes >= budget => (Err(out_of_time(host, budget, &lookup.told())), budget),
         Ok(ending) => (conclude(ending.result, host, lookup.told()), ending.takes),
         Err(_) => {
             let failure = out_of_time(host, budget, &lookup.told());
-            let detail = format!("its servers are too slow to tell within {limit:.1?}: {}", lookup.told());
-            (Err(Failure { detail: clip(detail), doubtful: true, ..failure }), limit)
+            let detail = format!("its nameservers answer, but too slowly to tell the end: {}", lookup.told());
+            (Err(Failure { detail: clip(detail), doubtful: true, ..failure }), patience.limit + limit)
         }
     }
 }

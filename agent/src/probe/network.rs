@@ -211,6 +211,9 @@ impl Network {
             let address = tcp.facts().and_then(|facts| facts.chosen);
             let failure = dns.failure().or_else(|| tcp.failure()).cloned();
             (way.dns, way.tcp) = (dns, tcp);
+            if failure.as_ref().is_some_and(|failure| failure.doubtful) {
+                way.dns = Step::skipped(Skip::OutOfTime);
+            }
             let (Some(stream), Some(address)) = (stream, address) else {
                 return Err(
                     failure.unwrap_or_else(|| Failure::new(Stage::Tcp, Cause::Unclassified, "no address chosen"))
