@@ -95,7 +95,8 @@ pub fn unparsable(question: &Question<'_>, requested: &str, error: &ReferenceErr
 /// Without any credential and any request: kubelet or containerd does not get that far.
 fn settled(question: &Question<'_>, image: &Reference, plan: &Plan) -> Option<Verdict> {
     let (version, mode) = (question.containerd.version, question.containerd.pull_mode);
-    if let (Some(fault), Some(failure)) = (&question.containerd.fatal, &plan.fatal) {
+    let known = plan.fatal.as_ref().filter(|failure| !failure.doubtful);
+    if let (Some(fault), Some(failure)) = (&question.containerd.fatal, known) {
         let socket = fault.kind.stops_containerd().then_some(question.containerd.socket.as_str());
         return Some(diagnose::of_runtime(failure, diagnose::message::unserved(socket)));
     }

@@ -115,7 +115,10 @@ impl Node {
         let plan = plan(&containerd, &image.domain);
         assert!(plan.notes.is_empty(), "{:?}", plan.notes);
         let blank = blank(&question, requested, Some(image.clone()));
-        verdict_of(&question, &image, &plan, &self.candidates(), blank).await
+        match settled(&question, &image, &plan) {
+            Some(verdict) => ImageReport { verdict, ..blank },
+            None => verdict_of(&question, &image, &plan, &self.candidates(), blank).await,
+        }
     }
 }
 
