@@ -33,6 +33,19 @@ const UNITS: [&str; 8] = [
     "containerd.service",
 ];
 
+/// The services that run the node's kubelet.
+const KUBELET_UNITS: [&str; 9] = [
+    "k3s.service",
+    "k3s-agent.service",
+    "rke2-server.service",
+    "rke2-agent.service",
+    "k0sworker.service",
+    "k0scontroller.service",
+    "snap.microk8s.daemon-kubelite.service",
+    "snap.k8s.kubelet.service",
+    "kubelet.service",
+];
+
 /// One variable. Its value may hold a password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnvVar {
@@ -70,6 +83,12 @@ impl DaemonEnvironment {
         let left_to_libc = go::left_to_libc(&loaded);
         loaded.findings.extend(left_to_libc);
         loaded
+    }
+
+    /// kubelet's as systemd starts it; of a distribution that has kubelet in its own process, that one's.
+    pub fn of_kubelet(root: &HostRoot) -> Vec<EnvVar> {
+        let found = KUBELET_UNITS.iter().find_map(|unit| service::load_plain(root, unit));
+        found.map(|environment| environment.variables).unwrap_or_default()
     }
 
     pub fn get(&self, name: &str) -> Option<&EnvVar> {

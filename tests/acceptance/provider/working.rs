@@ -59,6 +59,36 @@ fn a_plugin_sees_nothing_of_the_environment_of_the_program() {
     assert!(!environment.contains("AWS_SECRET") && !environment.contains(PASSWORD), "{environment}");
 }
 
+/// As kubelet's own process hands it on; its configuration wins.
+#[test]
+fn a_plugin_gets_the_environment_of_kubelet() {
+    for node in [Node::new(), Node::seen(false, "")] {
+        let more = "  env: [{name: ROLE, value: configured}]\n";
+        node.configure(CONFIG, &configuration("lab", more));
+        node.configure(
+            "/etc/systemd/system/kubelet.service",
+            "[Service]\nExecStart=/usr/bin/kubelet\nEnvironment=HTTPS_PROXY=http://u:pw-proxy-4724@proxy.example:3128 ROLE=unit\n\
+             EnvironmentFile=/etc/default/kubelet\n",
+        );
+        node.configure("/etc/default/kubelet", "AWS_PROFILE=pw-profile-4725\n");
+        node.configure(
+            "/etc/systemd/system/containerd.service",
+            "[Service]\nExecStart=/usr/bin/containerd\nEnvironment=NO_PROXY=registry.example SSL_CERT_FILE=/none\n",
+        );
+        node.plugin("echo \"no $AWS_PROFILE by way of $HTTPS_PROXY\" >&2; exit 1");
+        let told = node.check(&[PRIVATE], &[]);
+        told.does_not_say("pw-proxy-4724").does_not_say("pw-profile-4725");
+        assert!(told.shown().contains("exit code 1: no *** by way of"), "{}", told.shown());
+        let environment = node.left("env").unwrap();
+        for line in
+            ["HTTPS_PROXY=http://u:pw-proxy-4724@proxy.example:3128", "AWS_PROFILE=pw-profile-4725", "ROLE=configured"]
+        {
+            assert!(environment.lines().any(|one| one == line), "{line} is not in {environment}");
+        }
+        assert!(!environment.contains("SSL_CERT_FILE"), "{environment}");
+    }
+}
+
 #[test]
 fn the_keys_of_an_answer_fit_as_those_of_a_file_do() {
     let node = Node::new();

@@ -24,7 +24,9 @@ use crate::model::outcome::{Failure, clip};
 use crate::model::reference::Reference;
 use crate::model::shown::without_credentials;
 use crate::model::stage::Stage;
+use crate::node::proxy::DaemonEnvironment;
 use crate::node::root::{EntryKind, HostRoot};
+use crate::secret::Secret;
 use crate::secret::veil::Veil;
 
 mod answer;
@@ -124,7 +126,10 @@ impl Providers {
         };
         let mut ready = Vec::new();
         let mut findings = Vec::new();
+        let inherited: Vec<(String, Secret)> =
+            DaemonEnvironment::of_kubelet(root).into_iter().map(|one| (one.name, one.value)).collect();
         for plugin in plugins {
+            let plugin = Plugin { inherited: inherited.clone(), ..plugin };
             let on_node = bin_dir.join(&plugin.name);
             match root.stat(&on_node) {
                 Ok(stat) if stat.kind == EntryKind::File => ready.push(Arc::new(Ready::new(root, plugin, &on_node))),

@@ -11,8 +11,17 @@ use crate::secret::Secret;
 /// microk8s starts containerd from a shell script that sources this file.
 const MICROK8S_ENV: &str = "/var/snap/microk8s/current/args/containerd-env";
 
-/// `None` when the unit is not installed.
+/// containerd's. `None` when the unit is not installed.
 pub fn load(root: &HostRoot, unit: &'static str) -> Option<DaemonEnvironment> {
+    environment(root, unit, true)
+}
+
+/// That of the service's own process.
+pub fn load_plain(root: &HostRoot, unit: &'static str) -> Option<DaemonEnvironment> {
+    environment(root, unit, false)
+}
+
+fn environment(root: &HostRoot, unit: &'static str, of_containerd: bool) -> Option<DaemonEnvironment> {
     let settings = systemd::unit_settings(root, unit)?;
     let mut service = Service { root, unit, variables: Vec::new(), findings: Vec::new() };
     let manager = systemd::manager_settings(root);
@@ -35,7 +44,7 @@ pub fn load(root: &HostRoot, unit: &'static str) -> Option<DaemonEnvironment> {
     if unit.starts_with("snap.microk8s") {
         service.read_path(MICROK8S_ENV, true);
     }
-    if ["k3s", "rke2", "k0s"].iter().any(|distribution| unit.starts_with(distribution)) {
+    if of_containerd && ["k3s", "rke2", "k0s"].iter().any(|distribution| unit.starts_with(distribution)) {
         service.apply_containerd_prefix();
     }
     let command = effective(&settings, "ExecStart").last().map(|setting| service.command(setting)).unwrap_or_default();

@@ -28,6 +28,8 @@ pub struct Plugin {
     pub args: Vec<Secret>,
     /// Whatever its configuration gives a plugin may be a key.
     pub env: Vec<(String, Secret)>,
+    /// kubelet's own, which it gets as well.
+    pub inherited: Vec<(String, Secret)>,
     /// It wants the token of the pod's service account.
     pub wants_pod_token: bool,
 }
@@ -40,13 +42,19 @@ impl Plugin {
 
     /// Over what it was given and what it answers: in its other words nobody is to read that.
     pub fn veil(&self, answer: &Secret) -> Veil {
-        let values = self.env.iter().map(|(_, value)| value.expose());
+        let inherited = self.inherited.iter().filter(|(name, value)| !is_open_proxy(name, value));
+        let values = self.env.iter().chain(inherited).map(|(_, value)| value.expose());
         let arguments = self.args.iter().map(Secret::expose);
         let parts = arguments.clone().filter_map(|argument| argument.split_once('=').map(|(_, value)| value));
         let given = values.chain(arguments).chain(parts).filter(|text| !text.starts_with('/'));
         let answer = serde_json::from_str(answer.expose()).unwrap_or_default();
         Veil::over(given.map(str::to_owned).map(Secret::new).chain(passwords(&answer)))
     }
+}
+
+/// Whoever reads that a proxy refuses has to see which one.
+fn is_open_proxy(name: &str, value: &Secret) -> bool {
+    name.to_ascii_lowercase().ends_with("_proxy") && !value.expose().contains('@')
 }
 
 /// Of an answer, wherever they stand in it.
@@ -170,7 +178,16 @@ impl Reading {
             }
         }
         let wants_pod_token = fields[6].is_some();
-        let plugin = Plugin { name, match_images, default_cache, api_version, args, env, wants_pod_token };
+        let plugin = Plugin {
+            name,
+            match_images,
+            default_cache,
+            api_version,
+            args,
+            env,
+            inherited: Vec::new(),
+            wants_pod_token,
+        };
         (self.faults.len() == before).then_some(plugin)
     }
 

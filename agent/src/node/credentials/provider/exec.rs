@@ -38,10 +38,11 @@ pub enum RunError {
     Io(std::io::Error),
 }
 
-/// kubelet's own environment is not known here: the plugin gets a search path and what its
-/// configuration sets.
+/// As with kubelet the plugin gets kubelet's own environment and, over that, what its configuration sets;
+/// nothing of this process's.
 pub async fn run(binary: &Path, plugin: &Plugin, request: String, patience: Duration) -> Result<Output, RunError> {
-    let named = plugin.env.iter().filter(|(name, _)| !name.is_empty() && !name.contains(['=', '\0']));
+    let named =
+        plugin.inherited.iter().chain(&plugin.env).filter(|(name, _)| !name.is_empty() && !name.contains(['=', '\0']));
     let environment = named.map(|(name, value)| (name, value.expose()));
     let mut command = Command::new(binary);
     command
