@@ -56,6 +56,9 @@ pub enum Verb {
         log: LogArgs,
     },
     /// What containerd would try, in order, and why; no traffic
+    ///
+    /// Exit codes: 0 there are hosts to ask, 1 no host is asked, 2 the request or the settings are
+    /// wrong, 3 it could not be told.
     Plan {
         /// Image references or registry hosts
         #[arg(required = true)]

@@ -8,7 +8,7 @@ mod tree;
 
 use std::collections::BTreeSet;
 
-use super::binary::repository;
+use super::binary::{document, finish, pullprobe, repository};
 use fault::Fault;
 use tree::Material;
 
@@ -31,6 +31,27 @@ fn every_planted_fault_is_found_where_it_is_and_nothing_else() {
     assert!(faults.len() >= 40, "only {} faults are planted", faults.len());
     let wrong: Vec<String> = faults.iter().filter_map(|fault| fault.judge(&material).err()).collect();
     assert!(wrong.is_empty(), "{} of {} faults:\n{}", wrong.len(), faults.len(), wrong.join("\n"));
+}
+
+#[test]
+fn a_file_that_is_not_read_leaves_the_answer_open() {
+    let material = Material::new();
+    for fault in Fault::all().into_iter().filter(|fault| fault.codes().any(|code| code == "file_unread")) {
+        let node = fault.node(&material);
+        let ask = |arguments: &[&str]| {
+            let mut command = pullprobe(arguments.iter().copied().chain(["--format", "json", "--host-root"]));
+            finish(command.arg(node.root()).args(["--containerd-version", "2.1.9"]))
+        };
+        let check = ask(&["check", "r.example/team/app:1"]);
+        let image = &document(&check)["images"][0];
+        assert_eq!((check.code, image["pullable"].is_null()), (Some(3), true), "{}: {image}", fault.name);
+        assert!(image["cause"].is_null() && image["kubelet_message"].is_null(), "{}: {image}", fault.name);
+        let plan = ask(&["plan", "r.example"]);
+        let planned = &document(&plan)["images"][0];
+        assert_eq!((plan.code, planned["error"].is_null()), (Some(3), true), "{}: {planned}", fault.name);
+        assert!(planned["unknown"].as_str().unwrap().contains("larger than 16 MiB"), "{}: {planned}", fault.name);
+        assert_eq!(ask(&["check", "r.example"]).code, Some(3), "{}", fault.name);
+    }
 }
 
 #[test]

@@ -61,10 +61,12 @@ fn sent_credentials(observed: &Observation, predicted: &Prediction) -> Vec<(Stri
 /// that it used the right one shows in what came of it.
 fn authority(endpoint: &str) -> String {
     let (scheme, authority) = endpoint.split_once("://").unwrap_or(("https", endpoint));
-    let after_address = authority.rsplit(']').next().unwrap_or_default();
     let authority = &authority.to_lowercase();
+    // A colon without a port after it says nothing.
+    let authority = authority.strip_suffix(':').unwrap_or(authority);
+    let after_address = authority.rsplit(']').next().unwrap_or_default();
     if after_address.contains(':') {
-        return authority.clone();
+        return authority.to_owned();
     }
     let port = if scheme == "http" { 80 } else { 443 };
     format!("{authority}:{port}")
@@ -188,6 +190,7 @@ mod tests {
     fn an_endpoint_is_where_its_port_is() {
         assert_eq!(authority("https://registry.example"), "registry.example:443");
         assert_eq!(authority("http://registry.example"), "registry.example:80");
+        assert_eq!(authority("https://registry.example:"), "registry.example:443");
         assert_eq!(authority("https://[::1]"), "[::1]:443");
         assert_eq!(authority("http://[::1]:5000"), "[::1]:5000");
     }

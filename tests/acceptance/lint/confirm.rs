@@ -93,7 +93,7 @@ impl Daemon {
     }
 
     /// The configuration as containerd has it after reading the node's.
-    fn dump(&self, series: &str, node: &Node) -> String {
+    fn dump(series: &str, node: &Node) -> String {
         let script = r#"mount --bind "$1" /etc && exec "$2" config dump"#;
         let output = Command::new("unshare")
             .args(INSIDE)
@@ -171,7 +171,7 @@ fn what_a_fix_says_makes_containerd_read_certs_d() {
             node.write("/etc/containerd/config.toml", &mended).unwrap();
             let mut daemon = Daemon::spawn(series, &node.path("/etc"));
             assert_eq!(daemon.start(), Start::Serves, "{} with containerd {series}", fault.name);
-            let dump = daemon.dump(series, &node);
+            let dump = Daemon::dump(series, &node);
             let reads = |quote: &str| dump.contains(&format!(" config_path = {quote}/etc/containerd/certs.d{quote}"));
             assert!(reads("'") || reads("\""), "{} with containerd {series}: {dump}", fault.name);
             let said = fault.lint(&node);

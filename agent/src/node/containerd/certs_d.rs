@@ -191,25 +191,7 @@ fn load_directory(reader: &mut Reader<'_>, path: &str, version: Version) -> Resu
     };
     match parsed {
         Ok(parsed) => {
-            let table = &parsed.table;
-            let hosts_table = table.field("host", version.dialect()).and_then(Value::as_table);
-            let mut load = |spec: HostSpec, keys: Option<&Table>| {
-                let named = |fault: TlsFault| TlsFault {
-                    place: keys.and_then(|keys| tls_files::named_at(keys, version.dialect(), path, &fault.path)),
-                    ..fault
-                };
-                Host { tls: spec.tls.load(reader).map_err(named), spec }
-            };
-            let keys_of = |spec: &HostSpec| hosts_table.and_then(|hosts| hosts.table(&spec.name));
-            let hosts = parsed
-                .hosts
-                .into_iter()
-                .map(|spec| {
-                    let keys = keys_of(&spec);
-                    load(spec, keys)
-                })
-                .collect();
-            let server = load(parsed.server, Some(table));
+            let (hosts, server) = with_tls(reader, parsed.hosts, parsed.server, &parsed.table, path, version);
             let source = Source::HostsToml(Box::new(parsed.table));
             Ok(HostDirectory { path: path.into(), files: names, source, hosts, server })
         }
@@ -224,6 +206,32 @@ fn load_directory(reader: &mut Reader<'_>, path: &str, version: Version) -> Resu
             })
         }
     }
+}
+
+/// The hosts with the files that their TLS settings name, in a table of that directory.
+fn with_tls(
+    reader: &mut Reader<'_>,
+    hosts: Vec<HostSpec>,
+    server: HostSpec,
+    table: &Table,
+    dir: &str,
+    version: Version,
+) -> (Vec<Host>, Host) {
+    let dialect = version.dialect();
+    let tables = table.field("host", dialect).and_then(Value::as_table);
+    let mut load = |spec: HostSpec, keys: Option<&Table>| {
+        let placed = |fault: TlsFault| TlsFault {
+            place: keys.and_then(|keys| tls_files::named_at(keys, dialect, dir, &fault.path)),
+            ..fault
+        };
+        Host { tls: spec.tls.load(reader).map_err(placed), spec }
+    };
+    let mut loaded = Vec::with_capacity(hosts.len());
+    for spec in hosts {
+        let keys = tables.and_then(|tables| tables.table(&spec.name));
+        loaded.push(load(spec, keys));
+    }
+    (loaded, load(server, Some(table)))
 }
 
 fn not_text(bytes: &[u8], valid: usize, file: &str) -> Rejection {
