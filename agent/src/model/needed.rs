@@ -258,5 +258,11 @@ mod tests {
         assert_eq!(names(&hosts), ["[::1]:3128", "r.example:443"]);
         assert_eq!((hosts[0].reachable, hosts[0].uses.clone()), (Some(false), [Use::Proxy].into()));
         assert_eq!(hosts[1].proxy.as_deref(), Some("http://[::1]:3128"));
+        // One that refuses is there, be it a tunnel or a plain request that it refuses.
+        let facts = report.stages.proxy.facts().cloned();
+        let failure = Failure::new(Stage::Proxy, Cause::ProxyDenied, "");
+        report.stages.proxy = Step::new(Outcome::Failed(failure, facts), report.duration);
+        let hosts = needed_hosts([("a", &report)]);
+        assert_eq!([hosts[0].reachable, hosts[1].reachable], [Some(true), Some(false)]);
     }
 }

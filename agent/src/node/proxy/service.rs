@@ -1,5 +1,6 @@
 //! The environment that systemd would give a service, from its unit, drop-ins and environment files.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::systemd::Setting;
@@ -10,6 +11,22 @@ use crate::secret::Secret;
 
 /// microk8s starts containerd from a shell script that sources this file.
 const MICROK8S_ENV: &str = "/var/snap/microk8s/current/args/containerd-env";
+
+/// What changes the way to a registry.
+const MATTERS: [&str; 12] = [
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "GODEBUG",
+    "RES_OPTIONS",
+    "LOCALDOMAIN",
+    "HOSTALIASES",
+];
 
 /// containerd's. `None` when the unit is not installed.
 pub fn load(root: &HostRoot, unit: &'static str) -> Option<DaemonEnvironment> {
@@ -98,17 +115,19 @@ impl Service<'_> {
     fn pass_on(&mut self, setting: &Setting, of_manager: &[&Setting]) {
         let mut own = Service { root: self.root, unit: self.unit, variables: Vec::new(), findings: Vec::new() };
         of_manager.iter().for_each(|setting| own.assign_words(setting));
-        for name in systemd::words(&setting.value).unwrap_or_else(|before| before) {
-            if let Some(variable) = own.variables.iter().find(|variable| variable.name == name) {
-                self.set(&name, variable.value.expose(), &variable.origin);
-            } else if is_name(&name) {
-                let message = format!(
-                    "PassEnvironment takes {name} from systemd's own environment, which no file tells: it counts as not set"
-                );
-                let fix = "set it with Environment=, or let pullprobe see the host's processes";
-                let finding = Finding::new(Severity::Info, "environment_passed_on", message, fix);
-                self.findings.push(located(finding, &format!("{}:{}", setting.file, setting.line)));
-            }
+        let words = systemd::words(&setting.value).unwrap_or_else(|before| before);
+        let names: BTreeSet<&str> = words.iter().map(String::as_str).collect();
+        for variable in own.variables.iter().filter(|variable| names.contains(variable.name.as_str())) {
+            self.set(&variable.name, variable.value.expose(), &variable.origin);
+        }
+        let is_known = |name: &&&str| own.variables.iter().any(|variable| variable.name == **name);
+        for name in names.iter().filter(|name| MATTERS.contains(*name) && !is_known(name)) {
+            let message = format!(
+                "PassEnvironment takes {name} from systemd's own environment, which no file tells: it counts as not set"
+            );
+            let fix = "set it with Environment=, or let pullprobe see the host's processes";
+            let finding = Finding::new(Severity::Info, "environment_passed_on", message, fix);
+            self.findings.push(located(finding, &format!("{}:{}", setting.file, setting.line)));
         }
     }
 

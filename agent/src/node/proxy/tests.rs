@@ -129,7 +129,7 @@ fn what_the_manager_passes_on_counts_as_far_as_a_file_tells_it() {
             "/etc/systemd/system.conf",
             "[Manager]\nDefaultEnvironment=A=all\nManagerEnvironment=A=own HTTPS_PROXY=http://own:1 B=3\n",
         ),
-        (UNIT, "[Service]\nPassEnvironment=A HTTPS_PROXY NO_PROXY\nEnvironment=A=unit\n"),
+        (UNIT, "[Service]\nPassEnvironment=A HTTPS_PROXY NO_PROXY NO_PROXY TERM\nEnvironment=A=unit\n"),
     ]);
     let conf = "/etc/systemd/system.conf:3";
     assert_eq!(shown(&environment), [("HTTPS_PROXY", "http://own:1", conf), ("A", "unit", &format!("{UNIT}:3"))]);
