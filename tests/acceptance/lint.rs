@@ -49,7 +49,7 @@ fn a_file_that_is_not_read_leaves_the_answer_open() {
         let plan = ask(&["plan", "r.example"]);
         let planned = &document(&plan)["images"][0];
         assert_eq!((plan.code, planned["error"].is_null()), (Some(3), true), "{}: {planned}", fault.name);
-        assert!(planned["unknown"].as_str().unwrap().contains("larger than 16 MiB"), "{}: {planned}", fault.name);
+        assert!(planned["unknown"].as_str().unwrap().contains("larger than 1 MiB"), "{}: {planned}", fault.name);
         assert_eq!(ask(&["check", "r.example"]).code, Some(3), "{}", fault.name);
     }
 }

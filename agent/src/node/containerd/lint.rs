@@ -183,7 +183,7 @@ impl Lint<'_, '_> {
 }
 
 /// How a file is to be for pullprobe to read it.
-const READABLE: &str = "make it a file of at most 16 MiB; containerd's own needs a few lines";
+const READABLE: &str = "make it a file of at most 1 MiB; containerd's own needs a few lines";
 
 /// What containerd makes of a file is not known, for pullprobe does not read it.
 fn unread(place: &Place, why: &str) -> Finding {

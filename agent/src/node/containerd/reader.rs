@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use crate::node::root::{Entry, HostRoot, ReadError, Stat};
 
 /// No file of containerd's configuration has a reason to be larger, though containerd would read it.
-pub const FILE_LIMIT: usize = 16 << 20;
+pub const FILE_LIMIT: usize = 1 << 20;
 /// All files together: bounds what a hostile certs.d can make us hold.
 const TOTAL_LIMIT: usize = 64 << 20;
 

@@ -67,9 +67,10 @@ impl Lint<'_, '_> {
 
     fn unknown(&self, table: &Table, known: &[&str], found: &mut Vec<Finding>) {
         let dialect = self.version.dialect();
+        let taken: Vec<_> =
+            known.iter().filter_map(|name| table.field(name, dialect)).map(|found| &found.key).collect();
         for (key, value) in &table.entries {
-            let is_known =
-                known.iter().any(|name| table.field(name, dialect).is_some_and(|found| found.key == value.key));
+            let is_known = taken.contains(&&value.key);
             if is_known && key.eq_ignore_ascii_case("dial_timeout") && !self.version.knows_dial_timeout() {
                 let message = format!(
                     "containerd {} does not know `dial_timeout`: a dead host costs 30 seconds a request",

@@ -132,10 +132,8 @@ fn registry(section: &Table, id: &str, dialect: Dialect, found: &mut Vec<Finding
 }
 
 fn check(table: &Table, known: &[&str], place: &str, dialect: Dialect, found: &mut Vec<Finding>) {
-    for (key, value) in &table.entries {
-        if known.iter().any(|name| table.field(name, dialect).is_some_and(|found| found.key == value.key)) {
-            continue;
-        }
+    let taken: Vec<_> = known.iter().filter_map(|name| table.field(name, dialect)).map(|found| &found.key).collect();
+    for (key, value) in table.entries.iter().filter(|(_, value)| !taken.contains(&&value.key)) {
         let ignored = format!("`{key}` is no key of {place}: containerd ignores it");
         found.push(if let Some(home) = belongs(key) {
             error("misplaced_key", &value.key, ignored, format!("write it in {home}"))

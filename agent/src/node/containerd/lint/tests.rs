@@ -237,7 +237,7 @@ fn a_file_up_to_the_limit_is_read_and_a_larger_one_leaves_the_answer_open() {
     assert_eq!((whole.config_path, whole.fatal), (vec!["/x".to_owned()], None));
     let larger = load(&[(MAIN, &of_size(limit + 1))], "2.1.9");
     let failure = crate::plan::plan(&larger, "r.example").fatal.unwrap();
-    assert!(failure.doubtful && failure.detail.contains("larger than 16 MiB"), "{failure:?}");
+    assert!(failure.doubtful && failure.detail.contains("larger than 1 MiB"), "{failure:?}");
     let codes: Vec<&str> = larger.findings.iter().map(|finding| finding.code).collect();
     assert_eq!(codes, ["file_unread"]);
 }
