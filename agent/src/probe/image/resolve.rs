@@ -364,11 +364,6 @@ fn choose(version: Version, errors: &[(Rank, Failure)], hosts: usize, image: &st
     }
 }
 
-/// Whether a resolved descriptor is an image that this containerd converts or refuses.
-pub fn is_schema_1(resolved: &Resolved) -> bool {
-    Kind::of(&resolved.media_type) == Kind::Schema1
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

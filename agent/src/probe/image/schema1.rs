@@ -1,7 +1,7 @@
 //! Docker's manifests of schema 1: converted by old containerds, refused by new ones.
 
-use super::documents::Descriptor;
-use super::resolve::{self, Resolved};
+use super::documents::{Descriptor, Kind};
+use super::resolve::Resolved;
 use super::{Phase, Pull, Stop};
 use crate::model::cause::Cause;
 use crate::model::containerd::PullMode;
@@ -11,7 +11,7 @@ use crate::model::stage::Stage;
 impl Pull<'_> {
     /// Schema 1: what this containerd does with it.
     pub(super) fn refuse_unsupported(&self, resolved: &Resolved) -> Result<(), Stop> {
-        if !resolve::is_schema_1(resolved) {
+        if Kind::of(&resolved.media_type) != Kind::Schema1 {
             return Ok(());
         }
         let detail = format!("the image is of the old schema 1 (`{}`)", resolved.media_type);
