@@ -34,7 +34,7 @@ lint: tools ## format, clippy, dependencies
 	$(DENY) --all-features check bans licenses sources
 
 static: ## the static binary of the image's last stage
-	RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked --target $(HOST) --bin pullprobe
+	RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs" cargo build --release --locked --target $(HOST) --bin pullprobe
 	echo "$(STATIC)"
 
 docs: ## write the generated documents again

@@ -23,7 +23,7 @@ const IDLE: Duration = Duration::from_secs(2);
 
 /// So many idle ones are kept at a time: each takes some 30 KB, and an agent may look at a hundred hosts
 /// within the time that one is idle.
-const KEPT: usize = 32;
+const KEPT: usize = 8;
 
 /// Empty while a request is under way, and when it is closed.
 #[derive(Clone, Debug, Default)]
