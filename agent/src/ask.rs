@@ -285,18 +285,7 @@ fn blank(question: &Question<'_>, requested: &str, image: Option<Reference>) -> 
 }
 
 fn out_of_time(timeout: Duration) -> Verdict {
-    Verdict {
-        pullable: None,
-        runnable: None,
-        cause: None,
-        also_possible: Vec::new(),
-        stage: None,
-        host: None,
-        owner: None,
-        summary: format!(
-            "No answer within {timeout:?}: the hosts are slow or silent; the ladder below shows how far each got."
-        ),
-        fix: "Give it longer with `--timeout`, or look at the slowest stage first.".into(),
-        kubelet_message: None,
-    }
+    let summary =
+        format!("No answer within {timeout:?}: the hosts are slow or silent; the ladder below shows how far each got.");
+    diagnose::untold(&summary, "Give it longer with `--timeout`, or look at the slowest stage first.")
 }
