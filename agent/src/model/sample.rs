@@ -31,6 +31,10 @@ use crate::model::stage::Stage;
 use crate::model::tally::RequestKind;
 use crate::model::verdict::Verdict;
 
+mod presenting;
+
+pub use presenting::presenting;
+
 /// What a registry may write into any text of its own.
 pub const MARKUP: &str = "<script>alert(\"x\")</script>&'";
 
@@ -247,23 +251,6 @@ fn climbed() -> Stages {
             TokenFacts { host: "auth.example:443".into(), anonymous: true, expires_in: Some(Duration::from_mins(5)) },
             23,
         ),
-    }
-}
-
-/// An upstream that presents a leaf of this issuer.
-pub fn presenting(host: &str, issuer: &str, logged: bool) -> EndpointReport {
-    let mut facts = tls();
-    (facts.chain[0].issuer, facts.chain[0].logged) = (issuer.to_owned(), logged);
-    EndpointReport {
-        namespace: host.to_owned(),
-        endpoint: Endpoint::new(Scheme::Https, host),
-        role: Role::Upstream,
-        need: None,
-        stages: Stages { tls: passed(facts, 23), ..climbed() },
-        clock_skew: None,
-        rate_limit: RateLimit::default(),
-        started_at: now(),
-        duration: Duration::from_millis(92),
     }
 }
 
