@@ -69,6 +69,11 @@ pub struct Health {
 }
 
 impl Namespace {
+    /// Whether this host is one of its own, or one that those send to.
+    pub fn has(&self, endpoint: &Endpoint) -> bool {
+        self.dependents.contains_key(endpoint) || self.hosts.iter().any(|host| host.endpoint == *endpoint)
+    }
+
     pub fn health(&self, name: &str, endpoints: &BTreeMap<EndpointKey, Arc<EndpointReport>>) -> Health {
         if let Some(failure) = &self.broken {
             let known = (!failure.doubtful).then_some(false);

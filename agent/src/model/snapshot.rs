@@ -110,9 +110,7 @@ impl Targets {
     }
 
     pub fn has(&self, (namespace, endpoint): &EndpointKey) -> bool {
-        self.namespaces.get(namespace).is_some_and(|found| {
-            found.dependents.contains_key(endpoint) || found.hosts.iter().any(|host| host.endpoint == *endpoint)
-        })
+        self.namespaces.get(namespace).is_some_and(|found| found.has(endpoint))
     }
 
     /// Every planned host, and every one that those send to.
@@ -125,7 +123,7 @@ impl Targets {
     }
 
     pub fn has_endpoint(&self, endpoint: &Endpoint) -> bool {
-        self.keys().any(|(_, known)| known == *endpoint)
+        self.namespaces.values().any(|namespace| namespace.has(endpoint))
     }
 }
 

@@ -25,6 +25,7 @@ pub mod hello;
 mod names;
 mod reject;
 mod signature;
+mod verified;
 mod verifier;
 mod verify;
 

@@ -87,7 +87,7 @@ pub fn families() -> impl Iterator<Item = &'static Family> {
 /// What a scrape gets. `node_label`: stamp every series with the node's name, for those who cannot
 /// have the scrape add it.
 pub fn exposition(snapshot: &Snapshot, node_label: bool) -> Result<String, prometheus::Error> {
-    let stamp = node_label.then(|| pair("node", &label_value(&snapshot.node)));
+    let stamp = node_label.then(|| pair("node", label_value(&snapshot.node)));
     let ours = families().filter_map(|family| family.encode(snapshot));
     let mut text = String::new();
     // One family at a time: all of them at once would be the most memory that the agent ever takes.
@@ -119,11 +119,11 @@ impl Family {
         family.set_name(self.name.to_owned());
         family.set_help(self.help.to_owned());
         family.set_field_type(self.kind.field_type());
-        family.set_metric(series.into_iter().map(|(labels, value)| self.metric(&labels, value)).collect());
+        family.set_metric(series.into_iter().map(|(labels, value)| self.metric(labels, value)).collect());
         Some(family)
     }
 
-    fn metric(&self, labels: &[String], value: Value) -> Metric {
+    fn metric(&self, labels: Vec<String>, value: Value) -> Metric {
         let labels = self.labels.iter().zip(labels).map(|(name, value)| pair(name, value)).collect();
         let mut metric = Metric::from_label(labels);
         match value {
@@ -157,10 +157,10 @@ fn distribution(histogram: &Histogram) -> prometheus::proto::Histogram {
     encoded
 }
 
-fn pair(name: &str, value: &str) -> LabelPair {
+fn pair(name: &str, value: String) -> LabelPair {
     let mut pair = LabelPair::default();
     pair.set_name(name.to_owned());
-    pair.set_value(value.to_owned());
+    pair.set_value(value);
     pair
 }
 

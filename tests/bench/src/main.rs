@@ -30,8 +30,11 @@ struct Options {
     /// Endpoints that both probers watch
     #[arg(long, default_value_t = 100)]
     endpoints: usize,
-    /// Cycles over all of them that are measured, after one that warms up
-    #[arg(long, default_value_t = 6)]
+    /// How often each prober is started anew, in turn
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Cycles over all of them that are measured in a round, after one that warms up
+    #[arg(long, default_value_t = 4)]
     cycles: usize,
     /// Runs of each command of which the median counts
     #[arg(long, default_value_t = 15)]

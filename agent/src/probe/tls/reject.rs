@@ -1,7 +1,6 @@
 //! Why a presented chain is refused, as a cause: expired, wrong name, unknown or missing authority.
 
 use super::certificate::Certificate;
-use super::signature::check_signed_by;
 use super::verify::{Invalid, Roots};
 use crate::model::cause::Cause;
 use crate::model::outcome::Failure;
@@ -49,7 +48,7 @@ pub fn unparsable(why: &str) -> Failure {
 ///   speaks for an intermediate, see [`is_from_intermediate`], and else `tls_unknown_authority`.
 fn unknown_authority(invalid: &Invalid, chain: &[Certificate<'_>], roots: &Roots) -> Failure {
     let fail = |cause, detail: String| Failure::new(Stage::Tls, cause, detail).worded(format!("{PREFIX}{invalid}"));
-    let Some(top) = follow(chain) else {
+    let Some(top) = follow(chain, roots) else {
         return fail(Cause::TlsUnknownAuthority, "no certificate was presented".into());
     };
     let (subject, issuer) = (top.x509.subject(), top.x509.issuer());
@@ -84,7 +83,7 @@ fn is_from_intermediate(certificate: &Certificate<'_>) -> bool {
 }
 
 /// The last certificate that is reached from the leaf by going from issuer to issuer.
-fn follow<'a, 'c>(chain: &'a [Certificate<'c>]) -> Option<&'a Certificate<'c>> {
+fn follow<'a, 'c>(chain: &'a [Certificate<'c>], roots: &Roots) -> Option<&'a Certificate<'c>> {
     let mut top = chain.first()?;
     // Each step uses up one certificate, so that a circle ends.
     for _ in 1..chain.len() {
@@ -93,7 +92,7 @@ fn follow<'a, 'c>(chain: &'a [Certificate<'c>]) -> Option<&'a Certificate<'c>> {
         }
         let issuer = chain
             .iter()
-            .find(|candidate| candidate.subject() == top.issuer() && check_signed_by(top, candidate).is_ok());
+            .find(|candidate| candidate.subject() == top.issuer() && roots.check_signed_by(top, candidate).is_ok());
         let Some(issuer) = issuer else { break };
         top = issuer;
     }

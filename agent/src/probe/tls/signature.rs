@@ -6,6 +6,7 @@ use x509_parser::oid_registry as oid;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
 use super::certificate::Certificate;
+use super::verified::Verified;
 
 type Algorithm = &'static dyn lc::VerificationAlgorithm;
 
@@ -61,7 +62,7 @@ impl Key {
 }
 
 /// Whether `parent` may sign certificates and signed this one. `Err` has Go's words.
-pub fn check_signed_by(child: &Certificate<'_>, parent: &Certificate<'_>) -> Result<(), String> {
+pub fn check_signed_by(child: &Certificate<'_>, parent: &Certificate<'_>, verified: &Verified) -> Result<(), String> {
     let is_v3 = parent.x509.version().0 == 2;
     let may_sign = match parent.basic_constraints() {
         None => !is_v3,
@@ -71,6 +72,10 @@ pub fn check_signed_by(child: &Certificate<'_>, parent: &Certificate<'_>) -> Res
         return Err("x509: invalid signature: parent certificate cannot sign this kind of certificate".into());
     }
     let spki = parent.x509.public_key();
+    verified.once(child, spki, || verify_signature(child, spki))
+}
+
+fn verify_signature(child: &Certificate<'_>, spki: &SubjectPublicKeyInfo<'_>) -> Result<(), String> {
     let algorithms = algorithms(child, Key::of(spki))?;
     let key = spki.subject_public_key.data.as_ref();
     let signed = child.x509.tbs_certificate.as_ref();

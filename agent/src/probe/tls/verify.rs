@@ -12,6 +12,7 @@ use rustls_pki_types::CertificateDer;
 use super::certificate::Certificate;
 use super::names;
 use super::signature::check_signed_by;
+use super::verified::Verified;
 
 /// As Go: a guard against chains made to be slow.
 const SIGNATURE_CHECKS: usize = 100;
@@ -22,12 +23,14 @@ pub struct Roots {
     /// Those of the node, which all hosts share: a bundle holds some 140.
     shared: Option<Arc<Roots>>,
     own: HashMap<Vec<u8>, Vec<CertificateDer<'static>>>,
+    /// What was verified on the way to any of them.
+    verified: Arc<Verified>,
 }
 
 impl Roots {
     /// These, and what is added.
     pub fn beside(shared: &Arc<Self>) -> Self {
-        Self { shared: Some(Arc::clone(shared)), own: HashMap::new() }
+        Self { shared: Some(Arc::clone(shared)), own: HashMap::new(), verified: Arc::clone(&shared.verified) }
     }
 
     pub fn add(&mut self, der: CertificateDer<'static>) {
@@ -46,6 +49,11 @@ impl Roots {
     /// Whether a root has this name, whatever its key.
     pub fn know(&self, subject: &[u8]) -> bool {
         self.ders(subject).next().is_some()
+    }
+
+    /// Whether one signed the other, be it known or found out now.
+    pub fn check_signed_by(&self, child: &Certificate<'_>, parent: &Certificate<'_>) -> Result<(), String> {
+        check_signed_by(child, parent, &self.verified)
     }
 
     fn contains(&self, certificate: &Certificate<'_>) -> bool {
@@ -204,7 +212,7 @@ impl<'c> Search<'_, 'c> {
         if self.checks > SIGNATURE_CHECKS {
             return Some(Err(Invalid::TooManyChecks));
         }
-        if let Err(error) = check_signed_by(last, candidate) {
+        if let Err(error) = self.roots.check_signed_by(last, candidate) {
             hint.0.get_or_insert_with(|| (error, candidate.short_name()));
             return None;
         }

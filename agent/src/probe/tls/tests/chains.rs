@@ -97,6 +97,19 @@ async fn dates_are_told_with_both_times() {
     }
 }
 
+/// Its signatures are known to be good by then.
+#[tokio::test]
+async fn a_chain_that_was_good_is_judged_anew_each_time() {
+    let authority = Authority::new("lab").unwrap();
+    let setup = setup(&[authority.root_der()]);
+    let address = serve_leaf(&authority.leaf(CertKind::Good, &[HOST]).unwrap()).await;
+    assert!(shake_with(address, &setup).await.passed());
+    let later = setup.at(jiff::Timestamp::now() + SignedDuration::from_hours(40 * 366 * 24)).unwrap();
+    assert_eq!(failure(&shake_with(address, &later).await).cause, Cause::TlsExpired);
+    let (step, _) = handshake(TcpStream::connect(address).await.unwrap(), "other.example", &setup, LIMIT).await;
+    assert_eq!(failure(&step).cause, Cause::TlsNameMismatch);
+}
+
 /// Go looks at the leaf's dates, then its name, then its issuers.
 #[tokio::test]
 async fn of_several_faults_go_tells_the_date_then_the_name() {
