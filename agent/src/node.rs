@@ -16,5 +16,6 @@ pub mod nsswitch;
 pub mod proxy;
 pub mod resolv;
 pub mod root;
+pub mod since_start;
 pub mod trust;
 mod zone;

@@ -22,6 +22,7 @@ mod properties;
 mod provider;
 mod registries;
 mod resolver;
+mod restarted;
 mod scenario;
 mod secrets;
 mod space;

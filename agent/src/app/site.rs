@@ -21,6 +21,7 @@ use crate::node::layout::Layout;
 use crate::node::proxy::{DaemonEnvironment, GoDebug, ProxyRules};
 use crate::node::resolv::Names;
 use crate::node::root::HostRoot;
+use crate::node::since_start::{self, ReadOnce};
 use crate::node::trust::{self, TrustStore};
 use crate::node::{cpu, cri, kubelet};
 use crate::probe::image::attempt::PullBudget;
@@ -176,6 +177,12 @@ impl Site {
         findings.extend(trust_store.findings.iter().cloned());
         findings.extend(credentials.findings.iter().cloned());
         findings.extend(kubelet::findings(&root, &layout.kubelet_root));
+        if !silent {
+            // A file that was named for this look is not the one that the daemon reads.
+            let config = if options.containerd_config.is_some() { &[][..] } else { &containerd.config_files };
+            let read_once = ReadOnce { config, environment: &environment, trust: &trust_store };
+            findings.extend(since_start::findings(&root, &layout.socket, &read_once));
+        }
         let expiries = expiries(&containerd, &credentials);
         let now = before.map_or_else(Timestamp::now, |before| before.now);
         findings.extend(expiry::findings(expiries.iter().map(|one| (one, now))));

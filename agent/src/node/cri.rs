@@ -67,6 +67,12 @@ pub async fn version(root: &HostRoot, named: Option<&str>) -> Result<Option<Vers
     }
 }
 
+/// When the running daemon began to listen, in Unix seconds: it makes its socket anew at each start.
+pub fn listens_since(root: &HostRoot, named: &str) -> Option<i64> {
+    let (path, _) = socket(root, Some(named))?;
+    Some(root.stat(path).ok()?.modified)
+}
+
 /// The first socket that is there, as the node and as this process name it.
 fn socket<'a>(root: &HostRoot, named: Option<&'a str>) -> Option<(&'a Path, PathBuf)> {
     let mut candidates = named.into_iter().chain(SOCKETS).map(Path::new);
