@@ -9,6 +9,7 @@ use super::root::HostRoot;
 use crate::model::finding::{Finding, Severity};
 use crate::secret::Secret;
 
+mod elsewhere;
 mod env_file;
 mod go;
 mod process;
@@ -82,6 +83,7 @@ impl DaemonEnvironment {
         loaded.check_proxies();
         let left_to_libc = go::left_to_libc(&loaded);
         loaded.findings.extend(left_to_libc);
+        loaded.findings.extend(elsewhere::finding(root, &loaded));
         loaded
     }
 
