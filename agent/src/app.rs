@@ -5,6 +5,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Color, Format, LogArgs, NodeArgs, OutputArgs, Verb};
+use crate::node::credentials::provider;
 use crate::render::text::Style;
 
 mod agent;
@@ -42,6 +43,16 @@ impl From<Ending> for ExitCode {
             Ending::Untold => 3,
         })
     }
+}
+
+/// `Some`: this process was to become a credential provider's plugin, and could not.
+pub fn as_plugin() -> Option<ExitCode> {
+    let mut arguments = std::env::args_os();
+    let is_meant = arguments.next().is_some_and(|name| name == provider::inside::NAME);
+    is_meant.then(|| {
+        let _ = writeln!(std::io::stderr().lock(), "{}", provider::inside::enter(arguments));
+        ExitCode::from(provider::inside::NOT_STARTED)
+    })
 }
 
 /// Does what was asked for.

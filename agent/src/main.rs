@@ -5,5 +5,8 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
+    if let Some(ended) = pullprobe::app::as_plugin() {
+        return ended;
+    }
     pullprobe::app::run(pullprobe::cli::Cli::parse()).into()
 }

@@ -60,6 +60,7 @@ fn options() -> CredentialOptions {
         pull_secrets_dir: None,
         provider_config: None,
         provider_bin_dir: None,
+        may_enter: false,
         home: PathBuf::from("/root"),
     }
 }

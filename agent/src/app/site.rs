@@ -16,7 +16,7 @@ use crate::model::finding::{Finding, Severity};
 use crate::model::platform::Platform;
 use crate::model::snapshot::{ContainerdState, FilesystemSpace, NodeState};
 use crate::node::containerd::{Containerd, ContainerdOptions};
-use crate::node::credentials::{self, CredentialOptions, Credentials};
+use crate::node::credentials::{self, CredentialOptions, Credentials, provider};
 use crate::node::layout::Layout;
 use crate::node::proxy::{DaemonEnvironment, GoDebug, ProxyRules};
 use crate::node::resolv::Names;
@@ -324,6 +324,7 @@ fn credential_options(options: &Options, layout: &Layout) -> CredentialOptions {
         pull_secrets_dir: options.pull_secrets_dir.clone().filter(|_| !options.no_credentials),
         provider_config: options.provider_config.clone().filter(|_| !options.no_credentials),
         provider_bin_dir: options.provider_bin_dir.clone(),
+        may_enter: provider::inside::is_allowed(),
         home: PathBuf::from("/root"),
     }
 }

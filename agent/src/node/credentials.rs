@@ -53,6 +53,8 @@ pub struct CredentialOptions {
     pub provider_config: Option<PathBuf>,
     /// kubelet's `--image-credential-provider-bin-dir`, on the node.
     pub provider_bin_dir: Option<PathBuf>,
+    /// Whether plugins are started inside the node's root, where that is not this process's.
+    pub may_enter: bool,
     /// `HOME` of kubelet.
     pub home: PathBuf,
 }
@@ -86,7 +88,8 @@ impl Credentials {
             all.add_node_files(NodeFiles::load(root, options));
         }
         if let Some(config) = &options.provider_config {
-            let (providers, findings) = Providers::load(root, config, options.provider_bin_dir.as_deref());
+            let (providers, findings) =
+                Providers::load(root, config, options.provider_bin_dir.as_deref(), options.may_enter);
             let refusal = findings.iter().find(|finding| provider::is_refusal(finding));
             all.refused_providers = refusal.map(refused);
             let unseen = findings.first().filter(|_| providers.is_none() && refusal.is_none());

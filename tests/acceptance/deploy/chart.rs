@@ -56,6 +56,25 @@ fn the_pod_is_on_the_nodes_network_with_the_nodes_names_and_no_rights() {
     assert_eq!(object(&objects, "ServiceAccount")["automountServiceAccountToken"], false);
 }
 
+/// Where plugins are run, inside the node's root, and nowhere else.
+#[test]
+fn one_capability_comes_with_credential_providers() {
+    for values in value_sets() {
+        let objects = objects(values.as_deref());
+        let settings = object(&objects, "ConfigMap")["data"]["config.yaml"].as_str().unwrap();
+        let pod = &object(&objects, "DaemonSet")["spec"]["template"]["spec"];
+        let capabilities = &pod["containers"][0]["securityContext"]["capabilities"];
+        let expected = if settings.contains("provider_config: /") {
+            json!({"drop": ["ALL"], "add": ["SYS_CHROOT"]})
+        } else {
+            json!({"drop": ["ALL"]})
+        };
+        assert_eq!(*capabilities, expected, "{values:?}");
+    }
+    let example = path("deploy/helm/examples/credential-providers.yaml");
+    assert!(value_sets().contains(&Some(example)));
+}
+
 #[test]
 fn every_mount_of_every_example_is_read_only_and_every_host_path_a_directory() {
     for values in value_sets() {

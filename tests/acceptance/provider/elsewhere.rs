@@ -1,10 +1,16 @@
 //! A node that is only a directory for the program: what its plugins cannot find there is no verdict.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is how a test fails")]
 
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::super::binary::{document, finish};
 use super::{BINARY, CONFIG, FAILED, Node, PASSWORD, PRIVATE, PUBLIC, but, configuration, login, print};
 
 const MISSING: &str = "credential_provider_missing";
 const UNSEEN: &str = "credential_provider_unseen";
+const ELSEWHERE: &str = "where it may not find all that the node has";
+/// What a plugin of a cloud reads on its node, and no other machine has.
+const OF_NODE: &str = "/etc/kubernetes/cloud-audit.json";
 
 fn node() -> Node {
     Node::seen(false, "")
@@ -25,12 +31,53 @@ fn a_plugin_that_wants_files_of_its_node_makes_no_failure_certain() {
             node.configure(CONFIG, &configured);
         }
         let told = foreign.check(&[PRIVATE], &[]);
-        told.is_untold("outside the node's root").is_untold("it ended with exit code 1");
+        told.is_untold(ELSEWHERE).is_untold("it ended with exit code 1");
         assert!(told.image()["fix"].as_str().unwrap().contains("on the node itself"), "{:#}", told.image());
         let told = foreign.check(&[PUBLIC], &[]);
         told.pulls(None);
         assert_eq!(told.finding("credential_provider_unknown")["severity"], "info");
         own.check(&[PRIVATE], &[]).pulls(Some("provider:lab")).does_not_say(PASSWORD);
+    }
+}
+
+/// Where the node's loader, libraries and files are to be seen, and this process may change its root.
+#[test]
+fn a_plugin_is_run_inside_the_nodes_root_where_that_can_be_done() {
+    let node = node();
+    furnish(&node);
+    node.configure(OF_NODE, "{}");
+    let script =
+        |answer: &str| format!("[ -e {OF_NODE} ] && [ ! -e \"$1\" ] && [ \"$2\" = --flag=x ] || exit 1\n{answer}");
+    let outside = node.world.node.path(OF_NODE);
+    node.configure(CONFIG, &configuration("lab", &format!("  args: ['{}', '--flag=x']\n", outside.display())));
+    node.program(BINARY, &script(&print(&login("registry.example"))));
+    node.check(&[PRIVATE], &[]).pulls(Some("provider:lab")).does_not_say(PASSWORD);
+    // It may still lack what kubelet has: the network of another namespace, files that are not mounted.
+    node.program(BINARY, &script("exit 7"));
+    node.check(&[PRIVATE], &[]).is_untold(ELSEWHERE).is_untold("it ended with exit code 7");
+    // Without the capability it is run where pullprobe is.
+    let check = node.world.command("check");
+    let mut bound = std::process::Command::new("setpriv");
+    bound
+        .args(["--bounding-set=-sys_chroot", "--inh-caps=-sys_chroot"])
+        .arg(check.get_program())
+        .args(check.get_args());
+    let told = finish(bound.args([PRIVATE, "--format", "json"]));
+    let summary = document(&told)["images"][0]["summary"].as_str().unwrap().to_owned();
+    assert!(told.code == Some(3) && summary.contains("it ended with exit code 1"), "{told:?}");
+}
+
+/// A shell of the node's own, with all that it loads.
+fn furnish(node: &Node) {
+    for program in ["/bin/sh", "/bin/cat"] {
+        let listed = std::process::Command::new("ldd").arg(program).output().unwrap();
+        let listed = String::from_utf8(listed.stdout).unwrap();
+        let loaded = listed.split_whitespace().filter(|word| word.starts_with('/'));
+        for path in loaded.chain([program]) {
+            node.world.node.write(path, std::fs::read(path).unwrap()).unwrap();
+            let mode = std::fs::Permissions::from_mode(0o755);
+            std::fs::set_permissions(node.world.node.path(path), mode).unwrap();
+        }
     }
 }
 
@@ -46,7 +93,7 @@ fn whatever_else_a_plugin_does_there_is_no_failure_either() {
         (print(&login("other.example")), "without a login for the image"),
     ] {
         node.plugin(&script);
-        node.check(&[PRIVATE], &[]).is_untold(words).is_untold("outside the node's root");
+        node.check(&[PRIVATE], &[]).is_untold(words).is_untold(ELSEWHERE);
     }
     // Its loader is on the node.
     node.configure(BINARY, "#!/no/such/loader\n");

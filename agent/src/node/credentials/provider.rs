@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::dockerconfig::DockerConfig;
 use super::keyring::Keyring;
-use super::unseen::Unread;
+use super::unseen::{self, Unread};
 use crate::model::cause::Cause;
 use crate::model::credential::{Credential, CredentialSource, ProviderOutcome, ProviderReport};
 use crate::model::finding::{Finding, Severity};
@@ -33,13 +33,15 @@ mod answer;
 mod cache;
 mod config;
 mod exec;
+pub mod inside;
 mod place;
 mod redact;
 
 use answer::Answer;
 use cache::Cache;
 use config::Plugin;
-use exec::{KUBELET_PATIENCE, Output, RunError};
+use exec::{Binary, KUBELET_PATIENCE, Output, RunError};
+use inside::Inside;
 use place::Place;
 pub use place::is_refusal;
 
@@ -57,8 +59,8 @@ pub struct Providers {
 #[derive(Debug)]
 struct Ready {
     plugin: Plugin,
-    /// As this process sees it. `None`: it does not.
-    binary: Option<PathBuf>,
+    /// `None`: this process does not see it.
+    binary: Option<Binary>,
     /// Asked one image at a time: who comes second finds the answer here.
     cache: Mutex<Cache>,
 }
@@ -113,7 +115,13 @@ enum Said {
 
 impl Providers {
     /// `None` with findings: kubelet would not start, or nothing of its providers is to be seen.
-    pub fn load(root: &HostRoot, config: &Path, bin_dir: Option<&Path>) -> (Option<Self>, Vec<Finding>) {
+    /// `may_enter`: a root that is not this process's own is entered to run them.
+    pub fn load(
+        root: &HostRoot,
+        config: &Path,
+        bin_dir: Option<&Path>,
+        may_enter: bool,
+    ) -> (Option<Self>, Vec<Finding>) {
         let Some(bin_dir) = bin_dir else {
             let message = "kubelet does not start with --image-credential-provider-config alone";
             let fix = "set --image-credential-provider-bin-dir too";
@@ -132,7 +140,9 @@ impl Providers {
             let plugin = Plugin { inherited: inherited.clone(), ..plugin };
             let on_node = bin_dir.join(&plugin.name);
             match root.stat(&on_node) {
-                Ok(stat) if stat.kind == EntryKind::File => ready.push(Arc::new(Ready::new(root, plugin, &on_node))),
+                Ok(stat) if stat.kind == EntryKind::File => {
+                    ready.push(Arc::new(Ready::new(root, plugin, &on_node, may_enter)));
+                }
                 Ok(_) => findings.push(place::no_binary(&on_node, "not a regular file")),
                 Err(error) => match place::unseen_binary(root, &on_node, &error) {
                     Some(unseen) => {
@@ -206,10 +216,12 @@ impl Providers {
 }
 
 impl Ready {
-    fn new(root: &HostRoot, plugin: Plugin, on_node: &Path) -> Self {
-        let real = root.real_path(on_node).unwrap_or_else(|_| on_node.to_owned());
-        let binary = root.dir().join(real.strip_prefix("/").unwrap_or(&real));
-        Self { plugin, binary: Some(binary), cache: Mutex::default() }
+    fn new(root: &HostRoot, plugin: Plugin, on_node: &Path, may_enter: bool) -> Self {
+        let program = root.real_path(on_node).unwrap_or_else(|_| on_node.to_owned());
+        let here = root.dir().join(program.strip_prefix("/").unwrap_or(&program));
+        let enters = may_enter && !unseen::is_whole(root);
+        let inside = enters.then(|| Inside { root: root.dir().to_owned(), program });
+        Self { plugin, binary: Some(Binary { here, inside }), cache: Mutex::default() }
     }
 
     async fn ask(&self, image: &str, patience: Duration, place: Place) -> Said {
@@ -241,16 +253,16 @@ impl Ready {
         }
     }
 
-    async fn run(&self, binary: &Path, image: &str, patience: Duration, place: Place) -> Result<Answer, Said> {
+    async fn run(&self, binary: &Binary, image: &str, patience: Duration, place: Place) -> Result<Answer, Said> {
         let request = serde_json::json!({
             "kind": "CredentialProviderRequest",
             "apiVersion": self.plugin.api_version,
             "image": image,
         });
         let patience = patience.min(KUBELET_PATIENCE);
-        let output = exec::run(binary, &self.plugin, request.to_string(), patience)
+        let output = exec::run(binary, &self.plugin, &request.to_string(), patience)
             .await
-            .map_err(|error| judge(binary, &error, patience, place))?;
+            .map_err(|error| judge(&binary.here, &error, patience, place))?;
         let veil = self.plugin.veil(&output.answer);
         if !output.status.success() {
             return Err(place.failed(last_words(&output, &veil)));

@@ -21,6 +21,7 @@ fn node(files: &[(&str, &str)]) -> (tempfile::TempDir, Credentials) {
         pull_secrets_dir: secrets.is_dir().then_some(secrets),
         provider_config: None,
         provider_bin_dir: None,
+        may_enter: false,
         home: "/root".into(),
     };
     let credentials = Credentials::load(&HostRoot::open(dir.path()).unwrap(), &options);
@@ -290,6 +291,7 @@ fn without_kubelet_its_files_do_not_count() {
         pull_secrets_dir: None,
         provider_config: None,
         provider_bin_dir: None,
+        may_enter: false,
         home: "/root".into(),
     };
     let credentials = Credentials::load(&HostRoot::open(keep.path()).unwrap(), &options);
@@ -306,6 +308,7 @@ fn a_file_that_breaks_is_offered_until_kubelets_cache_is_over() {
         pull_secrets_dir: None,
         provider_config: None,
         provider_bin_dir: None,
+        may_enter: false,
         home: "/root".into(),
     };
     let file = dir.path().join("var/lib/kubelet/config.json");

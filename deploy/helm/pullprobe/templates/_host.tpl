@@ -33,3 +33,8 @@
 {{- define "pullprobe.spends" -}}
 {{- if gt (int (dig "probe" "counted_pulls_per_hour" 0 .Values.config)) 0 }}yes{{ end }}
 {{- end }}
+
+{{/* Not empty: the agent runs credential providers of the node. */}}
+{{- define "pullprobe.runsProviders" -}}
+{{- if dig "credentials" "provider_config" "" .Values.config }}yes{{ end }}
+{{- end }}

@@ -1,14 +1,16 @@
 //! Runs a plugin as kubelet does: no shell, one JSON object in, one out, a minute at most.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
+use tokio::time::Instant;
 
 use super::config::Plugin;
+use super::inside::{self, Inside};
 use crate::secret::Secret;
 
 /// kubelet's own limit.
@@ -27,6 +29,15 @@ pub struct Output {
     pub words: Vec<u8>,
 }
 
+/// A plugin's executable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binary {
+    /// As this process sees it.
+    pub here: PathBuf,
+    /// How to start it inside the node's root. `None`: that is this process's own, or it may not.
+    pub inside: Option<Inside>,
+}
+
 #[derive(Debug)]
 pub enum RunError {
     /// The binary could not be started.
@@ -38,13 +49,26 @@ pub enum RunError {
     Io(std::io::Error),
 }
 
+/// Inside the node's root if it starts there, else from where this process is.
+pub async fn run(binary: &Binary, plugin: &Plugin, request: &str, patience: Duration) -> Result<Output, RunError> {
+    let deadline = Instant::now() + patience;
+    if let Some(inside) = &binary.inside {
+        let ran = run_as(inside.command(), plugin, request, patience).await;
+        match ran {
+            Ok(output) if !inside::never_ran(&output) => return Ok(output),
+            Ok(_) | Err(RunError::Start(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    run_as(Command::new(&binary.here), plugin, request, deadline.saturating_duration_since(Instant::now())).await
+}
+
 /// As with kubelet the plugin gets kubelet's own environment and, over that, what its configuration sets;
 /// nothing of this process's.
-pub async fn run(binary: &Path, plugin: &Plugin, request: String, patience: Duration) -> Result<Output, RunError> {
+async fn run_as(mut command: Command, plugin: &Plugin, request: &str, patience: Duration) -> Result<Output, RunError> {
     let named =
         plugin.inherited.iter().chain(&plugin.env).filter(|(name, _)| !name.is_empty() && !name.contains(['=', '\0']));
     let environment = named.map(|(name, value)| (name, value.expose()));
-    let mut command = Command::new(binary);
     command
         .args(plugin.args.iter().map(Secret::expose))
         .env_clear()
@@ -74,7 +98,7 @@ impl Drop for Family {
     }
 }
 
-async fn talk(child: &mut Child, request: String) -> Result<Output, RunError> {
+async fn talk(child: &mut Child, request: &str) -> Result<Output, RunError> {
     let (input, output, errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let write = async {
         if let Some(mut input) = input {

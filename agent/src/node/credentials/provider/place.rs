@@ -14,7 +14,7 @@ pub struct Place(Option<&'static str>);
 impl Place {
     pub fn of(root: &HostRoot) -> Self {
         if !unseen::is_whole(root) {
-            return Self(Some("outside the node's root, where it does not find the node's files"));
+            return Self(Some("where it may not find all that the node has"));
         }
         let is_root = rustix::process::geteuid().is_root();
         Self((!is_root).then_some("without the rights of root, which kubelet has"))

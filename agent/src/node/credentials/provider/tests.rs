@@ -32,7 +32,7 @@ impl Lab {
              args: [\"{first}\"]\n  env: [{{name: OUT, value: {out}}}, {{name: USER_NAME, value: robot}}]\n"
         );
         std::fs::write(&config, text).unwrap();
-        let (providers, findings) = Providers::load(&HostRoot::open("/").unwrap(), &config, Some(dir.path()));
+        let (providers, findings) = Providers::load(&HostRoot::open("/").unwrap(), &config, Some(dir.path()), false);
         assert_eq!(findings, []);
         Self { dir, providers: providers.unwrap() }
     }
@@ -91,6 +91,7 @@ async fn an_answer_outlives_another_look_at_the_files_and_not_a_changed_configur
         pull_secrets_dir: None,
         provider_config: Some(config.clone()),
         provider_bin_dir: Some(lab.dir.path().to_owned()),
+        may_enter: false,
         home: "/root".into(),
     };
     let root = HostRoot::open("/").unwrap();
@@ -165,7 +166,10 @@ async fn what_a_plugin_said_outlives_a_new_look_at_an_unchanged_configuration() 
         let config = lab.dir.path().join("config.yaml");
         let text = std::fs::read_to_string(&config).unwrap().replace("Registry", first);
         std::fs::write(&config, text).unwrap();
-        Providers::load(&HostRoot::open("/").unwrap(), &config, Some(lab.dir.path())).0.unwrap().after(&lab.providers)
+        Providers::load(&HostRoot::open("/").unwrap(), &config, Some(lab.dir.path()), false)
+            .0
+            .unwrap()
+            .after(&lab.providers)
     };
     let image = Reference::parse("r.example/b").unwrap();
     assert_eq!(again("Registry").ask(&image, PATIENCE).await.credentials.len(), 1);
@@ -270,7 +274,7 @@ fn a_missing_binary_or_flag_is_found() {
     let root = HostRoot::open(dir.path()).unwrap();
     for (bin_dir, code) in [(Some("/bin"), "credential_provider_missing"), (None, "credential_provider_config_invalid")]
     {
-        let (providers, findings) = Providers::load(&root, Path::new("/c.yaml"), bin_dir.map(Path::new));
+        let (providers, findings) = Providers::load(&root, Path::new("/c.yaml"), bin_dir.map(Path::new), false);
         assert!(providers.is_none());
         assert_eq!(findings.iter().map(|f| f.code).collect::<Vec<_>>(), [code]);
     }
