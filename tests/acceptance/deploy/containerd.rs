@@ -54,9 +54,14 @@ impl Containerd {
     /// Runs a container under what the `DaemonSet` leaves it: the node's network, no capabilities, a
     /// read-only root, and `mounts` as `ctr` writes them.
     pub fn run(&self, name: &str, mounts: &[String], arguments: &[&str]) -> Command {
+        self.run_with(&[], name, mounts, arguments)
+    }
+
+    /// The same with these capabilities.
+    pub fn run_with(&self, kept: &[&str], name: &str, mounts: &[String], arguments: &[&str]) -> Command {
         let mut run = self.ctr(["run", "--rm", "--net-host", "--read-only", "--seccomp"]);
         run.args(["--snapshotter", "native"]);
-        for capability in DEFAULT_CAPABILITIES {
+        for capability in DEFAULT_CAPABILITIES.iter().filter(|capability| !kept.contains(capability)) {
             run.arg(format!("--cap-drop=CAP_{capability}"));
         }
         for mount in mounts {

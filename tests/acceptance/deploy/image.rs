@@ -3,12 +3,20 @@
 //! `PULLPROBE_STATIC_BIN` names the static binary; `make test` builds it and sets
 //! `PULLPROBE_REQUIRE_STATIC=1`, with which a missing one is a failure.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use pullprobe_lab::node::Node;
+
+use super::super::provider::furnish;
 use super::containerd::Containerd;
 use super::tools::{command, items, object, objects, output, path, root, success, text};
+
+const PROVIDERS: &str = r#"{"apiVersion": "kubelet.config.k8s.io/v1", "kind": "CredentialProviderConfig", "providers": [
+    {"name": "lab", "apiVersion": "credentialprovider.kubelet.k8s.io/v1", "matchImages": ["127.0.0.1:1"], "defaultCacheDuration": "0s"}]}"#;
+const SETTINGS: &str = "node: {host_root: /host}\ncredentials: {provider_config: /etc/kubernetes/providers.json, provider_bin_dir: /opt/providers}\n";
 
 #[test]
 fn the_binary_in_the_image_is_the_one_that_was_built() {
@@ -31,6 +39,36 @@ fn the_binary_in_the_image_is_the_one_that_was_built() {
     // Without arguments, the image's own entry point and command.
     let printed = success(&mut containerd.run("help", &[], &[]));
     assert_eq!(printed, success(&mut command(&binary, ["--help"])));
+
+    credential_providers_run_inside_the_node(&containerd, &scratch.path().join("whole"));
+}
+
+/// With the one capability that the chart then gives, and under the seccomp profile.
+fn credential_providers_run_inside_the_node(containerd: &Containerd, node: &Path) {
+    const PLUGIN: &str = "#!/bin/sh\n[ -e /etc/kubernetes/cloud.json ] && echo of the node >&2\nexit 1\n";
+    let node = Node::at(node).unwrap();
+    furnish(&node);
+    for (file, text) in [
+        ("/etc/kubernetes/cloud.json", "{}"),
+        ("/etc/kubernetes/providers.json", PROVIDERS),
+        ("/opt/providers/lab", PLUGIN),
+        ("/etc/pullprobe/config.yaml", SETTINGS),
+    ] {
+        node.write(file, text).unwrap();
+    }
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(node.path("/opt/providers/lab"), mode).unwrap();
+    let mounts = [("", "/host"), ("/etc/pullprobe", "/etc/pullprobe")]
+        .map(|(of, to)| format!("type=bind,src={}{of},dst={to},options=rbind:ro", node.root().display()));
+    let check = ["/pullprobe", "check", "127.0.0.1:1/app:1", "--config", "/etc/pullprobe/config.yaml"];
+    let said = |kept: &[&str], name| {
+        let output = output(&mut containerd.run_with(kept, name, &mounts, &check));
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+    };
+    let inside = said(&["SYS_CHROOT"], "inside");
+    assert!(inside.contains("it ended with exit code 1: of the node"), "{inside}");
+    let outside = said(&[], "outside");
+    assert!(outside.contains("cannot be run from here"), "{outside}");
 }
 
 /// `None` where it is allowed to be missing.

@@ -1,10 +1,8 @@
 //! A node that is only a directory for the program: what its plugins cannot find there is no verdict.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is how a test fails")]
 
-use std::os::unix::fs::PermissionsExt as _;
-
 use super::super::binary::{document, finish};
-use super::{BINARY, CONFIG, FAILED, Node, PASSWORD, PRIVATE, PUBLIC, but, configuration, login, print};
+use super::{BINARY, CONFIG, FAILED, Node, PASSWORD, PRIVATE, PUBLIC, but, configuration, furnish, login, print};
 
 const MISSING: &str = "credential_provider_missing";
 const UNSEEN: &str = "credential_provider_unseen";
@@ -44,7 +42,7 @@ fn a_plugin_that_wants_files_of_its_node_makes_no_failure_certain() {
 #[test]
 fn a_plugin_is_run_inside_the_nodes_root_where_that_can_be_done() {
     let node = node();
-    furnish(&node);
+    furnish(&node.world.node);
     node.configure(OF_NODE, "{}");
     let script =
         |answer: &str| format!("[ -e {OF_NODE} ] && [ ! -e \"$1\" ] && [ \"$2\" = --flag=x ] || exit 1\n{answer}");
@@ -65,20 +63,6 @@ fn a_plugin_is_run_inside_the_nodes_root_where_that_can_be_done() {
     let told = finish(bound.args([PRIVATE, "--format", "json"]));
     let summary = document(&told)["images"][0]["summary"].as_str().unwrap().to_owned();
     assert!(told.code == Some(3) && summary.contains("it ended with exit code 1"), "{told:?}");
-}
-
-/// A shell of the node's own, with all that it loads.
-fn furnish(node: &Node) {
-    for program in ["/bin/sh", "/bin/cat"] {
-        let listed = std::process::Command::new("ldd").arg(program).output().unwrap();
-        let listed = String::from_utf8(listed.stdout).unwrap();
-        let loaded = listed.split_whitespace().filter(|word| word.starts_with('/'));
-        for path in loaded.chain([program]) {
-            node.world.node.write(path, std::fs::read(path).unwrap()).unwrap();
-            let mode = std::fs::Permissions::from_mode(0o755);
-            std::fs::set_permissions(node.world.node.path(path), mode).unwrap();
-        }
-    }
 }
 
 #[test]
