@@ -74,11 +74,11 @@ impl DaemonEnvironment {
     pub fn load(root: &HostRoot, proc: Option<&Path>) -> Self {
         let mut loaded = UNITS.iter().find_map(|unit| service::load(root, unit)).unwrap_or_default();
         if let Some(running) = proc.and_then(|proc| process::find(root, proc, loaded.unit)) {
+            // What the files would give at the next start is not what this process has.
+            loaded.findings = process::not_in_force(&loaded, &running);
             loaded.pid = Some(running.pid);
             loaded.variables = running.variables;
             loaded.command = running.command;
-            // What the files would give at the next start is not what this process has.
-            loaded.findings.clear();
         }
         loaded.check_proxies();
         let left_to_libc = go::left_to_libc(&loaded);

@@ -1,5 +1,5 @@
 //! What the running containerd cannot know yet: it reads its configuration, its environment and the node's root
-//! certificates once, and these files were written after it had started.
+//! certificates once, and these files were written after it had started. So does a distribution that starts it.
 //!
 //! When it started is told by its socket, which it makes anew each time.
 
@@ -35,27 +35,36 @@ pub fn findings(root: &HostRoot, socket: &str, read_once: &ReadOnce<'_>) -> Vec<
     let trust: Vec<&str> = trust.sources.iter().map(String::as_str).collect();
     let service = environment.unit.unwrap_or("containerd");
     let kinds = [
-        (config, "its configuration"),
-        (of_unit, "its environment, proxies among it"),
-        (trust, "the node's root certificates"),
+        (config, "containerd", "its configuration"),
+        (of_unit, "containerd", "its environment, proxies among it"),
+        (trust, "containerd", "the node's root certificates"),
+        (registries_yaml(service), service.trim_end_matches(".service"), "what it makes containerd's files from"),
     ];
     let modified = |file: &&str| Some((root.stat(Path::new(file)).ok()?.modified, (*file).to_owned()));
-    let newest = |(files, what): &(Vec<&str>, &'static str)| {
+    let newest = |(files, who, what): &(Vec<&str>, &str, &str)| {
         let (written, file) = files.iter().filter_map(modified).max().filter(|(written, _)| *written > started)?;
-        Some(finding(what, written, started, service).in_file(file))
+        let message = format!(
+            "written at {}, and containerd runs since {}: {who} reads {what} once, so that what this file says now may not \
+             be in force before a restart",
+            utc(written),
+            utc(started),
+        );
+        Some(Finding::new(Severity::Warning, CODE, message, restart(service)).in_file(file))
     };
     kinds.iter().filter_map(newest).collect()
 }
 
-fn finding(what: &str, written: i64, started: i64, service: &str) -> Finding {
-    let message = format!(
-        "written at {}, and containerd runs since {}: it reads {what} once, so that what this file says now may not be in \
-         force before a restart",
-        utc(written),
-        utc(started),
-    );
-    let fix = format!("`systemctl restart {service}`, which leaves running containers alone");
-    Finding::new(Severity::Warning, CODE, message, fix)
+pub fn restart(service: &str) -> String {
+    format!("`systemctl restart {service}`, which leaves running containers alone")
+}
+
+/// k3s and RKE2 write containerd's configuration and certs.d from this file when they start.
+fn registries_yaml(service: &str) -> Vec<&'static str> {
+    match service {
+        _ if service.starts_with("k3s") => vec!["/etc/rancher/k3s/registries.yaml"],
+        _ if service.starts_with("rke2") => vec!["/etc/rancher/rke2/registries.yaml"],
+        _ => Vec::new(),
+    }
 }
 
 /// Without the line.
@@ -81,6 +90,7 @@ mod tests {
     const CONFIG: &str = "/etc/containerd/config.toml";
     const UNIT: &str = "/etc/systemd/system/containerd.service";
     const BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
+    const REGISTRIES: &str = "/etc/rancher/k3s/registries.yaml";
 
     struct Node(tempfile::TempDir);
 
@@ -133,18 +143,19 @@ mod tests {
         let node = Node::started();
         let [before, after] =
             [SystemTime::now() - Duration::from_secs(60), SystemTime::now() + Duration::from_secs(60)];
-        [CONFIG, UNIT, BUNDLE].iter().for_each(|file| node.write(file, before));
+        [CONFIG, UNIT, BUNDLE, REGISTRIES].iter().for_each(|file| node.write(file, before));
         assert_eq!(node.newer(None), []);
-        for file in [CONFIG, UNIT, BUNDLE] {
+        for file in [CONFIG, UNIT, BUNDLE, REGISTRIES] {
             node.write(file, after);
             assert_eq!(files(&node.newer(None)), [file]);
             node.write(file, before);
         }
-        [CONFIG, UNIT, BUNDLE].iter().for_each(|file| node.write(file, after));
+        [CONFIG, UNIT, BUNDLE, REGISTRIES].iter().for_each(|file| node.write(file, after));
         let found = node.newer(None);
-        assert_eq!(files(&found), [CONFIG, UNIT, BUNDLE]);
+        assert_eq!(files(&found), [CONFIG, UNIT, BUNDLE, REGISTRIES]);
         assert!(found.iter().all(|(_, said)| said.contains("systemctl restart k3s.service")), "{found:?}");
-        assert!(found[2].1.contains("it reads the node's root certificates once"), "{found:?}");
+        assert!(found[2].1.contains("containerd reads the node's root certificates once"), "{found:?}");
+        assert!(found[3].1.contains("k3s reads what it makes containerd's files from once"), "{found:?}");
     }
 
     #[test]

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use super::EnvVar;
+use super::{DaemonEnvironment, EnvVar, located, service};
+use crate::model::finding::{Finding, Severity};
 use crate::node::root::HostRoot;
+use crate::node::since_start;
 use crate::secret::Secret;
 
 /// The kernel limits neither file this low in theory, but a daemon's is never near it.
@@ -27,6 +29,25 @@ pub fn find(root: &HostRoot, proc: &Path, unit: Option<&str>) -> Option<Process>
     };
     let pid = *running.iter().find(of_unit).or(if let [only] = running.as_slice() { Some(only) } else { None })?;
     read(root, &proc.join(pid.to_string()), pid)
+}
+
+/// What the unit's files set by now and the process was not started with.
+pub fn not_in_force(unit: &DaemonEnvironment, running: &Process) -> Vec<Finding> {
+    let matters = unit.variables.iter().filter(|variable| service::MATTERS.contains(&&*variable.name));
+    let differs = |set: &&EnvVar| {
+        let has = running.variables.iter().find(|variable| variable.name == set.name);
+        has.is_none_or(|has| has.value.expose() != set.value.expose())
+    };
+    let service = unit.unit.unwrap_or("containerd");
+    let finding = |variable: &EnvVar| {
+        let message = format!(
+            "the running containerd (process {}) was started without this value of {}: it counts only after a restart",
+            running.pid, variable.name
+        );
+        let fix = since_start::restart(service);
+        located(Finding::new(Severity::Warning, since_start::CODE, message, fix), &variable.origin)
+    };
+    matters.filter(differs).map(finding).collect()
 }
 
 fn is_containerd(root: &HostRoot, dir: &Path) -> bool {

@@ -13,7 +13,7 @@ use crate::secret::Secret;
 const MICROK8S_ENV: &str = "/var/snap/microk8s/current/args/containerd-env";
 
 /// What changes the way to a registry.
-const MATTERS: [&str; 12] = [
+pub const MATTERS: [&str; 12] = [
     "HTTP_PROXY",
     "HTTPS_PROXY",
     "NO_PROXY",

@@ -93,6 +93,30 @@ fn the_distribution_that_brings_containerd_comes_first_and_its_prefix_counts() {
 }
 
 #[test]
+fn what_the_files_set_and_the_process_has_not_waits_for_a_restart() {
+    let environment = load(&[
+        (
+            UNIT,
+            "[Service]\nExecStart=/usr/bin/containerd\nEnvironment=HTTP_PROXY=http://same:1 NO_PROXY=.example\n\
+             Environment=HTTPS_PROXY=http://ann:hunter2@late:2 COLOR=on\n",
+        ),
+        ("/proc/71/comm", "containerd\n"),
+        ("/proc/71/environ", "HTTP_PROXY=http://same:1\0NO_PROXY=.other\0no_proxy=more\0"),
+    ]);
+    assert!(environment.https_proxy().is_none());
+    let told: Vec<_> =
+        environment.findings.iter().map(|one| (one.code, one.line.unwrap(), one.message.as_str())).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    let [(code, line, message), (other_code, other_line, other)] = told[..] else { panic!("{told:?}") };
+    assert_eq!((code, line, other_code, other_line), ("newer_than_containerd", 3, "newer_than_containerd", 4));
+    assert!(
+        message.contains("(process 71)") && message.contains("NO_PROXY") && other.contains("HTTPS_PROXY"),
+        "{told:?}"
+    );
+    assert!(!format!("{:?}", environment.findings).contains("hunter2"));
+}
+
+#[test]
 fn a_running_process_outweighs_the_files() {
     let environment = load(&[
         (UNIT, "[Service]\nEnvironment=HTTPS_PROXY=http://file:1\n"),
