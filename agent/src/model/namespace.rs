@@ -15,6 +15,10 @@ use super::snapshot::EndpointKey;
 
 /// containerd's own time for a connection, its lookup included, unless hosts.toml's `dial_timeout` says otherwise.
 pub const DIAL_TIMEOUT: Duration = Duration::from_secs(30);
+/// A `dial_timeout` of zero: Go sets no limit, and Linux ends each connection sooner.
+pub const NO_DIAL_TIMEOUT: Duration = Duration::from_secs(3600);
+/// After so long Linux gives up a connection that nobody answers (`tcp_syn_retries` of tcp(7)).
+pub const KERNEL_DIAL_TIMEOUT: Duration = Duration::from_secs(127);
 /// Go's time for a TLS handshake in containerd's client.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -136,7 +140,10 @@ impl Seen<'_> {
         let walked: Duration = lines.iter().filter(|line| line.stage != failure.stage).map(took).sum();
         let failed: Duration = lines.iter().filter(|line| line.stage == failure.stage).map(took).sum();
         let deadline = match failure.cause {
-            Cause::TcpTimeout => self.host.dial_timeout.unwrap_or(DIAL_TIMEOUT).saturating_sub(walked),
+            Cause::TcpTimeout => {
+                let dial = self.host.dial_timeout.unwrap_or(DIAL_TIMEOUT).saturating_sub(walked);
+                dial.min(KERNEL_DIAL_TIMEOUT)
+            }
             Cause::TlsTimeout => HANDSHAKE_TIMEOUT,
             _ => Duration::ZERO,
         };

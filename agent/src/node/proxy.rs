@@ -93,6 +93,11 @@ impl DaemonEnvironment {
         found.map(|environment| environment.variables).unwrap_or_default()
     }
 
+    /// Those that change the way to a registry.
+    pub fn that_matter(&self) -> impl Iterator<Item = &EnvVar> {
+        self.variables.iter().filter(|variable| service::MATTERS.contains(&&*variable.name))
+    }
+
     pub fn get(&self, name: &str) -> Option<&EnvVar> {
         self.variables.iter().find(|variable| variable.name == name)
     }

@@ -29,7 +29,7 @@ pub fn findings(root: &HostRoot, socket: &str, read_once: &ReadOnce<'_>) -> Vec<
     let Some(started) = cri::listens_since(root, socket) else { return Vec::new() };
     let ReadOnce { config, environment, trust } = read_once;
     // What was read off the process is what it has, whatever the files say by now.
-    let of_unit = environment.variables.iter().filter(|_| environment.pid.is_none());
+    let of_unit = environment.that_matter().filter(|_| environment.pid.is_none());
     let of_unit: Vec<&str> = of_unit.map(|variable| file_of(&variable.origin)).collect();
     let config: Vec<&str> = config.iter().map(String::as_str).collect();
     let trust: Vec<&str> = trust.sources.iter().map(String::as_str).collect();

@@ -22,6 +22,7 @@ use super::step::step;
 use crate::model::address::Address;
 use crate::model::cause::Cause;
 use crate::model::facts::{AddressFacts, TcpFacts};
+use crate::model::namespace::KERNEL_DIAL_TIMEOUT;
 use crate::model::outcome::{Failure, Outcome, Step};
 use crate::model::stage::Stage;
 
@@ -139,7 +140,7 @@ impl Race {
         let cause = self.attempts[index].cause().unwrap_or(Cause::TcpTimeout);
         let of_each: Vec<String> =
             (0..self.targets.len()).map(|index| format!("{}: {}", self.targets[index], self.told(index))).collect();
-        let words = self.words.get(&index).map_or("i/o timeout", String::as_str);
+        let words = self.words.get(&index).map_or_else(|| self.words_of_silence(), String::as_str);
         let stopped = if cause == Cause::TcpTimeout { self.stopped_early() } else { String::new() };
         Failure::new(Stage::Tcp, cause, of_each.join("; ") + &stopped)
             .at(party)
@@ -151,7 +152,14 @@ impl Race {
         if self.waited >= self.budget {
             return String::new();
         }
-        format!(" (pullprobe stops there; containerd waits {:?}, the name's lookup included)", self.budget)
+        let waits = self.budget.min(KERNEL_DIAL_TIMEOUT);
+        format!(" (pullprobe stops there; containerd waits {waits:?}, the name's lookup included)")
+    }
+
+    /// Go's, unless its share for an address is longer than the kernel's patience.
+    fn words_of_silence(&self) -> &'static str {
+        let addresses = u32::try_from(self.targets.len()).unwrap_or(u32::MAX).max(1);
+        if self.budget / addresses > KERNEL_DIAL_TIMEOUT { "connect: connection timed out" } else { "i/o timeout" }
     }
 
     fn told(&self, index: usize) -> String {

@@ -11,6 +11,7 @@ use super::gourl;
 use super::tls_files::TlsKeys;
 use crate::model::containerd::Version;
 use crate::model::host::Capabilities;
+use crate::model::namespace::NO_DIAL_TIMEOUT;
 use crate::secret::Secret;
 
 /// A decoded hosts.toml.
@@ -341,12 +342,13 @@ impl HostSpec {
         gourl::shown(&self.name)
     }
 
-    /// How long connecting may take. `None`: the usual 30 s, or, for a written zero, as long as the
-    /// system lets it.
+    /// How long connecting may take. `None`: the usual 30 s.
     pub fn connect_limit(&self) -> Option<Duration> {
-        self.dial_timeout
-            .filter(|limit| limit.negative || !limit.length.is_zero())
-            .map(|limit| if limit.negative { Duration::ZERO } else { limit.length })
+        self.dial_timeout.map(|limit| match limit.length {
+            _ if limit.negative => Duration::ZERO,
+            Duration::ZERO => NO_DIAL_TIMEOUT,
+            length => length,
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{DaemonEnvironment, EnvVar, located, service};
+use super::{DaemonEnvironment, EnvVar, located};
 use crate::model::finding::{Finding, Severity};
 use crate::node::root::HostRoot;
 use crate::node::since_start;
@@ -33,7 +33,6 @@ pub fn find(root: &HostRoot, proc: &Path, unit: Option<&str>) -> Option<Process>
 
 /// What the unit's files set by now and the process was not started with.
 pub fn not_in_force(unit: &DaemonEnvironment, running: &Process) -> Vec<Finding> {
-    let matters = unit.variables.iter().filter(|variable| service::MATTERS.contains(&&*variable.name));
     let differs = |set: &&EnvVar| {
         let has = running.variables.iter().find(|variable| variable.name == set.name);
         has.is_none_or(|has| has.value.expose() != set.value.expose())
@@ -47,7 +46,7 @@ pub fn not_in_force(unit: &DaemonEnvironment, running: &Process) -> Vec<Finding>
         let fix = since_start::restart(service);
         located(Finding::new(Severity::Warning, since_start::CODE, message, fix), &variable.origin)
     };
-    matters.filter(differs).map(finding).collect()
+    unit.that_matter().filter(differs).map(finding).collect()
 }
 
 fn is_containerd(root: &HostRoot, dir: &Path) -> bool {

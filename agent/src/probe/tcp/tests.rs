@@ -71,6 +71,18 @@ async fn an_address_that_swallows_every_syn_times_out() {
 }
 
 #[tokio::test]
+async fn without_a_limit_of_gos_the_kernel_gives_up() {
+    let hole = Listener::start(Behaviour::BlackHole).await.unwrap();
+    let port = hole.address().port();
+    let none = Some(crate::model::namespace::NO_DIAL_TIMEOUT);
+    let (step, _) = connect(&[LOCAL], port, "r.example", none, Duration::from_millis(300)).await;
+    let words = format!("dial tcp {}: connect: connection timed out", hole.address());
+    assert_eq!(failed(&step), (Cause::TcpTimeout, words));
+    let detail = &step.failure().unwrap().detail;
+    assert!(detail.ends_with("containerd waits 127s, the name's lookup included)"), "{detail}");
+}
+
+#[tokio::test]
 async fn no_route_is_unreachable() {
     // Linux has no TCP route to a broadcast address, whatever the network.
     let (step, _) = connect(&[Ipv4Addr::BROADCAST.into()], 443, "r.example", None, LIMIT).await;
