@@ -162,6 +162,17 @@ async fn verdict_of(
     ImageReport { candidates: told, ..report }
 }
 
+/// What spares the one who runs the registry, and so pullprobe, what only containerd can do.
+const fn way_out(failure: &Failure) -> &'static str {
+    match failure.cause {
+        Cause::TlsProtocol | Cause::TlsClosed | Cause::TlsTimeout => {
+            "Let the server take a cipher suite with AES-GCM or ChaCha20 and a key of at least 2048 bits, which newer \
+             containerds will need too."
+        }
+        _ => "Pull it once on the node to know; what stands in pullprobe's way is said above.",
+    }
+}
+
 /// Where pullprobe lacks what containerd has, it does not know what containerd would see.
 fn in_doubt(ending: &Ending, verdict: Verdict) -> Verdict {
     let Ending::Failed(_, failure) = ending else { return verdict };
@@ -178,8 +189,7 @@ fn in_doubt(ending: &Ending, verdict: Verdict) -> Verdict {
         owner: None,
         kubelet_message: None,
         summary: format!("It cannot be told from here: {place}{}.", failure.detail),
-        fix: "Let the server take a cipher suite with AES-GCM or ChaCha20, which newer containerds will need too."
-            .into(),
+        fix: way_out(failure).into(),
         ..verdict
     }
 }

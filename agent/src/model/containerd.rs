@@ -244,6 +244,11 @@ impl Version {
         self.since(&[(2, 1, 3)])
     }
 
+    /// Undoes every `Content-Encoding` itself, and fails at one that it does not know; before, Go undid gzip alone.
+    pub fn decodes_content(self) -> bool {
+        self.since(&[(2, 0, 0)])
+    }
+
     /// Query values in transport errors are replaced.
     pub fn redacts_queries(self) -> bool {
         self.since(&[(1, 7, 30), (2, 0, 8), (2, 1, 6), (2, 2, 1)])

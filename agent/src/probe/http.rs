@@ -2,6 +2,8 @@
 //! others, with the trust of the plan, following no redirect, every answer bounded in time and size.
 
 mod proved;
+#[cfg(test)]
+mod tests;
 mod told;
 
 use std::error::Error as _;
@@ -10,9 +12,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use url::Url;
 
+use super::raw::head;
 use crate::model::cause::Cause;
 use crate::model::host::{Endpoint, Scheme};
 use crate::model::outcome::{Failure, clip};
@@ -144,16 +147,16 @@ impl HttpClient {
         &self.binding.endpoint
     }
 
-    /// Sends one request; once more when the connection had served another and was closed under it.
+    /// Sends one request; once more when the connection had served another and was closed or reset under it.
     /// A failure's wording is Go's, without the `failed to do request` around it.
     pub async fn send(&self, mut request: Request) -> Result<Response, Failure> {
         if request.form.is_some() {
             let form = HeaderValue::from_static("application/x-www-form-urlencoded; charset=utf-8");
-            request.headers.insert(http::header::CONTENT_TYPE, form);
+            request.headers.insert(header::CONTENT_TYPE, form);
         }
         let again = self.used.load(Ordering::Relaxed) && request.form.is_none();
         match self.send_once(request.clone()).await {
-            Err(failure) if again && failure.wording == "EOF" => self.send_once(request).await,
+            Err(failure) if again && was_closed(&failure) => self.send_once(request).await,
             sent => sent,
         }
     }
@@ -170,6 +173,11 @@ impl HttpClient {
             || status.canonical_reason().unwrap_or_default().to_owned(),
             |reason| String::from_utf8_lossy(reason.as_bytes()).into_owned(),
         );
+        if let Some(words) = head::framing_refused(&headers) {
+            return Err(Failure::new(Stage::Ping, Cause::ResponseInvalid, words.clone())
+                .at(self.binding.endpoint.host_port())
+                .worded(format!("{}{words}", head::BROKEN)));
+        }
         let (body, body_end) = read_body(response, body_limit, deadline).await;
         if let Some(connection) = connection.filter(|_| body_end == BodyEnd::Whole) {
             connection.give_back();
@@ -286,6 +294,8 @@ impl Binding {
             .retry(reqwest::retry::never())
             .referer(false)
             .http1_only()
+            .http1_allow_obsolete_multiline_headers_in_responses(true)
+            .http1_allow_spaces_after_header_name_in_responses(true)
             .no_proxy()
             .pool_idle_timeout(IDLE)
             .connect_timeout(self.limit);
@@ -308,6 +318,11 @@ fn reset_by(there: SocketAddr) -> String {
     format!("read tcp {from}->{there}: read: connection reset by peer")
 }
 
+/// What Go's client takes for the end of an idle connection that had served before.
+fn was_closed(failure: &Failure) -> bool {
+    failure.wording == "EOF" || failure.wording.ends_with(": read: connection reset by peer")
+}
+
 fn ended(detail: &str, wording: &str) -> Failure {
     Failure::new(Stage::Ping, Cause::ResponseInvalid, detail).worded(wording)
 }
@@ -318,9 +333,14 @@ async fn read_body(
     deadline: tokio::time::Instant,
 ) -> (Vec<u8>, BodyEnd) {
     let mut body = Vec::new();
+    let lasts_until_the_end = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING]
+        .iter()
+        .all(|framing| !response.headers().contains_key(framing));
     loop {
         match tokio::time::timeout_at(deadline, response.chunk()).await {
             Err(_) => return (body, BodyEnd::Stalled),
+            // Go asks for no `close_notify` where TLS ends.
+            Ok(Err(error)) if lasts_until_the_end && is_end(&error) => return (body, BodyEnd::Whole),
             Ok(Err(_)) => return (body, BodyEnd::Broken),
             Ok(Ok(None)) => return (body, BodyEnd::Whole),
             Ok(Ok(Some(chunk))) => {
@@ -332,6 +352,18 @@ async fn read_body(
             }
         }
     }
+}
+
+/// The stream ended, with or without the ceremony of TLS.
+fn is_end(error: &reqwest::Error) -> bool {
+    let mut next = error.source();
+    while let Some(error) = next {
+        if error.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::UnexpectedEof) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 /// The error and its sources in one line, without the URL: it may hold a token in its query.

@@ -24,13 +24,15 @@ use crate::model::reference::Reference;
 use crate::model::stage::Stage;
 
 mod authorize;
+pub(super) mod location;
 mod shown;
 
 use authorize::Handler;
-use shown::without_signatures;
+use location::Astray;
 
-/// As Go's `http.Client` with containerd's check.
-const REDIRECT_LIMIT: usize = 10;
+/// Requests in a row, the first among them: Go's `http.Client` with containerd's check follows the redirect
+/// of the tenth no more.
+const REQUEST_LIMIT: usize = 10;
 
 /// The headers that Go's client does not repeat to another host, `Cookie2` and `Www-Authenticate` aside,
 /// which no request has.
@@ -181,15 +183,16 @@ impl<'a> Session<'a> {
         let mut redirect: Option<Endpoint> = None;
         let (authorization, token) = self.authorization(url).await?;
         let mut credential_sent = gives_away(authorization.as_ref(), token.as_ref());
-        let mut location = String::new();
-        for _ in 0..=REDIRECT_LIMIT {
+        let mut led_by = String::new();
+        for _ in 0..REQUEST_LIMIT {
             let here =
                 client.as_ref().map_or_else(|_| way.endpoint.host_port(), |client| client.endpoint().host_port());
             let shown = self.shown(&url_now);
-            let undone = |failure: &Failure, credential_sent| {
+            let undone_at = |shown: &str, failure: &Failure, credential_sent| {
                 let text = format!("failed to do request: {verb} \"{shown}\": {}", failure.wording);
                 NoAnswer::new(failure.clone().worded(text).host_or(&here), credential_sent)
             };
+            let undone = |failure: &Failure, credential_sent| undone_at(&shown, failure, credential_sent);
             let client_now = client.as_ref().map_err(|failure| undone(failure, credential_sent))?;
             let value = match &redirect {
                 None => authorization.clone(),
@@ -208,18 +211,18 @@ impl<'a> Session<'a> {
                     return Err(undone(&failure, credential_sent));
                 }
             };
-            let target = match redirect_target(&response, &url_now) {
+            let target = match location::target(&response, &url_now) {
                 Ok(None) => {
                     let (method, url, final_url) = (ask.method.clone(), url.clone(), url_now);
                     return Ok(Answer { response, method, url, final_url, redirect, credential_sent, token });
                 }
                 Ok(Some(target)) => target,
-                Err(failure) => {
-                    let failure = Failure { stage: stage_of(ask), ..failure };
-                    return Err(undone(&failure, credential_sent));
+                Err(Astray { at, failure }) => {
+                    let failure = Failure { stage: stage_of(ask), ..*failure };
+                    return Err(undone_at(at.as_ref().unwrap_or(&shown), &failure, credential_sent));
                 }
             };
-            location = location_shown(&response, &target);
+            led_by = location::shown(&response, &target);
             let endpoint = endpoint_of(&target);
             client = self.client_for(&endpoint, way, ask).await;
             if token::authority(&target) != token::authority(url) {
@@ -227,8 +230,8 @@ impl<'a> Session<'a> {
             }
             url_now = target;
         }
-        let failure = Failure::new(stage_of(ask), Cause::RedirectInvalid, "more than 10 redirects");
-        let text = format!("failed to do request: {verb} \"{}\": stopped after 10 redirects", clip(location));
+        let failure = Failure::new(stage_of(ask), Cause::RedirectInvalid, "ten redirects in a row");
+        let text = format!("failed to do request: {verb} \"{}\": stopped after 10 redirects", clip(led_by));
         Err(NoAnswer::new(failure.worded(text).at(token::host_port(&url_now)), credential_sent))
     }
 
@@ -282,29 +285,6 @@ impl<'a> Session<'a> {
             .entry(header::USER_AGENT)
             .or_insert(HeaderValue::from_static(concat!("pullprobe/", env!("CARGO_PKG_VERSION"))));
         headers
-    }
-}
-
-/// Where an answer sends the client on. `None`: nowhere.
-fn redirect_target(response: &Response, from: &Url) -> Result<Option<Url>, Failure> {
-    let follows = matches!(response.status.as_u16(), 301 | 302 | 303 | 307 | 308);
-    let Some(location) = response.headers.get(header::LOCATION).filter(|_| follows) else { return Ok(None) };
-    let target = location.to_str().ok().and_then(|text| from.join(text).ok());
-    let target = target.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    target.map(Some).ok_or_else(|| {
-        Failure::new(Stage::Manifest, Cause::RedirectInvalid, "the Location header holds no usable URL")
-            .worded("failed to parse Location header")
-    })
-}
-
-/// The Location of a redirect to `target` for an error: relative where it is relative.
-fn location_shown(response: &Response, target: &Url) -> String {
-    let shown = without_signatures(target);
-    let is_absolute = response.header("location").is_some_and(|location| Url::parse(location).is_ok());
-    let place = token::authority(target);
-    match shown.split_once(&place).filter(|_| !is_absolute) {
-        Some((_, relative)) => relative.to_owned(),
-        None => shown,
     }
 }
 

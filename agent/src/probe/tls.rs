@@ -73,8 +73,10 @@ async fn shake(
     limit: Duration,
 ) -> Result<(TlsStream<Connection>, Duration), Failure> {
     let began = Instant::now();
-    let name = ServerName::try_from(server_name.to_owned())
-        .map_err(|_| Failure::new(Stage::Tls, Cause::ReferenceInvalid, format!("{server_name} is no host name")))?;
+    let name = ServerName::try_from(server_name.to_owned()).map_err(|_| {
+        let detail = format!("pullprobe cannot ask for a certificate of `{server_name}`, which is no host name");
+        Failure { doubtful: true, ..Failure::new(Stage::Tls, Cause::ReferenceInvalid, detail) }
+    })?;
     let (ends, head) = (connection.ends(), connection.head());
     let connector = TlsConnector::from(Arc::new(setup.client_config()));
     let shaken = tokio::time::timeout(limit, connector.connect(name, connection)).await;

@@ -14,7 +14,7 @@ use super::gojson;
 use super::http::{BodyEnd, HttpClient, Request, Response};
 use super::network::{Destination, Network};
 use super::proxy;
-use super::session::OF_ONE_HOST;
+use super::session::{OF_ONE_HOST, location};
 use super::status::{self, Errors};
 use super::usage::RequestKind;
 use crate::model::cause::Cause;
@@ -31,7 +31,7 @@ pub use options::{TokenOptions, options};
 /// Tokens of the largest services are a few KiB.
 const BODY_LIMIT: usize = 1 << 20;
 /// As Go's client.
-const REDIRECT_LIMIT: usize = 10;
+const REQUEST_LIMIT: usize = 10;
 
 #[derive(Clone, Debug)]
 pub struct Token {
@@ -221,14 +221,13 @@ impl Exchange<'_> {
         let lost = |failure: Failure| Refusal::Transport(failure, method);
         let mut client = self.client.clone();
         let mut request = request;
-        for _ in 0..=REDIRECT_LIMIT {
+        for _ in 0..REQUEST_LIMIT {
             self.network.usage.request(client.endpoint(), RequestKind::Token);
             let response = client.send(request.clone()).await.map_err(lost)?;
             let code = response.status.as_u16();
-            let target = response.header("location").and_then(|location| request.url.join(location).ok());
-            let Some(target) = target.filter(|_| matches!(code, 301 | 302 | 303 | 307 | 308)) else {
-                return Ok(response);
-            };
+            let target = location::target(&response, &request.url)
+                .map_err(|astray| lost(Failure { stage: Stage::Token, ..*astray.failure }))?;
+            let Some(target) = target else { return Ok(response) };
             if matches!(code, 301..=303) {
                 request = Request { method: Method::GET, form: None, ..request };
             }
@@ -238,7 +237,7 @@ impl Exchange<'_> {
             client = self.client_for(&target).await.map_err(lost)?;
             request.url = target;
         }
-        let failure = Failure::new(Stage::Token, Cause::RedirectInvalid, "more than 10 redirects");
+        let failure = Failure::new(Stage::Token, Cause::RedirectInvalid, "ten redirects in a row");
         Err(lost(failure.worded("stopped after 10 redirects")))
     }
 

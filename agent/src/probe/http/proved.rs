@@ -56,6 +56,9 @@ impl Kept {
     }
 }
 
+/// Go limits only their size. More than these are an attack, or a loop.
+const HEADERS: usize = 1000;
+
 type Slot = Mutex<Option<Idle>>;
 
 #[derive(Debug)]
@@ -75,7 +78,7 @@ impl Proved {
     pub async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, kept: &Kept) -> Self {
         let proved = Self { kept: kept.clone(), ..Self::default() };
         // It sends nothing yet.
-        if let Ok((sender, connection)) = http1::handshake(TokioIo::new(stream)).await {
+        if let Ok((sender, connection)) = as_go_reads().handshake(TokioIo::new(stream)).await {
             proved.kept.put(&proved.slot, sender);
             tokio::spawn(serve(connection, Arc::downgrade(&proved.slot)));
         }
@@ -112,6 +115,16 @@ impl Taken {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What Go takes of an answer, and hyper by itself does not.
+fn as_go_reads() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .max_headers(HEADERS)
+        .allow_obsolete_multiline_headers_in_responses(true)
+        .allow_spaces_after_header_name_in_responses(true);
+    builder
 }
 
 /// Until either side is done with it, or nobody has used it for a while.

@@ -1,6 +1,6 @@
 //! Whether what arrived is what the descriptor says: its length, and its digest where it was read.
 
-use http::StatusCode;
+use http::{StatusCode, header};
 
 use super::super::http::BodyEnd;
 use super::super::session::Answer;
@@ -10,9 +10,15 @@ use super::{Phase, Pull, Stop, digest_of, documents};
 use crate::model::cause::Cause;
 use crate::model::outcome::Failure;
 
+/// What containerd undoes.
+const KNOWN_ENCODINGS: [&str; 3] = ["zstd", "gzip", "deflate"];
+
 impl Pull<'_> {
     /// `known`: what it says was bought before, and nothing was read this time.
     pub(super) fn judge_arrival(&self, want: &Want<'_>, answer: &Answer, known: bool) -> Result<(), Miss> {
+        if let Some(failure) = self.undecodable(want, answer) {
+            return Err(Miss::End(Stop::Fetch(Phase::Open, failure.at(super::party(answer)))));
+        }
         let told = if want.touch { told_length(answer) } else { Some(length(answer, want)) };
         let Some(got) = told.filter(|_| !known) else { return Ok(()) };
         let at = |phase, failure: Failure| Err(Miss::End(Stop::Fetch(phase, failure.at(super::party(answer)))));
@@ -57,6 +63,28 @@ impl Pull<'_> {
             return at(Phase::Commit, fault(Cause::DigestMismatch, detail).worded(wording));
         }
         Ok(())
+    }
+
+    /// Of an encoded answer nothing is known but whether this containerd knows the encoding.
+    fn undecodable(&self, want: &Want<'_>, answer: &Answer) -> Option<Failure> {
+        let encodings = answer.response.headers.get_all(header::CONTENT_ENCODING).iter();
+        let encodings = encodings.map(|value| String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase());
+        let encodings = encodings.collect::<Vec<_>>().join(",");
+        let mut others = encodings.split(',').map(str::trim).filter(|one| !matches!(*one, "" | "identity"));
+        let fault = |detail: String| Failure::new(stage_of(want), Cause::ResponseInvalid, detail);
+        let detail = format!("{} comes in the Content-Encoding `{encodings}`", want.descriptor.digest);
+        if !self.version.decodes_content() {
+            // A part is never encoded on the way, and only gzip alone is undone.
+            let is_undone = !want.touch && encodings == "gzip";
+            return is_undone.then(|| Failure { doubtful: true, ..fault(detail) });
+        }
+        let outermost = others.next_back()?;
+        let unknown = std::iter::once(outermost).chain(others.rev()).find(|one| !KNOWN_ENCODINGS.contains(one));
+        Some(match unknown {
+            Some(unknown) => fault(format!("{detail}, which containerd does not know"))
+                .worded(format!("unsupported Content-Encoding algorithm: {unknown}")),
+            None => Failure { doubtful: true, ..fault(detail) },
+        })
     }
 
     /// The reference of the ingest, as commit errors name it.

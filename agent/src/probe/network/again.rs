@@ -26,6 +26,7 @@ impl Network {
         failure: Failure,
     ) -> Failure {
         let failure = match failure.cause {
+            _ if failure.doubtful => failure,
             Cause::TlsExpired | Cause::TlsNotYetValid => self.by_both_clocks(to, way, setup, failure).await,
             Cause::TlsProtocol | Cause::TlsClosed | Cause::TlsTimeout => {
                 self.with_gos_suites(to, way, setup, failure).await
@@ -105,21 +106,27 @@ impl Network {
             return failure;
         }
         let destination = Destination { endpoint: endpoint.clone(), tls, dial_timeout, http_fallback: false };
-        let line = self.first_line(&destination, endpoint).await;
-        let to_tls = endpoint.scheme == Scheme::Http && raw::is_tls(&line);
-        let cause = if to_tls { Cause::HttpToTlsPort } else { failure.cause };
-        let detail = if to_tls { "plain HTTP was sent to a TLS port".to_owned() } else { failure.detail.clone() };
-        Failure { cause, detail, ..failure }.worded(raw::wording(&line))
+        let head = self.head(&destination, endpoint).await;
+        if endpoint.scheme == Scheme::Http && raw::is_tls(&head) {
+            let failure = Failure { cause: Cause::HttpToTlsPort, ..failure };
+            let detail = "plain HTTP was sent to a TLS port".to_owned();
+            return Failure { detail, ..failure }.worded(raw::head::wording(&head).unwrap_or_default());
+        }
+        if let Some(wording) = raw::head::wording(&head) {
+            return failure.worded(wording);
+        }
+        let detail = format!("{}; containerd may read what pullprobe cannot", failure.detail);
+        Failure { detail: clip(detail), doubtful: true, ..failure }
     }
 
-    /// What a host says that its client could not read as HTTP: its first line.
-    async fn first_line(&self, to: &Destination<'_>, endpoint: &Endpoint) -> Vec<u8> {
+    /// What a host says that its client could not read as HTTP: the head of its answer.
+    async fn head(&self, to: &Destination<'_>, endpoint: &Endpoint) -> Vec<u8> {
         let mut way = Way::begin(endpoint);
         let Ok(setup) = TlsSetup::new(self.offers_mlkem(), &self.trust, to.tls, self.now) else { return Vec::new() };
         let Ok((stream, _)) = self.connect(to, &mut way, &setup).await else { return Vec::new() };
         match self.secure(&mut way, stream, &setup).await {
-            Ok(Secured::Tls(stream)) => raw::first_line(stream, &endpoint.authority, self.timeouts.http).await,
-            Ok(Secured::Plain(stream)) => raw::first_line(stream, &endpoint.authority, self.timeouts.http).await,
+            Ok(Secured::Tls(stream)) => raw::head(stream, &endpoint.authority, self.timeouts.http).await,
+            Ok(Secured::Plain(stream)) => raw::head(stream, &endpoint.authority, self.timeouts.http).await,
             Err(_) => Vec::new(),
         }
     }

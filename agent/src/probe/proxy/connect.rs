@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use zeroize::Zeroizing;
 
 use crate::model::cause::Cause;
@@ -10,10 +10,13 @@ use crate::model::outcome::Failure;
 use crate::model::proxy::{ProxyCredentials, ProxyUrl};
 use crate::model::stage::Stage;
 use crate::probe::connection::{Connection, worded};
+use crate::probe::raw::head;
 use crate::secret::veil::Veil;
 
 /// A response head larger than this is hostile.
-const HEAD_LIMIT: usize = 64_000;
+const HEAD_LIMIT: u64 = 1_000_000;
+/// As much as Go reads at once.
+const READ_AT_ONCE: usize = 4096;
 
 /// `status` is set as soon as the proxy has told it.
 pub async fn connect(
@@ -73,33 +76,37 @@ struct Answer {
 }
 
 /// A proxy may repeat what it was told: that goes before anybody looks at its words.
+///
+/// What came together with the head goes, as it does with Go: before the client has said anything, TLS is silent.
 async fn read_answer(connection: &mut Connection, told: &Veil) -> Result<Answer, AnswerError> {
-    let mut room = HEAD_LIMIT;
-    let line = told.hide(&read_line(connection, &mut room).await?);
+    let mut lines = BufReader::with_capacity(READ_AT_ONCE, connection).take(HEAD_LIMIT);
+    let line = told.hide(&read_line(&mut lines).await?);
     let mut answer = Answer::parse(&line).map_err(AnswerError::Malformed)?;
     loop {
-        let line = told.hide(&read_line(connection, &mut room).await?);
+        let line = told.hide(&read_line(&mut lines).await?);
         if line.is_empty() {
             return Ok(answer);
         }
-        let header = line.split_once(':').filter(|(name, _)| name.trim().eq_ignore_ascii_case("proxy-authenticate"));
-        if let Some((_, value)) = header {
+        // Continues the one before.
+        if line.starts_with([' ', '\t']) {
+            continue;
+        }
+        let Some((name, value)) = line.split_once(':') else {
+            return Err(AnswerError::Malformed(format!("malformed MIME header: missing colon: {line:?}")));
+        };
+        if name.trim().eq_ignore_ascii_case("proxy-authenticate") {
             answer.challenges.push(value.trim().to_owned());
         }
     }
 }
 
-/// Byte by byte: what follows the head belongs to the tunnel.
-async fn read_line(connection: &mut Connection, room: &mut usize) -> Result<String, AnswerError> {
+/// Without its end. What comes before the connection ends is a line, too.
+async fn read_line(lines: &mut (impl AsyncBufRead + Unpin)) -> Result<String, AnswerError> {
     let mut line = Vec::new();
-    loop {
-        match connection.read_u8().await.map_err(AnswerError::Io)? {
-            b'\n' => break,
-            byte => line.push(byte),
-        }
-        *room = room.checked_sub(1).ok_or_else(|| AnswerError::Malformed("net/http: header too long".into()))?;
+    if lines.read_until(b'\n', &mut line).await.map_err(AnswerError::Io)? == 0 {
+        return Err(AnswerError::Io(std::io::ErrorKind::UnexpectedEof.into()));
     }
-    Ok(String::from_utf8_lossy(&line).trim_end_matches('\r').to_owned())
+    Ok(String::from_utf8_lossy(&line).trim_end_matches('\n').trim_end_matches('\r').to_owned())
 }
 
 impl Answer {
@@ -113,7 +120,7 @@ impl Answer {
             rest.split_once(' ').map_or((rest, None), |(digits, reason)| (digits, Some(reason.to_owned())));
         let status =
             digits.parse().ok().filter(|_| digits.len() == 3).ok_or_else(|| malformed("status code", digits))?;
-        if !matches!(version, "HTTP/1.0" | "HTTP/1.1") {
+        if !head::is_version(version.as_bytes()) {
             return Err(malformed("version", version));
         }
         Ok(Self { status, reason, challenges: Vec::new() })

@@ -59,10 +59,11 @@ async fn ask(
     let mut chosen = [0; 2];
     connection.read_exact(&mut chosen).await?;
     match (chosen, credentials) {
-        ([VERSION, NO_AUTHENTICATION], _) => {}
         ([VERSION, PASSWORD], Some(credentials)) => authenticate(connection, credentials, bare_users).await?,
         ([VERSION, REFUSED_METHODS], _) => return Err(Refused::Authentication("no acceptable authentication methods")),
-        ([VERSION, method], _) => {
+        // Go looks at the method only where it has something to sign in with.
+        ([VERSION, NO_AUTHENTICATION], _) | ([VERSION, _], None) => {}
+        ([VERSION, method], Some(_)) => {
             return Err(Refused::Malformed(format!("unsupported authentication method {method}")));
         }
         ([version, _], _) => return Err(Refused::Malformed(format!("unexpected protocol version {version}"))),

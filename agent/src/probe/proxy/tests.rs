@@ -69,7 +69,7 @@ async fn canned(answer: &'static [u8]) -> SocketAddr {
 
 #[tokio::test]
 async fn an_answer_other_than_200_is_told_by_its_reason_alone() {
-    let cases: [(&'static [u8], Cause, &str, Option<u16>); 9] = [
+    let cases: [(&'static [u8], Cause, &str, Option<u16>); 11] = [
         (b"HTTP/1.1 403 Forbidden\r\nX: y\r\n\r\n", Cause::ProxyDenied, "Forbidden", Some(403)),
         (b"HTTP/1.1 502 Bad Gateway\r\n\r\n", Cause::ProxyDenied, "Bad Gateway", Some(502)),
         (
@@ -83,6 +83,13 @@ async fn an_answer_other_than_200_is_told_by_its_reason_alone() {
         (b"", Cause::ProxyUnreachable, "unexpected EOF", None),
         (b"HTTP/1.1 200 OK\r\n", Cause::ProxyUnreachable, "unexpected EOF", None),
         (b"this is not http\r\n\r\n", Cause::ProxyUnreachable, "malformed HTTP status code \"is\"", None),
+        (b"HTTP/1.1 20", Cause::ProxyUnreachable, "malformed HTTP status code \"20\"", None),
+        (
+            b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+            Cause::ProxyUnreachable,
+            "malformed MIME header: missing colon: \"no colon\"",
+            None,
+        ),
         (b"nonsense\r\n", Cause::ProxyUnreachable, "malformed HTTP response \"nonsense\"", None),
     ];
     for (answer, cause, wording, status) in cases {
@@ -91,6 +98,31 @@ async fn an_answer_other_than_200_is_told_by_its_reason_alone() {
         assert_eq!(told(&step), (cause, wording, status));
         assert!(tunnel.is_none());
         assert_eq!(step.failure().unwrap().host, Some(address.to_string()));
+    }
+}
+
+/// Seen on containerd 1.6, 1.7 and 2.1: any version, lines that go on, and a body that came together with the
+/// head, which is dropped with it.
+#[tokio::test]
+async fn a_tunnel_is_opened_by_whatever_go_reads_as_200() {
+    for answer in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+        "HTTP/2.0 200 OK\r\n\r\n",
+        "HTTP/1.2 200 OK\r\nA: b\r\n c\r\n\r\n",
+        "HTTP/1.0 200\n\n",
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).await;
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            let (mut read, mut write) = stream.into_split();
+            let _ = tokio::io::copy(&mut read, &mut write).await;
+        });
+        let (step, tunnel) = through(&format!("http://{address}"), "r.example:443").await;
+        assert!(echoes(tunnel.unwrap_or_else(|| panic!("{answer}: {step:?}"))).await, "{answer}");
     }
 }
 
@@ -242,6 +274,25 @@ async fn a_socks_proxy_may_ask_for_user_and_password() {
     assert_eq!(told(&step), (Cause::ProxyAuthRequired, wording.as_str(), None));
 }
 
+/// Seen on containerd 1.6, 1.7 and 2.1.
+#[tokio::test]
+async fn a_socks_proxy_may_choose_any_method_where_there_is_nothing_to_sign_in_with() {
+    for (credentials, passes) in [("", true), ("me:pw@", false)] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut read = [0; 64];
+            let _ = stream.read(&mut read).await;
+            stream.write_all(&[5, 1]).await.unwrap();
+            let _ = stream.read(&mut read).await;
+            let _ = stream.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).await;
+        });
+        let (step, _) = through(&format!("socks5://{credentials}{address}"), "r.example.org:443").await;
+        assert_eq!(step.passed(), passes, "{step:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_user_without_a_password_signs_in_where_go_lets_it() {
     for bare_users in [true, false] {
@@ -276,8 +327,10 @@ async fn an_https_proxy_is_spoken_to_in_tls() {
             let mut request = [0; 1024];
             let read = stream.read(&mut request).await.unwrap();
             assert!(request[..read].starts_with(b"CONNECT r.example:443 HTTP/1.1\r\n"));
-            stream.write_all(b"HTTP/1.1 200 Connection established\r\n\r\nping").await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await.unwrap();
             stream.flush().await.unwrap();
+            let (mut read, mut write) = tokio::io::split(stream);
+            let _ = tokio::io::copy(&mut read, &mut write).await;
         }
     });
     let trust = NodeTrust::from(&TrustStore { certificates: vec![authority.root_der()], ..TrustStore::default() });
@@ -285,9 +338,7 @@ async fn an_https_proxy_is_spoken_to_in_tls() {
     let dial = || TcpStream::connect((proxy.host.as_str(), proxy.port));
     let target = Target { host_port: "r.example:443", bare_users: true, plain: false };
     let (step, tunnel_) = tunnel(dial().await.unwrap(), &proxy, "HTTPS_PROXY", target, &trusting, LIMIT).await;
-    let mut inside = [0; 4];
-    tunnel_.unwrap_or_else(|| panic!("{step:?}")).read_exact(&mut inside).await.unwrap();
-    assert_eq!(&inside, b"ping", "what follows the head is the tunnel's");
+    assert!(echoes(tunnel_.unwrap_or_else(|| panic!("{step:?}"))).await);
     let (step, _) = tunnel(dial().await.unwrap(), &proxy, "HTTPS_PROXY", target, &tls(), LIMIT).await;
     let wording = "proxyconnect tcp: tls: failed to verify certificate: x509: certificate signed by unknown authority";
     assert_eq!(told(&step), (Cause::ProxyUnreachable, wording, None));

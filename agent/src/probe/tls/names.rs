@@ -63,7 +63,9 @@ fn mismatch(certificate: &Certificate<'_>, host: &str) -> String {
         };
     }
     match dns.len() {
-        0 => format!("x509: certificate is not valid for any names, but wanted to match {host}"),
+        count if count < NAMES_SHOWN && dns.join(", ").is_empty() => {
+            format!("x509: certificate is not valid for any names, but wanted to match {host}")
+        }
         count if count >= NAMES_SHOWN => {
             format!("x509: certificate is valid for {count} names, but none matched {host}")
         }

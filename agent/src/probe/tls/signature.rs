@@ -3,6 +3,7 @@
 use aws_lc_rs::signature as lc;
 use rustls::SignatureScheme;
 use x509_parser::oid_registry as oid;
+use x509_parser::public_key::PublicKey;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
 use super::certificate::Certificate;
@@ -179,6 +180,17 @@ pub const SCHEMES: [SignatureScheme; 12] = [
     SignatureScheme::RSA_PKCS1_SHA1,
     SignatureScheme::ECDSA_SHA1_Legacy,
 ];
+
+/// Go takes RSA keys from 1024 bits on, and no verifier here one of less than 2048 for every scheme.
+pub fn is_beyond_us(leaf: &Certificate<'_>) -> Option<String> {
+    let Ok(PublicKey::RSA(key)) = leaf.x509.public_key().parsed() else { return None };
+    let bits = key.modulus.iter().skip_while(|byte| **byte == 0).count() * 8;
+    (1024..2048).contains(&bits).then(|| {
+        format!(
+            "the server's RSA key has {bits} bits: containerd takes it, and pullprobe cannot verify with so short a one"
+        )
+    })
+}
 
 /// Whether the server signed the handshake with the key of its certificate. Unlike webpki's, this reads
 /// any certificate that Go reads: of version 1, with unknown extensions.

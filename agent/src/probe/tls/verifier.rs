@@ -12,7 +12,9 @@ use super::certificate::Certificate;
 use super::reject;
 use super::signature;
 use super::verify::{Roots, verify};
+use crate::model::cause::Cause;
 use crate::model::outcome::Failure;
+use crate::model::stage::Stage;
 
 /// What the other side showed during one handshake.
 #[derive(Debug, Default)]
@@ -122,6 +124,9 @@ fn check_signature(
     }
     if signature::check_handshake(&leaf, dss.scheme, message, dss.signature(), tls13) {
         Ok(HandshakeSignatureValid::assertion())
+    } else if let Some(detail) = signature::is_beyond_us(&leaf) {
+        let failure = Failure::new(Stage::Tls, Cause::TlsProtocol, detail);
+        Err(CertificateError::Other(OtherError(Arc::new(Rejected(Failure { doubtful: true, ..failure })))).into())
     } else {
         Err(CertificateError::BadSignature.into())
     }

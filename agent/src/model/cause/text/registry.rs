@@ -72,7 +72,7 @@ pub const LEGALLY_BLOCKED: Text = Text {
 
 pub const REDIRECT_INVALID: Text = Text {
     summary: "The registry sends the node on to an address that cannot be followed.",
-    evidence: "A redirect without a usable `Location`, one that leads in a circle, or more than ten in a row.",
+    evidence: "A redirect without a usable `Location`, one that leads in a circle, or ten in a row.",
     confirm: "`curl -sSIL --max-redirs 10 https://REGISTRY/v2/REPOSITORY/blobs/DIGEST | grep -i '^location'` shows the chain.",
     fix: "Set the registry's external URL right (for distribution `http.host` in `/etc/docker/registry/config.yml` or \
           `/etc/distribution/config.yml`) and let the proxy in front of it pass `Host` and `X-Forwarded-Proto` on.",

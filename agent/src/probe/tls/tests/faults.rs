@@ -1,5 +1,8 @@
 //! Servers that are no TLS servers, too old, silent, or ask for a client certificate.
 
+use std::path::Path;
+
+use rustls_pki_types::pem::PemObject as _;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::*;
@@ -105,13 +108,18 @@ async fn a_client_certificate_that_is_asked_for_is_missed_or_sent() {
 async fn openssl(leaf: &Leaf, arguments: &[&str]) -> (tokio::process::Child, tempfile::TempDir, std::net::SocketAddr) {
     let dir = tempfile::tempdir().unwrap();
     let (cert, key) = leaf.write(dir.path(), "server").unwrap();
+    let (child, address) = openssl_with(&cert, &key, arguments).await;
+    (child, dir, address)
+}
+
+async fn openssl_with(cert: &Path, key: &Path, arguments: &[&str]) -> (tokio::process::Child, std::net::SocketAddr) {
     let mut child = tokio::process::Command::new("openssl")
         .args(["s_server", "-accept", "127.0.0.1:0", "-cert"])
-        .arg(&cert)
+        .arg(cert)
         .arg("-key")
-        .arg(&key)
+        .arg(key)
         .arg("-cert_chain")
-        .arg(&cert)
+        .arg(cert)
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -131,7 +139,28 @@ async fn openssl(leaf: &Leaf, arguments: &[&str]) -> (tokio::process::Child, tem
     let address = tokio::time::timeout(LIMIT, accept).await.expect("openssl does not listen");
     // Whatever it prints from here on must not fill the pipe.
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-    (child, dir, address)
+    (child, address)
+}
+
+/// containerd takes such a key; where it signs with RSA-PSS, as TLS 1.3 has it, it cannot be verified here.
+#[tokio::test]
+async fn a_key_too_short_to_verify_with_leaves_open_what_containerd_would_see() {
+    let dir = tempfile::tempdir().unwrap();
+    let [cert, key] = ["cert", "key"].map(|name| dir.path().join(name));
+    let made = std::process::Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:1024", "-nodes", "-days", "2", "-subj", "/CN=short", "-addext"])
+        .arg(format!("subjectAltName=DNS:{HOST}"))
+        .args(["-out".as_ref(), cert.as_os_str(), "-keyout".as_ref(), key.as_os_str()])
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let root = CertificateDer::from_pem_slice(&std::fs::read(&cert).unwrap()).unwrap();
+    let setup = setup(&[root]);
+    for version in ["-tls1_3", "-tls1_2"] {
+        let (_child, address) = openssl_with(&cert, &key, &[version, "-cipher", "DEFAULT:@SECLEVEL=0"]).await;
+        let step = shake_with(address, &setup).await;
+        assert!(failure(&step).doubtful, "{version} {step:?}");
+    }
 }
 
 #[tokio::test]
