@@ -12,8 +12,8 @@ use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Scrapers, probes of kubelet and some people.
-pub const CONNECTIONS: usize = 64;
+/// Scrapers, probes of kubelet and some people. Each may hold an answer of a MB that it does not read.
+pub const CONNECTIONS: usize = 32;
 /// For a whole request head, also the next one of a connection that is kept.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// After this a connection ends with the request it is at, and after [`GRACE`] in any case.
@@ -23,6 +23,9 @@ const LIFETIME: Duration = Duration::from_mins(1);
 const GRACE: Duration = Duration::from_secs(5);
 /// A request head is a few hundred bytes; the smallest that hyper takes.
 const BUFFER: usize = 8_192;
+/// Of an answer that nobody reads. By itself the kernel would take 4 MB a connection, which count as the agent's
+/// memory too.
+const SEND_BUFFER: usize = 65_536;
 /// Out of file descriptors: some are given back meanwhile.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -64,7 +67,11 @@ pub async fn serve(listeners: Vec<TcpListener>, routes: Router, stop: Cancellati
 async fn accept(listener: TcpListener, routes: Router, stop: &CancellationToken, open: &Open) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => open.add(converse(stream, routes.clone(), stop.clone())),
+            Ok((stream, _)) => {
+                // One that goes without is closed after its time, too.
+                let _ = rustix::net::sockopt::set_socket_send_buffer_size(&stream, SEND_BUFFER);
+                open.add(converse(stream, routes.clone(), stop.clone()));
+            }
             Err(error) => {
                 tracing::debug!(%error, "a connection was not accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;

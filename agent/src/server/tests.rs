@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -174,6 +175,31 @@ async fn who_holds_many_connections_keeps_nobody_out() {
     // An end or a reset: either way it was cut, without an answer.
     let _ = tokio::time::timeout(Duration::from_secs(5), held[0].read_to_end(&mut said)).await.unwrap();
     assert!(said.is_empty());
+}
+
+#[tokio::test]
+async fn who_asks_and_does_not_read_costs_little_memory() {
+    let store = Store::new(sample::rich());
+    let made = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&made);
+    let report = move |_: &Snapshot| {
+        count.fetch_add(1, Ordering::SeqCst);
+        "x".repeat(256 << 10)
+    };
+    let content = Content { report: Box::new(report), ..content(&store, readiness().1) };
+    let bound = bind(&["127.0.0.1:0".parse().unwrap()]).await.unwrap();
+    let (address, stop) = (bound.addresses()[0], CancellationToken::new());
+    let task = tokio::spawn(bound.serve(content, stop.clone()));
+    let server = Server { address, latch: None, stop, task, _store: store };
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(2_048).unwrap();
+    let mut greedy = socket.connect(address).await.unwrap();
+    greedy.write_all("GET /api/v1/report HTTP/1.1\r\nHost: x\r\n\r\n".repeat(100).as_bytes()).await.unwrap();
+    // Whatever the other connection can do meanwhile it does.
+    for _ in 0..50 {
+        ask(&server, "GET", "/livez", "").await;
+    }
+    assert_eq!(made.load(Ordering::SeqCst), 1, "answers that nobody takes");
 }
 
 #[tokio::test]
