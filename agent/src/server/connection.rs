@@ -71,6 +71,8 @@ async fn accept(listener: TcpListener, routes: Router, stop: &CancellationToken,
                 // One that goes without is closed after its time, too.
                 let _ = rustix::net::sockopt::set_socket_send_buffer_size(&stream, SEND_BUFFER);
                 open.add(converse(stream, routes.clone(), stop.clone()));
+                // Who has asked is answered before more come: a flood must not cut it first.
+                tokio::task::yield_now().await;
             }
             Err(error) => {
                 tracing::debug!(%error, "a connection was not accepted");
