@@ -43,7 +43,7 @@ impl Store {
     pub fn retain(&self, mut targets: Targets, now: Timestamp) {
         self.change(|snapshot| {
             dependents::keep(&mut targets, &mut snapshot.targets, now);
-            snapshot.memory.retain(|key| targets.has(key));
+            snapshot.memory.retain(&targets);
             snapshot.endpoints.retain(|key, _| targets.has(key));
             snapshot.last_success.retain(|key, _| targets.has(key));
             snapshot.rate_limits.retain(|key, _| targets.has(key));

@@ -2,15 +2,16 @@
 //!
 //! It lasts as long as the agent runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::finding::{Finding, Severity};
+use super::host::Endpoint;
 use super::need::Purpose;
 use super::observation::{HOST_NEW, TLS_INTERCEPTION_SUSPECTED};
 use super::report::EndpointReport;
-use super::snapshot::EndpointKey;
+use super::snapshot::{EndpointKey, Targets};
 
 /// For so long a change is news.
 const NEWS: SignedDuration = SignedDuration::from_hours(24);
@@ -43,7 +44,7 @@ struct Issuer {
 impl Memory {
     /// `learning`: the first round is not over, and every host is one that was not seen before.
     pub fn note(&mut self, report: &EndpointReport, learning: bool) {
-        let place = report.endpoint.host_port().to_ascii_lowercase();
+        let place = place(&report.endpoint);
         if !self.hosts.contains_key(&place) && self.hosts.len() < HOSTS_LIMIT {
             let first = FirstNeed { at: report.started_at, new: !learning, why: why(report) };
             self.hosts.insert(place, first);
@@ -68,8 +69,13 @@ impl Memory {
         known.before = (!leaf.logged && !is_back).then_some((name, report.started_at));
     }
 
-    pub fn retain(&mut self, keep: impl Fn(&EndpointKey) -> bool) {
-        self.issuers.retain(|key, _| keep(key));
+    /// What is no target any more is no news either. That it was needed once is remembered.
+    pub fn retain(&mut self, targets: &Targets) {
+        self.issuers.retain(|key, _| targets.has(key));
+        let needed: BTreeSet<String> = targets.keys().map(|(_, endpoint)| place(&endpoint)).collect();
+        for (place, first) in &mut self.hosts {
+            first.new &= needed.contains(place);
+        }
     }
 
     pub fn findings(&self, now: Timestamp) -> Vec<Finding> {
@@ -81,6 +87,10 @@ impl Memory {
         });
         changed.chain(new).collect()
     }
+}
+
+fn place(endpoint: &Endpoint) -> String {
+    endpoint.host_port().to_ascii_lowercase()
 }
 
 fn why(report: &EndpointReport) -> String {
@@ -123,7 +133,8 @@ mod tests {
     use super::super::need::Need;
     use super::super::sample;
     use super::*;
-    use crate::model::host::{Endpoint, Role, Scheme};
+    use crate::model::host::{Capabilities, Role, Scheme};
+    use crate::model::namespace::{Namespace, PlannedHost};
 
     fn codes(memory: &Memory, hours: i64) -> Vec<&'static str> {
         let now = sample::now() + SignedDuration::from_hours(hours);
@@ -151,6 +162,28 @@ mod tests {
     }
 
     #[test]
+    fn a_host_that_nothing_needs_any_more_is_no_news_and_none_when_it_is_back() {
+        let mut memory = Memory::default();
+        let report = issued_by("CN=A", false);
+        let host = PlannedHost {
+            endpoint: report.endpoint.clone(),
+            role: report.role,
+            capabilities: Capabilities::ALL,
+            dial_timeout: None,
+        };
+        let namespace = Namespace { hosts: vec![host], ..Namespace::default() };
+        let targets = Targets { namespaces: [(report.namespace.clone(), namespace)].into(), ..Targets::default() };
+        memory.note(&report, false);
+        memory.retain(&targets);
+        assert_eq!(codes(&memory, 0), [HOST_NEW]);
+        memory.retain(&Targets::default());
+        assert!(codes(&memory, 0).is_empty());
+        memory.note(&report, false);
+        memory.retain(&targets);
+        assert!(codes(&memory, 0).is_empty());
+    }
+
+    #[test]
     fn a_leaf_of_another_issuer_is_suspect_unless_a_public_log_knows_it_or_the_first_one_is_back() {
         let mut memory = Memory::default();
         memory.note(&issued_by("CN=Public 1", true), true);
@@ -174,7 +207,7 @@ mod tests {
             memory.note(&report, false);
         }
         assert_eq!(memory.hosts.len(), HOSTS_LIMIT);
-        memory.retain(|_| false);
+        memory.retain(&Targets::default());
         assert!(memory.issuers.is_empty());
     }
 }

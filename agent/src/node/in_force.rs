@@ -21,9 +21,10 @@ pub const CODE: &str = "last_good_in_force";
 pub struct Broken(BTreeMap<String, Timestamp>);
 
 impl Broken {
-    /// Since when: as seen before, else now.
+    /// Since when: as seen before, else now. What lies in the future was seen before the clock was set back:
+    /// it would be kept until the clock gets there again.
     pub fn since(&self, file: &str, now: Timestamp) -> Timestamp {
-        self.0.get(file).copied().unwrap_or(now)
+        self.0.get(file).copied().unwrap_or(now).min(now)
     }
 
     pub fn note(&mut self, file: &str, since: Timestamp) {
@@ -49,6 +50,7 @@ mod tests {
         let mut broken = Broken::default();
         broken.note("/f", broken.since("/f", at(5)));
         assert_eq!((broken.since("/f", at(9)), broken.since("/g", at(9))), (at(5), at(9)));
+        assert_eq!(broken.since("/f", at(3)), at(3), "the clock was set back: the future began now");
         let finding = finding("/f", at(5), "no end of a string", "for 5s", "mend it");
         assert!(finding.message.starts_with("broken since 1970-01-01T00:00:05Z (no end of a string)"), "{finding:?}");
         let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/findings.md")).unwrap();

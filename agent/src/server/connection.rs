@@ -1,18 +1,19 @@
 //! Connections within bounds: anyone who reaches the node may open some.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Scrapers, probes of kubelet and some people; more wait in the kernel's queue.
-const CONNECTIONS: usize = 64;
+/// Scrapers, probes of kubelet and some people. Each may hold an answer of a MB that it does not read.
+pub const CONNECTIONS: usize = 32;
 /// For a whole request head, also the next one of a connection that is kept.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// After this a connection ends with the request it is at, and after [`GRACE`] in any case.
@@ -22,39 +23,56 @@ const LIFETIME: Duration = Duration::from_mins(1);
 const GRACE: Duration = Duration::from_secs(5);
 /// A request head is a few hundred bytes; the smallest that hyper takes.
 const BUFFER: usize = 8_192;
+/// Of an answer that nobody reads. By itself the kernel would take 4 MB a connection, which count as the agent's
+/// memory too.
+const SEND_BUFFER: usize = 65_536;
 /// Out of file descriptors: some are given back meanwhile.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Those that are open.
+#[derive(Default)]
+struct Open {
+    tasks: TaskTracker,
+    oldest_first: Mutex<VecDeque<AbortHandle>>,
+}
+
+impl Open {
+    /// One too many cuts the oldest: whoever holds connections and asks nothing must not keep out who asks,
+    /// or kubelet would take the agent for dead.
+    fn add(&self, served: impl Future<Output = ()> + Send + 'static) {
+        let mut open = self.oldest_first.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|connection| !connection.is_finished());
+        if open.len() >= CONNECTIONS
+            && let Some(oldest) = open.pop_front()
+        {
+            oldest.abort();
+        }
+        open.push_back(self.tasks.spawn(served).abort_handle());
+    }
+}
+
 pub async fn serve(listeners: Vec<TcpListener>, routes: Router, stop: CancellationToken) {
-    let connections = TaskTracker::new();
-    let free = Arc::new(Semaphore::new(CONNECTIONS));
+    let open = Arc::new(Open::default());
     let accepting = listeners.into_iter().map(|listener| {
-        let (routes, free, stop, connections) = (routes.clone(), Arc::clone(&free), stop.clone(), connections.clone());
-        async move { stop.run_until_cancelled(accept(listener, routes, free, &stop, connections)).await }
+        let (routes, stop, open) = (routes.clone(), stop.clone(), Arc::clone(&open));
+        async move { stop.run_until_cancelled(accept(listener, routes, &stop, &open)).await }
     });
     futures::future::join_all(accepting).await;
-    connections.close();
-    if tokio::time::timeout(GRACE + ACCEPT_PAUSE, connections.wait()).await.is_err() {
+    open.tasks.close();
+    if tokio::time::timeout(GRACE + ACCEPT_PAUSE, open.tasks.wait()).await.is_err() {
         tracing::warn!("connections were still open and are cut");
     }
 }
 
-async fn accept(
-    listener: TcpListener,
-    routes: Router,
-    free: Arc<Semaphore>,
-    stop: &CancellationToken,
-    connections: TaskTracker,
-) {
-    // The semaphore is never closed.
-    while let Ok(permit) = Arc::clone(&free).acquire_owned().await {
+async fn accept(listener: TcpListener, routes: Router, stop: &CancellationToken, open: &Open) {
+    loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let served = converse(stream, routes.clone(), stop.clone());
-                connections.spawn(async move {
-                    served.await;
-                    drop(permit);
-                });
+                // One that goes without is closed after its time, too.
+                let _ = rustix::net::sockopt::set_socket_send_buffer_size(&stream, SEND_BUFFER);
+                open.add(converse(stream, routes.clone(), stop.clone()));
+                // Who has asked is answered before more come: a flood must not cut it first.
+                tokio::task::yield_now().await;
             }
             Err(error) => {
                 tracing::debug!(%error, "a connection was not accepted");

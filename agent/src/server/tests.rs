@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,20 +22,23 @@ struct Server {
     _store: Store,
 }
 
-async fn start() -> Server {
-    let store = Store::new(sample::rich());
-    let (latch, readiness) = readiness();
-    let content = Content {
+fn content(store: &Store, readiness: Readiness) -> Content {
+    Content {
         snapshots: store.subscribe(),
         readiness,
         report: Box::new(|snapshot| format!("{{\"node\":\"{}\"}}", snapshot.node)),
         schema: "{}".into(),
         node_label: false,
         clock: sample::now,
-    };
+    }
+}
+
+async fn start() -> Server {
+    let store = Store::new(sample::rich());
+    let (latch, readiness) = readiness();
     let bound = bind(&["127.0.0.1:0".parse().unwrap()]).await.unwrap();
     let (address, stop) = (bound.addresses()[0], CancellationToken::new());
-    let task = tokio::spawn(bound.serve(content, stop.clone()));
+    let task = tokio::spawn(bound.serve(content(&store, readiness), stop.clone()));
     Server { address, latch: Some(latch), stop, task, _store: store }
 }
 
@@ -153,6 +157,63 @@ async fn every_address_means_both_families() {
     TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     if bound.addresses()[0].is_ipv6() {
         TcpStream::connect(("::1", port)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn who_holds_many_connections_keeps_nobody_out() {
+    let server = start().await;
+    let mut held = Vec::new();
+    for _ in 0..2 * connection::CONNECTIONS {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(b"GET /livez HTTP/1.1\r\nX-Slow: ").await.unwrap();
+        held.push(stream);
+    }
+    let asked = tokio::time::timeout(Duration::from_secs(5), ask(&server, "GET", "/livez", ""));
+    assert!(asked.await.unwrap().0.starts_with("http/1.1 200 "));
+    let mut said = Vec::new();
+    // An end or a reset: either way it was cut, without an answer.
+    let _ = tokio::time::timeout(Duration::from_secs(5), held[0].read_to_end(&mut said)).await.unwrap();
+    assert!(said.is_empty());
+}
+
+#[tokio::test]
+async fn who_asks_and_does_not_read_costs_little_memory() {
+    let store = Store::new(sample::rich());
+    let made = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&made);
+    let report = move |_: &Snapshot| {
+        count.fetch_add(1, Ordering::SeqCst);
+        "x".repeat(256 << 10)
+    };
+    let content = Content { report: Box::new(report), ..content(&store, readiness().1) };
+    let bound = bind(&["127.0.0.1:0".parse().unwrap()]).await.unwrap();
+    let (address, stop) = (bound.addresses()[0], CancellationToken::new());
+    let task = tokio::spawn(bound.serve(content, stop.clone()));
+    let server = Server { address, latch: None, stop, task, _store: store };
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(2_048).unwrap();
+    let mut greedy = socket.connect(address).await.unwrap();
+    greedy.write_all("GET /api/v1/report HTTP/1.1\r\nHost: x\r\n\r\n".repeat(100).as_bytes()).await.unwrap();
+    // Whatever the other connection can do meanwhile it does.
+    for _ in 0..50 {
+        ask(&server, "GET", "/livez", "").await;
+    }
+    assert_eq!(made.load(Ordering::SeqCst), 1, "answers that nobody takes");
+}
+
+#[tokio::test]
+async fn each_of_many_addresses_is_served() {
+    let any = "127.0.0.1:0".parse().unwrap();
+    let bound = bind(&vec![any; connection::CONNECTIONS + 1]).await.unwrap();
+    let (addresses, stop) = (bound.addresses(), CancellationToken::new());
+    let store = Store::new(sample::rich());
+    let task = tokio::spawn(bound.serve(content(&store, readiness().1), stop.clone()));
+    let mut server = Server { address: addresses[0], latch: None, stop, task, _store: store };
+    for address in addresses.into_iter().rev() {
+        server.address = address;
+        let asked = tokio::time::timeout(Duration::from_secs(5), ask(&server, "GET", "/livez", ""));
+        assert!(asked.await.unwrap().0.starts_with("http/1.1 200 "));
     }
 }
 

@@ -1,5 +1,6 @@
 //! Every key of the settings: its default, what is allowed, what it means and where it goes.
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::problem::quoted;
@@ -94,7 +95,7 @@ keys! {
     "credentials.pull_secrets_dir", "", PATH, "A directory with pull secrets, mounted into the agent.",
         |s, node, read| read.path(node, &mut s.credentials.pull_secrets_dir);
 
-    "web.listen", "[\":10048\"]", "at most 256 of `:PORT`, `IPV4:PORT`, `[IPV6]:PORT`", "Where metrics, page and JSON are served. `:PORT` means every address; port 0 takes a free one.",
+    "web.listen", "[\":10048\"]", "at most 256 of `:PORT`, `IPV4:PORT`, `[IPV6]:PORT`, none of which covers another", "Where metrics, page and JSON are served. `:PORT` means every address; port 0 takes a free one.",
         listen;
     "web.config_file", "", "nothing yet", "Not supported yet: TLS and passwords as Prometheus' exporter-toolkit defines them.",
         |_, node, read| read.wrong(node, "nothing", "web.config_file is not supported yet: remove it, and put a proxy in front for TLS or passwords.");
@@ -108,7 +109,24 @@ fn listen(settings: &mut Settings, node: &Node, read: &mut Reader) {
     if matches!(&node.value, Value::List(items) if items.is_empty()) {
         read.wrong(node, "at least one address", "");
     }
-    settings.web.listen = items.iter().filter_map(|item| read.address(item)).collect();
+    settings.web.listen.clear();
+    for item in items {
+        let Some(address) = read.address(item) else { continue };
+        match settings.web.listen.iter().find(|other| overlap(**other, address)) {
+            Some(other) => read.wrong(item, &format!("an address apart from {other}, which is listed already"), ""),
+            None => settings.web.listen.push(address),
+        }
+    }
+}
+
+/// Whether only one of them can be listened on.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let covers = |wide: SocketAddr, narrow: SocketAddr| match wide.ip() {
+        IpAddr::V6(ip) if ip.is_unspecified() => true,
+        IpAddr::V4(ip) if ip.is_unspecified() => narrow.is_ipv4(),
+        ip => ip == narrow.ip(),
+    };
+    one.port() == other.port() && one.port() != 0 && (covers(one, other) || covers(other, one))
 }
 
 fn image(item: &Node, read: &mut Reader) -> Option<ImageTarget> {

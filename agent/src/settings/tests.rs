@@ -147,6 +147,20 @@ fn hostile_files_are_refused_quickly_and_in_few_words() {
 }
 
 #[test]
+fn an_address_that_another_one_covers_is_refused_where_it_stands() {
+    let refused = |list: &str| {
+        let problems = parse("f", &format!("web: {{listen: [{list}]}}")).err().unwrap_or_default();
+        problems.iter().map(|problem| problem.found.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(refused("':1', '127.0.0.1:1', '[::1]:1'"), ["`\"127.0.0.1:1\"`", "`\"[::1]:1\"`"]);
+    assert_eq!(refused("'127.0.0.1:1', '0.0.0.0:1'"), ["`\"0.0.0.0:1\"`"]);
+    assert_eq!(refused("'127.0.0.1:1', '127.0.0.1:1'"), ["`\"127.0.0.1:1\"`"]);
+    for fine in ["':1', ':2'", "'127.0.0.1:1', '127.0.0.2:1', '[::1]:1'", "'0.0.0.0:1', '[::1]:1'", "':0', ':0'"] {
+        assert!(refused(fine).is_empty(), "{fine}");
+    }
+}
+
+#[test]
 fn docs_settings_is_what_the_table_says() {
     let path = root().join("docs/settings.md");
     if std::env::var_os("UPDATE_DOCS").is_some() {

@@ -112,9 +112,11 @@ impl Patience {
             }
             self.note_login(&subject, reason, offered, None);
         } else if report.up().is_some() && book.clear(&subject).is_some() {
-            // The door is open again: whoever waited before it may try, save where the registry named a time.
+            // The door is open again: whoever waited before it may try, save where the registry named a time,
+            // and with a login that was refused behind it.
+            let stays = |held: &Held<Cause>| held.asked || is_refused_login(held.reason);
             book.retain(|other, held| {
-                matches!(other, Subject::Host(_)) || other.namespace() != report.namespace || held.asked
+                matches!(other, Subject::Host(_)) || other.namespace() != report.namespace || stays(held)
             });
             tracing::info!(registry = report.namespace, host = %report.endpoint, "probed at its usual interval again");
         }

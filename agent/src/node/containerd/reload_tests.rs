@@ -172,6 +172,18 @@ fn a_hosts_file_that_broke_counts_as_containerd_counts_it_when_it_stays_broken()
 }
 
 #[test]
+fn a_clock_that_is_set_back_keeps_a_broken_hosts_file_no_longer() {
+    let mut node = Node::new();
+    let first = node.load();
+    node.write(HOSTS, "server = ");
+    let broken = node.later(10, &first);
+    let set_back = node.later(-3_600, &broken);
+    assert_eq!((hosts(&set_back), kept(&set_back).len()), (hosts(&first), 1));
+    let stays = node.later(5, &set_back);
+    assert_eq!((hosts(&stays), kept(&stays).len()), (vec!["r.example".to_owned()], 0));
+}
+
+#[test]
 fn a_hosts_file_that_was_removed_is_gone_at_once() {
     let mut node = Node::new();
     let first = node.load();

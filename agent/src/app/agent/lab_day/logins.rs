@@ -72,3 +72,20 @@ fn a_login_that_is_taken_again_ends_it() {
         assert!(snapshot.back_offs.is_empty(), "{:?}", snapshot.back_offs);
     });
 }
+
+/// What is behind a door is not asked again because the door is open again.
+#[test]
+fn a_refused_login_waits_its_time_also_at_a_registry_that_comes_and_goes() {
+    in_paused_time(async {
+        let mut world = world(Bearer::default());
+        offer(&world, "wrong-password");
+        let agent = world.agent().await;
+        for quarter in 1..=16 {
+            let down = (quarter % 2 == 0).then(|| Fault::on(Kind::Ping).status(503));
+            world.registry.set_faults(down.into_iter().collect());
+            world.live_with(&agent, quarter * 15 * MINUTE).await;
+        }
+        let sent = world.logins.len();
+        assert!((2 * 8..=2 * 10).contains(&sent), "{sent}: {:?}", world.logins);
+    });
+}
