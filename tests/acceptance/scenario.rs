@@ -146,6 +146,7 @@ scenarios! {
     throttled
     tls_closed
     tls_plain_http
+    tls_certificate_unusable
     tls_self_signed
     tls_timeout
     token_host_elsewhere

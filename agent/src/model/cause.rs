@@ -101,6 +101,7 @@ causes! {
     TlsExpired "tls_expired" Registry;
     TlsNotYetValid "tls_not_yet_valid" Node;
     TlsNameMismatch "tls_name_mismatch" Registry;
+    TlsCertificateUnusable "tls_certificate_unusable" Registry;
     TlsProtocol "tls_protocol" Registry;
     TlsClientCertificateRequired "tls_client_certificate_required" Config;
     TlsTimeout "tls_timeout" Network;

@@ -199,6 +199,8 @@ scenarios! {
     tls_only_cbc
     tls_only_rsa_key_exchange
     tls_plain_http
+    tls_certificate_client_only
+    tls_certificate_unknown_critical
     tls_self_signed
     tls_skip_verify
     tls_ssl_cert_dir

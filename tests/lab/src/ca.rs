@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose, SanType, SerialNumber,
+    BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, SanType, SerialNumber,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde::Deserialize;
@@ -42,6 +42,10 @@ pub enum CertKind {
     ExpiredIntermediate,
     /// The root that it leads to has expired: [`Authority::expired_root_pem`].
     ExpiredRoot,
+    /// It may authenticate clients only.
+    ClientOnly,
+    /// It has a critical extension that nobody knows.
+    UnknownCritical,
 }
 
 /// A certificate chain as a server or client presents it, with the leaf's key.
@@ -138,6 +142,8 @@ impl Authority {
                 params.subject_alt_names = subject_names(&["wrong-name.invalid"])?;
             }
             CertKind::CommonNameOnly => params.subject_alt_names.clear(),
+            CertKind::ClientOnly => params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth],
+            CertKind::UnknownCritical => params.custom_extensions.push(unknown_critical()),
             CertKind::Good
             | CertKind::SelfSigned
             | CertKind::UnknownAuthority
@@ -181,6 +187,13 @@ fn authority_params(common_name: &str) -> CertificateParams {
     params.not_before = (SystemTime::now() - 30 * DAY).into();
     params.not_after = (SystemTime::now() + 365 * DAY).into();
     params
+}
+
+/// Under the arc of examples (RFC 9039, 2).
+fn unknown_critical() -> CustomExtension {
+    let mut extension = CustomExtension::from_oid_content(&[2, 999, 1], vec![5, 0]);
+    extension.set_criticality(true);
+    extension
 }
 
 fn leaf_params(names: &[&str], usage: ExtendedKeyUsagePurpose) -> io::Result<CertificateParams> {

@@ -91,6 +91,7 @@ pub const fn text(cause: Cause) -> Text {
         Cause::TlsSelfSigned => tls::TLS_SELF_SIGNED,
         Cause::TlsExpired => tls::TLS_EXPIRED,
         Cause::TlsNotYetValid => tls::TLS_NOT_YET_VALID,
+        Cause::TlsCertificateUnusable => tls::TLS_CERTIFICATE_UNUSABLE,
         Cause::TlsNameMismatch => tls::TLS_NAME_MISMATCH,
         Cause::TlsProtocol => tls::TLS_PROTOCOL,
         Cause::TlsClientCertificateRequired => tls::TLS_CLIENT_CERTIFICATE_REQUIRED,

@@ -28,7 +28,9 @@ pub fn failure(invalid: &Invalid, chain: &[Certificate<'_>], roots: &Roots) -> F
         | Invalid::TooManyChecks => {
             fail(Cause::TlsUnknownAuthority, format!("the issuers may not sign this: {invalid}"))
         }
-        Invalid::KeyUsage | Invalid::UnhandledCriticalExtension => fail(Cause::Unclassified, invalid.to_string()),
+        Invalid::KeyUsage | Invalid::UnhandledCriticalExtension => {
+            fail(Cause::TlsCertificateUnusable, invalid.to_string())
+        }
     }
 }
 

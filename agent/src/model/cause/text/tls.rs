@@ -62,6 +62,17 @@ pub const TLS_NAME_MISMATCH: Text = Text {
           the missing name. If the names are those of a stranger, check where the name leads: `getent ahosts HOST`.",
 };
 
+pub const TLS_CERTIFICATE_UNUSABLE: Text = Text {
+    summary: "A certificate of the registry is not made for what it is used for.",
+    evidence: "The chain leads to a trusted root in time and under the right name, and a certificate of it may not authenticate \
+               servers (extended key usage), or has a critical extension that containerd does not know.",
+    confirm: "`openssl s_client -connect HOST:PORT -servername HOST </dev/null 2>/dev/null | openssl x509 -noout -ext \
+              extendedKeyUsage` has to print `TLS Web Server Authentication`, or nothing; `-text` marks what is `critical`.",
+    fix: "Have the certificate issued anew with the extended key usage `serverAuth` (`usages: [server auth]` in cert-manager, \
+          `extendedKeyUsage = serverAuth` in OpenSSL's configuration) and without critical extensions of your own; the same holds \
+          for its issuers.",
+};
+
 pub const TLS_PROTOCOL: Text = Text {
     summary: "Client and server find no common version or cipher of TLS, or what comes is not TLS.",
     evidence: "The handshake ended with an alert of the server or with a record that cannot be read; containerd needs TLS 1.2 or \
