@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use super::root::HostRoot;
+use super::root::{HostRoot, ReadError};
 use crate::model::finding::{Finding, Severity};
 use crate::secret::Secret;
 
@@ -65,6 +65,8 @@ pub struct DaemonEnvironment {
     pub variables: Vec<EnvVar>,
     /// The words of the command, the program first. Empty when not known.
     pub command: Vec<String>,
+    /// A file that systemd reads and pullprobe may not: it may say anything, a proxy too.
+    pub closed: Option<ReadError>,
     pub findings: Vec<Finding>,
 }
 
@@ -78,6 +80,7 @@ impl DaemonEnvironment {
             loaded.command = running.command;
             // What the files would give at the next start is not what this process has.
             loaded.findings.clear();
+            loaded.closed = None;
         }
         loaded.check_proxies();
         let left_to_libc = go::left_to_libc(&loaded);
