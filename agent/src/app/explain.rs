@@ -56,8 +56,7 @@ pub fn run(wanted: Option<&str>, format: Format) -> Ending {
     let by_name = wanted.parse::<Cause>().ok().map(Explained::from);
     let Some(one) = by_name.or_else(|| kubelet::told(wanted).map(Explained::from)) else {
         let near = nearest(wanted, Cause::ALL.iter().map(|cause| cause.as_str()))
-            .map(|name| format!("; did you mean `{name}`?"))
-            .unwrap_or_else(|| ".".to_owned());
+            .map_or_else(|| ".".to_owned(), |name| format!("; did you mean `{name}`?"));
         let wanted = without_credentials(wanted);
         complain(&format!(
             "`{wanted}` is no cause{near} `pullprobe explain` lists them all, `pullprobe check IMAGE` finds an image's"

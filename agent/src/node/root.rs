@@ -59,8 +59,12 @@ impl ReadError {
     /// As asked for.
     pub fn path(&self) -> &Path {
         match self {
-            Self::NotFound(path) | Self::IsDirectory(path) | Self::NotAFile(path) | Self::NotText(path) => path,
-            Self::TooLarge { path, .. } | Self::Os(path, _) => path,
+            Self::NotFound(path)
+            | Self::IsDirectory(path)
+            | Self::NotAFile(path)
+            | Self::NotText(path)
+            | Self::TooLarge { path, .. }
+            | Self::Os(path, _) => path,
         }
     }
 
