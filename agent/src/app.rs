@@ -115,14 +115,20 @@ fn completions(shell: clap_complete::Shell) -> Ending {
     use clap::CommandFactory as _;
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "pullprobe", &mut script);
-    print(&String::from_utf8_lossy(&script));
-    Ending::Well
+    print(&String::from_utf8_lossy(&script), Ending::Well)
 }
 
-/// Writes to standard output. A reader that went away has what it wanted.
-fn print(text: &str) {
+/// Writes the answer to standard output, and ends as it says. A reader that went away has what it wanted;
+/// where nobody gets the answer otherwise (a full disk), nothing was told.
+fn print(text: &str, ending: Ending) -> Ending {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            complain(&format!("the answer cannot be written: {error}"));
+            Ending::Untold
+        }
+        _ => ending,
+    }
 }
 
 /// Writes a line to standard error.

@@ -75,7 +75,8 @@ pub async fn verdict(question: &Question<'_>, requested: &str, image: &Reference
         ImageReport { verdict, providers: asked.providers, expiries, ..report }
     };
     let walked = tokio::time::timeout(question.timeout, Box::pin(work)).await;
-    let report = walked.unwrap_or_else(|_| ImageReport { verdict: out_of_time(question.timeout), ..blank });
+    let report =
+        walked.unwrap_or_else(|_| ImageReport { verdict: out_of_time(question.timeout), cut_off: true, ..blank });
     ImageReport { duration: began.elapsed(), counted_pulls: question.budget.spent(), ..report }
 }
 
@@ -289,6 +290,7 @@ fn blank(question: &Question<'_>, requested: &str, image: Option<Reference>) -> 
         counted_pulls: 0,
         source: None,
         space: None,
+        cut_off: false,
         started_at: question.network.clock(),
         duration: Duration::ZERO,
     }

@@ -84,7 +84,9 @@ pub fn of_files(image: &Reference, version: Version, mode: PullMode, failure: &F
             cause: None,
             stage: None,
             owner: None,
-            fix: "Make it a file that pullprobe reads: a regular one of at most 1 MiB.".into(),
+            fix:
+                "Let pullprobe read it: run it as root, as containerd is, and make it a regular file of at most 1 MiB."
+                    .into(),
             ..failed(failure, format!("It cannot be told from here: {}.", failure.detail), None)
         };
     }

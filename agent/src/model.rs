@@ -21,6 +21,7 @@ pub mod platform;
 pub mod proxy;
 pub mod ratelimit;
 pub mod reference;
+pub mod registry;
 pub mod report;
 #[cfg(test)]
 pub mod sample;

@@ -20,6 +20,7 @@ mod platforms;
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed expectation is how a test fails")]
 mod properties;
 mod provider;
+mod reading;
 mod registries;
 mod resolver;
 mod restarted;

@@ -141,3 +141,60 @@ fn the_configuration_and_the_binary_of_a_provider() {
     assert!(image(&said)["summary"].as_str().unwrap().contains("may not execute"), "{said:?}");
     assert_eq!(image(&node.ask(PRIVATE, 0))["pullable"], true);
 }
+
+const HOSTS: &str = "/etc/containerd/certs.d/open.example";
+const CONTAINERD: &str = "/etc/containerd/config.toml";
+const DROP_IN: &str = "/etc/systemd/system/containerd.service.d/http-proxy.conf";
+const ENVIRONMENT: &str = "/etc/default/containerd";
+
+/// A node whose containerd goes by every kind of file that it reads, and pulls.
+fn ordinary() -> Node {
+    let node = Node::new("");
+    let authority = std::fs::read_to_string(node.0.node.path("/etc/ssl/certs/ca-certificates.crt")).unwrap();
+    node.0.node.certs_file("open.example", "ca.pem", &authority).unwrap();
+    node.0.node.hosts_toml("open.example", "server = 'https://open.example'\nca = 'ca.pem'\n").unwrap();
+    let config = std::fs::read_to_string(node.0.node.path(CONTAINERD)).unwrap();
+    node.with(CONTAINERD, &format!("imports = ['/etc/containerd/conf.d/*.toml']\n{config}"), 0o644)
+        .with("/etc/containerd/conf.d/own.toml", "", 0o644)
+        .with("/usr/lib/systemd/system/containerd.service", "[Service]\nExecStart=/usr/bin/containerd\n", 0o644)
+        .with(DROP_IN, &format!("[Service]\nEnvironmentFile={ENVIRONMENT}\n"), 0o644)
+        .with(ENVIRONMENT, "NO_PROXY=elsewhere.example\n", 0o644)
+}
+
+/// containerd runs as root with every capability: what keeps only pullprobe out says nothing of its pulls.
+#[test]
+fn a_file_of_containerds() {
+    for (path, mode) in [
+        (CONTAINERD, 0o600),
+        ("/etc/containerd", 0o700),
+        ("/etc/containerd/conf.d", 0o700),
+        ("/etc/containerd/certs.d", 0o700),
+        (HOSTS, 0o700),
+        (&format!("{HOSTS}/hosts.toml"), 0o600),
+        (&format!("{HOSTS}/ca.pem"), 0o600),
+        (DROP_IN, 0o600),
+        (ENVIRONMENT, 0o600),
+        ("/etc/hosts", 0o600),
+        ("/etc/resolv.conf", 0o600),
+    ] {
+        let node = ordinary();
+        let said = node.ask(PUBLIC, NOBODY);
+        assert_eq!((said.code, &image(&said)["pullable"]), (Some(0), &true.into()), "{said:?}");
+        node.closed(path, mode);
+        let said = node.ask(PUBLIC, NOBODY);
+        let image = image(&said);
+        assert_eq!(
+            (said.code, &image["pullable"], &image["cause"]),
+            (Some(3), &Value::Null, &Value::Null),
+            "{path}: {image:#}"
+        );
+        let summary = image["summary"].as_str().unwrap();
+        assert!(summary.contains(path) && summary.contains("permission denied"), "{path}: {summary}");
+        assert!(image["fix"].as_str().unwrap().contains("as root"), "{image:#}");
+        let findings = document(&said)["findings"].clone();
+        let codes: Vec<&str> = findings.as_array().unwrap().iter().map(|one| one["code"].as_str().unwrap()).collect();
+        assert!(codes.contains(&"file_unread"), "{path}: {codes:?}");
+        assert_eq!(node.ask("open.example", NOBODY).code, Some(3), "{path}");
+        assert_eq!(node.ask(PUBLIC, 0).code, Some(0), "{path}");
+    }
+}

@@ -14,6 +14,7 @@ use super::options::Options;
 use super::site::Site;
 use crate::ask;
 use crate::cli::{Format, OutputArgs};
+use crate::model::registry::RegistryReport;
 use crate::model::report::{EndpointReport, ImageReport};
 use crate::model::target::Target;
 use crate::plan::plan;
@@ -27,13 +28,15 @@ const CONCURRENCY: usize = 8;
 /// What was found out about one target.
 pub enum Answer {
     Image(Box<ImageReport>, Vec<EndpointReport>),
-    Registry(String, Vec<EndpointReport>),
+    Registry(Box<RegistryReport>),
 }
 
 impl Answer {
     pub fn endpoints(&self) -> &[EndpointReport] {
-        let (Self::Image(_, endpoints) | Self::Registry(_, endpoints)) = self;
-        endpoints
+        match self {
+            Self::Image(_, endpoints) => endpoints,
+            Self::Registry(report) => &report.endpoints,
+        }
     }
 }
 
@@ -79,7 +82,9 @@ pub async fn ask_all(
                 }
                 Ok(Target::Registry(domain)) => {
                     let endpoints = ask::registry(&question, &domain, &ask::Needs::new(), &BTreeSet::new()).await;
-                    Answer::Registry(domain, endpoints)
+                    let plan = plan(&site.containerd, &domain);
+                    let hosts = plan.hosts.iter().map(Into::into).collect();
+                    Answer::Registry(Box::new(RegistryReport::new(domain, hosts, plan.fatal, endpoints)))
                 }
                 Err(error) => Answer::Image(Box::new(ask::unparsable(&question, &text, &error)), Vec::new()),
             };
@@ -91,8 +96,7 @@ pub async fn ask_all(
 }
 
 /// The worst target decides.
-pub fn ending(site: &Site, answers: &[Answer]) -> Ending {
-    let untold = |domain: &str| plan(&site.containerd, domain).fatal.is_some_and(|failure| failure.doubtful);
+pub fn ending(answers: &[Answer]) -> Ending {
     let of_one = |answer: &Answer| match answer {
         Answer::Image(report, _) => match (report.image.is_some(), report.verdict.pullable, report.verdict.runnable) {
             (false, ..) => Ending::Refused,
@@ -100,9 +104,11 @@ pub fn ending(site: &Site, answers: &[Answer]) -> Ending {
             (_, None, _) => Ending::Untold,
             (_, Some(true), _) => Ending::Well,
         },
-        Answer::Registry(_, endpoints) if endpoints.iter().any(EndpointReport::serves) => Ending::Well,
-        Answer::Registry(domain, _) if untold(domain) => Ending::Untold,
-        Answer::Registry(..) => Ending::Bad,
+        Answer::Registry(report) => match report.health.pullable {
+            Some(true) => Ending::Well,
+            Some(false) => Ending::Bad,
+            None => Ending::Untold,
+        },
     };
     let endings: Vec<Ending> = answers.iter().map(of_one).collect();
     [Ending::Refused, Ending::Bad, Ending::Untold]

@@ -39,11 +39,10 @@ pub async fn run(targets: &[String], timeout: Duration, node: &NodeArgs, output:
         started_at: began_at,
         duration: began.elapsed(),
     };
-    show(&site, &answers, &subject, output);
-    ending(&site, &answers)
+    print(&told(&site, &answers, &subject, output), ending(&answers))
 }
 
-fn show(site: &Site, answers: &[Answer], subject: &json::Subject<'_>, output: &OutputArgs) {
+fn told(site: &Site, answers: &[Answer], subject: &json::Subject<'_>, output: &OutputArgs) -> String {
     let findings = findings(site, answers);
     if output.format == Format::Json {
         let images: Vec<&ImageReport> = answers
@@ -59,8 +58,7 @@ fn show(site: &Site, answers: &[Answer], subject: &json::Subject<'_>, output: &O
                 endpoints.entry((report.namespace.clone(), report.endpoint.to_string())).or_insert(report);
             }
         }
-        print(&json::text(&json::report(subject, images, endpoints.into_values(), &findings)));
-        return;
+        return json::text(&json::report(subject, images, endpoints.into_values(), &findings));
     }
     let style = style(output);
     let mut out = String::new();
@@ -70,15 +68,12 @@ fn show(site: &Site, answers: &[Answer], subject: &json::Subject<'_>, output: &O
                 out.push_str(&text::image(report, style));
                 endpoints.iter().for_each(|report| out.push_str(&text::endpoint(report, style)));
             }
-            Answer::Registry(namespace, endpoints) => {
-                out.push_str(&text::registry(namespace, &endpoints.iter().collect::<Vec<_>>(), style));
-            }
+            Answer::Registry(report) => out.push_str(&text::registry(report, style)),
         }
         out.push('\n');
     }
     let findings: String = findings.iter().map(|finding| text::finding(finding, style)).collect();
-    out.push_str(&findings);
-    print(&out);
+    out + &findings
 }
 
 /// About the node's files, and about what was seen on the way.

@@ -46,31 +46,29 @@ impl From<Told> for Explained {
 pub fn run(wanted: Option<&str>, format: Format) -> Ending {
     let Some(wanted) = wanted else {
         let all: Vec<Explained> = Cause::ALL.iter().copied().map(Explained::from).collect();
-        match format {
-            Format::Json => print(&json::text(&all)),
-            Format::Text => {
-                let lines: Vec<String> =
-                    all.iter().map(|one| format!("{:<34} {:<12} {}\n", one.cause, one.owner, one.summary)).collect();
-                print(&lines.concat());
-            }
-        }
-        return Ending::Well;
+        let line = |one: &Explained| format!("{:<34} {:<12} {}\n", one.cause, one.owner, one.summary);
+        let told = match format {
+            Format::Json => json::text(&all),
+            Format::Text => all.iter().map(line).collect(),
+        };
+        return print(&told, Ending::Well);
     };
     let by_name = wanted.parse::<Cause>().ok().map(Explained::from);
     let Some(one) = by_name.or_else(|| kubelet::told(wanted).map(Explained::from)) else {
         let near = nearest(wanted, Cause::ALL.iter().map(|cause| cause.as_str()))
-            .map(|name| format!("; did you mean `{name}`?"))
-            .unwrap_or_default();
+            .map_or_else(|| ".".to_owned(), |name| format!("; did you mean `{name}`?"));
         let wanted = without_credentials(wanted);
-        complain(&format!("`{wanted}` is no cause{near} `pullprobe explain` lists them all"));
+        complain(&format!(
+            "`{wanted}` is no cause{near} `pullprobe explain` lists them all, `pullprobe check IMAGE` finds an image's"
+        ));
         return Ending::Refused;
     };
-    match format {
-        Format::Json => print(&json::text(&one)),
-        Format::Text => print(&format!(
+    let told = match format {
+        Format::Json => json::text(&one),
+        Format::Text => format!(
             "{} (who can fix it: {})\n\n{}\n\nEvidence\n  {}\n\nConfirm by hand\n  {}\n\nFix\n  {}\n",
             one.cause, one.owner, one.summary, one.evidence, one.confirm, one.fix
-        )),
-    }
-    Ending::Well
+        ),
+    };
+    print(&told, Ending::Well)
 }

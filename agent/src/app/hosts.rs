@@ -58,15 +58,15 @@ pub async fn run(wish: Wish<'_>, node: &NodeArgs, output: &OutputArgs) -> Ending
         hosts.iter_mut().for_each(|host| host.new = Some(!earlier.contains(&host.place())));
     }
     let incomplete: Vec<Incomplete> = texts.iter().zip(&answers).filter_map(incomplete).collect();
-    match output.format {
+    let told = match output.format {
         _ if plain => {
             incomplete.iter().for_each(|one| complain(&warning(one)));
-            print(&text::hosts::plain(&hosts));
+            text::hosts::plain(&hosts)
         }
-        Format::Json => print(&json::text(&Hosts::new(&options.node_name, &hosts, incomplete))),
-        Format::Text => show(&hosts, &incomplete, output),
-    }
-    ending(&site, &answers)
+        Format::Json => json::text(&Hosts::new(&options.node_name, &hosts, incomplete)),
+        Format::Text => table(&hosts, &incomplete, output),
+    };
+    print(&told, ending(&answers))
 }
 
 /// The places in an earlier answer.
@@ -79,7 +79,7 @@ fn earlier(file: &Path) -> Result<BTreeSet<Place>, String> {
     json::places(&text).map_err(why)
 }
 
-fn show(hosts: &[NeededHost], incomplete: &[Incomplete], output: &OutputArgs) {
+fn table(hosts: &[NeededHost], incomplete: &[Incomplete], output: &OutputArgs) -> String {
     let mut out = text::hosts::table(hosts, style(output));
     if !incomplete.is_empty() {
         out.push('\n');
@@ -88,7 +88,7 @@ fn show(hosts: &[NeededHost], incomplete: &[Incomplete], output: &OutputArgs) {
         out.push_str(&warning(one));
         out.push('\n');
     }
-    print(&out);
+    out
 }
 
 fn warning(one: &Incomplete) -> String {
@@ -100,9 +100,10 @@ fn incomplete((text, answer): (&String, &Answer)) -> Option<Incomplete> {
     let reason = match answer {
         Answer::Image(report, _) if report.verdict.pullable == Some(true) => return None,
         Answer::Image(report, _) => report.verdict.summary.clone(),
-        Answer::Registry(..) => {
-            "where a registry keeps its content shows when an image is walked: name one.".to_owned()
+        Answer::Registry(report) if report.broken.is_some() => {
+            report.broken.as_ref().map(text::sentence).unwrap_or_default()
         }
+        Answer::Registry(_) => "where a registry keeps its content shows when an image is walked: name one.".to_owned(),
     };
     Some(Incomplete { target: without_credentials(text), reason })
 }

@@ -23,13 +23,13 @@ pub async fn run(node: &NodeArgs, output: &OutputArgs) -> Ending {
             return Ending::Refused;
         }
     };
-    match output.format {
-        Format::Json => print(&json::text(&Document {
+    let told = match output.format {
+        Format::Json => json::text(&Document {
             schema_version: json::SCHEMA_VERSION,
             paths: site.paths(),
             containerd: site.about_containerd(),
             findings: site.findings.iter().map(json::Finding::from).collect(),
-        })),
+        }),
         Format::Text => {
             let style = style(output);
             let mut out = site.headline();
@@ -37,8 +37,8 @@ pub async fn run(node: &NodeArgs, output: &OutputArgs) -> Ending {
             if site.findings.is_empty() {
                 out.push_str("nothing found\n");
             }
-            print(&out);
+            out
         }
-    }
-    if site.has_errors() { Ending::Bad } else { Ending::Well }
+    };
+    print(&told, if site.has_errors() { Ending::Bad } else { Ending::Well })
 }

@@ -79,28 +79,27 @@ pub async fn run(targets: &[String], node: &NodeArgs, output: &OutputArgs) -> En
     let planned: Vec<Planned> = targets.iter().map(|target| describe(&site, target)).collect();
     let fatal = planned.iter().any(|plan| plan.error.is_some());
     let untold = planned.iter().any(|plan| plan.unknown.is_some());
-    match output.format {
-        Format::Json => {
-            print(&json::text(&Document {
-                schema_version: json::SCHEMA_VERSION,
-                paths: site.paths(),
-                images: planned,
-                findings: site.findings.iter().map(json::Finding::from).collect(),
-            }));
-        }
+    let told = match output.format {
+        Format::Json => json::text(&Document {
+            schema_version: json::SCHEMA_VERSION,
+            paths: site.paths(),
+            images: planned,
+            findings: site.findings.iter().map(json::Finding::from).collect(),
+        }),
         Format::Text => {
             let style = style(output);
             let mut out = site.headline();
             planned.iter().for_each(|plan| write_plan(&mut out, plan));
             site.findings.iter().for_each(|finding| out.push_str(&crate::render::text::finding(finding, style)));
-            print(&out);
+            out
         }
-    }
-    match (fatal, untold) {
+    };
+    let ending = match (fatal, untold) {
         (true, _) => Ending::Bad,
         (false, true) => Ending::Untold,
         (false, false) => Ending::Well,
-    }
+    };
+    print(&told, ending)
 }
 
 async fn prepare(targets: &[String], node: &NodeArgs) -> Result<(Site, Vec<Target>), Vec<String>> {
@@ -196,9 +195,8 @@ fn write_plan(out: &mut String, plan: &Planned) {
         let _ =
             writeln!(out, "  {}. {}{}  {}  from {}{line}", nth + 1, host.endpoint, host.path, host.role, host.origin);
         let _ = writeln!(out, "     may {}", or_none(&host.capabilities.join(", ")));
-        let verify = if host.skip_verify { "certificate NOT verified" } else { "" };
-        let trust: Vec<&str> = host.trust.iter().take(4).map(String::as_str).collect();
-        let _ = writeln!(out, "     trust {} {verify}", or_none(&trust.join(", ")));
+        let verify = if host.skip_verify { "  certificate NOT verified" } else { "" };
+        let _ = writeln!(out, "     trust {}{verify}", or_none(&host.trust.join(", ")));
         for (what, list) in [("client certificate", &host.client_certificates), ("headers", &host.headers)] {
             if !list.is_empty() {
                 let _ = writeln!(out, "     {what} {}", list.join(", "));

@@ -160,6 +160,7 @@ impl Site {
             }
         };
         let mut names = Names::load(&root);
+        let containerd = containerd.beside(environment.closed.as_ref().or(names.closed.as_ref()));
         let go_debug = GoDebug::of(&environment);
         names.resolv.edns = go_debug.sends_edns(containerd.version);
         let proxies = ProxyRules::of(&environment);

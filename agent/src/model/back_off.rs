@@ -102,9 +102,7 @@ impl Strain {
             asked: None,
             is_limit: false,
         });
-        // Cut off as a whole: nothing is left of what was seen.
-        let is_cut = report.verdict.pullable.is_none() && report.attempts.is_empty();
-        told.chain(limit).chain(refused).chain(is_cut.then_some(Self::HUNG)).reduce(Self::and)
+        told.chain(limit).chain(refused).chain(report.cut_off.then_some(Self::HUNG)).reduce(Self::and)
     }
 
     const HUNG: Self = Self { reason: Cause::RegistryTimeout, asked: None, is_limit: false };
@@ -220,8 +218,11 @@ mod tests {
         image.attempts.push(attempt);
         let strain = Strain::of_image(&image).unwrap();
         assert_eq!((strain.reason, strain.is_limit), (Cause::Throttled, true));
+        // Where nobody was asked nobody struggles, and a file that is mended is to be seen at once.
         image.attempts.clear();
         image.verdict.pullable = None;
+        assert_eq!(Strain::of_image(&image), None);
+        image.cut_off = true;
         assert_eq!(Strain::of_image(&image).unwrap().reason, Cause::RegistryTimeout);
     }
 }

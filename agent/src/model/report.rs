@@ -309,6 +309,8 @@ pub struct ImageReport {
     pub source: Option<ContentSource>,
     /// `None`: what it needs is not known, or containerd's file system is out of sight.
     pub space: Option<Space>,
+    /// Its deadline came first, and nothing is left of what was seen.
+    pub cut_off: bool,
     pub started_at: Timestamp,
     pub duration: Duration,
 }

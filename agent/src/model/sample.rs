@@ -343,6 +343,7 @@ fn image(requested: &str, (domain, repository, tag): (&str, &str, &str), verdict
         counted_pulls: 0,
         source: Some(ContentSource::Registry),
         space: None,
+        cut_off: false,
         started_at: now(),
         duration: Duration::from_millis(410),
     }

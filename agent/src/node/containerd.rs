@@ -42,7 +42,7 @@ use crate::model::finding::Finding;
 use crate::model::platform::Platform;
 use crate::node::content::ContentStore;
 use crate::node::in_force::Broken;
-use crate::node::root::HostRoot;
+use crate::node::root::{HostRoot, ReadError};
 use config::Merged;
 use configured::Configured;
 use reader::Reader;
@@ -137,6 +137,17 @@ impl Containerd {
     #[must_use]
     pub fn reload(&self, root: &HostRoot, options: &ContainerdOptions, now: Timestamp, running: bool) -> Self {
         Self::look(root, options, Some(&Before { containerd: self, now, running }))
+    }
+
+    /// What it goes by beside its own files (proxies, names) is closed to pullprobe: no answer is certain.
+    #[must_use]
+    pub fn beside(self, closed: Option<&ReadError>) -> Self {
+        let Some(error) = closed.filter(|_| self.fatal.is_none()) else { return self };
+        let file = error.path().to_string_lossy();
+        let why = reader::unread(&file, error).unwrap_or_else(|| error.reason());
+        let fault = ConfigFault::new(FaultKind::Unread, why, &file);
+        let findings = self.findings.into_iter().chain([lint::beside(&fault)]).collect();
+        Self { fatal: Some(fault), findings, ..self }
     }
 
     fn look(root: &HostRoot, options: &ContainerdOptions, before: Option<&Before<'_>>) -> Self {

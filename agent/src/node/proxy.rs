@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use super::root::HostRoot;
+use super::root::{HostRoot, ReadError};
 use crate::model::finding::{Finding, Severity};
 use crate::secret::Secret;
 
@@ -66,6 +66,8 @@ pub struct DaemonEnvironment {
     pub variables: Vec<EnvVar>,
     /// The words of the command, the program first. Empty when not known.
     pub command: Vec<String>,
+    /// A file that systemd reads and pullprobe may not: it may say anything, a proxy too.
+    pub closed: Option<ReadError>,
     pub findings: Vec<Finding>,
 }
 
@@ -79,6 +81,7 @@ impl DaemonEnvironment {
             loaded.pid = Some(running.pid);
             loaded.variables = running.variables;
             loaded.command = running.command;
+            loaded.closed = None;
         }
         loaded.check_proxies();
         let left_to_libc = go::left_to_libc(&loaded);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::hosts_file::HostsFile;
 use super::nsswitch::{self, NameService};
-use super::root::HostRoot;
+use super::root::{HostRoot, ReadError};
 use super::zone;
 use crate::model::finding::{Finding, Severity};
 
@@ -29,6 +29,8 @@ pub struct Names {
     pub resolv: ResolvConf,
     pub hosts: HostsFile,
     pub order: Vec<NameService>,
+    /// A file that containerd reads and pullprobe may not.
+    pub closed: Option<ReadError>,
     pub findings: Vec<Finding>,
 }
 
@@ -58,9 +60,13 @@ pub struct ResolvConf {
 impl Names {
     /// A file that is missing or unreadable leaves Go's defaults and, where that matters, a finding.
     pub fn load(root: &HostRoot) -> Self {
-        let mut findings = Vec::new();
+        let (mut findings, mut closed) = (Vec::new(), None);
         let mut read = |path: &str, limit: usize| match root.read(Path::new(path), limit) {
             Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+            Err(error) if error.is_forbidden() => {
+                closed.get_or_insert(error);
+                None
+            }
             Err(error) => {
                 if !error.is_not_found() {
                     let message = format!("{error}: pullprobe goes on as if it were empty");
@@ -76,9 +82,13 @@ impl Names {
         let hostname = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let (resolv, of_resolv) = ResolvConf::parse(&resolv, &hostname);
         let (order, of_nsswitch) = nsswitch::parse(&nsswitch);
-        findings.extend(of_resolv);
-        findings.extend(of_nsswitch);
-        Self { resolv, hosts: HostsFile::parse(hosts), order, findings }
+        // Of a file that was not read there is nothing to say.
+        let is_closed = |finding: &Finding| {
+            let closed = closed.as_ref().map(|error| error.path().to_string_lossy());
+            closed.is_some() && closed.as_deref() == finding.file.as_deref()
+        };
+        findings.extend(of_resolv.into_iter().chain(of_nsswitch).filter(|finding| !is_closed(finding)));
+        Self { resolv, hosts: HostsFile::parse(hosts), order, closed, findings }
     }
 }
 

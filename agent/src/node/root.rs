@@ -51,6 +51,23 @@ impl ReadError {
         matches!(self, Self::NotFound(_))
     }
 
+    /// Permissions keep pullprobe out, and not the daemons: those run as root with every capability.
+    pub const fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Os(_, Errno::ACCESS | Errno::PERM))
+    }
+
+    /// As asked for.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::NotFound(path)
+            | Self::IsDirectory(path)
+            | Self::NotAFile(path)
+            | Self::NotText(path)
+            | Self::TooLarge { path, .. }
+            | Self::Os(path, _) => path,
+        }
+    }
+
     /// The operating system's words alone, as Go prints them after the path.
     pub fn reason(&self) -> String {
         match self {

@@ -56,17 +56,22 @@ fn head(page: &mut Html, snapshot: &Snapshot, now: Timestamp) {
 /// What one wants to know first: how many of what are how.
 fn sums(snapshot: &Snapshot) -> Vec<(usize, Tone, &'static str)> {
     let images = || snapshot.images.values();
-    let health = snapshot.targets.namespaces.iter().map(|(name, one)| one.health(name, &snapshot.endpoints));
-    let health: Vec<_> = health.collect();
+    let looked_at =
+        snapshot.targets.namespaces.iter().filter(|(name, one)| registry::is_looked_at(snapshot, name, one));
+    let health: Vec<_> = looked_at.map(|(name, one)| one.health(name, &snapshot.endpoints)).collect();
     let fine = images().filter(|image| image::tone(image) == Tone::Good).count();
     let bad = images().filter(|image| image::tone(image) == Tone::Bad).count();
     let registries = health.iter().filter(|one| one.pullable == Some(true)).count();
     let closed = health.iter().filter(|one| one.pullable == Some(false)).count();
+    let open_images = images().filter(|image| image::tone(image) == Tone::Doubt).count();
+    let open = health.iter().filter(|one| one.pullable.is_none()).count();
     let degraded = health.iter().filter(|one| one.degraded == Some(true)).count();
     [
         (bad, Tone::Bad, ["image fails", "images fail"]),
         (closed, Tone::Bad, ["registry not pullable", "registries not pullable"]),
         (degraded, Tone::Doubt, ["registry degraded", "registries degraded"]),
+        (open_images, Tone::Doubt, ["image could not be told", "images could not be told"]),
+        (open, Tone::Doubt, ["registry could not be told", "registries could not be told"]),
         (fine, Tone::Good, ["image pullable", "images pullable"]),
         (registries, Tone::Good, ["registry pullable", "registries pullable"]),
     ]

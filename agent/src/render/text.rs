@@ -15,6 +15,9 @@ use crate::model::space::bytes;
 use crate::model::stage::Stage;
 
 pub mod hosts;
+mod registry;
+
+pub use registry::{registry, sentence};
 
 /// Colours, or none.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +50,8 @@ impl Style {
 /// One image: verdict, what was asked, `fix:`, what kubelet will show.
 pub fn image(report: &ImageReport, style: Style) -> String {
     let verdict = &report.verdict;
-    let name = report.image.as_ref().map_or_else(|| report.requested.clone(), ToString::to_string);
+    let typed = || if report.requested.is_empty() { "\"\"".to_owned() } else { report.requested.clone() };
+    let name = report.image.as_ref().map_or_else(typed, ToString::to_string);
     let (tone, word) = match (verdict.pullable, verdict.runnable) {
         (Some(true), Some(false)) => (Tone::Bad, "pulls, but will not start"),
         (Some(true), _) => (Tone::Good, "pullable"),
@@ -143,7 +147,8 @@ fn facts_of(report: &ImageReport) -> Vec<String> {
             .push(format!("space: {needed} to download, about {} unpacked, {free} free", bytes(space.estimated_bytes)));
     }
     if report.counted_pulls > 0 {
-        lines.push(format!("this check spent {} counted pull(s)", report.counted_pulls));
+        let plural = if report.counted_pulls == 1 { "" } else { "s" };
+        lines.push(format!("this check spent {} counted pull{plural}", report.counted_pulls));
     }
     lines
 }
@@ -189,25 +194,6 @@ pub fn endpoint(report: &EndpointReport, style: Style) -> String {
     );
     if let Some(failure) = report.failure() {
         let _ = writeln!(out, "    {} {}", style.paint(Tone::Bad, failure.cause.as_str()), failure.detail);
-    }
-    out
-}
-
-/// A registry asked for by name: can this node speak to it?
-pub fn registry(namespace: &str, endpoints: &[&EndpointReport], style: Style) -> String {
-    let reached = endpoints.iter().any(|endpoint| endpoint.serves());
-    let (tone, word) = if reached { (Tone::Good, "reachable") } else { (Tone::Bad, "NOT REACHABLE") };
-    let mut out = format!("{}  {}\n", style.paint(Tone::Strong, namespace), style.paint(tone, word));
-    for report in endpoints {
-        out.push_str(&endpoint(report, style));
-    }
-    if let Some(failure) = endpoints.iter().find_map(|endpoint| endpoint.failure()).filter(|_| !reached) {
-        let _ = writeln!(
-            out,
-            "  {} {}",
-            style.paint(Tone::Strong, "fix:"),
-            crate::model::cause::text::text(failure.cause).fix
-        );
     }
     out
 }

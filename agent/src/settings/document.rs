@@ -6,7 +6,7 @@ use super::table::KEYS;
 
 const HEAD: &str = "# Settings
 
-<!-- Written by a test from the table in agent/src/settings: `UPDATE_DOCS=1 cargo test docs_settings`. -->
+<!-- Written by a test from the table in agent/src/settings: `make docs`. -->
 
 `pullprobe --config FILE` reads this YAML file; an empty one is valid. A flag wins over its `PULLPROBE_…` variable, and
 that over the file. A key that is not listed here is refused, and every problem of a file is told at once, as

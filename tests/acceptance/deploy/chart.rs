@@ -51,6 +51,9 @@ fn the_pod_is_on_the_nodes_network_with_the_nodes_names_and_no_rights() {
                "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]}})
     );
     assert_eq!(container["args"], json!(["run", "--config", "/etc/pullprobe/config.yaml"]));
+    // Without it `kubectl exec … -- /pullprobe check IMAGE` would answer for the pod's own empty root.
+    let config = json!({"name": "PULLPROBE_CONFIG", "value": "/etc/pullprobe/config.yaml"});
+    assert!(items(&container["env"]).contains(&config), "{}", container["env"]);
     assert_eq!(container["livenessProbe"]["httpGet"]["path"], "/livez");
     assert_eq!(container["readinessProbe"]["httpGet"]["path"], "/readyz");
     assert_eq!(object(&objects, "ServiceAccount")["automountServiceAccountToken"], false);

@@ -109,6 +109,7 @@ fn of_name(host: &str, facts: &DnsFacts) -> Option<Finding> {
     }
     match facts.source {
         NameSource::Literal => None,
+        NameSource::HostsFile if is_own_name(host, facts) => None,
         NameSource::HostsFile => Some(hosts_file_override(host, facts)),
         NameSource::Dns if same_name(&facts.answered, host) => None,
         NameSource::Dns => {
@@ -123,6 +124,11 @@ fn of_name(host: &str, facts: &DnsFacts) -> Option<Finding> {
 
 fn same_name(one: &str, other: &str) -> bool {
     one.trim_end_matches('.').eq_ignore_ascii_case(other.trim_end_matches('.'))
+}
+
+/// `localhost` belongs into the hosts file, and no zone has it (RFC 6761).
+fn is_own_name(host: &str, facts: &DnsFacts) -> bool {
+    same_name(host, "localhost") && facts.addresses.iter().all(|address| address.ip.is_loopback())
 }
 
 fn hosts_file_override(host: &str, facts: &DnsFacts) -> Finding {

@@ -34,7 +34,7 @@ pub fn keep(registry: &mut RegistrySettings, before: &Before<'_>, broken: &mut B
 fn listed(root: &CertsRoot) -> Option<&std::collections::BTreeMap<String, HostDir>> {
     match &root.state {
         RootState::Listed { entries, .. } => Some(entries),
-        RootState::Missing | RootState::Fault(_) => None,
+        RootState::Missing | RootState::Fault(_) | RootState::Unread(_) => None,
     }
 }
 

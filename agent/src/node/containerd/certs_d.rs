@@ -49,6 +49,8 @@ pub enum RootState {
     Missing,
     /// Looking anything up in it fails, in the operating system's words.
     Fault(String),
+    /// pullprobe may not look into it, for this reason.
+    Unread(String),
     Listed {
         entries: BTreeMap<String, HostDir>,
         /// Whether more than [`DIRECTORY_LIMIT`] entries were there.
@@ -120,6 +122,7 @@ pub fn select<'a>(roots: &'a [CertsRoot], domain: &str) -> Selection<'a> {
         let entries = match &root.state {
             RootState::Missing => continue,
             RootState::Fault(words) => return Selection::Fault(words),
+            RootState::Unread(why) => return Selection::Unread(why),
             RootState::Listed { entries, .. } => entries,
         };
         for name in candidates(domain) {
@@ -140,7 +143,8 @@ pub fn load_root(reader: &mut Reader<'_>, path: &str, version: Version) -> Certs
         Err(error) if error.is_not_found() => return CertsRoot { path: path.into(), state: RootState::Missing },
         Err(error) => {
             let words = format!("stat {}: {}", join(path, "_default"), error.reason());
-            return CertsRoot { path: path.into(), state: RootState::Fault(words) };
+            let state = unread(path, &error).map_or(RootState::Fault(words), RootState::Unread);
+            return CertsRoot { path: path.into(), state };
         }
     };
     let cut = entries.len() > DIRECTORY_LIMIT;
@@ -156,23 +160,24 @@ fn load_entry(reader: &mut Reader<'_>, path: &str, version: Version) -> HostDir 
         // A file is found like a directory, and then cannot be one.
         Ok(_) => HostDir::Fault(format!("open {path}/hosts.toml: not a directory")),
         Err(error) if error.is_not_found() => HostDir::Missing,
-        Err(error) => HostDir::Fault(format!("stat {path}: {}", error.reason())),
+        Err(error) => left_open(path, &error, format!("stat {path}: {}", error.reason())),
     }
+}
+
+/// What a failed look comes to: `words` of containerd, unless only pullprobe fails.
+fn left_open(path: &str, error: &ReadError, words: String) -> HostDir {
+    unread(path, error).map_or(HostDir::Fault(words), HostDir::Unread)
 }
 
 fn load_directory(reader: &mut Reader<'_>, path: &str, version: Version) -> Result<HostDirectory, HostDir> {
     let file = join(path, "hosts.toml");
-    let files = reader.list(path).map_err(|error| HostDir::Fault(read_words(path, &error)))?;
+    let files = reader.list(path).map_err(|error| left_open(path, &error, read_words(path, &error)))?;
     let files: Vec<(String, EntryKind)> =
         files.into_iter().filter_map(|entry| Some((entry.name.into_string().ok()?, entry.kind))).collect();
     let bytes = match reader.read(&file) {
         Ok(bytes) => bytes,
         Err(ReadError::NotFound(_)) => Vec::new(),
-        Err(error) => {
-            return Err(
-                unread(&file, &error).map_or_else(|| HostDir::Fault(read_words(&file, &error)), HostDir::Unread)
-            );
-        }
+        Err(error) => return Err(left_open(&file, &error, read_words(&file, &error))),
     };
     let names = files.iter().map(|(name, _)| name.clone()).collect();
     if bytes.is_empty() {

@@ -182,13 +182,18 @@ impl Lint<'_, '_> {
     }
 }
 
-/// How a file is to be for pullprobe to read it.
-const READABLE: &str = "make it a file of at most 1 MiB; containerd's own needs a few lines";
+/// How pullprobe comes to read it.
+const READABLE: &str = "run pullprobe as root, as containerd is, and make it a file of at most 1 MiB";
 
 /// What containerd makes of a file is not known, for pullprobe does not read it.
 fn unread(place: &Place, why: &str) -> Finding {
     let message = format!("what containerd makes of this file could not be told: {why}");
     error("file_unread", place, message, READABLE)
+}
+
+/// Of a file that is none of containerd's configuration.
+pub(super) fn beside(fault: &ConfigFault) -> Finding {
+    unread(&certs_d::whole(&fault.file), &fault.message)
 }
 
 fn note(

@@ -86,6 +86,7 @@ pub fn unread(path: &str, error: &ReadError) -> Option<String> {
         }
         ReadError::TooLarge { .. } => format!("it is larger than {} MiB", FILE_LIMIT >> 20),
         ReadError::NotAFile(_) => "it is neither a file nor a directory".into(),
+        _ if error.is_forbidden() => error.reason(),
         _ => return None,
     };
     Some(format!("pullprobe does not read {path}: {reason}"))

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::systemd::Setting;
 use super::{DaemonEnvironment, EnvVar, env_file, located, systemd};
 use crate::model::finding::{Finding, Severity};
-use crate::node::root::HostRoot;
+use crate::node::root::{HostRoot, ReadError};
 use crate::secret::Secret;
 
 /// microk8s starts containerd from a shell script that sources this file.
@@ -39,9 +39,10 @@ pub fn load_plain(root: &HostRoot, unit: &'static str) -> Option<DaemonEnvironme
 }
 
 fn environment(root: &HostRoot, unit: &'static str, of_containerd: bool) -> Option<DaemonEnvironment> {
-    let settings = systemd::unit_settings(root, unit)?;
-    let mut service = Service { root, unit, variables: Vec::new(), findings: Vec::new() };
-    let manager = systemd::manager_settings(root);
+    let systemd::Settings { list: settings, closed } = systemd::unit_settings(root, unit)?;
+    let systemd::Settings { list: manager, closed: managers } = systemd::manager_settings(root);
+    let closed = closed.or(managers);
+    let mut service = Service { root, unit, variables: Vec::new(), closed, findings: Vec::new() };
     for setting in effective(&manager, "DefaultEnvironment") {
         service.assign_words(setting);
     }
@@ -65,8 +66,8 @@ fn environment(root: &HostRoot, unit: &'static str, of_containerd: bool) -> Opti
         service.apply_containerd_prefix();
     }
     let command = effective(&settings, "ExecStart").last().map(|setting| service.command(setting)).unwrap_or_default();
-    let Service { variables, findings, .. } = service;
-    Some(DaemonEnvironment { unit: Some(unit), pid: None, variables, command, findings })
+    let Service { variables, closed, findings, .. } = service;
+    Some(DaemonEnvironment { unit: Some(unit), pid: None, variables, command, closed, findings })
 }
 
 /// The settings of a list-like key: an empty assignment forgets those before it.
@@ -86,6 +87,7 @@ struct Service<'a> {
     root: &'a HostRoot,
     unit: &'static str,
     variables: Vec<EnvVar>,
+    closed: Option<ReadError>,
     findings: Vec<Finding>,
 }
 
@@ -113,7 +115,8 @@ impl Service<'_> {
 
     /// Variables of systemd's own environment. Of that, only what its settings add stands in a file.
     fn pass_on(&mut self, setting: &Setting, of_manager: &[&Setting]) {
-        let mut own = Service { root: self.root, unit: self.unit, variables: Vec::new(), findings: Vec::new() };
+        let (variables, findings) = (Vec::new(), Vec::new());
+        let mut own = Service { root: self.root, unit: self.unit, variables, closed: None, findings };
         of_manager.iter().for_each(|setting| own.assign_words(setting));
         let words = systemd::words(&setting.value).unwrap_or_else(|before| before);
         let names: BTreeSet<&str> = words.iter().map(String::as_str).collect();
@@ -138,7 +141,7 @@ impl Service<'_> {
         let path = self.expand(path, &origin);
         if path.contains(['*', '?', '[']) {
             self.read_pattern(&path);
-        } else if self.read_path(&path, false).is_none() && !optional {
+        } else if self.read_path(&path, false).is_none() && !optional && self.closed.is_none() {
             let message = format!("EnvironmentFile {path} cannot be read: systemd does not start {}", self.unit);
             let finding = Finding::new(
                 Severity::Error,
@@ -153,7 +156,8 @@ impl Service<'_> {
     /// A pattern in the last component, the only kind seen on nodes.
     fn read_pattern(&mut self, pattern: &str) {
         let Some((dir, pattern)) = pattern.rsplit_once('/') else { return };
-        for entry in self.root.list(Path::new(dir)).unwrap_or_default() {
+        let listed = self.root.list(Path::new(dir)).map_err(|error| self.note(error));
+        for entry in listed.unwrap_or_default() {
             if let Some(name) = entry.name.to_str().filter(|name| !name.starts_with('.') && matches_glob(pattern, name))
             {
                 self.read_path(&format!("{dir}/{name}"), false);
@@ -163,7 +167,7 @@ impl Service<'_> {
 
     /// `None` when the file cannot be read. A shell's file may say `export`; systemd's may not.
     fn read_path(&mut self, path: &str, shell: bool) -> Option<()> {
-        let text = self.root.read_text(Path::new(path), systemd::FILE_LIMIT).ok()?;
+        let text = self.root.read_text(Path::new(path), systemd::FILE_LIMIT).map_err(|error| self.note(error)).ok()?;
         for assignment in env_file::parse(&text) {
             let origin = format!("{path}:{}", assignment.line);
             let exported = assignment.name.strip_prefix("export ").map(str::trim_start);
@@ -175,6 +179,11 @@ impl Service<'_> {
             }
         }
         Some(())
+    }
+
+    /// What permissions keep only pullprobe out of.
+    fn note(&mut self, error: ReadError) {
+        self.closed = self.closed.take().or(Some(error).filter(ReadError::is_forbidden));
     }
 
     fn unset(&mut self, setting: &Setting) {

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::node::root::{EntryKind, HostRoot};
+use crate::node::root::{EntryKind, HostRoot, ReadError};
 
 /// Where unit files live, the one that wins first.
 const UNIT_DIRS: [&str; 9] = [
@@ -33,23 +33,38 @@ pub struct Setting {
     pub line: usize,
 }
 
-/// The settings of `[section]` in the unit's file and then in its drop-ins, in the order in which
-/// systemd applies them. `None` when there is no such unit or it is masked.
-pub fn unit_settings(root: &HostRoot, unit: &str) -> Option<Vec<Setting>> {
+/// What the files of a unit or of the manager say.
+#[derive(Debug, Default)]
+pub struct Settings {
+    /// In the order in which systemd applies them.
+    pub list: Vec<Setting>,
+    /// The first file or directory that permissions keep pullprobe out of.
+    pub closed: Option<ReadError>,
+}
+
+/// The settings of `[section]` in the unit's file and then in its drop-ins. `None` when there is no such
+/// unit or it is masked.
+pub fn unit_settings(root: &HostRoot, unit: &str) -> Option<Settings> {
     let file = UNIT_DIRS.iter().map(|dir| Path::new(dir).join(unit)).find(|path| root.stat(path).is_ok())?;
-    let text = root.read_text(&file, FILE_LIMIT).ok()?;
-    let mut settings = parse(&text, "Service", &file.to_string_lossy());
-    for path in drop_ins(root, &UNIT_DIRS, &drop_in_names(unit)) {
-        settings.extend(parse_file(root, &path, "Service"));
+    let mut settings = Settings::default();
+    match root.read_text(&file, FILE_LIMIT) {
+        Ok(text) => settings.list = parse(&text, "Service", &file.to_string_lossy()),
+        Err(error) if error.is_forbidden() => settings.closed = Some(error),
+        Err(_) => return None,
+    }
+    for path in settings.drop_ins(root, &UNIT_DIRS, &drop_in_names(unit)) {
+        settings.add_file(root, &path, "Service");
     }
     Some(settings)
 }
 
 /// The manager's own settings (`system.conf` and its drop-ins), which hold for every service.
-pub fn manager_settings(root: &HostRoot) -> Vec<Setting> {
+pub fn manager_settings(root: &HostRoot) -> Settings {
     let main = MANAGER_DIRS.iter().map(|dir| Path::new(dir).join("system.conf")).find(|path| root.stat(path).is_ok());
-    let drop_ins = drop_ins(root, &MANAGER_DIRS, &["system.conf.d".to_owned()]);
-    main.into_iter().chain(drop_ins).flat_map(|path| parse_file(root, &path, "Manager")).collect()
+    let mut settings = Settings::default();
+    let drop_ins = settings.drop_ins(root, &MANAGER_DIRS, &["system.conf.d".to_owned()]);
+    main.into_iter().chain(drop_ins).for_each(|path| settings.add_file(root, &path, "Manager"));
+    settings
 }
 
 /// `a-b.service` has drop-ins in `a-b.service.d`, `a-.service.d` and `service.d`.
@@ -62,25 +77,34 @@ fn drop_in_names(unit: &str) -> Vec<String> {
     names
 }
 
-/// All `*.conf`, sorted by file name wherever they live; of two with one name the first directory's.
-fn drop_ins(root: &HostRoot, dirs: &[&str], names: &[String]) -> Vec<PathBuf> {
-    let mut found: BTreeMap<std::ffi::OsString, PathBuf> = BTreeMap::new();
-    for dir in names.iter().flat_map(|name| dirs.iter().map(move |dir| Path::new(dir).join(name))) {
-        for entry in root.list(&dir).unwrap_or_default() {
-            let is_conf = Path::new(&entry.name).extension().is_some_and(|extension| extension == "conf");
-            if is_conf && entry.kind != EntryKind::Directory {
-                let path = dir.join(&entry.name);
-                found.entry(entry.name).or_insert(path);
+impl Settings {
+    /// All `*.conf`, sorted by file name wherever they live; of two with one name the first directory's.
+    fn drop_ins(&mut self, root: &HostRoot, dirs: &[&str], names: &[String]) -> Vec<PathBuf> {
+        let mut found: BTreeMap<std::ffi::OsString, PathBuf> = BTreeMap::new();
+        for dir in names.iter().flat_map(|name| dirs.iter().map(move |dir| Path::new(dir).join(name))) {
+            for entry in self.seen(root.list(&dir)) {
+                let is_conf = Path::new(&entry.name).extension().is_some_and(|extension| extension == "conf");
+                if is_conf && entry.kind != EntryKind::Directory {
+                    let path = dir.join(&entry.name);
+                    found.entry(entry.name).or_insert(path);
+                }
             }
         }
+        found.into_values().collect()
     }
-    found.into_values().collect()
-}
 
-fn parse_file(root: &HostRoot, path: &Path, section: &str) -> Vec<Setting> {
-    // An unreadable drop-in (a link to /dev/null masks one) has nothing to say.
-    let text = root.read_text(path, FILE_LIMIT).unwrap_or_default();
-    parse(&text, section, &path.to_string_lossy())
+    fn add_file(&mut self, root: &HostRoot, path: &Path, section: &str) {
+        // One that is no text (a link to /dev/null masks a drop-in) has nothing to say.
+        let text = self.seen(root.read_text(path, FILE_LIMIT));
+        self.list.extend(parse(&text, section, &path.to_string_lossy()));
+    }
+
+    fn seen<T: Default>(&mut self, read: Result<T, ReadError>) -> T {
+        read.unwrap_or_else(|error| {
+            self.closed = self.closed.take().or(Some(error).filter(ReadError::is_forbidden));
+            T::default()
+        })
+    }
 }
 
 fn parse(text: &str, section: &str, file: &str) -> Vec<Setting> {

@@ -50,7 +50,8 @@ fn healthy() -> NameServer {
 fn names(servers: &[&NameServer]) -> Names {
     let servers = servers.iter().map(|server| server.address()).collect();
     let resolv = ResolvConf { servers, attempts: 1, timeout: SECOND, ..ResolvConf::default() };
-    Names { resolv, hosts: HostsFile::default(), order: crate::node::nsswitch::default_order(), findings: Vec::new() }
+    let order = crate::node::nsswitch::default_order();
+    Names { resolv, hosts: HostsFile::default(), order, closed: None, findings: Vec::new() }
 }
 
 fn asked(server: &NameServer) -> Vec<String> {

@@ -20,11 +20,10 @@ pub fn findings(page: &mut Html, snapshot: &Snapshot, now: Timestamp) {
             Severity::Info => Tone::Quiet,
         };
         page.raw(&format!("<article class=\"{}\"><h3>", tone.class())).pill(tone, finding.severity.as_str());
-        page.element("code", "", &place(finding)).element("span", "when", finding.code).raw("</h3>").element(
-            "p",
-            "says",
-            &finding.message,
-        );
+        if finding.file.is_some() {
+            page.element("code", "", &place(finding));
+        }
+        page.element("span", "when", finding.code).raw("</h3>").element("p", "says", &finding.message);
         if !finding.fix.is_empty() {
             page.raw("<p class=\"fix\"><b>Fix</b> ").prose(&finding.fix).raw("</p>");
         }

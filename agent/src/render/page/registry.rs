@@ -13,7 +13,8 @@ pub fn section(page: &mut Html, snapshot: &Snapshot, now: Timestamp) {
     page.raw("<section><h2>Registries</h2>");
     for (name, namespace) in &snapshot.targets.namespaces {
         let health = namespace.health(name, &snapshot.endpoints);
-        let (tone, word) = state(&health);
+        let unseen = (Tone::Quiet, "not looked at yet");
+        let (tone, word) = if is_looked_at(snapshot, name, namespace) { state(&health) } else { unseen };
         page.raw(&format!("<article class=\"{}\"><h3>", tone.class())).pill(tone, word).element("code", "", name);
         if let Some(delay) = health.fallback_delay.filter(|delay| !delay.is_zero()) {
             page.element("span", "when", &format!("each request loses {} to dead hosts", millis(delay)));
@@ -28,12 +29,18 @@ pub fn section(page: &mut Html, snapshot: &Snapshot, now: Timestamp) {
     page.raw("</section>");
 }
 
+/// Whether anything is known of it: of one of its hosts, or that it has none.
+pub fn is_looked_at(snapshot: &Snapshot, name: &str, namespace: &Namespace) -> bool {
+    let seen = |host: &PlannedHost| snapshot.endpoints.contains_key(&(name.to_owned(), host.endpoint.clone()));
+    namespace.broken.is_some() || namespace.hosts.iter().any(seen)
+}
+
 fn state(health: &Health) -> (Tone, &'static str) {
     match (health.pullable, health.degraded) {
         (Some(true), Some(true)) => (Tone::Doubt, "degraded"),
         (Some(true), _) => (Tone::Good, "pullable"),
         (Some(false), _) => (Tone::Bad, "not pullable"),
-        (None, _) => (Tone::Quiet, "could not be told"),
+        (None, _) => (Tone::Doubt, "could not be told"),
     }
 }
 

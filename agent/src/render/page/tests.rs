@@ -102,6 +102,28 @@ fn before_the_first_cycle_there_is_a_page_too() {
 }
 
 #[test]
+fn what_could_not_be_told_is_counted_too_and_is_another_thing_than_not_yet_looked_at() {
+    let mut snapshot = sample::rich();
+    let page = html(&snapshot, sample::now());
+    let open = snapshot.images.values().filter(|image| image.verdict.pullable.is_none()).count();
+    let words = if open == 1 { "image could not be told" } else { "images could not be told" };
+    assert!(open > 0 && page.contains(&format!("<li class=\"doubt\"><b>{open}</b> {words}</li>")), "{open}");
+    snapshot.endpoints.clear();
+    snapshot.images.clear();
+    let page = html(&snapshot, sample::now());
+    let registries = page.split("<h2>Registries</h2>").nth(1).unwrap();
+    assert!(!registries.contains("could not be told") && registries.contains("</i>not looked at yet</span>"));
+    assert!(!page.contains("could not be told</li>"));
+}
+
+#[test]
+fn a_finding_of_no_file_has_no_empty_place() {
+    let mut snapshot = sample::rich();
+    snapshot.state.findings = vec![Finding::new(Severity::Warning, "clock_skew", "said", "fix it")];
+    assert!(!html(&snapshot, sample::now()).contains("<code></code>"));
+}
+
+#[test]
 fn characters_that_turn_text_around_are_replaced() {
     let mut page = Html::default();
     page.text("a\u{202e}b\u{1b}[31m");

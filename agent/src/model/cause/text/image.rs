@@ -50,9 +50,9 @@ pub const PLATFORM_MISMATCH: Text = Text {
                built for another platform; both the wanted and the offered platforms are in the report.",
     confirm: "`skopeo inspect --raw docker://IMAGE | jq -c '.manifests[]?.platform'` lists what is offered; `kubectl get node \
               NODE -o jsonpath='{.status.nodeInfo.architecture}'` tells what the node is.",
-    fix: "Build for both, `docker buildx build --platform linux/amd64,linux/arm64 --push .`, or keep the pod on fitting nodes: \
-          `kubectl patch deployment NAME -p \
-          '{\"spec\":{\"template\":{\"spec\":{\"nodeSelector\":{\"kubernetes.io/arch\":\"amd64\"}}}}}'`.",
+    fix: "Build for the node's platform too, `docker buildx build --platform linux/amd64,linux/arm64 --push .`, or send the pod \
+          to nodes of an architecture ARCH that the image offers: `kubectl patch deployment NAME -p \
+          '{\"spec\":{\"template\":{\"spec\":{\"nodeSelector\":{\"kubernetes.io/arch\":\"ARCH\"}}}}}'`.",
 };
 
 pub const MANIFEST_UNSUPPORTED: Text = Text {

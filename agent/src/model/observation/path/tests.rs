@@ -71,6 +71,18 @@ fn a_name_is_compared_with_the_one_that_was_asked_for() {
     assert_eq!(by_file(&["192.0.2.9"]), at(Severity::Warning));
 }
 
+#[test]
+fn localhost_stands_in_the_hosts_file_by_right() {
+    let of = |name, address: &str| {
+        let addresses = vec![address.parse::<IpAddr>().unwrap().into()];
+        of_name(name, &DnsFacts { addresses, ..dns(NameSource::HostsFile, "/etc/hosts:1", Vec::new()) })
+    };
+    assert_eq!(of("localhost", "127.0.0.1"), None);
+    assert_eq!(of("localhost.", "::1"), None);
+    assert_eq!(codes(of("localhost", "192.0.2.1")), ["hosts_file_override"]);
+    assert_eq!(codes(of("r.example", "127.0.0.1")), ["hosts_file_override"]);
+}
+
 /// `6!` is a refused IPv6 address, `4-` an IPv4 one without a route, `4` one that connects.
 fn tcp(words: &str, chosen: usize) -> TcpFacts {
     let one = |(index, word): (usize, &str)| {

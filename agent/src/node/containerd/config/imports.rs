@@ -2,9 +2,10 @@
 
 use super::super::document::{Place, Table};
 use super::super::gotext::{clean, join};
-use super::super::reader::{Reader, directory};
-use super::{ConfigFault, names};
+use super::super::reader::{Reader, directory, unread};
+use super::{ConfigFault, FaultKind, names};
 use crate::model::containerd::Version;
+use crate::node::root::ReadError;
 
 impl Version {
     /// A relative pattern starts at the importing file; before, at containerd's own directory.
@@ -40,32 +41,42 @@ pub fn resolve(
         let pattern = entry.contains('*');
         let base = if pattern && !version.globs_beside_the_file() { "/" } else { directory(parent) };
         let path = if entry.starts_with('/') { clean(&entry) } else { join(base, &entry) };
-        let paths = if pattern { glob(reader, &path) } else { vec![path] };
+        let closed = |(path, error): (String, ReadError)| {
+            let why = unread(&path, &error).unwrap_or_else(|| error.reason());
+            ConfigFault::new(FaultKind::Unread, why, parent).at(&place)
+        };
+        let paths = if pattern { glob(reader, &path).map_err(closed)? } else { vec![path] };
         files.extend(paths.into_iter().map(|path| Import { path, place: Some(place.clone()), by_pattern: pattern }));
     }
     Ok(files)
 }
 
-/// `filepath.Glob`: sorted names, `*` never across a slash.
-pub fn glob(reader: &mut Reader<'_>, pattern: &str) -> Vec<String> {
+/// `filepath.Glob`: sorted names, `*` never across a slash. `Err`: the directory that permissions keep
+/// pullprobe out of, where containerd may find more.
+pub fn glob(reader: &mut Reader<'_>, pattern: &str) -> Result<Vec<String>, (String, ReadError)> {
     let mut found = vec![String::from("/")];
     for part in pattern.split('/').filter(|part| !part.is_empty()) {
         let mut next = Vec::new();
         for base in found {
             if part.contains(['*', '?', '[', '\\']) {
-                let entries = reader.list(&base).unwrap_or_default();
+                let entries = match reader.list(&base) {
+                    Err(error) if error.is_forbidden() => return Err((base, error)),
+                    listed => listed.unwrap_or_default(),
+                };
                 let names = entries.iter().filter_map(|entry| entry.name.to_str());
                 next.extend(names.filter(|name| matches(part, name)).map(|name| join(&base, name)));
             } else {
                 let path = join(&base, part);
-                if reader.stat(&path).is_ok() {
-                    next.push(path);
+                match reader.stat(&path) {
+                    Err(error) if error.is_forbidden() => return Err((path, error)),
+                    Err(_) => {}
+                    Ok(_) => next.push(path),
                 }
             }
         }
         found = next;
     }
-    found
+    Ok(found)
 }
 
 /// `filepath.Match` of one name: `*`, `?`, `[a-z]`, `[^a]` and `\` before a literal.

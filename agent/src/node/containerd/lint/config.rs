@@ -153,7 +153,7 @@ impl Lint<'_, '_> {
 
     fn conf_d(&mut self, found: &mut Vec<Finding>) {
         let conf_d = format!("{}/conf.d", directory(self.config));
-        let files = imports::glob(self.reader, &format!("{conf_d}/*.toml"));
+        let files = imports::glob(self.reader, &format!("{conf_d}/*.toml")).unwrap_or_default();
         let unread: Vec<&String> =
             files.iter().filter(|path| !self.merged.files.iter().any(|file| file.path == **path)).collect();
         if let Some(first) = unread.first() {

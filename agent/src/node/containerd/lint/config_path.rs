@@ -8,7 +8,7 @@ use super::super::pull_mode::DEFAULT_CONFIG_PATH;
 use super::super::reader::directory;
 use super::super::registry::HostSource;
 use super::certs_d::whole;
-use super::{Lint, error, info, warning};
+use super::{Lint, error, info, unread, warning};
 use crate::model::containerd::PullMode;
 use crate::model::finding::Finding;
 use crate::model::nearest::nearest;
@@ -112,6 +112,7 @@ impl Lint<'_, '_> {
                         format!("no image can be pulled: looking up a registry in {} fails with `{words}`", root.path);
                     found.push(error("config_path_unusable", place, message, "make it a directory"));
                 }
+                RootState::Unread(why) => found.push(unread(&whole(&root.path), why)),
                 RootState::Listed { .. } => {}
             }
         }
