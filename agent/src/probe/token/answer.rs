@@ -104,18 +104,21 @@ mod tests {
         decode(body.as_bytes(), Form::Fetch)
     }
 
-    fn with_token(token: &str) -> Result<Answer, String> {
-        Ok(Answer { token: token.into(), ..Answer::default() })
+    fn with_token(token: &str) -> Answer {
+        Answer { token: token.into(), ..Answer::default() }
     }
 
     #[test]
     fn what_go_overlooks_is_overlooked() {
-        assert_eq!(got("{\"Token\": \"a\"} and more"), with_token("a"));
-        assert_eq!(got("{\"token\": \"a\"}{\"token\": 5}"), with_token("a"));
-        assert_eq!(got("{\"token\": \"\", \"token\": \"a\"}"), with_token("a"));
-        assert_eq!(got("{\"token\": \"a\", \"access_token\": null, \"expires_in\": null, \"x\": 5}"), with_token("a"));
-        assert_eq!(got("{\"token\": \"a\", \"scope\": [\"x\"]}"), with_token("a"));
-        assert_eq!(got("null"), with_token(""));
+        assert_eq!(got("{\"Token\": \"a\"} and more"), Ok(with_token("a")));
+        assert_eq!(got("{\"token\": \"a\"}{\"token\": 5}"), Ok(with_token("a")));
+        assert_eq!(got("{\"token\": \"\", \"token\": \"a\"}"), Ok(with_token("a")));
+        assert_eq!(
+            got("{\"token\": \"a\", \"access_token\": null, \"expires_in\": null, \"x\": 5}"),
+            Ok(with_token("a"))
+        );
+        assert_eq!(got("{\"token\": \"a\", \"scope\": [\"x\"]}"), Ok(with_token("a")));
+        assert_eq!(got("null"), Ok(with_token("")));
         let issued =
             "{\"access_token\": \"a\", \"token\": 5, \"issued_at\": \"2026-11-21T16:00:00Z\", \"expires_in\": -5}";
         let answer = Answer { access_token: "a".into(), expires_in: -5, ..Answer::default() };
