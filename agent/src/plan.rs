@@ -110,6 +110,7 @@ impl Plan {
             http_fallback: draft.http_fallback,
             namespace_query,
             own_credential: registry.credentials.get(&endpoint.authority).cloned(),
+            unusable_credential: registry.unusable_credentials.get(&endpoint.authority).cloned(),
             origin: draft.origin,
             endpoint,
         });

@@ -9,6 +9,8 @@ pub mod dns;
 pub mod endpoint;
 pub mod errno;
 pub mod gojson;
+pub mod gotime;
+pub mod headers;
 pub mod http;
 pub mod image;
 pub mod needs;

@@ -214,6 +214,8 @@ pub struct RegistryHost {
     pub namespace_query: Option<String>,
     /// containerd's own `registry.configs.<host>.auth`, used when kubelet sent no credential.
     pub own_credential: Option<super::credential::Credential>,
+    /// containerd's own credential is written in a way that it fails on when the host asks for it.
+    pub unusable_credential: Option<super::outcome::Failure>,
     pub origin: Origin,
 }
 

@@ -222,6 +222,11 @@ fn the_order_of_hosts_and_a_host_twice_are_as_seen_of_real_daemons() {
         assert_eq!(authorities("1.7.24", inline), ["a.example", "r.example"]);
         assert_eq!(authorities("2.1.9", inline), ["r.example"]);
     }
+    let named_below_first =
+        "[host.'https://b.example'.header]\nx = 'y'\n[host.'https://a.example']\n[host.'https://b.example']\n";
+    assert_eq!(authorities("1.7.24", named_below_first), ["b.example", "a.example", "r.example"]);
+    let inline_last = "[host.'https://b.example']\n[host]\n'https://a.example' = {}\n";
+    assert_eq!(authorities("1.7.24", inline_last), ["a.example", "b.example", "r.example"]);
     assert_eq!(authorities("1.6.20", "\u{feff}[host.'https://a.example']\n"), ["a.example", "r.example"]);
     assert_eq!(authorities("2.1.9", "\u{feff}[host.'https://a.example']\n"), ["r.example"]);
     assert_eq!(authorities("2.1.9", "server = ''\n[host.'https://a.example']\n"), ["a.example", "r.example"]);

@@ -11,11 +11,12 @@ use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use super::challenge::{self, Challenge, Scheme};
+use super::headers;
 use super::http::{HttpClient, Request, Response};
 use super::network::{Destination, Network, Way};
 use super::proxy;
 use super::status::{self, Errors};
-use super::token::{self, OnBehalf};
+use super::token::{self, Asking, OnBehalf};
 use super::usage::RequestKind;
 use crate::model::cause::Cause;
 use crate::model::credential::Credential;
@@ -189,7 +190,7 @@ impl Visit<'_> {
     }
 
     async fn bearer(&self, challenge: &Challenge) -> Outcome<TokenFacts> {
-        let options = match token::options(challenge, None) {
+        let options = match token::options(challenge, None, Asking::default()) {
             Ok(options) => options,
             Err(failure) => return Outcome::Failed(failure, None),
         };
@@ -232,15 +233,10 @@ impl Visit<'_> {
     }
 
     async fn get(&self, url: Url, authorization: Option<HeaderValue>) -> Result<Response, Failure> {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::USER_AGENT, HeaderValue::from_static(concat!("pullprobe/", env!("CARGO_PKG_VERSION"))));
-        for (name, value) in &self.host.headers {
-            let name = http::HeaderName::try_from(name.as_str());
-            if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value.expose())) {
-                headers.append(name, value);
-            }
+        if let Some(failure) = headers::fault(self.host) {
+            return Err(Failure { stage: Stage::Ping, ..failure });
         }
-        headers.values_mut().for_each(|value| value.set_sensitive(true));
+        let mut headers = headers::of(self.host);
         if let Some(value) = authorization {
             headers.insert(header::AUTHORIZATION, value);
         }

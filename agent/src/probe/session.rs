@@ -5,10 +5,11 @@
 
 use std::collections::HashMap;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use tokio::sync::Mutex;
 use url::Url;
 
+use super::headers;
 use super::http::{HttpClient, Request, Response};
 use super::network::{Destination, Network, Way};
 use super::ratelimit;
@@ -176,6 +177,13 @@ impl<'a> Session<'a> {
         self.is_last && self.network.version.retries_server_errors() && retried.is_none_or(|before| before != status)
     }
 
+    /// Why Go's client sends nothing: a header of the host, or the token, is none that HTTP can carry.
+    fn unsendable(&self, verb: &str, url: &Url, token: Option<&Token>) -> Option<Failure> {
+        let failure = headers::fault(self.host).or_else(|| token.and_then(Token::fault))?;
+        let text = format!("failed to do request: {verb} \"{}\": {}", self.shown(url), failure.wording);
+        Some(failure.worded(text))
+    }
+
     async fn send_once(&self, way: &Way, ask: &Ask, url: &Url) -> Result<Answer, NoAnswer> {
         let verb = if ask.method == Method::HEAD { "Head" } else { "Get" };
         let mut url_now = url.clone();
@@ -184,6 +192,9 @@ impl<'a> Session<'a> {
         let (authorization, token) = self.authorization(url).await?;
         let mut credential_sent = gives_away(authorization.as_ref(), token.as_ref());
         let mut led_by = String::new();
+        if let Some(failure) = self.unsendable(verb, url, token.as_ref()) {
+            return Err(NoAnswer::new(failure, false));
+        }
         for _ in 0..REQUEST_LIMIT {
             let here =
                 client.as_ref().map_or_else(|_| way.endpoint.host_port(), |client| client.endpoint().host_port());
@@ -253,7 +264,7 @@ impl<'a> Session<'a> {
     /// `leaves`: a redirect leads to somebody else, for whom the credentials among the host's own headers
     /// are not meant.
     fn request(&self, ask: &Ask, url: &Url, authorization: Option<&HeaderValue>, leaves: bool) -> Request {
-        let mut headers = self.headers();
+        let mut headers = headers::of(self.host);
         if leaves {
             OF_ONE_HOST.iter().for_each(|name| drop(headers.remove(name)));
         }
@@ -267,24 +278,6 @@ impl<'a> Session<'a> {
             headers.insert(header::AUTHORIZATION, value.clone());
         }
         Request { method: ask.method.clone(), url: url.clone(), headers, form: None, body_limit: ask.body_limit }
-    }
-
-    /// The host's own headers behind a User-Agent that says who asks.
-    fn headers(&self) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in &self.host.headers {
-            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name.as_str()), HeaderValue::from_str(value.expose()))
-            {
-                headers.append(name, value);
-            }
-        }
-        headers.remove(header::HOST);
-        // Each may be a key: what comes back is not to hold it.
-        headers.values_mut().for_each(|value| value.set_sensitive(true));
-        headers
-            .entry(header::USER_AGENT)
-            .or_insert(HeaderValue::from_static(concat!("pullprobe/", env!("CARGO_PKG_VERSION"))));
-        headers
     }
 }
 

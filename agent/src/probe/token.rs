@@ -6,11 +6,9 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use serde::Deserialize;
 use tokio::time::Instant;
 use url::Url;
 
-use super::gojson;
 use super::http::{BodyEnd, HttpClient, Request, Response};
 use super::network::{Destination, Network};
 use super::proxy;
@@ -24,9 +22,11 @@ use crate::model::outcome::Failure;
 use crate::model::stage::Stage;
 use crate::secret::Secret;
 
+mod answer;
 mod options;
 
-pub use options::{TokenOptions, options};
+use answer::Form;
+pub use options::{Asking, TokenOptions, options};
 
 /// Tokens of the largest services are a few KiB.
 const BODY_LIMIT: usize = 1 << 20;
@@ -45,6 +45,16 @@ pub struct Token {
 }
 
 impl Token {
+    /// Why Go's client does not send it: a line end or the like in it.
+    pub fn fault(&self) -> Option<Failure> {
+        HeaderValue::from_bytes(self.value.expose().as_bytes()).err().map(|_| {
+            let detail = "the token holds a line end or another control character: no request can carry it";
+            Failure::new(Stage::Token, Cause::TokenInvalid, detail)
+                .worded("net/http: invalid header field value for \"Authorization\"")
+                .at(self.host.clone())
+        })
+    }
+
     /// One without a time lasts for the whole pull.
     pub fn is_over(&self) -> bool {
         self.expires_in.is_some_and(|life| self.got.elapsed() >= life)
@@ -270,36 +280,31 @@ impl Exchange<'_> {
         let invalid = |detail: &str, wording: &str| {
             Refusal::Status(Failure::new(Stage::Token, Cause::TokenInvalid, detail).worded(wording))
         };
-        let answer: Answer = match serde_json::from_slice(&response.body) {
-            Ok(answer) if response.body_end == BodyEnd::Whole => answer,
-            Ok(_) | Err(_) => {
-                let detail = format!("the token service answered {} without a JSON document", response.status.as_u16());
-                let wording = format!("unable to decode token response: {}", gojson::error(&response.body));
-                return Err(invalid(&detail, &wording));
-            }
+        let form = if either { Form::Fetch } else { Form::OAuth };
+        let decoded = match response.body_end {
+            BodyEnd::Whole => answer::decode(&response.body, form),
+            _ => Err("unexpected EOF".to_owned()),
         };
-        let value = answer.access_token.filter(|token| !token.is_empty()).or(answer.token.filter(|_| either));
-        let value = value.filter(|token| !token.is_empty()).ok_or_else(|| {
-            invalid(
+        let answer = decoded.map_err(|words| {
+            let detail =
+                format!("the token service answered {} with no usable document: {words}", response.status.as_u16());
+            invalid(&detail, &format!("unable to decode token response: {words}"))
+        })?;
+        let value = if answer.access_token.is_empty() { answer.token } else { answer.access_token };
+        if value.is_empty() {
+            return Err(invalid(
                 "the token service answered 200 without a token",
                 "authorization server did not include a token in the response",
-            )
-        })?;
+            ));
+        }
         Ok(Token {
             value: Secret::new(value),
-            expires_in: answer.expires_in.filter(|s| *s > 0).map(|s| Duration::from_secs(s.unsigned_abs())),
+            expires_in: (answer.expires_in > 0).then(|| Duration::from_secs(answer.expires_in.unsigned_abs())),
             anonymous: login.is_none(),
             host: self.client.endpoint().host_port(),
             got: Instant::now(),
         })
     }
-}
-
-#[derive(Deserialize)]
-struct Answer {
-    token: Option<String>,
-    access_token: Option<String>,
-    expires_in: Option<i64>,
 }
 
 pub fn basic(user: &str, secret: &Secret) -> HeaderValue {

@@ -49,6 +49,8 @@ pub struct Table {
     /// The rank of its `[header]` among the file's. `None`: inline, dotted, or only implied by
     /// the header of a table below it.
     pub header: Option<isize>,
+    /// `{ … }`: go-toml 1 forgets where it stands.
+    pub inline: bool,
 }
 
 /// Why a file is no TOML, and where.
@@ -187,7 +189,7 @@ impl<'a> Source<'a> {
             let key = self.place(key.map_or(0, |span| span.start));
             Some((name.to_owned(), self.value(item, key)?))
         };
-        Table { entries: table.iter().filter_map(entry).collect(), header: None }
+        Table { entries: table.iter().filter_map(entry).collect(), header: None, inline: false }
     }
 
     fn header_table(&self, table: &toml_edit::Table) -> Table {
@@ -221,7 +223,9 @@ impl<'a> Source<'a> {
             toml_edit::Value::Float(number) => Data::Float(*number.value()),
             toml_edit::Value::Boolean(flag) => Data::Boolean(*flag.value()),
             toml_edit::Value::Datetime(_) => Data::Datetime,
-            toml_edit::Value::InlineTable(table) => Data::Table(self.table(table)),
+            toml_edit::Value::InlineTable(table) => {
+                Data::Table(Table { inline: !table.is_dotted(), ..self.table(table) })
+            }
             toml_edit::Value::Array(array) => {
                 let item = |value: &toml_edit::Value| {
                     let at = self.place(value.span().map_or(0, |span| span.start));

@@ -96,7 +96,7 @@ pub fn parse(text: &str, file: &str, dir: &str, version: Version) -> Result<Host
 fn order(hosts: &Table, spelt_exactly: bool, version: Version) -> Vec<String> {
     if !version.orders_hosts_by_header() {
         let mut names: Vec<(usize, &String)> =
-            hosts.entries.iter().map(|(name, value)| (value.key.line, name)).collect();
+            hosts.entries.iter().map(|(name, value)| (first_line(value), name)).collect();
         names.sort_by_key(|(line, _)| *line);
         return names.into_iter().map(|(_, name)| name.clone()).collect();
     }
@@ -111,6 +111,18 @@ fn order(hosts: &Table, spelt_exactly: bool, version: Version) -> Vec<String> {
     let mut names: Vec<String> = headers.into_iter().map(|(_, name)| name.clone()).collect();
     names.dedup();
     names
+}
+
+/// Where go-toml 1 puts a host: at the first line that names it or a table in it, and an inline table before all.
+fn first_line(value: &Value) -> usize {
+    match &value.data {
+        Data::Table(table) if table.inline => 0,
+        Data::Table(table) => {
+            let within = table.entries.iter().map(|(_, value)| value.key.line);
+            within.fold(value.key.line, usize::min)
+        }
+        _ => value.key.line,
+    }
 }
 
 /// The ranks of all table headers at and below a value; those of arrays of tables do not count.

@@ -53,11 +53,7 @@ pub fn validate(settings: &Settings, config_path: &str, version: Version, file: 
             return Err(wrapped(FaultKind::InvalidValue, &reason).at(&auth.place));
         }
     }
-    // The key came with containerd 1.7.
-    let timeout = settings
-        .image_pull_progress_timeout
-        .as_ref()
-        .filter(|(text, _)| !text.is_empty() && (version.major, version.minor) >= (1, 7));
+    let timeout = settings.image_pull_progress_timeout.as_ref().filter(|(text, _)| !text.is_empty());
     if let Some((text, place)) = timeout
         && let Err(reason) = gotext::duration(text)
     {

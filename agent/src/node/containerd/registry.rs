@@ -15,10 +15,13 @@ use super::reader::{Reader, read_words};
 pub use super::settings::Mirror;
 use super::settings::{Auth, Settings, TlsSettings};
 use super::tls_files::pem_file;
+use crate::model::cause::Cause;
 use crate::model::containerd::{PullMode, Version};
 use crate::model::credential::{Credential, CredentialSource, CredentialValue};
 use crate::model::finding::{Finding, Severity};
 use crate::model::host::{ClientPair, HostTls};
+use crate::model::outcome::Failure;
+use crate::model::stage::Stage;
 use crate::secret::Secret;
 
 /// Everything about registries that is read from containerd's files.
@@ -29,6 +32,8 @@ pub struct RegistrySettings {
     pub headers: Vec<(String, Secret)>,
     /// `registry.configs.*.auth` and `registry.auths`, by the host that is contacted.
     pub credentials: BTreeMap<String, Credential>,
+    /// Those that containerd fails on when the host asks for one.
+    pub unusable_credentials: BTreeMap<String, Failure>,
     /// `registry.configs.*.tls` by the host that is contacted; the error is containerd's. Empty
     /// from containerd 2.0 on.
     pub tls: BTreeMap<String, Result<HostTls, String>>,
@@ -58,7 +63,13 @@ impl RegistrySettings {
 impl Default for RegistrySettings {
     fn default() -> Self {
         let source = HostSource::CertsD { roots: Vec::new() };
-        Self { source, headers: Vec::new(), credentials: BTreeMap::new(), tls: BTreeMap::new() }
+        Self {
+            source,
+            headers: Vec::new(),
+            credentials: BTreeMap::new(),
+            unusable_credentials: BTreeMap::new(),
+            tls: BTreeMap::new(),
+        }
     }
 }
 
@@ -81,15 +92,20 @@ pub fn load(
         }
     };
     let mut credentials = BTreeMap::new();
+    let mut unusable_credentials = BTreeMap::new();
     let configs = settings.configs.iter().filter_map(|config| Some((config.host.clone(), config.auth.as_ref()?)));
     let auths = settings.auths.iter().map(|(url, auth)| (host_of_auths(url), auth));
     for (host, auth) in configs.chain(auths) {
+        unusable_credentials.remove(&host);
         match credential(&host, auth) {
             Ok(Some(credential)) => drop(credentials.insert(host, credential)),
             Ok(None) => drop(credentials.remove(&host)),
             Err(reason) => {
                 credentials.remove(&host);
                 findings.push(unusable_auth(&host, auth, &reason));
+                let detail = format!("{}:{}: {reason}", auth.place.file, auth.place.line);
+                let failure = Failure::new(Stage::Token, Cause::ConfigInvalid, detail).worded(reason);
+                unusable_credentials.insert(host, failure);
             }
         }
     }
@@ -97,7 +113,13 @@ pub fn load(
         .configs
         .iter()
         .filter_map(|config| Some((config.host.clone(), load_tls(reader, config.tls.as_ref()?))));
-    RegistrySettings { source, headers: settings.headers.clone(), credentials, tls: tls.collect() }
+    RegistrySettings {
+        source,
+        headers: settings.headers.clone(),
+        credentials,
+        unusable_credentials,
+        tls: tls.collect(),
+    }
 }
 
 fn unusable_auth(host: &str, auth: &Auth, reason: &str) -> Finding {

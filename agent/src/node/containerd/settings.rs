@@ -117,7 +117,10 @@ impl Decoder {
         settings.max_concurrent_downloads =
             self.number(section, "max_concurrent_downloads", &format!("{name}.MaxConcurrentDownloads"))?;
         let timeout = format!("{name}.ImagePullProgressTimeout");
-        settings.image_pull_progress_timeout = self.text(section, "image_pull_progress_timeout", &timeout)?;
+        // The key came with containerd 1.7: before, its type is nobody's business.
+        if (version.major, version.minor) >= (1, 7) {
+            settings.image_pull_progress_timeout = self.text(section, "image_pull_progress_timeout", &timeout)?;
+        }
         if version.pulls_by_transfer() {
             settings.use_local_image_pull =
                 flag(section, "use_local_image_pull", "UseLocalImagePull")?.is_some_and(|(flag, _)| flag);

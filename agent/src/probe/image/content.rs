@@ -33,6 +33,7 @@ impl Pull<'_> {
             failure: None,
         });
         for layer in layers.iter().take(LAYER_LIMIT).filter(|layer| layer.urls.is_empty()) {
+            not_empty(layer)?;
             if let Err(stop) = self.touch_blob(layer).await {
                 return Err(self.blob_failed(stop));
             }
@@ -60,7 +61,9 @@ impl Pull<'_> {
     fn count_layers(&self, parsed: &Config, config: &Descriptor, layers: usize) -> Result<(), Stop> {
         let listed = parsed.layer_count();
         let asked = documents::is_image_config(&config.media_type) || !self.version.unpacks_images_only();
-        if listed == layers || !asked {
+        // From 2.0 on an image without layers is not unpacked at all.
+        let nothing_to_unpack = layers == 0 && self.version.major >= 2;
+        if listed == layers || !asked || nothing_to_unpack {
             return Ok(());
         }
         let detail = format!("the manifest has {layers} layers, its config lists {listed}");

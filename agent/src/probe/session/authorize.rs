@@ -4,8 +4,9 @@ use http::{HeaderMap, HeaderValue};
 use url::Url;
 
 use super::super::challenge::{self, Challenge, Scheme as AuthScheme};
+use super::super::headers;
 use super::super::network::Way;
-use super::super::token::{self, OnBehalf, Token, TokenOptions};
+use super::super::token::{self, Asking, OnBehalf, Token, TokenOptions};
 use super::{Answer, NoAnswer, Session};
 use crate::model::cause::Cause;
 use crate::model::credential::Credential;
@@ -34,6 +35,11 @@ impl Session<'_> {
         };
         let host = token::authority(&sent.final_url);
         let challenges = challenge::of(&sent.response);
+        let asks = challenges.iter().any(|challenge| challenge.scheme != AuthScheme::Digest);
+        // containerd turns to its own credential only where kubelet sent none.
+        if let Some(failure) = self.host.unusable_credential.as_ref().filter(|_| asks && self.credential.is_none()) {
+            return Err(no(failure.clone(), false));
+        }
         let mut auth = self.auth.lock().await;
         for challenge in challenges {
             match challenge.scheme {
@@ -78,7 +84,8 @@ impl Session<'_> {
 
     fn bearer(&self, challenge: &Challenge) -> Result<Handler, Failure> {
         let scope = scope(self.image);
-        let options = token::options(challenge, Some(scope.as_str()))?;
+        let asking = Asking { signed_in: self.login().is_some(), redacted: self.network.version.redacts_queries() };
+        let options = token::options(challenge, Some(scope.as_str()), asking)?;
         Ok(Handler::Bearer { options, token: None })
     }
 
@@ -176,8 +183,11 @@ impl Session<'_> {
     }
 
     async fn fetch_token(&self, options: &TokenOptions) -> Result<Token, Failure> {
-        let headers =
-            if self.network.version.sends_headers_to_token_service() { self.headers() } else { HeaderMap::new() };
+        let headers = if self.network.version.sends_headers_to_token_service() {
+            headers::of(self.host)
+        } else {
+            HeaderMap::new()
+        };
         let from = OnBehalf { namespace: &self.image.domain, host: self.host, headers: &headers };
         let fetched = token::fetch(self.network, from, options, self.login()).await;
         match fetched {

@@ -4,8 +4,11 @@ use url::Url;
 
 use super::super::challenge::Challenge;
 use crate::model::cause::Cause;
+use crate::model::host::{Endpoint, Scheme};
 use crate::model::outcome::Failure;
 use crate::model::stage::Stage;
+use crate::node::containerd::gotext::quote;
+use crate::node::containerd::gourl;
 
 /// Where tokens come from, and for what.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,24 +29,25 @@ impl TokenOptions {
     }
 }
 
+/// How the request for a token would be made; for the words of one that cannot be.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asking {
+    pub signed_in: bool,
+    /// Newer versions hide every query value.
+    pub redacted: bool,
+}
+
 /// Why there are no options: the registry's challenge cannot be used.
 pub fn options<'a>(
     challenge: &'a Challenge,
     implicit_scopes: impl IntoIterator<Item = &'a str>,
+    asking: Asking,
 ) -> Result<TokenOptions, Failure> {
     let unusable =
         |detail: String, wording: String| Failure::new(Stage::Ping, Cause::ChallengeInvalid, detail).worded(wording);
-    let written = challenge.parameter("realm").filter(|realm| !realm.is_empty()).ok_or_else(|| {
+    let written = challenge.parameter("realm").ok_or_else(|| {
         let wording = "no realm specified for token auth challenge";
         unusable("the Bearer challenge names no realm".into(), wording.into())
-    })?;
-    let realm = Url::parse(written).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    let realm = realm.ok_or_else(|| {
-        let detail = format!(
-            "the realm `{}` of the Bearer challenge is no http or https URL",
-            challenge.facts().realm.unwrap_or_default()
-        );
-        unusable(detail, realm_wording(written))
     })?;
     // An empty scope is one that is empty, as containerd has it.
     let asked = challenge.parameter("scope").into_iter().flat_map(|scopes| scopes.split(' '));
@@ -51,8 +55,55 @@ pub fn options<'a>(
     scopes.sort();
     scopes.dedup();
     let service = challenge.parameter("service").unwrap_or_default().to_owned();
+    let realm = realm(written).map_err(|fault| {
+        let shown = challenge.facts().realm.unwrap_or_default();
+        let wording = match fault {
+            Fault::NoUrl(reason) => format!("invalid token auth challenge realm: {reason}"),
+            Fault::Unsent(reason) => unsent(written, &scopes, &service, asking, &reason),
+        };
+        unusable(format!("the realm `{shown}` of the Bearer challenge is no http or https URL"), wording)
+    })?;
     let written = without_secrets(written, &realm);
     Ok(TokenOptions { realm, written, service, scopes })
+}
+
+/// What is wrong with a realm, in Go's words.
+enum Fault {
+    NoUrl(String),
+    /// A URL, to which Go's client sends nothing.
+    Unsent(String),
+}
+
+/// Go's parser decides: a kinder one would find a host where Go finds none.
+fn realm(written: &str) -> Result<Url, Fault> {
+    let parsed = gourl::parse(written).map_err(Fault::NoUrl)?;
+    if !matches!(parsed.scheme.as_str(), "http" | "https") {
+        return Err(Fault::Unsent(format!("unsupported protocol scheme {}", quote(&parsed.scheme))));
+    }
+    if parsed.host.is_empty() {
+        return Err(Fault::Unsent("http: no Host in request URL".into()));
+    }
+    if let Some(port) = Endpoint::new(Scheme::Https, parsed.host).impossible_port() {
+        return Err(Fault::Unsent(format!("dial tcp: address {port}: invalid port")));
+    }
+    Url::parse(written).map_err(|error| Fault::Unsent(error.to_string()))
+}
+
+/// containerd's error for the request that is never sent. Of the realm's own query nothing is shown: it may be a key.
+fn unsent(written: &str, scopes: &[String], service: &str, asking: Asking, reason: &str) -> String {
+    let place = gourl::shown(written);
+    if asking.signed_in {
+        return format!("failed to authorize: failed to fetch oauth token: Post \"{place}\": {reason}");
+    }
+    let value = |text: &str| if asking.redacted { "[REDACTED]".to_owned() } else { text.to_owned() };
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(scopes.iter().map(|scope| ("scope", value(scope))));
+    if !service.is_empty() {
+        query.append_pair("service", &value(service));
+    }
+    let query = query.finish();
+    let mark = if query.is_empty() { "" } else { "?" };
+    format!("failed to authorize: failed to fetch anonymous token: Get \"{place}{mark}{query}\": {reason}")
 }
 
 /// The realm for an error: as written, unless it holds what nobody should read. Go masks a password;
@@ -68,22 +119,6 @@ fn without_secrets(written: &str, realm: &Url) -> String {
     let _ = shown.set_password(None);
     let _ = shown.set_username(if had_user { "***" } else { "" });
     shown.to_string()
-}
-
-/// What Go says of a realm that it cannot use.
-fn realm_wording(written: &str) -> String {
-    match written.split_once(':') {
-        Some(("", _)) => format!("invalid token auth challenge realm: parse \"{written}\": missing protocol scheme"),
-        Some((scheme, _)) if scheme.chars().next().is_some_and(|c| c.is_ascii_digit()) => {
-            format!(
-                "invalid token auth challenge realm: parse \"{written}\": first path segment in URL cannot contain colon"
-            )
-        }
-        Some((scheme, _)) => {
-            format!("failed to fetch anonymous token: Get \"{written}\": unsupported protocol scheme \"{scheme}\"")
-        }
-        None => format!("failed to fetch anonymous token: Get \"{written}\": unsupported protocol scheme \"\""),
-    }
 }
 
 #[cfg(test)]
@@ -104,7 +139,7 @@ mod tests {
     fn a_challenge_asks_for_what_containerd_reads_in_it() {
         for case in Cases::of_kind("token_options") {
             let parameters = ["realm", "service", "scope"].map(|name| (name, &case.input[name]));
-            match options(&bearer(&parameters), None) {
+            match options(&bearer(&parameters), None, Asking::default()) {
                 Ok(found) => {
                     assert_eq!(json!(found.scopes), case.expected["scopes"], "{}", case.id);
                     assert_eq!(found.service, case.input["service"], "{}", case.id);
@@ -131,7 +166,7 @@ mod tests {
             let scope = if asked.is_empty() { Value::Null } else { json!(asked.join(" ")) };
             let ours = list("from_request");
             let challenge = bearer(&[("realm", &realm), ("scope", &scope)]);
-            let found = options(&challenge, ours.iter().map(String::as_str)).unwrap();
+            let found = options(&challenge, ours.iter().map(String::as_str), Asking::default()).unwrap();
             assert_eq!(json!(found.scopes), case.expected["scopes"], "{}", case.id);
         }
     }

@@ -13,7 +13,8 @@ pub const NOT_A_REGISTRY: Text = Text {
 pub const CONFIG_INVALID: Text = Text {
     summary: "containerd's configuration cannot be used as it is, and so no pod can pull.",
     evidence: "`config.toml` or a file that it imports does not parse, or combines registry settings that containerd refuses \
-               (as `mirrors` beside `config_path`); file and line are in the detail.",
+               (as `mirrors` beside `config_path`), or its login for the registry is none that containerd can read; file and \
+               line are in the detail.",
     confirm: "`containerd --config /etc/containerd/config.toml config dump` fails; `ctr plugins ls` shows the `cri` plugin with \
               status `error`, and `journalctl -u containerd` its reason.",
     fix: "Correct the named line of `/etc/containerd/config.toml`; set `config_path` and move `mirrors` and `configs` into \
