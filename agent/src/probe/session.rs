@@ -178,10 +178,12 @@ impl<'a> Session<'a> {
     }
 
     /// Why Go's client sends nothing: a header of the host, or the token, is none that HTTP can carry.
-    fn unsendable(&self, verb: &str, url: &Url, token: Option<&Token>) -> Option<Failure> {
-        let failure = headers::fault(self.host).or_else(|| token.and_then(Token::fault))?;
-        let text = format!("failed to do request: {verb} \"{}\": {}", self.shown(url), failure.wording);
-        Some(failure.worded(text))
+    fn sendable(&self, verb: &str, url: &Url, token: Option<&Token>) -> Result<(), NoAnswer> {
+        let fault = headers::fault(self.host).or_else(|| token.and_then(Token::fault));
+        fault.map_or(Ok(()), |failure| {
+            let text = format!("failed to do request: {verb} \"{}\": {}", self.shown(url), failure.wording);
+            Err(NoAnswer::new(failure.worded(text), false))
+        })
     }
 
     async fn send_once(&self, way: &Way, ask: &Ask, url: &Url) -> Result<Answer, NoAnswer> {
@@ -192,9 +194,7 @@ impl<'a> Session<'a> {
         let (authorization, token) = self.authorization(url).await?;
         let mut credential_sent = gives_away(authorization.as_ref(), token.as_ref());
         let mut led_by = String::new();
-        if let Some(failure) = self.unsendable(verb, url, token.as_ref()) {
-            return Err(NoAnswer::new(failure, false));
-        }
+        self.sendable(verb, url, token.as_ref())?;
         for _ in 0..REQUEST_LIMIT {
             let here =
                 client.as_ref().map_or_else(|_| way.endpoint.host_port(), |client| client.endpoint().host_port());
