@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use rustls::server::WebPkiClientVerifier;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -112,8 +113,10 @@ impl Tls {
         } else {
             builder.with_no_client_auth()
         };
-        let key = leaf.key();
-        let mut config = builder.with_single_cert(leaf.chain, key).map_err(io::Error::other)?;
+        let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&leaf.key()).map_err(io::Error::other)?;
+        // Whatever the certificate is like: rustls itself would not serve one that it does not understand.
+        let single = SingleCertAndKey::from(CertifiedKey::new(leaf.chain, key));
+        let mut config = builder.with_cert_resolver(Arc::new(single));
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Arc::new(config))
     }
