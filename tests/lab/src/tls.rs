@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use rustls::server::WebPkiClientVerifier;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -99,6 +100,7 @@ impl Tls {
             if self.names.is_empty() { own_names.to_vec() } else { self.names.iter().map(String::as_str).collect() };
         let leaf = authority.leaf(self.cert, &names)?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let signing = provider.key_provider;
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&self.versions()?)
             .map_err(io::Error::other)?;
@@ -112,8 +114,10 @@ impl Tls {
         } else {
             builder.with_no_client_auth()
         };
-        let key = leaf.key();
-        let mut config = builder.with_single_cert(leaf.chain, key).map_err(io::Error::other)?;
+        let key = signing.load_private_key(leaf.key()).map_err(io::Error::other)?;
+        // `with_single_cert` reads the certificate, and refuses some that are broken on purpose.
+        let presented = SingleCertAndKey::from(CertifiedKey::new(leaf.chain, key));
+        let mut config = builder.with_cert_resolver(Arc::new(presented));
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Arc::new(config))
     }
