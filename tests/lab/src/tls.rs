@@ -100,7 +100,6 @@ impl Tls {
             if self.names.is_empty() { own_names.to_vec() } else { self.names.iter().map(String::as_str).collect() };
         let leaf = authority.leaf(self.cert, &names)?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let signing = provider.key_provider;
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&self.versions()?)
             .map_err(io::Error::other)?;
@@ -114,10 +113,10 @@ impl Tls {
         } else {
             builder.with_no_client_auth()
         };
-        let key = signing.load_private_key(leaf.key()).map_err(io::Error::other)?;
-        // `with_single_cert` reads the certificate, and refuses some that are broken on purpose.
-        let presented = SingleCertAndKey::from(CertifiedKey::new(leaf.chain, key));
-        let mut config = builder.with_cert_resolver(Arc::new(presented));
+        let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&leaf.key()).map_err(io::Error::other)?;
+        // Whatever the certificate is like: rustls itself would not serve one that it does not understand.
+        let single = SingleCertAndKey::from(CertifiedKey::new(leaf.chain, key));
+        let mut config = builder.with_cert_resolver(Arc::new(single));
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Arc::new(config))
     }

@@ -69,9 +69,9 @@ pub const TLS_CERTIFICATE_UNUSABLE: Text = Text {
                containerd does not take: which ones depends on the Go that it was built with.",
     confirm: "`openssl s_client -connect HOST:PORT -servername HOST </dev/null 2>/dev/null | openssl x509 -noout -ext \
               extendedKeyUsage` has to print `TLS Web Server Authentication`, or nothing; `-text` marks what is `critical`.",
-    fix: "Have the certificate issued anew with the extended key usage `serverAuth` (`usages: [server auth]` in cert-manager, \
-          `extendedKeyUsage = serverAuth` in OpenSSL's configuration) and without critical extensions of your own; the same holds \
-          for its issuers.",
+    fix: "Have it issued anew for servers: `usages: [server auth]` in cert-manager, or `openssl x509 -req -in HOST.csr -CA ca.crt \
+          -CAkey ca.key -extfile HOST.ext` with `extendedKeyUsage = serverAuth` in HOST.ext, and without critical extensions of \
+          your own. The same holds for its issuers.",
 };
 
 pub const TLS_PROTOCOL: Text = Text {
