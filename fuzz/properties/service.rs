@@ -3,6 +3,7 @@
 
 use std::thread_local;
 
+use pullprobe::model::containerd::Version;
 use pullprobe::model::host::Scheme;
 use pullprobe::node::proxy::{DaemonEnvironment, ProxyRules};
 
@@ -28,9 +29,11 @@ pub fn holds(data: &[u8]) {
         let mut names: Vec<_> = environment.variables.iter().map(|variable| &variable.name).collect();
         names.sort();
         assert!(names.windows(2).all(|two| two[0] != two[1]), "a name twice: {names:?}");
-        let rules = ProxyRules::of(&environment);
-        let decisions = ["registry.example", "192.0.2.1", "::1", "localhost"]
-            .map(|host| [Scheme::Http, Scheme::Https].map(|scheme| rules.decide(scheme, host, 443)));
+        let decisions = [Version::new(1, 6, 20), Version::NEWEST].map(|version| {
+            let rules = ProxyRules::of(&environment, version);
+            ["registry.example", "192.0.2.1", "::1", "localhost"]
+                .map(|host| [Scheme::Http, Scheme::Https].map(|scheme| rules.decide(scheme, host, 443)))
+        });
         // Only where it stands behind the colon of user information is it a password for certain.
         if text.matches(super::MARKER).count() == 1 && text.contains(":hunter2@") {
             let variables = environment.variables.iter().map(|variable| variable.value.expose());

@@ -163,7 +163,8 @@ impl Site {
         let containerd = containerd.beside(environment.closed.as_ref().or(names.closed.as_ref()));
         let go_debug = GoDebug::of(&environment);
         names.resolv.edns = go_debug.sends_edns(containerd.version);
-        let proxies = ProxyRules::of(&environment);
+        names.resolv.reads_additionals = containerd.version.reads_additional_records();
+        let proxies = ProxyRules::of(&environment, containerd.version);
         let (trust_store, trust) = trusted(&root, &environment, before.map(|before| before.site));
         let credentials = match before {
             None => Credentials::load(&root, &credential_options(options, &layout)),

@@ -229,6 +229,48 @@ impl Version {
         self.since(&[(1, 6, 24), (1, 7, 0)])
     }
 
+    /// A proxy's URL may be of any scheme, and one that Go has no way for is plain HTTP; before, Go took a scheme
+    /// that it did not know, `socks5h` too, for the proxy's name. Seen on 1.7.24 and 2.1.9, not on 1.6.20.
+    pub fn takes_any_proxy_scheme(self) -> bool {
+        self.since(&[(1, 7, 24), (2, 0, 0)])
+    }
+
+    /// A domain in `NO_PROXY` is none of an address, also where the address ends like it (Go 1.24.1). Seen on
+    /// 1.7.24 and 2.1.9, not on 1.6.20.
+    pub fn tells_addresses_from_domains(self) -> bool {
+        self.since(&[(1, 7, 24), (2, 0, 4)])
+    }
+
+    /// An answer's additional records count: the extended code, and that a server which adds any refers to
+    /// nobody by mistake (Go 1.22). Seen on 1.7.24 and 2.1.9, not on 1.6.20.
+    pub fn reads_additional_records(self) -> bool {
+        self.since(&[(1, 6, 35), (1, 7, 20), (2, 0, 0)])
+    }
+
+    /// The policies of certificates are followed; before, a critical extension about them made a certificate
+    /// unusable (Go 1.24). Seen on 1.7.24 and 2.1.9, not on 1.6.20.
+    pub fn follows_certificate_policies(self) -> bool {
+        self.since(&[(1, 7, 24), (2, 0, 5)])
+    }
+
+    /// Extensions that must not be critical make a certificate unreadable where they are. Seen on 1.7.24 and
+    /// 2.1.9, not on 1.6.20.
+    pub fn refuses_wrongly_critical(self) -> bool {
+        self.since(&[(1, 7, 24), (2, 0, 5)])
+    }
+
+    /// A certificate with an IPv4 address written as an IPv6 one is unreadable, and what is wrong with several
+    /// chains is counted. Seen on 2.1.9, not on 1.7.24.
+    pub fn refuses_mapped_addresses(self) -> bool {
+        self.since(&[(2, 1, 9), (2, 3, 0)])
+    }
+
+    /// A wildcard may not stand for a name which its issuer may not sign for (Go's CVE-2025-61727, of December
+    /// 2025). Seen on 2.1.9, not on 1.7.24.
+    pub fn excludes_wildcards(self) -> bool {
+        self.since(&[(1, 7, 30), (2, 0, 8), (2, 1, 6), (2, 2, 1)])
+    }
+
     /// A redirect to a host below the registry's keeps the credential.
     pub fn keeps_credential_below(self) -> bool {
         self.since(&[(1, 7, 0)])

@@ -22,20 +22,14 @@ impl ProxyScheme {
         }
     }
 
-    const fn default_port(self) -> u16 {
-        match self {
-            Self::Http => 80,
-            Self::Https => 443,
-            Self::Socks5 => 1080,
-        }
-    }
-
-    fn parse(text: &str) -> Option<Self> {
+    /// What a URL's scheme means, and its default port. Of `any` the unknown ones are plain HTTP without one.
+    fn parse(text: &str, any: bool) -> Option<(Self, u16)> {
         match text.to_ascii_lowercase().as_str() {
-            "http" => Some(Self::Http),
-            "https" => Some(Self::Https),
-            "socks5" | "socks5h" => Some(Self::Socks5),
-            _ => None,
+            "http" => Some((Self::Http, 80)),
+            "https" => Some((Self::Https, 443)),
+            "socks5" => Some((Self::Socks5, 1080)),
+            "socks5h" if any => Some((Self::Socks5, 1080)),
+            other => (any && is_scheme(other)).then_some((Self::Http, 0)),
         }
     }
 }
@@ -59,16 +53,24 @@ pub struct ProxyUrl {
 }
 
 impl ProxyUrl {
-    /// Reads a value of `HTTPS_PROXY` as Go does: one that is no URL of a known scheme is tried once
-    /// more behind `http://`. `None`: Go takes it for bogus and, without a word, uses no proxy.
+    /// Reads a value of `HTTPS_PROXY` as Go does: one that is no URL with a host is tried once more behind
+    /// `http://`. `None`: Go takes it for bogus and, without a word, uses no proxy.
     pub fn parse(value: &str) -> Option<Self> {
+        Self::read(value, true)
+    }
+
+    /// The same; unless it is of `any_scheme`, older Go tries it behind `http://` by its scheme alone.
+    pub fn read(value: &str, any_scheme: bool) -> Option<Self> {
         if value.is_empty() || value.chars().any(char::is_control) {
             return None;
         }
-        let known = value.split_once(':').and_then(|(scheme, rest)| Some((ProxyScheme::parse(scheme)?, rest)));
-        known
-            .and_then(|(scheme, rest)| Self::parse_after_scheme(scheme, rest))
-            .or_else(|| Self::parse_after_scheme(ProxyScheme::Http, &format!("//{value}")))
+        let of_scheme = value.split_once(':').and_then(|(scheme, rest)| {
+            let has_host = rest.strip_prefix("//").is_some_and(|rest| !host_and_port(rest).is_empty());
+            (has_host || !any_scheme).then_some(())?;
+            Self::parse_after_scheme(ProxyScheme::parse(scheme, any_scheme)?, rest)
+        });
+        of_scheme
+            .or_else(|| Self::parse_after_scheme((ProxyScheme::Http, 80), &format!("//{value}")))
             .or_else(|| is_opaque(value).then(Self::nowhere))
     }
 
@@ -77,7 +79,7 @@ impl ProxyUrl {
         Self { scheme: ProxyScheme::Http, host: String::new(), port: 0, credentials: None }
     }
 
-    fn parse_after_scheme(scheme: ProxyScheme, rest: &str) -> Option<Self> {
+    fn parse_after_scheme((scheme, default_port): (ProxyScheme, u16), rest: &str) -> Option<Self> {
         // `http:proxy:3128` is a URL without a host to Go.
         let rest = rest.strip_prefix("//").unwrap_or_default();
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
@@ -88,7 +90,7 @@ impl ProxyUrl {
         };
         let (host, port) = split_port(address)?;
         // Go keeps a number that is no port and fails to dial it. So does port 0.
-        let port = if port.is_empty() { scheme.default_port() } else { port.parse().unwrap_or(0) };
+        let port = if port.is_empty() { default_port } else { port.parse().unwrap_or(0) };
         Some(Self { scheme, host: parse_host(host)?, port, credentials })
     }
 
@@ -136,6 +138,12 @@ fn parse_credentials(text: &str) -> Option<ProxyCredentials> {
     Some(ProxyCredentials { username: Secret::new(unescape(username)?), password: Secret::new(unescape(password)?) })
 }
 
+/// What stands in a URL between the user, if any, and the path.
+fn host_and_port(rest: &str) -> &str {
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    authority.rsplit('@').next().unwrap_or_default()
+}
+
 fn split_port(address: &str) -> Option<(&str, &str)> {
     let after = address.rfind(']').map_or(0, |at| at + 1);
     match address[after..].rfind(':') {
@@ -158,11 +166,12 @@ fn parse_host(host: &str) -> Option<String> {
 
 /// `scheme:something`, the something not beginning with a slash.
 fn is_opaque(value: &str) -> bool {
-    value.split_once(':').is_some_and(|(scheme, rest)| {
-        scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-            && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
-            && !rest.starts_with('/')
-    })
+    value.split_once(':').is_some_and(|(scheme, rest)| is_scheme(scheme) && !rest.starts_with('/'))
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
 }
 
 fn escape(text: &str) -> String {
@@ -213,7 +222,11 @@ mod tests {
             ("socks5://proxy", Some("socks5://proxy:1080")),
             ("socks5h://proxy:9050", Some("socks5://proxy:9050")),
             ("http://[::1]:3128", Some("http://[::1]:3128")),
-            ("ftp://proxy:21", Some("http://ftp:80")),
+            ("socks5h://proxy", Some("socks5://proxy:1080")),
+            ("ftp://proxy:21", Some("http://proxy:21")),
+            ("socks4://user:pw@proxy:1080", Some("http://proxy:1080")),
+            ("socks4://proxy", Some("http://proxy:0")),
+            ("http://", Some("http://http:80")),
             ("http://proxy:", Some("http://proxy:80")),
             (" http://proxy:3128", None),
             ("http://pro xy:3128", Some("http://http:80")),
@@ -231,6 +244,21 @@ mod tests {
         ];
         for (value, expected) in cases {
             assert_eq!(shown(value).as_deref(), expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn older_go_takes_a_scheme_that_it_does_not_know_for_a_name() {
+        let shown = |value: &str| ProxyUrl::read(value, false).map(|url| url.to_string());
+        for (value, expected) in [
+            ("socks5h://proxy:1080", "http://socks5h:80"),
+            ("socks4://proxy:1080", "http://socks4:80"),
+            ("ftp://proxy:21", "http://ftp:80"),
+            ("socks5://proxy", "socks5://proxy:1080"),
+            ("proxy:3128", "http://proxy:3128"),
+            ("http://", "http://:80"),
+        ] {
+            assert_eq!(shown(value).as_deref(), Some(expected), "{value:?}");
         }
     }
 

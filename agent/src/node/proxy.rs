@@ -162,7 +162,8 @@ impl DaemonEnvironment {
 
     fn check_proxies(&mut self) {
         let bogus = |variable: &&EnvVar| {
-            ProxyUrl::parse(variable.value.expose()).is_none_or(|url| url.port == 0 || url.host == "http")
+            let value = variable.value.expose();
+            ProxyUrl::parse(value).is_none_or(|url| url.port == 0 || url.host == "http" || has_odd_scheme(value))
         };
         let mut findings: Vec<Finding> =
             [self.http_proxy(), self.https_proxy()].into_iter().flatten().filter(bogus).map(bogus_proxy).collect();
@@ -174,9 +175,16 @@ impl DaemonEnvironment {
     }
 }
 
+/// Whether it begins with a scheme that Go has no way for, such as `socks4`.
+fn has_odd_scheme(value: &str) -> bool {
+    let known =
+        |scheme: &str| ["http", "https", "socks5", "socks5h"].iter().any(|own| own.eq_ignore_ascii_case(scheme));
+    value.split_once("://").is_some_and(|(scheme, _)| !scheme.contains(['@', '/']) && !known(scheme))
+}
+
 fn bogus_proxy(variable: &EnvVar) -> Finding {
     let message = format!(
-        "{} is not a proxy URL as Go reads it: containerd connects directly or to a host that does not exist",
+        "{} is not a proxy URL as Go reads it: containerd connects directly, to a host that does not exist, or speaks HTTP to it",
         variable.name
     );
     let fix =

@@ -55,6 +55,8 @@ pub struct ResolvConf {
     pub trust_ad: bool,
     /// Questions carry an EDNS record: Go's way, unless containerd's environment forbids it.
     pub edns: bool,
+    /// The additional records of an answer count, as in newer Go.
+    pub reads_additionals: bool,
 }
 
 impl Names {
@@ -105,6 +107,7 @@ impl Default for ResolvConf {
             use_tcp: false,
             trust_ad: false,
             edns: true,
+            reads_additionals: true,
         }
     }
 }

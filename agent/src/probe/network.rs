@@ -127,8 +127,9 @@ impl Network {
         Self { go_debug, ..self }
     }
 
-    fn offers_mlkem(&self) -> bool {
-        self.go_debug.offers_mlkem(self.version)
+    fn setup(&self, to: &Destination<'_>) -> Result<TlsSetup, Failure> {
+        let offers_mlkem = self.go_debug.offers_mlkem(self.version);
+        TlsSetup::new(self.version, offers_mlkem, &self.trust, to.tls, self.now)
     }
 
     /// The wall clock as it goes on from the cycle's beginning.
@@ -167,7 +168,7 @@ impl Network {
     }
 
     async fn reach(&self, to: &Destination<'_>, way: &mut Way) -> Result<HttpClient, Failure> {
-        let setup = TlsSetup::new(self.offers_mlkem(), &self.trust, to.tls, self.now).inspect_err(|failure| {
+        let setup = self.setup(to).inspect_err(|failure| {
             way.tls = Step::new(Outcome::Failed(failure.clone(), None), Duration::ZERO);
         })?;
         let (stream, bound) = self.connect(to, way, &setup).await?;
@@ -203,6 +204,12 @@ impl Network {
             let failure = Failure::new(Stage::Tcp, Cause::HostsFileInvalid, detail)
                 .worded(format!("dial tcp: address {port}: invalid port"));
             way.tcp = Step::new(Outcome::Failed(failure.clone(), None), Duration::ZERO);
+            return Err(failure);
+        }
+        if let Some(words) = self.proxies.refusal(endpoint.scheme) {
+            let detail = "REQUEST_METHOD is set for containerd, and Go takes no HTTP_PROXY in a CGI program: unset it";
+            let failure = Failure::new(Stage::Proxy, Cause::ProxyUnreachable, detail).worded(words);
+            way.proxy = Step::new(Outcome::Failed(failure.clone(), None), Duration::ZERO);
             return Err(failure);
         }
         let decision = self.proxies.decide(endpoint.scheme, endpoint.host(), endpoint.port());

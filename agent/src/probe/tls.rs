@@ -23,6 +23,8 @@ mod config;
 mod failure;
 pub mod hello;
 mod names;
+mod policies;
+mod reached;
 mod reject;
 mod signature;
 mod verified;

@@ -45,7 +45,7 @@ pub struct Scenario {
     /// The node's name server, which knows all servers; without it the hosts file names them.
     #[serde(default)]
     pub dns: Option<pullprobe_lab::dns::Config>,
-    /// A proxy; `{proxy}` in the environment is its URL.
+    /// A proxy; `{proxy}` in the environment is its URL, `{proxy_address}` the same without the scheme.
     #[serde(default)]
     pub proxy: Option<pullprobe_lab::proxy::Config>,
     /// Why only containerd is observed: no node that kubelet runs on could be in this state.

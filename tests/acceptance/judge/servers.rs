@@ -39,6 +39,7 @@ impl Servers {
         let private = Lab { authority, peers: public.peers.clone() };
         let proxy = scenario.proxy.clone().map(|config| Proxy::start(config).unwrap());
         let mut placeholders: Vec<_> = proxy.iter().map(|proxy| ("{proxy}", proxy.url())).collect();
+        placeholders.extend(proxy.iter().map(|proxy| ("{proxy_address}", proxy.url().replace("http://", ""))));
         let mut registries = Vec::new();
         let mut listeners = Vec::new();
         for server in &scenario.servers {

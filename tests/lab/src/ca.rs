@@ -2,7 +2,7 @@
 //! in one known way.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, SanType, SerialNumber,
+    ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, KeyPair, KeyUsagePurpose, NameConstraints, SanType, SerialNumber,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde::Deserialize;
@@ -46,6 +46,16 @@ pub enum CertKind {
     ClientOnly,
     /// It has a critical extension that nobody knows.
     UnknownCritical,
+    /// It asks for a certificate policy, critically, and has none.
+    ExplicitPolicy,
+    /// It inhibits the policy that stands for all, critically.
+    InhibitAnyPolicy,
+    /// It says where its issuer answers, critically.
+    CriticalAccess,
+    /// Besides the right names it has an IPv4 address written as an IPv6 one.
+    MappedAddress,
+    /// Besides the right names it has `*.example`, and the intermediate may not sign for `sub.example`.
+    ExcludedWildcard,
 }
 
 /// A certificate chain as a server or client presents it, with the leaf's key.
@@ -143,7 +153,18 @@ impl Authority {
             }
             CertKind::CommonNameOnly => params.subject_alt_names.clear(),
             CertKind::ClientOnly => params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth],
-            CertKind::UnknownCritical => params.custom_extensions.push(unknown_critical()),
+            // Under the arc of examples (RFC 9039, 2).
+            CertKind::UnknownCritical => params.custom_extensions.push(critical(&[2, 999, 1], vec![5, 0])),
+            CertKind::ExplicitPolicy => {
+                params.custom_extensions.push(critical(&[2, 5, 29, 36], vec![0x30, 3, 0x80, 1, 0]));
+            }
+            CertKind::InhibitAnyPolicy => params.custom_extensions.push(critical(&[2, 5, 29, 54], vec![2, 1, 0])),
+            CertKind::CriticalAccess => params.custom_extensions.push(critical(&ACCESS, access())),
+            CertKind::MappedAddress => {
+                let mapped = Ipv4Addr::new(192, 0, 2, 200).to_ipv6_mapped();
+                params.subject_alt_names.push(SanType::IpAddress(mapped.into()));
+            }
+            CertKind::ExcludedWildcard => params.subject_alt_names.extend(subject_names(&["*.example"])?),
             CertKind::Good
             | CertKind::SelfSigned
             | CertKind::UnknownAuthority
@@ -156,6 +177,13 @@ impl Authority {
             CertKind::UnknownAuthority => sign(&params, &Self::new(&self.name)?.intermediate),
             CertKind::ExpiredIntermediate => sign(&params, &self.expired_intermediate),
             CertKind::ExpiredRoot => sign(&params, &self.expired_root),
+            CertKind::ExcludedWildcard => {
+                let mut constrained = authority_params(&format!("{} constrained intermediate", self.name));
+                let excluded_subtrees = vec![GeneralSubtree::DnsName("sub.example".to_owned())];
+                constrained.name_constraints =
+                    Some(NameConstraints { permitted_subtrees: Vec::new(), excluded_subtrees });
+                sign(&params, &signed_issuer(constrained, &self.root)?)
+            }
             CertKind::IncompleteChain => {
                 let mut leaf = sign(&params, &self.intermediate)?;
                 leaf.chain.truncate(1);
@@ -189,11 +217,19 @@ fn authority_params(common_name: &str) -> CertificateParams {
     params
 }
 
-/// Under the arc of examples (RFC 9039, 2).
-fn unknown_critical() -> CustomExtension {
-    let mut extension = CustomExtension::from_oid_content(&[2, 999, 1], vec![5, 0]);
+fn critical(oid: &[u64], content: Vec<u8>) -> CustomExtension {
+    let mut extension = CustomExtension::from_oid_content(oid, content);
     extension.set_criticality(true);
     extension
+}
+
+/// Authority information access (RFC 5280, 4.2.2.1).
+const ACCESS: [u64; 9] = [1, 3, 6, 1, 5, 5, 7, 1, 1];
+
+/// One description of it: OCSP at a URI.
+fn access() -> Vec<u8> {
+    let method = [6, 8, 0x2b, 6, 1, 5, 5, 7, 0x30, 1];
+    [&[0x30, 23, 0x30, 21], &method[..], &[0x86, 9], b"http://a/"].concat()
 }
 
 fn leaf_params(names: &[&str], usage: ExtendedKeyUsagePurpose) -> io::Result<CertificateParams> {

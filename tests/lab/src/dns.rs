@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hickory_proto::op::{Message, ResponseCode};
+use hickory_proto::op::{Edns, Message, ResponseCode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::JoinSet;
@@ -151,6 +151,11 @@ impl Server {
             Some(Failure::NotImplemented) => answer.metadata.response_code = ResponseCode::NotImp,
             Some(Failure::Nxdomain) => answer.metadata.response_code = ResponseCode::NXDomain,
             Some(Failure::NoData) => {}
+            Some(Failure::Lame) => answer.metadata.recursion_available = false,
+            Some(Failure::LameWithOpt) => {
+                answer.metadata.recursion_available = false;
+                answer.set_edns(Edns::new());
+            }
             Some(Failure::Garbage) => return Some(garbage(packet)),
             Some(Failure::Truncate | Failure::TruncateAlways) if transport == Transport::Udp => {
                 answer.metadata.truncation = true;

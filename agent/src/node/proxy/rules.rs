@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::DaemonEnvironment;
+use crate::model::containerd::Version;
 use crate::model::host::Scheme;
 use crate::model::proxy::{ProxyDecision, ProxyUrl};
 
@@ -12,6 +13,10 @@ pub struct ProxyRules {
     http: Option<ProxyUrl>,
     https: Option<ProxyUrl>,
     exceptions: Vec<Exception>,
+    /// A domain may be the end of an address.
+    addresses_end_like_domains: bool,
+    /// The environment is that of a CGI program, whose `HTTP_PROXY` may come from a request's header.
+    cgi: bool,
 }
 
 /// An entry of `NO_PROXY`.
@@ -42,16 +47,30 @@ enum Pattern {
 }
 
 impl ProxyRules {
-    pub fn of(environment: &DaemonEnvironment) -> Self {
+    pub fn of(environment: &DaemonEnvironment, version: Version) -> Self {
         let text = |value: Option<&super::EnvVar>| value.map_or("", |variable| variable.value.expose()).to_owned();
-        Self::new(&text(environment.http_proxy()), &text(environment.https_proxy()), &text(environment.no_proxy()))
+        let [http, https, no_proxy] = [environment.http_proxy(), environment.https_proxy(), environment.no_proxy()];
+        let cgi = environment.get("REQUEST_METHOD").is_some_and(|method| !method.value.is_empty());
+        Self { cgi, ..Self::new(version, &text(http), &text(https), &text(no_proxy)) }
     }
 
     /// From the values of `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`; empty means not set. A proxy that
     /// does not parse counts as not set: that is what Go makes of it.
-    pub fn new(http: &str, https: &str, no_proxy: &str) -> Self {
-        let exceptions = no_proxy.split(',').filter_map(Exception::parse).collect();
-        Self { http: ProxyUrl::parse(http), https: ProxyUrl::parse(https), exceptions }
+    pub fn new(version: Version, http: &str, https: &str, no_proxy: &str) -> Self {
+        let read = |value| ProxyUrl::read(value, version.takes_any_proxy_scheme());
+        Self {
+            http: read(http),
+            https: read(https),
+            exceptions: no_proxy.split(',').filter_map(Exception::parse).collect(),
+            addresses_end_like_domains: !version.tells_addresses_from_domains(),
+            cgi: false,
+        }
+    }
+
+    /// Go's words where no request of this scheme is sent at all, be it directly or through a proxy.
+    pub fn refusal(&self, scheme: Scheme) -> Option<&'static str> {
+        let refused = self.cgi && scheme == Scheme::Http && self.http.is_some();
+        refused.then_some("refusing to use HTTP_PROXY value in CGI environment; see golang.org/s/cgihttpproxy")
     }
 
     /// `host` is without brackets.
@@ -70,7 +89,11 @@ impl ProxyRules {
         let host = host.to_lowercase();
         // A `*` anywhere in the list outweighs the entries around it.
         let star = self.exceptions.iter().find(|entry| matches!(entry.matches, Pattern::All));
-        let hit = star.or_else(|| self.exceptions.iter().find(|entry| entry.matches.covers(&host, address, port)));
+        let fits = |entry: &&Exception| {
+            let is_known = self.addresses_end_like_domains || !matches!(entry.matches, Pattern::Domain { .. });
+            (is_known || address.is_none()) && entry.matches.covers(&host, address, port)
+        };
+        let hit = star.or_else(|| self.exceptions.iter().find(fits));
         match hit {
             Some(entry) => direct(format!("NO_PROXY={}", entry.text)),
             None => ProxyDecision { proxy: Some(proxy.clone()), rule: name.into() },
@@ -178,7 +201,7 @@ mod tests {
     use super::*;
 
     fn rule(no_proxy: &str, host: &str, port: u16) -> String {
-        ProxyRules::new("", "http://proxy:3128", no_proxy).decide(Scheme::Https, host, port).rule
+        ProxyRules::new(Version::NEWEST, "", "http://proxy:3128", no_proxy).decide(Scheme::Https, host, port).rule
     }
 
     #[test]
@@ -217,7 +240,8 @@ mod tests {
             ("[2001:db8::1]:5000", "2001:db8::1", 5000, "NO_PROXY=[2001:db8::1]:5000"),
             ("2001:db8::1", "2001:db8::1", 443, "NO_PROXY=2001:db8::1"),
             ("[2001:db8::1]", "2001:db8::1", 443, proxied),
-            ("1.2.3", "10.1.2.3", 443, "NO_PROXY=1.2.3"),
+            ("1.2.3", "10.1.2.3", 443, proxied),
+            (".2.3", "10.1.2.3", 443, proxied),
             ("bücher.example", "xn--bcher-kva.example", 443, "NO_PROXY=bücher.example"),
             ("https://example.com", "example.com", 443, proxied),
             ("", "localhost", 5000, "none"),
@@ -234,11 +258,33 @@ mod tests {
 
     #[test]
     fn each_scheme_has_its_own_proxy_and_a_bogus_one_is_none() {
-        let rules = ProxyRules::new("http://plain:1", "http://secure:2", "");
+        let rules = ProxyRules::new(Version::NEWEST, "http://plain:1", "http://secure:2", "");
         let proxy = |scheme| rules.decide(scheme, "r.example", 80).proxy.map(|proxy| proxy.to_string());
         assert_eq!(proxy(Scheme::Http).as_deref(), Some("http://plain:1"));
         assert_eq!(proxy(Scheme::Https).as_deref(), Some("http://secure:2"));
-        let bogus = ProxyRules::new("", "http://user:50%@proxy", "").decide(Scheme::Https, "r.example", 443);
+        let bogus = ProxyRules::new(Version::NEWEST, "", "http://user:50%@proxy", "");
+        let bogus = bogus.decide(Scheme::Https, "r.example", 443);
         assert_eq!(bogus, ProxyDecision { proxy: None, rule: "none".into() });
+    }
+
+    #[test]
+    fn older_go_takes_the_end_of_an_address_for_a_domain() {
+        let rule = |version, no_proxy| {
+            let rules = ProxyRules::new(version, "", "http://proxy:3128", no_proxy);
+            rules.decide(Scheme::Https, "192.0.2.10", 443).rule
+        };
+        let (old, new) = (Version::new(1, 6, 20), Version::new(1, 7, 24));
+        for suffix in [".2.10", "2.10"] {
+            assert_eq!((rule(old, suffix), rule(new, suffix)), (format!("NO_PROXY={suffix}"), "HTTPS_PROXY".into()));
+        }
+        assert_eq!(rule(new, "192.0.2.10"), "NO_PROXY=192.0.2.10");
+    }
+
+    #[test]
+    fn in_the_environment_of_a_cgi_program_nothing_is_sent_by_http_proxy() {
+        let rules = |http| ProxyRules { cgi: true, ..ProxyRules::new(Version::NEWEST, http, "http://secure:2", "") };
+        assert!(rules("http://plain:1").refusal(Scheme::Http).is_some());
+        assert_eq!(rules("http://plain:1").refusal(Scheme::Https), None);
+        assert_eq!(rules("").refusal(Scheme::Http), None);
     }
 }

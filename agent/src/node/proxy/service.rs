@@ -13,13 +13,14 @@ use crate::secret::Secret;
 const MICROK8S_ENV: &str = "/var/snap/microk8s/current/args/containerd-env";
 
 /// What changes the way to a registry.
-pub const MATTERS: [&str; 12] = [
+pub const MATTERS: [&str; 13] = [
     "HTTP_PROXY",
     "HTTPS_PROXY",
     "NO_PROXY",
     "http_proxy",
     "https_proxy",
     "no_proxy",
+    "REQUEST_METHOD",
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
     "GODEBUG",

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
+use crate::model::containerd::Version;
 use crate::model::host::Scheme;
 
 /// A host root with these files.
@@ -70,7 +71,7 @@ fn environment_files_win_over_environment_lines_and_export_is_found() {
             ("environment_file_missing", Some(UNIT), Some(5))
         ]
     );
-    let decision = ProxyRules::of(&environment).decide(Scheme::Https, "r.example", 443);
+    let decision = ProxyRules::of(&environment, Version::NEWEST).decide(Scheme::Https, "r.example", 443);
     assert_eq!(decision.proxy.unwrap().to_string(), "http://file:2");
 }
 

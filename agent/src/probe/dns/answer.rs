@@ -41,7 +41,9 @@ pub(super) struct Question {
     pub id: u16,
     pub kind: RecordType,
     pub bytes: Vec<u8>,
-    name: Name,
+    /// The additional records of its answer count, as in newer Go.
+    pub reads_additionals: bool,
+    pub name: Name,
 }
 
 /// An answer that belongs to the question.
@@ -73,7 +75,7 @@ impl Question {
             message.set_edns(record);
         }
         let bytes = message.to_vec().map_err(|_| unfit())?;
-        Ok(Self { id: message.metadata.id, kind, bytes, name })
+        Ok(Self { id: message.metadata.id, kind, bytes, reads_additionals: true, name })
     }
 
     /// `None` for what answers another question: over UDP, where anyone may send, it is not heard.
@@ -127,13 +129,13 @@ impl Question {
             return fails("cannot unmarshal DNS message");
         }
         let additional = Some(())
-            .filter(|()| whole)
+            .filter(|()| whole && self.reads_additionals)
             .and_then(|()| section(decoder, header.counts.authorities, false))
             .and_then(|_| section(decoder, header.counts.additionals, true));
         let high = additional.as_ref().and_then(|(_, edns, _)| edns.as_ref()).map_or(0, Edns::rcode_high);
         let rcode = ResponseCode::from(high, meta.response_code.low());
-        let lame =
-            answers.is_empty() && header.counts.additionals == 0 && !meta.authoritative && !meta.recursion_available;
+        let is_alone = header.counts.additionals == 0 || !self.reads_additionals;
+        let lame = answers.is_empty() && is_alone && !meta.authoritative && !meta.recursion_available;
         Answer { rcode, truncated: meta.truncation, result: self.judge(rcode, lame, &answers) }
     }
 

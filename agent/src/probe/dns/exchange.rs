@@ -44,12 +44,14 @@ impl Exchange {
 
 /// How the questions are put.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a rule on its own")]
 pub(super) struct Manner {
     /// For each transport anew, as Go counts it.
     pub timeout: Duration,
     pub tcp_only: bool,
     pub trust_ad: bool,
     pub edns: bool,
+    pub reads_additionals: bool,
 }
 
 pub(super) async fn exchange(server: SocketAddr, fqdn: &str, kind: RecordType, manner: Manner) -> Exchange {
@@ -66,7 +68,7 @@ pub(super) async fn exchange(server: SocketAddr, fqdn: &str, kind: RecordType, m
 
 async fn ask(server: SocketAddr, fqdn: &str, kind: RecordType, manner: Manner) -> (Transport, Result<Answer, Trouble>) {
     let question = match Question::new(fqdn, kind, manner.trust_ad, manner.edns) {
-        Ok(question) => question,
+        Ok(question) => Question { reads_additionals: manner.reads_additionals, ..question },
         Err(trouble) => return (Transport::Udp, Err(trouble)),
     };
     if !manner.tcp_only {

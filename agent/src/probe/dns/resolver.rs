@@ -219,7 +219,13 @@ impl<'a> Lookup<'a> {
     /// As containerd, or with what another lookup has heard or is just hearing.
     async fn ask(&self, server: SocketAddr, fqdn: &str, kind: RecordType, share: bool, first: bool) -> Exchange {
         let conf = self.desk.conf;
-        let manner = Manner { timeout: self.timeout, tcp_only: conf.use_tcp, trust_ad: conf.trust_ad, edns: conf.edns };
+        let manner = Manner {
+            timeout: self.timeout,
+            tcp_only: conf.use_tcp,
+            trust_ad: conf.trust_ad,
+            edns: conf.edns,
+            reads_additionals: conf.reads_additionals,
+        };
         let put = || exchange(server, fqdn, kind, manner);
         let cell = self.desk.cell(server, fqdn, kind);
         let exchange = if self.mode != Mode::AsGo {

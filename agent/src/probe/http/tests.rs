@@ -6,6 +6,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::*;
+use crate::model::containerd::Version;
 use crate::model::host::HostTls;
 use crate::model::trust::TrustStore;
 use crate::probe::tls::{NodeTrust, TlsSetup};
@@ -24,7 +25,8 @@ fn client(scheme: Scheme, address: SocketAddr, tls: rustls::ClientConfig, proved
 
 fn trusting(authority: &Authority) -> rustls::ClientConfig {
     let store = TrustStore { certificates: vec![authority.root_der()], ..TrustStore::default() };
-    let setup = TlsSetup::new(false, &NodeTrust::from(&store), &HostTls::default(), jiff::Timestamp::now());
+    let setup =
+        TlsSetup::new(Version::NEWEST, false, &NodeTrust::from(&store), &HostTls::default(), jiff::Timestamp::now());
     setup.unwrap().client_config()
 }
 

@@ -122,7 +122,7 @@ impl Network {
     /// What a host says that its client could not read as HTTP: the head of its answer.
     async fn head(&self, to: &Destination<'_>, endpoint: &Endpoint) -> Vec<u8> {
         let mut way = Way::begin(endpoint);
-        let Ok(setup) = TlsSetup::new(self.offers_mlkem(), &self.trust, to.tls, self.now) else { return Vec::new() };
+        let Ok(setup) = self.setup(to) else { return Vec::new() };
         let Ok((stream, _)) = self.connect(to, &mut way, &setup).await else { return Vec::new() };
         match self.secure(&mut way, stream, &setup).await {
             Ok(Secured::Tls(stream)) => raw::head(stream, &endpoint.authority, self.timeouts.http).await,

@@ -10,6 +10,7 @@ use x509_parser::oid_registry::OID_CT_LIST_SCT;
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::X509Name;
 
+use crate::model::containerd::Version;
 use crate::model::facts::CertificateFacts;
 use crate::model::outcome::clip;
 
@@ -152,8 +153,29 @@ impl<'a> Certificate<'a> {
         found.unwrap_or(false)
     }
 
+    /// Why Go of this containerd does not read it, although it is well-formed.
+    pub fn check_readable(&self, version: Version) -> Result<(), String> {
+        let wrongly_critical = |parsed: &ParsedExtension<'a>| match parsed {
+            ParsedExtension::AuthorityInfoAccess(_) => Some("authority info access"),
+            ParsedExtension::AuthorityKeyIdentifier(_) => Some("authority key identifier"),
+            ParsedExtension::SubjectKeyIdentifier(_) => Some("subject key identifier"),
+            _ => None,
+        };
+        let mut critical = self.x509.extensions().iter().filter(|extension| extension.critical);
+        if let Some(what) = critical.find_map(|extension| wrongly_critical(extension.parsed_extension()))
+            && version.refuses_wrongly_critical()
+        {
+            return Err(format!("{what} incorrectly marked critical"));
+        }
+        let is_mapped = |ip: &IpAddr| *ip != ip.to_canonical();
+        if version.refuses_mapped_addresses() && self.addresses.iter().any(is_mapped) {
+            return Err("SAN iPAddress contains IPv4-mapped IPv6 address".into());
+        }
+        Ok(())
+    }
+
     /// A critical extension that Go does not handle.
-    pub fn has_unhandled_critical(&self) -> bool {
+    pub fn has_unhandled_critical(&self, version: Version) -> bool {
         self.x509.extensions().iter().filter(|extension| extension.critical).any(|extension| {
             match extension.parsed_extension() {
                 ParsedExtension::KeyUsage(_)
@@ -163,10 +185,10 @@ impl<'a> Certificate<'a> {
                 | ParsedExtension::ExtendedKeyUsage(_)
                 | ParsedExtension::SubjectKeyIdentifier(_)
                 | ParsedExtension::CertificatePolicies(_)
-                | ParsedExtension::PolicyMappings(_)
-                | ParsedExtension::PolicyConstraints(_)
-                | ParsedExtension::InhibitAnyPolicy(_)
                 | ParsedExtension::AuthorityInfoAccess(_) => false,
+                ParsedExtension::PolicyMappings(_)
+                | ParsedExtension::PolicyConstraints(_)
+                | ParsedExtension::InhibitAnyPolicy(_) => !version.follows_certificate_policies(),
                 ParsedExtension::SubjectAlternativeName(_) => {
                     self.dns_names.is_empty()
                         && self.addresses.is_empty()
@@ -191,7 +213,7 @@ impl<'a> Certificate<'a> {
         })
     }
 
-    fn extension<T>(&self, pick: impl Fn(&ParsedExtension<'a>) -> Option<T>) -> Option<T> {
+    pub fn extension<T>(&self, pick: impl Fn(&ParsedExtension<'a>) -> Option<T>) -> Option<T> {
         self.x509.extensions().iter().find_map(|extension| pick(extension.parsed_extension()))
     }
 

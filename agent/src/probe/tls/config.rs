@@ -17,6 +17,7 @@ use super::certificate::Certificate;
 use super::verifier::{PRESENTED, Verifier};
 use super::verify::Roots;
 use crate::model::cause::Cause;
+use crate::model::containerd::Version;
 use crate::model::host::{ClientPair, HostTls, PemFile};
 use crate::model::outcome::Failure;
 use crate::model::stage::Stage;
@@ -50,6 +51,7 @@ impl NodeTrust {
 pub struct TlsSetup {
     config: ClientConfig,
     roots: Arc<Roots>,
+    version: Version,
     offers_mlkem: bool,
     /// Files as on the node.
     sources: Vec<String>,
@@ -57,7 +59,13 @@ pub struct TlsSetup {
 
 impl TlsSetup {
     /// `now` is the wall clock at this moment; it goes on from there.
-    pub fn new(offers_mlkem: bool, trust: &NodeTrust, tls: &HostTls, now: Timestamp) -> Result<Self, Failure> {
+    pub fn new(
+        version: Version,
+        offers_mlkem: bool,
+        trust: &NodeTrust,
+        tls: &HostTls,
+        now: Timestamp,
+    ) -> Result<Self, Failure> {
         let mut roots = Roots::beside(&trust.roots);
         let mut sources = trust.sources.clone();
         for file in &tls.ca {
@@ -76,8 +84,9 @@ impl TlsSetup {
         }
         let pairs = tls.client.iter().map(key_pair).collect::<Result<_, _>>()?;
         let roots = Arc::new(roots);
-        let verifier = Arc::new(Verifier { roots: Arc::clone(&roots), skip: tls.skip_verify == Some(true) });
-        Ok(Self { config: client_config(verifier, pairs, now, offers_mlkem)?, roots, offers_mlkem, sources })
+        let skip = tls.skip_verify == Some(true);
+        let verifier = Arc::new(Verifier { roots: Arc::clone(&roots), version, skip });
+        Ok(Self { config: client_config(verifier, pairs, now, offers_mlkem)?, roots, version, offers_mlkem, sources })
     }
 
     /// To look at a server that is not trusted: it verifies nothing and offers no certificate.
@@ -91,11 +100,12 @@ impl TlsSetup {
     }
 
     fn without_pairs(&self, skip: bool, now: Timestamp) -> Result<Self, Failure> {
-        let verifier = Arc::new(Verifier { roots: Arc::clone(&self.roots), skip });
+        let verifier = Arc::new(Verifier { roots: Arc::clone(&self.roots), version: self.version, skip });
         let config = client_config(verifier, Vec::new(), now, self.offers_mlkem)?;
         Ok(Self {
             config,
             roots: Arc::clone(&self.roots),
+            version: self.version,
             offers_mlkem: self.offers_mlkem,
             sources: self.sources.clone(),
         })

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use x509_parser::extensions::{GeneralName, GeneralSubtree};
 
 use super::certificate::Certificate;
+use crate::model::containerd::Version;
 
 /// From this many on, newer Go only counts the names.
 const NAMES_SHOWN: usize = 100;
@@ -74,12 +75,15 @@ fn mismatch(certificate: &Certificate<'_>, host: &str) -> String {
 }
 
 /// Whether the name constraints of `authority` allow every name of `leaf`. `Err`: Go's detail.
-pub fn check_constraints(authority: &Certificate<'_>, leaf: &Certificate<'_>) -> Result<(), String> {
+pub fn check_constraints(authority: &Certificate<'_>, leaf: &Certificate<'_>, version: Version) -> Result<(), String> {
     let Some(constraints) = authority.name_constraints() else { return Ok(()) };
     let permitted = constraints.permitted_subtrees.as_deref().unwrap_or_default();
     let excluded = constraints.excluded_subtrees.as_deref().unwrap_or_default();
     for name in Name::all(leaf) {
-        if let Some(hit) = excluded.iter().find(|subtree| name.is_within(&subtree.base) == Some(true)) {
+        let is_hit = |base: &GeneralName<'_>| {
+            name.is_within(base) == Some(true) || (version.excludes_wildcards() && name.stands_for(base))
+        };
+        if let Some(hit) = excluded.iter().find(|subtree| is_hit(&subtree.base)) {
             return Err(format!(
                 "{} {:?} is excluded by constraint {:?}",
                 name.kind(),
@@ -132,6 +136,13 @@ impl<'a> Name<'a> {
             }
             _ => None,
         }
+    }
+
+    /// Whether it is a wildcard that this domain is one of.
+    fn stands_for(&self, constraint: &GeneralName<'_>) -> bool {
+        let (Self::Dns(name), GeneralName::DNSName(domain)) = (self, constraint) else { return false };
+        let parents = name.strip_prefix("*.").zip(domain.split_once('.'));
+        parents.is_some_and(|(of_all, (label, of_one))| !label.is_empty() && of_all.eq_ignore_ascii_case(of_one))
     }
 
     const fn kind(&self) -> &'static str {

@@ -28,8 +28,11 @@ pub fn failure(invalid: &Invalid, chain: &[Certificate<'_>], roots: &Roots) -> F
         | Invalid::TooManyChecks => {
             fail(Cause::TlsUnknownAuthority, format!("the issuers may not sign this: {invalid}"))
         }
-        Invalid::KeyUsage | Invalid::UnhandledCriticalExtension => {
+        Invalid::KeyUsage | Invalid::UnhandledCriticalExtension | Invalid::NoValidChains(_) => {
             fail(Cause::TlsCertificateUnusable, invalid.to_string())
+        }
+        Invalid::BeyondUs(detail) => {
+            Failure { doubtful: true, ..Failure::new(Stage::Tls, Cause::TlsUnknownAuthority, detail.clone()) }
         }
     }
 }
@@ -38,6 +41,11 @@ pub fn unparsable(why: &str) -> Failure {
     let detail = format!("a presented certificate cannot be read: {why}");
     Failure::new(Stage::Tls, Cause::TlsProtocol, detail)
         .worded(format!("tls: failed to parse certificate from server: x509: {why}"))
+}
+
+/// Well-formed, and still nothing that Go reads.
+pub fn unreadable(why: &str) -> Failure {
+    Failure { cause: Cause::TlsCertificateUnusable, ..unparsable(why) }
 }
 
 /// Follows the presented chain as far as it holds together and looks at where it ends:

@@ -181,6 +181,22 @@ pub const SCHEMES: [SignatureScheme; 12] = [
     SignatureScheme::ECDSA_SHA1_Legacy,
 ];
 
+/// Go verifies with keys on the curve P-224, and nothing here does: `Some` where such a key may have signed.
+pub fn is_authority_beyond_us(child: &Certificate<'_>, parent: &Certificate<'_>) -> Option<String> {
+    let spki = &parent.x509.public_key().algorithm;
+    let curve = spki.parameters.as_ref().and_then(|any| any.as_oid().ok()).map(|oid| oid.to_id_string());
+    let signed_with = &child.x509.signature_algorithm.algorithm;
+    let fits = hash_of(signed_with).is_some() && signed_with.to_id_string().starts_with("1.2.840.10045.4.3.");
+    (fits && curve.as_deref() == Some(P224)).then(|| {
+        format!(
+            "the key of {} is on the curve P-224: containerd verifies with it, and pullprobe cannot",
+            parent.x509.subject()
+        )
+    })
+}
+
+const P224: &str = "1.3.132.0.33";
+
 /// Go takes RSA keys from 1024 bits on, and no verifier here one of less than 2048 for every scheme.
 pub fn is_beyond_us(leaf: &Certificate<'_>) -> Option<String> {
     let Ok(PublicKey::RSA(key)) = leaf.x509.public_key().parsed() else { return None };

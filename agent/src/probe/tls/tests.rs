@@ -14,12 +14,14 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
+use crate::model::containerd::Version;
 use crate::model::host::{ClientPair, HostTls, PemFile};
 use crate::model::trust::TrustStore;
 use crate::secret::Secret;
 
 mod chains;
 mod faults;
+mod versions;
 
 const LIMIT: Duration = Duration::from_secs(10);
 const HOST: &str = "registry.example";
@@ -33,16 +35,19 @@ fn trust(roots: &[CertificateDer<'static>]) -> NodeTrust {
 }
 
 fn setup(roots: &[CertificateDer<'static>]) -> TlsSetup {
-    TlsSetup::new(true, &trust(roots), &HostTls::default(), jiff::Timestamp::now()).unwrap()
+    TlsSetup::new(Version::NEWEST, true, &trust(roots), &HostTls::default(), jiff::Timestamp::now()).unwrap()
 }
 
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
+/// Unlike `with_single_cert`, this does not read the certificate, which may be broken on purpose.
 fn server_config(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> ServerConfig {
     let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap();
-    builder.with_no_client_auth().with_single_cert(chain, key).unwrap()
+    let key = provider().key_provider.load_private_key(key).unwrap();
+    let presented = rustls::sign::SingleCertAndKey::from(rustls::sign::CertifiedKey::new(chain, key));
+    builder.with_no_client_auth().with_cert_resolver(Arc::new(presented))
 }
 
 /// A TLS server that shakes hands with everyone and echoes.
@@ -139,7 +144,8 @@ async fn skip_verify_goes_on_and_tells_what_was_not_looked_at() {
     let authority = Authority::new("lab").unwrap();
     let address = serve_leaf(&authority.leaf(CertKind::Expired, &["other.example"]).unwrap()).await;
     let tls = HostTls { skip_verify: Some(true), ..HostTls::default() };
-    let setup = TlsSetup::new(true, &trust(&[authority.root_der()]), &tls, jiff::Timestamp::now()).unwrap();
+    let setup =
+        TlsSetup::new(Version::NEWEST, true, &trust(&[authority.root_der()]), &tls, jiff::Timestamp::now()).unwrap();
     let step = shake_with(address, &setup).await;
     let facts = step.facts().unwrap();
     assert!(step.passed() && !facts.verified);
@@ -151,7 +157,8 @@ async fn the_clock_that_is_handed_in_decides() {
     let authority = Authority::new("lab").unwrap();
     let address = serve_leaf(&authority.leaf(CertKind::Good, &[HOST]).unwrap()).await;
     let now = jiff::Timestamp::now() - SignedDuration::from_hours(24 * 365);
-    let setup = TlsSetup::new(true, &trust(&[authority.root_der()]), &HostTls::default(), now).unwrap();
+    let setup =
+        TlsSetup::new(Version::NEWEST, true, &trust(&[authority.root_der()]), &HostTls::default(), now).unwrap();
     let step = shake_with(address, &setup).await;
     assert_eq!(failure(&step).cause, Cause::TlsNotYetValid);
 }
@@ -161,7 +168,7 @@ async fn a_ca_of_the_host_is_trusted_beside_the_nodes_roots() {
     let authority = Authority::new("lab").unwrap();
     let address = serve_leaf(&authority.leaf(CertKind::Good, &[HOST]).unwrap()).await;
     let tls = HostTls { ca: vec![pem_file("/etc/ca.pem", authority.root_pem())], ..HostTls::default() };
-    let setup = TlsSetup::new(true, &trust(&[]), &tls, jiff::Timestamp::now()).unwrap();
+    let setup = TlsSetup::new(Version::NEWEST, true, &trust(&[]), &tls, jiff::Timestamp::now()).unwrap();
     let step = shake_with(address, &setup).await;
     assert!(step.passed(), "{step:?}");
     assert_eq!(step.facts().unwrap().trust, ["/etc/ssl/certs/ca-certificates.crt", "/etc/ca.pem"]);
@@ -200,7 +207,7 @@ fn unusable_files_are_told_in_the_words_of_go() {
         ),
     ];
     for (tls, wording) in cases {
-        let failure = TlsSetup::new(true, &trust(&[]), &tls, jiff::Timestamp::now()).unwrap_err();
+        let failure = TlsSetup::new(Version::NEWEST, true, &trust(&[]), &tls, jiff::Timestamp::now()).unwrap_err();
         assert_eq!((failure.cause, failure.wording.as_str()), (Cause::CaUnusable, wording));
         assert!(!failure.detail.contains("PRIVATE KEY-----"));
     }

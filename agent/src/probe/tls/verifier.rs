@@ -13,6 +13,7 @@ use super::reject;
 use super::signature;
 use super::verify::{Roots, verify};
 use crate::model::cause::Cause;
+use crate::model::containerd::Version;
 use crate::model::outcome::Failure;
 use crate::model::stage::Stage;
 
@@ -34,6 +35,7 @@ tokio::task_local! {
 #[derive(Debug)]
 pub struct Verifier {
     pub roots: Arc<Roots>,
+    pub version: Version,
     /// `skip_verify`: the verdict is remembered and the handshake goes on.
     pub skip: bool,
 }
@@ -51,7 +53,10 @@ impl Verifier {
             .map(|der| Certificate::parse(der))
             .collect::<Result<_, _>>()
             .map_err(|why| Judged { failure: reject::unparsable(&why), fatal: true })?;
-        verify(&self.roots, &parsed, host, now)
+        if let Some(why) = parsed.iter().find_map(|certificate| certificate.check_readable(self.version).err()) {
+            return Err(Judged { failure: reject::unreadable(&why), fatal: true });
+        }
+        verify(&self.roots, &parsed, host, now, self.version)
             .map_err(|invalid| Judged { failure: reject::failure(&invalid, &parsed, &self.roots), fatal: !self.skip })
     }
 }

@@ -11,8 +11,10 @@ use rustls_pki_types::CertificateDer;
 
 use super::certificate::Certificate;
 use super::names;
-use super::signature::check_signed_by;
+use super::reached::Reached;
+use super::signature::{check_signed_by, is_authority_beyond_us};
 use super::verified::Verified;
+use crate::model::containerd::Version;
 
 /// As Go: a guard against chains made to be slow.
 const SIGNATURE_CHECKS: usize = 100;
@@ -60,8 +62,10 @@ impl Roots {
         self.ders(certificate.subject()).any(|der| der.as_ref() == certificate.der)
     }
 
-    fn with_subject(&self, subject: &[u8]) -> impl Iterator<Item = Certificate<'_>> {
-        self.ders(subject).filter_map(|der| Certificate::parse(der).ok())
+    /// Those that Go of this containerd reads; it passes over others.
+    fn with_subject(&self, subject: &[u8], version: Version) -> impl Iterator<Item = Certificate<'_>> {
+        let parsed = self.ders(subject).filter_map(|der| Certificate::parse(der).ok());
+        parsed.filter(move |certificate| certificate.check_readable(version).is_ok())
     }
 
     fn ders(&self, subject: &[u8]) -> impl Iterator<Item = &CertificateDer<'static>> {
@@ -91,6 +95,11 @@ pub enum Invalid {
     PathTooLong,
     #[error("x509: certificate specifies an incompatible key usage")]
     KeyUsage,
+    #[error("x509: no valid chains built: {0}")]
+    NoValidChains(String),
+    /// Go may verify what pullprobe cannot.
+    #[error("{0}")]
+    BeyondUs(String),
     #[error("x509: signature check attempts limit reached while verifying certificate chain")]
     TooManyChecks,
     #[error("x509: certificate signed by unknown authority{0}")]
@@ -120,23 +129,30 @@ fn rfc3339(time: &Timestamp) -> String {
     Timestamp::from_second(time.as_second()).unwrap_or(*time).to_string()
 }
 
-/// Verifies `chain` (leaf first) for `host` at the time `now`.
-pub fn verify(roots: &Roots, chain: &[Certificate<'_>], host: &str, now: Timestamp) -> Result<(), Invalid> {
+/// Verifies `chain` (leaf first) for `host` at the time `now`, as this containerd does.
+pub fn verify(
+    roots: &Roots,
+    chain: &[Certificate<'_>],
+    host: &str,
+    now: Timestamp,
+    version: Version,
+) -> Result<(), Invalid> {
     let Some((leaf, intermediates)) = chain.split_first() else {
         return Err(Invalid::UnknownAuthority(Hint::default()));
     };
-    check(leaf, Kind::Leaf, &[], now)?;
+    check(leaf, Kind::Leaf, &[], now, version)?;
     names::check_host(leaf, host).map_err(Invalid::Name)?;
     if roots.contains(leaf) {
         return if leaf.allows_server_auth() { Ok(()) } else { Err(Invalid::KeyUsage) };
     }
-    let mut search = Search { roots, intermediates, now, checks: 0, reached: false, fit: false };
+    let mut search =
+        Search { roots, intermediates, now, version, checks: 0, reached: Reached::default(), beyond: None };
     let outcome = search.build(&[leaf]);
-    match outcome {
-        _ if search.fit => Ok(()),
-        _ if search.reached => Err(Invalid::KeyUsage),
-        Err(invalid) => Err(invalid),
-        Ok(()) => Err(Invalid::UnknownAuthority(Hint::default())),
+    match (search.reached.judge(version), search.beyond, outcome) {
+        (Some(Ok(())), _, _) => Ok(()),
+        (_, Some(detail), _) => Err(Invalid::BeyondUs(detail)),
+        (Some(Err(invalid)), None, _) | (None, None, Err(invalid)) => Err(invalid),
+        (None, None, Ok(())) => Err(Invalid::UnknownAuthority(Hint::default())),
     }
 }
 
@@ -151,11 +167,11 @@ struct Search<'s, 'c> {
     roots: &'s Roots,
     intermediates: &'s [Certificate<'c>],
     now: Timestamp,
+    version: Version,
     checks: usize,
-    /// A root was reached.
-    reached: bool,
-    /// One was reached by a chain that may authenticate servers.
-    fit: bool,
+    reached: Reached,
+    /// An issuer whose signatures cannot be verified here.
+    beyond: Option<String>,
 }
 
 impl<'c> Search<'_, 'c> {
@@ -167,12 +183,11 @@ impl<'c> Search<'_, 'c> {
         let mut told = Ok(());
         let mut hint = Hint::default();
         let mut found = false;
-        for root in by_key_id(roots.with_subject(last.issuer()).collect(), last) {
+        for root in by_key_id(roots.with_subject(last.issuer(), self.version).collect(), last) {
             match self.consider(&root, Kind::Root, chain, &mut hint) {
                 Some(Ok(())) => {
                     found = true;
-                    self.reached = true;
-                    self.fit |= root.allows_server_auth() && chain.iter().all(|link| link.allows_server_auth());
+                    self.reached.count(chain, &root, self.version);
                 }
                 Some(invalid) => told = invalid,
                 None => {}
@@ -213,10 +228,11 @@ impl<'c> Search<'_, 'c> {
             return Some(Err(Invalid::TooManyChecks));
         }
         if let Err(error) = self.roots.check_signed_by(last, candidate) {
+            self.beyond = self.beyond.take().or_else(|| is_authority_beyond_us(last, candidate));
             hint.0.get_or_insert_with(|| (error, candidate.short_name()));
             return None;
         }
-        Some(check(candidate, kind, chain, self.now))
+        Some(check(candidate, kind, chain, self.now, self.version))
     }
 }
 
@@ -237,8 +253,14 @@ fn is_same_authority(a: &Certificate<'_>, b: &Certificate<'_>) -> bool {
         && (a.has_names, &a.dns_names, &a.addresses) == (b.has_names, &b.dns_names, &b.addresses)
 }
 
-fn check(certificate: &Certificate<'_>, kind: Kind, chain: &[&Certificate<'_>], now: Timestamp) -> Result<(), Invalid> {
-    if certificate.has_unhandled_critical() {
+fn check(
+    certificate: &Certificate<'_>,
+    kind: Kind,
+    chain: &[&Certificate<'_>],
+    now: Timestamp,
+    version: Version,
+) -> Result<(), Invalid> {
+    if certificate.has_unhandled_critical(version) {
         return Err(Invalid::UnhandledCriticalExtension);
     }
     if chain.last().is_some_and(|child| child.issuer() != certificate.subject()) {
@@ -246,7 +268,7 @@ fn check(certificate: &Certificate<'_>, kind: Kind, chain: &[&Certificate<'_>], 
     }
     check_dates(certificate, now)?;
     if let Some(leaf) = chain.first() {
-        names::check_constraints(certificate, leaf).map_err(Invalid::NameConstraint)?;
+        names::check_constraints(certificate, leaf, version).map_err(Invalid::NameConstraint)?;
     }
     let constraints = certificate.basic_constraints();
     if kind == Kind::Intermediate && !constraints.is_some_and(|(is_ca, _)| is_ca) {

@@ -94,6 +94,10 @@ pub enum Failure {
     Nxdomain,
     /// NOERROR without records.
     NoData,
+    /// NOERROR without records of a server that is no authority for the name and does not recurse.
+    Lame,
+    /// The same with an OPT record.
+    LameWithOpt,
     /// No answer; over TCP the connection closes.
     Drop,
     /// Over UDP an empty answer with the TC bit, over TCP the whole one.

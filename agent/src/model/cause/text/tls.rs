@@ -65,7 +65,8 @@ pub const TLS_NAME_MISMATCH: Text = Text {
 pub const TLS_CERTIFICATE_UNUSABLE: Text = Text {
     summary: "A certificate of the registry is not made for what it is used for.",
     evidence: "The chain leads to a trusted root in time and under the right name, and a certificate of it may not authenticate \
-               servers (extended key usage), or has a critical extension that containerd does not know.",
+               servers (extended key usage), requires a policy that the chain does not have, or has an extension or address that this \
+               containerd does not take: which ones depends on the Go that it was built with.",
     confirm: "`openssl s_client -connect HOST:PORT -servername HOST </dev/null 2>/dev/null | openssl x509 -noout -ext \
               extendedKeyUsage` has to print `TLS Web Server Authentication`, or nothing; `-text` marks what is `critical`.",
     fix: "Have it issued anew for servers: `usages: [server auth]` in cert-manager, or `openssl x509 -req -in HOST.csr -CA ca.crt \

@@ -117,6 +117,8 @@ fn an_empty_answer_of_a_server_without_recursion_is_lame() {
     message.metadata.authoritative = false;
     message.set_edns(Edns::new());
     assert_eq!(judge(&question, &message).unwrap_err().0, Cause::DnsNoAddress, "as Go since 1.22");
+    let older = Question { reads_additionals: false, ..question };
+    assert_eq!(judge(&older, &message), lame);
 }
 
 #[test]

@@ -40,6 +40,23 @@ async fn after_servfail_and_refused_the_next_server_is_asked() {
 }
 
 #[tokio::test]
+async fn after_a_referral_to_nobody_the_next_server_is_asked() {
+    let (plain, with_opt, last) = (failing(Fails::Lame), failing(Fails::LameWithOpt), healthy());
+    let mut newer = names(&[&plain, &last]);
+    assert_eq!(found(&lookup(&newer, "r.example", LIMIT).await), ["192.0.2.1"]);
+    newer.resolv.servers = vec![with_opt.address(), last.address()];
+    let step = lookup(&newer, "r.example", LIMIT).await;
+    assert_eq!(failed(&step).0, Cause::DnsNoAddress);
+    let mut older = newer;
+    older.resolv.reads_additionals = false;
+    assert_eq!(found(&lookup(&older, "r.example", LIMIT).await), ["192.0.2.1"]);
+    older.resolv.servers.pop();
+    let (cause, words) = failed(&lookup(&older, "r.example", LIMIT).await);
+    let expected = format!("dial tcp: lookup r.example on {}: lame referral", with_opt.address());
+    assert_eq!((cause, words), (Cause::DnsServfail, expected));
+}
+
+#[tokio::test]
 async fn when_all_fail_the_last_one_is_reported_after_all_rounds() {
     let (one, two) = (failing(Fails::Servfail), failing(Fails::Refused));
     let mut names = names(&[&one, &two]);

@@ -94,7 +94,14 @@ async fn a_client_certificate_that_is_asked_for_is_missed_or_sent() {
         assert_eq!(step.facts().unwrap().chain.len(), 2);
 
         let with = |client: Leaf| {
-            TlsSetup::new(true, &trust(&[authority.root_der()]), &with_client(&client), jiff::Timestamp::now()).unwrap()
+            TlsSetup::new(
+                Version::NEWEST,
+                true,
+                &trust(&[authority.root_der()]),
+                &with_client(&client),
+                jiff::Timestamp::now(),
+            )
+            .unwrap()
         };
         let step = shake_with(address, &with(authority.client("node").unwrap())).await;
         assert!(step.passed(), "{step:?}");
@@ -112,7 +119,11 @@ async fn openssl(leaf: &Leaf, arguments: &[&str]) -> (tokio::process::Child, tem
     (child, dir, address)
 }
 
-async fn openssl_with(cert: &Path, key: &Path, arguments: &[&str]) -> (tokio::process::Child, std::net::SocketAddr) {
+pub(super) async fn openssl_with(
+    cert: &Path,
+    key: &Path,
+    arguments: &[&str],
+) -> (tokio::process::Child, std::net::SocketAddr) {
     let mut child = tokio::process::Command::new("openssl")
         .args(["s_server", "-accept", "127.0.0.1:0", "-cert"])
         .arg(cert)
