@@ -224,10 +224,7 @@ impl<'t> Decoder<'t> {
         };
         if self.fault.is_none() {
             let place = if pointer { self.pointer() } else { self.innermost() };
-            self.fault = Some(
-                format!("json: cannot unmarshal {value} into {place} of type {go_type}{behind}")
-                    .replace("into  of type", "into Go value of type"),
-            );
+            self.fault = Some(format!("json: cannot unmarshal {value} into {place} of type {go_type}{behind}"));
         }
     }
 
@@ -254,12 +251,12 @@ impl<'t> Decoder<'t> {
             }
             names.push_str(name);
         }
-        if names.is_empty() { names } else { format!("Go struct field {innermost}{names}") }
+        if names.is_empty() { "Go value".to_owned() } else { format!("Go struct field {innermost}{names}") }
     }
 
     /// The outermost struct, and every step from there.
     fn pointer(&self) -> String {
-        let Some(Step::Field { owner, .. }) = self.path.first() else { return String::new() };
+        let Some(Step::Field { owner, .. }) = self.path.first() else { return "Go value".to_owned() };
         let is_element = matches!(self.path.last(), Some(Step::Index(_)));
         let mut place = format!("{}{owner}", if is_element { "" } else { "Go struct field " });
         for step in &self.path {
