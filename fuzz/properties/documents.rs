@@ -2,7 +2,7 @@
 //! refused in a few words; what is chosen comes from the document.
 
 use pullprobe::model::containerd::PullMode;
-use pullprobe::probe::image::documents::{Config, Document, Kind, parse};
+use pullprobe::probe::image::documents::{Config, Descriptor, Document, Form, Invalid, Kind, parse};
 use pullprobe::probe::image::select::{Matcher, Selection, offered};
 
 const MEDIA_TYPES: [&str; 3] = [
@@ -12,27 +12,36 @@ const MEDIA_TYPES: [&str; 3] = [
 ];
 
 pub fn holds(data: &[u8]) {
-    for media_type in MEDIA_TYPES {
-        match parse(data, media_type) {
-            Ok(document) => check(&document, media_type),
-            Err(reason) => assert!(!reason.is_empty() && reason.len() <= 256, "{reason:?}"),
+    for version in super::VERSIONS.map(|version| version.parse().unwrap()) {
+        for media_type in MEDIA_TYPES {
+            match parse(data, media_type, version) {
+                Ok(document) => check(&document, media_type),
+                Err(Invalid::Shape(reason) | Invalid::Field(reason)) => check_reason(&reason),
+            }
         }
-    }
-    if let Some(config) = Config::parse(data) {
-        assert!(
-            config.layer_count() <= data.len() && config.platform("linux").is_none_or(|found| !found.os.is_empty())
-        );
+        for form in [Form::Image, Form::Unpack] {
+            match Config::parse(data, form, version) {
+                Ok(config) => assert!(
+                    config.layer_count() <= data.len()
+                        && config.platform("linux").is_none_or(|found| !found.os.is_empty())
+                ),
+                Err(reason) => check_reason(&reason),
+            }
+        }
     }
 }
 
+fn check_reason(reason: &str) {
+    assert!(!reason.is_empty() && reason.len() <= 512, "{reason:?}");
+}
+
 fn check(document: &Document, media_type: &str) {
-    assert!(document.fs_layers.is_none());
     if Kind::of(media_type) == Kind::Manifest {
-        assert!(document.manifests.is_none());
+        assert!(document.manifests.is_empty());
     } else {
-        assert!(document.config.is_none() && document.layers.is_none());
+        assert!(document.config == Descriptor::default() && document.layers.is_empty());
     }
-    let entries = document.manifests.as_deref().unwrap_or_default();
+    let entries = document.manifests.as_slice();
     assert!(offered(entries, "linux").len() <= entries.len());
     let node = "linux/arm64".parse().unwrap();
     for version in super::VERSIONS {

@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use pullprobe_lab::registry::{Content, Entry, Image, Index, Stored, Types};
+use pullprobe_lab::registry::{Content, Entry, Image, Index, Stored};
 use serde_json::Value;
 
 use super::binary::{Agent, Finished, document, finish};
@@ -28,7 +28,7 @@ fn world(layer: usize, counted_pulls: u32) -> World {
     let world = World::start(given);
     let image = Image { layers: vec![noise(layer)], ..Image::default() };
     let entry = Entry { content: Some(Box::new(Content::Image(image))), ..Entry::new("linux/amd64") };
-    let index = Content::Index(Index { types: Types::Oci, manifests: vec![entry] });
+    let index = Content::Index(Index { manifests: vec![entry], ..Index::default() });
     world.at("registry.example").push("demo/app", "1.0", &index);
     std::fs::create_dir_all(world.node.path(ROOT)).unwrap();
     world

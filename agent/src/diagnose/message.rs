@@ -44,6 +44,7 @@ pub fn of(frame: &Frame<'_>, phase: Phase, failure: &Failure) -> String {
         (Phase::Open, _) => format!("{pull}failed to copy: httpReadSeeker: failed open: {inner}"),
         (Phase::Copy | Phase::Commit, _) => format!("{pull}{inner}"),
         (Phase::Unpack, _) => format!("{pull}failed to unpack image on snapshotter {snapshotter}: {inner}"),
+        (Phase::Store, _) => inner,
         (Phase::Config, _) => format!("get image config descriptor: {inner}"),
     }
 }

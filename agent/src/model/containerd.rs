@@ -219,6 +219,16 @@ impl Version {
         self.since(&[(1, 7, 0)])
     }
 
+    /// Takes from a descriptor's `data` what it describes, and does not ask for it.
+    pub fn takes_embedded_data(self) -> bool {
+        self.since(&[(1, 7, 0)])
+    }
+
+    /// Knows `artifactType` of indexes and manifests.
+    pub fn reads_artifact_types(self) -> bool {
+        self.since(&[(1, 7, 0)])
+    }
+
     /// A missing Basic credential is an error of its own; before, the 401 stands.
     pub fn names_missing_basic(self) -> bool {
         self.since(&[(1, 7, 0)])

@@ -1,6 +1,9 @@
 //! Why a text is no JSON, in the words of Go's `encoding/json`: errors of containerd show them.
 
-/// The first fault of `text`. Meant for what serde already refused; `""` when Go finds none.
+pub mod decode;
+pub mod target;
+
+/// The first fault of `text`; `""` when Go finds none.
 pub fn error(text: &[u8]) -> String {
     let mut scanner = Scanner { text, at: 0 };
     match scanner.value("looking for beginning of value", 0).and_then(|()| scanner.end()) {
@@ -94,7 +97,8 @@ impl Scanner<'_> {
                 b'\\' => {
                     self.at += 1;
                     match self.peek()? {
-                        b'b' | b'f' | b'n' | b'r' | b't' | b'\\' | b'/' | b'"' | b'u' => self.at += 1,
+                        b'b' | b'f' | b'n' | b'r' | b't' | b'\\' | b'/' | b'"' => self.at += 1,
+                        b'u' => self.unicode()?,
                         _ => return Err(self.wrong("in string escape code")),
                     }
                 }
@@ -103,6 +107,17 @@ impl Scanner<'_> {
             }
         }
         self.at += 1;
+        Ok(())
+    }
+
+    fn unicode(&mut self) -> Result<(), Fault> {
+        self.at += 1;
+        for _ in 0..4 {
+            if !self.peek()?.is_ascii_hexdigit() {
+                return Err(self.wrong("in \\u hexadecimal character escape"));
+            }
+            self.at += 1;
+        }
         Ok(())
     }
 
@@ -124,10 +139,37 @@ impl Scanner<'_> {
                 return Err(self.wrong("in numeric literal"));
             }
         }
-        while self.text.get(self.at).is_some_and(|c| c.is_ascii_digit() || b".eE+-".contains(c)) {
+        if self.peek()? == b'0' {
             self.at += 1;
+        } else {
+            self.digits();
+        }
+        if self.text.get(self.at) == Some(&b'.') {
+            self.at += 1;
+            self.digit("after decimal point in numeric literal")?;
+        }
+        if matches!(self.text.get(self.at), Some(b'e' | b'E')) {
+            self.at += 1;
+            if matches!(self.text.get(self.at), Some(b'+' | b'-')) {
+                self.at += 1;
+            }
+            self.digit("in exponent of numeric literal")?;
         }
         Ok(())
+    }
+
+    fn digit(&mut self, context: &str) -> Result<(), Fault> {
+        if !self.peek()?.is_ascii_digit() {
+            return Err(self.wrong(context));
+        }
+        self.digits();
+        Ok(())
+    }
+
+    fn digits(&mut self) {
+        while self.text.get(self.at).is_some_and(u8::is_ascii_digit) {
+            self.at += 1;
+        }
     }
 
     fn end(&mut self) -> Result<(), Fault> {
@@ -179,5 +221,10 @@ mod tests {
         assert_eq!(error(b"{a:1}"), "invalid character 'a' looking for beginning of object key string");
         assert_eq!(error(b"{} x"), "invalid character 'x' after top-level value");
         assert_eq!(error(b"{\"a\":[1,{}]}"), "");
+        assert_eq!(error(b"[0, -0.5e+1, 10E2, \"\\ud800\"]"), "");
+        assert_eq!(error(b"01"), "invalid character '1' after top-level value");
+        assert_eq!(error(b"[1.]"), "invalid character ']' after decimal point in numeric literal");
+        assert_eq!(error(b"[1e]"), "invalid character ']' in exponent of numeric literal");
+        assert_eq!(error(b"\"\\u12g4\""), "invalid character 'g' in \\u hexadecimal character escape");
     }
 }

@@ -19,6 +19,23 @@ pub fn fault(text: &str) -> Option<String> {
     }
 }
 
+/// Likewise of a value in JSON, as Go did before 1.20: the quotes belong to the layout.
+pub fn fault_of_quoted(raw: &str) -> Option<String> {
+    let (shown, layout) = (quote(raw), quote(&format!("\"{LAYOUT}\"")));
+    let cannot = |rest: &str, element: &str| {
+        let (rest, element) = (quote(rest), quote(element));
+        Some(format!("parsing time {shown} as {layout}: cannot parse {rest} as {element}"))
+    };
+    let Some(text) = raw.strip_prefix('"') else { return cannot(raw, "\"") };
+    let mut parser = Parser { rest: text };
+    match parser.time() {
+        Ok(()) if parser.rest == "\"" => None,
+        Ok(()) => cannot(parser.rest, "\""),
+        Err(Fault::Range(what)) => Some(format!("parsing time {shown}: {what} out of range")),
+        Err(Fault::Element(element)) => cannot(parser.rest, element),
+    }
+}
+
 enum Fault {
     /// The rest does not begin with this element of the layout.
     Element(&'static str),

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeSet;
 
-use super::gojson;
 use super::network::Network;
 use super::session::{Answer, Session};
 use crate::model::cause::Cause;
@@ -39,7 +38,7 @@ mod warning;
 use attempt::{Book, PullBudget};
 pub(crate) use digest::digest_of;
 use digest::{digest_fault, is_digest};
-use documents::{Descriptor, Document, Kind};
+use documents::{Descriptor, Document, Invalid, Kind};
 use local::Need;
 use resolve::Resolved;
 use select::{Matcher, Selection};
@@ -108,8 +107,10 @@ pub enum Phase {
     Commit,
     /// Turning it into a snapshot (1.x speaks of it).
     Unpack,
-    /// After the pull, when CRI reads the image's config.
+    /// After the pull, when CRI looks for the image's config.
     Config,
+    /// After that, when CRI takes the image into its list.
+    Store,
 }
 
 /// Why a walk ends early.
@@ -223,9 +224,9 @@ impl Pull<'_> {
         self.source = Some(fetched.source);
         match descriptor.kind() {
             Kind::Index if depth < NESTING_LIMIT => {
-                self.choose(descriptor, parse(&fetched.body, descriptor)?, depth).await
+                self.choose(descriptor, parse(&fetched.body, descriptor, self.version)?, depth).await
             }
-            Kind::Manifest => self.image_of(parse(&fetched.body, descriptor)?, descriptor, depth).await,
+            Kind::Manifest => self.image_of(parse(&fetched.body, descriptor, self.version)?, descriptor, depth).await,
             Kind::Schema1 => schema1::convert(&fetched.body, descriptor),
             Kind::Index | Kind::Other => Err(self.no_image(descriptor)),
         }
@@ -245,7 +246,7 @@ impl Pull<'_> {
     }
 
     async fn choose(&mut self, index: &Descriptor, document: Document, depth: usize) -> Result<Option<Failure>, Stop> {
-        let entries = document.manifests.unwrap_or_default();
+        let entries = document.manifests;
         let offered = select::offered(&entries, &self.wanted.os);
         self.platform.offered.extend(offered);
         let matcher = Matcher { node: self.wanted, mode: self.mode, version: self.version };
@@ -349,10 +350,16 @@ fn not_empty(descriptor: &Descriptor) -> Result<(), Stop> {
     Err(Stop::Fetch(Phase::Commit, Failure::new(Stage::Manifest, Cause::ManifestInvalid, detail).worded(wording)))
 }
 
-fn parse(body: &[u8], descriptor: &Descriptor) -> Result<Document, Stop> {
-    documents::parse(body, &descriptor.media_type).map_err(|reason| {
+fn parse(body: &[u8], descriptor: &Descriptor, version: Version) -> Result<Document, Stop> {
+    documents::parse(body, &descriptor.media_type, version).map_err(|invalid| {
+        let (reason, wording) = match invalid {
+            Invalid::Shape(reason) => {
+                let wording = format!("children: invalid desc {}: {reason}", descriptor.digest);
+                (reason, wording)
+            }
+            Invalid::Field(reason) => (reason.clone(), reason),
+        };
         let detail = format!("the document {} is not what its media type says: {reason}", descriptor.digest);
-        let wording = format!("children: invalid desc {}: {reason}", descriptor.digest);
         Stop::Fetch(Phase::Commit, Failure::new(Stage::Manifest, Cause::ManifestInvalid, detail).worded(wording))
     })
 }

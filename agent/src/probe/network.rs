@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures::FutureExt as _;
 use jiff::Timestamp;
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
@@ -145,8 +146,8 @@ impl Network {
             let mut ways = self.ways.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(ways.entry(key).or_default())
         };
-        // Boxed: what awaits a way is itself awaited deep down.
-        let climb = || Box::pin(async { Arc::new(self.climb(to).await) });
+        // Boxed: what awaits a way is itself awaited deep down, and the compiler follows futures only so far.
+        let climb = || async { Arc::new(self.climb(to).await) }.boxed();
         Arc::clone(cell.get_or_init(climb).await)
     }
 

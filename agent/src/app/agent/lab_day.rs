@@ -11,7 +11,7 @@ use clap::Parser as _;
 use pullprobe_lab::Lab;
 use pullprobe_lab::node::{ConfigVersion, Node};
 use pullprobe_lab::registry::{
-    Auth, Bearer, Config, Content, Entry, Fault, Image, Index, Kind, RateLimit, Registry, Request, Types,
+    Auth, Bearer, Config, Content, Entry, Fault, Image, Index, Kind, RateLimit, Registry, Request,
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -119,7 +119,7 @@ impl World {
         for number in 0..images {
             let image = Image { layers: vec![format!("layer of {number}")], ..Image::default() };
             let entry = Entry { content: Some(Box::new(Content::Image(image))), ..Entry::new("linux/amd64") };
-            let index = Index { types: Types::Oci, manifests: vec![entry] };
+            let index = Index { manifests: vec![entry], ..Index::default() };
             registry.push(&format!("demo/app{number}"), "1.0", &Content::Index(index));
         }
         let node = Node::temporary().unwrap();

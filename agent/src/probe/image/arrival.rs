@@ -5,6 +5,7 @@ use http::{StatusCode, header};
 use super::super::http::BodyEnd;
 use super::super::session::Answer;
 use super::super::usage::RequestKind;
+use super::documents::Descriptor;
 use super::fetch::{Miss, Want, stage_of};
 use super::{Phase, Pull, Stop, digest_of, documents};
 use crate::model::cause::Cause;
@@ -16,8 +17,8 @@ const KNOWN_ENCODINGS: [&str; 3] = ["zstd", "gzip", "deflate"];
 impl Pull<'_> {
     /// `known`: what it says was bought before, and nothing was read this time.
     pub(super) fn judge_arrival(&self, want: &Want<'_>, answer: &Answer, known: bool) -> Result<(), Miss> {
-        if let Some(failure) = self.undecodable(want, answer) {
-            return Err(Miss::End(Stop::Fetch(Phase::Open, failure.at(super::party(answer)))));
+        if let Some((phase, failure)) = self.undecodable(want, answer) {
+            return Err(Miss::End(Stop::Fetch(phase, failure.at(super::party(answer)))));
         }
         let told = if want.touch { told_length(answer) } else { Some(length(answer, want)) };
         let Some(got) = told.filter(|_| !known) else { return Ok(()) };
@@ -40,11 +41,8 @@ impl Pull<'_> {
             };
             return at(Phase::Copy, fault(Cause::ResponseInvalid, detail).worded(wording));
         }
-        let reference = Self::ingest_of(want);
         if got > expected {
-            let wording = format!(
-                "failed commit on ref \"{reference}\": \"{reference}\" failed size validation: {got} != {expected}: failed precondition"
-            );
+            let wording = Self::wrong_size(want, got);
             return at(Phase::Commit, fault(Cause::DigestMismatch, detail).worded(wording));
         }
         let digest = &want.descriptor.digest;
@@ -56,37 +54,80 @@ impl Pull<'_> {
             let detail = format!("{digest} has {got} bytes, and pullprobe reads at most {limit} of such a document");
             return Err(Miss::End(Stop::TooLong(detail)));
         }
-        let actual = digest_of(&answer.response.body);
-        if digest.starts_with("sha256:") && actual != *digest {
-            let wording = format!(
-                "failed commit on ref \"{reference}\": unexpected commit digest {actual}, expected {digest}: failed precondition"
-            );
-            let detail = format!("the content of {digest} hashes to {actual}");
-            return at(Phase::Commit, fault(Cause::DigestMismatch, detail).worded(wording));
+        match Self::wrong_digest(want, &answer.response.body) {
+            Some(failure) => at(Phase::Commit, failure),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// What needs no request: newer versions take content out of its descriptor, and of less than no bytes
+    /// none is asked for.
+    pub(super) fn told_by_descriptor(&self, want: &Want<'_>) -> Result<Option<Vec<u8>>, Stop> {
+        let Descriptor { digest, size, data, .. } = want.descriptor;
+        if *size < 0 {
+            let detail = format!("a descriptor says that {digest} has {size} bytes");
+            let failure = Failure::new(stage_of(want), Cause::ManifestInvalid, detail);
+            return Err(Stop::Fetch(Phase::Commit, failure.worded(Self::wrong_size(want, 0))));
+        }
+        let is_whole = u64::try_from(*size).is_ok_and(|size| size == data.0.len() as u64);
+        if !is_whole || !self.version.takes_embedded_data() {
+            return Ok(None);
+        }
+        match Self::wrong_digest(want, &data.0) {
+            Some(failure) => Err(Stop::Fetch(Phase::Commit, failure)),
+            None => Ok(Some(data.0.clone())),
+        }
+    }
+
+    fn wrong_size(want: &Want<'_>, got: u64) -> String {
+        let (reference, said) = (Self::ingest_of(want), want.descriptor.size);
+        format!(
+            "failed commit on ref \"{reference}\": \"{reference}\" failed size validation: {got} != {said}: failed precondition"
+        )
+    }
+
+    fn wrong_digest(want: &Want<'_>, body: &[u8]) -> Option<Failure> {
+        let (digest, actual) = (&want.descriptor.digest, digest_of(body));
+        if !digest.starts_with("sha256:") || actual == *digest {
+            return None;
+        }
+        let wording = format!(
+            "failed commit on ref \"{}\": unexpected commit digest {actual}, expected {digest}: failed precondition",
+            Self::ingest_of(want)
+        );
+        let detail = format!("the content of {digest} hashes to {actual}");
+        Some(Failure::new(stage_of(want), Cause::DigestMismatch, detail).worded(wording))
     }
 
     /// Of an encoded answer nothing is known but whether this containerd knows the encoding.
-    fn undecodable(&self, want: &Want<'_>, answer: &Answer) -> Option<Failure> {
+    fn undecodable(&self, want: &Want<'_>, answer: &Answer) -> Option<(Phase, Failure)> {
         let encodings = answer.response.headers.get_all(header::CONTENT_ENCODING).iter();
         let encodings = encodings.map(|value| String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase());
         let encodings = encodings.collect::<Vec<_>>().join(",");
         let mut others = encodings.split(',').map(str::trim).filter(|one| !matches!(*one, "" | "identity"));
         let fault = |detail: String| Failure::new(stage_of(want), Cause::ResponseInvalid, detail);
         let detail = format!("{} comes in the Content-Encoding `{encodings}`", want.descriptor.digest);
+        let phase = if self.version.decodes_content() { Phase::Open } else { Phase::Copy };
+        if encodings == "gzip" && !want.touch && is_no_gzip(&answer.response.body) {
+            let failure = fault(format!("{detail}, and is not encoded so")).worded(match phase {
+                Phase::Copy => "failed to copy: gzip: invalid header",
+                _ => "gzip: invalid header",
+            });
+            return Some((phase, failure));
+        }
         if !self.version.decodes_content() {
             // A part is never encoded on the way, and only gzip alone is undone.
             let is_undone = !want.touch && encodings == "gzip";
-            return is_undone.then(|| Failure { doubtful: true, ..fault(detail) });
+            return is_undone.then(|| (phase, Failure { doubtful: true, ..fault(detail) }));
         }
         let outermost = others.next_back()?;
         let unknown = std::iter::once(outermost).chain(others.rev()).find(|one| !KNOWN_ENCODINGS.contains(one));
-        Some(match unknown {
+        let failure = match unknown {
             Some(unknown) => fault(format!("{detail}, which containerd does not know"))
                 .worded(format!("unsupported Content-Encoding algorithm: {unknown}")),
             None => Failure { doubtful: true, ..fault(detail) },
-        })
+        };
+        Some((phase, failure))
     }
 
     /// The reference of the ingest, as commit errors name it.
@@ -98,6 +139,12 @@ impl Pull<'_> {
         };
         format!("{prefix}{}", want.descriptor.digest)
     }
+}
+
+/// Too short a body ends before its first bytes can be wrong.
+fn is_no_gzip(body: &[u8]) -> bool {
+    const HEADER_LENGTH: usize = 10;
+    body.len() >= HEADER_LENGTH && !body.starts_with(&[0x1f, 0x8b, 8])
 }
 
 /// How long the body is, also where it was too long to be kept.

@@ -1,8 +1,10 @@
 //! What a manifest names: the config, which is read, and the layers, which are only touched.
 
-use super::documents::{self, Config, Descriptor, Document};
+use std::borrow::Cow;
+
+use super::documents::{self, Config, Descriptor, Document, Form};
 use super::select::Matcher;
-use super::{Phase, Pull, Stop, gojson, not_empty};
+use super::{Phase, Pull, Stop, not_empty};
 use crate::model::cause::Cause;
 use crate::model::containerd::PullMode;
 use crate::model::outcome::Failure;
@@ -13,6 +15,16 @@ use crate::model::stage::Stage;
 /// More layers than an overlay can hold.
 const LAYER_LIMIT: usize = 256;
 
+fn unreadable(config: &Descriptor, reason: &str) -> Failure {
+    let detail = format!("the config {} is not what containerd reads: {reason}", config.digest);
+    Failure::new(Stage::Manifest, Cause::ManifestInvalid, detail)
+}
+
+fn mismatch(layers: usize, listed: usize) -> Failure {
+    let detail = format!("the manifest has {layers} layers, its config lists {listed}");
+    Failure::new(Stage::Manifest, Cause::ManifestInvalid, detail)
+}
+
 impl Pull<'_> {
     pub(super) async fn image_of(
         &mut self,
@@ -20,9 +32,8 @@ impl Pull<'_> {
         manifest: &Descriptor,
         depth: usize,
     ) -> Result<Option<Failure>, Stop> {
-        let config = document.config.unwrap_or_default();
+        let Document { config, layers, .. } = document;
         not_empty(&config)?;
-        let layers = document.layers.unwrap_or_default();
         let fetched = match self.fetch_config(&config).await {
             Ok(fetched) => fetched,
             Err(stop) => return Err(self.blob_failed(stop)),
@@ -32,49 +43,94 @@ impl Pull<'_> {
             redirect_host: fetched.redirect.as_ref().map(crate::model::host::Endpoint::host_port),
             failure: None,
         });
-        for layer in layers.iter().take(LAYER_LIMIT).filter(|layer| layer.urls.is_empty()) {
+        let is_image = documents::is_image_config(&config.media_type);
+        // What is unpacked is only got once a config of an image says what it is.
+        let wanted = if is_image {
+            Cow::Borrowed(&*layers)
+        } else {
+            layers.iter().filter(|layer| !documents::is_layer(&layer.media_type)).cloned().collect()
+        };
+        for layer in wanted.iter().take(LAYER_LIMIT).filter(|layer| !layer.is_elsewhere()) {
             not_empty(layer)?;
             if let Err(stop) = self.touch_blob(layer).await {
                 return Err(self.blob_failed(stop));
             }
         }
-        self.make_room(std::slice::from_ref(&config), &layers).await?;
-        let is_image = documents::is_image_config(&config.media_type);
-        if !is_image && !self.version.unpacks_images_only() {
-            self.count_layers(&Config::parse(&fetched.body).unwrap_or_default(), &config, layers.len())?;
-        }
+        self.make_room(std::slice::from_ref(&config), &wanted).await?;
+        self.unpack(&fetched.body, &config, &layers).await?;
+        // 2.x reads the whole config only for its list of images.
+        let parsed = Config::parse(&fetched.body, Form::Image, self.version).map_err(|reason| {
+            let digest = &config.digest;
+            let wording = format!(
+                "failed to update image store \"{digest}\": get image info from containerd: get image diffIDs: {reason}"
+            );
+            Stop::Fetch(Phase::Store, unreadable(&config, &reason).worded(wording))
+        })?;
         if !is_image {
             let detail = format!("{} is no image: its config is `{}`", manifest.digest, config.media_type);
             return Ok(Some(Failure::new(Stage::Manifest, Cause::ManifestUnsupported, detail)));
         }
-        let parsed = Config::parse(&fetched.body).ok_or_else(|| {
-            let wording = format!("unmarshal image config: {}", gojson::error(&fetched.body));
-            let detail = format!("the config {} is no JSON document", config.digest);
-            Stop::Fetch(Phase::Commit, Failure::new(Stage::Manifest, Cause::ManifestInvalid, detail).worded(wording))
-        })?;
-        self.count_layers(&parsed, &config, layers.len())?;
         Ok(parsed.platform(&self.wanted.os).and_then(|platform| self.starts(platform, manifest, depth)))
     }
 
-    /// The config must list as many layers as the manifest, or nothing is unpacked. 1.6 asks this of
-    /// artifacts too.
-    fn count_layers(&self, parsed: &Config, config: &Descriptor, layers: usize) -> Result<(), Stop> {
-        let listed = parsed.layer_count();
-        let asked = documents::is_image_config(&config.media_type) || !self.version.unpacks_images_only();
-        // From 2.0 on an image without layers is not unpacked at all.
-        let nothing_to_unpack = layers == 0 && self.version.major >= 2;
-        if listed == layers || !asked || nothing_to_unpack {
+    /// The config must be readable and list as many layers as the manifest, or nothing is unpacked.
+    async fn unpack(&mut self, body: &[u8], config: &Descriptor, layers: &[Descriptor]) -> Result<(), Stop> {
+        let known = layers.iter().filter(|layer| documents::is_layer(&layer.media_type)).count();
+        if documents::is_image_config(&config.media_type) && known > 0 {
+            return self.unpack_while_pulling(body, config, known);
+        }
+        // From 2.0 on what is not unpacked by then is not unpacked at all.
+        if self.version.major >= 2 {
             return Ok(());
         }
-        let detail = format!("the manifest has {layers} layers, its config lists {listed}");
-        let failure = Failure::new(Stage::Manifest, Cause::ManifestInvalid, detail);
-        Err(match self.version.major {
-            1 => Stop::Fetch(Phase::Unpack, failure.worded("mismatched image rootfs and manifest layers")),
-            _ => Stop::Fetch(
-                Phase::Commit,
-                failure.worded(format!("number of layers and diffIDs don't match: {layers} != {listed}")),
-            ),
-        })
+        let fault = |failure: Failure, wording: String| Err(Stop::Fetch(Phase::Unpack, failure.worded(wording)));
+        let parsed = match Config::parse(body, Form::Image, self.version) {
+            Ok(parsed) => parsed,
+            Err(reason) => {
+                return fault(unreadable(config, &reason), format!("failed to resolve rootfs: {reason}"));
+            }
+        };
+        // 1.6 takes all content for layers, whatever its media type.
+        let only_known = self.version.unpacks_images_only();
+        let layers: Vec<&Descriptor> =
+            layers.iter().filter(|layer| !only_known || documents::is_layer(&layer.media_type)).collect();
+        if parsed.layer_count() != layers.len() {
+            let wording = "mismatched image rootfs and manifest layers".to_owned();
+            return fault(mismatch(layers.len(), parsed.layer_count()), wording);
+        }
+        for layer in layers {
+            let Descriptor { media_type, digest, .. } = layer;
+            let extract = format!("failed to extract layer {}", parsed.first_diff_id());
+            if !documents::is_layer(media_type) {
+                let detail = format!("the layer {digest} is of an unknown media type, `{media_type}`");
+                let failure = Failure::new(Stage::Manifest, Cause::ManifestUnsupported, detail);
+                let why = "no processor for media-type: unknown";
+                return fault(failure, format!("{extract}: failed to get stream processor for {media_type}: {why}"));
+            }
+            if self.held(layer, true, 1).await.is_none() {
+                let detail =
+                    format!("{} is no image's config, its layers are not got: `{}`", config.digest, config.media_type);
+                let failure = Failure::new(Stage::Manifest, Cause::ManifestUnsupported, detail);
+                let why = format!("content digest {digest}: not found");
+                return fault(failure, format!("{extract}: failed to get reader from content store: {why}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// `known`: how many layers can be unpacked.
+    fn unpack_while_pulling(&self, body: &[u8], config: &Descriptor, known: usize) -> Result<(), Stop> {
+        let form = if self.version.major >= 2 { Form::Unpack } else { Form::Image };
+        let parsed = Config::parse(body, form, self.version).map_err(|reason| {
+            let wording = format!("unmarshal image config: {reason}");
+            Stop::Fetch(Phase::Commit, unreadable(config, &reason).worded(wording))
+        })?;
+        let listed = parsed.layer_count();
+        if listed == known {
+            return Ok(());
+        }
+        let wording = format!("number of layers and diffIDs don't match: {known} != {listed}");
+        Err(Stop::Fetch(Phase::Commit, mismatch(known, listed).worded(wording)))
     }
 
     /// A single manifest is never checked by containerd: the config tells whether it would start.

@@ -1,14 +1,21 @@
 //! Indexes, manifests and configs as containerd's JSON reader takes them: missing fields are empty.
 
 use oci_client::manifest as media;
-use serde::Deserialize;
 
-use super::super::gojson;
+mod config;
+
+pub use config::{Config, Form};
+
+use super::super::gojson::decode::{Dialect, decode};
+use super::super::gojson::target::{Bytes, Fields, Map, Named, Place, Raw, Target, Text};
+use crate::model::containerd::Version;
 use crate::model::outcome::clip_to;
 use crate::model::platform::Platform;
 
-/// As much of serde's words as is worth repeating: they may hold a piece of the document.
-const REASON_LIMIT: usize = 200;
+const INDEX: &str = "Index";
+const MANIFEST: &str = "Manifest";
+/// As much of a reason as is worth repeating: it may hold a piece of the document.
+const REASON_LIMIT: usize = 400;
 /// What containerd's resolver accepts as a manifest: 4 × 1048 × 1048 bytes.
 pub const MANIFEST_LIMIT: usize = 4 * 1048 * 1048;
 const SCHEMA_1: [&str; 3] = [
@@ -54,27 +61,89 @@ pub fn is_image_config(media_type: &str) -> bool {
     matches!(media_type, media::IMAGE_CONFIG_MEDIA_TYPE | media::IMAGE_DOCKER_CONFIG_MEDIA_TYPE)
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+/// Whether this is unpacked; other content of a manifest is only fetched.
+pub fn is_layer(media_type: &str) -> bool {
+    let base = media_type.split('+').next().unwrap_or_default();
+    let of_docker = base.strip_prefix("application/vnd.docker.image.rootfs.");
+    let of_docker = of_docker.map(|rest| rest.strip_prefix("foreign.").unwrap_or(rest));
+    media_type.starts_with("application/vnd.oci.image.layer.")
+        || matches!(of_docker, Some("diff.tar" | "diff.tar.gzip"))
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Descriptor {
     pub media_type: String,
     pub digest: String,
     pub size: i64,
-    platform: Option<PlatformFields>,
+    platform: Option<Box<PlatformFields>>,
     /// Where a foreign layer lives instead of the registry.
     pub urls: Vec<String>,
+    /// The content itself, where it is embedded.
+    pub data: Bytes,
+    annotations: Map<Text>,
+    artifact_type: Text,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
+impl Named for Descriptor {
+    const NAME: &'static str = "v1.Descriptor";
+}
+
+impl Target for Descriptor {
+    fn object(&mut self) -> Option<&mut dyn Fields> {
+        Some(self)
+    }
+}
+
+impl Fields for Descriptor {
+    fn struct_name(&self) -> &'static str {
+        "Descriptor"
+    }
+
+    fn field(&mut self, key: &str) -> Option<Place<'_>> {
+        match key {
+            "mediatype" => Place::text("mediaType", &mut self.media_type),
+            "digest" => Place::new("digest", "digest.Digest", &mut self.digest),
+            "size" => Place::new("size", "int64", &mut self.size),
+            "urls" => Place::new("urls", "[]string", &mut self.urls),
+            "annotations" => Place::new("annotations", "map[string]string", &mut self.annotations),
+            "data" => Place::new("data", "[]uint8", &mut self.data),
+            "platform" => Place::new("platform", "v1.Platform", &mut self.platform),
+            "artifacttype" => Place::text("artifactType", &mut self.artifact_type),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct PlatformFields {
     os: String,
     architecture: String,
     variant: String,
-    #[serde(rename = "os.version")]
     os_version: String,
-    #[serde(rename = "os.features")]
     os_features: Vec<String>,
+}
+
+impl Target for PlatformFields {
+    fn object(&mut self) -> Option<&mut dyn Fields> {
+        Some(self)
+    }
+}
+
+impl Fields for PlatformFields {
+    fn struct_name(&self) -> &'static str {
+        "Platform"
+    }
+
+    fn field(&mut self, key: &str) -> Option<Place<'_>> {
+        match key {
+            "os" => Place::text("os", &mut self.os),
+            "architecture" => Place::text("architecture", &mut self.architecture),
+            "variant" => Place::text("variant", &mut self.variant),
+            "os.version" => Place::text("os.version", &mut self.os_version),
+            "os.features" => Place::new("os.features", "[]string", &mut self.os_features),
+            _ => None,
+        }
+    }
 }
 
 impl PlatformFields {
@@ -99,74 +168,131 @@ impl Descriptor {
     pub fn kind(&self) -> Kind {
         Kind::of(&self.media_type)
     }
+
+    /// Whether it is asked for elsewhere first: URLs of other schemes are passed over.
+    pub fn is_elsewhere(&self) -> bool {
+        let mut schemes = self.urls.iter().filter_map(|url| Some(url.split_once("://")?.0));
+        schemes.any(|scheme| ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)))
+    }
+
+    #[cfg(test)]
+    pub fn of_json(json: &serde_json::Value) -> Self {
+        let mut descriptor = Self::default();
+        decode(json.to_string().as_bytes(), Dialect::Plain, Self::NAME, &mut descriptor).unwrap();
+        descriptor
+    }
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+/// What an index or manifest lists.
+#[derive(Clone, Debug, Default)]
 pub struct Document {
-    pub media_type: String,
-    pub config: Option<Descriptor>,
-    pub layers: Option<Vec<Descriptor>>,
-    pub manifests: Option<Vec<Descriptor>>,
-    /// Only schema 1 has it.
-    pub fs_layers: Option<serde_json::Value>,
+    kind: &'static str,
+    artifact_types: bool,
+    pub config: Descriptor,
+    pub layers: Vec<Descriptor>,
+    pub manifests: Vec<Descriptor>,
+    schema_version: i64,
+    subject: Option<Box<Descriptor>>,
+    annotations: Map<Text>,
+    text: Text,
+}
+
+impl Target for Document {
+    fn object(&mut self) -> Option<&mut dyn Fields> {
+        Some(self)
+    }
+}
+
+impl Fields for Document {
+    fn struct_name(&self) -> &'static str {
+        self.kind
+    }
+
+    fn field(&mut self, key: &str) -> Option<Place<'_>> {
+        let is_index = self.kind == INDEX;
+        match key {
+            "schemaversion" => Place::new("schemaVersion", "int", &mut self.schema_version)
+                .map(|place| Place { embedded: "Versioned", ..place }),
+            "mediatype" => Place::text("mediaType", &mut self.text),
+            "artifacttype" if self.artifact_types => Place::text("artifactType", &mut self.text),
+            "config" if !is_index => Place::new("config", Descriptor::NAME, &mut self.config),
+            "layers" if !is_index => Place::new("layers", "[]v1.Descriptor", &mut self.layers),
+            "manifests" if is_index => Place::new("manifests", "[]v1.Descriptor", &mut self.manifests),
+            "subject" => Place::new("subject", Descriptor::NAME, &mut self.subject),
+            "annotations" => Place::new("annotations", "map[string]string", &mut self.annotations),
+            _ => None,
+        }
+    }
+}
+
+/// What tells indexes, manifests and schema 1 apart.
+#[derive(Debug, Default)]
+struct Shape {
+    media_type: String,
+    config: Raw,
+    layers: Raw,
+    manifests: Raw,
+    fs_layers: Raw,
+}
+
+impl Target for Shape {
+    fn object(&mut self) -> Option<&mut dyn Fields> {
+        Some(self)
+    }
+}
+
+impl Fields for Shape {
+    fn struct_name(&self) -> &'static str {
+        "unknownDocument"
+    }
+
+    fn field(&mut self, key: &str) -> Option<Place<'_>> {
+        match key {
+            "mediatype" => Place::text("mediaType", &mut self.media_type),
+            "config" => Place::new("config", "", &mut self.config),
+            "layers" => Place::new("layers", "", &mut self.layers),
+            "manifests" => Place::new("manifests", "", &mut self.manifests),
+            "fslayers" => Place::new("fsLayers", "", &mut self.fs_layers),
+            _ => None,
+        }
+    }
 }
 
 /// Why a document cannot be what its media type says; the text is containerd's.
-pub fn parse(bytes: &[u8], media_type: &str) -> Result<Document, String> {
-    // Go takes bytes that are not UTF-8 for replacement characters.
-    let document: Document =
-        serde_json::from_str(&String::from_utf8_lossy(bytes)).map_err(|error| reason(bytes, &error))?;
-    if document.fs_layers.is_some() {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Invalid {
+    /// It is no JSON, or of another kind.
+    Shape(String),
+    /// A field has another type.
+    Field(String),
+}
+
+pub fn parse(bytes: &[u8], media_type: &str, version: Version) -> Result<Document, Invalid> {
+    let dialect = Dialect::of(version);
+    check_shape(bytes, media_type, dialect).map_err(|reason| Invalid::Shape(clip_to(&reason, REASON_LIMIT)))?;
+    let (kind, go_type) =
+        if Kind::of(media_type) == Kind::Index { (INDEX, "v1.Index") } else { (MANIFEST, "v1.Manifest") };
+    let mut document = Document { kind, artifact_types: version.reads_artifact_types(), ..Document::default() };
+    let decoded = decode(bytes, dialect, go_type, &mut document);
+    decoded.map_err(|reason| Invalid::Field(clip_to(&reason, REASON_LIMIT)))?;
+    Ok(document)
+}
+
+fn check_shape(bytes: &[u8], media_type: &str, dialect: Dialect) -> Result<(), String> {
+    let mut shape = Shape::default();
+    decode(bytes, dialect, "images.unknownDocument", &mut shape)?;
+    if shape.fs_layers.0 {
         return Err("media-type: schema 1 not supported".into());
     }
-    let holds_image = document.config.is_some() || document.layers.is_some();
+    let said = Kind::of(&shape.media_type);
     match Kind::of(media_type) {
-        Kind::Manifest if document.manifests.is_some() || Kind::of(&document.media_type) == Kind::Index => {
+        Kind::Manifest if shape.manifests.0 || said == Kind::Index => {
             Err(format!("media-type: expected manifest but found index ({media_type})"))
         }
-        Kind::Index if holds_image || Kind::of(&document.media_type) == Kind::Manifest => {
+        Kind::Index if shape.config.0 || shape.layers.0 || said == Kind::Manifest => {
             Err(format!("media-type: expected index but found manifest ({media_type})"))
         }
-        _ => Ok(document),
-    }
-}
-
-fn reason(bytes: &[u8], error: &serde_json::Error) -> String {
-    match gojson::error(bytes) {
-        // JSON, but a value has another type than its field; Go names types that are only Go's.
-        fault if fault.is_empty() => clip_to(&format!("json: cannot unmarshal: {error}"), REASON_LIMIT),
-        fault => fault,
-    }
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Config {
-    #[serde(flatten)]
-    platform: PlatformFields,
-    rootfs: RootFs,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct RootFs {
-    diff_ids: Vec<String>,
-}
-
-impl Config {
-    pub fn parse(bytes: &[u8]) -> Option<Self> {
-        serde_json::from_str(&String::from_utf8_lossy(bytes)).ok()
-    }
-
-    /// How many layers it lists.
-    pub fn layer_count(&self) -> usize {
-        self.rootfs.diff_ids.len()
-    }
-
-    /// `None`: the config names no architecture.
-    pub fn platform(&self, host_os: &str) -> Option<Platform> {
-        (!self.platform.architecture.is_empty()).then(|| self.platform.normalized(host_os))
+        _ => Ok(()),
     }
 }
 
@@ -174,6 +300,8 @@ impl Config {
 mod tests {
     use super::*;
     use crate::cases::Cases;
+
+    const VERSION: Version = Version::new(1, 7, 24);
 
     #[test]
     fn a_document_must_be_of_the_kind_that_its_media_type_says() {
@@ -188,7 +316,7 @@ mod tests {
                 document.insert(field.as_str().unwrap().to_owned(), value);
             }
             let bytes = serde_json::to_vec(&document).unwrap();
-            let valid = parse(&bytes, declared).is_ok();
+            let valid = parse(&bytes, declared, VERSION).is_ok();
             assert_eq!(valid, case.expected["valid"].as_bool().unwrap(), "{} {}", case.id, case.input);
         }
     }
@@ -197,7 +325,8 @@ mod tests {
     fn the_media_type_field_must_not_contradict() {
         for case in Cases::of_kind("manifest_media_type_field") {
             let declared = case.input["declared"].as_str().unwrap();
-            let accepts = |field: &str| parse(format!(r#"{{"mediaType":"{field}"}}"#).as_bytes(), declared).is_ok();
+            let accepts =
+                |field: &str| parse(format!(r#"{{"mediaType":"{field}"}}"#).as_bytes(), declared, VERSION).is_ok();
             for field in case.expected["accepted_mediaType_field"].as_array().unwrap() {
                 assert!(accepts(field.as_str().unwrap()), "{} accepts {field}", case.id);
             }
@@ -210,10 +339,38 @@ mod tests {
     #[test]
     fn bytes_that_are_no_text_are_taken_as_go_takes_them_and_a_wrong_type_is_named() {
         let index = "application/vnd.oci.image.index.v1+json";
-        assert!(parse(b"{\"manifests\": [], \"x\xff\": \"\xfe\"}", index).is_ok());
-        assert!(Config::parse(b"{\"architecture\": \"amd64\", \"author\": \"\xfe\"}").is_some());
+        let said = |text: &[u8]| parse(text, index, VERSION).map(|document| document.manifests.len());
+        assert_eq!(said(b"{\"manifests\": [null], \"x\xff\": \"\xfe\"}"), Ok(1));
         let long = format!("{{\"manifests\": \"{}\"}}", "x".repeat(10_000));
-        let reason = parse(long.as_bytes(), index).unwrap_err();
-        assert!(reason.starts_with("json: cannot unmarshal: invalid type") && reason.len() <= 200, "{reason}");
+        let words = "json: cannot unmarshal string into Go struct field Index.manifests of type []v1.Descriptor";
+        assert_eq!(said(long.as_bytes()), Err(Invalid::Field(words.into())));
+        let long = format!("{{\"annotations\": {{\"{}\": 5}}}}", "x".repeat(10_000));
+        let Err(Invalid::Field(words)) = parse(long.as_bytes(), index, Version::new(2, 1, 9)) else { panic!("taken") };
+        assert!(words.len() <= REASON_LIMIT, "{words}");
+    }
+
+    #[test]
+    fn keys_in_any_case_and_doubled_ones_are_merged() {
+        let manifest = "application/vnd.oci.image.manifest.v1+json";
+        let text = r#"{"CONFIG": {"size": 5, "\u0064igest": "a"}, "config": {"\u017fize": 6, "size": null},
+            "Layers": [{"size": 1, "data": "YWI="}, {}], "layers": [{"digest": "b"}], "subject": null}"#;
+        let document = parse(text.as_bytes(), manifest, VERSION).unwrap();
+        assert_eq!((document.config.size, document.config.digest.as_str()), (6, "a"));
+        let [layer] = document.layers.as_slice() else { panic!("{:?}", document.layers) };
+        assert_eq!((layer.size, layer.digest.as_str(), layer.data.0.as_slice()), (1, "b", b"ab".as_slice()));
+    }
+
+    #[test]
+    fn what_is_unpacked_is_told_by_its_media_type() {
+        for layer in [
+            "application/vnd.oci.image.layer.v1.tar+zstd",
+            "application/vnd.docker.image.rootfs.diff.tar.gzip",
+            "application/vnd.docker.image.rootfs.foreign.diff.tar",
+        ] {
+            assert!(is_layer(layer), "{layer}");
+        }
+        for other in ["", "application/octet-stream", "application/vnd.docker.image.rootfs.diff.tar.zstd"] {
+            assert!(!is_layer(other), "{other}");
+        }
     }
 }

@@ -100,6 +100,9 @@ impl Pull<'_> {
         if let Some(body) = self.held(want.descriptor, want.touch, want.body_limit).await {
             return Ok(Fetched { body, source: ContentSource::ContentStore, endpoint: None, redirect: None });
         }
+        if let Some(body) = self.told_by_descriptor(&want)? {
+            return Ok(Fetched { body, source: ContentSource::Registry, endpoint: None, redirect: None });
+        }
         if !self.sessions.iter().any(|session| session.host.capabilities.pull) {
             let detail = "no host of the configuration has the capability `pull`";
             let failure =

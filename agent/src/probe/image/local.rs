@@ -70,7 +70,7 @@ impl Pull<'_> {
     /// less what broken downloads left.
     pub(super) async fn make_room(&mut self, documents: &[Descriptor], layers: &[Descriptor]) -> Result<(), Stop> {
         let eager = self.store.needs_layers() && !self.was_unpacked();
-        let layers = layers.iter().filter(|layer| eager && layer.urls.is_empty()).map(|layer| (layer, true));
+        let layers = layers.iter().filter(|layer| eager && !layer.is_elsewhere()).map(|layer| (layer, true));
         let wanted: Vec<(&Descriptor, bool)> =
             documents.iter().map(|document| (document, false)).chain(layers).collect();
         let contents: Vec<_> = wanted.iter().map(|(one, _)| (one.digest.clone(), one.size)).collect();

@@ -81,7 +81,7 @@ mod tests {
             "os.features": features.map_or_else(Vec::new, |list| list.split(',').collect()),
         });
         let platform = if text.starts_with("(no platform)") { Value::Null } else { platform };
-        serde_json::from_value(json!({"digest": text, "platform": platform})).unwrap()
+        Descriptor::of_json(&json!({"digest": text, "platform": platform}))
     }
 
     /// What the case expects, in the words of a selection.

@@ -21,7 +21,7 @@ impl Content {
     /// An index with one good image for each of `platforms`, as `linux/arm64/v8`.
     pub fn platforms(platforms: &[&str]) -> Self {
         let manifests = platforms.iter().map(|text| Entry::new(text)).collect();
-        Self::Index(Index { types: Types::Oci, manifests })
+        Self::Index(Index { manifests, ..Index::default() })
     }
 
     /// A good single image for `platform`.
@@ -89,6 +89,12 @@ pub struct Image {
     pub missing_config: bool,
     /// The registry does not have the layers.
     pub missing_layers: bool,
+    /// The manifest holds the configuration in its `data` field.
+    pub config_in_data: bool,
+    /// In the manifest's text, each first one is replaced by the second.
+    pub manifest_edits: Vec<(String, String)>,
+    /// Likewise in the configuration's text.
+    pub config_edits: Vec<(String, String)>,
 }
 
 impl Default for Image {
@@ -101,6 +107,9 @@ impl Default for Image {
             layer_size: None,
             missing_config: false,
             missing_layers: false,
+            config_in_data: false,
+            manifest_edits: Vec::new(),
+            config_edits: Vec::new(),
         }
     }
 }
@@ -130,6 +139,8 @@ pub struct Index {
     pub types: Types,
     /// In this order.
     pub manifests: Vec<Entry>,
+    /// In the index's text, each first one is replaced by the second.
+    pub edits: Vec<(String, String)>,
 }
 
 /// One entry of an index.

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -133,7 +135,12 @@ impl Repository {
             layers.push(layer);
         }
         let (config, config_type) = config_text(image, &diff_ids);
-        let config = self.add_blob(config.into(), config_type, image.missing_config);
+        let config = edited(config, &image.config_edits);
+        let data = BASE64_STANDARD.encode(&config);
+        let mut config = self.add_blob(config.into(), config_type, image.missing_config);
+        if image.config_in_data {
+            config["data"] = json!(data);
+        }
         let mut manifest = json!({
             "schemaVersion": 2,
             "mediaType": image.types.manifest(),
@@ -143,7 +150,7 @@ impl Repository {
         if artifact {
             manifest["artifactType"] = json!("application/vnd.pullprobe.lab");
         }
-        let mut stored = self.add_manifest(image.types.manifest(), manifest.to_string());
+        let mut stored = self.add_manifest(image.types.manifest(), edited(manifest.to_string(), &image.manifest_edits));
         stored.config = Some(digest_of(&config));
         stored.layers = layers.iter().map(digest_of).collect();
         stored
@@ -187,7 +194,7 @@ impl Repository {
         }
         let media_type = index.types.index();
         let text = json!({"schemaVersion": 2, "mediaType": media_type, "manifests": descriptors});
-        Stored { manifests: stored, ..self.add_manifest(media_type, text.to_string()) }
+        Stored { manifests: stored, ..self.add_manifest(media_type, edited(text.to_string(), &index.edits)) }
     }
 }
 
@@ -226,6 +233,14 @@ fn config_text(image: &Image, diff_ids: &[String]) -> (String, &'static str) {
         ImageConfig::Artifact => ("{}".to_owned(), "application/vnd.oci.empty.v1+json"),
         ImageConfig::Text(text) => (text.clone(), config_type),
     }
+}
+
+/// An edit that finds nothing to replace would leave the document good.
+fn edited(text: String, edits: &[(String, String)]) -> String {
+    edits.iter().fold(text, |text, (from, to)| {
+        assert!(text.contains(from.as_str()), "{from} is not in {text}");
+        text.replace(from.as_str(), to)
+    })
 }
 
 fn schema1_text(schema1: &Schema1) -> String {
