@@ -22,7 +22,8 @@ impl Rewritten {
     /// The place in the file of a place in the text.
     pub fn original(&self, offset: usize) -> usize {
         let after = self.stretches.partition_point(|(start, _)| *start <= offset);
-        self.stretches.get(after.saturating_sub(1)).map_or(offset, |(start, at)| at + (offset - start))
+        let before = after.checked_sub(1).and_then(|last| self.stretches.get(last));
+        before.map_or(offset, |(start, at)| at + (offset - start))
     }
 }
 
