@@ -29,7 +29,7 @@ pub fn holds(data: &[u8]) {
 }
 
 fn check(node: &Node, data: &[u8], version: Version) {
-    let parsed = std::str::from_utf8(data).ok().map(|text| parse(text, FILE, DIRECTORY, version));
+    let parsed = std::str::from_utf8(data).ok().map(|_| parse(data, FILE, DIRECTORY, version));
     match &parsed {
         Some(Ok(file)) => {
             for host in file.hosts.iter().chain([&file.server]) {

@@ -35,7 +35,14 @@ impl Start {
     /// What the findings claim.
     fn claimed(fault: &Fault) -> Self {
         let has = |codes: &[&str]| fault.codes().any(|code| codes.contains(&code));
-        if has(&["config_syntax", "config_type", "config_import", "config_schema", "plugin_name_invalid"]) {
+        if has(&[
+            "config_syntax",
+            "config_type",
+            "config_import",
+            "config_schema",
+            "plugin_name_invalid",
+            "config_refused",
+        ]) {
             Self::Refused
         } else if has(&[
             "cri_disabled",

@@ -117,7 +117,7 @@ fn hosts_toml_is_decoded_as_containerd_does() {
         // path would become the directory.
         let base = if case.id == "hosts-parse-004" { "" } else { text(&case.input, "base_dir") };
         for version in releases(&case.versions) {
-            let parsed = hosts_toml::parse(text(&case.input, "toml"), "hosts.toml", base, version)
+            let parsed = hosts_toml::parse(text(&case.input, "toml").as_bytes(), "hosts.toml", base, version)
                 .unwrap_or_else(|rejection| panic!("{} on {version}: {rejection:?}", case.id));
             let found: Vec<Json> = parsed.hosts.iter().chain([&parsed.server]).map(described).collect();
             let expected = without_referrers(&case.expected["hosts"], version);
@@ -143,7 +143,8 @@ fn a_hosts_toml_that_containerd_rejects_is_rejected_with_its_place() {
         let (_, line, reason) =
             reasons.iter().find(|(id, ..)| *id == case.id).unwrap_or_else(|| panic!("{} has no reason", case.id));
         for version in releases(&case.versions) {
-            let rejection = hosts_toml::parse(text(&case.input, "toml"), "hosts.toml", "/d", version).unwrap_err();
+            let rejection =
+                hosts_toml::parse(text(&case.input, "toml").as_bytes(), "hosts.toml", "/d", version).unwrap_err();
             assert!(rejection.reason.contains(reason), "{} on {version}: {}", case.id, rejection.reason);
             assert_eq!(rejection.place.line, *line, "{} on {version}", case.id);
         }

@@ -190,11 +190,7 @@ fn load_directory(reader: &mut Reader<'_>, path: &str, version: Version) -> Resu
             server,
         });
     }
-    let parsed = match std::str::from_utf8(&bytes) {
-        Ok(text) => hosts_toml::parse(text, &file, path, version),
-        Err(error) => Err(not_text(&bytes, error.valid_up_to(), &file)),
-    };
-    match parsed {
+    match hosts_toml::parse(&bytes, &file, path, version) {
         Ok(parsed) => {
             let (hosts, server) = with_tls(reader, parsed.hosts, parsed.server, &parsed.table, path, version);
             let source = Source::HostsToml(Box::new(parsed.table));
@@ -237,13 +233,6 @@ fn with_tls(
         loaded.push(load(spec, keys));
     }
     (loaded, load(server, Some(table)))
-}
-
-fn not_text(bytes: &[u8], valid: usize, file: &str) -> Rejection {
-    let before = String::from_utf8_lossy(&bytes[..valid]).into_owned();
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
-    Rejection { place: Place { file: file.into(), line, column }, reason: "invalid UTF-8".into() }
 }
 
 /// Docker's layout: `*.crt` are authorities, `*.cert` client certificates with their `*.key`.

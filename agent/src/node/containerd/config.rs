@@ -5,6 +5,7 @@
 
 pub mod imports;
 pub mod migrate;
+pub mod top_level;
 
 use std::collections::{HashMap, VecDeque};
 
@@ -39,6 +40,8 @@ pub enum FaultKind {
     Import,
     SchemaVersion,
     PluginName,
+    /// A value or a plugin that containerd does not go without.
+    Refused,
     /// containerd runs, but its CRI plugin does not load.
     CriDisabled,
     MirrorsAndConfigPath,
@@ -51,12 +54,15 @@ pub enum FaultKind {
 impl FaultKind {
     /// Whether containerd itself ends; otherwise only its CRI plugin is missing.
     pub const fn stops_containerd(self) -> bool {
-        matches!(self, Self::Syntax | Self::WrongType | Self::Import | Self::SchemaVersion | Self::PluginName)
+        matches!(
+            self,
+            Self::Syntax | Self::WrongType | Self::Import | Self::SchemaVersion | Self::PluginName | Self::Refused
+        )
     }
 
     /// Whether the files say nothing of any containerd's settings.
     pub const fn hides_settings(self) -> bool {
-        self.stops_containerd() || matches!(self, Self::Unread)
+        (self.stops_containerd() && !matches!(self, Self::Refused)) || matches!(self, Self::Unread)
     }
 }
 
@@ -77,6 +83,8 @@ pub struct Merged {
     /// The schema that decides which plugin names are read; 1 when no file says.
     pub schema: i64,
     pub plugins: Table,
+    /// What the files say of containerd itself, as far as a value can end it.
+    pub service: Table,
     pub root: Option<String>,
     pub disabled: Vec<(String, Place)>,
     pub required: Vec<(String, Place)>,
@@ -183,8 +191,7 @@ fn read_file(reader: &mut Reader<'_>, path: &str, version: Version) -> Result<Co
         };
         ConfigFault::new(FaultKind::Import, message, path)
     })?;
-    let text = String::from_utf8_lossy(&bytes);
-    let table = document::parse(&text, path, version.dialect()).map_err(|error| {
+    let table = document::read(&bytes, path, version.dialect()).map_err(|error| {
         let message = if one {
             format!("failed to load TOML: {path}: ({}, {}): {}", error.line, error.column, error.message)
         } else {
@@ -196,14 +203,14 @@ fn read_file(reader: &mut Reader<'_>, path: &str, version: Version) -> Result<Co
     let schema = match table.field("version", version.dialect()) {
         None => 0,
         Some(Value { data: Data::Integer(number), .. }) => *number,
-        Some(value) => return Err(top_level_type(value, version, "Version", "int")),
+        Some(value) => return Err(top_level_type(value, version, "config.Config.Version", "int")),
     };
     Ok(ConfigFile { path: path.to_owned(), table, schema })
 }
 
 /// A key of the file itself has the wrong type.
 fn top_level_type(value: &Value, version: Version, field: &str, wanted: &str) -> ConfigFault {
-    let reason = type_words(value, version.dialect(), &format!("config.Config.{field}"), wanted);
+    let reason = type_words(value, version.dialect(), field, wanted);
     let message = match version.dialect() {
         Dialect::One => format!("failed to unmarshal TOML: {reason}"),
         Dialect::Two => {
@@ -215,6 +222,9 @@ fn top_level_type(value: &Value, version: Version, field: &str, wanted: &str) ->
 
 /// How the two TOML libraries word a value of the wrong type.
 pub fn type_words(value: &Value, dialect: Dialect, field: &str, wanted: &str) -> String {
+    if dialect == Dialect::Two && field.is_empty() {
+        return format!("toml: cannot decode TOML {} into {wanted}", value.kind());
+    }
     if dialect == Dialect::Two {
         return format!("toml: cannot decode TOML {} into struct field {field} of type {wanted}", value.kind());
     }
@@ -257,12 +267,16 @@ impl Merged {
             Some(Value { data: Data::Table(plugins), .. }) => plugins.clone(),
             Some(value) => {
                 let wanted = if dialect == Dialect::One { "map[string]toml.Tree" } else { "map[string]interface {}" };
-                return Err(top_level_type(value, version, "Plugins", wanted));
+                return Err(top_level_type(value, version, "config.Config.Plugins", wanted));
             }
         };
         let mut disabled = names(&file.table, "disabled_plugins", "DisabledPlugins", version)?;
         let mut required = names(&file.table, "required_plugins", "RequiredPlugins", version)?;
         let mut schema = file.schema;
+        if version.major >= 2 && schema < 0 {
+            let words = format!("panic: runtime error: index out of range [{schema}]");
+            return Err(ConfigFault::new(FaultKind::SchemaVersion, words, &file.path));
+        }
         if version.major >= 2 && (schema <= 1 || version.migrates_each_file()) {
             if schema <= 1 {
                 migrate::short_names(&mut plugins, &mut disabled, &mut required);
@@ -281,8 +295,10 @@ impl Merged {
             None => {}
             Some(Value { data: Data::String(root), .. }) if root.is_empty() => {}
             Some(Value { data: Data::String(root), .. }) => self.root = Some(root.clone()),
-            Some(value) => return Err(top_level_type(value, version, "Root", "string")),
+            Some(value) => return Err(top_level_type(value, version, "config.Config.Root", "string")),
         }
+        top_level::check_types(&file.table, version)?;
+        top_level::keep(&file.table, version, &mut self.service);
         self.unite(disabled, required, dialect);
         self.add_plugins(plugins, version);
         self.files.push(file);
@@ -359,7 +375,7 @@ fn is_plugin_name(id: &str, version: Version) -> bool {
 
 fn names(table: &Table, key: &str, field: &str, version: Version) -> Result<Vec<(String, Place)>, ConfigFault> {
     let Some(value) = table.field(key, version.dialect()) else { return Ok(Vec::new()) };
-    let wrong = || top_level_type(value, version, field, "[]string");
+    let wrong = || top_level_type(value, version, &format!("config.Config.{field}"), "[]string");
     let Data::Array(items) = &value.data else { return Err(wrong()) };
     items.iter().map(|item| Ok((item.as_str().ok_or_else(wrong)?.to_owned(), item.at.clone()))).collect()
 }

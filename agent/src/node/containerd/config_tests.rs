@@ -311,3 +311,57 @@ fn the_hash_differs_when_any_file_does() {
     assert_eq!(hash("[host.x]\n"), hash("[host.x]\n"));
     assert_ne!(hash("[host.x]\n"), hash("[host.y]\n"));
 }
+
+#[test]
+fn what_ends_containerd_beside_its_registry_settings_is_told() {
+    let told = |version: &str, text: &str| message(&found(version, &[(MAIN, text.to_owned())])).to_owned();
+    for version in ["1.6.20", "1.7.24", "2.1.9"] {
+        let missing = "version = 2\nrequired_plugins = ['io.containerd.grpc.v1.none']\n";
+        assert_eq!(told(version, missing), "required plugin [io.containerd.grpc.v1.none] not included");
+        assert_eq!(told(version, "version = 2\ntimeouts.a = 'x'\n"), "unable to parse x into a time duration");
+        assert_eq!(told(version, "version = 2\ndebug.format = 'JSON'\n"), "unknown log format: JSON");
+        assert_eq!(
+            told(version, "version = 2\ntimeouts.a = '-5s'\nrequired_plugins = ['io.containerd.grpc.v1.cri']\n"),
+            ""
+        );
+        let proxied = |kind: &str| format!("version = 2\n[proxy_plugins.a]\ntype = '{kind}'\naddress = '/x'\n");
+        assert_eq!(told(version, &proxied("snapshot")), "");
+        assert!(told(version, &proxied("x")).starts_with("panic: plugin: no type"));
+        assert!(told(version, "version = 2\nimports = ['/x/[*']\n").ends_with("syntax error in pattern"));
+        assert!(told(version, "version = 2\nstream_processors.a.accepts = 'x'\n").contains("[]string"));
+        assert_eq!(told(version, "version = -1\n").is_empty(), version != "2.1.9");
+    }
+    let named = |section: &str, rest: &str| format!("version = 2\n{OLD}.containerd{section}\n{rest}");
+    let refuses = |version: &str, text: &str| told(version, text).contains("no corresponding runtime");
+    for version in ["1.6.20", "1.7.24", "2.1.9"] {
+        assert!(refuses(version, &named("]", "default_runtime_name = 'none'\n")), "{version}");
+        assert!(
+            !refuses(version, &named("]", "default_runtime_name = 'x'\nruntimes.x.runtime_type = 'y'\n")),
+            "{version}"
+        );
+        assert_eq!(refuses(version, &named(".runtimes.x]", "runtime_type = 'y'\n")), version != "2.1.9", "{version}");
+    }
+    let disabled = |name: &str| format!("version = 2\ndisabled_plugins = ['io.containerd.{name}']\n");
+    for (name, versions) in [
+        ("snapshotter.v1.overlayfs", &["1.6.20", "1.7.24", "2.1.9"][..]),
+        ("runtime.v2.task", &["1.6.20", "1.7.24", "2.1.9"]),
+        ("runtime.v1.linux", &["1.6.20", "1.7.24"]),
+        ("transfer.v1.local", &["2.1.9"]),
+        ("internal.v1.restart", &[]),
+    ] {
+        for version in ["1.6.20", "1.7.24", "2.1.9"] {
+            assert_eq!(!told(version, &disabled(name)).is_empty(), versions.contains(&version), "{name} {version}");
+        }
+    }
+}
+
+#[test]
+fn bytes_that_are_no_text_end_only_the_newer_library() {
+    let read = |version: &str| {
+        let version: Version = version.parse().unwrap();
+        super::document::read(b"# caf\xe9\na = 1\n", MAIN, version.dialect()).map(|table| table.entries.len())
+    };
+    assert_eq!(read("1.7.24"), Ok(1));
+    let refused = read("2.1.9").unwrap_err();
+    assert_eq!((refused.line, refused.column), (1, 6));
+}

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::config::{self, ConfigFault, FaultKind, Merged, migrate};
+use super::config::{self, ConfigFault, FaultKind, Merged, top_level};
 use super::document::Place;
 use super::reader::Reader;
 use super::settings::{self, Settings};
-use super::{Before, ContainerdOptions, evidence, pull_mode};
+use super::{Before, ContainerdOptions, cri_plugins, evidence, pull_mode};
 use crate::model::containerd::{Version, VersionSource};
 use crate::model::finding::Finding;
 use crate::node::in_force::{self, Broken, GRACE};
@@ -46,9 +46,10 @@ impl Configured {
             settings = with_directories(settings, directories);
         }
         let config_path = pull_mode::effective_config_path(&settings, version);
+        let of_cri = || pull_mode::validate(&settings, &config_path, version, path).err();
         let fault = fault
-            .or_else(|| cri_disabled(&merged, version))
-            .or_else(|| pull_mode::validate(&settings, &config_path, version, path).err());
+            .or_else(|| top_level::check_values(&merged, version).err())
+            .or_else(|| cri_plugins::fault(&merged, &settings, version, of_cri));
         Self { version, version_source, merged, settings, config_path, fault, hash: reader.take_hash() }
     }
 
@@ -132,15 +133,4 @@ fn with_directories(settings: Settings, directories: &[std::path::PathBuf]) -> S
     let joined = directories.iter().map(|path| path.to_string_lossy().into_owned()).collect::<Vec<_>>().join(":");
     let place = Place { file: CERTS_D_FLAG.into(), line: 1, column: 1 };
     Settings { config_path: Some((joined, place)), mirrors: Vec::new(), ..settings }
-}
-
-fn cri_disabled(merged: &Merged, version: Version) -> Option<ConfigFault> {
-    let ids: &[&str] = match (version.major, merged.schema) {
-        (2.., _) => &[migrate::OLD_CRI, migrate::IMAGES],
-        (_, 1) => &["cri"],
-        _ => &[migrate::OLD_CRI],
-    };
-    let (id, place) = merged.disabled.iter().find(|(id, _)| ids.contains(&id.as_str()))?;
-    let message = format!("the plugin {id} is listed in disabled_plugins, so containerd serves no CRI");
-    Some(ConfigFault::new(FaultKind::CriDisabled, message, &place.file).at(place))
 }

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use toml_edit::{Document, Item, TableLike};
 
+use super::go_toml_1::{self, Rewritten};
+
 /// Which library read the file: go-toml 1 (containerd 1.x) or 2 (containerd 2.x).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
@@ -146,20 +148,48 @@ impl Value {
     }
 }
 
-/// Reads a file as the given library would.
+/// Reads a file as the given library would: go-toml 1 takes any bytes, its successor only UTF-8.
+pub fn read(bytes: &[u8], file: &str, dialect: Dialect) -> Result<Table, SyntaxError> {
+    let text = match (std::str::from_utf8(bytes), dialect) {
+        (Ok(text), _) => text.into(),
+        (Err(_), Dialect::One) => String::from_utf8_lossy(bytes),
+        (Err(error), Dialect::Two) => {
+            let before = String::from_utf8_lossy(bytes.get(..error.valid_up_to()).unwrap_or_default());
+            let place = Source::new(&before, file).place(before.len());
+            return Err(SyntaxError {
+                line: place.line,
+                column: place.column,
+                message: "invalid UTF-8 character".into(),
+            });
+        }
+    };
+    parse(&text, file, dialect)
+}
+
+/// Reads a text as the given library would.
 pub fn parse(text: &str, file: &str, dialect: Dialect) -> Result<Table, SyntaxError> {
     if dialect == Dialect::Two && text.starts_with('\u{feff}') {
         let message = "invalid character at start of key: U+00EF 'ï' (the file starts with a byte order mark)".into();
         return Err(SyntaxError { line: 1, column: 1, message });
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let source = Source::new(text, file);
-    let document = Document::parse(text).map_err(|error| {
+    let mut source = Source::new(text, file);
+    if dialect == Dialect::One {
+        let rewritten = go_toml_1::rewrite(text).map_err(|(at, message)| {
+            let place = source.place(at);
+            SyntaxError { line: place.line, column: place.column, message }
+        })?;
+        source.rewritten = Some(rewritten);
+    }
+    let understood = source.rewritten.as_ref().map_or(text, |rewritten| &rewritten.text);
+    let document = Document::parse(understood).map_err(|error| {
         let place = source.place(error.span().map_or(0, |span| span.start));
         let message = error.message().replace('\n', ", ");
         SyntaxError { line: place.line, column: place.column, message }
     })?;
-    source.refuse_newer_syntax(document.as_item(), dialect)?;
+    if dialect == Dialect::Two {
+        source.refuse_newer_syntax(document.as_item())?;
+    }
     Ok(source.table(document.as_table()))
 }
 
@@ -168,15 +198,18 @@ struct Source<'a> {
     file: Arc<str>,
     /// Where each line begins.
     lines: Vec<usize>,
+    /// What was parsed in its stead.
+    rewritten: Option<Rewritten>,
 }
 
 impl<'a> Source<'a> {
     fn new(text: &'a str, file: &str) -> Self {
         let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        Self { text, file: file.into(), lines }
+        Self { text, file: file.into(), lines, rewritten: None }
     }
 
     fn place(&self, offset: usize) -> Place {
+        let offset = self.rewritten.as_ref().map_or(offset, |rewritten| rewritten.original(offset));
         let line = self.lines.partition_point(|start| *start <= offset).max(1);
         let start = self.lines.get(line - 1).copied().unwrap_or(0);
         let column = self.text.get(start..offset).map_or(0, |before| before.chars().count()) + 1;
@@ -236,15 +269,15 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// TOML 1.1 lets an inline table span lines and end in a comma. Neither library does the
-    /// latter, and only the older one the former.
-    fn refuse_newer_syntax(&self, item: &Item, dialect: Dialect) -> Result<(), SyntaxError> {
+    /// TOML 1.1 lets an inline table span lines and end in a comma. The go-toml that containerd 2.0 to 2.2 name in
+    /// their go.mod reads neither; a distribution that builds them with a newer one reads both.
+    fn refuse_newer_syntax(&self, item: &Item) -> Result<(), SyntaxError> {
         if let Some(table) = item.as_inline_table() {
             let span = table.span().unwrap_or(0..0);
             let inner = self.text.get(span.clone()).unwrap_or_default();
             let refused = if table.trailing_comma() {
                 Some("trailing comma at the end of inline table")
-            } else if dialect == Dialect::Two && self.spans_lines(table) {
+            } else if self.spans_lines(table) {
                 Some("invalid character at start of key: U+000A '\\n' (an inline table must stay on one line)")
             } else {
                 None
@@ -256,15 +289,15 @@ impl<'a> Source<'a> {
             }
         }
         if let Some(table) = item.as_table_like() {
-            table.iter().try_for_each(|(_, item)| self.refuse_newer_syntax(item, dialect))?;
+            table.iter().try_for_each(|(_, item)| self.refuse_newer_syntax(item))?;
         }
         if let Some(tables) = item.as_array_of_tables() {
             for table in tables {
-                table.iter().try_for_each(|(_, item)| self.refuse_newer_syntax(item, dialect))?;
+                table.iter().try_for_each(|(_, item)| self.refuse_newer_syntax(item))?;
             }
         }
         let values = item.as_array().into_iter().flatten().cloned().map(Item::Value);
-        values.into_iter().try_for_each(|value| self.refuse_newer_syntax(&value, dialect))
+        values.into_iter().try_for_each(|value| self.refuse_newer_syntax(&value))
     }
 
     /// Whether a line ends between the keys and values of an inline table, strings and arrays aside.

@@ -66,9 +66,9 @@ impl Version {
 }
 
 /// Decodes hosts.toml. `dir` is the directory that holds it.
-pub fn parse(text: &str, file: &str, dir: &str, version: Version) -> Result<HostsFile, Rejection> {
+pub fn parse(bytes: &[u8], file: &str, dir: &str, version: Version) -> Result<HostsFile, Rejection> {
     let dialect = version.dialect();
-    let table = document::parse(text, file, dialect).map_err(|error| Rejection {
+    let table = document::read(bytes, file, dialect).map_err(|error| Rejection {
         place: Place { file: file.into(), line: error.line, column: error.column },
         reason: error.message,
     })?;

@@ -33,6 +33,7 @@ pub const CODES: &[&str] = &[
     "config_import",
     "config_schema",
     "plugin_name_invalid",
+    "config_refused",
     "cri_disabled",
     "mirrors_and_config_path",
     "configs_tls_and_config_path",
@@ -154,6 +155,10 @@ impl Lint<'_, '_> {
             FaultKind::PluginName => {
                 ("plugin_name_invalid", "write the plugin's full name, such as io.containerd.grpc.v1.cri")
             }
+            FaultKind::Refused => (
+                "config_refused",
+                "give the key a value that containerd can read, or take a plugin that does not load out of `required_plugins`",
+            ),
             FaultKind::CriDisabled => {
                 ("cri_disabled", "take the plugin out of `disabled_plugins` and restart containerd")
             }

@@ -45,6 +45,9 @@ pub fn resolve(
             let why = unread(&path, &error).unwrap_or_else(|| error.reason());
             ConfigFault::new(FaultKind::Unread, why, parent).at(&place)
         };
+        if pattern && !is_well_formed(&path) {
+            return Err(ConfigFault::new(FaultKind::Import, "syntax error in pattern", parent).at(&place));
+        }
         let paths = if pattern { glob(reader, &path).map_err(closed)? } else { vec![path] };
         files.extend(paths.into_iter().map(|path| Import { path, place: Some(place.clone()), by_pattern: pattern }));
     }
@@ -77,6 +80,38 @@ pub fn glob(reader: &mut Reader<'_>, pattern: &str) -> Result<Vec<String>, (Stri
         found = next;
     }
     Ok(found)
+}
+
+/// Whether `filepath.Match` takes the pattern at all: each `\` has a character behind it, and each `[` a set that ends.
+fn is_well_formed(pattern: &str) -> bool {
+    let mut rest = pattern.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '\\' if rest.next().is_none() => return false,
+            '[' => {
+                rest.next_if_eq(&'^');
+                let mut ranges = 0;
+                while ranges == 0 || rest.next_if_eq(&']').is_none() {
+                    if !takes_one(&mut rest) || (rest.next_if_eq(&'-').is_some() && !takes_one(&mut rest)) {
+                        return false;
+                    }
+                    ranges += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+    true
+}
+
+/// One character of a set, which is not its last.
+fn takes_one(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> bool {
+    let taken = match rest.next() {
+        None | Some('-' | ']') => false,
+        Some('\\') => rest.next().is_some(),
+        Some(_) => true,
+    };
+    taken && rest.peek().is_some()
 }
 
 /// `filepath.Match` of one name: `*`, `?`, `[a-z]`, `[^a]` and `\` before a literal.
@@ -141,7 +176,17 @@ fn in_set(set: &[char], c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::matches;
+    use super::{is_well_formed, matches};
+
+    #[test]
+    fn a_pattern_with_a_syntax_error_is_none() {
+        for bad in ["[*.toml", "*\\", "[]*.toml", "*[a-]", "*[]a].x", "[x/*.toml", "*[", "*[^", "*[a", "*[\\"] {
+            assert!(!is_well_formed(bad), "{bad}");
+        }
+        for good in ["*.toml", "*[^a-z].x", "*[a-z0-9]", "\\[*", "*]", "*[\\]]"] {
+            assert!(is_well_formed(good), "{good}");
+        }
+    }
 
     #[test]
     fn a_pattern_takes_names_as_gos_match_does() {

@@ -24,6 +24,7 @@ fn of_faults() -> Vec<Provoked> {
         ("config_import", "2.1.9", "version = 3\nimports = ['x.toml']\n".into(), vec![]),
         ("config_schema", "2.1.9", "version = 4\n".into(), vec![]),
         ("plugin_name_invalid", "1.7.24", "version = 2\n[plugins.cri]\n".into(), vec![]),
+        ("config_refused", "2.1.9", "version = 3\n[timeouts]\na = '5'\n".into(), vec![]),
         ("cri_disabled", "1.7.24", "disabled_plugins = ['cri']\n".into(), vec![]),
         ("mirrors_and_config_path", "2.1.9", three("config_path = '/c'\nmirrors = {x = {}}\n"), vec![]),
         ("configs_tls_and_config_path", "1.7.24", two("config_path = '/c'\nconfigs.x.tls.ca_file = '/x'\n"), vec![]),
