@@ -4,7 +4,6 @@
 pub mod message;
 
 use crate::model::cause::Cause;
-use crate::model::cause::text::text;
 use crate::model::containerd::{PullMode, Version};
 use crate::model::outcome::Failure;
 use crate::model::reference::Reference;
@@ -147,9 +146,9 @@ fn failed(failure: &Failure, summary: String, kubelet_message: Option<String>) -
         also_possible: failure.also_possible.clone(),
         stage: Some(failure.stage),
         host: failure.host.clone(),
-        owner: Some(failure.cause.owner()),
+        owner: Some(failure.owner()),
         summary,
-        fix: text(failure.cause).fix.to_owned(),
+        fix: failure.fix().to_owned(),
         kubelet_message,
     }
 }
@@ -163,21 +162,20 @@ fn wants_login(failure: &Failure) -> bool {
 /// The login that is wanting may stand in a file that kubelet does not read. That it skips the file is
 /// certain, and comes before what the registry hides.
 fn unread(file: &Failure, failure: &Failure, verdict: Verdict) -> Verdict {
-    let text = text(file.cause);
     let others = if failure.also_possible.is_empty() { &[failure.cause][..] } else { &failure.also_possible };
     Verdict {
         cause: Some(file.cause),
         also_possible: others.to_vec(),
         stage: Some(file.stage),
-        owner: Some(file.cause.owner()),
-        summary: format!("{} ({}) {}", text.summary, file.detail, verdict.summary),
-        fix: text.fix.to_owned(),
+        owner: Some(file.owner()),
+        summary: format!("{} ({}) {}", file.summary(), file.detail, verdict.summary),
+        fix: file.fix().to_owned(),
         ..verdict
     }
 }
 
 fn sentence(failure: &Failure) -> String {
-    let what = text(failure.cause).summary;
+    let what = failure.summary();
     let place = failure.host.as_ref().map(|host| format!("{host}: ")).unwrap_or_default();
     if failure.detail.is_empty() { format!("{place}{what}") } else { format!("{place}{what} ({})", failure.detail) }
 }

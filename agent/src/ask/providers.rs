@@ -1,7 +1,6 @@
 //! What credentials that kubelet may have and that are not known here mean for a verdict.
 
 use crate::model::cause::Cause;
-use crate::model::cause::text::text;
 use crate::model::credential::CredentialSource;
 use crate::model::report::CredentialUsed;
 use crate::model::verdict::Verdict;
@@ -36,14 +35,13 @@ pub fn judged(verdict: Verdict, used: Option<&CredentialUsed>, asked: &Asked) ->
     }
     let failures = asked.failures();
     let Some(failure) = failures.first().filter(|_| fails_for(&WANTING)) else { return verdict };
-    let text = text(failure.cause);
     Verdict {
         cause: Some(failure.cause),
         also_possible: verdict.cause.into_iter().collect(),
         stage: Some(failure.stage),
-        owner: Some(failure.cause.owner()),
-        summary: format!("{} ({}) {}", text.summary, failure.detail, verdict.summary),
-        fix: text.fix.to_owned(),
+        owner: Some(failure.owner()),
+        summary: format!("{} ({}) {}", failure.summary(), failure.detail, verdict.summary),
+        fix: failure.fix().to_owned(),
         ..verdict
     }
 }

@@ -4,7 +4,8 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::cause::Cause;
+use super::cause::text::text;
+use super::cause::{Cause, Owner};
 use super::shown::without_users;
 use super::stage::Stage;
 
@@ -29,6 +30,19 @@ pub struct Failure {
     /// The words of Go's `net/http` and containerd for this very error, from the innermost request
     /// error on (`dial tcp 192.0.2.1:443: connect: connection refused`). Empty when not known.
     pub wording: String,
+    /// What the evidence says about this failure that differs from what is usual for its cause.
+    /// `None`: the words of the cause hold.
+    pub particulars: Option<Box<Particulars>>,
+}
+
+/// Owner and words of one failure, where the evidence knows more than the cause. Each `None`: as the cause has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Particulars {
+    pub owner: Option<Owner>,
+    /// One sentence: what is wrong.
+    pub summary: Option<String>,
+    /// What to change, naming a command or a file.
+    pub fix: Option<String>,
 }
 
 impl Failure {
@@ -42,7 +56,44 @@ impl Failure {
             doubtful: false,
             retry_after_seconds: None,
             wording: String::new(),
+            particulars: None,
         }
+    }
+
+    /// Who can fix it.
+    pub fn owner(&self) -> Owner {
+        self.particulars.as_ref().and_then(|known| known.owner).unwrap_or_else(|| self.cause.owner())
+    }
+
+    /// What is wrong, in one sentence.
+    pub fn summary(&self) -> &str {
+        self.particulars.as_ref().and_then(|known| known.summary.as_deref()).unwrap_or(text(self.cause).summary)
+    }
+
+    /// What to change, naming a command or a file.
+    pub fn fix(&self) -> &str {
+        self.particulars.as_ref().and_then(|known| known.fix.as_deref()).unwrap_or(text(self.cause).fix)
+    }
+
+    /// Somebody else than usual can fix it.
+    #[must_use]
+    pub fn owned_by(mut self, owner: Owner) -> Self {
+        self.particulars.get_or_insert_default().owner = Some(owner);
+        self
+    }
+
+    /// The sentence that says what is wrong, where that of the cause is not the whole truth.
+    #[must_use]
+    pub fn summarized(mut self, summary: impl Into<String>) -> Self {
+        self.particulars.get_or_insert_default().summary = Some(clip(without_users(&summary.into())));
+        self
+    }
+
+    /// What to change, where the fix of the cause would not help.
+    #[must_use]
+    pub fn fixed_by(mut self, fix: impl Into<String>) -> Self {
+        self.particulars.get_or_insert_default().fix = Some(without_users(&fix.into()));
+        self
     }
 
     #[must_use]

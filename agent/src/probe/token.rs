@@ -100,7 +100,7 @@ pub async fn fetch(
     let client = way.client.as_ref().map_err(|f| worded(f.clone(), if login.is_some() { "Post" } else { "Get" }))?;
     let exchange = Exchange { network, client, options, headers: from.headers, from };
     exchange.run(login).await.map_err(|error| match error {
-        Refusal::Transport(failure, method) => worded(Failure { stage: Stage::Token, ..failure }, method),
+        Refusal::Transport(failure, method) => worded(Failure { stage: Stage::Token, ..*failure }, method),
         Refusal::Status(failure) => {
             let text = format!("failed to fetch {kind} token: {}", failure.wording);
             failure.worded(text).host_or(&endpoint.host_port())
@@ -156,7 +156,7 @@ fn query_url(options: &TokenOptions) -> Url {
 }
 
 enum Refusal {
-    Transport(Failure, &'static str),
+    Transport(Box<Failure>, &'static str),
     Status(Failure),
 }
 
@@ -228,7 +228,7 @@ impl Exchange<'_> {
 
     /// Sends, and follows redirects as Go does: 301, 302 and 303 turn POST into GET without its form.
     async fn send(&self, request: Request, method: &'static str) -> Result<Response, Refusal> {
-        let lost = |failure: Failure| Refusal::Transport(failure, method);
+        let lost = |failure: Failure| Refusal::Transport(Box::new(failure), method);
         let mut client = self.client.clone();
         let mut request = request;
         for _ in 0..REQUEST_LIMIT {

@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 
 use super::{Style, Tone, endpoint};
-use crate::model::cause::text::text;
 use crate::model::outcome::Failure;
 use crate::model::registry::RegistryReport;
 
@@ -24,7 +23,7 @@ pub fn registry(report: &RegistryReport, style: Style) -> String {
         out.push_str(&endpoint(host, style));
     }
     let fix = match (known, report.health.pullable) {
-        (Some(failure), _) => text(failure.cause).fix,
+        (Some(failure), _) => failure.fix(),
         (None, Some(false)) => "Let a host `resolve` and one `pull`: `capabilities` in the registry's hosts.toml.",
         (None, None) if report.broken.is_none() => "Give it longer with `--timeout`, or look at the last step above.",
         (None, _) => return out,
@@ -38,6 +37,6 @@ pub fn sentence(broken: &Failure) -> String {
     if broken.doubtful {
         format!("It cannot be told from here: {}.", broken.detail)
     } else {
-        format!("{} ({})", text(broken.cause).summary, broken.detail)
+        format!("{} ({})", broken.summary(), broken.detail)
     }
 }
