@@ -14,7 +14,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 mod backoff;
@@ -27,7 +27,11 @@ use timing::Timing;
 
 /// A target that waits for an answer longer than this gives its place to the next: those that hang
 /// must not delay those that do not. Each target is under way at most once, so they are bounded.
-const PLACE: Duration = Duration::from_secs(5);
+const PLACE: Duration = Duration::from_secs(1);
+/// A target whose last probe took longer than this is slow.
+const SLOW: Duration = Duration::from_secs(5);
+/// One place in so many is for slow targets, and they get no other.
+const PLACES_PER_SLOW_PLACE: usize = 4;
 
 /// What does the probing: given by the composition root.
 pub trait Prober: Send + Sync + 'static {
@@ -38,6 +42,9 @@ pub trait Prober: Send + Sync + 'static {
 
     /// Probes one target and keeps what was seen.
     fn probe(&self, job: Job<Self::Target>) -> BoxFuture<'static, ()>;
+
+    /// Whom the target belongs to. Those of one owner take turns with those of others.
+    fn owner(&self, target: &Self::Target) -> String;
 
     /// The deadline came first: this target's stages were skipped as out of time.
     fn out_of_time(&self, target: Self::Target);
@@ -63,7 +70,7 @@ pub struct Schedule {
     pub epoch: Duration,
     /// How many targets are started at the same time.
     pub concurrency: usize,
-    /// Of one target, its waiting for a place included.
+    /// Of one target, from when it has a place.
     pub deadline: Duration,
     /// How often the targets are read anew at least.
     pub reread: Duration,
@@ -79,8 +86,10 @@ struct Run<P: Prober> {
     prober: Arc<P>,
     timing: Timing<P::Target>,
     places: Arc<Semaphore>,
+    slow_places: Arc<Semaphore>,
     under_way: JoinSet<End<P::Target>>,
     busy: BTreeSet<P::Target>,
+    slow: BTreeSet<P::Target>,
     /// How many of each round are still under way, and when it began.
     rounds: BTreeMap<u64, (usize, Instant)>,
     next_round: u64,
@@ -90,6 +99,7 @@ struct Run<P: Prober> {
 struct End<T> {
     round: u64,
     job: Job<T>,
+    took: Duration,
 }
 
 impl<P: Prober> Run<P> {
@@ -97,10 +107,12 @@ impl<P: Prober> Run<P> {
         Self {
             timing: Timing::new(&schedule.node, schedule.epoch),
             places: Arc::new(Semaphore::new(schedule.concurrency.max(1))),
+            slow_places: Arc::new(Semaphore::new((schedule.concurrency / PLACES_PER_SLOW_PLACE).max(1))),
             schedule,
             prober,
             under_way: JoinSet::new(),
             busy: BTreeSet::new(),
+            slow: BTreeSet::new(),
             rounds: BTreeMap::new(),
             next_round: 0,
         }
@@ -111,6 +123,7 @@ impl<P: Prober> Run<P> {
         loop {
             let jobs = self.prober.targets().await;
             self.timing.retain(&jobs);
+            self.slow.retain(|target| jobs.iter().any(|job| job.target == *target));
             self.start_due(&jobs);
             let reread = Instant::now() + self.schedule.reread;
             loop {
@@ -137,21 +150,23 @@ impl<P: Prober> Run<P> {
         let round = self.next_round;
         self.next_round += 1;
         self.rounds.insert(round, (due.len(), now));
-        for job in due {
+        let owner = |job: &Job<P::Target>| self.prober.owner(&job.target);
+        for job in taking_turns(due, owner) {
             self.busy.insert(job.target.clone());
-            self.under_way.spawn(attempt(
-                Arc::clone(&self.prober),
-                job,
-                round,
-                Arc::clone(&self.places),
-                now + self.schedule.deadline,
-            ));
+            let places = if self.slow.contains(&job.target) { &self.slow_places } else { &self.places };
+            let (prober, deadline) = (Arc::clone(&self.prober), self.schedule.deadline);
+            self.under_way.spawn(attempt(prober, job, round, Arc::clone(places), deadline));
         }
         self.close();
     }
 
     fn ended(&mut self, end: &End<P::Target>) {
         self.busy.remove(&end.job.target);
+        if end.took > SLOW {
+            self.slow.insert(end.job.target.clone());
+        } else {
+            self.slow.remove(&end.job.target);
+        }
         self.timing.ended(&end.job);
         if let Some((left, _)) = self.rounds.get_mut(&end.round) {
             *left -= 1;
@@ -177,11 +192,24 @@ pub async fn in_turn<T>(places: Arc<Semaphore>, work: impl Future<Output = T>) -
     // Never closed; and without a place it would only be started sooner.
     let place = places.acquire_owned().await.ok();
     let mut work = std::pin::pin!(work);
-    if let Ok(done) = tokio::time::timeout(PLACE, &mut work).await {
+    if let Ok(done) = timeout(PLACE, &mut work).await {
         return done;
     }
     drop(place);
     work.await
+}
+
+/// One of each owner, then the second of each, and so on: who has many delays nobody else.
+fn taking_turns<T>(jobs: Vec<Job<T>>, owner: impl Fn(&Job<T>) -> String) -> Vec<Job<T>> {
+    let mut before: BTreeMap<String, usize> = BTreeMap::new();
+    let mut ordered: Vec<(usize, Job<T>)> = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        let turn = before.entry(owner(&job)).or_default();
+        ordered.push((*turn, job));
+        *turn += 1;
+    }
+    ordered.sort_by_key(|(turn, _)| *turn);
+    ordered.into_iter().map(|(_, job)| job).collect()
 }
 
 async fn attempt<P: Prober>(
@@ -189,18 +217,23 @@ async fn attempt<P: Prober>(
     job: Job<P::Target>,
     round: u64,
     places: Arc<Semaphore>,
-    deadline: Instant,
+    deadline: Duration,
 ) -> End<P::Target> {
-    let probing = in_turn(places, async { prober.probe(job.clone()).await });
-    match timeout_at(deadline, AssertUnwindSafe(probing).catch_unwind()).await {
-        Ok(Ok(())) => {}
-        Ok(Err(_)) => {
-            tracing::error!(target = %job.target, "the probe of this target panicked");
-            prober.out_of_time(job.target.clone());
+    let probing = in_turn(places, async {
+        let began = Instant::now();
+        let probing = AssertUnwindSafe(prober.probe(job.clone())).catch_unwind();
+        match timeout(deadline, probing).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => {
+                tracing::error!(target = %job.target, "the probe of this target panicked");
+                prober.out_of_time(job.target.clone());
+            }
+            Err(_) => prober.out_of_time(job.target.clone()),
         }
-        Err(_) => prober.out_of_time(job.target.clone()),
-    }
-    End { round, job }
+        began.elapsed()
+    });
+    let took = probing.await;
+    End { round, job, took }
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ use probing::Probing;
 
 /// One answer has this long, as `check` gives it.
 const ANSWER: Duration = Duration::from_secs(30);
-/// A target's own deadline, waiting for a place included.
+/// A target's own deadline, from when it has a place.
 const DEADLINE: Duration = Duration::from_secs(60);
 /// So long is waited for the node's files; then probing goes on as they were.
 const LOOK: Duration = Duration::from_secs(10);
@@ -298,6 +298,13 @@ impl Prober for Agent {
             patience: Arc::clone(&self.patience),
         };
         probing.probe(job).boxed()
+    }
+
+    fn owner(&self, target: &Probed) -> String {
+        match target {
+            Probed::Registry(name) => name.clone(),
+            Probed::Image(image) => domain_of(image).unwrap_or_default(),
+        }
     }
 
     fn out_of_time(&self, target: Probed) {

@@ -68,6 +68,10 @@ impl Prober for Watched {
         self.agent.probe(job).inspect(move |()| done(&under_way)).boxed()
     }
 
+    fn owner(&self, target: &Probed) -> String {
+        self.agent.owner(target)
+    }
+
     fn out_of_time(&self, target: Probed) {
         panic!("{target} had all the time of the world");
     }
