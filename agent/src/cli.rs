@@ -82,9 +82,14 @@ pub enum Verb {
         #[command(flatten)]
         log: LogArgs,
     },
-    /// What a cause means, how to confirm it by hand and how to fix it
+    /// What a cause means and how to fix it; or which causes a message can come from
+    ///
+    /// Reads events, container statuses and log lines of kubectl, kubelet, containerd, Docker and CRI-O:
+    /// `kubectl describe pod POD | pullprobe explain`.
     Explain {
-        /// A cause as `check` names it; none: the list of causes
+        /// A cause as `check` names it, or a message; `-`: from standard input; none: what is piped
+        /// in, else the list of causes
+        #[arg(value_name = "CAUSE|TEXT|-")]
         cause: Option<String>,
         #[command(flatten)]
         output: OutputArgs,

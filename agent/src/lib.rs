@@ -10,7 +10,7 @@
 //! |---|---|
 //! | 0 | [`model`], [`secret`], [`yaml`] |
 //! | 1 | [`node`], [`settings`] |
-//! | 2 | [`plan`], [`probe`], [`diagnose`], [`render`] |
+//! | 2 | [`plan`], [`probe`], [`diagnose`], [`explain`], [`render`] |
 //! | 3 | [`ask`], `schedule`, [`store`], `server`, [`telemetry`], `shutdown`, [`cli`] |
 //! | 4 | [`app`]: the only room that knows every other |
 //!
@@ -23,6 +23,7 @@ pub mod ask;
 mod cases;
 pub mod cli;
 pub mod diagnose;
+pub mod explain;
 pub mod model;
 pub mod node;
 pub mod plan;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is how a test fails")]
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::process::Command;
 
 use serde_json::Value;
@@ -154,15 +155,41 @@ fn explain_tells_kubelets_own_limit_from_the_registrys_two() {
         ),
         (
             "unexpected status from HEAD request to https://r.example/v2/a/manifests/1: 429 Too Many Requests",
-            "throttled",
+            "  throttled",
         ),
     ] {
         let explained = run(&["explain", message]);
         assert_eq!((explained.code, explained.stderr.as_str()), (Some(0), ""), "{message}");
-        assert!(explained.stdout.starts_with(name), "{message}: {}", explained.stdout);
+        assert!(explained.stdout.contains(&format!("\n{name}")), "{message}: {}", explained.stdout);
     }
     let explained = document(&run(&["explain", "pull QPS exceeded", "--format", "json"]));
-    assert!(explained["fix"].as_str().unwrap().contains("registryPullQPS"), "{explained}");
+    let cause = &explained["messages"][0]["causes"][0];
+    assert!(cause["fix"].as_str().unwrap().contains("registryPullQPS"), "{explained}");
+}
+
+#[test]
+fn explain_reads_what_is_piped_in() {
+    let described = "Events:\n  Warning  Failed  4m  kubelet  Failed to pull image \"r.example/a:1\": failed to pull and unpack image \
+                     \"r.example/a:1\": failed to resolve image: failed to do request: Head \"https://r.example/v2/a/manifests/1\": \
+                     dial tcp: lookup r.example on 192.0.2.53:53: no such host\n  Warning  Failed  4m  kubelet  Error: \
+                     ErrImagePull\n";
+    for words in [&["explain"][..], &["explain", "-"]] {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        writer.write_all(described.as_bytes()).unwrap();
+        drop(writer);
+        let mut command = pullprobe(words.iter().chain(&["--format", "json"]));
+        let told = document(&finish(command.stdin(reader)));
+        let messages = told["messages"].as_array().unwrap();
+        assert_eq!(messages.len(), 1, "{told}");
+        assert_eq!(messages[0]["image"], "r.example/a:1");
+        assert_eq!(messages[0]["host"], "r.example");
+        assert_eq!(messages[0]["causes"][0]["cause"], "dns_nxdomain");
+        assert_eq!(messages[0]["causes"][1]["cause"], "dns_no_address");
+    }
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(writer);
+    let nothing = finish(pullprobe(["explain"]).stdin(reader));
+    assert_eq!((nothing.code, nothing.stdout.as_str()), (Some(2), ""));
 }
 
 #[test]

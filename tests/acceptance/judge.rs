@@ -6,6 +6,7 @@
 mod compare;
 pub mod cri;
 pub mod daemon;
+mod explained;
 mod held;
 pub mod namespace;
 pub mod node;
@@ -22,6 +23,7 @@ use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use explained::Figures;
 use trial::{Job, Trial};
 
 /// Set to record what containerd does into `OBSERVED.md` without asking pullprobe.
@@ -125,6 +127,13 @@ fn conclude(trials: &[Trial], recording: bool) {
         println!("{scenarios} scenarios, {versions} versions recorded");
         return;
     }
+    Figures::of(trials.iter().filter_map(told)).print_and_judge();
     println!("{scenarios} scenarios, {versions} versions, {disagreements} disagreements");
     assert_eq!(disagreements, 0, "pullprobe's answer is not containerd's");
+}
+
+/// The cause that pullprobe found, and what the daemon said.
+fn told(trial: &Trial) -> Option<(&str, &str)> {
+    let evidence = trial.result.as_ref().ok()?;
+    Some((evidence.cause.as_deref()?, evidence.observation.outcome.message()?))
 }

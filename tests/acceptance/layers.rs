@@ -8,7 +8,7 @@ use super::binary::repository;
 
 /// Every room of `agent/src`, lowest first: its layer and the rooms that it knows, all of lower layers.
 /// An edge that nobody uses any more is to be taken out.
-const ROOMS: [(&str, u8, &[&str]); 17] = [
+const ROOMS: [(&str, u8, &[&str]); 18] = [
     ("secret", 0, &[]),
     ("shutdown", 0, &[]),
     ("telemetry", 0, &[]),
@@ -21,6 +21,7 @@ const ROOMS: [(&str, u8, &[&str]); 17] = [
     ("probe", 4, &["model", "node", "secret"]),
     ("render", 4, &["model"]),
     ("diagnose", 5, &["model", "probe"]),
+    ("explain", 2, &["model"]),
     ("ask", 6, &["diagnose", "model", "node", "plan", "probe"]),
     ("store", 6, &["model"]),
     ("schedule", 7, &[]),
@@ -31,6 +32,7 @@ const ROOMS: [(&str, u8, &[&str]); 17] = [
         &[
             "ask",
             "cli",
+            "explain",
             "model",
             "node",
             "plan",

@@ -112,9 +112,13 @@ fn no_line_ends_in_blanks_and_every_file_that_is_trusted_is_named() {
 }
 
 #[test]
-fn what_kubectl_shows_is_no_cause_and_the_way_to_one_is_told() {
-    let refused = finish(&mut pullprobe(["explain", "ImagePullBackOff"]));
+fn what_kubectl_shows_of_a_waiting_pod_leads_to_the_reason() {
+    let waiting = finish(&mut pullprobe(["explain", "ImagePullBackOff"]));
+    assert_eq!(waiting.code, Some(0));
+    assert!(waiting.stdout.contains("does not say why the pull failed"), "{}", waiting.stdout);
+    assert!(waiting.stdout.contains("`pullprobe check IMAGE`"), "{}", waiting.stdout);
+    let refused = finish(&mut pullprobe(["explain", "CrashLoopBackOff"]));
     assert_eq!(refused.code, Some(2));
-    assert!(refused.stderr.contains("`ImagePullBackOff` is no cause. "), "{}", refused.stderr);
+    assert!(refused.stderr.contains("`CrashLoopBackOff` is neither a cause nor a message"), "{}", refused.stderr);
     assert!(refused.stderr.contains("`pullprobe check IMAGE`"), "{}", refused.stderr);
 }

@@ -1,15 +1,26 @@
-//! `pullprobe explain [CAUSE]`: a cause, or kubelet's message about a limit on pulls.
+//! `pullprobe explain [CAUSE | TEXT | -]`: a cause, or the causes that a message can come from.
 
+use std::fmt::Write as _;
+use std::io::Read as _;
+
+use rustix::fs::FileType;
 use serde::Serialize;
 
 use super::{Ending, complain, print};
 use crate::cli::Format;
-use crate::model::cause::text::kubelet::{self, Told};
+use crate::explain::{self, Meaning, Reading};
+use crate::model::cause::text::kubelet;
 use crate::model::cause::text::{Text, text};
 use crate::model::cause::{Cause, Owner};
 use crate::model::nearest::nearest;
+use crate::model::outcome::clip_to;
 use crate::model::shown::without_credentials;
 use crate::render::json;
+
+/// More of standard input than this is not read, in bytes.
+const INPUT: u64 = 1 << 20;
+/// Of a text that is no message so much is repeated, in bytes.
+const REPEATED: usize = 200;
 
 #[derive(Serialize)]
 struct Explained {
@@ -21,10 +32,34 @@ struct Explained {
     fix: &'static str,
 }
 
+/// A message and all that it can come from, the likeliest first.
+#[derive(Serialize)]
+struct Told<'a> {
+    message: &'a str,
+    image: Option<&'a str>,
+    host: Option<&'a str>,
+    url: Option<&'a str>,
+    /// What would tell the causes apart. Empty where there is only one.
+    note: &'static str,
+    causes: Vec<Explained>,
+}
+
+#[derive(Serialize)]
+struct Messages<'a> {
+    messages: Vec<Told<'a>>,
+}
+
 impl Explained {
     const fn new(cause: &'static str, owner: Owner, text: Text) -> Self {
         let Text { summary, evidence, confirm, fix } = text;
         Self { cause, owner: owner.as_str(), summary, evidence, confirm, fix }
+    }
+
+    fn in_full(&self) -> String {
+        let Self { cause, owner, summary, evidence, confirm, fix } = self;
+        format!(
+            "{cause} (who can fix it: {owner})\n\n{summary}\n\nEvidence\n  {evidence}\n\nConfirm by hand\n  {confirm}\n\nFix\n  {fix}\n"
+        )
     }
 }
 
@@ -34,41 +69,116 @@ impl From<Cause> for Explained {
     }
 }
 
-impl From<Told> for Explained {
-    fn from(told: Told) -> Self {
-        match told {
-            Told::Cause(cause) => cause.into(),
-            Told::OwnLimit => Self::new(kubelet::OWN_LIMIT_NAME, Owner::Node, told.text()),
+impl<'a> From<&'a Reading> for Told<'a> {
+    fn from(reading: &'a Reading) -> Self {
+        let causes = match reading.meaning {
+            Meaning::Causes(causes) => causes.iter().copied().map(Explained::from).collect(),
+            Meaning::OwnLimit => vec![Explained::new(kubelet::OWN_LIMIT_NAME, Owner::Node, kubelet::OWN_LIMIT)],
+            Meaning::BackOff => vec![Explained::new(kubelet::BACK_OFF_NAME, Owner::Node, kubelet::BACK_OFF)],
+            Meaning::NeverPulled => {
+                vec![Explained::new(kubelet::NEVER_PULLED_NAME, Owner::Image, kubelet::NEVER_PULLED)]
+            }
+        };
+        Self {
+            message: &reading.message,
+            image: reading.image.as_deref(),
+            host: reading.host.as_deref(),
+            url: reading.url.as_deref(),
+            note: reading.note,
+            causes,
         }
     }
 }
 
 pub fn run(wanted: Option<&str>, format: Format) -> Ending {
-    let Some(wanted) = wanted else {
-        let all: Vec<Explained> = Cause::ALL.iter().copied().map(Explained::from).collect();
-        let line = |one: &Explained| format!("{:<34} {:<12} {}\n", one.cause, one.owner, one.summary);
-        let told = match format {
-            Format::Json => json::text(&all),
-            Format::Text => all.iter().map(line).collect(),
-        };
+    let text = match wanted {
+        Some("-") => input(),
+        Some(text) => Ok(text.to_owned()),
+        None if is_piped() => input(),
+        None => return list(format),
+    };
+    let text = match text {
+        Ok(text) => text,
+        Err(error) => {
+            complain(&format!("standard input cannot be read: {error}"));
+            return Ending::Refused;
+        }
+    };
+    if let Ok(cause) = text.trim().parse::<Cause>() {
+        let one = Explained::from(cause);
+        let told = if format == Format::Json { json::text(&one) } else { one.in_full() };
         return print(&told, Ending::Well);
-    };
-    let by_name = wanted.parse::<Cause>().ok().map(Explained::from);
-    let Some(one) = by_name.or_else(|| kubelet::told(wanted).map(Explained::from)) else {
-        let near = nearest(wanted, Cause::ALL.iter().map(|cause| cause.as_str()))
-            .map_or_else(|| ".".to_owned(), |name| format!("; did you mean `{name}`?"));
-        let wanted = without_credentials(wanted);
-        complain(&format!(
-            "`{wanted}` is no cause{near} `pullprobe explain` lists them all, `pullprobe check IMAGE` finds an image's"
-        ));
+    }
+    let readings = explain::read(&text);
+    if readings.is_empty() {
+        complain(&unknown(&text));
         return Ending::Refused;
-    };
+    }
+    let messages: Vec<Told> = readings.iter().map(Told::from).collect();
     let told = match format {
-        Format::Json => json::text(&one),
-        Format::Text => format!(
-            "{} (who can fix it: {})\n\n{}\n\nEvidence\n  {}\n\nConfirm by hand\n  {}\n\nFix\n  {}\n",
-            one.cause, one.owner, one.summary, one.evidence, one.confirm, one.fix
-        ),
+        Format::Json => json::text(&Messages { messages }),
+        Format::Text => messages.iter().map(in_words).collect::<Vec<_>>().join("\n"),
     };
     print(&told, Ending::Well)
+}
+
+fn list(format: Format) -> Ending {
+    let all: Vec<Explained> = Cause::ALL.iter().copied().map(Explained::from).collect();
+    let line = |one: &Explained| format!("{:<34} {:<12} {}\n", one.cause, one.owner, one.summary);
+    let told = match format {
+        Format::Json => json::text(&all),
+        Format::Text => all.iter().map(line).collect(),
+    };
+    print(&told, Ending::Well)
+}
+
+/// Whether somebody hands a text over: a pipe or a file, and no terminal or `/dev/null`.
+fn is_piped() -> bool {
+    let kind = rustix::fs::fstat(std::io::stdin()).map(|status| FileType::from_raw_mode(status.st_mode));
+    matches!(kind, Ok(FileType::Fifo | FileType::RegularFile | FileType::Socket))
+}
+
+fn input() -> std::io::Result<String> {
+    let mut bytes = Vec::new();
+    std::io::stdin().lock().take(INPUT).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn in_words(told: &Told) -> String {
+    let mut out = String::new();
+    let subject = [("image", told.image), ("host", told.host), ("url", told.url)];
+    let _ = writeln!(out, "{}", told.message);
+    for (name, value) in subject.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+        let _ = writeln!(out, "  {name}: {value}");
+    }
+    out.push('\n');
+    match told.causes.as_slice() {
+        [one] => {
+            out.push_str(&one.in_full());
+            if !told.note.is_empty() {
+                let _ = writeln!(out, "\nNote\n  {}", told.note);
+            }
+        }
+        several => {
+            out.push_str("It can come from, the likeliest first:\n");
+            for one in several {
+                let _ = writeln!(out, "  {} (who can fix it: {}): {}", one.cause, one.owner, one.summary);
+                let _ = writeln!(out, "    confirm: {}\n    fix: {}", one.confirm, one.fix);
+            }
+            if !told.note.is_empty() {
+                let _ = writeln!(out, "\n{}", told.note);
+            }
+        }
+    }
+    out
+}
+
+fn unknown(text: &str) -> String {
+    let names = Cause::ALL.iter().map(|cause| cause.as_str());
+    let near = nearest(text, names).map_or_else(|| ".".to_owned(), |name| format!("; did you mean `{name}`?"));
+    let shown = clip_to(&without_credentials(text.trim()), REPEATED);
+    format!(
+        "`{shown}` is neither a cause nor a message about a pull that failed{near} `pullprobe explain` lists all causes, \
+         `pullprobe check IMAGE` finds an image's"
+    )
 }

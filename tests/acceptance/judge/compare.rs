@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::normalise::normalise;
-use super::observation::{Observation, Outcome, Request, Step, credentials, steps};
+use super::observation::{Observation, Request, Step, credentials, steps};
 
 /// What pullprobe said about the image, and the requests that the registries saw from it.
 pub struct Prediction {
@@ -24,12 +24,7 @@ pub fn disagreements(observed: &Observation, predicted: &Prediction) -> Vec<Stri
     };
     let pulled = observed.outcome.pulled();
     compare("pullable", pulled.to_string(), image["pullable"].to_string());
-    let message = match &observed.outcome {
-        Outcome::Pulled(_) => None,
-        Outcome::Refused(refusal) => Some(&refusal.message),
-        Outcome::NoService(without) => Some(&without.message),
-    };
-    if let Some(message) = message {
+    if let Some(message) = observed.outcome.message() {
         let said = image["kubelet_message"].as_str().unwrap_or_default();
         // kubelet refuses such a reference itself, in its own words, and asks no containerd.
         let refused_by_kubelet = said.starts_with("Failed to apply default image tag");
@@ -111,7 +106,7 @@ mod tests {
     use serde_json::json;
 
     use super::super::cri::Refusal;
-    use super::super::observation::NoService;
+    use super::super::observation::{NoService, Outcome};
     use super::*;
 
     const MIRROR: &str = "https://mirror.example:5000";

@@ -34,6 +34,15 @@ impl Outcome {
     pub fn pulled(&self) -> bool {
         matches!(self, Self::Pulled(_))
     }
+
+    /// What kubelet is told. `None`: it pulled.
+    pub fn message(&self) -> Option<&str> {
+        match self {
+            Self::Pulled(_) => None,
+            Self::Refused(refusal) => Some(&refusal.message),
+            Self::NoService(without) => Some(&without.message),
+        }
+    }
 }
 
 /// One request as a registry of the lab received it.

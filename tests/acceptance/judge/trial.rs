@@ -36,6 +36,8 @@ pub struct Trial {
 pub struct Evidence {
     pub observation: Observation,
     pub disagreements: Vec<String>,
+    /// The cause that pullprobe named. `None`: it named none, or was not asked.
+    pub cause: Option<String>,
 }
 
 impl Job {
@@ -80,15 +82,16 @@ async fn hold(job: &Job) -> Evidence {
     node::write_unit(&node, &errand.environment);
     namespace::enter_node(&node);
     let observation = errand.observe(&servers).await;
-    let disagreements = if job.recording || scenario.observe_only.is_some() {
-        Vec::new()
+    let (disagreements, cause) = if job.recording || scenario.observe_only.is_some() {
+        (Vec::new(), None)
     } else {
         servers.begin_anew();
         let report = errand.predict(&node, &observation).await;
         let prediction = Prediction { report, requests: servers.take_requests() };
-        compare::disagreements(&observation, &prediction)
+        let cause = prediction.report["images"][0]["cause"].as_str().map(str::to_owned);
+        (compare::disagreements(&observation, &prediction), cause)
     };
-    Evidence { observation, disagreements }
+    Evidence { observation, disagreements, cause }
 }
 
 /// What both sides are asked, with the scenario's placeholders filled in.

@@ -1,15 +1,6 @@
-//! Words for what kubelet shows: the limits on pulls, which look alike there and are three different things.
+//! Words for what kubelet shows and no probe sees: its own limit on pulls, its waiting, and the pod's own word.
 
-use super::{Text, registry};
-use crate::model::cause::Cause;
-
-/// What a message from a pod's events comes to.
-#[derive(Clone, Copy, Debug)]
-pub enum Told {
-    Cause(Cause),
-    /// kubelet's own limit, which is no cause of a probe: no registry was asked.
-    OwnLimit,
-}
+use super::Text;
 
 /// As `pullprobe explain` names it.
 pub const OWN_LIMIT_NAME: &str = "pull QPS exceeded";
@@ -24,49 +15,27 @@ pub const OWN_LIMIT: Text = Text {
           start fewer pods at once. Nothing at the registry, no login and no mirror changes it.",
 };
 
-/// Reads a message of kubelet about a limit. `None`: it is about something else.
-pub fn told(message: &str) -> Option<Told> {
-    let message = message.to_ascii_lowercase();
-    if message.contains("pull qps exceeded") {
-        return Some(Told::OwnLimit);
-    }
-    let is_limit = message.contains("429 too many requests") || message.contains("toomanyrequests");
-    let names_quota = ["pull rate limit", "pull quota", "pull limit"].iter().any(|words| message.contains(words));
-    is_limit.then_some(Told::Cause(if names_quota { Cause::RateLimited } else { Cause::Throttled }))
-}
+/// As `pullprobe explain` names it.
+pub const BACK_OFF_NAME: &str = "ImagePullBackOff";
 
-impl Told {
-    pub const fn text(self) -> Text {
-        match self {
-            Self::OwnLimit => OWN_LIMIT,
-            Self::Cause(Cause::RateLimited) => registry::RATE_LIMITED,
-            Self::Cause(_) => registry::THROTTLED,
-        }
-    }
-}
+pub const BACK_OFF: Text = Text {
+    summary: "The pull failed before, and kubelet waits until it tries again; this message does not say why the pull failed.",
+    evidence: "The event says `Back-off pulling image` and nothing of the failure. The waits double from 10 seconds to 5 minutes.",
+    confirm: "`kubectl describe pod POD` has an older event, `Failed to pull image`, with the reason. Give that one to \
+              `pullprobe explain`.",
+    fix: "Find the reason first: `pullprobe check IMAGE` on the pod's node. Once it is gone, kubelet tries again by itself; \
+          `kubectl delete pod POD` of a pod with an owner tries at once.",
+};
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// As `pullprobe explain` names it.
+pub const NEVER_PULLED_NAME: &str = "ErrImageNeverPull";
 
-    #[test]
-    fn the_three_limits_are_told_apart_by_kubelets_words() {
-        let cause = |message| match told(message) {
-            Some(Told::Cause(cause)) => cause.as_str(),
-            Some(Told::OwnLimit) => OWN_LIMIT_NAME,
-            None => "",
-        };
-        let quota = "failed to pull and unpack image \"docker.io/library/nginx:1\": failed to copy: httpReadSeeker: failed open: \
-                     unexpected status code https://registry-1.docker.io/v2/library/nginx/manifests/sha256:ab: 429 Too Many \
-                     Requests - Server message: toomanyrequests: You have reached your pull rate limit.";
-        assert_eq!(cause(quota), "rate_limited");
-        assert_eq!(
-            cause("unexpected status from HEAD request to https://r.example/v2/a/manifests/1: 429 Too Many Requests"),
-            "throttled"
-        );
-        assert_eq!(cause("toomanyrequests: Rate exceeded"), "throttled");
-        assert_eq!(cause("Failed to pull image \"nginx\": pull QPS exceeded"), OWN_LIMIT_NAME);
-        assert_eq!(cause("Error: ErrImagePull"), "");
-        assert_eq!(cause("dns_timeouts"), "");
-    }
-}
+pub const NEVER_PULLED: Text = Text {
+    summary: "The pod forbids the pull (`imagePullPolicy: Never`), and the image is not on the node.",
+    evidence: "The event says `not present with pull policy of Never`; no registry was asked. kubelet says the same of an image \
+               that is on the node for a pod without the login it was pulled with (`KubeletEnsureSecretPulledImages`).",
+    confirm: "`crictl images` on the node does not list the image; `kubectl get pod POD -o \
+              jsonpath='{.spec.containers[*].imagePullPolicy}'` says `Never`.",
+    fix: "Set `imagePullPolicy: IfNotPresent` in the pod's template, or load the image on every node that may run the pod: `ctr -n \
+          k8s.io images import FILE`.",
+};

@@ -1,0 +1,159 @@
+//! Messages as people paste them.
+
+use std::fmt::Write as _;
+
+use super::table::Row;
+use super::*;
+
+fn causes(text: &str) -> Vec<Vec<&'static str>> {
+    read(text).iter().map(|reading| reading.causes().iter().map(|cause| cause.as_str()).collect()).collect()
+}
+
+fn first(text: &str) -> &'static str {
+    causes(text).first().and_then(|causes| causes.first()).copied().unwrap_or_default()
+}
+
+#[test]
+fn every_row_can_be_reached_and_names_at_most_three_causes() {
+    for row in table::all() {
+        let message = row.example();
+        let found = table::row(&message).map(Row::name);
+        assert_eq!(found, Some(row.name()), "{message}");
+        if let Meaning::Causes(causes) = row.meaning {
+            assert!((1..=3).contains(&causes.len()), "{}", row.name());
+            assert!(causes.len() == 1 || !row.note.is_empty() || row.name().len() > 3, "{}", row.name());
+        }
+    }
+}
+
+#[test]
+fn an_event_names_image_host_and_url() {
+    let event = "  Warning  Failed     12s (x3 over 55s)  kubelet            Failed to pull image \"r.example/team/app:1\": failed to pull \
+                 and unpack image \"r.example/team/app:1\": failed to resolve image: failed to do request: Head \
+                 \"https://m.example:5000/v2/team/app/manifests/1?ns=r.example\": dial tcp 192.0.2.1:5000: connect: connection refused";
+    let readings = read(event);
+    assert_eq!(readings.len(), 1);
+    let reading = &readings[0];
+    assert_eq!(reading.causes(), [Cause::TcpRefused]);
+    assert_eq!(reading.image.as_deref(), Some("r.example/team/app:1"));
+    assert_eq!(reading.host.as_deref(), Some("m.example:5000"));
+    assert_eq!(reading.url.as_deref(), Some("https://m.example:5000/v2/team/app/manifests/1"));
+}
+
+#[test]
+fn a_description_of_a_pod_tells_each_failure_once_and_no_waiting() {
+    let described = r#"
+Name:             web-7d4b
+    State:          Waiting
+      Reason:       ImagePullBackOff
+Events:
+  Normal   Pulling    4m    kubelet  Pulling image "r.example/a:1"
+  Warning  Failed     4m    kubelet  Failed to pull image "r.example/a:1": rpc error: code = NotFound desc = failed to pull and unpack image "r.example/a:1": failed to resolve reference "r.example/a:1": r.example/a:1: not found
+  Warning  Failed     4m    kubelet  Error: ErrImagePull
+  Warning  Failed     3m    kubelet  Failed to pull image "r.example/a:1": rpc error: code = NotFound desc = failed to pull and unpack image "r.example/a:1": failed to resolve reference "r.example/a:1": r.example/a:1: not found
+  Warning  Failed     3m    kubelet  Failed to pull image "q.example/b:1": rpc error: code = Unknown desc = failed to pull and unpack image "q.example/b:1": failed to resolve reference "q.example/b:1": failed to do request: Head "https://q.example/v2/b/manifests/1": x509: certificate signed by unknown authority
+  Normal   BackOff    3m    kubelet  Back-off pulling image "r.example/a:1"
+"#;
+    let told = causes(described);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert_eq!(told[0][0], "manifest_unknown");
+    assert_eq!(told[1], ["tls_unknown_authority", "tls_incomplete_chain", "tls_self_signed"]);
+}
+
+#[test]
+fn where_nothing_says_why_the_waiting_is_told() {
+    let readings = read("Back-off pulling image \"nginx:1\"");
+    assert_eq!((readings.len(), readings[0].meaning), (1, Meaning::BackOff));
+    assert_eq!(readings[0].image.as_deref(), Some("nginx:1"));
+    assert!(read("Successfully assigned default/web to node-1").is_empty());
+    assert!(read("").is_empty());
+}
+
+#[test]
+fn several_logins_that_failed_are_several_messages() {
+    let both = "Failed to pull image \"r.example/a:1\": [failed to pull and unpack image \"r.example/a:1\": failed to resolve image: \
+                failed to authorize: failed to fetch oauth token: unexpected status from POST request to https://r.example/token: \
+                401 Unauthorized, failed to pull and unpack image \"r.example/a:1\": failed to resolve image: unexpected status from \
+                HEAD request to https://r.example/v2/a/manifests/1: 500 Internal Server Error]";
+    let told: Vec<&str> = causes(both).iter().map(|causes| causes[0]).collect();
+    assert_eq!(told, ["credentials_rejected", "registry_error"]);
+}
+
+#[test]
+fn logs_of_kubelet_and_containerd_say_the_same_as_the_event() {
+    let kubelet = r#"E1129 15:03:04.000000    1234 pod_workers.go:1301] "Error syncing pod, skipping" err="failed to \"StartContainer\" for \"web\" with ErrImagePull: \"failed to pull and unpack image \\\"r.example/a:1\\\": failed to resolve image: failed to do request: Head \\\"https://r.example/v2/a/manifests/1\\\": dial tcp: lookup r.example on 192.0.2.53:53: no such host\"" pod="default/web""#;
+    let containerd = r#"time="2026-11-29T15:03:04Z" level=error msg="PullImage \"r.example/a:1\" failed" error="rpc error: code = Unknown desc = failed to pull and unpack image \"r.example/a:1\": failed to resolve reference \"r.example/a:1\": failed to do request: Head \"https://r.example/v2/a/manifests/1\": dial tcp: lookup r.example on 192.0.2.53:53: no such host""#;
+    let json = r#"{"message":"Back-off pulling image \"r.example/a:1\": ErrImagePull: failed to pull and unpack image \"r.example/a:1\": failed to resolve image: failed to do request: Head \"https://r.example/v2/a/manifests/1\": dial tcp: lookup r.example on 192.0.2.53:53: no such host","reason":"ImagePullBackOff"}"#;
+    for text in [kubelet, containerd, json] {
+        let readings = read(text);
+        assert_eq!(readings.len(), 1, "{text}");
+        assert_eq!(readings[0].causes(), [Cause::DnsNxdomain, Cause::DnsNoAddress], "{text}");
+        assert_eq!(readings[0].image.as_deref(), Some("r.example/a:1"), "{text}");
+        assert_eq!(readings[0].host.as_deref(), Some("r.example"), "{text}");
+    }
+}
+
+#[test]
+fn docker_and_cri_o_have_words_of_their_own() {
+    for (text, cause) in [
+        (
+            "Error response from daemon: manifest for nginx:nope not found: manifest unknown: manifest unknown",
+            "manifest_unknown",
+        ),
+        (
+            "Error response from daemon: pull access denied for team/app, repository does not exist or may require 'docker login': \
+             denied: requested access to the resource is denied",
+            "not_found_or_denied",
+        ),
+        (
+            "Error response from daemon: Get \"https://r.example/v2/\": net/http: request canceled while waiting for connection \
+             (Client.Timeout exceeded while awaiting headers)",
+            "tcp_timeout",
+        ),
+        ("no matching manifest for linux/arm64/v8 in the manifest list entries", "platform_mismatch"),
+        (
+            "choosing image instance: no image found in manifest list for architecture arm64, variant \"v8\", OS linux",
+            "platform_mismatch",
+        ),
+        ("reading manifest v9 in quay.io/team/app: manifest unknown", "manifest_unknown"),
+        (
+            "unable to retrieve auth token: invalid username/password: unauthorized: authentication required",
+            "credentials_rejected",
+        ),
+        ("Source image rejected: A signature was required, but no signature exists", "policy_blocked"),
+        ("toomanyrequests: You have reached your pull rate limit.", "rate_limited"),
+        ("failed to register layer: write /usr/lib/x: no space left on device", "disk_full"),
+        ("Failed to apply default image tag \"a/Bc\": couldn't parse image name \"a/Bc\"", "reference_invalid"),
+        ("Error: illegal base64 data at input byte 0", "credentials_malformed"),
+    ] {
+        assert_eq!(first(text), cause, "{text}");
+    }
+}
+
+#[test]
+fn kubelets_own_refusals_are_no_registrys() {
+    assert_eq!(read("Failed to pull image \"nginx\": pull QPS exceeded")[0].meaning, Meaning::OwnLimit);
+    assert_eq!(
+        read("Container image \"nginx:1\" is not present with pull policy of Never")[0].meaning,
+        Meaning::NeverPulled
+    );
+}
+
+#[test]
+fn what_is_long_or_hostile_is_bounded_and_no_login_is_repeated() {
+    let mut flood = String::new();
+    for n in 0..10_000 {
+        let _ = writeln!(
+            flood,
+            "Failed to pull image \"r{n}.example/a:1\": dial tcp 192.0.2.1:443: connect: connection refused"
+        );
+    }
+    assert_eq!(read(&flood).len(), READINGS);
+    let secret = "failed to do request: Head \"https://ann:hunter2@r.example/v2/?token=abc\": dial tcp 192.0.2.1:443: connect: connection \
+                  refused";
+    let told = format!("{:?}", read(secret));
+    assert!(!told.contains("hunter2") && !told.contains("abc"), "{told}");
+    let escape = read("failed to resolve \u{1b}[31mx: not found\u{7}");
+    assert!(!escape[0].message.contains('\u{1b}'));
+    assert_eq!(read(&format!("{}\u{e9}", "\\".repeat(2 << 20))).len(), 0);
+}
