@@ -4,7 +4,7 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use crate::cli::{Cli, Color, Format, LogArgs, NodeArgs, OutputArgs, Verb};
+use crate::cli::{Cli, Color, Format, LogArgs, LogLevel, NodeArgs, OutputArgs, Verb};
 use crate::node::credentials::provider;
 use crate::render::text::Style;
 
@@ -78,7 +78,7 @@ pub fn run(cli: Cli) -> Ending {
             on_runtime(hosts::run(wish, &node, &output))
         }
         Verb::Run { node, log } => {
-            start_log(&log);
+            start_log(&LogArgs { log_level: log.log_level.or(Some(LogLevel::Info)), ..log });
             on_runtime(agent::run(&node))
         }
     }
@@ -92,7 +92,7 @@ async fn prepare(node: &NodeArgs) -> Result<(Site, Options), Problems> {
 }
 
 fn start_log(log: &LogArgs) {
-    crate::telemetry::init(log.log_level, log.log_format);
+    crate::telemetry::init(log.log_level.unwrap_or(LogLevel::Warn), log.log_format);
 }
 
 fn on_runtime(work: impl Future<Output = Ending>) -> Ending {

@@ -190,8 +190,9 @@ pub enum Color {
 /// Logs go to standard error.
 #[derive(Clone, Debug, Args)]
 pub struct LogArgs {
-    #[arg(long, env = "PULLPROBE_LOG_LEVEL", value_enum, default_value_t = LogLevel::Warn)]
-    pub log_level: LogLevel,
+    /// [default: info for run, else warn]
+    #[arg(long, env = "PULLPROBE_LOG_LEVEL", value_enum)]
+    pub log_level: Option<LogLevel>,
     #[arg(long, env = "PULLPROBE_LOG_FORMAT", value_enum, default_value_t = LogFormat::Logfmt)]
     pub log_format: LogFormat,
 }

@@ -219,6 +219,31 @@ fn a_changed_hosts_file_is_picked_up() {
     assert!(gone.is_empty(), "the old endpoint is still told: {gone:?}");
 }
 
+#[test]
+fn an_answer_is_logged_when_it_changes_and_not_at_every_probe() {
+    let world = world();
+    let server = |url: &str| format!("server = \"{url}\"\n");
+    world.node.hosts_toml("elsewhere.example", &server("https://no-such-name.example")).unwrap();
+    world.settings(&["elsewhere.example/demo/app:1.0"]);
+    let agent = serving(&world);
+    let dead = [("namespace", "elsewhere.example"), ("endpoint", "https://no-such-name.example")];
+    let probed = || Exposition::read(&agent.get("/metrics").text()).value("pullprobe_probes_total", &dead);
+    eventually(PATIENCE, || probed().filter(|times| *times >= 3.0)).unwrap_or_else(|| panic!("{}", agent.log()));
+    let told = |words: &[&str]| {
+        let log = agent.log();
+        log.lines().filter(|line| words.iter().all(|word| line.contains(word))).count()
+    };
+    let image = "subject=elsewhere.example/demo/app:1.0";
+    let failed = ["the answer changed", image, "answer=\"not pullable\"", "cause=dns_", "stage=dns"];
+    assert_eq!(told(&failed), 1, "{}", agent.log());
+    let host = ["the answer changed", "no-such-name.example of elsewhere.example", "answer=\"not reachable\""];
+    assert_eq!(told(&host), 1, "{}", agent.log());
+    assert_eq!(told(&["the first look is over", "endpoints=1 reachable=0 images=1 pullable=0"]), 1, "{}", agent.log());
+    world.node.hosts_toml("elsewhere.example", &server("https://registry.example")).unwrap();
+    let well = ["the answer changed", image, "answer=pullable", "before=\"not pullable\"", "lasted="];
+    eventually(PATIENCE, || (told(&well) == 1).then_some(())).unwrap_or_else(|| panic!("{}", agent.log()));
+}
+
 /// Runs the agent with these settings, which have to be refused.
 fn refused(settings: &str) -> Finished {
     let directory = tempfile::tempdir().unwrap();

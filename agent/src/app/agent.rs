@@ -27,10 +27,12 @@ use crate::server::{self, Content, Latch};
 use crate::settings::ImageTarget;
 use crate::store::Store;
 
+mod changes;
 mod look;
 mod patience;
 mod probing;
 
+use changes::Changes;
 use look::Look;
 use patience::{Offered, Patience};
 use probing::Probing;
@@ -138,6 +140,7 @@ struct Agent {
     store: Arc<Store>,
     purse: Arc<Purse>,
     patience: Arc<Patience>,
+    changes: Arc<Changes>,
     clock: Clock,
     current: Mutex<Current>,
     latch: Mutex<Option<Latch>>,
@@ -154,7 +157,8 @@ impl Agent {
         let network = Arc::new(site.network(now));
         let current = Mutex::new(Current { site, network, unreadable: None });
         let (options, patience) = (Arc::new(options), Arc::new(Patience::new(clock)));
-        Self { options, store, purse, patience, clock, current, latch: Mutex::new(Some(latch)), look: Look::default() }
+        let (changes, latch) = (Arc::default(), Mutex::new(Some(latch)));
+        Self { options, store, purse, patience, changes, clock, current, latch, look: Look::default() }
     }
 
     fn schedule(&self) -> Schedule {
@@ -284,6 +288,7 @@ impl Prober for Agent {
             let site = self.begin_cycle().await;
             let (targets, mut jobs) = self.wanted(&site);
             self.store.retain(targets, Timestamp::now());
+            self.changes.retain(&self.store.snapshot().targets);
             self.put_off(&site, &mut jobs);
             jobs
         }
@@ -296,6 +301,7 @@ impl Prober for Agent {
             store: Arc::clone(&self.store),
             purse: Arc::clone(&self.purse),
             patience: Arc::clone(&self.patience),
+            changes: Arc::clone(&self.changes),
         };
         probing.probe(job).boxed()
     }
@@ -322,7 +328,10 @@ impl Prober for Agent {
 
     fn round_over(&self, took: Duration) {
         self.store.end_cycle(took);
-        drop(self.latch.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let first = self.latch.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if first.is_some() {
+            changes::summary(&self.store.snapshot());
+        }
     }
 }
 

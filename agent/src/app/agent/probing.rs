@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::changes::Changes;
 use super::patience::{Offered, Pace, Patience};
 use super::{ANSWER, Current, Probed};
 use crate::app::purse::Purse;
 use crate::ask;
-use crate::model::outcome::Failure;
 use crate::model::report::ImageReport;
 use crate::model::target::Target;
 use crate::probe::image::attempt::PullBudget;
@@ -21,6 +21,7 @@ pub struct Probing {
     pub store: Arc<Store>,
     pub purse: Arc<Purse>,
     pub patience: Arc<Patience>,
+    pub changes: Arc<Changes>,
 }
 
 impl Probing {
@@ -40,7 +41,7 @@ impl Probing {
         let question = self.current.site.question(&self.current.network, &budget, ANSWER);
         let left_alone = self.patience.left_alone(name);
         for report in ask::registry(&question, name, &self.store.needs(name), &left_alone).await {
-            log_failure(name, report.failure());
+            self.changes.endpoint(&report, report.started_at);
             self.patience.saw_endpoint(&report, pace, |subject| Offered::of(&self.current.site, subject));
             self.store.apply_endpoint(report);
         }
@@ -50,9 +51,7 @@ impl Probing {
         let budget = self.purse.budget();
         let question = self.current.site.question(&self.current.network, &budget, ANSWER);
         let report = about(&question, requested).await;
-        if let Some(cause) = report.verdict.cause {
-            tracing::warn!(image = requested, %cause, summary = report.verdict.summary, "not pullable");
-        }
+        self.changes.image(&report, report.started_at);
         self.patience.saw_image(&report, pace, |subject| Offered::of(&self.current.site, subject));
         let domain = report.image.as_ref().map(|image| image.domain.clone());
         self.store.apply_image(report);
@@ -74,11 +73,5 @@ async fn about(question: &ask::Question<'_>, requested: &str) -> ImageReport {
             ask::unparsable(question, requested, &error)
         }
         Err(error) => ask::unparsable(question, requested, &error),
-    }
-}
-
-fn log_failure(registry: &str, failure: Option<&Failure>) {
-    if let Some(failure) = failure {
-        tracing::warn!(registry, stage = %failure.stage, cause = %failure.cause, detail = failure.detail, "registry fails");
     }
 }
