@@ -8,11 +8,13 @@
 mod being_written;
 pub mod certs_d;
 pub mod config;
+mod config_keys;
 mod configured;
 mod cri_plugins;
 pub mod document;
 mod evidence;
 mod go_toml_1;
+mod go_toml_2;
 pub mod gotext;
 pub mod gourl;
 pub mod hosts_toml;
@@ -30,6 +32,8 @@ pub(crate) mod cases_tests;
 mod config_tests;
 #[cfg(test)]
 mod reload_tests;
+#[cfg(test)]
+mod toml_tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;

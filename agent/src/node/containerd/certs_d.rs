@@ -196,6 +196,10 @@ fn load_directory(reader: &mut Reader<'_>, path: &str, version: Version) -> Resu
             let source = Source::HostsToml(Box::new(parsed.table));
             Ok(HostDirectory { path: path.into(), files: names, source, hosts, server })
         }
+        Err(rejection) if rejection.open => {
+            let Place { line, column, .. } = rejection.place;
+            Err(HostDir::Unread(format!("{file}, line {line}, column {column}: {}", rejection.reason)))
+        }
         Err(rejection) => {
             let server = certificate_files(reader, path, &files, version);
             Ok(HostDirectory {

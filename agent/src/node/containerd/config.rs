@@ -6,6 +6,7 @@
 pub mod imports;
 pub mod migrate;
 pub mod top_level;
+mod words;
 
 use std::collections::{HashMap, VecDeque};
 
@@ -15,6 +16,8 @@ use super::reader::{Reader, read_words, unread};
 use crate::model::containerd::Version;
 use crate::node::root::ReadError;
 use imports::Import;
+use words::{not_toml, top_level_type};
+pub use words::{other_type, type_words};
 
 /// More files than any node imports; bounds a glob over a hostile directory.
 const FILE_COUNT_LIMIT: usize = 512;
@@ -92,6 +95,8 @@ pub struct Merged {
     pub replaced: Vec<(String, Place, Place)>,
     /// Imports by name that lead back to where they come from: the file and the place.
     pub circular: Vec<(String, Place)>,
+    /// containerd 2.x could not carry a section over to the plugin that has it now.
+    pub migration: Option<ConfigFault>,
 }
 
 impl ConfigFault {
@@ -126,7 +131,7 @@ fn load_into(merged: &mut Merged, reader: &mut Reader<'_>, path: &str, version: 
             _ => fault,
         };
         let file = read_file(reader, path, version).map_err(named)?;
-        if version.migrates_each_file() {
+        if version.refuses_newer_drop_in() {
             root_schema = if root_schema == 0 { file.schema } else { root_schema };
             if file.schema > root_schema {
                 let message =
@@ -155,7 +160,9 @@ fn load_into(merged: &mut Merged, reader: &mut Reader<'_>, path: &str, version: 
     let last = merged.files.last().map_or_else(|| path.to_owned(), |file| file.path.clone());
     merged.validate(&last, version)?;
     if version.major >= 2 && !version.migrates_each_file() {
-        migrate::sections(&mut merged.plugins, merged.schema, version);
+        let schema = merged.schema;
+        let done = migrate::sections(&mut merged.plugins, schema, version);
+        merged.note_migration(done);
     }
     Ok(())
 }
@@ -164,6 +171,11 @@ impl Version {
     /// The schema that the settings have before any file is read.
     fn default_schema(self) -> u32 {
         if self.major >= 2 { self.config_schema() } else { 0 }
+    }
+
+    /// A drop-in may not have a higher schema than the main file. It was taken back after 2.3.4.
+    fn refuses_newer_drop_in(self) -> bool {
+        (self.major, self.minor) == (2, 3) && (self.patch < 5 || self.patch == u32::MAX)
     }
 
     /// A schema that is too new is refused; before, it was read like schema 2.
@@ -191,63 +203,13 @@ fn read_file(reader: &mut Reader<'_>, path: &str, version: Version) -> Result<Co
         };
         ConfigFault::new(FaultKind::Import, message, path)
     })?;
-    let table = document::read(&bytes, path, version.dialect()).map_err(|error| {
-        let message = if one {
-            format!("failed to load TOML: {path}: ({}, {}): {}", error.line, error.column, error.message)
-        } else {
-            format!("failed to unmarshal TOML at row {} column {}: toml: {}", error.line, error.column, error.message)
-        };
-        let place = Place { file: path.into(), line: error.line, column: error.column };
-        ConfigFault::new(FaultKind::Syntax, message, path).at(&place)
-    })?;
+    let table = document::read(&bytes, path, version.dialect()).map_err(|error| not_toml(path, &error, version))?;
     let schema = match table.field("version", version.dialect()) {
         None => 0,
         Some(Value { data: Data::Integer(number), .. }) => *number,
         Some(value) => return Err(top_level_type(value, version, "config.Config.Version", "int")),
     };
     Ok(ConfigFile { path: path.to_owned(), table, schema })
-}
-
-/// A key of the file itself has the wrong type.
-fn top_level_type(value: &Value, version: Version, field: &str, wanted: &str) -> ConfigFault {
-    let reason = type_words(value, version.dialect(), field, wanted);
-    let message = match version.dialect() {
-        Dialect::One => format!("failed to unmarshal TOML: {reason}"),
-        Dialect::Two => {
-            format!("failed to unmarshal TOML at row {} column {}: {reason}", value.at.line, value.at.column)
-        }
-    };
-    ConfigFault::new(FaultKind::WrongType, message, &value.at.file).at(&value.at)
-}
-
-/// How the two TOML libraries word a value of the wrong type.
-pub fn type_words(value: &Value, dialect: Dialect, field: &str, wanted: &str) -> String {
-    if dialect == Dialect::Two && field.is_empty() {
-        return format!("toml: cannot decode TOML {} into {wanted}", value.kind());
-    }
-    if dialect == Dialect::Two {
-        return format!("toml: cannot decode TOML {} into struct field {field} of type {wanted}", value.kind());
-    }
-    let (shown, kind) = match &value.data {
-        Data::String(_) if ["Auth", "Configs", "Headers"].iter().any(|part| field.contains(part)) => {
-            ("***".into(), "string")
-        }
-        Data::String(text) => (text.clone(), "string"),
-        Data::Integer(number) => (number.to_string(), "int64"),
-        Data::Float(number) => (number.to_string(), "float64"),
-        Data::Boolean(flag) => (flag.to_string(), "bool"),
-        Data::Datetime => ("a date".into(), "time.Time"),
-        Data::Array(_) => ("an array".into(), "slice"),
-        Data::Table(_) => ("a table".into(), "tree"),
-    };
-    let of_kind = if wanted.starts_with("[]") {
-        "(slice)"
-    } else if wanted.starts_with("map[") {
-        "(map)"
-    } else {
-        ""
-    };
-    format!("({}, {}): Can't convert {shown}({kind}) to {wanted}{of_kind}", value.key.line, value.key.column)
 }
 
 impl Merged {
@@ -284,7 +246,8 @@ impl Merged {
             // Since 2.3 every file is migrated by itself. Before, a file without a version is only
             // given the number, and its CRI section stays where nothing reads it.
             if version.migrates_each_file() {
-                migrate::sections(&mut plugins, schema, version);
+                let done = migrate::sections(&mut plugins, schema, version);
+                self.note_migration(done);
             }
             schema = if version.migrates_each_file() { schema.max(self.schema) } else { self.schema };
         }
@@ -303,6 +266,12 @@ impl Merged {
         self.add_plugins(plugins, version);
         self.files.push(file);
         Ok(())
+    }
+
+    fn note_migration(&mut self, done: Result<(), (Place, String)>) {
+        if let (None, Err((place, words))) = (&self.migration, done) {
+            self.migration = Some(ConfigFault::new(FaultKind::WrongType, words, &place.file).at(&place));
+        }
     }
 
     fn unite(&mut self, disabled: Vec<(String, Place)>, required: Vec<(String, Place)>, dialect: Dialect) {

@@ -8,7 +8,7 @@ use super::config::{self, ConfigFault, FaultKind, Merged, top_level};
 use super::document::Place;
 use super::reader::Reader;
 use super::settings::{self, Settings};
-use super::{Before, ContainerdOptions, cri_plugins, evidence, pull_mode};
+use super::{Before, ContainerdOptions, config_keys, cri_plugins, evidence, pull_mode};
 use crate::model::containerd::{Version, VersionSource};
 use crate::model::finding::Finding;
 use crate::node::in_force::{self, Broken, GRACE};
@@ -38,6 +38,7 @@ impl Configured {
             None => evidence::version(root, &options.config),
         };
         let (merged, fault) = read_files(reader, path, options.config_named, version);
+        let fault = fault.or_else(|| config_keys::fault(&merged, version));
         let (mut settings, fault) = match (fault, settings::decode(&merged, version)) {
             (None, Ok(settings)) => (settings, None),
             (fault, decoded) => (Settings::default(), fault.or(decoded.err())),

@@ -1,18 +1,18 @@
 //! Whether the plugins load that CRI stands on: those that are switched off, those that must load, and the runtime
 //! that pods get by default.
 
-use super::config::migrate::{IMAGES, OLD_CRI};
+use super::config::migrate::{IMAGES, OLD_CRI, RUNTIME};
 use super::config::{ConfigFault, FaultKind, Merged};
 use super::document::{Place, Table, Value};
 use super::settings::{Settings, section_id};
 use crate::model::containerd::Version;
 
-const RUNTIME: &str = "io.containerd.cri.v1.runtime";
 const DEFAULT_RUNTIME: &str = "runc";
 const OVERLAYFS: &str = "io.containerd.snapshotter.v1.overlayfs";
 
 /// Without one of these CRI does not load, in any release.
-const NEEDED: [&str; 12] = [
+const NEEDED: [&str; 13] = [
+    "io.containerd.differ.v1.walking",
     "io.containerd.content.v1.content",
     "io.containerd.metadata.v1.bolt",
     "io.containerd.event.v1.exchange",
@@ -28,24 +28,30 @@ const NEEDED: [&str; 12] = [
 ];
 const NEEDED_TOO: &str = "io.containerd.service.v1.tasks-service";
 const NEEDED_BY_1_6: [&str; 2] = ["io.containerd.service.v1.leases-service", "io.containerd.runtime.v1.linux"];
-const NEEDED_BY_1_7: [&str; 5] = [
+const NEEDED_BY_1_7: [&str; 6] = [
+    "io.containerd.runtime.v2.shim",
     "io.containerd.runtime.v1.linux",
     "io.containerd.sandbox.controller.v1.local",
     "io.containerd.sandbox.store.v1.local",
     "io.containerd.warning.v1.deprecations",
     "io.containerd.lease.v1.manager",
 ];
-const NEEDED_BY_2: [&str; 10] = [
-    OLD_CRI,
-    IMAGES,
-    RUNTIME,
-    "io.containerd.transfer.v1.local",
-    "io.containerd.image-verifier.v1.bindir",
-    "io.containerd.podsandbox.controller.v1.podsandbox",
-    "io.containerd.sandbox.store.v1.local",
-    "io.containerd.shim.v1.manager",
-    "io.containerd.warning.v1.deprecations",
-    "io.containerd.lease.v1.manager",
+/// With the minor releases of 2.x that need them: the first, and the last where there is one.
+const NEEDED_BY_2: [(&str, u32, Option<u32>); 13] = [
+    (OLD_CRI, 0, None),
+    (IMAGES, 0, None),
+    (RUNTIME, 0, None),
+    ("io.containerd.podsandbox.controller.v1.podsandbox", 0, None),
+    ("io.containerd.sandbox.controller.v1.shim", 0, None),
+    ("io.containerd.sandbox.store.v1.local", 0, None),
+    ("io.containerd.shim.v1.manager", 0, None),
+    ("io.containerd.warning.v1.deprecations", 0, None),
+    ("io.containerd.lease.v1.manager", 0, None),
+    ("io.containerd.transfer.v1.local", 1, None),
+    ("io.containerd.image-verifier.v1.bindir", 1, Some(2)),
+    ("io.containerd.mount-manager.v1.bolt", 2, None),
+    // It opens the socket.
+    ("io.containerd.server.v1.grpc", 3, None),
 ];
 /// What containerd has under `io.containerd.grpc.v1`, in any release.
 const GRPC: [&str; 19] = [
@@ -104,17 +110,22 @@ fn not_included(merged: &Merged, version: Version) -> Option<ConfigFault> {
 }
 
 fn disabled(merged: &Merged, settings: &Settings, version: Version) -> Option<ConfigFault> {
-    let newer: &[&str] = match (version.major, version.minor) {
-        (0 | 1, 0..=6) => &NEEDED_BY_1_6,
-        (0 | 1, _) => &NEEDED_BY_1_7,
-        _ => &NEEDED_BY_2,
+    let newer: Vec<&str> = match (version.major, version.minor) {
+        (0 | 1, 0..=6) => NEEDED_BY_1_6.to_vec(),
+        (0 | 1, _) => NEEDED_BY_1_7.to_vec(),
+        (2, minor) => {
+            let of =
+                |(_, first, last): &&(&str, u32, Option<u32>)| (*first..=last.unwrap_or(u32::MAX)).contains(&minor);
+            NEEDED_BY_2.iter().filter(of).map(|(id, ..)| *id).collect()
+        }
+        _ => NEEDED_BY_2.iter().filter(|(.., last)| last.is_none()).map(|(id, ..)| *id).collect(),
     };
     let snapshotter = match &settings.snapshotter {
         Some((name, _)) => format!("io.containerd.snapshotter.v1.{name}"),
         None => OVERLAYFS.to_owned(),
     };
     let mut needed: Vec<&str> = vec![OLD_CRI, &snapshotter, NEEDED_TOO];
-    needed.extend(NEEDED.iter().chain(newer));
+    needed.extend(NEEDED.iter().chain(&newer));
     // The transfer service has it in its default `unpack_config`, whatever CRI uses.
     if version.pulls_by_transfer() && settings.unpack_config.is_none() {
         needed.push(OVERLAYFS);

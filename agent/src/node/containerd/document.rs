@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use toml_edit::{Document, Item, TableLike};
 
-use super::go_toml_1::{self, Rewritten};
+use super::go_toml_1::{self, Why};
+use super::go_toml_2;
 
 /// Which library read the file: go-toml 1 (containerd 1.x) or 2 (containerd 2.x).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +62,18 @@ pub struct SyntaxError {
     pub line: usize,
     pub column: usize,
     pub message: String,
+    pub certainty: Certainty,
+}
+
+/// How much of a refusal is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Certainty {
+    /// The message has the library's words.
+    Words,
+    /// The library refuses the file, and the message is ours.
+    Refused,
+    /// One build of the library reads it, and another does not; or nobody has asked one.
+    Unknown,
 }
 
 impl Dialect {
@@ -150,6 +163,7 @@ impl Value {
 
 /// Reads a file as the given library would: go-toml 1 takes any bytes, its successor only UTF-8.
 pub fn read(bytes: &[u8], file: &str, dialect: Dialect) -> Result<Table, SyntaxError> {
+    let bytes = if dialect == Dialect::One { without_mark(bytes) } else { bytes };
     let text = match (std::str::from_utf8(bytes), dialect) {
         (Ok(text), _) => text.into(),
         (Err(_), Dialect::One) => String::from_utf8_lossy(bytes),
@@ -159,38 +173,60 @@ pub fn read(bytes: &[u8], file: &str, dialect: Dialect) -> Result<Table, SyntaxE
             return Err(SyntaxError {
                 line: place.line,
                 column: place.column,
-                message: "invalid UTF-8 character".into(),
+                message: "it holds bytes that are no UTF-8".into(),
+                certainty: Certainty::Refused,
             });
         }
     };
     parse(&text, file, dialect)
 }
 
+/// go-toml 1 passes over the byte order mark of any encoding, and reads on as if it were UTF-8.
+fn without_mark(bytes: &[u8]) -> &[u8] {
+    let marks: [&[u8]; 4] = [&[0, 0, 0xfe, 0xff], &[0xff, 0xfe, 0, 0], &[0xfe, 0xff], &[0xff, 0xfe]];
+    marks.iter().find_map(|mark| bytes.strip_prefix(*mark)).unwrap_or(bytes)
+}
+
 /// Reads a text as the given library would.
 pub fn parse(text: &str, file: &str, dialect: Dialect) -> Result<Table, SyntaxError> {
-    if dialect == Dialect::Two && text.starts_with('\u{feff}') {
-        let message = "invalid character at start of key: U+00EF 'ï' (the file starts with a byte order mark)".into();
-        return Err(SyntaxError { line: 1, column: 1, message });
-    }
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut source = Source::new(text, file);
     if dialect == Dialect::One {
-        let rewritten = go_toml_1::rewrite(text).map_err(|(at, message)| {
-            let place = source.place(at);
-            SyntaxError { line: place.line, column: place.column, message }
-        })?;
-        source.rewritten = Some(rewritten);
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        return go_toml_1::read(text, &Arc::from(file)).map_err(of_go_toml_1);
     }
-    let understood = source.rewritten.as_ref().map_or(text, |rewritten| &rewritten.text);
-    let document = Document::parse(understood).map_err(|error| {
+    let refused = |place: Place, message: String, certainty| SyntaxError {
+        line: place.line,
+        column: place.column,
+        message,
+        certainty,
+    };
+    let source = Source::new(text, file);
+    if text.starts_with('\u{feff}') {
+        let message = "the file starts with a byte order mark".to_owned();
+        return Err(refused(source.place(0), message, Certainty::Refused));
+    }
+    if let Some((at, words)) = go_toml_2::defined_twice(text) {
+        let place = source.place(at);
+        if let Some(words) = words {
+            return Err(refused(place, format!("toml: {words}"), Certainty::Words));
+        }
+        let message = "it defines a key of a table again, which only some builds of this containerd read";
+        return Err(refused(place, message.into(), Certainty::Unknown));
+    }
+    let document = Document::parse(text).map_err(|error| {
         let place = source.place(error.span().map_or(0, |span| span.start));
-        let message = error.message().replace('\n', ", ");
-        SyntaxError { line: place.line, column: place.column, message }
+        refused(place, error.message().replace('\n', ", "), Certainty::Refused)
     })?;
-    if dialect == Dialect::Two {
-        source.refuse_newer_syntax(document.as_item())?;
-    }
+    source.refuse_newer_syntax(document.as_item())?;
     Ok(source.table(document.as_table()))
+}
+
+fn of_go_toml_1(refusal: go_toml_1::Refusal) -> SyntaxError {
+    let (message, certainty) = match refusal.why {
+        Why::Words(words) => (words, Certainty::Words),
+        Why::Told(what) => (what, Certainty::Refused),
+        Why::Unknown(why) => (why, Certainty::Unknown),
+    };
+    SyntaxError { line: refusal.place.line, column: refusal.place.column, message, certainty }
 }
 
 struct Source<'a> {
@@ -198,18 +234,15 @@ struct Source<'a> {
     file: Arc<str>,
     /// Where each line begins.
     lines: Vec<usize>,
-    /// What was parsed in its stead.
-    rewritten: Option<Rewritten>,
 }
 
 impl<'a> Source<'a> {
     fn new(text: &'a str, file: &str) -> Self {
         let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        Self { text, file: file.into(), lines, rewritten: None }
+        Self { text, file: file.into(), lines }
     }
 
     fn place(&self, offset: usize) -> Place {
-        let offset = self.rewritten.as_ref().map_or(offset, |rewritten| rewritten.original(offset));
         let line = self.lines.partition_point(|start| *start <= offset).max(1);
         let start = self.lines.get(line - 1).copied().unwrap_or(0);
         let column = self.text.get(start..offset).map_or(0, |before| before.chars().count()) + 1;
@@ -269,23 +302,29 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// TOML 1.1 lets an inline table span lines and end in a comma. The go-toml that containerd 2.0 to 2.2 name in
+    /// TOML 1.1 lets an inline table span lines and end in a comma. The go-toml that containerd 2.0 to 2.3 name in
     /// their go.mod reads neither; a distribution that builds them with a newer one reads both.
     fn refuse_newer_syntax(&self, item: &Item) -> Result<(), SyntaxError> {
         if let Some(table) = item.as_inline_table() {
             let span = table.span().unwrap_or(0..0);
             let inner = self.text.get(span.clone()).unwrap_or_default();
             let refused = if table.trailing_comma() {
-                Some("trailing comma at the end of inline table")
+                Some("a comma ends an inline table")
             } else if self.spans_lines(table) {
-                Some("invalid character at start of key: U+000A '\\n' (an inline table must stay on one line)")
+                Some("an inline table spans lines")
             } else {
                 None
             };
             if let Some(message) = refused {
                 let newline = inner.find('\n').filter(|_| !table.trailing_comma()).unwrap_or(0);
                 let place = self.place(span.start + newline);
-                return Err(SyntaxError { line: place.line, column: place.column, message: message.into() });
+                let message = format!("{message}, which only some builds of this containerd read");
+                return Err(SyntaxError {
+                    line: place.line,
+                    column: place.column,
+                    message,
+                    certainty: Certainty::Unknown,
+                });
             }
         }
         if let Some(table) = item.as_table_like() {

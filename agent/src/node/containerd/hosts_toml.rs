@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::document::{self, Data, Dialect, Place, Table, Value};
+use super::document::{self, Certainty, Data, Dialect, Place, Table, Value};
 use super::gotext::{self, clean, join, quote};
 use super::gourl;
 use super::tls_files::TlsKeys;
@@ -53,6 +53,14 @@ pub struct HostUrl {
 pub struct Rejection {
     pub place: Place,
     pub reason: String,
+    /// Some builds of this containerd read it: then it is not known what comes of it.
+    pub open: bool,
+}
+
+impl Rejection {
+    fn new(place: Place, reason: String) -> Self {
+        Self { place, reason, open: false }
+    }
 }
 
 pub const HOST_KEYS: [&str; 7] =
@@ -71,13 +79,14 @@ pub fn parse(bytes: &[u8], file: &str, dir: &str, version: Version) -> Result<Ho
     let table = document::read(bytes, file, dialect).map_err(|error| Rejection {
         place: Place { file: file.into(), line: error.line, column: error.column },
         reason: error.message,
+        open: error.certainty == Certainty::Unknown,
     })?;
     let start = Place { file: file.into(), line: 1, column: 1 };
     let decoder = Decoder { dir, version };
     let host = if dialect == Dialect::Two { table.field("host", dialect) } else { table.get("host") };
     let order = match host.map(|host| &host.data) {
         None if version.accepts_hosts_file_without_host() => Vec::new(),
-        None => return Err(Rejection { place: start, reason: "invalid `host` tree".into() }),
+        None => return Err(Rejection::new(start, "invalid `host` tree".into())),
         Some(Data::Table(hosts)) => order(hosts, table.get("host").is_some(), version),
         Some(_) => return Err(decoder.wrong_type("host", host, "a table")),
     };
@@ -145,10 +154,7 @@ impl Decoder<'_> {
         let place =
             found.map_or_else(|| Place { file: self.dir.into(), line: 1, column: 1 }, |value| value.key.clone());
         let kind = found.map_or("nothing", Value::kind);
-        Rejection {
-            place,
-            reason: format!("invalid type for {}: found {}, expected {expected}", quote(key), article(kind)),
-        }
+        Rejection::new(place, format!("invalid type for {}: found {}, expected {expected}", quote(key), article(kind)))
     }
 
     fn field<'t>(&self, table: &'t Table, key: &str) -> Option<&'t Value> {
@@ -204,9 +210,8 @@ impl Decoder<'_> {
             return Ok(None);
         }
         let text = if name.starts_with("http") { name.to_owned() } else { format!("https://{name}") };
-        let url = gourl::parse(&text).map_err(|reason| Rejection {
-            place: place.clone(),
-            reason: format!("unable to parse server {}: {reason}", gourl::shown(&text)),
+        let url = gourl::parse(&text).map_err(|reason| {
+            Rejection::new(place.clone(), format!("unable to parse server {}: {reason}", gourl::shown(&text)))
         })?;
         let path = match (url.path.is_empty(), override_path) {
             (true, true) => String::new(),
@@ -250,7 +255,7 @@ impl Decoder<'_> {
                 "resolve" => capabilities.resolve = true,
                 "push" => capabilities.push = true,
                 "referrers" if referrers => capabilities.referrers = true,
-                _ => return Err(Rejection { place: value.at.clone(), reason: format!("unknown capability {word}") }),
+                _ => return Err(Rejection::new(value.at.clone(), format!("unknown capability {word}"))),
             }
         }
         Ok(capabilities)
@@ -280,13 +285,10 @@ impl Decoder<'_> {
                 let paths = pair.iter().map(|path| path.as_str().map(|path| self.absolute(path)).ok_or_else(wrong));
                 match paths.collect::<Result<Vec<_>, _>>()?.as_slice() {
                     [certificate, key] => Ok((certificate.clone(), Some(key.clone()).filter(|key| !key.is_empty()))),
-                    other => Err(Rejection {
-                        place: item.at.clone(),
-                        reason: format!(
-                            "invalid pair for \"client\": {} items, expected certificate and key",
-                            other.len()
-                        ),
-                    }),
+                    other => Err(Rejection::new(
+                        item.at.clone(),
+                        format!("invalid pair for \"client\": {} items, expected certificate and key", other.len()),
+                    )),
                 }
             }
             _ => Err(wrong()),
@@ -338,7 +340,7 @@ impl Decoder<'_> {
         match self.dial_timeout_text(table)? {
             None | Some(("", _)) => Ok(None),
             Some((text, value)) => {
-                gotext::duration(text).map(Some).map_err(|reason| Rejection { place: value.at.clone(), reason })
+                gotext::duration(text).map(Some).map_err(|reason| Rejection::new(value.at.clone(), reason))
             }
         }
     }

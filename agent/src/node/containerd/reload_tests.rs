@@ -80,7 +80,7 @@ fn a_running_containerd_keeps_what_config_toml_said_before_it_broke() {
         "{told:?}"
     );
     assert!(
-        told[0].2.contains("failed to unmarshal TOML at row 2") && told[0].2.contains("would not start"),
+        told[0].2.contains("config.toml at line 2, column 35: unclosed table") && told[0].2.contains("would not start"),
         "{told:?}"
     );
     assert_eq!(broken.config_path, first.config_path);

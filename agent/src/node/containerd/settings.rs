@@ -2,7 +2,7 @@
 //! wants. A value of another type ends containerd.
 
 use super::config::migrate::{IMAGES, OLD_CRI};
-use super::config::{ConfigFault, FaultKind, Merged, type_words};
+use super::config::{ConfigFault, FaultKind, Merged, other_type, type_words};
 use super::document::{Data, Dialect, Place, Table, Value};
 use crate::model::containerd::Version;
 use crate::secret::Secret;
@@ -210,7 +210,8 @@ impl Decoder {
     }
 
     fn wrong(&self, value: &Value, field: &str, wanted: &str) -> ConfigFault {
-        let message = type_words(value, self.dialect, field, wanted);
+        let words = type_words(value, self.dialect, field, wanted);
+        let message = words.unwrap_or_else(|| other_type(value, wanted));
         let place = if self.dialect == Dialect::One { &value.key } else { &value.at };
         ConfigFault::new(FaultKind::WrongType, message, &place.file).at(place)
     }

@@ -1,7 +1,6 @@
 //! What go-toml 1 refuses and overlooks, as containerd 1.6 and 1.7 were seen to.
 
 use super::super::document::{Dialect, SyntaxError, Table, Value, parse};
-use super::rewrite;
 
 fn one(text: &str) -> Result<Table, SyntaxError> {
     parse(text, "f", Dialect::One)
@@ -44,8 +43,6 @@ fn what_came_with_later_versions_of_the_language_is_refused() {
         "a = 0",
     ];
     for text in read {
-        let understood = rewrite(text).map(|rewritten| rewritten.text);
-        assert_eq!(understood.as_deref(), Ok(text));
         assert!(one(text).is_ok(), "{text:?}: {:?}", one(text));
     }
 }
@@ -59,7 +56,9 @@ fn what_the_language_forbids_is_read_and_every_place_stays_right() {
     assert_eq!(value(r#"b = "https:\/\/x""#, "b").as_deref(), Some("https://x"));
     assert_eq!(value(r#"b = "\ud800\u0041""#, "b").as_deref(), Some("\u{fffd}A"));
     assert_eq!(value(r#"b = """x\ y""""#, "b").as_deref(), Some("xy"));
-    assert_eq!(value("\"\"\"b\"\"\" = 'x'", "b").as_deref(), Some("x"));
+    // Three keys in a row, two of them empty.
+    let table = one("\"\"\"b\"\"\" = 'x'").unwrap();
+    assert_eq!(table.path(&["", "b", ""]).and_then(Value::as_str), Some("x"));
     assert_eq!(one("a = -09").unwrap().get("a"), one("a = -9").unwrap().get("a"));
     let table = one("a = \"\\/\" # \u{1}\n[b] c = 1\n").unwrap();
     let place = &table.path(&["b", "c"]).unwrap().key;

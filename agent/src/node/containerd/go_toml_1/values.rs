@@ -1,154 +1,85 @@
-//! Strings, numbers and times as go-toml 1 takes them.
+//! What go-toml 1 makes of the tokens of numbers and times.
 
-use std::fmt::Write as _;
+use super::super::document::Data;
+use super::token::{Kind, Token};
 
-/// The length of what is between the quotes.
-pub fn closing(inside: &str, quote: char, long: bool) -> Option<usize> {
-    let bytes = inside.as_bytes();
-    let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
-        match byte {
-            b'\\' if quote == '"' => at += 1,
-            b'\n' if quote == '"' && !long => return None,
-            found if char::from(*found) == quote => {
-                let three = bytes.get(at..at + 3).is_some_and(|three| three.iter().all(|byte| byte == found));
-                if !long || three {
-                    return Some(at);
-                }
-            }
-            _ => {}
-        }
-        at += 1;
-    }
-    None
+/// Why a number is none.
+pub enum NotANumber {
+    Words(String),
+    /// The one message without a place.
+    Base,
+    /// Every release refuses it, each in its words.
+    TooLarge,
+    /// Only some releases have numbers of that size.
+    Unsigned,
 }
 
-/// An escape that came with TOML 1.1.
-pub fn newer_escape(content: &str) -> Option<char> {
-    let mut rest = content.chars();
-    while let Some(c) = rest.next() {
-        if c == '\\'
-            && let Some(escape @ ('e' | 'x')) = rest.next()
-        {
-            return Some(escape);
-        }
+pub fn number(token: &Token) -> Result<Data, NotANumber> {
+    let text = token.text.as_str();
+    match token.kind {
+        Kind::Infinite if text.starts_with('-') => return Ok(Data::Float(f64::NEG_INFINITY)),
+        Kind::Infinite => return Ok(Data::Float(f64::INFINITY)),
+        Kind::NotANumber => return Ok(Data::Float(f64::NAN)),
+        _ => {}
     }
-    None
-}
-
-/// The string as others write it. `None`: it is as others write it.
-pub fn foreign(content: &str, quote: char, long: bool, is_value: bool) -> Option<String> {
-    let control = |c: char| c.is_ascii_control() && c != '\t' && !(long && c == '\n');
-    let returns = content.replace("\r\n", "\n");
-    let odd = returns.chars().any(control) || (long && !is_value);
-    let escapes = quote == '"' && (content.contains("\\/") || content.contains("\\u") || content.contains("\\U"));
-    let bent = quote == '"' && long && content.contains("\\ ");
-    if !odd && !escapes && !bent {
-        return None;
-    }
-    let content = if long {
-        content.strip_prefix("\r\n").or_else(|| content.strip_prefix('\n')).unwrap_or(content)
-    } else {
-        content
-    };
-    let plain = if quote == '"' { unescaped(content)? } else { content.to_owned() };
-    let mut written = String::from("\"");
-    for c in plain.chars() {
-        match c {
-            '"' => written.push_str("\\\""),
-            '\\' => written.push_str("\\\\"),
-            c if c.is_ascii_control() => drop(write!(written, "\\u{:04X}", u32::from(c))),
-            c => written.push(c),
-        }
-    }
-    written.push('"');
-    Some(written)
-}
-
-/// `None`: an escape that go-toml 1 does not know either.
-fn unescaped(content: &str) -> Option<String> {
-    let mut plain = String::new();
-    let mut rest = content.chars();
-    while let Some(c) = rest.next() {
-        if c != '\\' {
-            plain.push(c);
-            continue;
-        }
-        let digits = match rest.next()? {
-            'u' => 4,
-            'U' => 8,
-            c if c.is_ascii_whitespace() => {
-                rest = rest.as_str().trim_start_matches(['\n', '\r', ' ', '\t']).chars();
-                continue;
-            }
-            c => {
-                plain.push(short_escape(c)?);
-                continue;
-            }
+    let plain = text.replace('_', "");
+    if token.kind == Kind::Float {
+        check_underscores(text, 10)?;
+        return match plain.parse::<f64>() {
+            Ok(number) if number.is_finite() => Ok(Data::Float(number)),
+            Ok(_) => Err(NotANumber::Words(format!("strconv.ParseFloat: parsing \"{plain}\": value out of range"))),
+            Err(_) => Err(NotANumber::Words(format!("strconv.ParseFloat: parsing \"{plain}\": invalid syntax"))),
         };
-        let number = u32::from_str_radix(rest.as_str().get(..digits)?, 16).ok()?;
-        plain.push(char::from_u32(number).unwrap_or(char::REPLACEMENT_CHARACTER));
-        rest = rest.as_str().get(digits..)?.chars();
     }
-    Some(plain)
-}
-
-const fn short_escape(c: char) -> Option<char> {
-    Some(match c {
-        'b' => '\u{8}',
-        't' => '\t',
-        'n' => '\n',
-        'f' => '\u{c}',
-        'r' => '\r',
-        '"' | '\\' | '/' => c,
-        _ => return None,
-    })
-}
-
-/// Zeros in front of a decimal number do not count. `None`: it is as others write it.
-pub fn plain_number(word: &str) -> Option<String> {
-    let digits = word.strip_prefix(['-', '+']).unwrap_or(word);
-    let sign = word.strip_suffix(digits)?;
-    let stripped = digits.trim_start_matches(['0', '_']);
-    let decimal = digits.bytes().all(|byte| byte.is_ascii_digit() || b"_.eE+-".contains(&byte));
-    if !decimal || !digits.starts_with('0') || is_time(word) {
-        return None;
+    let mut digits = plain.as_str();
+    let mut base = 10;
+    if plain.len() >= 3 && plain.starts_with('0') {
+        base = match plain.as_bytes().get(1) {
+            Some(b'x') => 16,
+            Some(b'o') => 8,
+            Some(b'b') => 2,
+            _ => return Err(NotANumber::Base),
+        };
+        digits = plain.get(2..).unwrap_or_default();
     }
-    let zero = if stripped.starts_with(|c: char| c.is_ascii_digit()) { "" } else { "0" };
-    let number = format!("{sign}{zero}{stripped}");
-    (number != word).then_some(number)
+    check_underscores(text, base)?;
+    if let Ok(number) = i64::from_str_radix(digits, base) {
+        return Ok(Data::Integer(number));
+    }
+    if digits.starts_with('-') {
+        return Err(NotANumber::Words(format!("strconv.ParseInt: parsing \"{digits}\": value out of range")));
+    }
+    let unsigned = u64::from_str_radix(digits, base).is_ok();
+    Err(if unsigned { NotANumber::Unsigned } else { NotANumber::TooLarge })
 }
 
-/// Three digits and more with a zero in front are taken for a number of a base that there is not.
-pub fn is_of_no_base(word: &str) -> bool {
-    let digits = word.replace('_', "");
-    digits.len() > 2 && digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-fn is_time(word: &str) -> bool {
-    word.contains(':') || word.bytes().filter(|byte| *byte == b'-').count() >= 2
-}
-
-/// Why a date or a time is not read. TOML 1.1 lets seconds go, and small letters stand.
-pub fn unread_time(word: &str, next: Option<char>) -> Option<&'static str> {
-    let bytes = word.as_bytes();
-    let digits = |from: usize, to: usize| bytes.get(from..to).is_some_and(|part| part.iter().all(u8::is_ascii_digit));
-    let date =
-        digits(0, 4) && bytes.get(4) == Some(&b'-') && digits(5, 7) && bytes.get(7) == Some(&b'-') && digits(8, 10);
-    let time = if date {
-        match bytes.get(10) {
-            None if next == Some(' ') => return None,
-            Some(b'T') => word.get(11..)?,
-            _ => return Some("incorrect date/time separation character"),
+/// Each underscore stands behind a digit, and none at the end.
+fn check_underscores(text: &str, base: u32) -> Result<(), NotANumber> {
+    let digit = |c: char| if base == 16 { c.is_ascii_hexdigit() } else { c.is_ascii_digit() };
+    let mut behind_digit = false;
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        if c == '_' && (!behind_digit || rest.peek().is_none()) {
+            let of_hex = if base == 16 { "hex " } else { "" };
+            return Err(NotANumber::Words(format!("invalid use of _ in {of_hex}number")));
         }
-    } else if digits(0, 2) && bytes.get(2) == Some(&b':') {
-        word
-    } else {
-        return None;
-    };
-    let seconds = time.as_bytes().get(5) == Some(&b':');
-    if !seconds {
-        return Some("time minute/second separator should be :");
+        behind_digit = digit(c);
     }
-    time.ends_with('z').then_some("incorrect time zone")
+    Ok(())
+}
+
+/// Whether there is such a day and such an hour.
+pub fn is_time(text: &str, dated: bool, zoned: bool) -> bool {
+    let (date, time) = match (dated, text.split_once('T')) {
+        (true, Some((date, time))) => (Some(date), Some(time)),
+        (true, None) => (Some(text), None),
+        (false, _) => (None, Some(text)),
+    };
+    let day = date.is_none_or(|date| date.parse::<jiff::civil::Date>().is_ok());
+    let Some(time) = time else { return day };
+    let number = |from: usize| time.get(from..from + 2).and_then(|two| two.parse::<u8>().ok()).unwrap_or(u8::MAX);
+    let hour = number(0) < 24 && number(3) < 60 && number(6) < 60;
+    let offset = time.trim_end_matches('Z').rfind(['+', '-']).filter(|_| zoned);
+    let zone = offset.is_none_or(|at| number(at + 1) <= 24 && number(at + 4) < 60);
+    day && hour && zone
 }

@@ -28,6 +28,9 @@ const TOP: &[&str] = &[
     "stream_processors",
 ];
 
+/// Keys of the file that no plugin has: below a header they belong to its table, wherever they were meant to be.
+const OF_THE_FILE: &[&str] = &["plugins", "imports", "disabled_plugins", "proxy_plugins", "stream_processors"];
+
 const OLD: &[&str] = &[
     "containerd",
     "cni",
@@ -96,9 +99,15 @@ impl Lint<'_, '_> {
         let dialect = self.version.dialect();
         for file in &self.merged.files {
             check(&file.table, TOP, "the file itself", dialect, found);
+            for (name, table) in file.table.entries.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("plugins")) {
+                if let Some(table) = table.as_table() {
+                    below_a_header(table, name, found);
+                }
+            }
             let Some(plugins) = file.table.field("plugins", dialect).and_then(Value::as_table) else { continue };
             for (id, value) in &plugins.entries {
                 let Some(section) = value.as_table() else { continue };
+                below_a_header(section, &format!("plugins.\"{id}\""), found);
                 let known: Vec<&str> = match id.as_str() {
                     IMAGES => [NEW, LEFT_BY_MIGRATION].concat(),
                     OLD_CRI | "cri" => OLD.to_vec(),
@@ -107,6 +116,22 @@ impl Lint<'_, '_> {
                 check(section, &known, &format!("[plugins.\"{id}\"]"), dialect, found);
                 registry(section, id, dialect, found);
             }
+        }
+    }
+}
+
+/// A line at the end of the file belongs to the last header. What other findings are about is left to them.
+fn below_a_header(table: &Table, path: &str, found: &mut Vec<Finding>) {
+    let checked = ["cri\"", "images\""].iter().any(|end| path.ends_with(end)) || path.contains(".registry");
+    for (key, value) in &table.entries {
+        if OF_THE_FILE.contains(&key.as_str()) && !checked && !path.ends_with(".options") {
+            let message = format!(
+                "`{key}` stands below the header [{path}], so it is a key of that table: containerd ignores it"
+            );
+            let fix = "write it at the top of the file, above every header, or as a table with a header of its own";
+            found.push(error("misplaced_key", &value.key, message, fix));
+        } else if let Some(inner) = value.as_table() {
+            below_a_header(inner, &format!("{path}.{key}"), found);
         }
     }
 }
@@ -147,7 +172,9 @@ fn check(table: &Table, known: &[&str], place: &str, dialect: Dialect, found: &m
 
 /// The section where a key of the registry's settings has its place.
 fn belongs(key: &str) -> Option<&'static str> {
-    if REGISTRY.contains(&key) {
+    if OF_THE_FILE.contains(&key) {
+        Some("the top of the file, above every header")
+    } else if REGISTRY.contains(&key) {
         Some("the `registry` table of the plugin that pulls images")
     } else if key == "registry" {
         Some(
