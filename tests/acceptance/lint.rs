@@ -1,6 +1,7 @@
 //! Planted faults, one node each: `lint` finds them, where they are, and nothing else.
 #![allow(clippy::unwrap_used, reason = "a failed expectation is how a test fails")]
 
+mod asked;
 mod confirm;
 mod fault;
 mod layouts;

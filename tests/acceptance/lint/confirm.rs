@@ -25,7 +25,7 @@ const TLS_WORDS: [&str; 4] = ["unable to read CA", "unable to load CA", "unable 
 const DIRECTORY_WORDS: [&str; 3] = ["too many levels of symbolic links", "is a directory", "not a directory"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Start {
+pub enum Start {
     Refused,
     WithoutCri,
     Serves,
@@ -71,13 +71,13 @@ impl Start {
 }
 
 /// A containerd that ends with the test.
-struct Daemon {
+pub struct Daemon {
     process: Child,
     directory: TempDir,
 }
 
 impl Daemon {
-    fn spawn(series: &str, etc: &Path) -> Self {
+    pub fn spawn(series: &str, etc: &Path) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let script = r#"mount --bind "$1" /etc && exec "$2" --root "$3/root" --state "$3/state" --address "$3/sock" --log-level info"#;
         let log = File::create(directory.path().join("log")).unwrap();
@@ -93,10 +93,14 @@ impl Daemon {
         Self { process, directory }
     }
 
-    fn start(&mut self) -> Start {
+    pub fn start(&mut self) -> Start {
         let log = self.directory.path().join("log");
         wait(|| Start::seen(&mut self.process, &log))
             .unwrap_or_else(|| panic!("{}", std::fs::read_to_string(&log).unwrap()))
+    }
+
+    pub fn wait_until_it_listens(&self) {
+        wait(|| UnixStream::connect(self.directory.path().join("sock")).ok()).unwrap();
     }
 
     /// The configuration as containerd has it after reading the node's.
@@ -112,9 +116,9 @@ impl Daemon {
     }
 
     /// What the client of the same version says when it looks up the hosts of a registry of the node.
-    fn pull(&self, series: &str, node: &Node, image: &str) -> String {
+    pub fn pull(&self, series: &str, node: &Node, image: &str) -> String {
         let local = if series == "2.1" { "--local" } else { "" };
-        let script = r#"mount --bind "$1" /etc && exec "$2" --address "$3" images pull $4 --hosts-dir /etc/containerd/certs.d "$5""#;
+        let script = r#"mount --bind "$1" /etc && exec "$2" --debug --address "$3" images pull $4 --hosts-dir /etc/containerd/certs.d "$5""#;
         let output = Command::new("unshare")
             .args(INSIDE)
             .args([script, "sh"])
@@ -198,7 +202,7 @@ fn containerd_rejects_what_lint_says_that_it_rejects() {
         plain.write("/etc/containerd/config.toml", "version = 2\n").unwrap();
         let mut daemon = Daemon::spawn(series, &plain.path("/etc"));
         daemon.start();
-        wait(|| UnixStream::connect(daemon.directory.path().join("sock")).ok()).unwrap();
+        daemon.wait_until_it_listens();
         for fault in faults_of(series) {
             let node = fault.node(&material);
             let certs_d = node.path("/etc/containerd/certs.d");
