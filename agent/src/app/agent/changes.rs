@@ -65,7 +65,7 @@ impl Changes {
             cause: known(|failure| failure.cause.to_string()),
         };
         let target = host(&report.endpoint, &report.namespace);
-        self.note(&target, state, known(|failure| failure.detail.to_string()), now);
+        self.note(&target, state, known(|failure| failure.detail.clone()), now);
     }
 
     pub fn image(&self, report: &ImageReport, now: Timestamp) {
@@ -80,8 +80,8 @@ impl Changes {
             host: verdict.host.iter().map(ToString::to_string).collect(),
             cause: verdict.cause.map(|cause| cause.to_string()).unwrap_or_default(),
         };
-        let detail = if verdict.pullable == Some(true) { String::new() } else { verdict.summary.to_string() };
-        self.note(&report.requested.to_string(), state, detail, now);
+        let detail = if verdict.pullable == Some(true) { String::new() } else { verdict.summary.clone() };
+        self.note(&report.requested, state, detail, now);
     }
 
     /// Forgets targets that are gone.
@@ -97,13 +97,23 @@ impl Changes {
             tracing::warn!(count = left_out, "more answers changed than were logged: /api/v1/report has them all");
         }
         let Some(Change { target, state, before, detail }) = change else { return };
-        let State { answer, stage, host, cause } = &state;
-        let (stage, host, cause, detail) = (said(stage), said(host), said(cause), said(&detail));
+        let State { answer, .. } = &state;
+        let [place, host, cause, detail] = [&state.stage, &state.host, &state.cause, &detail].map(|text| said(text));
         let (before, lasted) = before.unzip();
         if matches!(*answer, "reachable" | "pullable") {
             tracing::info!(subject = target, answer, before, lasted, "the answer changed");
         } else {
-            tracing::warn!(subject = target, answer, stage, host, cause, before, lasted, detail, "the answer changed");
+            tracing::warn!(
+                subject = target,
+                answer,
+                stage = place,
+                host,
+                cause,
+                before,
+                lasted,
+                detail,
+                "the answer changed"
+            );
         }
     }
 
