@@ -27,6 +27,7 @@ use crate::probe::image::{Ending, Request, Walk, walk};
 use crate::probe::network::Network;
 
 mod ladders;
+mod logins;
 mod providers;
 
 #[cfg(test)]
@@ -121,6 +122,7 @@ async fn verdict_of(
     let (version, mode) = (question.containerd.version, question.containerd.pull_mode);
     let near_miss = question.credentials.near_miss(image).map(|near| near.to_string());
     let anonymous = candidates.is_empty();
+    let near_provider = question.credentials.near_provider(image).filter(|_| anonymous);
     let rejected_file = question.credentials.rejected_file().filter(|_| anonymous && near_miss.is_none());
     let tries: Vec<Option<&Credential>> =
         if candidates.is_empty() { vec![None] } else { candidates.iter().map(Some).collect() };
@@ -140,7 +142,8 @@ async fn verdict_of(
             near_miss: near_miss.as_deref().filter(|_| anonymous),
             rejected_file: rejected_file.as_ref(),
         });
-        let verdict = shadowed(question, image, plan, credential, &walk, verdict).await;
+        let verdict = logins::shadowed(question, image, plan, credential, &walk, verdict).await;
+        let verdict = logins::told(logins::provider_meant(verdict, near_provider.as_deref()), credential);
         let verdict = in_doubt(&walk.ending, verdict);
         let succeeded = verdict.pullable != Some(false);
         messages.extend(verdict.kubelet_message.clone());
@@ -209,42 +212,6 @@ async fn walk_with(question: &Question<'_>, image: &Reference, plan: &Plan, cred
         store: &question.containerd.content,
     }))
     .await
-}
-
-/// A credential failed: if nobody in particular may pull, the credential is what stands in the way.
-async fn shadowed(
-    question: &Question<'_>,
-    image: &Reference,
-    plan: &Plan,
-    credential: Option<&Credential>,
-    walk: &Walk,
-    verdict: Verdict,
-) -> Verdict {
-    let suspects =
-        [Cause::CredentialsRejected, Cause::CredentialsExpired, Cause::AccessDenied, Cause::NotFoundOrDenied];
-    let (Ending::Failed(_, failure), Some(used)) = (&walk.ending, credential.filter(|one| one.login().is_some()))
-    else {
-        return verdict;
-    };
-    if !suspects.contains(&failure.cause) {
-        return verdict;
-    }
-    let nobody = Credential::empty();
-    let anonymous = walk_with(question, image, plan, Some(&nobody)).await;
-    if anonymous.digest.is_none() || matches!(anonymous.ending, Ending::Failed(..)) {
-        return verdict;
-    }
-    let cause = Cause::CredentialsShadowAnonymous;
-    let text = crate::model::cause::text::text(cause);
-    let source = used.origin.clone().unwrap_or_else(|| used.source.to_string());
-    Verdict {
-        cause: Some(cause),
-        also_possible: Vec::new(),
-        owner: Some(cause.owner()),
-        summary: format!("{} (key `{}` of {source}; the registry said: {})", text.summary, used.key, failure.detail),
-        fix: text.fix.to_owned(),
-        ..verdict
-    }
 }
 
 fn used(credential: &Credential) -> CredentialUsed {

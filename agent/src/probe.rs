@@ -13,6 +13,7 @@ pub mod gotime;
 pub mod headers;
 pub mod http;
 pub mod image;
+pub mod named;
 pub mod needs;
 pub mod network;
 pub mod proxy;

@@ -128,6 +128,8 @@ fn conclude(trials: &[Trial], recording: bool) {
         return;
     }
     Figures::of(trials.iter().filter_map(told)).print_and_judge();
+    let statements: usize = trials.iter().filter_map(|trial| Some(trial.result.as_ref().ok()?.statements)).sum();
+    println!("{} reports, {statements} statements held against the rest of their report", trials.len());
     println!("{scenarios} scenarios, {versions} versions, {disagreements} disagreements");
     assert_eq!(disagreements, 0, "pullprobe's answer is not containerd's");
 }

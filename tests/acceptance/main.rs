@@ -4,6 +4,7 @@ mod agent;
 mod agent_files;
 mod binary;
 mod cli;
+mod contradictions;
 mod corpus;
 mod credentials;
 mod deploy;

@@ -74,6 +74,8 @@ macro_rules! scenarios {
 
 scenarios! {
     access_denied
+    access_denied_before_sso
+    access_denied_by_allow_list
     artifact
     blob_digest_mismatch
     blob_redirect_closed
@@ -83,6 +85,7 @@ scenarios! {
     blob_unknown_config
     ca_unusable
     challenge_invalid
+    client_certificate_required_by_nginx
     clock_skew
     config_too_long
     counted_pull
@@ -93,17 +96,29 @@ scenarios! {
     credentials_malformed
     credentials_malformed_of_a_hidden_repository
     credentials_malformed_where_none_is_wanted
+    credentials_rejected_robot_cut_off
+    credentials_rejected_with_line_end
     credentials_shadow_anonymous
     digest_header_missing
     digest_mismatch
     dns_nxdomain
     dns_servfail
     dns_timeout
+    filter_blocked
+    filter_blocked_by_the_network
     head_refused
+    head_refused_as_missing
+    head_refused_by_gateway
+    head_refused_by_storage
+    head_refused_with_an_error
     hosts_file_invalid_elsewhere
     layer_too_long
     layer_too_short
     legally_blocked
+    legally_blocked_by_a_page
+    login_locked
+    login_locked_of_a_public_image
+    login_locked_with_401
     manifest_invalid
     manifest_redirect_elsewhere
     manifest_redirect_expired
@@ -112,6 +127,9 @@ scenarios! {
     mirror_dead
     nested_index
     not_a_registry
+    not_a_registry_but_a_login_page
+    not_a_registry_but_a_portal
+    not_a_registry_in_plain_text
     not_found_or_denied
     over_budget
     over_budget_head_refused
@@ -119,7 +137,9 @@ scenarios! {
     over_budget_manifest_breaks_off
     over_budget_told_by_get_only
     policy_blocked
+    policy_blocked_by_perimeter
     quota_exceeded
+    quota_exceeded_without_billing
     rate_limited_by_429
     rate_limited_by_remaining
     rate_limited_until_a_date
@@ -138,20 +158,39 @@ scenarios! {
     redirect_invalid
     registry_error
     registry_timeout
+    request_too_large
+    request_too_large_for_nginx
     response_invalid
     schema_1_before_2_0
     slow_stage
+    status_unexpected
+    status_unexpected_406
+    storage_bucket_missing
+    storage_refused
+    storage_refused_by_network_rules
+    storage_refused_link_expired
+    storage_refused_without_words
+    storage_takes_no_token
+    storage_takes_no_token_of_old_go
+    storage_throttles
     tcp_refused
     tcp_timeout
     throttled
+    throttled_with_403
+    tls_certificate_unusable
     tls_closed
     tls_plain_http
-    tls_certificate_unusable
     tls_self_signed
     tls_timeout
     token_host_elsewhere
     token_host_refused
     token_invalid
+    token_not_trusted
+    token_realm_of_a_container
+    token_realm_of_its_own_host
+    token_service_is_a_page
+    token_service_missing
+    token_service_refuses_post
     wrong_content_type
 }
 

@@ -44,7 +44,7 @@ pub struct BackOff {
 
 /// A login that is sent again and again may be locked out, and with it all who have it.
 pub const fn is_refused_login(reason: Cause) -> bool {
-    matches!(reason, Cause::CredentialsRejected | Cause::CredentialsExpired)
+    matches!(reason, Cause::CredentialsRejected | Cause::CredentialsExpired | Cause::LoginLocked)
 }
 
 /// What an answer says of how its sender fares.

@@ -69,6 +69,7 @@ causes! {
     CredentialsShadowAnonymous "credentials_shadow_anonymous" Credentials;
     CredentialsMalformed "credentials_malformed" Credentials;
     CredentialProviderFailed "credential_provider_failed" Credentials;
+    LoginLocked "login_locked" Credentials;
     AccessDenied "access_denied" Credentials;
     RateLimited "rate_limited" Registry;
     Throttled "throttled" Registry;
@@ -76,6 +77,11 @@ causes! {
     RegistryError "registry_error" Registry;
     RegistryTimeout "registry_timeout" Registry;
     ResponseInvalid "response_invalid" Registry;
+    StatusUnexpected "status_unexpected" Registry;
+    HeadRefused "head_refused" Registry;
+    StorageRefused "storage_refused" Registry;
+    RequestTooLarge "request_too_large" Registry;
+    FilterBlocked "filter_blocked" Network;
     NotARegistry "not_a_registry" Config;
     LegallyBlocked "legally_blocked" Registry;
     RedirectInvalid "redirect_invalid" Registry;

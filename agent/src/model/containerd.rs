@@ -281,9 +281,10 @@ impl Version {
         self.since(&[(1, 7, 30), (2, 0, 8), (2, 1, 6), (2, 2, 1)])
     }
 
-    /// A redirect to a host below the registry's keeps the credential.
-    pub fn keeps_credential_below(self) -> bool {
-        self.since(&[(1, 7, 0)])
+    /// A redirect to another port keeps the credential, as one to the same host or one below it does. Before, Go took
+    /// host and port for the host (until 1.21.8 and 1.22.1).
+    pub fn keeps_credential_at_other_port(self) -> bool {
+        self.since(&[(1, 6, 30), (1, 7, 14), (2, 0, 0)])
     }
 
     /// A token whose time is over is not used any more; before, one lasts for a whole pull.

@@ -16,6 +16,7 @@ use crate::node::in_force::Broken;
 use crate::node::root::HostRoot;
 
 mod cached;
+pub mod damage;
 mod dockerconfig;
 pub mod expiry;
 mod glob;
@@ -153,6 +154,11 @@ impl Credentials {
             return None;
         }
         near::nearest(self.pull_secrets.held().iter().chain(self.node.held()), &image.name())
+    }
+
+    /// The credential provider that was probably meant for the image, where none is for it.
+    pub fn near_provider(&self, image: &Reference) -> Option<String> {
+        self.providers.as_ref()?.near_miss(&image.name())
     }
 
     /// A pull secret that does not parse: kubelet then does not pull for a pod that names it, whatever

@@ -15,6 +15,7 @@ use super::headers;
 use super::http::{HttpClient, Request, Response};
 use super::network::{Destination, Network, Way};
 use super::proxy;
+use super::status::evidence::Party;
 use super::status::{self, Errors};
 use super::token::{self, Asking, OnBehalf};
 use super::usage::RequestKind;
@@ -152,7 +153,7 @@ impl Visit<'_> {
             http_status: response.status.as_u16(),
             challenges: challenges.iter().map(Challenge::facts).collect(),
         };
-        let outcome = match judge(&response, &challenges, self.host) {
+        let outcome = match judge(&response, &challenges, self.host, &self.report.namespace) {
             None => Outcome::Passed(facts),
             Some(failure) => {
                 let pause = super::ratelimit::pause(&response, self.network.clock());
@@ -252,35 +253,36 @@ impl Visit<'_> {
 
 /// Whether the answer to `/v2/` is a registry's. Every registry answers 200 or 401 there; a mirror
 /// below a path of its own may know nothing at that place.
-fn judge(response: &Response, challenges: &[Challenge], host: &RegistryHost) -> Option<Failure> {
+fn judge(response: &Response, challenges: &[Challenge], host: &RegistryHost, namespace: &str) -> Option<Failure> {
     let errors = Errors::of(response);
     let line = response.line();
-    let fail =
-        |cause, what: &str| Some(Failure::new(Stage::Ping, cause, format!("{}/ answered {line}{what}", host.path)));
+    let words = status::behind(": ", response, &errors);
+    let reading = status::read(response, &errors, Party::Registry, namespace);
+    let fail = |cause, what: &str| {
+        let failure = Failure::new(Stage::Ping, cause, format!("{}/ answered {line}{what}", host.path));
+        Some(reading.tell(failure))
+    };
     #[expect(clippy::match_same_arms, reason = "each says nothing for a reason of its own")]
     match response.status.as_u16() {
-        200..=299 if status::is_web_page(response) => fail(Cause::NotARegistry, " with a web page"),
+        200..=299 if status::is_web_page(response) => fail(Cause::NotARegistry, &format!(" with a web page{words}")),
         200..=299 => None,
-        401 if challenges.is_empty() => {
+        401 if !challenges.is_empty() => None,
+        401 if reading.is_by_words() => fail(reading.cause, &words),
+        401 => {
             let bare = !response.headers.contains_key(header::WWW_AUTHENTICATE);
             fail(
                 Cause::ChallengeInvalid,
                 if bare { " without WWW-Authenticate" } else { " with no challenge that containerd knows" },
             )
         }
-        401 => None,
-        400 if status::cause_of_status(400, response, &errors) == Cause::HttpToTlsPort => {
+        400 if reading.cause == Cause::HttpToTlsPort => {
             fail(Cause::HttpToTlsPort, ": plain HTTP was sent to a TLS port")
         }
         404 | 405 if host.path != "/v2" => None,
         404 | 405 => fail(Cause::NotARegistry, ": there is no distribution API"),
         // Redirected as a whole: the image ladder follows.
         301 | 302 | 303 | 307 | 308 if response.headers.contains_key(header::LOCATION) => None,
-        403 => fail(Cause::AccessDenied, &errors.behind(": ")),
-        code => {
-            let cause = status::cause_of_status(code, response, &errors);
-            fail(cause, &errors.behind(": "))
-        }
+        _ => fail(reading.cause, &words),
     }
 }
 

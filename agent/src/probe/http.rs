@@ -28,6 +28,8 @@ pub use proved::{Kept, Proved};
 
 /// As Go's transport: idle connections are kept this long.
 const IDLE: Duration = Duration::from_secs(30);
+/// What is read of a refusal at least.
+const ERROR_BODY: usize = 8 << 10;
 
 #[derive(Clone, Debug)]
 pub struct HttpClient {
@@ -163,7 +165,7 @@ impl HttpClient {
 
     async fn send_once(&self, request: Request) -> Result<Response, Failure> {
         let deadline = tokio::time::Instant::now() + self.binding.limit;
-        let body_limit = request.body_limit;
+        let wanted = request.body_limit;
         let told = told::with(&request, self.binding.proxy.as_ref());
         let answer = tokio::time::timeout_at(deadline, self.exchange(request)).await;
         let (response, connection) = answer.map_err(|_| self.no_answer())??;
@@ -178,6 +180,9 @@ impl HttpClient {
                 .at(self.binding.endpoint.host_port())
                 .worded(format!("{}{words}", head::BROKEN)));
         }
+        // What a refusal says counts also where only one byte of the content was wanted.
+        let refuses = status.is_client_error() || status.is_server_error();
+        let body_limit = if refuses { wanted.max(ERROR_BODY) } else { wanted };
         let (body, body_end) = read_body(response, body_limit, deadline).await;
         if let Some(connection) = connection.filter(|_| body_end == BodyEnd::Whole) {
             connection.give_back();

@@ -30,6 +30,7 @@ mod local;
 pub mod price;
 pub mod purchases;
 mod refine;
+mod refusal;
 mod resolve;
 mod schema1;
 pub mod select;
@@ -40,6 +41,7 @@ pub(crate) use digest::digest_of;
 use digest::{digest_fault, is_digest};
 use documents::{Descriptor, Document, Invalid, Kind};
 use local::Need;
+pub(crate) use refusal::unsigned_lock;
 use resolve::Resolved;
 use select::{Matcher, Selection};
 

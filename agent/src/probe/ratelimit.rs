@@ -53,9 +53,9 @@ pub fn of(response: &Response, now: Timestamp) -> RateLimit {
         return seen;
     }
     let errors = Errors::of(response);
-    let blocked_by = match super::status::cause_of_429(response, &errors) {
+    let blocked_by = match super::status::limit(response, &errors) {
         (Cause::Throttled, _) => Some(Limiter::Burst),
-        (_, []) => Some(Limiter::Quota),
+        (Cause::RateLimited | Cause::QuotaExceeded, []) => Some(Limiter::Quota),
         _ => None,
     };
     RateLimit { retry_after: pause(response, now), blocked_by, ..seen }

@@ -11,8 +11,11 @@ use url::Url;
 
 use super::headers;
 use super::http::{HttpClient, Request, Response};
+use super::named::{Named, blame};
 use super::network::{Destination, Network, Way};
 use super::ratelimit;
+use super::status::Errors;
+use super::status::evidence::Party;
 use super::token::{self, Token};
 use super::usage::RequestKind;
 use crate::model::cause::Cause;
@@ -25,10 +28,12 @@ use crate::model::reference::Reference;
 use crate::model::stage::Stage;
 
 mod authorize;
+mod base;
 pub(super) mod location;
 mod shown;
 
 use authorize::Handler;
+pub use base::Base;
 use location::Astray;
 
 /// Requests in a row, the first among them: Go's `http.Client` with containerd's check follows the redirect
@@ -79,8 +84,21 @@ pub struct Answer {
     /// Where the bytes come from, when that is another host.
     pub redirect: Option<Endpoint>,
     pub credential_sent: bool,
+    /// Whether an `Authorization` header went to the one who answered.
+    pub authorized: bool,
     /// How a token was got, where one was.
     pub token: Option<Token>,
+}
+
+impl Answer {
+    /// Who answered: a redirect may lead to another registry, or to where a registry keeps its content.
+    pub fn party(&self) -> Party {
+        let (path, response) = (self.final_url.path(), &self.response);
+        // A storage may have a path that looks like the API's, and speaks no registry's language.
+        let speaks = || Errors::of(response).has_code() || response.headers.contains_key(header::WWW_AUTHENTICATE);
+        let is_api = path.contains("/manifests/") || (path.contains("/blobs/sha256:") && speaks());
+        if self.final_url == self.url || is_api { Party::Registry } else { Party::Storage }
+    }
 }
 
 /// Why there is no answer.
@@ -204,7 +222,10 @@ impl<'a> Session<'a> {
                 NoAnswer::new(failure.clone().worded(text).host_or(&here), credential_sent)
             };
             let undone = |failure: &Failure, credential_sent| undone_at(&shown, failure, credential_sent);
-            let client_now = client.as_ref().map_err(|failure| undone(failure, credential_sent))?;
+            let client_now = client.as_ref().map_err(|failure| match &redirect {
+                Some(to) => undone(&blame(failure.clone(), to, &way.endpoint, Named::Redirect), credential_sent),
+                None => undone(failure, credential_sent),
+            })?;
             let value = match &redirect {
                 None => authorization.clone(),
                 Some(to) => self.on_redirect(to, &url_now, way, authorization.as_ref()).await,
@@ -212,6 +233,7 @@ impl<'a> Session<'a> {
             credential_sent |= redirect.is_some() && value.is_some() && token.is_none();
             let leaves = redirect.as_ref().is_some_and(|to| !self.keeps_credentials(to, way));
             let request = self.request(ask, &url_now, value.as_ref(), leaves);
+            let authorized = request.headers.contains_key(header::AUTHORIZATION);
             self.network.usage.request(client_now.endpoint(), ask.kind);
             let response = match client_now.send(request).await {
                 Ok(response) => response,
@@ -225,7 +247,7 @@ impl<'a> Session<'a> {
             let target = match location::target(&response, &url_now) {
                 Ok(None) => {
                     let (method, url, final_url) = (ask.method.clone(), url.clone(), url_now);
-                    return Ok(Answer { response, method, url, final_url, redirect, credential_sent, token });
+                    return Ok(Answer { response, method, url, final_url, redirect, credential_sent, authorized, token });
                 }
                 Ok(Some(target)) => target,
                 Err(Astray { at, failure }) => {

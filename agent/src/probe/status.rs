@@ -1,118 +1,82 @@
-//! What an HTTP status and a registry's error body mean: one table for every registry.
+//! What an HTTP status, the words beside it and a registry's error body mean: one way for every registry.
 //!
-//! Known texts are data here, never control flow elsewhere.
+//! Known texts are data ([`evidence`]), never control flow elsewhere. What they say counts before what the
+//! status alone would mean.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::Value;
 
 use super::http::Response;
 use crate::model::cause::Cause;
-use crate::model::outcome::clip;
+use crate::model::outcome::Failure;
 use crate::node::credentials::expiry;
 use crate::secret::Secret;
 
-/// The error envelope of the distribution spec. Unknown codes are kept as they are.
-#[derive(Clone, Debug, Default)]
-pub struct Errors {
-    list: Vec<RegistryError>,
-}
+mod body;
+mod codes;
+mod envelope;
+pub mod evidence;
 
-#[derive(Clone, Debug)]
-struct RegistryError {
-    code: String,
-    message: String,
-    detail: Value,
-}
+use body::Body;
+pub use body::{behind, is_web_page};
+pub use envelope::Errors;
+use evidence::{Party, Rule, Seen};
 
 /// A pull quota's window is hours; a limit that passes within this time is one on how fast.
 const SHORT_PAUSE: Duration = Duration::from_mins(5);
 
-/// How many errors of one answer are read.
-const ERROR_LIMIT: usize = 8;
+/// What a refusal means, and what is known of it beyond its cause.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading {
+    pub cause: Cause,
+    pub others: &'static [Cause],
+    /// The words that decided.
+    rule: Option<&'static Rule>,
+    code: u16,
+}
 
-impl Errors {
-    pub fn of(response: &Response) -> Self {
-        let Ok(document) = serde_json::from_slice::<Value>(&response.body) else { return Self::default() };
-        let listed = document["errors"].as_array().map_or(&[][..], Vec::as_slice);
-        let of = |error: &Value| RegistryError::of(error, response);
-        let mut list: Vec<RegistryError> = listed.iter().take(ERROR_LIMIT).map(of).collect();
-        if list.is_empty() {
-            // Token services of several vendors write a sentence instead.
-            let told = ["details", "error", "message"].iter().find_map(|field| document[*field].as_str());
-            list.extend(told.map(|message| RegistryError { message: response.repeated(message), ..of(&Value::Null) }));
+impl Reading {
+    /// Whether the far side gave its reason itself.
+    pub const fn is_by_words(&self) -> bool {
+        self.rule.is_some()
+    }
+
+    /// Owner, sentence and fix where more is known than the cause says.
+    pub fn tell(&self, failure: Failure) -> Failure {
+        if failure.cause != self.cause {
+            return failure;
         }
-        Self { list }
-    }
-
-    pub const fn is_empty(&self) -> bool {
-        self.list.is_empty()
-    }
-
-    /// Whether one is an error of the distribution specification, not some other service's sentence.
-    pub fn has_code(&self) -> bool {
-        self.list.iter().any(|error| !error.code.is_empty())
-    }
-
-    pub fn has(&self, code: &str) -> bool {
-        self.list.iter().any(|error| error.code == code)
-    }
-
-    /// Codes and messages, for matching known texts.
-    pub fn text(&self) -> String {
-        let parts: Vec<String> = self.list.iter().map(|e| format!("{} {}", e.code, e.message)).collect();
-        clip(parts.join("; "))
-    }
-
-    /// For a detail: the text behind a separator, or nothing.
-    pub fn behind(&self, separator: &str) -> String {
-        if self.is_empty() { String::new() } else { format!("{separator}{}", self.text()) }
-    }
-
-    /// As containerd prints them behind a status: each on a line of its own, several under `errors:`.
-    pub fn lines(&self) -> String {
-        match self.list.as_slice() {
-            [] => String::new(),
-            [one] => format!("\n{}", one.as_containerd()),
-            many => {
-                let lines: Vec<String> = many.iter().map(RegistryError::as_containerd).collect();
-                format!("\nerrors:\n{}\n", lines.join("\n"))
-            }
+        match self.rule {
+            Some(rule) => rule.tell(failure),
+            None => codes::tell(self.code, failure),
         }
     }
 }
 
-impl RegistryError {
-    /// Whatever the fields hold: a code may be a number, a message missing.
-    fn of(error: &Value, said: &Response) -> Self {
-        let text = |field: &str| match &error[field] {
-            Value::String(text) => said.repeated(text),
-            Value::Null => String::new(),
-            other => said.repeated(&other.to_string()),
-        };
-        Self { code: text("code"), message: text("message"), detail: error["detail"].clone() }
+/// Reads an answer of `by` that refuses. `about`: registry and repository that were asked for, whose names
+/// are no reasons.
+pub fn read(response: &Response, errors: &Errors, by: Party, about: &str) -> Reading {
+    let code = response.status.as_u16();
+    let words = format!("{} {}", errors.text().to_lowercase(), Body::of(response).words(response));
+    let words = evidence::without_names(&words, about);
+    let is_page = is_web_page(response);
+    let of = |cause, others, rule| Reading { cause, others, rule, code };
+    if code == 429 && says_burst(&words) {
+        return of(Cause::Throttled, &[], None);
     }
-
-    /// containerd knows six codes; any other prints as `unknown`.
-    fn as_containerd(&self) -> String {
-        let (word, standard) = match self.code.as_str() {
-            "UNSUPPORTED" => ("unsupported", "The operation is unsupported."),
-            "UNAUTHORIZED" => ("unauthorized", "authentication required"),
-            "DENIED" => ("denied", "requested access to the resource is denied"),
-            "UNAVAILABLE" => ("unavailable", "service unavailable"),
-            "TOOMANYREQUESTS" => ("toomanyrequests", "too many requests"),
-            _ => ("unknown", "unknown error"),
-        };
-        if self.detail.is_null() && (self.message == standard || self.message.is_empty()) {
-            return word.to_owned();
-        }
-        format!("{word}: {}", self.message)
+    if let Some(rule) = evidence::find(&Seen { code, by, words: &words, is_page }) {
+        return of(rule.cause, &[], Some(rule));
     }
+    if code == 429 {
+        let (cause, others) = cause_of_429(response, errors);
+        return of(cause, others, None);
+    }
+    of(cause_of_status(code, response, errors), &[], None)
 }
 
 /// Whether a text says that the credential is past its time (ECR's words).
-pub fn says_expired(text: &str) -> bool {
+fn says_expired(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     text.contains("token has expired") || text.contains("token is expired") || text.contains("credentials have expired")
 }
@@ -134,19 +98,6 @@ pub fn ended(response: &Response, login: Option<(&str, &Secret)>) -> Option<Stri
     Some(format!(" (the credential {}, at {})", lifetime.words(now), lifetime.ends))
 }
 
-fn says_policy(text: &str) -> bool {
-    let text = text.to_ascii_lowercase();
-    text.contains("blocking policy") || text.contains("policy violation") || text.contains("projectpolicyviolation")
-}
-
-fn says_quota(text: &str) -> bool {
-    let text = text.to_ascii_lowercase();
-    !text.contains("requests per")
-        && ["data limit exceeded", "quota has been exceeded", "quota exceeded", "subscription"]
-            .iter()
-            .any(|known| text.contains(known))
-}
-
 /// The limits on how fast, not on how much: their texts differ from the pull quota's.
 fn says_burst(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
@@ -158,12 +109,6 @@ fn says_burst(text: &str) -> bool {
 fn says_pull_limit(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     ["pull rate limit", "pull quota", "pull limit"].iter().any(|known| text.contains(known))
-}
-
-/// The refusal is of the address that asks, whoever asks from there.
-pub fn says_address_refused(text: &str) -> bool {
-    let text = text.to_ascii_lowercase();
-    text.contains("client with ip") && text.contains("is not allowed access")
 }
 
 /// The repository, or the project that would hold it, does not exist: said with a refusal.
@@ -179,44 +124,40 @@ pub fn is_about_the_request(errors: &Errors) -> bool {
         .any(|code| errors.has(code))
 }
 
-/// The cause of a status that needs no knowledge of who asked: authentication is judged elsewhere.
-pub fn cause_of_status(code: u16, response: &Response, errors: &Errors) -> Cause {
-    let text = format!("{} {}", errors.text(), plain_text(response));
+/// What kind of limit a 429 is of.
+pub fn limit(response: &Response, errors: &Errors) -> (Cause, &'static [Cause]) {
+    let reading = read(response, errors, Party::Registry, "");
+    (reading.cause, reading.others)
+}
+
+/// The cause of a status alone: who asked is judged elsewhere.
+fn cause_of_status(code: u16, response: &Response, errors: &Errors) -> Cause {
     match code {
-        400 if text.contains("HTTP request to an HTTPS server")
-            || text.contains("plain HTTP request was sent to HTTPS port") =>
-        {
-            Cause::HttpToTlsPort
-        }
         // distribution's answer when what it asks for authentication is broken.
         400 if response.body.is_empty() => Cause::RegistryError,
         400 if errors.has("NAME_INVALID") => Cause::RepositoryUnknown,
-        403 | 412 if says_policy(&text) || code == 412 => Cause::PolicyBlocked,
-        402 => Cause::QuotaExceeded,
-        403 if says_quota(&text) => Cause::QuotaExceeded,
-        403 if says_expired(&text) => Cause::CredentialsExpired,
         401 | 403 => Cause::AccessDenied,
+        402 => Cause::QuotaExceeded,
         404 | 410 => Cause::ManifestUnknown,
+        405 if errors.has("DENIED") => Cause::RegistryError,
         408 => Cause::RegistryTimeout,
-        429 => cause_of_429(response, errors).0,
+        412 => Cause::PolicyBlocked,
+        413 | 414 | 431 | 494 => Cause::RequestTooLarge,
+        // nginx's own, where it tells them apart.
+        495 | 496 => Cause::TlsClientCertificateRequired,
+        497 => Cause::HttpToTlsPort,
         451 => Cause::LegallyBlocked,
         500..=599 => Cause::RegistryError,
-        405 if errors.has("DENIED") => Cause::RegistryError,
         300..=399 => Cause::RedirectInvalid,
+        400..=499 => Cause::StatusUnexpected,
         _ => Cause::ResponseInvalid,
     }
 }
 
 /// The pull quota announces itself by headers or by its words; a burst limit passes soon and says so,
 /// or answers in plain text.
-pub fn cause_of_429(response: &Response, errors: &Errors) -> (Cause, &'static [Cause]) {
+fn cause_of_429(response: &Response, errors: &Errors) -> (Cause, &'static [Cause]) {
     let text = format!("{} {}", errors.text(), plain_text(response));
-    if says_burst(&text) {
-        return (Cause::Throttled, &[]);
-    }
-    if says_quota(&text) {
-        return (Cause::QuotaExceeded, &[]);
-    }
     let quota = super::ratelimit::read(response, Timestamp::now());
     match quota.remaining {
         Some(1..) => return (Cause::Throttled, &[]),
@@ -232,12 +173,6 @@ pub fn cause_of_429(response: &Response, errors: &Errors) -> (Cause, &'static [C
 fn plain_text(response: &Response) -> String {
     let head = &response.body[..response.body.len().min(512)];
     String::from_utf8_lossy(head).into_owned()
-}
-
-/// Whether the body is a web page: what a proxy's block page or a wrong address answers.
-pub fn is_web_page(response: &Response) -> bool {
-    let head = plain_text(response).trim_start().to_ascii_lowercase();
-    response.media_type() == "text/html" || head.starts_with("<!doctype html") || head.starts_with("<html")
 }
 
 #[cfg(test)]
@@ -257,7 +192,7 @@ mod tests {
 
     fn cause(status: u16, headers: &[(&'static str, &str)], body: &str) -> Cause {
         let response = response(status, headers, body);
-        cause_of_status(status, &response, &Errors::of(&response))
+        read(&response, &Errors::of(&response), Party::Registry, "").cause
     }
 
     #[test]
@@ -307,27 +242,5 @@ mod tests {
         let words = r#"{"errors":[{"code":"DENIED","message":"Your authorization token has expired."}]}"#;
         assert_eq!(told(before, words, Some(("ann", &token))), (Cause::CredentialsExpired, String::new()));
         assert_eq!(told(after, "", None), (Cause::CredentialsRejected, String::new()));
-    }
-
-    #[test]
-    fn an_envelope_is_read_whatever_its_fields_hold() {
-        let text = |body: &str| Errors::of(&response(404, &[], body)).text();
-        assert_eq!(
-            text(r#"{"errors":[{"code":404,"message":null},{"code":"TAG_EXPIRED","message":"gone"}]}"#),
-            "404 ; TAG_EXPIRED gone"
-        );
-        assert_eq!(text(r#"{"errors":["no"]}"#).trim(), "");
-        assert_eq!(text(r#"{"errors":"no"}"#), "");
-        assert_eq!(text(r#"{"error":"Could not find robot"}"#).trim(), "Could not find robot");
-        assert_eq!(text("[]"), "");
-    }
-
-    #[test]
-    fn errors_print_as_containerd_prints_them() {
-        let body = r#"{"errors":[{"code":"DENIED","message":"requested access to the resource is denied"}]}"#;
-        assert_eq!(Errors::of(&response(403, &[], body)).lines(), "\ndenied");
-        let body = r#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}"#;
-        assert_eq!(Errors::of(&response(404, &[], body)).lines(), "\nunknown: manifest unknown");
-        assert_eq!(Errors::of(&response(500, &[], "<html>")).lines(), "");
     }
 }

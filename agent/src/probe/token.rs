@@ -10,10 +10,9 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::http::{BodyEnd, HttpClient, Request, Response};
+use super::named::{self, Named};
 use super::network::{Destination, Network};
-use super::proxy;
 use super::session::{OF_ONE_HOST, location};
-use super::status::{self, Errors};
 use super::usage::RequestKind;
 use crate::model::cause::Cause;
 use crate::model::host::{Endpoint, RegistryHost, Scheme};
@@ -24,6 +23,7 @@ use crate::secret::Secret;
 
 mod answer;
 mod options;
+mod refusal;
 
 use answer::Form;
 pub use options::{Asking, TokenOptions, options};
@@ -97,10 +97,12 @@ pub async fn fetch(
         );
         failure.worded(text)
     };
-    let client = way.client.as_ref().map_err(|f| worded(f.clone(), if login.is_some() { "Post" } else { "Get" }))?;
+    let blamed = |failure: Failure| named::blame(failure, &endpoint, &from.host.endpoint, Named::Realm);
+    let verb = if login.is_some() { "Post" } else { "Get" };
+    let client = way.client.as_ref().map_err(|f| worded(blamed(f.clone()), verb))?;
     let exchange = Exchange { network, client, options, headers: from.headers, from };
     exchange.run(login).await.map_err(|error| match error {
-        Refusal::Transport(failure, method) => worded(Failure { stage: Stage::Token, ..*failure }, method),
+        Refusal::Transport(failure, method) => worded(Failure { stage: Stage::Token, ..blamed(*failure) }, method),
         Refusal::Status(failure) => {
             let text = format!("failed to fetch {kind} token: {}", failure.wording);
             failure.worded(text).host_or(&endpoint.host_port())
@@ -175,16 +177,32 @@ impl Exchange<'_> {
             return self.accept(&response, &Method::GET, true, login);
         };
         let response = self.post(user, secret).await?;
-        let by_get = match response.status {
+        let mut last = (response, Method::POST);
+        let by_get = match last.0.status {
             StatusCode::NOT_FOUND | StatusCode::UNAUTHORIZED | StatusCode::BAD_REQUEST => true,
             StatusCode::METHOD_NOT_ALLOWED => !user.is_empty(),
             _ => false,
         };
-        if !by_get {
-            return self.accept(&response, &Method::POST, false, login);
+        if by_get {
+            last = (self.get(login).await?, Method::GET);
         }
-        let response = self.get(Some((user, secret))).await?;
-        self.accept(&response, &Method::GET, true, login)
+        match self.accept(&last.0, &last.1, by_get, login) {
+            Err(Refusal::Status(failure)) if !by_get => Err(Refusal::Status(self.why_no_post(failure, login).await)),
+            other => other,
+        }
+    }
+
+    /// containerd asks by POST, and some that guard a token service let only GET pass: pullprobe looks.
+    async fn why_no_post(&self, failure: Failure, login: Option<(&str, &Secret)>) -> Failure {
+        // Once for each question: a wrong login that is sent again and again is locked.
+        if self.options.scopes.is_empty() || !refusal::may_be_of_post(&failure) {
+            return failure;
+        }
+        let by_get = self.get(login).await;
+        match by_get.and_then(|response| self.accept(&response, &Method::GET, true, login)) {
+            Ok(_) => refusal::only_by_get(failure),
+            Err(_) => failure,
+        }
     }
 
     async fn get(&self, login: Option<(&str, &Secret)>) -> Result<Response, Refusal> {
@@ -241,7 +259,10 @@ impl Exchange<'_> {
             if matches!(code, 301..=303) {
                 request = Request { method: Method::GET, form: None, ..request };
             }
-            if target.host_str() != request.url.host_str() {
+            let leaves = target.host_str() != request.url.host_str()
+                || (target.port_or_known_default() != request.url.port_or_known_default()
+                    && !self.network.version.keeps_credential_at_other_port());
+            if leaves {
                 OF_ONE_HOST.iter().for_each(|name| drop(request.headers.remove(name)));
             }
             client = self.client_for(&target).await.map_err(lost)?;
@@ -261,6 +282,12 @@ impl Exchange<'_> {
         self.network.way(&destination).await.client.clone()
     }
 
+    /// What is asked for: its names are no reasons.
+    fn about(&self) -> String {
+        let repositories = self.options.scopes.iter().filter_map(|scope| scope.split(':').nth(1));
+        std::iter::once(self.from.namespace).chain(repositories).collect::<Vec<_>>().join("/")
+    }
+
     fn accept(
         &self,
         response: &Response,
@@ -275,10 +302,11 @@ impl Exchange<'_> {
             } else {
                 String::new()
             };
-            return Err(Refusal::Status(refused(response, &place, login, self.network.clock())));
+            let told = refusal::Told { place: &place, login, now: self.network.clock(), about: &self.about() };
+            return Err(Refusal::Status(refusal::refused(response, &told)));
         }
         let invalid = |detail: &str, wording: &str| {
-            Refusal::Status(Failure::new(Stage::Token, Cause::TokenInvalid, detail).worded(wording))
+            Failure::new(Stage::Token, Cause::TokenInvalid, detail).worded(wording)
         };
         let form = if either { Form::Fetch } else { Form::OAuth };
         let decoded = match response.body_end {
@@ -288,14 +316,15 @@ impl Exchange<'_> {
         let answer = decoded.map_err(|words| {
             let detail =
                 format!("the token service answered {} with no usable document: {words}", response.status.as_u16());
-            invalid(&detail, &format!("unable to decode token response: {words}"))
+            let failure = invalid(&detail, &format!("unable to decode token response: {words}"));
+            Refusal::Status(refusal::page(response, failure))
         })?;
         let value = if answer.access_token.is_empty() { answer.token } else { answer.access_token };
         if value.is_empty() {
-            return Err(invalid(
+            return Err(Refusal::Status(invalid(
                 "the token service answered 200 without a token",
                 "authorization server did not include a token in the response",
-            ));
+            )));
         }
         Ok(Token {
             value: Secret::new(value),
@@ -312,29 +341,4 @@ pub fn basic(user: &str, secret: &Secret) -> HeaderValue {
     let mut value = HeaderValue::from_str(&format!("Basic {text}")).unwrap_or(HeaderValue::from_static("Basic"));
     value.set_sensitive(true);
     value
-}
-
-/// The service refuses: which cause, and containerd's words.
-fn refused(response: &Response, place: &str, login: Option<(&str, &Secret)>, now: jiff::Timestamp) -> Failure {
-    let errors = Errors::of(response);
-    let wording = format!("unexpected status{place}: {}", response.line());
-    if let Some(failure) = proxy::refusal(response, &errors) {
-        return failure.worded(wording);
-    }
-    let (rejected, ended) = status::refused_login(response, &errors, login);
-    let cause = match response.status.as_u16() {
-        403 if status::says_address_refused(&errors.text()) => Cause::AccessDenied,
-        400 if errors.has("NAME_INVALID") => Cause::RepositoryUnknown,
-        // A namespace that is switched off: at the token service nothing is written that could be read-only.
-        405 if errors.has("DENIED") => Cause::AccessDenied,
-        401 | 403 if login.is_none() => Cause::CredentialsMissing,
-        400 | 401 | 403 if login.is_some() => rejected,
-        code => status::cause_of_status(code, response, &errors),
-    };
-    let detail = format!("the token service answered {}{ended}{}", response.line(), errors.behind(": "));
-    let pause = super::ratelimit::pause(response, now);
-    Failure::new(Stage::Token, cause, detail)
-        .worded(wording)
-        .again_after(pause)
-        .or_maybe(proxy::or_the_proxy(response, &errors).as_slice())
 }

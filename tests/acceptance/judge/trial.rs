@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::super::contradictions;
 use super::compare::{self, Prediction};
 use super::cri::AuthConfig;
 use super::daemon::Containerd;
@@ -38,6 +39,8 @@ pub struct Evidence {
     pub disagreements: Vec<String>,
     /// The cause that pullprobe named. `None`: it named none, or was not asked.
     pub cause: Option<String>,
+    /// So many things of the report were held against the rest of it.
+    pub statements: usize,
 }
 
 impl Job {
@@ -82,16 +85,18 @@ async fn hold(job: &Job) -> Evidence {
     node::write_unit(&node, &errand.environment);
     namespace::enter_node(&node);
     let observation = errand.observe(&servers).await;
-    let (disagreements, cause) = if job.recording || scenario.observe_only.is_some() {
-        (Vec::new(), None)
+    let (disagreements, cause, statements) = if job.recording || scenario.observe_only.is_some() {
+        (Vec::new(), None, 0)
     } else {
         servers.begin_anew();
         let report = errand.predict(&node, &observation).await;
         let prediction = Prediction { report, requests: servers.take_requests() };
         let cause = prediction.report["images"][0]["cause"].as_str().map(str::to_owned);
-        (compare::disagreements(&observation, &prediction), cause)
+        let within = contradictions::of(&prediction.report);
+        let found = [compare::disagreements(&observation, &prediction), within.contradictions].concat();
+        (found, cause, within.statements)
     };
-    Evidence { observation, disagreements, cause }
+    Evidence { observation, disagreements, cause, statements }
 }
 
 /// What both sides are asked, with the scenario's placeholders filled in.

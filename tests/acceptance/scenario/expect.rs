@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::binary::repository;
+use super::super::contradictions;
 use super::super::exposition::Exposition;
 use super::said::{Daemon, Said};
 
@@ -79,6 +80,7 @@ impl Expect {
     /// What `check` and `run` say alike.
     fn judge_document(&self, way: &str, document: &Value, problems: &mut Problems) {
         against_schema(way, document, problems);
+        problems.extend(contradictions::of(document).contradictions.iter().map(|what| format!("{way}: {what}")));
         same(
             &format!("{way}: something unclassified"),
             &document.to_string().contains("unclassified"),

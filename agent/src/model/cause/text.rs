@@ -13,6 +13,7 @@ mod image;
 pub mod kubelet;
 mod network;
 mod node;
+mod refused;
 mod registry;
 mod tls;
 
@@ -60,6 +61,7 @@ pub const fn text(cause: Cause) -> Text {
         Cause::CredentialsShadowAnonymous => credentials::CREDENTIALS_SHADOW_ANONYMOUS,
         Cause::CredentialsMalformed => credentials::CREDENTIALS_MALFORMED,
         Cause::CredentialProviderFailed => credentials::CREDENTIAL_PROVIDER_FAILED,
+        Cause::LoginLocked => refused::LOGIN_LOCKED,
         Cause::AccessDenied => credentials::ACCESS_DENIED,
         Cause::RateLimited => registry::RATE_LIMITED,
         Cause::Throttled => registry::THROTTLED,
@@ -67,6 +69,11 @@ pub const fn text(cause: Cause) -> Text {
         Cause::RegistryError => registry::REGISTRY_ERROR,
         Cause::RegistryTimeout => registry::REGISTRY_TIMEOUT,
         Cause::ResponseInvalid => registry::RESPONSE_INVALID,
+        Cause::StatusUnexpected => refused::STATUS_UNEXPECTED,
+        Cause::HeadRefused => refused::HEAD_REFUSED,
+        Cause::StorageRefused => refused::STORAGE_REFUSED,
+        Cause::RequestTooLarge => refused::REQUEST_TOO_LARGE,
+        Cause::FilterBlocked => refused::FILTER_BLOCKED,
         Cause::NotARegistry => config::NOT_A_REGISTRY,
         Cause::LegallyBlocked => registry::LEGALLY_BLOCKED,
         Cause::RedirectInvalid => registry::REDIRECT_INVALID,

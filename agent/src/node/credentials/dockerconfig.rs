@@ -174,7 +174,13 @@ fn decode_auth(auth: &Secret) -> Result<(String, Secret), &'static str> {
         .decode(compact.expose())
         .map_err(|_| "its auth is not base64 (of the standard alphabet)")?;
     let decoded = Secret::new(String::from_utf8_lossy(&decoded).into_owned());
-    let (user, password) = decoded.expose().split_once(':').ok_or("its auth has no colon between user and password")?;
+    let (user, password) = decoded.expose().split_once(':').ok_or_else(|| {
+        let inner = super::damage::readable(decoded.expose().trim());
+        match inner.filter(|inner| inner.expose().contains(':')) {
+            Some(_) => "its auth is base64 twice, and so has no colon between user and password",
+            None => "its auth has no colon between user and password",
+        }
+    })?;
     Ok((user.to_owned(), Secret::new(password)))
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use super::damage;
 use super::dockerconfig::{DockerConfig, Entry, Malformed};
 use super::key::IndexKey;
 use super::position::Position;
@@ -13,6 +14,8 @@ const FINDING_LIMIT: usize = 100;
 
 /// The code of a file that kubelet skips.
 pub const REJECTED: &str = "credentials_file_rejected";
+/// The code of a login that a shell or an editor changed.
+pub const DAMAGED: &str = "credentials_login_damaged";
 
 pub fn unreadable(file: &str, why: &str) -> Finding {
     let message = format!("{why}: what kubelet does with it is not known");
@@ -88,6 +91,7 @@ fn entry_findings<'c>(entry: &'c Entry, first_written: &mut HashMap<IndexKey, &'
         let fix = "write `auth`, or remove the entry".to_owned();
         findings.push(Finding::new(Severity::Warning, "credentials_entry_empty", message, fix));
     }
+    findings.extend(damaged(entry));
     let index = match IndexKey::of(key) {
         Ok(index) => index,
         Err(reason) => {
@@ -114,6 +118,17 @@ fn entry_findings<'c>(entry: &'c Entry, first_written: &mut HashMap<IndexKey, &'
         }
     }
     findings
+}
+
+/// The login itself came to harm before it was written here.
+fn damaged(entry: &Entry) -> impl Iterator<Item = Finding> {
+    let found = damage::of_login(&entry.username, &entry.password, &entry.key).into_iter();
+    found.map(|one| {
+        // Without the registry nobody knows that a name is wrong.
+        let severity = if one.certain { Severity::Warning } else { Severity::Info };
+        let message = format!("`{}`: {}, and kubelet sends it so", entry.key, one.what);
+        Finding::new(severity, DAMAGED, message, one.fix)
+    })
 }
 
 /// What is wrong with a key that is a URL.

@@ -34,6 +34,7 @@ mod cache;
 mod config;
 mod exec;
 pub mod inside;
+mod near;
 mod place;
 mod redact;
 
@@ -161,6 +162,20 @@ impl Providers {
     pub fn fitting(&self, image: &str) -> Vec<String> {
         let plugins = self.plugins.iter().map(|ready| &ready.plugin);
         plugins.filter(|plugin| plugin.is_for(image)).map(|plugin| plugin.name.clone()).collect()
+    }
+
+    /// The plugin whose patterns come nearest to the image, where none is for it: which pattern, and why not.
+    pub fn near_miss(&self, image: &str) -> Option<String> {
+        if !self.fitting(image).is_empty() {
+            return None;
+        }
+        let plugins = self.plugins.iter().map(|ready| &ready.plugin);
+        let nearest = plugins.filter_map(|plugin| Some((plugin, near::nearest(&plugin.match_images, image)?)));
+        let (plugin, near) = nearest.min_by_key(|(_, near)| near.distance)?;
+        Some(format!(
+            "The credential provider `{}` is not asked: the nearest of its `matchImages`, `{}`, does not fit ({}). Add `{}` to it.",
+            plugin.name, near.pattern, near.why, near.better
+        ))
     }
 
     /// Plugins that are configured as before go on with what they said.

@@ -22,7 +22,10 @@ impl Pull<'_> {
         }
         let told = if want.touch { told_length(answer) } else { Some(length(answer, want)) };
         let Some(got) = told.filter(|_| !known) else { return Ok(()) };
-        let at = |phase, failure: Failure| Err(Miss::End(Stop::Fetch(phase, failure.at(super::party(answer)))));
+        let at = |phase, failure: Failure| {
+            let failure = super::refusal::or_page(answer, failure.at(super::party(answer)));
+            Err(Miss::End(Stop::Fetch(phase, failure)))
+        };
         let expected = u64::try_from(want.descriptor.size).unwrap_or(got);
         let fault = |cause, detail: String| Failure::new(stage_of(want), cause, detail);
         let ended = if want.touch { BodyEnd::Whole } else { answer.response.body_end };

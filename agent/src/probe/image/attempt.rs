@@ -172,12 +172,14 @@ impl Book {
         }
     }
 
+    /// The host of the plan that was asked when this failure was met.
+    pub fn met(&self, failure: &Failure) -> Option<&Endpoint> {
+        self.attempts.iter().rev().find(|attempt| met(attempt, failure)).map(|attempt| &attempt.endpoint)
+    }
+
     /// What was learnt of a failure later is told of the attempt that met it.
-    pub fn explain(&mut self, met: &Failure, explained: &Failure) {
-        let met_it = |attempt: &&mut Attempt| {
-            attempt.failure.as_ref().is_some_and(|failure| failure.host == met.host && failure.cause == met.cause)
-        };
-        if let Some(attempt) = self.attempts.iter_mut().rev().find(met_it) {
+    pub fn explain(&mut self, before: &Failure, explained: &Failure) {
+        if let Some(attempt) = self.attempts.iter_mut().rev().find(|attempt| met(attempt, before)) {
             attempt.detail.clone_from(&explained.detail);
             attempt.failure = Some(explained.clone());
         }
@@ -191,6 +193,10 @@ impl Book {
     pub fn into_parts(self) -> (Vec<Attempt>, Vec<String>) {
         (self.attempts, self.warnings)
     }
+}
+
+fn met(attempt: &Attempt, known: &Failure) -> bool {
+    attempt.failure.as_ref().is_some_and(|failure| failure.host == known.host && failure.cause == known.cause)
 }
 
 /// The host as it was asked: over http where https fell back.

@@ -17,7 +17,7 @@ use super::resolve::refuses_head;
 use super::{Phase, Pull, Stop};
 use crate::model::cause::Cause;
 use crate::model::host::Endpoint;
-use crate::model::outcome::Failure;
+use crate::model::outcome::{Failure, clip};
 use crate::model::ratelimit::LimitState;
 use crate::model::report::{ContentSource, Operation};
 use crate::model::stage::Stage;
@@ -236,26 +236,21 @@ impl Pull<'_> {
         if let Some(failure) = proxy::refusal(response, &errors) {
             return failure.worded(self.get_wording(&self.sessions[index], want, answer, &errors));
         }
-        let from_storage = answer.redirect.is_some();
-        let (cause, others) = match (want.collection, code) {
-            ("blobs", 404) if want.kind == RequestKind::Blob => (Cause::BlobUnknown, Vec::new()),
-            ("manifests", 404) => (Cause::ManifestUnknown, Vec::new()),
-            (_, 401 | 403) if from_storage => (Cause::AccessDenied, Vec::new()),
-            _ => {
-                let failure = self.refused(index, answer);
-                (failure.cause, failure.also_possible)
-            }
+        let missing = match (want.collection, code) {
+            ("blobs", 404) if want.kind == RequestKind::Blob => Some(Cause::BlobUnknown),
+            ("manifests", 404) => Some(Cause::ManifestUnknown),
+            _ => None,
         };
-        let detail = format!(
-            "GET {} {} answered {}{}",
-            want.collection,
-            want.descriptor.digest,
-            response.line(),
-            errors.behind(": ")
-        );
+        let refused = self.refused(index, answer);
+        let words = super::super::status::behind(": ", response, &errors);
+        let (collection, digest) = (want.collection, &want.descriptor.digest);
+        let detail = format!("GET {collection} {digest} answered {}{words}", response.line());
         let wording = self.get_wording(&self.sessions[index], want, answer, &errors);
-        let failure = Failure::new(stage_of(want), cause, detail).at(super::party(answer)).or_maybe(&others);
-        failure.again_after(super::super::ratelimit::pause(response, self.network.clock())).worded(wording)
+        let failure = match missing.filter(|_| refused.cause == Cause::ManifestUnknown) {
+            Some(cause) => Failure::new(stage_of(want), cause, detail).at(super::party(answer)),
+            None => Failure { detail: clip(detail), ..refused },
+        };
+        Failure { stage: stage_of(want), ..failure }.worded(wording)
     }
 
     fn get_wording(&self, session: &Session<'_>, want: &Want<'_>, answer: &Answer, errors: &Errors) -> String {

@@ -6,12 +6,15 @@
 use http::Method;
 
 use super::super::proxy;
-use super::super::session::{Answer, Ask, Session};
+use super::super::session::{Answer, Ask, Base, Session};
+use super::super::status::evidence::Party;
 use super::super::status::{self, Errors};
 use super::super::usage::RequestKind;
+use super::refusal::{self, Refusal};
 use super::{Pull, Stop};
 use crate::model::cause::Cause;
-use crate::model::outcome::Failure;
+use crate::model::outcome::{Failure, clip};
+use crate::model::stage::Stage;
 
 /// Error bodies are small.
 const BODY_LIMIT: usize = 64_000;
@@ -23,6 +26,25 @@ const HIDES_UPSTREAM: [(&str, &[Cause]); 1] = [
     ("Nexus/", &[Cause::RateLimited]),
 ];
 
+/// What a HEAD was refused with, and a GET may explain. A limit would only be drawn on further.
+const EXPLAINED: [Cause; 15] = [
+    Cause::ManifestUnknown,
+    Cause::AccessDenied,
+    Cause::NotFoundOrDenied,
+    Cause::PolicyBlocked,
+    Cause::LegallyBlocked,
+    Cause::QuotaExceeded,
+    Cause::FilterBlocked,
+    Cause::StorageRefused,
+    Cause::RequestTooLarge,
+    Cause::StatusUnexpected,
+    Cause::RegistryError,
+    Cause::ChallengeInvalid,
+    Cause::TokenInvalid,
+    Cause::NotARegistry,
+    Cause::TlsClientCertificateRequired,
+];
+
 impl Pull<'_> {
     pub(super) async fn refine(&mut self, stop: Stop) -> Stop {
         match stop {
@@ -32,37 +54,87 @@ impl Pull<'_> {
     }
 
     async fn explain(&mut self, failure: Failure) -> Failure {
+        // An answer of the registry, not one of its token service or of the way there.
+        let is_answer = failure.stage == Stage::Manifest && !failure.wording.contains("authorization failed");
+        if !is_answer || !EXPLAINED.contains(&failure.cause) {
+            return failure;
+        }
         let before = failure.clone();
-        let explained = match failure.cause {
-            Cause::ManifestUnknown => self.why_not_found(failure).await,
-            Cause::AccessDenied | Cause::NotFoundOrDenied | Cause::PolicyBlocked => self.why_forbidden(failure).await,
-            _ => return failure,
-        };
+        let explained = self.why(failure).await;
         self.book.explain(&before, &explained);
         explained
     }
 
+    async fn why(&mut self, failure: Failure) -> Failure {
+        let Some((index, answer)) = self.body_of(&failure).await else { return failure };
+        if answer.response.status.is_success() {
+            return self.head_refused(index, failure, &answer).await;
+        }
+        let explained = match (failure.cause, answer.response.status.as_u16()) {
+            (Cause::ManifestUnknown, 404) => return self.why_not_found(index, &answer, failure).await,
+            (Cause::ManifestUnknown, _) => return failure,
+            (_, 401 | 403 | 412) => self.why_forbidden(index, &answer, failure),
+            _ => {
+                let by_get = self.refused(index, &answer);
+                Failure { wording: failure.wording, ..by_get }
+            }
+        };
+        self.or_no_registry(index, &answer, explained).await
+    }
+
     /// The same request by GET, to the host that failed: the host of the plan, or where it redirects.
     async fn body_of(&mut self, failure: &Failure) -> Option<(usize, Answer)> {
+        let met = self.book.met(failure).map(|endpoint| endpoint.authority.clone());
+        let met_it = |session: &Session<'_>| Some(&session.host.endpoint.authority) == met.as_ref();
         let is_host = |session: &Session<'_>| failure.host.as_deref() == Some(&session.host.endpoint.host_port());
-        let index = self.sessions.iter().position(is_host).or(self.sessions.len().checked_sub(1))?;
+        let sessions = &self.sessions;
+        let index = sessions.iter().position(is_host).or_else(|| sessions.iter().position(met_it));
+        let index = index.or(self.sessions.len().checked_sub(1))?;
         let answer = self.get_manifest(index, &get("manifests", self.image.object())).await.ok()?.ok()?;
-        (failure.host.as_deref() == Some(&super::party(&answer))).then_some((index, answer))
+        let is_it = failure.host.as_deref() == Some(&super::party(&answer));
+        (is_it || answer.response.status.is_success()).then_some((index, answer))
+    }
+
+    /// GET is answered. Where HEAD is refused still, the method makes the difference; otherwise it was a moment's.
+    async fn head_refused(&mut self, index: usize, failure: Failure, got: &Answer) -> Failure {
+        if status::is_web_page(&got.response) {
+            return no_registry(failure, &format!("GET brings a web page{}", page_of(got)));
+        }
+        let head = Ask { method: Method::HEAD, kind: RequestKind::Head, ..get("manifests", self.image.object()) };
+        let refused_again = self.sessions[index].ask(&head).await.is_ok_and(|again| again.response.status.as_u16() >= 400);
+        if !refused_again {
+            return failure;
+        }
+        let detail = clip(format!("{}; GET of the same is answered {}", failure.detail, got.response.line()));
+        let explained =
+            Failure { cause: Cause::HeadRefused, detail, also_possible: Vec::new(), particulars: None, ..failure };
+        let registry = self.sessions[index].host.endpoint.host_port();
+        match explained.host.clone().filter(|host| *host != registry) {
+            Some(storage) => explained.summarized(format!(
+                "HEAD is refused at {storage}, to which {registry} sends the node on, and GET of the very same is answered."
+            )),
+            None => explained,
+        }
     }
 
     /// The repository, the tag, or no registry at all?
-    async fn why_not_found(&mut self, failure: Failure) -> Failure {
-        let Some((index, answer)) = self.body_of(&failure).await else { return failure };
-        if answer.response.status.as_u16() != 404 {
-            return failure;
-        }
+    async fn why_not_found(&mut self, index: usize, answer: &Answer, failure: Failure) -> Failure {
         let errors = Errors::of(&answer.response);
         if errors.has("NAME_UNKNOWN") || errors.has("NAME_INVALID") {
             return self.repository_unknown(failure, &errors);
         }
+        if answer.party() == Party::Storage {
+            let by_storage = self.refused(index, answer);
+            if by_storage.cause == Cause::StorageRefused {
+                return Failure { wording: failure.wording, ..by_storage };
+            }
+        }
         if errors.is_empty() && status::is_web_page(&answer.response) {
-            let detail = format!("{} answers web pages, not the distribution API", super::party(&answer));
-            return Failure { cause: Cause::NotARegistry, detail, ..failure };
+            return no_registry(failure, &format!("{} answers web pages{}", super::party(answer), page_of(answer)));
+        }
+        let failure = self.or_no_registry(index, answer, failure).await;
+        if failure.cause == Cause::NotARegistry {
+            return failure;
         }
         if let Ok(tags) = self.sessions[index].ask(&get("tags", "list")).await {
             let about_tags = Errors::of(&tags.response);
@@ -70,32 +142,45 @@ impl Pull<'_> {
                 return self.repository_unknown(failure, &about_tags);
             }
         }
-        let failure = match hidden_upstream(&answer) {
+        let failure = match hidden_upstream(answer) {
             [] => failure,
             others => failure.or_maybe(others),
         };
-        if errors.is_empty() {
-            failure
-        } else {
-            Failure { detail: format!("{}{}", failure.detail, errors.behind(": ")), ..failure }
+        let words = status::behind(": ", &answer.response, &errors);
+        Failure { detail: clip(format!("{}{words}", failure.detail)), ..failure }
+    }
+
+    /// Where the answer has nothing of a registry's, the base of the API tells whether there is one.
+    async fn or_no_registry(&self, index: usize, answer: &Answer, failure: Failure) -> Failure {
+        let session = &self.sessions[index];
+        let is_api = Errors::of(&answer.response).has_code()
+            || answer.response.headers.contains_key("docker-distribution-api-version")
+            || answer.party() == Party::Storage;
+        let is_open = matches!(
+            failure.cause,
+            Cause::ManifestUnknown | Cause::ChallengeInvalid | Cause::StatusUnexpected
+        );
+        if is_api || !is_open {
+            return failure;
+        }
+        let below_v2 = session.host.path.trim_matches('/').split('/').next() == Some("v2");
+        match session.base("v2").await {
+            Base::Other(said) if below_v2 => no_registry(failure, &format!("/v2/ answers {said}, too")),
+            Base::Registry | Base::Other(_) if !below_v2 => no_api_at_path(failure, session),
+            _ => failure,
         }
     }
 
     fn repository_unknown(&self, failure: Failure, errors: &Errors) -> Failure {
         let detail = format!("the registry knows no repository {}{}", self.image.repository, errors.behind(": "));
-        Failure { cause: Cause::RepositoryUnknown, detail: crate::model::outcome::clip(detail), ..failure }
+        Failure { cause: Cause::RepositoryUnknown, detail: clip(detail), ..failure }
     }
 
     /// The body of a GET often tells what the bodyless refusal of a HEAD meant.
-    async fn why_forbidden(&mut self, failure: Failure) -> Failure {
-        let Some((index, answer)) = self.body_of(&failure).await else { return failure };
+    fn why_forbidden(&self, index: usize, answer: &Answer, failure: Failure) -> Failure {
         let code = answer.response.status.as_u16();
-        if !matches!(code, 401 | 403 | 412) {
-            return failure;
-        }
         let errors = Errors::of(&answer.response);
-        let text = errors.text();
-        if status::says_no_such_place(&text) {
+        if status::says_no_such_place(&errors.text()) {
             let unknown = self.repository_unknown(failure, &errors);
             return Failure { also_possible: Vec::new(), ..unknown };
         }
@@ -103,24 +188,22 @@ impl Pull<'_> {
         let login = self.sessions[index].login().filter(|_| answer.token.is_none() && answer.credential_sent);
         let ended = status::ended(&answer.response, login);
         let note = ended.as_deref().unwrap_or_default();
-        let detail = crate::model::outcome::clip(format!("{}{note}{}", failure.detail, errors.behind(": ")));
-        if code == 401 {
+        let words = status::behind(": ", &answer.response, &errors);
+        let detail = clip(format!("{}{note}{words}", failure.detail));
+        let wording = if code == 403 { self.with_body(&failure, answer, &errors) } else { failure.wording.clone() };
+        let Refusal { reading, cause, others } = self.reading_of(index, answer, &errors);
+        if code == 401 && !reading.is_by_words() {
             return Failure { detail, ..failure };
         }
-        let cause = status::cause_of_status(code, &answer.response, &errors);
-        let wording = if code == 403 { self.with_body(&failure, &answer, &errors) } else { failure.wording.clone() };
-        let mut failure = Failure { detail, wording, ..failure };
-        if proxy::or_the_proxy(&answer.response, &errors).is_none() {
-            failure.also_possible.retain(|other| *other != Cause::ProxyDenied);
-        }
-        match cause {
+        let failure = Failure { detail, wording, particulars: None, ..failure };
+        let failure = if ended.is_some() && words.is_empty() && cause == Cause::AccessDenied {
             // Refused without a reason, and past its time: that comes first.
-            Cause::AccessDenied if ended.is_some() && errors.is_empty() && !status::is_web_page(&answer.response) => {
-                Failure { cause: Cause::CredentialsExpired, ..failure }.or_maybe(&[Cause::AccessDenied])
-            }
-            Cause::AccessDenied if !status::says_address_refused(&text) => failure,
-            cause => Failure { cause, also_possible: Vec::new(), ..failure },
-        }
+            Failure { cause: Cause::CredentialsExpired, ..failure }.or_maybe(&[Cause::AccessDenied])
+        } else {
+            let proxy = proxy::or_the_proxy(&answer.response, &errors);
+            Failure { cause, ..failure }.or_maybe(&[others.as_slice(), proxy.as_slice()].concat())
+        };
+        refusal::told(&reading, answer, &self.sessions[index], failure)
     }
 
     /// Newer versions make the same GET and show its errors.
@@ -128,6 +211,32 @@ impl Pull<'_> {
         let shows = self.version.explains_forbidden_head() && answer.method == Method::GET;
         if shows { format!("{}{}", failure.wording, errors.lines()) } else { failure.wording.clone() }
     }
+}
+
+/// Behind what answers web pages: their title and first words.
+fn page_of(answer: &Answer) -> String {
+    status::behind(": ", &answer.response, &Errors::default())
+}
+
+fn no_registry(failure: Failure, seen: &str) -> Failure {
+    let detail = clip(format!("{}; {seen}", failure.detail));
+    Failure { cause: Cause::NotARegistry, detail, also_possible: Vec::new(), particulars: None, ..failure }
+}
+
+/// `override_path` takes `/v2` out of the way, and the API is not where the path leads.
+fn no_api_at_path(failure: Failure, session: &Session<'_>) -> Failure {
+    let path = match session.host.path.trim_matches('/') {
+        "" => "/".to_owned(),
+        path => format!("/{path}"),
+    };
+    let origin = &session.host.origin;
+    let detail = clip(format!("{}; `override_path` of {origin} leaves no /v2 before the repository", failure.detail));
+    Failure { cause: Cause::NotARegistry, detail, also_possible: Vec::new(), particulars: None, ..failure }
+        .summarized(format!("No registry's API is at `{path}` of this host, where `override_path = true` makes containerd ask."))
+        .fixed_by(format!(
+            "Take `override_path = true` out at {origin}, or write the whole path of the API there, as in \
+             `https://HOST/v2/PROJECT`; containerd reads the file at every pull."
+        ))
 }
 
 fn hidden_upstream(answer: &Answer) -> &'static [Cause] {

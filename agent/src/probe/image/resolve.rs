@@ -13,10 +13,11 @@ use super::super::usage::RequestKind;
 use super::super::{proxy, ratelimit};
 use super::attempt::Verdict;
 use super::documents::{Kind, MANIFEST_LIMIT};
+use super::refusal::Refusal;
 use super::{Pull, Stop, digest_of};
 use crate::model::cause::Cause;
 use crate::model::containerd::Version;
-use crate::model::outcome::Failure;
+use crate::model::outcome::{Failure, clip};
 use crate::model::report::Operation;
 use crate::model::stage::Stage;
 
@@ -227,37 +228,22 @@ impl Pull<'_> {
         if let Some(failure) = proxy::refusal(response, &errors) {
             return failure.worded(self.status_wording(session, answer, &errors));
         }
-        let (cause, others): (Cause, &[Cause]) = match code {
-            401 => unauthorized(session, answer),
-            429 => status::cause_of_429(response, &errors),
-            400 if !status::is_about_the_request(&errors) => bad_request(answer, &errors),
-            403 if status::is_web_page(response) => (Cause::AccessDenied, &[Cause::LegallyBlocked]),
-            403 if status::says_address_refused(&errors.text()) => (Cause::AccessDenied, &[]),
-            403 if !answer.credential_sent
-                && status::cause_of_status(403, response, &errors) == Cause::AccessDenied =>
-            {
-                (Cause::NotFoundOrDenied, &[Cause::RepositoryUnknown, Cause::CredentialsMissing])
-            }
-            // Who may not pull is often not told what exists either.
-            403 if status::cause_of_status(403, response, &errors) == Cause::AccessDenied => {
-                (Cause::AccessDenied, &[Cause::RepositoryUnknown])
-            }
-            _ => (status::cause_of_status(code, response, &errors), &[]),
-        };
+        let Refusal { reading, cause, others } = self.reading_of(index, answer, &errors);
         let (cause, ended) = match cause {
             Cause::CredentialsRejected => status::refused_login(response, &errors, session.login()),
             Cause::CredentialsExpired => (cause, status::ended(response, session.login()).unwrap_or_default()),
             other => (other, String::new()),
         };
-        let (line, words) = (response.line(), errors.behind(": "));
+        let (line, words) = (response.line(), status::behind(": ", response, &errors));
         let detail = format!("{} {} answered {line}{ended}{words}", answer.method, path_of(answer));
-        let login = matches!(cause, Cause::CredentialsMissing | Cause::CredentialsRejected)
+        let login = matches!(cause, Cause::CredentialsMissing | Cause::CredentialsRejected | Cause::LoginLocked)
             || (cause == Cause::CredentialsExpired && code != 403);
-        Failure::new(if login { Stage::Token } else { Stage::Manifest }, cause, detail)
+        let failure = Failure::new(if login { Stage::Token } else { Stage::Manifest }, cause, detail)
             .at(super::party(answer))
-            .or_maybe(&[others, proxy::or_the_proxy(response, &errors).as_slice()].concat())
+            .or_maybe(&[others.as_slice(), proxy::or_the_proxy(response, &errors).as_slice()].concat())
             .again_after(ratelimit::pause(response, self.network.clock()))
-            .worded(self.status_wording(session, answer, &errors))
+            .worded(self.status_wording(session, answer, &errors));
+        super::refusal::told(&reading, answer, session, failure)
     }
 
     fn status_wording(&self, session: &Session<'_>, answer: &Answer, errors: &Errors) -> String {
@@ -301,27 +287,6 @@ fn path_of(answer: &Answer) -> String {
     answer.url.path().to_owned()
 }
 
-/// ECR Public answers 400, without a challenge, to a token that it does not accept.
-fn bad_request(answer: &Answer, errors: &Errors) -> (Cause, &'static [Cause]) {
-    match &answer.token {
-        Some(token) if token.anonymous => (Cause::TokenInvalid, &[]),
-        Some(_) => (Cause::CredentialsRejected, &[]),
-        None => (status::cause_of_status(400, &answer.response, errors), &[]),
-    }
-}
-
-/// A 401 that no challenge could turn.
-fn unauthorized(session: &Session<'_>, answer: &Answer) -> (Cause, &'static [Cause]) {
-    let challenged = !super::super::challenge::of(&answer.response).is_empty();
-    match (&answer.token, answer.credential_sent) {
-        (None, true) => (Cause::CredentialsRejected, &[]),
-        (Some(_), true) => (Cause::NotFoundOrDenied, &[Cause::RepositoryUnknown, Cause::AccessDenied]),
-        (Some(_), false) => (Cause::NotFoundOrDenied, &[Cause::RepositoryUnknown, Cause::CredentialsMissing]),
-        (None, false) if challenged && session.login().is_none() => (Cause::CredentialsMissing, &[]),
-        (None, false) => (Cause::ChallengeInvalid, &[]),
-    }
-}
-
 /// A good status with nothing behind it that could be a manifest.
 fn no_manifest(answer: &Answer) -> Failure {
     let detail = format!("{} answers {} bytes that are no manifest", path_of(answer), answer.response.body.len());
@@ -359,9 +324,20 @@ fn choose(version: Version, errors: &[(Rank, Failure)], hosts: usize, image: &st
             let last = errors.iter().take(hosts).rev().find(|(rank, _)| *rank == Rank::NotFound);
             last.map_or(first, |(_, failure)| failure).clone().worded(format!("{image}: not found"))
         }
-        Some((_, failure)) => failure.clone(),
+        Some((rank, failure)) => to_be_mended(errors, *rank, failure),
         None => Failure::new(Stage::Manifest, Cause::Unclassified, "no host was asked"),
     }
+}
+
+/// containerd reports an error of the repetition of a host that got further the time before: it is that one's
+/// that has to be mended, for the repetition is there for nobody's sake.
+fn to_be_mended(errors: &[(Rank, Failure)], rank: Rank, shown: &Failure) -> Failure {
+    let of_host = |(other, failure): &&(Rank, Failure)| *other > rank && failure.host.is_some() && failure.host == shown.host;
+    let before = errors.iter().take_while(|(_, failure)| failure != shown).find(of_host);
+    let Some((_, first)) = before else { return shown.clone() };
+    let host = shown.host.as_deref().unwrap_or_default();
+    let detail = clip(format!("{}; kubelet's message is that of asking {host} again: {}", first.detail, shown.cause));
+    Failure { detail, ..first.clone() }.worded(shown.wording.clone())
 }
 
 #[cfg(test)]

@@ -48,7 +48,11 @@ impl Session<'_> {
                     if let Some(error) = error {
                         if refusals > 1 {
                             let wording = format!("server message: {error}: authorization failed");
-                            return Err(no(self.refused_with(error, sent).worded(wording), sent.credential_sent));
+                            let failure = match &sent.token {
+                                Some(token) if error == "invalid_token" => self.not_trusted(token),
+                                _ => self.refused_with(error, sent),
+                            };
+                            return Err(no(failure.worded(wording), sent.credential_sent));
                         }
                         auth.remove(&host);
                     }
@@ -113,6 +117,19 @@ impl Session<'_> {
         Failure::new(Stage::Manifest, Cause::NotFoundOrDenied, detail).or_maybe(&[Cause::RepositoryUnknown, other])
     }
 
+    /// RFC 6750 keeps a token that is no good for anybody apart from one that is not good for this.
+    fn not_trusted(&self, token: &Token) -> Failure {
+        let registry = self.host.endpoint.host_port();
+        let detail = format!("{registry} calls the token that {} has just given invalid_token", token.host);
+        Failure::new(Stage::Manifest, Cause::TokenInvalid, detail)
+            .summarized("The registry refuses as invalid the token that its own token service has just given.")
+            .fixed_by(
+                "Have the registry's operator compare the registry with its token service: issuer, `service` (audience), the key or \
+                 root certificate that signs (`auth.token` in `/etc/distribution/config.yml`), and the clocks of both \
+                 (`chronyc tracking`). The registry's log names which of them differs.",
+            )
+    }
+
     /// containerd begins anew when it turns from resolving to fetching: a token that was refused is
     /// asked for once more.
     pub async fn forget_refusals(&self) {
@@ -144,8 +161,10 @@ impl Session<'_> {
 
     /// Whether Go's client still takes the host where a redirect leads for the one that was asked.
     pub(super) fn keeps_credentials(&self, to: &Endpoint, way: &Way) -> bool {
-        let same = to.host().eq_ignore_ascii_case(way.endpoint.host());
-        same || (same_or_below(to.host(), way.endpoint.host()) && self.network.version.keeps_credential_below())
+        if to.port() != way.endpoint.port() && !self.network.version.keeps_credential_at_other_port() {
+            return false;
+        }
+        same_or_below(to.host(), way.endpoint.host())
     }
 
     /// The value for `Authorization`, getting a token when the handler wants one.
@@ -242,7 +261,7 @@ fn is_forbidden(failure: &Failure) -> bool {
     failure.wording.contains(": 403 ")
 }
 
-/// Go keeps `Authorization` on a redirect to the same host or one below it; ports do not count.
+/// Go keeps `Authorization` on a redirect to the same host or one below it.
 fn same_or_below(to: &str, from: &str) -> bool {
     to.eq_ignore_ascii_case(from) || to.to_ascii_lowercase().ends_with(&format!(".{}", from.to_ascii_lowercase()))
 }

@@ -87,10 +87,12 @@ pub const CHALLENGE_INVALID: Text = Text {
 };
 
 pub const TOKEN_INVALID: Text = Text {
-    summary: "The registry's token service answers without giving a usable token.",
-    evidence: "Status 200 from the realm that the registry names, with a body that is not JSON or has neither `token` nor \
-               `access_token`.",
-    confirm: "`curl -sS 'REALM?service=SERVICE&scope=repository:REPOSITORY:pull' | jq keys` fails or lists neither of them.",
-    fix: "Look at what answers at the realm: a login page or a captive portal instead of the token service means a wrong \
-          `realm` in the registry's settings (`/etc/distribution/config.yml`) or a proxy in between.",
+    summary: "The registry's token service gives no token that the registry takes.",
+    evidence: "The realm that the registry names answers 200 without `token` and `access_token`, or is no token service, or \
+               refuses POST and gives a token by GET; or the registry calls its token invalid (`error=\"invalid_token\"`).",
+    confirm: "`curl -sS 'REALM?service=SERVICE&scope=repository:REPOSITORY:pull' | jq keys` fails or lists neither of them; if it \
+              does list one, `curl -sS -D- -H \"Authorization: Bearer $TOKEN\" https://REGISTRY/v2/` shows `invalid_token`.",
+    fix: "Look at what answers at the realm: a login page or a captive portal there means a wrong `realm` in the registry's \
+          settings (`/etc/distribution/config.yml`). If the registry refuses the token, make its issuer, service and root \
+          certificate those of the token service, and let both have the right time.",
 };

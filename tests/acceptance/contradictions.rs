@@ -1,0 +1,313 @@
+//! What holds of every report, whatever the world was: no verdict contradicts a line of its own report.
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+/// Stages of the walk, whose failures the attempts have to show.
+const WALKED: [&str; 8] = ["dns", "tcp", "proxy", "tls", "ping", "token", "manifest", "blob"];
+/// Causes that are concluded from more than one attempt, or from files.
+const CONCLUDED: [&str; 3] = ["credentials_shadow_anonymous", "credentials_malformed", "credential_provider_failed"];
+/// Only a login that was sent can have these faults.
+const OF_A_SENT_LOGIN: [&str; 2] = ["credentials_rejected", "credentials_shadow_anonymous"];
+/// Sentences that speak of a login that was sent.
+const SPEAKS_OF_LOGIN: [&str; 4] =
+    ["The login is good", "does not accept the user name", "It was sent as user", "this account may not"];
+/// Endings of names that the tests give to servers.
+const NAMES: [&str; 4] = [".example", ".demo", ".lab", ".test"];
+
+/// What a report was held against.
+pub struct Held {
+    pub statements: usize,
+    pub contradictions: Vec<String>,
+}
+
+/// Of each image of a document of `check` or `run`.
+pub fn of(document: &Value) -> Held {
+    let mut held = Held { statements: 0, contradictions: Vec::new() };
+    for image in list(&document["images"]) {
+        let one = Report { image, document, statements: Cell::new(0) };
+        let found = one.contradictions();
+        let name = text(&image["requested"]);
+        held.contradictions.extend(found.into_iter().map(|what| format!("contradiction in the report on {name}: {what}")));
+        held.statements += one.statements.get();
+    }
+    held
+}
+
+struct Report<'d> {
+    image: &'d Value,
+    document: &'d Value,
+    statements: Cell<usize>,
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+impl Report<'_> {
+    fn contradictions(&self) -> Vec<String> {
+        [self.of_verdict(), self.of_attempts(), self.of_logins(), self.of_statuses(), self.of_limits(), self.of_names()].concat()
+    }
+
+    /// `applies` and not `holds` is a contradiction; each that applies counts.
+    fn check(&self, applies: bool, holds: bool, what: &str) -> Option<String> {
+        self.statements.set(self.statements.get() + usize::from(applies));
+        (applies && !holds).then(|| what.to_owned())
+    }
+
+    fn cause(&self) -> &str {
+        text(&self.image["cause"])
+    }
+
+    fn fails(&self) -> bool {
+        self.image["pullable"] == false
+    }
+
+    fn attempts(&self) -> &[Value] {
+        list(&self.image["attempts"])
+    }
+
+    fn sent(&self) -> bool {
+        self.attempts().iter().any(|attempt| attempt["credential_sent"] == true)
+    }
+
+    /// What is said in sentences.
+    fn said(&self) -> String {
+        let details = self.attempts().iter().map(|attempt| text(&attempt["detail"]));
+        let own = ["summary", "fix"].map(|field| text(&self.image[field]));
+        own.into_iter().chain(details).collect::<Vec<_>>().join("\n")
+    }
+
+    fn of_verdict(&self) -> Vec<String> {
+        let image = self.image;
+        let pullable = image["pullable"].as_bool();
+        let runs = image["runnable"] == true;
+        let others = list(&image["also_possible"]);
+        [
+            self.check(runs, pullable == Some(true), "it would start, but it cannot be pulled"),
+            self.check(pullable.is_none(), image["cause"].is_null(), "it could not be told, and yet there is a cause"),
+            self.check(pullable.is_none(), image["kubelet_message"].is_null(), "it could not be told, and yet kubelet speaks"),
+            self.check(self.fails(), !image["cause"].is_null(), "it fails without a cause"),
+            self.check(self.fails(), !image["owner"].is_null(), "it fails, and nobody can fix it"),
+            self.check(self.fails(), !text(&image["fix"]).is_empty(), "it fails without a fix"),
+            self.check(self.fails(), image["kubelet_message"].is_string(), "it fails, and kubelet says nothing"),
+            self.check(!others.is_empty(), !others.contains(&image["cause"]), "the cause is also among its alternatives"),
+            self.check(true, self.cause() != "unclassified", "a failure is unclassified"),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    fn of_attempts(&self) -> Vec<String> {
+        let attempts = self.attempts();
+        let last = attempts.last();
+        let pulled = self.image["pullable"] == true && last.is_some();
+        let is_walked = self.fails() && WALKED.contains(&text(&self.image["stage"]));
+        let (host, cause) = (text(&self.image["host"]), self.cause());
+        let of_cause: Vec<&Value> = attempts.iter().filter(|attempt| attempt["cause"] == cause).collect();
+        let is_concluded = CONCLUDED.contains(&cause);
+        let at_manifest = is_walked && text(&self.image["stage"]) != "blob" && !is_concluded && !attempts.is_empty();
+        let failed = attempts.iter().any(|attempt| attempt["ok"] == false);
+        [
+            self.check(pulled, last.is_some_and(|last| last["ok"] == true), "it can be pulled, and the last attempt failed"),
+            self.check(at_manifest && failed, !of_cause.is_empty(), "no attempt failed for the cause of the verdict"),
+            self.check(is_walked && !host.is_empty(), self.knows(host), "the host of the verdict stands nowhere else"),
+            self.check(
+                self.fails() && cause == "head_refused",
+                of_cause.iter().any(|attempt| text(&attempt["detail"]).contains("GET of the same is answered 200")),
+                "HEAD is said to be refused, and no GET was answered",
+            ),
+            self.check(
+                self.fails() && cause == "storage_refused",
+                !["registry", "network"].iter().all(|owner| self.image["owner"] != **owner),
+                "a storage refuses, and neither registry nor network can fix it",
+            ),
+            self.check(
+                self.is_redirect(host),
+                !["access_denied", "credentials_missing", "credentials_rejected", "not_found_or_denied"].contains(&cause),
+                "the host of a redirect refuses, and the login is at fault",
+            ),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    fn of_logins(&self) -> Vec<String> {
+        let said = self.said();
+        let about = SPEAKS_OF_LOGIN.iter().find(|words| said.contains(**words));
+        let has_login = self.sent() || (self.attempts().is_empty() && !self.image["credential"].is_null());
+        let missing = self.fails() && self.cause() == "credentials_missing";
+        let sent_there = |attempt: &Value| attempt["cause"] == "credentials_missing" && attempt["credential_sent"] == true;
+        let of_sent = self.fails() && OF_A_SENT_LOGIN.contains(&self.cause());
+        [
+            self.check(about.is_some(), has_login, &format!("{about:?}, and none was sent")),
+            self.check(of_sent, has_login, "a login is refused that was not sent"),
+            self.check(missing, !self.attempts().iter().any(sent_there), "a login is missing, and one was sent"),
+            self.check(
+                said.contains("no login was sent"),
+                !self.attempts().iter().all(|attempt| attempt["credential_sent"] == true),
+                "no login was sent, and each attempt had one",
+            ),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    /// Of each attempt: what its cause means, and the status that it met.
+    fn of_statuses(&self) -> Vec<String> {
+        let of_attempt = |attempt: &Value| {
+            let status = attempt["http_status"].as_u64()?;
+            let cause = text(&attempt["cause"]);
+            let fits = match cause {
+                "" => status < 400,
+                // A whole answer is no broken one.
+                "response_invalid" => !(400..500).contains(&status),
+                "registry_error" => status >= 400,
+                "head_refused" | "storage_refused" | "status_unexpected" | "request_too_large" | "filter_blocked" => status >= 400,
+                "legally_blocked" | "policy_blocked" | "access_denied" | "login_locked" => status >= 400,
+                "rate_limited" | "throttled" => status == 429 || status < 400 || status == 403 || status == 503 || status == 401,
+                _ => true,
+            };
+            self.check(true, fits, &format!("{cause} of an answer {status}"))
+        };
+        let ended = self.said().contains("ended in the middle") && self.cause() == "response_invalid";
+        let clean = |attempt: &Value| attempt["http_status"].as_u64().is_some_and(|status| (400..500).contains(&status));
+        let of_cause = self.attempts().iter().filter(|attempt| attempt["cause"] == self.cause());
+        let broken = self.check(ended, !of_cause.clone().any(clean), "a whole answer is said to have ended in the middle");
+        self.attempts().iter().filter_map(of_attempt).chain(broken).collect()
+    }
+
+    fn of_limits(&self) -> Vec<String> {
+        let limit = &self.image["rate_limit"];
+        let cause = self.cause();
+        let left = limit["remaining"].as_u64();
+        let is_there = text(&limit["endpoint"]).is_empty() || self.is_at(text(&limit["endpoint"]), text(&self.image["host"]));
+        let quota = self.fails() && cause == "rate_limited" && is_there;
+        [
+            self.check(quota, left.is_none_or(|left| left == 0), "the quota is used up, and pulls remain"),
+            self.check(
+                self.fails() && cause == "login_locked",
+                limit["blocked_by"] != "quota",
+                "the login is locked, and the quota is what blocks",
+            ),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    /// Every host that the summary and the details name is one of the report's.
+    fn of_names(&self) -> Vec<String> {
+        let mut said = vec![text(&self.image["summary"])];
+        said.extend(self.attempts().iter().map(|attempt| text(&attempt["detail"])));
+        let is_name = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
+        let words = said.iter().flat_map(|text| text.split(|c: char| !is_name(c)));
+        let names: BTreeSet<&str> =
+            words.map(|word| word.trim_matches('.')).filter(|word| NAMES.iter().any(|end| word.ends_with(end))).collect();
+        let unknown = names.iter().filter_map(|name| {
+            let is_elsewhere = self.stands_elsewhere(name);
+            self.check(true, is_elsewhere, &format!("{name} is named, and stands nowhere else in the report"))
+        });
+        unknown.collect()
+    }
+
+    /// In what is asked for, tried or found: not only in sentences.
+    fn stands_elsewhere(&self, name: &str) -> bool {
+        let name = &name.to_lowercase();
+        let image = self.image;
+        let fields = [&image["requested"], &image["image"], &image["host"], &image["credential"], &image["kubelet_message"]];
+        let places = [&self.document["endpoints"], &self.document["findings"], &self.document["observations"]];
+        let asked = self.attempts().iter().map(|attempt| &attempt["endpoint"]);
+        fields.into_iter().chain(places).chain(asked).any(|value| value.to_string().to_lowercase().contains(name))
+            || image["blob"].to_string().to_lowercase().contains(name)
+            || image["candidates"].to_string().to_lowercase().contains(name)
+    }
+
+    fn is_at(&self, endpoint: &str, host: &str) -> bool {
+        let place = endpoint.split_once("://").map_or(endpoint, |(_, authority)| authority);
+        host.is_empty() || host == place || host.rsplit_once(':').is_some_and(|(name, _)| name == place)
+    }
+
+    /// Whether a host is asked, tried, climbed to or spoken of by containerd.
+    fn knows(&self, host: &str) -> bool {
+        let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_matches(['[', ']']).to_lowercase();
+        let endpoints = list(&self.document["endpoints"]).iter();
+        let mut places = self.attempts().iter().chain(endpoints).map(|one| text(&one["endpoint"]).to_lowercase());
+        places.any(|place| place.contains(&name))
+            || self.document["endpoints"].to_string().to_lowercase().contains(&name)
+            || text(&self.image["kubelet_message"]).to_lowercase().contains(&name)
+    }
+
+    fn is_redirect(&self, host: &str) -> bool {
+        let redirects = list(&self.document["endpoints"]).iter().filter(|one| one["role"] == "redirect");
+        let is_it = |one: &Value| !host.is_empty() && self.is_at(text(&one["endpoint"]), host);
+        let planned = list(&self.document["endpoints"]).iter().any(|one| one["role"] != "redirect" && is_it(one));
+        // A registry may send to another registry, which has logins of its own.
+        self.fails() && text(&self.image["stage"]) == "blob" && !planned && redirects.clone().any(is_it)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn report() -> Value {
+        json!({"images": [{
+            "requested": "registry.example/app:1", "pullable": false, "runnable": null, "cause": "access_denied",
+            "also_possible": [], "stage": "manifest", "host": "registry.example:443", "owner": "credentials",
+            "summary": "registry.example:443: The login is good, but this account may not pull this image.", "fix": "x",
+            "kubelet_message": "x", "credential": {"key": "registry.example"}, "rate_limit": {},
+            "attempts": [{"operation": "resolve", "endpoint": "https://registry.example", "ok": false,
+                "cause": "access_denied", "http_status": 403, "detail": "HEAD", "credential_sent": true}],
+        }], "endpoints": [], "findings": []})
+    }
+
+    fn changed(path: &str, value: Value) -> Vec<String> {
+        let mut report = report();
+        *report.pointer_mut(&format!("/images/0{path}")).unwrap() = value;
+        of(&report).contradictions
+    }
+
+    #[test]
+    fn a_report_that_agrees_with_itself_has_no_contradiction() {
+        let held = of(&report());
+        assert_eq!(held.contradictions, Vec::<String>::new());
+        assert!(held.statements > 10, "{}", held.statements);
+    }
+
+    #[test]
+    fn each_contradiction_is_found() {
+        for (path, value, what) in [
+            ("/attempts/0/credential_sent", json!(false), "none was sent"),
+            ("/pullable", json!(true), "the last attempt failed"),
+            ("/pullable", Value::Null, "yet there is a cause"),
+            ("/cause", json!("legally_blocked"), "no attempt failed for the cause"),
+            ("/also_possible", json!(["access_denied"]), "among its alternatives"),
+            ("/host", json!("other.example:443"), "stands nowhere else"),
+            ("/summary", json!("cdn.example refuses"), "cdn.example is named"),
+            ("/attempts/0/http_status", json!(200), "of an answer 200"),
+            ("/fix", json!(""), "without a fix"),
+            ("/owner", Value::Null, "nobody can fix it"),
+            ("/runnable", json!(true), "cannot be pulled"),
+            ("/kubelet_message", Value::Null, "kubelet says nothing"),
+        ] {
+            let found = changed(path, value);
+            assert!(found.iter().any(|one| one.contains(what)), "{path}: {found:?}");
+        }
+        let mut limited = report();
+        limited["images"][0]["cause"] = json!("rate_limited");
+        limited["images"][0]["rate_limit"] = json!({"remaining": 7, "endpoint": "https://registry.example"});
+        assert!(of(&limited).contradictions.iter().any(|one| one.contains("pulls remain")));
+    }
+}
