@@ -30,7 +30,8 @@ pub fn of(document: &Value) -> Held {
         let one = Report { image, document, statements: Cell::new(0) };
         let found = one.contradictions();
         let name = text(&image["requested"]);
-        held.contradictions.extend(found.into_iter().map(|what| format!("contradiction in the report on {name}: {what}")));
+        held.contradictions
+            .extend(found.into_iter().map(|what| format!("contradiction in the report on {name}: {what}")));
         held.statements += one.statements.get();
     }
     held
@@ -50,9 +51,16 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
+/// The status that a detail speaks of: of a second request, which another answer led to.
+fn answered(detail: &str) -> Option<u64> {
+    let (_, behind) = detail.split_once(" answered ")?;
+    behind.split(' ').next()?.parse().ok()
+}
+
 impl Report<'_> {
     fn contradictions(&self) -> Vec<String> {
-        [self.of_verdict(), self.of_attempts(), self.of_logins(), self.of_statuses(), self.of_limits(), self.of_names()].concat()
+        [self.of_verdict(), self.of_attempts(), self.of_logins(), self.of_statuses(), self.of_limits(), self.of_names()]
+            .concat()
     }
 
     /// `applies` and not `holds` is a contradiction; each that applies counts.
@@ -92,12 +100,20 @@ impl Report<'_> {
         [
             self.check(runs, pullable == Some(true), "it would start, but it cannot be pulled"),
             self.check(pullable.is_none(), image["cause"].is_null(), "it could not be told, and yet there is a cause"),
-            self.check(pullable.is_none(), image["kubelet_message"].is_null(), "it could not be told, and yet kubelet speaks"),
+            self.check(
+                pullable.is_none(),
+                image["kubelet_message"].is_null(),
+                "it could not be told, and yet kubelet speaks",
+            ),
             self.check(self.fails(), !image["cause"].is_null(), "it fails without a cause"),
             self.check(self.fails(), !image["owner"].is_null(), "it fails, and nobody can fix it"),
             self.check(self.fails(), !text(&image["fix"]).is_empty(), "it fails without a fix"),
             self.check(self.fails(), image["kubelet_message"].is_string(), "it fails, and kubelet says nothing"),
-            self.check(!others.is_empty(), !others.contains(&image["cause"]), "the cause is also among its alternatives"),
+            self.check(
+                !others.is_empty(),
+                !others.contains(&image["cause"]),
+                "the cause is also among its alternatives",
+            ),
             self.check(true, self.cause() != "unclassified", "a failure is unclassified"),
         ]
         .into_iter()
@@ -116,7 +132,11 @@ impl Report<'_> {
         let at_manifest = is_walked && text(&self.image["stage"]) != "blob" && !is_concluded && !attempts.is_empty();
         let failed = attempts.iter().any(|attempt| attempt["ok"] == false);
         [
-            self.check(pulled, last.is_some_and(|last| last["ok"] == true), "it can be pulled, and the last attempt failed"),
+            self.check(
+                pulled,
+                last.is_some_and(|last| last["ok"] == true),
+                "it can be pulled, and the last attempt failed",
+            ),
             self.check(at_manifest && failed, !of_cause.is_empty(), "no attempt failed for the cause of the verdict"),
             self.check(is_walked && !host.is_empty(), self.knows(host), "the host of the verdict stands nowhere else"),
             self.check(
@@ -131,7 +151,8 @@ impl Report<'_> {
             ),
             self.check(
                 self.is_redirect(host),
-                !["access_denied", "credentials_missing", "credentials_rejected", "not_found_or_denied"].contains(&cause),
+                !["access_denied", "credentials_missing", "credentials_rejected", "not_found_or_denied"]
+                    .contains(&cause),
                 "the host of a redirect refuses, and the login is at fault",
             ),
         ]
@@ -145,7 +166,8 @@ impl Report<'_> {
         let about = SPEAKS_OF_LOGIN.iter().find(|words| said.contains(**words));
         let has_login = self.sent() || (self.attempts().is_empty() && !self.image["credential"].is_null());
         let missing = self.fails() && self.cause() == "credentials_missing";
-        let sent_there = |attempt: &Value| attempt["cause"] == "credentials_missing" && attempt["credential_sent"] == true;
+        let sent_there =
+            |attempt: &Value| attempt["cause"] == "credentials_missing" && attempt["credential_sent"] == true;
         let of_sent = self.fails() && OF_A_SENT_LOGIN.contains(&self.cause());
         [
             self.check(about.is_some(), has_login, &format!("{about:?}, and none was sent")),
@@ -165,24 +187,29 @@ impl Report<'_> {
     /// Of each attempt: what its cause means, and the status that it met.
     fn of_statuses(&self) -> Vec<String> {
         let of_attempt = |attempt: &Value| {
-            let status = attempt["http_status"].as_u64()?;
+            let status = answered(text(&attempt["detail"])).or(attempt["http_status"].as_u64())?;
             let cause = text(&attempt["cause"]);
             let fits = match cause {
                 "" => status < 400,
                 // A whole answer is no broken one.
                 "response_invalid" => !(400..500).contains(&status),
-                "registry_error" => status >= 400,
-                "head_refused" | "storage_refused" | "status_unexpected" | "request_too_large" | "filter_blocked" => status >= 400,
-                "legally_blocked" | "policy_blocked" | "access_denied" | "login_locked" => status >= 400,
-                "rate_limited" | "throttled" => status == 429 || status < 400 || status == 403 || status == 503 || status == 401,
+                "registry_error" | "head_refused" | "storage_refused" | "status_unexpected" | "request_too_large"
+                | "filter_blocked" | "legally_blocked" | "policy_blocked" | "access_denied" | "login_locked" => {
+                    status >= 400
+                }
+                "rate_limited" | "throttled" => {
+                    status == 429 || status < 400 || status == 403 || status == 503 || status == 401
+                }
                 _ => true,
             };
             self.check(true, fits, &format!("{cause} of an answer {status}"))
         };
         let ended = self.said().contains("ended in the middle") && self.cause() == "response_invalid";
-        let clean = |attempt: &Value| attempt["http_status"].as_u64().is_some_and(|status| (400..500).contains(&status));
+        let clean =
+            |attempt: &Value| attempt["http_status"].as_u64().is_some_and(|status| (400..500).contains(&status));
         let of_cause = self.attempts().iter().filter(|attempt| attempt["cause"] == self.cause());
-        let broken = self.check(ended, !of_cause.clone().any(clean), "a whole answer is said to have ended in the middle");
+        let broken =
+            self.check(ended, !of_cause.clone().any(clean), "a whole answer is said to have ended in the middle");
         self.attempts().iter().filter_map(of_attempt).chain(broken).collect()
     }
 
@@ -190,7 +217,8 @@ impl Report<'_> {
         let limit = &self.image["rate_limit"];
         let cause = self.cause();
         let left = limit["remaining"].as_u64();
-        let is_there = text(&limit["endpoint"]).is_empty() || self.is_at(text(&limit["endpoint"]), text(&self.image["host"]));
+        let is_there =
+            text(&limit["endpoint"]).is_empty() || Self::is_at(text(&limit["endpoint"]), text(&self.image["host"]));
         let quota = self.fails() && cause == "rate_limited" && is_there;
         [
             self.check(quota, left.is_none_or(|left| left == 0), "the quota is used up, and pulls remain"),
@@ -211,8 +239,10 @@ impl Report<'_> {
         said.extend(self.attempts().iter().map(|attempt| text(&attempt["detail"])));
         let is_name = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
         let words = said.iter().flat_map(|text| text.split(|c: char| !is_name(c)));
-        let names: BTreeSet<&str> =
-            words.map(|word| word.trim_matches('.')).filter(|word| NAMES.iter().any(|end| word.ends_with(end))).collect();
+        let names: BTreeSet<&str> = words
+            .map(|word| word.trim_matches('.'))
+            .filter(|word| NAMES.iter().any(|end| word.ends_with(end)))
+            .collect();
         let unknown = names.iter().filter_map(|name| {
             let is_elsewhere = self.stands_elsewhere(name);
             self.check(true, is_elsewhere, &format!("{name} is named, and stands nowhere else in the report"))
@@ -224,7 +254,8 @@ impl Report<'_> {
     fn stands_elsewhere(&self, name: &str) -> bool {
         let name = &name.to_lowercase();
         let image = self.image;
-        let fields = [&image["requested"], &image["image"], &image["host"], &image["credential"], &image["kubelet_message"]];
+        let fields =
+            [&image["requested"], &image["image"], &image["host"], &image["credential"], &image["kubelet_message"]];
         let places = [&self.document["endpoints"], &self.document["findings"], &self.document["observations"]];
         let asked = self.attempts().iter().map(|attempt| &attempt["endpoint"]);
         fields.into_iter().chain(places).chain(asked).any(|value| value.to_string().to_lowercase().contains(name))
@@ -232,7 +263,7 @@ impl Report<'_> {
             || image["candidates"].to_string().to_lowercase().contains(name)
     }
 
-    fn is_at(&self, endpoint: &str, host: &str) -> bool {
+    fn is_at(endpoint: &str, host: &str) -> bool {
         let place = endpoint.split_once("://").map_or(endpoint, |(_, authority)| authority);
         host.is_empty() || host == place || host.rsplit_once(':').is_some_and(|(name, _)| name == place)
     }
@@ -249,7 +280,7 @@ impl Report<'_> {
 
     fn is_redirect(&self, host: &str) -> bool {
         let redirects = list(&self.document["endpoints"]).iter().filter(|one| one["role"] == "redirect");
-        let is_it = |one: &Value| !host.is_empty() && self.is_at(text(&one["endpoint"]), host);
+        let is_it = |one: &Value| !host.is_empty() && Self::is_at(text(&one["endpoint"]), host);
         let planned = list(&self.document["endpoints"]).iter().any(|one| one["role"] != "redirect" && is_it(one));
         // A registry may send to another registry, which has logins of its own.
         self.fails() && text(&self.image["stage"]) == "blob" && !planned && redirects.clone().any(is_it)

@@ -262,7 +262,6 @@ fn judge(response: &Response, challenges: &[Challenge], host: &RegistryHost, nam
         let failure = Failure::new(Stage::Ping, cause, format!("{}/ answered {line}{what}", host.path));
         Some(reading.tell(failure))
     };
-    #[expect(clippy::match_same_arms, reason = "each says nothing for a reason of its own")]
     match response.status.as_u16() {
         200..=299 if status::is_web_page(response) => fail(Cause::NotARegistry, &format!(" with a web page{words}")),
         200..=299 => None,

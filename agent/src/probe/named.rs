@@ -18,7 +18,18 @@ pub enum Named {
 
 /// What no public name ends in: names of clusters, of containers and of one house.
 const INSIDE: [&str; 13] = [
-    "localhost", "local", "localdomain", "internal", "svc", "cluster", "lan", "home", "corp", "intranet", "private", "docker",
+    "localhost",
+    "local",
+    "localdomain",
+    "internal",
+    "svc",
+    "cluster",
+    "lan",
+    "home",
+    "corp",
+    "intranet",
+    "private",
+    "docker",
     "invalid",
 ];
 
@@ -91,7 +102,16 @@ mod tests {
 
     #[test]
     fn names_of_a_house_are_told_from_those_for_everybody() {
-        for inside in ["localhost", "core", "harbor-core.svc", "x.svc.cluster.local", "127.0.0.1", "0.0.0.0", "::1", "minio.internal."] {
+        for inside in [
+            "localhost",
+            "core",
+            "harbor-core.svc",
+            "x.svc.cluster.local",
+            "127.0.0.1",
+            "0.0.0.0",
+            "::1",
+            "minio.internal.",
+        ] {
             assert!(is_inside(inside), "{inside}");
         }
         for outside in ["auth.docker.io", "192.0.2.1", "registry.example", "10.0.0.1", "2001:db8::1"] {

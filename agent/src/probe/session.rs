@@ -85,7 +85,7 @@ pub struct Answer {
     pub redirect: Option<Endpoint>,
     pub credential_sent: bool,
     /// Whether an `Authorization` header went to the one who answered.
-    pub authorized: bool,
+    pub signed: bool,
     /// How a token was got, where one was.
     pub token: Option<Token>,
 }
@@ -222,10 +222,7 @@ impl<'a> Session<'a> {
                 NoAnswer::new(failure.clone().worded(text).host_or(&here), credential_sent)
             };
             let undone = |failure: &Failure, credential_sent| undone_at(&shown, failure, credential_sent);
-            let client_now = client.as_ref().map_err(|failure| match &redirect {
-                Some(to) => undone(&blame(failure.clone(), to, &way.endpoint, Named::Redirect), credential_sent),
-                None => undone(failure, credential_sent),
-            })?;
+            let client_now = client.as_ref().map_err(|failure| undone(failure, credential_sent))?;
             let value = match &redirect {
                 None => authorization.clone(),
                 Some(to) => self.on_redirect(to, &url_now, way, authorization.as_ref()).await,
@@ -233,7 +230,7 @@ impl<'a> Session<'a> {
             credential_sent |= redirect.is_some() && value.is_some() && token.is_none();
             let leaves = redirect.as_ref().is_some_and(|to| !self.keeps_credentials(to, way));
             let request = self.request(ask, &url_now, value.as_ref(), leaves);
-            let authorized = request.headers.contains_key(header::AUTHORIZATION);
+            let signed = request.headers.contains_key(header::AUTHORIZATION);
             self.network.usage.request(client_now.endpoint(), ask.kind);
             let response = match client_now.send(request).await {
                 Ok(response) => response,
@@ -247,7 +244,7 @@ impl<'a> Session<'a> {
             let target = match location::target(&response, &url_now) {
                 Ok(None) => {
                     let (method, url, final_url) = (ask.method.clone(), url.clone(), url_now);
-                    return Ok(Answer { response, method, url, final_url, redirect, credential_sent, authorized, token });
+                    return Ok(Answer { response, method, url, final_url, redirect, credential_sent, signed, token });
                 }
                 Ok(Some(target)) => target,
                 Err(Astray { at, failure }) => {
@@ -280,7 +277,8 @@ impl<'a> Session<'a> {
             dial_timeout: self.host.dial_timeout,
             http_fallback: false,
         };
-        self.network.way(&destination).await.client.clone()
+        let client = self.network.way(&destination).await.client.clone();
+        client.map_err(|failure| blame(failure, endpoint, &way.endpoint, Named::Redirect))
     }
 
     /// `leaves`: a redirect leads to somebody else, for whom the credentials among the host's own headers

@@ -305,9 +305,8 @@ impl Exchange<'_> {
             let told = refusal::Told { place: &place, login, now: self.network.clock(), about: &self.about() };
             return Err(Refusal::Status(refusal::refused(response, &told)));
         }
-        let invalid = |detail: &str, wording: &str| {
-            Failure::new(Stage::Token, Cause::TokenInvalid, detail).worded(wording)
-        };
+        let invalid =
+            |detail: &str, wording: &str| Failure::new(Stage::Token, Cause::TokenInvalid, detail).worded(wording);
         let form = if either { Form::Fetch } else { Form::OAuth };
         let decoded = match response.body_end {
             BodyEnd::Whole => answer::decode(&response.body, form),

@@ -39,7 +39,8 @@ const QUOTED: &str = "Quote the name for the shell, as in `--docker-username='ro
     shell takes `$NAME` for a variable.";
 const AS_UTF_8: &str = "Write it as UTF-8 without a byte order mark: in PowerShell `-Encoding utf8NoBOM`, or \
     `[Text.Encoding]::UTF8.GetBytes` before base64.";
-const ONCE: &str = "Encode it once: `kubectl create secret docker-registry` and the field `stringData` encode by themselves.";
+const ONCE: &str =
+    "Encode it once: `kubectl create secret docker-registry` and the field `stringData` encode by themselves.";
 const LITERAL: &str = "Write the value itself: what fills variables and takes quotes away was never run over it.";
 
 /// What is wrong with a credential as it stands.
@@ -72,7 +73,10 @@ pub fn of_login(user: &str, password: &Secret, key: &str) -> Vec<Damage> {
     } else if user.ends_with(['$', '+']) {
         found.push(likely(format!("the user `{user}` ends where a name should go on"), QUOTED));
     } else if user.is_empty() && !password.is_empty() && key.trim_end_matches('/').ends_with("nvcr.io") {
-        found.push(likely("the user is empty; that of NGC is `$oauthtoken`, which a shell takes for a variable".into(), QUOTED));
+        found.push(likely(
+            "the user is empty; that of NGC is `$oauthtoken`, which a shell takes for a variable".into(),
+            QUOTED,
+        ));
     } else if is_variable(user) {
         found.push(likely(format!("the user `{user}` is a variable that nobody filled in"), LITERAL));
     }
@@ -113,7 +117,8 @@ fn is_wide(text: &str) -> bool {
 
 /// `$NAME`, `${NAME}`, `{{ name }}` or `<name>`, but for names that registries use.
 fn is_variable(text: &str) -> bool {
-    let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+    let is_name =
+        |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
     text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).is_some_and(|name| !name.is_empty())
         || text.strip_prefix('$').is_some_and(is_name)
         || (text.starts_with("{{") && text.ends_with("}}"))

@@ -101,7 +101,8 @@ impl Pull<'_> {
             return no_registry(failure, &format!("GET brings a web page{}", page_of(got)));
         }
         let head = Ask { method: Method::HEAD, kind: RequestKind::Head, ..get("manifests", self.image.object()) };
-        let refused_again = self.sessions[index].ask(&head).await.is_ok_and(|again| again.response.status.as_u16() >= 400);
+        let refused_again =
+            self.sessions[index].ask(&head).await.is_ok_and(|again| again.response.status.as_u16() >= 400);
         if !refused_again {
             return failure;
         }
@@ -156,10 +157,8 @@ impl Pull<'_> {
         let is_api = Errors::of(&answer.response).has_code()
             || answer.response.headers.contains_key("docker-distribution-api-version")
             || answer.party() == Party::Storage;
-        let is_open = matches!(
-            failure.cause,
-            Cause::ManifestUnknown | Cause::ChallengeInvalid | Cause::StatusUnexpected
-        );
+        let is_open =
+            matches!(failure.cause, Cause::ManifestUnknown | Cause::ChallengeInvalid | Cause::StatusUnexpected);
         if is_api || !is_open {
             return failure;
         }
@@ -232,7 +231,9 @@ fn no_api_at_path(failure: Failure, session: &Session<'_>) -> Failure {
     let origin = &session.host.origin;
     let detail = clip(format!("{}; `override_path` of {origin} leaves no /v2 before the repository", failure.detail));
     Failure { cause: Cause::NotARegistry, detail, also_possible: Vec::new(), particulars: None, ..failure }
-        .summarized(format!("No registry's API is at `{path}` of this host, where `override_path = true` makes containerd ask."))
+        .summarized(format!(
+            "No registry's API is at `{path}` of this host, where `override_path = true` makes containerd ask."
+        ))
         .fixed_by(format!(
             "Take `override_path = true` out at {origin}, or write the whole path of the API there, as in \
              `https://HOST/v2/PROJECT`; containerd reads the file at every pull."

@@ -36,10 +36,13 @@ impl Pull<'_> {
         let (cause, others): (Cause, &[Cause]) = match code {
             401 => unauthorized(session, answer),
             400 if !status::is_about_the_request(errors) => bad_request(answer, reading.cause),
-            403 if is_plain_403 && status::is_web_page(&answer.response) => match answer.credential_sent {
-                true => (Cause::AccessDenied, &[Cause::LegallyBlocked, Cause::FilterBlocked]),
-                false => (Cause::FilterBlocked, &[Cause::LegallyBlocked, Cause::CredentialsMissing]),
-            },
+            403 if is_plain_403 && status::is_web_page(&answer.response) => {
+                if answer.credential_sent {
+                    (Cause::AccessDenied, &[Cause::LegallyBlocked, Cause::FilterBlocked])
+                } else {
+                    (Cause::FilterBlocked, &[Cause::LegallyBlocked, Cause::CredentialsMissing])
+                }
+            }
             403 if is_plain_403 && !answer.credential_sent => {
                 (Cause::NotFoundOrDenied, &[Cause::RepositoryUnknown, Cause::CredentialsMissing])
             }
@@ -55,7 +58,7 @@ impl Pull<'_> {
 pub(super) fn told(reading: &Reading, answer: &Answer, session: &Session<'_>, failure: Failure) -> Failure {
     let failure = reading.tell(failure);
     match failure.cause {
-        Cause::StorageRefused if !reading.is_by_words() && answer.authorized => along(answer, session, failure),
+        Cause::StorageRefused if !reading.is_by_words() && answer.signed => along(answer, session, failure),
         Cause::RegistryError if answer.party() == Party::Storage => {
             let summary = "The storage to which the registry sends the node on answers with a server error.";
             failure.summarized(summary)
@@ -77,7 +80,9 @@ pub(super) fn told(reading: &Reading, answer: &Answer, session: &Session<'_>, fa
 
 /// The lock is on the address, for nobody signed in.
 pub(crate) fn unsigned_lock(failure: Failure) -> Failure {
-    failure.summarized("The registry has locked out the address from which this node asks, after failed logins from there.")
+    failure.summarized(
+        "The registry has locked out the address from which this node asks, after failed logins from there.",
+    )
 }
 
 /// The link alone would be good; containerd cannot help sending the login along.
@@ -136,4 +141,3 @@ fn unauthorized(session: &Session<'_>, answer: &Answer) -> (Cause, &'static [Cau
         (None, false) => (Cause::ChallengeInvalid, &[]),
     }
 }
-

@@ -332,7 +332,8 @@ fn choose(version: Version, errors: &[(Rank, Failure)], hosts: usize, image: &st
 /// containerd reports an error of the repetition of a host that got further the time before: it is that one's
 /// that has to be mended, for the repetition is there for nobody's sake.
 fn to_be_mended(errors: &[(Rank, Failure)], rank: Rank, shown: &Failure) -> Failure {
-    let of_host = |(other, failure): &&(Rank, Failure)| *other > rank && failure.host.is_some() && failure.host == shown.host;
+    let of_host =
+        |(other, failure): &&(Rank, Failure)| *other > rank && failure.host.is_some() && failure.host == shown.host;
     let before = errors.iter().take_while(|(_, failure)| failure != shown).find(of_host);
     let Some((_, first)) = before else { return shown.clone() };
     let host = shown.host.as_deref().unwrap_or_default();

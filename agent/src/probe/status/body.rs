@@ -196,7 +196,10 @@ mod tests {
 
     #[test]
     fn json_of_any_shape_is_read_and_bytes_are_not() {
-        assert_eq!(body("application/json", r#"{"fault":{"faultstring":"no","detail":{"errorcode":"x.y"}}}"#).1, "x.y; no");
+        assert_eq!(
+            body("application/json", r#"{"fault":{"faultstring":"no","detail":{"errorcode":"x.y"}}}"#).1,
+            "x.y; no"
+        );
         assert_eq!(body("application/json", r#"["a",["b"],5,null]"#).1, "a; b");
         assert_eq!(body("application/json", r#""only a text""#).1, "only a text");
         assert_eq!(body("text/plain", "404 page not found\n").1, "404 page not found");

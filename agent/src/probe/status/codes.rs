@@ -29,12 +29,18 @@ const SENTENCES: &[Sentence] = &[
               `containerd/VERSION` and the media types of OCI pass.",
     },
     code(407, "Something that is no proxy of this node asks for a proxy's password (407)."),
-    code(409, "The registry says that the request conflicts with what is going on there (409), such as a migration or a push."),
+    code(
+        409,
+        "The registry says that the request conflicts with what is going on there (409), such as a migration or a push.",
+    ),
     code(411, "The server wants a length of a request that has no body (411)."),
     code(415, "The server does not take the form in which it is asked (415)."),
     code(416, "The server says that the part that is asked for is not there (416)."),
     code(417, "The server cannot do what the request expects (417)."),
-    code(418, "The server answers with a status that is a joke, as some firewalls do to clients that they dislike (418)."),
+    code(
+        418,
+        "The server answers with a status that is a joke, as some firewalls do to clients that they dislike (418).",
+    ),
     Sentence {
         code: 421,
         summary: "The request reached a server that does not serve this name (421), though the connection was made for it.",

@@ -265,7 +265,12 @@ const RULES: &[Rule] = &[
     },
     // Google's VPC Service Controls.
     Rule {
-        says: &["vpcservicecontrols*", "vpc service controls", "service perimeter", "prohibited by organization's policy"],
+        says: &[
+            "vpcservicecontrols*",
+            "vpc service controls",
+            "service perimeter",
+            "prohibited by organization's policy",
+        ],
         owner: Some(Owner::Network),
         summary: "A perimeter around the registry's project does not let this node's network in.",
         fix: "Have an administrator of the organisation add an ingress rule for this network to the perimeter (`gcloud \
@@ -362,7 +367,14 @@ const RULES: &[Rule] = &[
     // NGC, Oracle, Red Hat and IBM hand out some images only after that.
     Rule {
         codes: &[400, 401, 403, 428, 451],
-        says: &["accept + terms", "accept + license", "accept + agreement", "terms + accepted", "eula", "license agreement"],
+        says: &[
+            "accept + terms",
+            "accept + license",
+            "accept + agreement",
+            "terms + accepted",
+            "eula",
+            "license agreement",
+        ],
         summary: "The registry wants terms or a licence accepted for this image before an account may pull it.",
         fix: "Sign in at the registry's web page with the account that pulls, open the image there and accept its terms.",
         ..Rule::of(Cause::AccessDenied)

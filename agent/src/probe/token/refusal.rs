@@ -45,7 +45,13 @@ pub(super) fn refused(response: &Response, told: &Told<'_>) -> Failure {
             Cause::FilterBlocked
         }
         401 | 403 if !signed_in => Cause::CredentialsMissing,
-        400 | 401 | 403 => if signed_in { rejected } else { reading.cause },
+        400 | 401 | 403 => {
+            if signed_in {
+                rejected
+            } else {
+                reading.cause
+            }
+        }
         404 | 405 | 410 | 501 => Cause::TokenInvalid,
         // Those that lock a login after failed ones do not all say so.
         429 if signed_in => {

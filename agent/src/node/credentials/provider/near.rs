@@ -59,7 +59,8 @@ fn judge(pattern: &str, image: &Parts) -> Option<Near> {
         return None;
     }
     let why = format!("a `*` stands for one part of a name, and `{}` has {theirs} parts, not {ours}", image.host);
-    let better = wanted.iter().enumerate().map(|(at, label)| if at == 0 && own[0].contains('*') { "*" } else { *label });
+    let better =
+        wanted.iter().enumerate().map(|(at, label)| if at == 0 && own[0].contains('*') { "*" } else { *label });
     Some(near(why, with_port(&better.collect::<Vec<_>>().join(".")), 10 * difference + 5))
 }
 
@@ -72,8 +73,8 @@ mod tests {
         nearest(&patterns, image).map(|near| (near.pattern, near.better))
     }
 
-    fn some(pattern: &str, better: &str) -> Option<(String, String)> {
-        Some((pattern.to_owned(), better.to_owned()))
+    fn both(pattern: &str, better: &str) -> (String, String) {
+        (pattern.to_owned(), better.to_owned())
     }
 
     #[test]
@@ -81,15 +82,18 @@ mod tests {
         let ecr = ["*.dkr.ecr.*.amazonaws.com", "*.dkr.ecr.*.amazonaws.com.cn", "*.dkr.ecr.*.on.aws"];
         assert_eq!(
             near(&ecr, "123456789012.dkr-ecr.eu-west-1.on.aws/app"),
-            some("*.dkr.ecr.*.on.aws", "*.dkr-ecr.eu-west-1.on.aws")
+            Some(both("*.dkr.ecr.*.on.aws", "*.dkr-ecr.eu-west-1.on.aws"))
         );
         assert_eq!(
             near(&ecr, "123456789012.dkr.ecr-fips.us-east-1.amazonaws.com/app"),
-            some("*.dkr.ecr.*.amazonaws.com", "*.dkr.ecr-fips.*.amazonaws.com")
+            Some(both("*.dkr.ecr.*.amazonaws.com", "*.dkr.ecr-fips.*.amazonaws.com"))
         );
-        assert_eq!(near(&["*.azurecr.io"], "team.data.azurecr.io/app"), some("*.azurecr.io", "*.data.azurecr.io"));
-        assert_eq!(near(&["r.example"], "r.example:5000/app"), some("r.example", "r.example:5000"));
-        assert_eq!(near(&["r.example/team"], "r.example/other/app"), some("r.example/team", "r.example"));
+        assert_eq!(
+            near(&["*.azurecr.io"], "team.data.azurecr.io/app"),
+            Some(both("*.azurecr.io", "*.data.azurecr.io"))
+        );
+        assert_eq!(near(&["r.example"], "r.example:5000/app"), Some(both("r.example", "r.example:5000")));
+        assert_eq!(near(&["r.example/team"], "r.example/other/app"), Some(both("r.example/team", "r.example")));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What storages behind a registry say: S3 and what is like it, Azure Blob, Google Cloud Storage, CloudFront.
+//! What storages behind a registry say: S3 and what is like it, Azure Blob, Google Cloud Storage.
 
 use super::{Party, Rule};
 use crate::model::cause::{Cause, Owner};
@@ -114,7 +114,15 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         codes: &[429, 503],
-        says: &["slowdown", "slow down", "reduce your request rate", "serverbusy", "ingress is over", "egress is over", "throttl*"],
+        says: &[
+            "slowdown",
+            "slow down",
+            "reduce your request rate",
+            "serverbusy",
+            "ingress is over",
+            "egress is over",
+            "throttl*",
+        ],
         summary: "The storage behind the registry turns requests away because too many came at once.",
         ..Rule { cause: Cause::Throttled, ..BY_STORAGE }
     },

@@ -13,7 +13,11 @@ fn the_reason_in_words_is_the_cause() {
         (403, "Resource protected by organization SAML enforcement.", Cause::AccessDenied),
         (403, "the `acme` organization has an IP allow list enabled", Cause::AccessDenied),
         (403, "denied: client with IP '1.2.3.4' is not allowed access.", Cause::AccessDenied),
-        (403, "Request is prohibited by organization's policy. vpcServiceControlsUniqueIdentifier: x", Cause::PolicyBlocked),
+        (
+            403,
+            "Request is prohibited by organization's policy. vpcServiceControlsUniqueIdentifier: x",
+            Cause::PolicyBlocked,
+        ),
         (403, "download blocking policy configured in Xray", Cause::PolicyBlocked),
         (403, "This API method requires billing to be enabled.", Cause::QuotaExceeded),
         (429, "Data limit exceeded", Cause::QuotaExceeded),
@@ -57,8 +61,16 @@ fn a_storage_is_read_by_its_own_codes() {
         (400, "invalidargument | only one auth mechanism allowed", "came along"),
         (403, "accessdenied | request has expired", "past its time"),
         (403, "signaturedoesnotmatch | the request signature we calculated does not match", "signature"),
-        (403, "authorizationfailure | this request is not authorized to perform this operation.", "where the request comes from"),
-        (403, "accessdenied | because no vpc endpoint policy allows the s3:getobject action", "where the request comes from"),
+        (
+            403,
+            "authorizationfailure | this request is not authorized to perform this operation.",
+            "where the request comes from",
+        ),
+        (
+            403,
+            "accessdenied | because no vpc endpoint policy allows the s3:getobject action",
+            "where the request comes from",
+        ),
         (403, "invalidobjectstate | the operation is not valid for the object's storage class", "archive"),
         (403, "accessdenied | access denied", "denies access"),
         (404, "nosuchbucket | the specified bucket does not exist", "bucket"),
@@ -68,7 +80,10 @@ fn a_storage_is_read_by_its_own_codes() {
         assert!(rule.summary.contains(says), "{words}: {}", rule.summary);
     }
     assert_eq!(storage(403, "allaccessdisabled").map(|rule| rule.cause), Some(Cause::QuotaExceeded));
-    assert_eq!(storage(503, "slowdown | please reduce your request rate.").map(|rule| rule.cause), Some(Cause::Throttled));
+    assert_eq!(
+        storage(503, "slowdown | please reduce your request rate.").map(|rule| rule.cause),
+        Some(Cause::Throttled)
+    );
     assert_eq!(cause(Party::Registry, 403, "signaturedoesnotmatch"), None);
 }
 
@@ -82,7 +97,10 @@ fn every_row_says_something_in_lower_case_and_its_sentences_are_whole() {
             assert!(phrase.split(" + ").all(|part| says(&words, part)), "{phrase}");
         }
         for text in [rule.summary, rule.fix] {
-            assert!(text.is_empty() || (text.ends_with('.') && text.len() <= 500 && text.matches('`').count() % 2 == 0), "{text}");
+            assert!(
+                text.is_empty() || (text.ends_with('.') && text.len() <= 500 && text.matches('`').count() % 2 == 0),
+                "{text}"
+            );
         }
         assert!(rule.summary.len() <= 160, "{}", rule.summary);
     }
@@ -91,7 +109,10 @@ fn every_row_says_something_in_lower_case_and_its_sentences_are_whole() {
 #[test]
 fn the_names_of_what_was_asked_for_are_no_reasons() {
     let kept = |words: &str| without_names(words, "sso.example/billing/captcha");
-    assert_eq!(kept("unauthorized to access repository: billing/captcha, action: pull").trim(), "unauthorized to access repository: /, action: pull");
+    assert_eq!(
+        kept("unauthorized to access repository: billing/captcha, action: pull").trim(),
+        "unauthorized to access repository: /, action: pull"
+    );
     assert_eq!(kept("no entry to sso.example."), "no entry to .");
     assert_eq!(kept("billing-x and xbilling stay"), "billing-x and xbilling stay");
 }
