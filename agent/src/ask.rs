@@ -23,9 +23,10 @@ use crate::node::containerd::Containerd;
 use crate::node::credentials::{Credentials, expiry};
 use crate::plan::{Plan, plan};
 use crate::probe::image::attempt::PullBudget;
-use crate::probe::image::{Ending, Request, Walk, walk};
+use crate::probe::image::{Request, Walk, walk};
 use crate::probe::network::Network;
 
+mod doubt;
 mod ladders;
 mod logins;
 mod providers;
@@ -33,6 +34,7 @@ mod providers;
 #[cfg(test)]
 mod cases_tests;
 
+use doubt::in_doubt;
 pub use ladders::{Needs, dependents, not_reached, registry};
 use ladders::{climb_on, ladders};
 
@@ -144,7 +146,7 @@ async fn verdict_of(
         });
         let verdict = logins::shadowed(question, image, plan, credential, &walk, verdict).await;
         let verdict = logins::told(logins::provider_meant(verdict, near_provider.as_deref()), credential);
-        let verdict = in_doubt(&walk.ending, verdict);
+        let verdict = in_doubt(version, &walk.ending, verdict);
         let succeeded = verdict.pullable != Some(false);
         messages.extend(verdict.kubelet_message.clone());
         if let Some(candidate) = told.get_mut(nth) {
@@ -164,38 +166,6 @@ async fn verdict_of(
         report.verdict.kubelet_message = diagnose::message::joined(&messages);
     }
     ImageReport { candidates: told, ..report }
-}
-
-/// What spares the one who runs the registry, and so pullprobe, what only containerd can do.
-const fn way_out(failure: &Failure) -> &'static str {
-    match failure.cause {
-        Cause::TlsProtocol | Cause::TlsClosed | Cause::TlsTimeout => {
-            "Let the server take a cipher suite with AES-GCM or ChaCha20 and a key of at least 2048 bits, which newer \
-             containerds will need too."
-        }
-        _ => "Pull it once on the node to know; what stands in pullprobe's way is said above.",
-    }
-}
-
-/// Where pullprobe lacks what containerd has, it does not know what containerd would see.
-fn in_doubt(ending: &Ending, verdict: Verdict) -> Verdict {
-    let Ending::Failed(_, failure) = ending else { return verdict };
-    if !failure.doubtful {
-        return verdict;
-    }
-    let place = failure.host.as_ref().map(|host| format!("{host}: ")).unwrap_or_default();
-    Verdict {
-        pullable: None,
-        cause: None,
-        also_possible: Vec::new(),
-        stage: None,
-        host: None,
-        owner: None,
-        kubelet_message: None,
-        summary: format!("It cannot be told from here: {place}{}.", failure.detail),
-        fix: way_out(failure).into(),
-        ..verdict
-    }
 }
 
 async fn walk_with(question: &Question<'_>, image: &Reference, plan: &Plan, credential: Option<&Credential>) -> Walk {

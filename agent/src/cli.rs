@@ -45,7 +45,7 @@ pub enum Verb {
         /// Image references (`nginx`, `ghcr.io/a/b:1`) or registry hosts (`docker.io`); none: the
         /// configured targets
         targets: Vec<String>,
-        /// Deadline of one target
+        /// Deadline of one target; more than the usual 30s gives its slowest request more time, too
         #[arg(long, env = "PULLPROBE_TIMEOUT", value_name = "DUR", default_value = "30s", value_parser = duration)]
         timeout: Duration,
         #[command(flatten)]
@@ -107,7 +107,7 @@ pub enum Verb {
         /// An earlier `hosts --format json`: which hosts are new since, at the same port
         #[arg(long, value_name = "FILE", conflicts_with = "plain")]
         since: Option<PathBuf>,
-        /// Deadline of one target
+        /// Deadline of one target; more than the usual 30s gives its slowest request more time, too
         #[arg(long, env = "PULLPROBE_TIMEOUT", value_name = "DUR", default_value = "30s", value_parser = duration)]
         timeout: Duration,
         #[command(flatten)]

@@ -23,6 +23,7 @@ pub mod ratelimit;
 pub mod reference;
 pub mod registry;
 pub mod report;
+pub mod rewrites;
 #[cfg(test)]
 pub mod sample;
 pub mod shown;

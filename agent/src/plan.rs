@@ -15,6 +15,7 @@ use crate::model::cause::Cause;
 use crate::model::finding::{Finding, Severity};
 use crate::model::host::{Capabilities, Endpoint, HostTls, Origin, RegistryHost, Role, Scheme};
 use crate::model::outcome::Failure;
+use crate::model::rewrites::Rewrites;
 use crate::model::stage::Stage;
 use crate::node::containerd::certs_d::{Selection, select};
 use crate::node::containerd::gotext::clean;
@@ -76,6 +77,7 @@ struct Draft {
     headers: Vec<(String, crate::secret::Secret)>,
     dial_timeout: Option<std::time::Duration>,
     http_fallback: bool,
+    rewrites: Rewrites,
     origin: Origin,
 }
 
@@ -108,6 +110,7 @@ impl Plan {
             headers,
             dial_timeout: draft.dial_timeout,
             http_fallback: draft.http_fallback,
+            rewrites: draft.rewrites,
             namespace_query,
             own_credential: registry.credentials.get(&endpoint.authority).cloned(),
             unusable_credential: registry.unusable_credentials.get(&endpoint.authority).cloned(),

@@ -17,7 +17,7 @@ use crate::render::{json, text};
 pub async fn run(targets: &[String], timeout: Duration, node: &NodeArgs, output: &OutputArgs) -> Ending {
     let prepared = super::prepare(node).await;
     let (site, options) = match prepared {
-        Ok(ready) => ready,
+        Ok((site, options)) => (site.patient(timeout), options),
         Err(problems) => {
             problems.iter().for_each(|problem| complain(problem));
             return Ending::Refused;

@@ -35,7 +35,7 @@ pub async fn run(wish: Wish<'_>, node: &NodeArgs, output: &OutputArgs) -> Ending
         }
     };
     let (site, options) = match super::prepare(node).await {
-        Ok(ready) => ready,
+        Ok((site, options)) => (site.patient(timeout), options),
         Err(problems) => {
             problems.iter().for_each(|problem| complain(problem));
             return Ending::Refused;

@@ -209,6 +209,12 @@ impl Site {
         }
     }
 
+    /// For checks that may take so long.
+    #[must_use]
+    pub fn patient(self, check: Duration) -> Self {
+        Self { timeouts: self.timeouts.within(check), ..self }
+    }
+
     /// The network for one cycle that begins now.
     pub fn network(&self, now: Timestamp) -> Network {
         Network::new(

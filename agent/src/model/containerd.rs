@@ -148,6 +148,14 @@ impl Version {
         self.since(&[(2, 3, 0)]).then_some(Duration::from_secs(30))
     }
 
+    /// What becomes of a pull for whose answer it waits without end. Seen on 1.7.34, 2.0.11, 2.1.9 and 2.2.7.
+    pub const fn end_of_silence(self) -> &'static str {
+        match (self.major, self.minor) {
+            (1, 7) | (2, 0) => "its pull ends after 300 s of silence, with `context canceled`",
+            _ => "its pull does not end while the silence lasts",
+        }
+    }
+
     /// The status of the GET that follows a HEAD without digest is looked at.
     pub fn checks_get_after_head(self) -> bool {
         self.since(&[(2, 3, 0)])
@@ -187,6 +195,12 @@ impl Version {
     /// that ask for its release 1.24, as containerd's does since 2.2. Not seen on 1.6.20, 1.7.24 and 2.1.9. `GODEBUG` may forbid it.
     pub fn offers_mlkem(self) -> bool {
         self.since(&[(2, 2, 0)])
+    }
+
+    /// A certificate with a negative serial number is refused by official builds, whose Go module asks for its
+    /// release 1.23. Debian's builds keep the older default.
+    pub fn refuses_negative_serials(self) -> bool {
+        self.since(&[(1, 7, 30), (2, 1, 0)]) && (self.major, self.minor) != (2, 0)
     }
 
     /// A SOCKS proxy is given a user without a password (Go 1.21). Seen on 1.7.24 and 2.1.9, not on 1.6.20.
@@ -237,6 +251,12 @@ impl Version {
     /// `tls: failed to verify certificate: ` stands before a certificate's fault (Go 1.20).
     pub fn words_verification(self) -> bool {
         self.since(&[(1, 6, 24), (1, 7, 0)])
+    }
+
+    /// The longest message of certificates that is read, in bytes (Go 1.20 reads more than before). Seen on 1.7.24
+    /// and 2.1.9, and not on 1.6.20.
+    pub fn certificates_limit(self) -> usize {
+        if self.since(&[(1, 6, 24), (1, 7, 0)]) { 262_144 } else { 65_536 }
     }
 
     /// A proxy's URL may be of any scheme, and one that Go has no way for is plain HTTP; before, Go took a scheme

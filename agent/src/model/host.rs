@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::cause::Cause;
+use super::rewrites::Rewrites;
 use crate::secret::Secret;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -210,6 +211,8 @@ pub struct RegistryHost {
     pub dial_timeout: Option<Duration>,
     /// containerd asks over https first and falls back to http; `endpoint.scheme` is then https.
     pub http_fallback: bool,
+    /// Of k3s and RKE2: under which name the host has a repository.
+    pub rewrites: Rewrites,
     /// Added as `?ns=` to requests: the image's host where it differs from this one.
     pub namespace_query: Option<String>,
     /// containerd's own `registry.configs.<host>.auth`, used when kubelet sent no credential.

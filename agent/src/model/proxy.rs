@@ -50,9 +50,36 @@ pub struct ProxyUrl {
     pub port: u16,
     /// `None` when the URL has no user information.
     pub credentials: Option<ProxyCredentials>,
+    /// An `@` stands behind what Go takes for the host: that is a part of a password with a `#`, `/` or `?`.
+    pub holds_password: bool,
+    /// Which variable it was read from, and where that is set. `None`: not known.
+    pub set_by: Option<(String, String)>,
 }
 
+/// In place of a host that is a part of a password.
+const VEILED: &str = "***";
+
 impl ProxyUrl {
+    /// As it was set: the variable's name, and its `file:line`.
+    #[must_use]
+    pub fn set_by(self, variable: &str, origin: &str) -> Self {
+        Self { set_by: Some((variable.to_owned(), origin.to_owned())), ..self }
+    }
+
+    /// Whether a value has an `@` behind a `#`, `/` or `?`: those stand in a password, where Go reads its end.
+    pub fn has_open_password(value: &str) -> bool {
+        let rest = value.split_once("://").map_or(value, |(_, rest)| rest);
+        rest.find(['#', '/', '?']).is_some_and(|end| rest[end..].contains('@'))
+    }
+
+    /// The variable to correct, with its place where that is known.
+    pub fn setting(&self) -> String {
+        match &self.set_by {
+            Some((variable, origin)) => format!("`{variable}` ({origin})"),
+            None => "`HTTPS_PROXY`".to_owned(),
+        }
+    }
+
     /// Reads a value of `HTTPS_PROXY` as Go does: one that is no URL with a host is tried once more behind
     /// `http://`. `None`: Go takes it for bogus and, without a word, uses no proxy.
     pub fn parse(value: &str) -> Option<Self> {
@@ -76,7 +103,14 @@ impl ProxyUrl {
 
     /// What Go keeps of `user:pa#ss@proxy`: a URL of the scheme `user` without a host, which no dial reaches.
     const fn nowhere() -> Self {
-        Self { scheme: ProxyScheme::Http, host: String::new(), port: 0, credentials: None }
+        Self {
+            scheme: ProxyScheme::Http,
+            host: String::new(),
+            port: 0,
+            credentials: None,
+            holds_password: false,
+            set_by: None,
+        }
     }
 
     fn parse_after_scheme((scheme, default_port): (ProxyScheme, u16), rest: &str) -> Option<Self> {
@@ -89,9 +123,13 @@ impl ProxyUrl {
             None => (None, authority),
         };
         let (host, port) = split_port(address)?;
+        let tail = &rest[authority.len()..];
+        // Go tries a URL that it cannot read once more behind `http://`, and then takes `http` for the host.
+        let is_second_try = port.is_empty() && address.ends_with(':') && tail.starts_with("//");
+        let holds_password = tail.contains('@') && !is_second_try;
         // Go keeps a number that is no port and fails to dial it. So does port 0.
         let port = if port.is_empty() { default_port } else { port.parse().unwrap_or(0) };
-        Some(Self { scheme, host: parse_host(host)?, port, credentials })
+        Some(Self { scheme, host: parse_host(host)?, port, credentials, holds_password, set_by: None })
     }
 
     /// The whole URL, for the client that sends requests through the proxy. Go leaves names to a SOCKS
@@ -106,6 +144,9 @@ impl ProxyUrl {
 
     /// `host:port`, an IPv6 literal in brackets.
     pub fn host_port(&self) -> String {
+        if self.holds_password {
+            return VEILED.to_owned();
+        }
         if self.host.contains(':') {
             format!("[{}]:{}", self.host, self.port)
         } else {
@@ -245,6 +286,19 @@ mod tests {
         for (value, expected) in cases {
             assert_eq!(shown(value).as_deref(), expected, "{value:?}");
         }
+    }
+
+    #[test]
+    fn a_password_with_a_hash_is_never_taken_for_a_host_in_what_is_shown() {
+        for value in ["http://user:12#ss@proxy:3128", "http://user:pa@ss#1@proxy:3128", "http://me@pw?x@proxy:1"] {
+            let url = ProxyUrl::parse(value).unwrap();
+            assert!(url.holds_password, "{value}");
+            assert_eq!((url.to_string(), url.host_port()), ("http://***".into(), "***".into()), "{value}");
+        }
+        assert!(!ProxyUrl::parse("http://user:p%23ss@proxy:3128/path").unwrap().holds_password);
+        let open = ["http://user:pa#ss@proxy:3128", "user:pa/ss@proxy", "http://user:pa@ss#1@proxy"];
+        assert!(open.into_iter().all(ProxyUrl::has_open_password));
+        assert!(!["http://user:p@ss@proxy/", "http://proxy/#x"].into_iter().any(ProxyUrl::has_open_password));
     }
 
     #[test]

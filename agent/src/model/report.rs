@@ -120,9 +120,10 @@ impl EndpointReport {
         self.stages.failure()
     }
 
-    /// As [`Self::ok`], but `None` when the walk ended early without a failure: nothing was measured.
+    /// As [`Self::ok`], but `None` when the walk ended early without a failure that counts: nothing was
+    /// measured, or pullprobe gave up where containerd would not.
     pub fn up(&self) -> Option<bool> {
-        if self.ok() { Some(true) } else { self.failure().map(|_| false) }
+        if self.ok() { Some(true) } else { self.failure().filter(|failure| !failure.doubtful).map(|_| false) }
     }
 
     /// Whether the whole ladder was climbed: to an authorised request, or, of a host that is only sent

@@ -163,7 +163,9 @@ impl DaemonEnvironment {
     fn check_proxies(&mut self) {
         let bogus = |variable: &&EnvVar| {
             let value = variable.value.expose();
-            ProxyUrl::parse(value).is_none_or(|url| url.port == 0 || url.host == "http" || has_odd_scheme(value))
+            ProxyUrl::parse(value).is_none_or(|url| {
+                url.port == 0 || url.host == "http" || ProxyUrl::has_open_password(value) || has_odd_scheme(value)
+            })
         };
         let mut findings: Vec<Finding> =
             [self.http_proxy(), self.https_proxy()].into_iter().flatten().filter(bogus).map(bogus_proxy).collect();
@@ -183,10 +185,13 @@ fn has_odd_scheme(value: &str) -> bool {
 }
 
 fn bogus_proxy(variable: &EnvVar) -> Finding {
-    let message = format!(
-        "{} is not a proxy URL as Go reads it: containerd connects directly, to a host that does not exist, or speaks HTTP to it",
-        variable.name
-    );
+    let what = if ProxyUrl::has_open_password(variable.value.expose()) {
+        "has a password with a `#`, `/` or `?` in it: containerd takes what is in front of that for the proxy's name, and \
+         reaches none"
+    } else {
+        "is not a proxy URL as Go reads it: containerd connects directly, to a host that does not exist, or speaks HTTP to it"
+    };
+    let message = format!("{} {what}", variable.name);
     let fix =
         format!("set {} to http://host:port; write @ : / # % inside a password as %40 %3A %2F %23 %25", variable.name);
     located(Finding::new(Severity::Error, "proxy_url_invalid", message, fix), &variable.origin)
@@ -199,6 +204,10 @@ fn useless(variable: &EnvVar, entry: &str) -> Option<Finding> {
         "a URL is never matched: write the host name alone"
     } else if entry != "*" && name.contains('*') {
         "`*` is known only alone or as a leading `*.`: write the domain, which covers its subdomains"
+    } else if entry.contains(';') {
+        "entries are separated by commas, not by semicolons"
+    } else if entry.contains(['"', '\'', '`']) {
+        "a quote is a part of the name: write the entry without quotes"
     } else if entry.contains(char::is_whitespace) {
         "entries are separated by commas, not by spaces"
     } else {

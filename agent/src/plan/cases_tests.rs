@@ -7,6 +7,7 @@ use super::{Plan, address, plan};
 use crate::cases::{Case, Cases};
 use crate::model::containerd::Version;
 use crate::model::host::{RegistryHost, Role};
+use crate::model::rewrites::Rewrites;
 use crate::node::containerd::cases_tests::{load, releases, without_referrers};
 use crate::node::containerd::document::Place;
 use crate::node::containerd::registry::Mirror;
@@ -111,7 +112,12 @@ fn deprecated_mirrors_end_in_the_registry_unless_they_name_it() {
             .as_object()
             .unwrap()
             .iter()
-            .map(|(name, json)| Mirror { name: name.clone(), endpoints: list(json), place: place.clone() })
+            .map(|(name, json)| Mirror {
+                name: name.clone(),
+                endpoints: list(json),
+                rewrites: Rewrites::default(),
+                place: place.clone(),
+            })
             .collect();
         let found = endpoints(&mirrors, input["image_host"].as_str().unwrap()).unwrap();
         let found: Vec<String> = found.into_iter().map(|(endpoint, _)| endpoint).collect();

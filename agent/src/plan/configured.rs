@@ -5,6 +5,7 @@ use crate::model::cause::Cause;
 use crate::model::containerd::Version;
 use crate::model::host::{Capabilities, HostTls, Origin};
 use crate::model::outcome::Failure;
+use crate::model::rewrites::Rewrites;
 use crate::node::containerd::Containerd;
 use crate::node::containerd::certs_d::{Host, HostDirectory};
 
@@ -73,6 +74,7 @@ fn draft(host: &Host, tls: HostTls, last: bool, domain: &str, version: Version) 
     let mut draft = Draft::new(spec.capabilities, origin);
     draft.headers.clone_from(&spec.headers);
     draft.dial_timeout = spec.connect_limit();
+    draft.rewrites.clone_from(&spec.rewrites);
     match &spec.url {
         Some(url) => {
             draft.scheme.clone_from(&url.scheme);
@@ -129,6 +131,7 @@ impl Draft {
             headers: Vec::new(),
             dial_timeout: None,
             http_fallback: false,
+            rewrites: Rewrites::default(),
             origin,
         }
     }

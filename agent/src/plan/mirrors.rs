@@ -13,6 +13,7 @@ pub fn hosts(containerd: &Containerd, mirrors: &[Mirror], domain: &str) -> Resul
     let endpoints = endpoints(mirrors, domain).map_err(|(reason, origin)| {
         failed(Cause::ConfigInvalid, &origin, &format!("get registry endpoints: {reason}"))
     })?;
+    let rewrites = entry(mirrors, domain).map(|mirror| mirror.rewrites.clone()).unwrap_or_default();
     let mut drafts = Vec::new();
     for (endpoint, origin) in endpoints {
         let url = gourl::parse(&endpoint).map_err(|reason| {
@@ -36,6 +37,7 @@ pub fn hosts(containerd: &Containerd, mirrors: &[Mirror], domain: &str) -> Resul
             headers: Vec::new(),
             dial_timeout: None,
             http_fallback: false,
+            rewrites: rewrites.clone(),
             origin,
         });
     }
@@ -51,13 +53,18 @@ fn failed(cause: Cause, origin: &Origin, words: &str) -> Failure {
     unusable(cause, detail, words)
 }
 
+/// The registry's own entry, or else that of all.
+fn entry<'a>(mirrors: &'a [Mirror], domain: &str) -> Option<&'a Mirror> {
+    let named = |name: &str| mirrors.iter().find(|mirror| mirror.name == name);
+    named(domain).or_else(|| named("*"))
+}
+
 /// The endpoints of the registry's own entry or else of `*`, and the registry itself unless one of
 /// them is it by name.
 /// With a fault comes where it is written.
 pub fn endpoints(mirrors: &[Mirror], domain: &str) -> Result<Vec<(String, Origin)>, (String, Origin)> {
-    let entry = |name: &str| mirrors.iter().find(|mirror| mirror.name == name);
     let mut found = Vec::new();
-    if let Some(mirror) = entry(domain).or_else(|| entry("*")) {
+    if let Some(mirror) = entry(mirrors, domain) {
         for (endpoint, place) in &mirror.endpoints {
             let origin = Origin::File { path: place.file.to_string(), line: place.line };
             found.push((with_scheme(endpoint).map_err(|reason| (reason, origin.clone()))?, origin));

@@ -1,6 +1,7 @@
 //! One HTTP client for one endpoint: on the connection that was proved, and pinned to its address for
 //! others, with the trust of the plan, following no redirect, every answer bounded in time and size.
 
+mod encoding;
 mod proved;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use crate::model::proxy::{ProxyScheme, ProxyUrl};
 use crate::model::shown::without_credentials;
 use crate::model::stage::Stage;
 use crate::secret::veil::Veil;
+pub use encoding::is_gzip;
 use proved::Taken;
 pub use proved::{Kept, Proved};
 
@@ -164,10 +166,13 @@ impl HttpClient {
     }
 
     async fn send_once(&self, request: Request) -> Result<Response, Failure> {
-        let deadline = tokio::time::Instant::now() + self.binding.limit;
-        let wanted = request.body_limit;
+        let Binding { limit, patience, .. } = *self.binding;
+        let began = tokio::time::Instant::now();
+        let deadline = began + limit;
+        let (wanted, is_gos_own) = (request.body_limit, encoding::is_gos_own(&request));
         let told = told::with(&request, self.binding.proxy.as_ref());
-        let answer = tokio::time::timeout_at(deadline, self.exchange(request)).await;
+        let head = began + patience.map_or(limit, |patience| patience.min(limit));
+        let answer = tokio::time::timeout_at(head, self.exchange(request)).await;
         let (response, connection) = answer.map_err(|_| self.no_answer())??;
         let (status, headers) = (response.status(), response.headers().clone());
         let sent = response.extensions().get::<hyper::ext::ReasonPhrase>();
@@ -189,7 +194,8 @@ impl HttpClient {
         }
         self.used.store(true, Ordering::Relaxed);
         let passed_on_by = self.binding.passed_on_by();
-        Ok(Response { status, reason, headers, body, body_end, told, passed_on_by })
+        let response = Response { status, reason, headers, body, body_end, told, passed_on_by };
+        Ok(if is_gos_own { encoding::undone(response, body_limit) } else { response })
     }
 
     /// Asks on the connection that was proved, or on another one.
@@ -213,6 +219,7 @@ impl HttpClient {
         Ok((response, None))
     }
 
+    /// Where containerd waits for longer than this did, nothing follows from it.
     fn no_answer(&self) -> Failure {
         let Binding { limit, patience, .. } = *self.binding;
         let detail = match patience {
@@ -224,10 +231,11 @@ impl HttpClient {
                 format!("no answer within {limit:?}, where pullprobe stops; this containerd has no limit of its own")
             }
         };
-        Failure::new(Stage::Ping, Cause::RegistryTimeout, detail)
+        let failure = Failure::new(Stage::Ping, Cause::RegistryTimeout, detail)
             .at(self.binding.endpoint.host_port())
             .or_maybe(if self.binding.passed_on_by().is_some() { &[Cause::ProxyUnreachable] } else { &[] })
-            .worded("net/http: timeout awaiting response headers")
+            .worded("net/http: timeout awaiting response headers");
+        Failure { doubtful: patience.is_none_or(|patience| patience > limit), ..failure }
     }
 
     /// An error after the connection was proved once: which kind, and what Go would say. `said` is all

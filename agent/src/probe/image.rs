@@ -301,6 +301,11 @@ impl Pull<'_> {
         }
     }
 
+    /// Whether containerd still waits for this answer, and asks no other host meanwhile.
+    fn waits_on(&self, failure: &Failure) -> bool {
+        failure.doubtful && failure.cause == Cause::RegistryTimeout && self.version.response_header_timeout().is_none()
+    }
+
     /// The host whose quota counts: one that refuses, one that announces a limit, the last that answered.
     fn who_limits(&self) -> Option<usize> {
         let refuses = |limit: &RateLimit| limit.state == LimitState::Blocked;

@@ -3,6 +3,7 @@
 //! It knows the order of these stages and nothing of registries.
 
 mod again;
+mod timeouts;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -18,7 +19,7 @@ use super::connection::Connection;
 use super::dns::Patience;
 use super::http::{Binding, HttpClient, Kept, Proved};
 use super::needs::Needs;
-use super::tls::{NodeTrust, TlsSetup};
+use super::tls::{GoTls, NodeTrust, TlsSetup};
 use super::usage::Usage;
 use super::{dns, proxy, tcp, tls};
 use crate::model::cause::Cause;
@@ -30,27 +31,7 @@ use crate::model::outcome::{Failure, Outcome, Skip, Step};
 use crate::model::stage::Stage;
 use crate::node::proxy::{GoDebug, ProxyRules, ProxyUrl};
 use crate::node::resolv::Names;
-
-/// How long each stage may take. Each is below the deadline of a whole check (30 s).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timeouts {
-    pub dns: Duration,
-    pub tcp: Duration,
-    pub tls: Duration,
-    /// One request: to the end of its body.
-    pub http: Duration,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Self {
-            dns: Duration::from_secs(5),
-            tcp: Duration::from_secs(5),
-            tls: Duration::from_secs(10),
-            http: Duration::from_secs(10),
-        }
-    }
-}
+pub use timeouts::Timeouts;
 
 /// The node's network as containerd would use it, for one cycle.
 #[derive(Debug)]
@@ -129,8 +110,11 @@ impl Network {
     }
 
     fn setup(&self, to: &Destination<'_>) -> Result<TlsSetup, Failure> {
-        let offers_mlkem = self.go_debug.offers_mlkem(self.version);
-        TlsSetup::new(self.version, offers_mlkem, &self.trust, to.tls, self.now)
+        let go = GoTls {
+            offers_mlkem: self.go_debug.offers_mlkem(self.version),
+            negative_serials: self.go_debug.takes_negative_serials(self.version),
+        };
+        TlsSetup::new(self.version, go, &self.trust, to.tls, self.now)
     }
 
     /// The wall clock as it goes on from the cycle's beginning.
@@ -269,6 +253,9 @@ impl Network {
         let began = Instant::now();
         let facts =
             |connect_status| ProxyFacts { proxy: Some(proxy.to_string()), rule: rule.to_owned(), connect_status };
+        if let Some(failure) = proxy::garbled(proxy) {
+            return (Step::new(Outcome::Failed(failure, Some(facts(None))), began.elapsed()), None);
+        }
         let (dns, tcp, stream) = self.dial(&proxy.host, proxy.port, dial_timeout).await;
         let address = tcp.facts().and_then(|facts| facts.chosen);
         let (Some(stream), Some(address)) = (stream, address) else {
@@ -276,8 +263,9 @@ impl Network {
                 || Failure::new(Stage::Proxy, Cause::ProxyUnreachable, "the proxy cannot be reached"),
                 |inner| {
                     let detail = format!("{} of the proxy: {} ({})", inner.stage, inner.detail, inner.cause);
-                    Failure::new(Stage::Proxy, Cause::ProxyUnreachable, detail)
-                        .worded(format!("proxyconnect tcp: {}", inner.wording))
+                    let failure = Failure::new(Stage::Proxy, Cause::ProxyUnreachable, detail)
+                        .worded(format!("proxyconnect tcp: {}", inner.wording));
+                    Failure { doubtful: inner.doubtful, ..failure }
                 },
             );
             let failure = failure.at(proxy.host_port());

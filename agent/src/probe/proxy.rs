@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::connection::Connection;
 use super::tls::{self, TlsSetup};
-use crate::model::cause::Cause;
+use crate::model::cause::{Cause, Owner};
 use crate::model::facts::ProxyFacts;
 use crate::model::outcome::{Failure, Outcome, Step};
 use crate::model::proxy::{ProxyScheme, ProxyUrl};
@@ -12,6 +12,7 @@ use crate::model::stage::Stage;
 
 mod answer;
 mod connect;
+mod schemes;
 mod socks;
 
 pub use answer::{or_the_proxy, refusal};
@@ -77,14 +78,70 @@ async fn secure(
     if let Some(stream) = stream {
         return Ok(Connection::inside(stream, ends));
     }
-    let (detail, wording) = step.failure().map_or_else(Default::default, |f| (f.detail.clone(), f.wording.clone()));
-    let failure = Failure::new(Stage::Proxy, Cause::ProxyUnreachable, format!("TLS to the proxy failed: {detail}"));
-    Err(failure.worded(format!("proxyconnect tcp: {wording}")))
+    let failure = step.failure().cloned();
+    let Some(inner) = failure else {
+        return Err(Failure::new(Stage::Proxy, Cause::ProxyUnreachable, "TLS to the proxy failed"));
+    };
+    let failed = |detail: &str, wording: &str| {
+        Failure::new(Stage::Proxy, Cause::ProxyUnreachable, format!("TLS to the proxy failed: {detail}"))
+            .worded(format!("proxyconnect tcp: {wording}"))
+    };
+    if inner.cause == Cause::TlsPlainHttp {
+        return Err(speaks_plainly(failed(&inner.detail, NO_HANDSHAKE), proxy));
+    }
+    Err(Failure { doubtful: inner.doubtful, ..failed(&inner.detail, &inner.wording) })
 }
 
+/// A URL whose password is written so that Go takes a part of it for the proxy's name: that is looked up
+/// nowhere and shown to nobody. `None`: the URL is whole.
+pub fn garbled(proxy: &ProxyUrl) -> Option<Failure> {
+    proxy.holds_password.then(|| {
+        let detail = "the proxy's URL has a `#`, `/` or `?` in its password as it stands: containerd takes a part of the password \
+                      for the proxy's name";
+        Failure::new(Stage::Proxy, Cause::ProxyUnreachable, detail)
+            .at(proxy.host_port())
+            .worded(format!("proxyconnect tcp: dial tcp: lookup {}: no such host", proxy.host_port()))
+            .owned_by(Owner::Config)
+            .fixed_by(format!(
+                "Write the password in {} with `%23` for `#`, `%2F` for `/`, `%3F` for `?`, `%40` for `@` and `%25` for `%`; then \
+                 `systemctl daemon-reload` and `systemctl restart containerd`.",
+                proxy.setting()
+            ))
+    })
+}
+
+/// Go's words, which it replaces where a registry answers so, but not where a proxy does.
+const NO_HANDSHAKE: &str = "tls: first record does not look like a TLS handshake";
+
+/// The URL's scheme says TLS to the proxy itself, and few proxies have that.
+fn speaks_plainly(failure: Failure, proxy: &ProxyUrl) -> Failure {
+    failure
+        .owned_by(Owner::Config)
+        .summarized("containerd is told to speak TLS to the proxy itself, and the proxy speaks plain HTTP.")
+        .fixed_by(format!(
+            "Write `http://{}` instead of `https://` in {}: the `S` of `HTTPS_PROXY` is about the registry, the scheme of its \
+             value about the way to the proxy. Then `systemctl daemon-reload` and `systemctl restart containerd`.",
+            proxy.host_port(),
+            proxy.setting()
+        ))
+}
+
+/// How long Go waits for the answer to CONNECT.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 fn silent(limit: Duration) -> Failure {
-    let detail = format!("the proxy accepted the connection and did not answer within {limit:?}");
-    Failure::new(Stage::Proxy, Cause::ProxyUnreachable, detail).worded("context deadline exceeded")
+    let detail = if limit < PATIENCE {
+        format!(
+            "the proxy accepted the connection and did not answer within {limit:?}, where pullprobe stops; containerd waits {PATIENCE:?}"
+        )
+    } else {
+        format!("the proxy accepted the connection and did not answer within {limit:?}")
+    };
+    let failure = Failure::new(Stage::Proxy, Cause::ProxyUnreachable, detail).worded("context deadline exceeded").fixed_by(
+        "Give it longer: `--timeout 5m` with `check`, `probe.timeouts.http` in the settings of `run` (`timeouts: {http: 60s}`). \
+         If the proxy stays silent, look at its log, or exempt the registry with `NO_PROXY`.",
+    );
+    Failure { doubtful: limit < PATIENCE, ..failure }
 }
 
 #[cfg(test)]

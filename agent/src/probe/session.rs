@@ -50,6 +50,8 @@ pub struct Session<'a> {
     pub network: &'a Network,
     pub host: &'a RegistryHost,
     pub image: &'a Reference,
+    /// Its name on this host. `Err`: chance decides about it.
+    pub repository: Result<String, String>,
     /// What kubelet passed. `None`: nothing, and containerd's own configuration may step in.
     pub credential: Option<&'a Credential>,
     pub mode: PullMode,
@@ -127,7 +129,8 @@ impl<'a> Session<'a> {
         mode: PullMode,
         is_last: bool,
     ) -> Self {
-        Self { network, host, image, credential, mode, is_last, auth: Mutex::default() }
+        let repository = host.rewrites.apply(&image.repository);
+        Self { network, host, image, repository, credential, mode, is_last, auth: Mutex::default() }
     }
 
     pub async fn way(&self) -> std::sync::Arc<Way> {
@@ -143,7 +146,11 @@ impl<'a> Session<'a> {
 
     /// The URL that containerd asks: its path is cleaned, `ns` added for a stand-in.
     pub fn url(&self, endpoint: &Endpoint, ask: &Ask) -> Result<Url, Failure> {
-        let path = format!("/{}/{}/{}/{}", self.host.path, self.image.repository, ask.collection, ask.object);
+        let repository = self.repository.as_ref().map_err(|why| {
+            let failure = Failure::new(Stage::Config, Cause::HostsFileInvalid, why.clone());
+            Failure { doubtful: true, ..failure.host_or(&endpoint.host_port()) }
+        })?;
+        let path = format!("/{}/{repository}/{}/{}", self.host.path, ask.collection, ask.object);
         let clean: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
         let mut text = format!("{endpoint}/{}", clean.join("/"));
         if let Some(namespace) = &self.host.namespace_query {

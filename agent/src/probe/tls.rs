@@ -23,6 +23,7 @@ mod config;
 mod failure;
 pub mod hello;
 mod names;
+mod p521;
 mod policies;
 mod reached;
 mod reject;
@@ -31,8 +32,8 @@ mod verified;
 mod verifier;
 mod verify;
 
-pub use config::{NodeTrust, TlsSetup};
-pub use failure::{classify_late, classify_late_dyn, is_plain_http};
+pub use config::{GoTls, NodeTrust, TlsSetup};
+pub use failure::{classify_late, classify_late_dyn, is_oversized, is_plain_http};
 use verifier::{PRESENTED, Presented};
 
 /// More certificates than this are no chain; they are judged but not reported.

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use tokio::time::Instant;
 use url::Url;
 
-use super::http::{BodyEnd, HttpClient, Request, Response};
+use super::http::{BodyEnd, HttpClient, Request, Response, is_gzip};
 use super::named::{self, Named};
 use super::network::{Destination, Network};
 use super::session::{OF_ONE_HOST, location};
@@ -309,10 +309,15 @@ impl Exchange<'_> {
             |detail: &str, wording: &str| Failure::new(Stage::Token, Cause::TokenInvalid, detail).worded(wording);
         let form = if either { Form::Fetch } else { Form::OAuth };
         let decoded = match response.body_end {
-            BodyEnd::Whole => answer::decode(&response.body, form),
-            _ => Err("unexpected EOF".to_owned()),
+            // What Go undoes is undone already where it is what it says.
+            BodyEnd::Whole if is_gzip(&response.headers) => Err("gzip: invalid header".to_owned()),
+            BodyEnd::Whole | BodyEnd::Cut | BodyEnd::Stalled => answer::decode(&response.body, form),
+            BodyEnd::Broken => Err("unexpected EOF".to_owned()),
         };
         let answer = decoded.map_err(|words| {
+            if let Some(failure) = unfinished(response.body_end) {
+                return Refusal::Status(failure);
+            }
             let detail =
                 format!("the token service answered {} with no usable document: {words}", response.status.as_u16());
             let failure = invalid(&detail, &format!("unable to decode token response: {words}"));
@@ -333,6 +338,21 @@ impl Exchange<'_> {
             got: Instant::now(),
         })
     }
+}
+
+/// Go reads on where pullprobe stops.
+fn unfinished(end: BodyEnd) -> Option<Failure> {
+    let (cause, detail) = match end {
+        BodyEnd::Whole | BodyEnd::Broken => return None,
+        BodyEnd::Cut => {
+            (Cause::TokenInvalid, "the token service's answer has more than the 1 MiB that pullprobe reads")
+        }
+        BodyEnd::Stalled => (
+            Cause::RegistryTimeout,
+            "the token did not come to its end in pullprobe's time; containerd waits for longer",
+        ),
+    };
+    Some(Failure { doubtful: true, ..Failure::new(Stage::Token, cause, detail) })
 }
 
 pub fn basic(user: &str, secret: &Secret) -> HeaderValue {

@@ -205,7 +205,13 @@ async fn hanging(version: Version, name: &str) {
     let silent = format!("http://{}", silent.address());
     let node = Node::new(version).asking(&[&silent, registry.endpoint()]).impatient();
     let report = node.pulls(IMAGE).await;
-    assert_pulled(&report, name);
+    if version.response_header_timeout().is_some() {
+        return assert_pulled(&report, name);
+    }
+    // The case's client has a limit of its own, and CRI's has none before 2.3: it asks nobody else.
+    assert_eq!(report.verdict.pullable, None, "{name}: {:?}", report.verdict);
+    assert!(report.verdict.summary.contains("asks no other host meanwhile"), "{name}: {}", report.verdict.summary);
+    assert_eq!(count(&registry, Kind::Manifest, "HEAD"), 0, "{name}");
 }
 
 /// The first host speaks plain HTTP where https is written.

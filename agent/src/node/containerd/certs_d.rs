@@ -12,6 +12,7 @@ use super::reader::{Reader, read_words, unread};
 use super::tls_files::{self, TlsFault, TlsKeys};
 use crate::model::containerd::Version;
 use crate::model::host::{Capabilities, HostTls};
+use crate::model::rewrites::Rewrites;
 use crate::node::root::{EntryKind, ReadError};
 
 /// More registries than any node has; a listing beyond is cut and said so. Tests do with fewer:
@@ -249,6 +250,7 @@ fn certificate_files(reader: &mut Reader<'_>, path: &str, files: &[(String, Entr
         tls,
         headers: Vec::new(),
         dial_timeout: None,
+        rewrites: Rewrites::default(),
         place: Place { file: path.into(), line: 1, column: 1 },
     };
     Host { tls: spec.tls.load(reader), spec }

@@ -12,6 +12,7 @@ use super::tls_files::TlsKeys;
 use crate::model::containerd::Version;
 use crate::model::host::Capabilities;
 use crate::model::namespace::NO_DIAL_TIMEOUT;
+use crate::model::rewrites::Rewrites;
 use crate::secret::Secret;
 
 /// A decoded hosts.toml.
@@ -36,6 +37,8 @@ pub struct HostSpec {
     pub tls: TlsKeys,
     pub headers: Vec<(String, Secret)>,
     pub dial_timeout: Option<gotext::GoDuration>,
+    /// Known to the containerd of k3s and RKE2 alone: empty in the files of others.
+    pub rewrites: Rewrites,
     pub place: Place,
 }
 
@@ -201,6 +204,7 @@ impl Decoder<'_> {
             },
             headers: self.headers(table)?,
             dial_timeout: self.dial_timeout(table)?,
+            rewrites: rewrites(table, self.version.dialect()),
             place,
         })
     }
@@ -348,6 +352,18 @@ impl Decoder<'_> {
     fn absolute(&self, path: &str) -> String {
         if path.starts_with('/') { path.to_owned() } else { join(self.dir, path) }
     }
+}
+
+/// Whether k3s or RKE2 wrote the file, for their own containerd.
+pub fn is_rancher(file: &str) -> bool {
+    file.contains("/agent/etc/containerd/")
+}
+
+/// The table `rewrite` of a host or mirror, where the containerd that reads it knows that.
+pub fn rewrites(table: &Table, dialect: Dialect) -> Rewrites {
+    let found = table.field("rewrite", dialect).filter(|value| is_rancher(&value.key.file));
+    let entries = found.and_then(Value::as_table).into_iter().flat_map(|table| &table.entries);
+    Rewrites(entries.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect())
 }
 
 impl HostSpec {

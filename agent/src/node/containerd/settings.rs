@@ -5,6 +5,7 @@ use super::config::migrate::{IMAGES, OLD_CRI};
 use super::config::{ConfigFault, FaultKind, Merged, other_type, type_words};
 use super::document::{Data, Dialect, Place, Table, Value};
 use crate::model::containerd::Version;
+use crate::model::rewrites::Rewrites;
 use crate::secret::Secret;
 
 /// The transfer service's own plugin (containerd 2.1 and later).
@@ -42,6 +43,8 @@ pub struct Mirror {
     /// The registry's name, or `*`.
     pub name: String,
     pub endpoints: Vec<(String, Place)>,
+    /// Known to the containerd of k3s and RKE2 alone.
+    pub rewrites: Rewrites,
     pub place: Place,
 }
 
@@ -143,7 +146,8 @@ impl Decoder {
         for (name, value) in self.map(registry, "mirrors", "config.Registry.Mirrors", "map[string]config.Mirror")? {
             let table = self.entry(value, "config.Registry.Mirrors", "config.Mirror")?;
             let endpoints = self.texts(table.field("endpoint", self.dialect), "config.Mirror.Endpoints")?;
-            settings.mirrors.push(Mirror { name: name.clone(), endpoints, place: value.key.clone() });
+            let (rewrites, place) = (super::hosts_toml::rewrites(table, self.dialect), value.key.clone());
+            settings.mirrors.push(Mirror { name: name.clone(), endpoints, rewrites, place });
         }
         for (host, value) in
             self.map(registry, "configs", "config.Registry.Configs", "map[string]config.RegistryConfig")?

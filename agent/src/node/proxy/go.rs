@@ -11,16 +11,28 @@ pub struct GoDebug {
     without_mlkem: bool,
     /// `netedns0=0`: questions to name servers carry no EDNS record.
     without_edns: bool,
+    /// `x509negativeserial`: whether a certificate may have a negative serial number. `None`: as the build has it.
+    takes_negative_serials: Option<bool>,
 }
 
 impl GoDebug {
     pub fn of(environment: &DaemonEnvironment) -> Self {
         let off = |name| setting(environment, name) == Some("0");
-        Self { without_mlkem: off("tlsmlkem"), without_edns: off("netedns0") }
+        Self {
+            without_mlkem: off("tlsmlkem"),
+            without_edns: off("netedns0"),
+            takes_negative_serials: setting(environment, "x509negativeserial").map(|value| value == "1"),
+        }
     }
 
     pub fn offers_mlkem(self, version: Version) -> bool {
         version.offers_mlkem() && !self.without_mlkem
+    }
+
+    /// Whether a certificate with a negative serial number can be read. `None`: that goes by who built this containerd.
+    pub fn takes_negative_serials(self, version: Version) -> Option<bool> {
+        let knows = version.refuses_negative_serials();
+        if knows { self.takes_negative_serials } else { Some(true) }
     }
 
     pub fn sends_edns(self, version: Version) -> bool {
@@ -80,6 +92,10 @@ mod tests {
         // The last one counts.
         assert!(told("tlsmlkem=0,tlsmlkem=1").offers_mlkem(newest));
         assert_eq!(GoDebug::of(&with(&[])), GoDebug::default());
+        let serials = |value, version| told(value).takes_negative_serials(version);
+        assert_eq!((serials("", newest), serials("", old)), (None, Some(true)));
+        assert_eq!(serials("x509negativeserial=1", newest), Some(true));
+        assert_eq!(serials("x509negativeserial=0", newest), Some(false));
     }
 
     #[test]

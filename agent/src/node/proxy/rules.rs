@@ -51,7 +51,11 @@ impl ProxyRules {
         let text = |value: Option<&super::EnvVar>| value.map_or("", |variable| variable.value.expose()).to_owned();
         let [http, https, no_proxy] = [environment.http_proxy(), environment.https_proxy(), environment.no_proxy()];
         let cgi = environment.get("REQUEST_METHOD").is_some_and(|method| !method.value.is_empty());
-        Self { cgi, ..Self::new(version, &text(http), &text(https), &text(no_proxy)) }
+        let read = Self::new(version, &text(http), &text(https), &text(no_proxy));
+        let told = |url: Option<ProxyUrl>, variable: Option<&super::EnvVar>| {
+            url.zip(variable).map(|(url, variable)| url.set_by(&variable.name, &variable.origin))
+        };
+        Self { cgi, http: told(read.http, http), https: told(read.https, https), ..read }
     }
 
     /// From the values of `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`; empty means not set. A proxy that

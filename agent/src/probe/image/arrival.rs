@@ -32,7 +32,11 @@ impl Pull<'_> {
         let verb = if want.touch { "are there" } else { "arrived" };
         let detail = format!("{got} of {expected} bytes of {} {verb}", want.descriptor.digest);
         if ended == BodyEnd::Stalled {
-            return at(Phase::Copy, fault(Cause::RegistryTimeout, detail).worded("context canceled"));
+            // containerd waits for as long as something comes, and for minutes where nothing does.
+            let detail =
+                format!("{detail}, and then nothing more came in pullprobe's time; containerd waits for longer");
+            let failure = fault(Cause::RegistryTimeout, detail).worded("context canceled");
+            return at(Phase::Copy, Failure { doubtful: true, ..failure });
         }
         // What is announced beyond the size is never missed: there a reader is at its end.
         let is_whole = ended != BodyEnd::Broken || want.descriptor.size > 0;

@@ -113,6 +113,13 @@ impl Pull<'_> {
         for index in 0..self.sessions.len() {
             match self.fetch_at(index, want).await {
                 Ok(fetched) => return Ok(fetched),
+                Err(Miss::Next(failure)) if self.waits_on(&failure) => {
+                    return Err(Stop::Fetch(Phase::Open, failure));
+                }
+                // One of which nothing could be told may have it, whatever the others say.
+                Err(Miss::Next(failure)) if failure.doubtful && first.as_ref().is_none_or(|first| !first.doubtful) => {
+                    first = Some(failure);
+                }
                 Err(Miss::Next(failure)) => {
                     first.get_or_insert(failure);
                 }

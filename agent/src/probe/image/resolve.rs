@@ -75,10 +75,15 @@ impl Pull<'_> {
             for index in &eligible {
                 match self.resolve_at(*index, collection).await {
                     Step::Found(resolved) => return Ok(resolved),
+                    Step::Next(_, failure) if self.waits_on(&failure) => return Err(Stop::Resolve(failure)),
                     Step::Next(rank, failure) => errors.push((rank, failure)),
                     Step::End(stop) => return Err(stop),
                 }
             }
+        }
+        // A host of which nothing could be told may have the image, whatever the others say.
+        if let Some((_, failure)) = errors.iter().find(|(_, failure)| failure.doubtful) {
+            return Err(Stop::Resolve(failure.clone()));
         }
         let chosen = choose(self.version, &errors, eligible.len(), &self.image.to_string());
         Err(Stop::Resolve(chosen))

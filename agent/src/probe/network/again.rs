@@ -10,11 +10,13 @@ use crate::model::cause::Cause;
 use crate::model::host::{Endpoint, HostTls, Scheme};
 use crate::model::outcome::{Failure, Outcome, Skip, Step, clip};
 use crate::probe::raw;
-use crate::probe::tls::{TlsSetup, hello};
+use crate::probe::tls::{TlsSetup, hello, is_oversized};
 use crate::probe::usage::RequestKind;
 
 /// A server that takes longer for its first answer has nothing to add.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// The longest handshake message that rustls reads, in bytes.
+const RUSTLS_LIMIT: usize = 65_536;
 
 impl Network {
     /// What a failed handshake comes to; the way's TLS stage then says the same.
@@ -27,6 +29,7 @@ impl Network {
     ) -> Failure {
         let failure = match failure.cause {
             _ if failure.doubtful => failure,
+            Cause::TlsProtocol if is_oversized(&failure) => self.as_long_as_go_reads(to, way, setup, failure).await,
             Cause::TlsExpired | Cause::TlsNotYetValid => self.by_both_clocks(to, way, setup, failure).await,
             Cause::TlsProtocol | Cause::TlsClosed | Cause::TlsTimeout => {
                 self.with_gos_suites(to, way, setup, failure).await
@@ -58,6 +61,37 @@ impl Network {
             }
             None => failure,
         }
+    }
+
+    /// More certificates than pullprobe reads: whether containerd reads them goes by their length.
+    async fn as_long_as_go_reads(
+        &self,
+        to: &Destination<'_>,
+        way: &Way,
+        setup: &TlsSetup,
+        failure: Failure,
+    ) -> Failure {
+        let mut again = Way::begin(&way.endpoint);
+        let length = match self.connect(to, &mut again, setup).await {
+            Ok((stream, _)) => hello::certificates(stream, way.endpoint.host(), self.timeouts.tls).await,
+            Err(_) => None,
+        };
+        let limit = self.version.certificates_limit();
+        let failure = failure
+            .summarized(
+                "The server sends a whole bundle of certificates where its own and the intermediates are wanted.",
+            )
+            .fixed_by(
+                "Have the server send its own certificate and the intermediates only, without a bundle of roots behind \
+                 them (`ssl_certificate` in nginx; `openssl s_client -connect HOST:PORT -showcerts` counts them).",
+            );
+        if length.is_some_and(|length| length <= limit) || (length.is_none() && limit > RUSTLS_LIMIT) {
+            return Failure { doubtful: true, ..failure };
+        }
+        let length = length.map_or_else(|| format!("over {RUSTLS_LIMIT}"), |length| length.to_string());
+        let detail = format!("the server sends {length} bytes of certificates, and containerd reads at most {limit}");
+        Failure { detail, ..failure }
+            .worded(format!("tls: handshake message of length {length} bytes exceeds maximum of {limit} bytes"))
     }
 
     /// A certificate that is out of its time by this node's clock, and in it by the host's own: then the

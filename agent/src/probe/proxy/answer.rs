@@ -2,6 +2,7 @@
 //!
 //! Only a plain registry's requests are passed on one by one: there the proxy answers in its place.
 
+use super::schemes;
 use crate::model::cause::Cause;
 use crate::model::outcome::Failure;
 use crate::model::stage::Stage;
@@ -24,7 +25,10 @@ pub fn refusal(response: &Response, errors: &Errors) -> Option<Failure> {
     };
     let why = response.header("x-squid-error").map(|why| format!(": {}", response.repeated(why))).unwrap_or_default();
     let detail = format!("the proxy {meaning}: it answered {} itself{why}", response.line());
-    Some(Failure::new(Stage::Proxy, cause, detail).at(proxy))
+    let challenges = response.headers.get_all("proxy-authenticate").iter();
+    let challenges: Vec<String> =
+        challenges.map(|value| response.repeated(&String::from_utf8_lossy(value.as_bytes()))).collect();
+    Some(schemes::explained(Failure::new(Stage::Proxy, cause, detail).at(proxy), &challenges))
 }
 
 /// What else it may be: a refusal that says neither that it is the registry's nor that it is the proxy's.

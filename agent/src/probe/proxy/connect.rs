@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use zeroize::Zeroizing;
 
+use super::schemes;
 use crate::model::cause::Cause;
 use crate::model::outcome::Failure;
 use crate::model::proxy::{ProxyCredentials, ProxyUrl};
@@ -138,6 +139,6 @@ impl Answer {
             (Cause::ProxyDenied, format!("the proxy {meaning} {target}: it answered {} to CONNECT", line.trim()))
         };
         let wording = self.reason.clone().unwrap_or_else(|| "unknown status code".to_owned());
-        Failure::new(Stage::Proxy, cause, detail).worded(wording)
+        schemes::explained(Failure::new(Stage::Proxy, cause, detail).worded(wording), &self.challenges)
     }
 }

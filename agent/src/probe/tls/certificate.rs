@@ -65,6 +65,10 @@ impl<'a> Certificate<'a> {
         Ok(())
     }
 
+    pub fn has_negative_serial(&self) -> bool {
+        self.x509.tbs_certificate.raw_serial().first().is_some_and(|first| *first >= 0x80)
+    }
+
     pub fn subject(&self) -> &'a [u8] {
         self.x509.tbs_certificate.subject.as_raw()
     }

@@ -14,6 +14,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 
 use super::certificate::Certificate;
+use super::p521::SECP521R1;
 use super::verifier::{PRESENTED, Verifier};
 use super::verify::Roots;
 use crate::model::cause::Cause;
@@ -52,20 +53,22 @@ pub struct TlsSetup {
     config: ClientConfig,
     roots: Arc<Roots>,
     version: Version,
-    offers_mlkem: bool,
+    go: GoTls,
     /// Files as on the node.
     sources: Vec<String>,
 }
 
+/// What of TLS goes by the Go that a containerd was built with, and what its environment tells it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GoTls {
+    pub offers_mlkem: bool,
+    /// Whether certificates may have negative serial numbers. `None`: it cannot be told.
+    pub negative_serials: Option<bool>,
+}
+
 impl TlsSetup {
     /// `now` is the wall clock at this moment; it goes on from there.
-    pub fn new(
-        version: Version,
-        offers_mlkem: bool,
-        trust: &NodeTrust,
-        tls: &HostTls,
-        now: Timestamp,
-    ) -> Result<Self, Failure> {
+    pub fn new(version: Version, go: GoTls, trust: &NodeTrust, tls: &HostTls, now: Timestamp) -> Result<Self, Failure> {
         let mut roots = Roots::beside(&trust.roots);
         let mut sources = trust.sources.clone();
         for file in &tls.ca {
@@ -85,8 +88,9 @@ impl TlsSetup {
         let pairs = tls.client.iter().map(key_pair).collect::<Result<_, _>>()?;
         let roots = Arc::new(roots);
         let skip = tls.skip_verify == Some(true);
-        let verifier = Arc::new(Verifier { roots: Arc::clone(&roots), version, skip });
-        Ok(Self { config: client_config(verifier, pairs, now, offers_mlkem)?, roots, version, offers_mlkem, sources })
+        let negative_serials = go.negative_serials;
+        let verifier = Arc::new(Verifier { roots: Arc::clone(&roots), version, negative_serials, skip });
+        Ok(Self { config: client_config(verifier, pairs, now, go.offers_mlkem)?, roots, version, go, sources })
     }
 
     /// To look at a server that is not trusted: it verifies nothing and offers no certificate.
@@ -100,15 +104,10 @@ impl TlsSetup {
     }
 
     fn without_pairs(&self, skip: bool, now: Timestamp) -> Result<Self, Failure> {
-        let verifier = Arc::new(Verifier { roots: Arc::clone(&self.roots), version: self.version, skip });
-        let config = client_config(verifier, Vec::new(), now, self.offers_mlkem)?;
-        Ok(Self {
-            config,
-            roots: Arc::clone(&self.roots),
-            version: self.version,
-            offers_mlkem: self.offers_mlkem,
-            sources: self.sources.clone(),
-        })
+        let (version, negative_serials) = (self.version, self.go.negative_serials);
+        let verifier = Arc::new(Verifier { roots: Arc::clone(&self.roots), version, negative_serials, skip });
+        let config = client_config(verifier, Vec::new(), now, self.go.offers_mlkem)?;
+        Ok(Self { config, ..self.clone() })
     }
 
     /// For a client that speaks HTTP: shares the session with the handshake that was probed.
@@ -121,7 +120,7 @@ impl TlsSetup {
     }
 }
 
-/// Like Go: TLS 1.2 and 1.3, X25519MLKEM768 first where containerd has it. No ALPN: containerd speaks HTTP/1.1 only, and
+/// Like Go: TLS 1.2 and 1.3, X25519MLKEM768 first where containerd has it, P-521 last. No ALPN: containerd speaks HTTP/1.1 only, and
 /// Go then offers no protocol at all.
 fn client_config(
     verifier: Arc<Verifier>,
@@ -131,6 +130,7 @@ fn client_config(
 ) -> Result<ClientConfig, Failure> {
     let mut provider = aws_lc_rs::default_provider();
     provider.kx_groups.retain(|group| offers_mlkem || group.name() != NamedGroup::X25519MLKEM768);
+    provider.kx_groups.push(SECP521R1);
     let provider = Arc::new(provider);
     let clock = Arc::new(Clock { now, began: Instant::now() });
     ClientConfig::builder_with_details(provider, clock)

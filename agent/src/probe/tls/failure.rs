@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::io;
 use std::net::SocketAddr;
 
-use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
+use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
 
 use super::verifier::Rejected;
 use crate::model::cause::Cause;
@@ -13,6 +13,14 @@ use crate::model::stage::Stage;
 use crate::probe::connection::worded;
 
 const PLAIN_HTTP: &str = "http: server gave HTTP response to HTTPS client";
+
+/// The detail of more certificates than rustls reads.
+const OVERSIZED: &str = "the server sends more than 64 KiB of certificates, which is all that pullprobe reads";
+
+/// Whether the handshake failed for the length of what the server sent, which Go may read.
+pub fn is_oversized(failure: &Failure) -> bool {
+    failure.detail == OVERSIZED
+}
 
 /// What is known about a handshake that failed.
 pub struct Broken<'a> {
@@ -132,6 +140,10 @@ fn of_rustls(error: &Error, broken: &Broken<'_>) -> Failure {
             "the handshake is not signed by the certificate's key".into(),
             "tls: invalid signature by the server certificate",
         ),
+        // Nothing else in a handshake is so long.
+        Error::InvalidMessage(
+            InvalidMessage::HandshakePayloadTooLarge | InvalidMessage::CertificatePayloadTooLarge,
+        ) => fail(Cause::TlsProtocol, OVERSIZED.into(), ""),
         Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13) => fail(
             Cause::TlsProtocol,
             "the server speaks neither TLS 1.2 nor 1.3".into(),

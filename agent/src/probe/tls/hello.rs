@@ -6,6 +6,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::probe::connection::Connection;
 
+mod certificates;
+
+pub use certificates::certificates;
+
 /// What Go offers for TLS 1.2, each with its name. The last block, whose keys are exchanged under the
 /// server's RSA key, and 3DES depend on the release that containerd was built with and its `GODEBUG`.
 const SUITES: [(u16, &str); 16] = [

@@ -2,8 +2,9 @@
 
 use super::certificate::Certificate;
 use super::verify::{Invalid, Roots};
-use crate::model::cause::Cause;
-use crate::model::outcome::Failure;
+use crate::model::cause::{Cause, Owner};
+use crate::model::containerd::Version;
+use crate::model::outcome::{Failure, clip};
 use crate::model::stage::Stage;
 
 /// Since Go 1.20 in front of every verification error.
@@ -13,7 +14,8 @@ pub fn failure(invalid: &Invalid, chain: &[Certificate<'_>], roots: &Roots) -> F
     let fail = |cause, detail: String| Failure::new(Stage::Tls, cause, detail).worded(format!("{PREFIX}{invalid}"));
     match invalid {
         Invalid::Expired { not_after, subject, .. } => {
-            fail(Cause::TlsExpired, format!("the certificate of {subject} expired at {not_after}"))
+            let failure = fail(Cause::TlsExpired, format!("the certificate of {subject} expired at {not_after}"));
+            if ends_in_the_past(subject, chain) { of_old_store(failure) } else { failure }
         }
         Invalid::NotYetValid { not_before, subject, now } => fail(
             Cause::TlsNotYetValid,
@@ -37,10 +39,58 @@ pub fn failure(invalid: &Invalid, chain: &[Certificate<'_>], roots: &Roots) -> F
     }
 }
 
+/// Whether what has expired stands above an authority that signed for the server: an old root, or the name of a
+/// newer one signed by it. The server's own certificate and its issuer's are in time, and so those who know the
+/// newer root are served.
+fn ends_in_the_past(subject: &str, chain: &[Certificate<'_>]) -> bool {
+    let is_expired = |certificate: &Certificate<'_>| certificate.x509.subject().to_string() == subject;
+    match chain.iter().position(is_expired) {
+        Some(at) => at >= 2,
+        None => chain.iter().skip(1).any(|one| one.basic_constraints().is_some_and(|(is_ca, _)| is_ca)),
+    }
+}
+
+fn of_old_store(failure: Failure) -> Failure {
+    failure
+        .owned_by(Owner::Node)
+        .summarized(
+            "The node knows only an old root certificate of the registry's authority, which has expired; the registry's own \
+             certificate is in time.",
+        )
+        .fixed_by(
+            "Bring the node's root certificates up to date: `apt-get install --only-upgrade ca-certificates` and \
+             `update-ca-certificates` (`update-ca-trust` on Fedora and its kin), or name the authority's present root as `ca` in \
+             hosts.toml; then `systemctl restart containerd`. A server that still sends the expired certificate may leave it out.",
+        )
+}
+
 pub fn unparsable(why: &str) -> Failure {
     let detail = format!("a presented certificate cannot be read: {why}");
     Failure::new(Stage::Tls, Cause::TlsProtocol, detail)
         .worded(format!("tls: failed to parse certificate from server: x509: {why}"))
+}
+
+/// `certain`: this build refuses it. Otherwise official builds do, and others may not.
+pub fn negative_serial(certificate: &Certificate<'_>, version: Version, certain: bool) -> Failure {
+    let whose = certificate.x509.subject();
+    let detail = if certain {
+        format!("the certificate of {whose} has a negative serial number, which Go refuses to read")
+    } else {
+        format!(
+            "the certificate of {whose} has a negative serial number: official builds of containerd {version} refuse it, and \
+             builds with the older default of Go, such as Debian's, take it"
+        )
+    };
+    let failure = Failure { detail: clip(detail), ..unreadable("negative serial number") };
+    let failure = failure
+        .summarized("A certificate has a negative serial number, which no standard allows and newer Go refuses.")
+        .fixed_by(
+            "Have whoever issues it, often a proxy that inspects TLS, issue certificates with positive serial numbers. Until then \
+             set `GODEBUG=x509negativeserial=1` in containerd's environment \
+             (`/etc/systemd/system/containerd.service.d/godebug.conf`); then `systemctl daemon-reload` and `systemctl restart \
+             containerd`.",
+        );
+    Failure { doubtful: !certain, ..failure }
 }
 
 /// Well-formed, and still nothing that Go reads.

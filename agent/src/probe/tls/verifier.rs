@@ -36,6 +36,8 @@ tokio::task_local! {
 pub struct Verifier {
     pub roots: Arc<Roots>,
     pub version: Version,
+    /// Whether a negative serial number is taken. `None`: by some builds of this containerd.
+    pub negative_serials: Option<bool>,
     /// `skip_verify`: the verdict is remembered and the handshake goes on.
     pub skip: bool,
 }
@@ -56,8 +58,19 @@ impl Verifier {
         if let Some(why) = parsed.iter().find_map(|certificate| certificate.check_readable(self.version).err()) {
             return Err(Judged { failure: reject::unreadable(&why), fatal: true });
         }
+        if let Some(failure) = self.of_negative_serial(&parsed) {
+            return Err(Judged { failure, fatal: true });
+        }
         verify(&self.roots, &parsed, host, now, self.version)
             .map_err(|invalid| Judged { failure: reject::failure(&invalid, &parsed, &self.roots), fatal: !self.skip })
+    }
+}
+
+impl Verifier {
+    fn of_negative_serial(&self, chain: &[Certificate<'_>]) -> Option<Failure> {
+        let found = chain.iter().find(|certificate| certificate.has_negative_serial())?;
+        (self.negative_serials != Some(true))
+            .then(|| reject::negative_serial(found, self.version, self.negative_serials == Some(false)))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::super::certs_d::{Host, HostDirectory};
 use super::super::document::{Place, Table, Value};
 use super::super::gourl;
-use super::super::hosts_toml::{HOST_KEYS, HostSpec};
+use super::super::hosts_toml::{HOST_KEYS, HostSpec, is_rancher};
 use super::host::{is_loopback, never_answers, relative_paths};
 use super::{Lint, error, info, warning};
 use crate::model::finding::Finding;
@@ -185,15 +185,10 @@ fn of_config(key: &str) -> Option<&'static str> {
     })
 }
 
-/// Whether k3s or RKE2 wrote the file, for their own containerd.
-fn is_rancher(file: &str) -> bool {
-    file.contains("/agent/etc/containerd/")
-}
-
 fn rewritten(place: &Place) -> Finding {
-    let message = "this containerd, of k3s or RKE2, asks the host for a rewritten repository; pullprobe asks for the original one";
-    let fix = "check images of this registry by the name that the host has them under";
-    warning("host_rewrite", place, message, fix)
+    let message = "this containerd, of k3s or RKE2, asks the host for repositories by their rewritten names, and so does pullprobe";
+    let fix = "nothing is wrong; without k3s or RKE2 no containerd knows `rewrite`";
+    info("host_rewrite", place, message, fix)
 }
 
 /// The table below a host that stands last in the file.

@@ -16,7 +16,8 @@ async fn told(root: &CertificateDer<'static>, address: std::net::SocketAddr) -> 
     let mut told = [const { String::new() }; 3];
     for (told, version) in told.iter_mut().zip([V1_6, V1_7, V2_1]) {
         let trust = trust(std::slice::from_ref(root));
-        let setup = TlsSetup::new(version, false, &trust, &HostTls::default(), jiff::Timestamp::now()).unwrap();
+        let setup =
+            TlsSetup::new(version, GoTls::default(), &trust, &HostTls::default(), jiff::Timestamp::now()).unwrap();
         let step = shake_with(address, &setup).await;
         if let Some(failure) = step.failure() {
             let unusable = [Cause::TlsCertificateUnusable, Cause::TlsUnknownAuthority];

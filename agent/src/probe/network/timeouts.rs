@@ -1,0 +1,65 @@
+//! How long each stage may take.
+
+use std::time::Duration;
+
+use crate::model::namespace::DIAL_TIMEOUT;
+
+/// Each is below the deadline of a whole check (30 s).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    pub dns: Duration,
+    pub tcp: Duration,
+    pub tls: Duration,
+    /// One request: to the end of its body.
+    pub http: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            dns: Duration::from_secs(5),
+            tcp: Duration::from_secs(5),
+            tls: Duration::from_secs(10),
+            http: Duration::from_secs(10),
+        }
+    }
+}
+
+/// The usual time of a whole check.
+const USUAL_CHECK: Duration = Duration::from_secs(30);
+/// What is left of a longer one for all but the slowest request.
+const RESERVE: Duration = Duration::from_secs(10);
+
+impl Timeouts {
+    /// Who gives a whole check longer than usual waits for a slow host, too: one request may take nearly all
+    /// of it, a lookup and a connection the share that they usually have. A handshake has Go's time already.
+    #[must_use]
+    pub fn within(self, check: Duration) -> Self {
+        if check <= USUAL_CHECK {
+            return self;
+        }
+        let share = (check / 6).min(DIAL_TIMEOUT);
+        Self {
+            dns: self.dns.max(share),
+            tcp: self.tcp.max(share),
+            http: self.http.max(check.saturating_sub(RESERVE)),
+            ..self
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_longer_check_waits_longer_for_each_stage() {
+        let usual = Timeouts::default();
+        assert_eq!([10, 30].map(|seconds| usual.within(Duration::from_secs(seconds))), [usual, usual]);
+        let longer = usual.within(Duration::from_secs(60));
+        assert_eq!([longer.dns, longer.tcp, longer.tls, longer.http].map(|time| time.as_secs()), [10, 10, 10, 50]);
+        assert_eq!(usual.within(Duration::from_secs(3600)).tcp, DIAL_TIMEOUT);
+        let set = Timeouts { http: Duration::from_secs(55), ..usual };
+        assert_eq!(set.within(Duration::from_secs(60)).http, set.http);
+    }
+}
