@@ -122,9 +122,12 @@ scenarios! {
     manifest_invalid
     manifest_redirect_elsewhere
     manifest_redirect_expired
+    manifest_stalled
     manifest_too_large
     manifest_unsupported
     mirror_dead
+    mirror_silent
+    mirror_silent_since_2_3
     nested_index
     not_a_registry
     not_a_registry_but_a_login_page
@@ -157,6 +160,8 @@ scenarios! {
     real_tls_unknown_authority
     redirect_invalid
     registry_error
+    registry_silent
+    registry_slow
     registry_timeout
     request_too_large
     request_too_large_for_nginx
@@ -178,12 +183,14 @@ scenarios! {
     throttled
     throttled_with_403
     tls_certificate_unusable
+    throttled_once
     tls_closed
     tls_plain_http
     tls_self_signed
     tls_timeout
     token_host_elsewhere
     token_host_refused
+    token_gzipped
     token_invalid
     token_not_trusted
     token_realm_of_a_container
@@ -191,6 +198,7 @@ scenarios! {
     token_service_is_a_page
     token_service_missing
     token_service_refuses_post
+    token_service_silent
     wrong_content_type
 }
 

@@ -11,6 +11,7 @@ mod clock;
 mod interception;
 mod path;
 mod provider;
+pub mod sinkhole;
 
 pub const HOST_NEW: &str = "host_new";
 pub const TLS_INTERCEPTION_SUSPECTED: &str = "tls_interception_suspected";
@@ -66,7 +67,8 @@ mod tests {
     fn every_code_has_its_paragraph() {
         let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/findings.md")).unwrap();
         let providers = [CREDENTIAL_PROVIDER_FAILED, CREDENTIAL_PROVIDER_NO_MATCH, CREDENTIAL_PROVIDER_UNKNOWN];
-        for code in [HOST_NEW, TLS_INTERCEPTION_SUSPECTED, CLOCK_SKEW, SLOW_STAGE].into_iter().chain(providers) {
+        let own = [HOST_NEW, TLS_INTERCEPTION_SUSPECTED, CLOCK_SKEW, SLOW_STAGE, sinkhole::DNS_SINKHOLE];
+        for code in own.into_iter().chain(providers) {
             assert!(text.contains(&format!("\n**`{code}`**")), "docs/findings.md does not tell of {code}");
         }
     }

@@ -27,6 +27,7 @@ use crate::model::containerd::Version;
 use crate::model::facts::{DnsFacts, ProxyFacts, TcpFacts, TlsFacts};
 use crate::model::host::{Endpoint, HostTls, RegistryHost, Scheme};
 use crate::model::namespace::DIAL_TIMEOUT;
+use crate::model::observation::sinkhole;
 use crate::model::outcome::{Failure, Outcome, Skip, Step};
 use crate::model::stage::Stage;
 use crate::node::proxy::{GoDebug, ProxyRules, ProxyUrl};
@@ -148,7 +149,10 @@ impl Network {
 
     async fn climb_once(&self, to: &Destination<'_>, endpoint: &Endpoint) -> Way {
         let mut way = Way::begin(endpoint);
-        way.client = self.reach(to, &mut way).await.map_err(|failure| failure.host_or(&endpoint.host_port()));
+        let reached = self.reach(to, &mut way).await;
+        way.client = reached.map_err(|failure| {
+            sinkhole::explained(failure.host_or(&endpoint.host_port()), endpoint.host(), way.dns.facts())
+        });
         way
     }
 
@@ -220,7 +224,8 @@ impl Network {
         let tunnel = Tunnel { endpoint: &endpoint, proxy: &proxy, rule: &decision.rule, setup };
         let (step, reached) = self.through_proxy(tunnel, to.dial_timeout).await;
         let failure = step.failure().cloned();
-        way.proxy = step;
+        let in_doubt = failure.as_ref().is_some_and(|failure| failure.doubtful);
+        way.proxy = if in_doubt { Step::skipped(Skip::OutOfTime) } else { step };
         reached
             .map(|(stream, address)| (stream, Bound { address, proxy: Some(proxy) }))
             .ok_or_else(|| failure.unwrap_or_else(|| Failure::new(Stage::Proxy, Cause::Unclassified, "no tunnel")))

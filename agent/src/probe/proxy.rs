@@ -39,13 +39,25 @@ pub async fn tunnel(
 ) -> (Step<ProxyFacts>, Option<Connection>) {
     let began = Instant::now();
     let mut facts = ProxyFacts { proxy: Some(proxy.to_string()), rule: rule.to_owned(), connect_status: None };
-    let asked =
-        tokio::time::timeout(limit, ask(stream.into(), proxy, target, tls, limit, &mut facts.connect_status)).await;
-    let outcome = asked.unwrap_or_else(|_| Err(silent(limit)));
+    let mut said = Said::default();
+    let asked = tokio::time::timeout(limit, ask(stream.into(), proxy, target, tls, limit, &mut said)).await;
+    facts.connect_status = said.status;
+    // What does not even greet as SOCKS does is none, however long one waits.
+    let patience = if proxy.scheme == ProxyScheme::Socks5 && !said.greeted { Duration::ZERO } else { PATIENCE };
+    let outcome = asked.unwrap_or_else(|_| Err(silent(limit, patience)));
     match outcome {
         Ok(connection) => (Step::new(Outcome::Passed(facts), began.elapsed()), Some(connection)),
         Err(failure) => (Step::new(Outcome::Failed(failure.at(proxy.host_port()), Some(facts)), began.elapsed()), None),
     }
+}
+
+/// What a proxy has told so far.
+#[derive(Default)]
+struct Said {
+    /// Of its answer to CONNECT.
+    status: Option<u16>,
+    /// It answered as SOCKS does.
+    greeted: bool,
 }
 
 async fn ask(
@@ -54,16 +66,19 @@ async fn ask(
     target: Target<'_>,
     tls: &TlsSetup,
     limit: Duration,
-    status: &mut Option<u16>,
+    said: &mut Said,
 ) -> Result<Connection, Failure> {
     match proxy.scheme {
         ProxyScheme::Http if target.plain => Ok(connection),
-        ProxyScheme::Http => connect::connect(connection, proxy, target.host_port, status).await,
+        ProxyScheme::Http => connect::connect(connection, proxy, target.host_port, &mut said.status).await,
         ProxyScheme::Https if target.plain => secure(connection, proxy, tls, limit).await,
         ProxyScheme::Https => {
-            connect::connect(secure(connection, proxy, tls, limit).await?, proxy, target.host_port, status).await
+            connect::connect(secure(connection, proxy, tls, limit).await?, proxy, target.host_port, &mut said.status)
+                .await
         }
-        ProxyScheme::Socks5 => socks::connect(connection, proxy, target.host_port, target.bare_users).await,
+        ProxyScheme::Socks5 => {
+            socks::connect(connection, proxy, target.host_port, target.bare_users, &mut said.greeted).await
+        }
     }
 }
 
@@ -129,19 +144,23 @@ fn speaks_plainly(failure: Failure, proxy: &ProxyUrl) -> Failure {
 /// How long Go waits for the answer to CONNECT.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn silent(limit: Duration) -> Failure {
-    let detail = if limit < PATIENCE {
+fn silent(limit: Duration, patience: Duration) -> Failure {
+    let detail = if limit < patience {
         format!(
-            "the proxy accepted the connection and did not answer within {limit:?}, where pullprobe stops; containerd waits {PATIENCE:?}"
+            "the proxy accepted the connection and did not answer within {limit:?}, where pullprobe stops; containerd waits for longer"
         )
     } else {
         format!("the proxy accepted the connection and did not answer within {limit:?}")
     };
-    let failure = Failure::new(Stage::Proxy, Cause::ProxyUnreachable, detail).worded("context deadline exceeded").fixed_by(
+    let failure = Failure::new(Stage::Proxy, Cause::ProxyUnreachable, detail).worded("context deadline exceeded");
+    if limit >= patience {
+        return failure;
+    }
+    let failure = failure.fixed_by(
         "Give it longer: `--timeout 5m` with `check`, `probe.timeouts.http` in the settings of `run` (`timeouts: {http: 60s}`). \
          If the proxy stays silent, look at its log, or exempt the registry with `NO_PROXY`.",
     );
-    Failure { doubtful: limit < PATIENCE, ..failure }
+    Failure { doubtful: true, ..failure }
 }
 
 #[cfg(test)]

@@ -83,6 +83,13 @@ pub fn pause(response: &Response, now: Timestamp) -> Option<Duration> {
     retry_after(response, now).or_else(|| retry_after_in(&Errors::of(response).text()))
 }
 
+/// Whether an answer may be followed by another request at once, as containerd does whatever it says: it asks for
+/// so short a pause that one request more is no burden, and whether one is served then is what counts.
+pub fn is_soon(response: &Response) -> bool {
+    const SOON: u64 = 2;
+    response.header("retry-after").and_then(|value| value.trim().parse::<u64>().ok()).is_some_and(|pause| pause <= SOON)
+}
+
 /// Seconds, or an HTTP date (RFC 9110, 10.2.3): that of the far side's clock, which need not be the node's.
 fn retry_after(response: &Response, now: Timestamp) -> Option<Duration> {
     let value = response.header("retry-after")?.trim();

@@ -179,7 +179,8 @@ impl<'a> Session<'a> {
             match status.as_u16() {
                 408 | 429
                     if !repeated
-                        && ratelimit::pause(&sent.response, self.network.clock()).is_none()
+                        && (ratelimit::is_soon(&sent.response)
+                            || ratelimit::pause(&sent.response, self.network.clock()).is_none())
                         && !ratelimit::announces(&sent.response) =>
                 {
                     repeated = true;
@@ -238,8 +239,7 @@ impl<'a> Session<'a> {
             let leaves = redirect.as_ref().is_some_and(|to| !self.keeps_credentials(to, way));
             let request = self.request(ask, &url_now, value.as_ref(), leaves);
             let signed = request.headers.contains_key(header::AUTHORIZATION);
-            self.network.usage.request(client_now.endpoint(), ask.kind);
-            let response = match client_now.send(request).await {
+            let response = match self.send(client_now, request, ask.kind).await {
                 Ok(response) => response,
                 Err(failure) => {
                     let (tls, dial) = (&self.host.tls, self.host.dial_timeout);
@@ -270,6 +270,19 @@ impl<'a> Session<'a> {
         let failure = Failure::new(stage_of(ask), Cause::RedirectInvalid, "ten redirects in a row");
         let text = format!("failed to do request: {verb} \"{}\": stopped after 10 redirects", clip(led_by));
         Err(NoAnswer::new(failure.worded(text).at(token::host_port(&url_now)), credential_sent))
+    }
+
+    /// Once more where containerd tries up to five times: one time tells whether the loss passes.
+    async fn send(&self, client: &HttpClient, request: Request, kind: RequestKind) -> Result<Response, Failure> {
+        let repeats = self.is_last && self.network.version.repeats_lost_connections();
+        self.network.usage.request(client.endpoint(), kind);
+        match client.send(request.clone()).await {
+            Err(failure) if repeats && matches!(&*failure.wording, "EOF" | "unexpected EOF") => {
+                self.network.usage.request(client.endpoint(), kind);
+                client.send(request).await
+            }
+            sent => sent,
+        }
     }
 
     async fn client_for(&self, endpoint: &Endpoint, way: &Way, ask: &Ask) -> Result<HttpClient, Failure> {

@@ -120,6 +120,7 @@ scenarios! {
     no_proxy_network_of_a_name
     no_proxy_network_of_an_address
     no_proxy_port
+    no_proxy_semicolons
     no_proxy_star
     no_proxy_star_inside
     no_proxy_suffix
@@ -132,6 +133,8 @@ scenarios! {
     proxy_is_no_socks
     proxy_is_refused
     proxy_name_unknown
+    proxy_only_ntlm
+    proxy_password_with_hash
     proxy_of_environment_file
     proxy_of_running_process
     proxy_passes_on_plain_http
@@ -144,6 +147,7 @@ scenarios! {
     proxy_socks_serves
     proxy_socks_wants_password
     proxy_socks_wrong_password
+    proxy_speaks_plain_http
     proxy_tls_serves
     proxy_tls_untrusted
     proxy_tls_untrusted_of_plain_registry
@@ -183,6 +187,8 @@ scenarios! {
     tls_closed
     tls_closed_by_middlebox
     tls_common_name_only
+    tls_cross_signed
+    tls_cross_signed_known
     tls_expired
     tls_expired_intermediate
     tls_expired_root
@@ -209,6 +215,8 @@ scenarios! {
     tls_timeout
     tls_unknown_authority
     tls_untrusted_root
+    tls_whole_bundle
+    tls_whole_bundle_1_6
     tls_wrong_ca_of_hosts_toml
 }
 

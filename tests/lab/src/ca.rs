@@ -16,6 +16,8 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde::Deserialize;
 
 const DAY: Duration = Duration::from_hours(24);
+/// Of [`CertKind::WholeBundle`], in bytes.
+const BUNDLE: usize = 70_000;
 
 /// What is wrong with a server's certificate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -42,6 +44,10 @@ pub enum CertKind {
     ExpiredIntermediate,
     /// The root that it leads to has expired: [`Authority::expired_root_pem`].
     ExpiredRoot,
+    /// The root is also sent as signed by [`Authority::expired_root_pem`], as new authorities are introduced by old ones.
+    CrossSigned,
+    /// A bundle of roots is sent behind it, more than 64 KiB of certificates in all.
+    WholeBundle,
     /// It may authenticate clients only.
     ClientOnly,
     /// It has a critical extension that nobody knows.
@@ -170,13 +176,21 @@ impl Authority {
             | CertKind::UnknownAuthority
             | CertKind::IncompleteChain
             | CertKind::ExpiredIntermediate
-            | CertKind::ExpiredRoot => {}
+            | CertKind::ExpiredRoot
+            | CertKind::CrossSigned
+            | CertKind::WholeBundle => {}
         }
         match kind {
             CertKind::SelfSigned => self_signed(&params),
             CertKind::UnknownAuthority => sign(&params, &Self::new(&self.name)?.intermediate),
             CertKind::ExpiredIntermediate => sign(&params, &self.expired_intermediate),
             CertKind::ExpiredRoot => sign(&params, &self.expired_root),
+            CertKind::CrossSigned => self.followed_by(&params, vec![self.crossed_root()?]),
+            CertKind::WholeBundle => {
+                let root = self.root_der();
+                let count = BUNDLE / root.len() + 1;
+                self.followed_by(&params, vec![root; count])
+            }
             CertKind::ExcludedWildcard => {
                 let mut constrained = authority_params(&format!("{} constrained intermediate", self.name));
                 let excluded_subtrees = vec![GeneralSubtree::DnsName("sub.example".to_owned())];
@@ -191,6 +205,19 @@ impl Authority {
             }
             _ => sign(&params, &self.intermediate),
         }
+    }
+
+    /// As a good one, and then these.
+    fn followed_by(&self, params: &CertificateParams, others: Vec<CertificateDer<'static>>) -> io::Result<Leaf> {
+        let mut leaf = sign(params, &self.intermediate)?;
+        leaf.chain.extend(others);
+        Ok(leaf)
+    }
+
+    /// The root's name and key, signed by the expired root.
+    fn crossed_root(&self) -> io::Result<CertificateDer<'static>> {
+        let params = authority_params(&format!("{} root", self.name));
+        params.signed_by(self.root.key(), &self.expired_root).map(Into::into).map_err(io::Error::other)
     }
 
     /// A client certificate with this common name.

@@ -22,6 +22,8 @@ pub struct Config {
     pub mode: Mode,
     /// The `Proxy-Authorization` it wants, as `Basic dXNlcjpwYXNz`: all others get 407. `None` = any.
     pub credential: Option<String>,
+    /// How it asks for one; empty = Basic.
+    pub challenges: Vec<String>,
     /// Addresses of names that the system does not know: host to `ip` or `ip:port`.
     pub hosts: BTreeMap<String, String>,
 }

@@ -53,7 +53,7 @@ pub fn findings(endpoints: &[&EndpointReport]) -> Vec<Finding> {
 }
 
 /// Who runs this public host. `None`: it is not known to be one.
-fn operator(host: &str) -> Option<&'static str> {
+pub(super) fn operator(host: &str) -> Option<&'static str> {
     let host = host.to_ascii_lowercase();
     let is_below = |domain: &str| host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
     PUBLIC.iter().find(|(domain, _)| is_below(domain)).map(|(_, operator)| *operator)

@@ -27,6 +27,7 @@ fn of_report(report: &EndpointReport) -> Vec<Finding> {
         found.extend(of_nameservers(host, facts));
         found.extend(of_dropped(host, facts, report.stages.dns.duration.unwrap_or_default()));
         found.extend(of_name(host, facts));
+        found.extend(super::sinkhole::finding(host, facts));
     }
     found.extend(report.stages.tcp.facts().into_iter().flat_map(|facts| of_addresses(host, facts)));
     let hidden = report.stages.tls.facts().and_then(|facts| facts.ignored);
@@ -137,7 +138,12 @@ fn hosts_file_override(host: &str, facts: &DnsFacts) -> Finding {
         facts.nameservers.iter().flat_map(|server| &server.addresses).map(|ip| Address::from(*ip)).collect();
     let own = shown(&facts.addresses);
     let agree = in_dns.iter().any(|address| facts.addresses.contains(address));
+    // Who kept silent, or failed, may have one.
+    let denies = |cause: &Option<Cause>| matches!(cause, None | Some(Cause::DnsNxdomain | Cause::DnsNoAddress));
+    let all_said = facts.nameservers.iter().all(|server| denies(&server.cause));
     let (severity, dns) = match in_dns.first() {
+        None if facts.nameservers.is_empty() => (Severity::Info, "no nameserver was asked".to_owned()),
+        None if !all_said => (Severity::Info, "what the nameservers have could not be told".to_owned()),
         None => (Severity::Info, "the nameservers have none".to_owned()),
         Some(_) if agree => (Severity::Info, "the nameservers have it too".to_owned()),
         Some(_) => (Severity::Warning, format!("the nameservers have {}", shown(&in_dns))),

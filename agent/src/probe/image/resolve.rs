@@ -81,10 +81,6 @@ impl Pull<'_> {
                 }
             }
         }
-        // A host of which nothing could be told may have the image, whatever the others say.
-        if let Some((_, failure)) = errors.iter().find(|(_, failure)| failure.doubtful) {
-            return Err(Stop::Resolve(failure.clone()));
-        }
         let chosen = choose(self.version, &errors, eligible.len(), &self.image.to_string());
         Err(Stop::Resolve(chosen))
     }
@@ -109,8 +105,7 @@ impl Pull<'_> {
                     Ok(got) => sent = got,
                     Err(stop) => {
                         let verdict = Verdict::Good("resolved only by a request that counts as a pull");
-                        let session = &self.sessions[index];
-                        self.book.answered(session, Operation::Resolve, head, verdict, began.elapsed());
+                        self.book.answered(&self.sessions[index], Operation::Resolve, head, verdict, began.elapsed());
                         return Step::End(stop);
                     }
                 }
@@ -120,8 +115,7 @@ impl Pull<'_> {
             Ok(answer) => answer,
             Err(no_answer) => {
                 let no_answer = denied(no_answer);
-                let session = &self.sessions[index];
-                self.book.unanswered(session, Operation::Resolve, &no_answer, began.elapsed());
+                self.book.unanswered(&self.sessions[index], Operation::Resolve, &no_answer, began.elapsed());
                 return Step::Next(Rank::Transport, no_answer.failure);
             }
         };
@@ -323,7 +317,8 @@ fn choose(version: Version, errors: &[(Rank, Failure)], hosts: usize, image: &st
     let first_of_highest = || errors.iter().rev().max_by_key(|(rank, _)| *rank);
     let first_but_404 = || errors.iter().find(|(rank, _)| *rank != Rank::NotFound).or_else(|| errors.first());
     let chosen = if version.ranks_resolve_errors() { first_of_highest() } else { first_but_404() };
-    match chosen {
+    // A host of which nothing could be told may have the image, whatever the others say.
+    match errors.iter().find(|(_, failure)| failure.doubtful).or(chosen) {
         // The words name no host. What counts is what the last one says: a mirror need not have it.
         Some((Rank::NotFound, first)) => {
             let last = errors.iter().take(hosts).rev().find(|(rank, _)| *rank == Rank::NotFound);

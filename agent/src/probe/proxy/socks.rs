@@ -31,14 +31,15 @@ impl From<io::Error> for Refused {
     }
 }
 
-/// `bare_users`: a user may sign in without a password.
+/// `bare_users`: a user may sign in without a password. `greeted` is set as soon as it answers as SOCKS does.
 pub async fn connect(
     mut connection: Connection,
     proxy: &ProxyUrl,
     target: &str,
     bare_users: bool,
+    greeted: &mut bool,
 ) -> Result<Connection, Failure> {
-    match ask(&mut connection, proxy.credentials.as_ref(), target, bare_users).await {
+    match ask(&mut connection, proxy.credentials.as_ref(), target, bare_users, greeted).await {
         Ok(()) => Ok(connection.anew()),
         Err(refused) => {
             let from = connection.ends().map_or_else(|| proxy.host_port(), |(_, remote)| remote.to_string());
@@ -52,12 +53,14 @@ async fn ask(
     credentials: Option<&ProxyCredentials>,
     target: &str,
     bare_users: bool,
+    greeted: &mut bool,
 ) -> Result<(), Refused> {
     let methods: &[u8] = if credentials.is_some() { &[NO_AUTHENTICATION, PASSWORD] } else { &[NO_AUTHENTICATION] };
     let count = u8::try_from(methods.len()).unwrap_or_default();
     connection.write_all(&[&[VERSION, count], methods].concat()).await?;
     let mut chosen = [0; 2];
     connection.read_exact(&mut chosen).await?;
+    *greeted = true;
     match (chosen, credentials) {
         ([VERSION, PASSWORD], Some(credentials)) => authenticate(connection, credentials, bare_users).await?,
         ([VERSION, REFUSED_METHODS], _) => return Err(Refused::Authentication("no acceptable authentication methods")),

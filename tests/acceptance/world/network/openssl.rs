@@ -16,7 +16,7 @@ use super::process::Process;
 pub struct Config {
     /// A name of the world; port 443.
     pub host: String,
-    /// Of the certificate, which signs itself and which the node trusts: `rsa:2048`, `ec`.
+    /// Of the certificate, which signs itself and which the node trusts: `rsa:2048`, `ec` (on P-256), `ec:P-521`.
     pub key: String,
     /// As `-tls1_2 -cipher ECDHE-RSA-AES128-SHA`.
     pub arguments: String,
@@ -28,9 +28,13 @@ impl Config {
         let path = |suffix: &str| files.join(format!("openssl-{}{suffix}", self.host));
         let (certificate, key) = (path(".pem"), path(".key"));
         let mut request = Command::new("openssl");
-        request.args(["req", "-x509", "-nodes", "-days", "30", "-newkey", &self.key]);
-        if self.key == "ec" {
-            request.args(["-pkeyopt", "ec_paramgen_curve:P-256"]);
+        let (kind, curve) = match self.key.strip_prefix("ec") {
+            Some(curve) => ("ec", Some(curve.strip_prefix(':').unwrap_or("P-256"))),
+            None => (self.key.as_str(), None),
+        };
+        request.args(["req", "-x509", "-nodes", "-days", "30", "-newkey", kind]);
+        if let Some(curve) = curve {
+            request.args(["-pkeyopt", &format!("ec_paramgen_curve:{curve}")]);
         }
         request.args(["-subj", &format!("/CN={}", self.host)]);
         request.args(["-addext", &format!("subjectAltName=DNS:{}", self.host)]);

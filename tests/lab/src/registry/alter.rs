@@ -1,8 +1,10 @@
 //! What a rule makes of an answer, and the answer as HTTP sends it.
 
+use std::io::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use flate2::write::GzEncoder;
 use http::{HeaderName, HeaderValue};
 
 use super::body::{Ending, Payload};
@@ -38,6 +40,10 @@ pub(super) fn alter(mut reply: Reply, then: &Then, expand: impl Fn(&str) -> Stri
         body.resize(body.len() + then.pad, b' ');
         reply.body = body.into();
     }
+    if then.gzip {
+        reply.body = packed(&reply.body);
+        reply.set("content-encoding", "gzip");
+    }
     if let Some(content_type) = &then.content_type {
         reply.set("content-type", content_type);
     }
@@ -57,6 +63,12 @@ pub(super) fn alter(mut reply: Reply, then: &Then, expand: impl Fn(&str) -> Stri
         *value = expand(value);
     }
     reply
+}
+
+fn packed(body: &[u8]) -> Bytes {
+    // Into memory nothing fails.
+    let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(body).and_then(|()| encoder.finish()).unwrap_or_default().into()
 }
 
 pub(super) fn respond(request: &Request, mut reply: Reply, then: &Then) -> http::Response<Payload> {

@@ -87,6 +87,8 @@ pub struct Then {
     pub pad: usize,
     /// One byte in the middle of the body is changed.
     pub corrupt: bool,
+    /// The body is sent in gzip, whether anybody asked for that or not.
+    pub gzip: bool,
     /// No length is announced.
     pub chunked: bool,
     /// The whole is sent, whichever part of it was asked for.

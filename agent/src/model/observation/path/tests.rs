@@ -72,6 +72,18 @@ fn a_name_is_compared_with_the_one_that_was_asked_for() {
 }
 
 #[test]
+fn of_a_nameserver_that_kept_silent_nothing_is_claimed() {
+    let told = |causes: &[Option<Cause>]| {
+        let servers = causes.iter().map(|cause| nameserver("192.0.2.53", *cause, &[])).collect();
+        of_name("r.example", &dns(NameSource::HostsFile, "/etc/hosts:7", servers)).unwrap().message
+    };
+    assert!(told(&[Some(Cause::DnsNxdomain)]).ends_with("the nameservers have none"));
+    assert!(told(&[Some(Cause::DnsTimeout)]).ends_with("could not be told"));
+    assert!(told(&[Some(Cause::DnsNxdomain), Some(Cause::DnsServfail)]).ends_with("could not be told"));
+    assert!(told(&[]).ends_with("no nameserver was asked"));
+}
+
+#[test]
 fn localhost_stands_in_the_hosts_file_by_right() {
     let of = |name, address: &str| {
         let addresses = vec![address.parse::<IpAddr>().unwrap().into()];

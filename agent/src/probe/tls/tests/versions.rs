@@ -147,3 +147,48 @@ async fn an_authority_on_p_224_could_not_be_told() {
     let step = shake_with(address, &setup(&[])).await;
     assert!(!failure(&step).doubtful, "{step:?}");
 }
+
+/// A server that knows no other curve for the exchange of keys, and has a key on it.
+async fn on_p521(version: &'static rustls::SupportedProtocolVersion) -> Step<TlsFacts> {
+    let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512).unwrap();
+    let certificate = CertificateParams::new(vec![HOST.to_owned()]).unwrap().self_signed(&key).unwrap();
+    let mut provider = rustls::crypto::aws_lc_rs::default_provider();
+    provider.kx_groups = vec![p521::SECP521R1];
+    let private = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(provider)).with_protocol_versions(&[version]).unwrap();
+    let config = config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], private).unwrap();
+    shake_with(serve(config).await, &setup(&[certificate.der().clone()])).await
+}
+
+#[tokio::test]
+async fn a_server_with_p521_alone_is_spoken_to_as_go_does() {
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let step = on_p521(version).await;
+        assert!(step.passed(), "{version:?}: {:?}", step.failure());
+    }
+}
+
+#[test]
+fn a_negative_serial_number_is_refused_by_those_whose_go_does() {
+    let leaf = Authority::new("lab").unwrap().leaf(CertKind::Good, &[HOST]).unwrap();
+    let mut der = leaf.chain[0].to_vec();
+    let serial = certificate::Certificate::parse(&der).unwrap().x509.tbs_certificate.raw_serial().to_vec();
+    let at = der.windows(serial.len()).position(|window| window == serial).unwrap();
+    der[at] |= 0x80;
+    let judged = |negative_serials| {
+        let roots = Arc::default();
+        let verifier = verifier::Verifier { roots, version: V2_1, negative_serials, skip: false };
+        verifier.judge(&[der.clone().into()], HOST, jiff::Timestamp::now()).err().unwrap().failure
+    };
+    let words = "tls: failed to parse certificate from server: x509: negative serial number";
+    let certain = judged(Some(false));
+    assert_eq!((certain.cause, certain.doubtful), (Cause::TlsCertificateUnusable, false));
+    assert_eq!(certain.wording, words);
+    let open = judged(None);
+    assert!(open.doubtful && open.detail.contains("negative serial number"), "{open:?}");
+    assert_ne!(
+        judged(Some(true)).wording,
+        words,
+        "its signature is broken, and its serial number is none of the matter"
+    );
+}
