@@ -19,6 +19,7 @@ use crate::model::report::{Candidate, CandidatePull, CredentialUsed, EndpointRep
 use crate::model::shown::without_credentials;
 use crate::model::stage::Stage;
 use crate::model::verdict::Verdict;
+use crate::model::ways::Ways;
 use crate::node::containerd::Containerd;
 use crate::node::credentials::{Credentials, expiry};
 use crate::plan::{Plan, plan};
@@ -46,6 +47,8 @@ pub struct Question<'a> {
     pub platform: &'a Platform,
     pub network: &'a Network,
     pub budget: &'a PullBudget,
+    /// What is to be changed where, on this node.
+    pub ways: &'a Ways,
     /// Of the whole answer.
     pub timeout: Duration,
 }
@@ -80,7 +83,8 @@ pub async fn verdict(question: &Question<'_>, requested: &str, image: &Reference
     let walked = tokio::time::timeout(question.timeout, Box::pin(work)).await;
     let report =
         walked.unwrap_or_else(|_| ImageReport { verdict: out_of_time(question.timeout), cut_off: true, ..blank });
-    ImageReport { duration: began.elapsed(), counted_pulls: question.budget.spent(), ..report }
+    let verdict = Verdict { fix: question.ways.fix(&report.verdict.fix), ..report.verdict };
+    ImageReport { verdict, duration: began.elapsed(), counted_pulls: question.budget.spent(), ..report }
 }
 
 /// An image that nobody got to before the cycle was over.

@@ -35,3 +35,4 @@ pub mod tally;
 pub mod target;
 pub mod trust;
 pub mod verdict;
+pub mod ways;

@@ -68,7 +68,7 @@ fn told(site: &Site, answers: &[Answer], subject: &json::Subject<'_>, output: &O
                 out.push_str(&text::image(report, style));
                 endpoints.iter().for_each(|report| out.push_str(&text::endpoint(report, style)));
             }
-            Answer::Registry(report) => out.push_str(&text::registry(report, style)),
+            Answer::Registry(report) => out.push_str(&text::registry(report, &site.ways, style)),
         }
         out.push('\n');
     }
@@ -86,5 +86,6 @@ fn findings(site: &Site, answers: &[Answer]) -> Vec<Finding> {
             Answer::Registry(..) => None,
         })
         .collect();
-    site.findings.iter().cloned().chain(observation::findings(&endpoints, &images)).collect()
+    let seen = observation::findings(&endpoints, &images).into_iter().map(|finding| site.ways.mended(finding));
+    site.findings.iter().cloned().chain(seen).collect()
 }

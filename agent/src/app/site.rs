@@ -15,6 +15,7 @@ use crate::model::expiry::{self, CredentialExpiry};
 use crate::model::finding::{Finding, Severity};
 use crate::model::platform::Platform;
 use crate::model::snapshot::{ContainerdState, FilesystemSpace, NodeState};
+use crate::model::ways::{Ground as Place, Ways};
 use crate::node::containerd::{Containerd, ContainerdOptions};
 use crate::node::credentials::{self, CredentialOptions, Credentials, provider};
 use crate::node::layout::Layout;
@@ -53,6 +54,8 @@ pub struct Site {
     pub trust: Arc<NodeTrust>,
     pub credentials: Credentials,
     pub platform: Platform,
+    /// What is to be changed where.
+    pub ways: Ways,
     pub findings: Vec<Finding>,
     /// Of credentials in files, where their end can be known.
     expiries: Vec<CredentialExpiry>,
@@ -185,9 +188,11 @@ impl Site {
             let read_once = ReadOnce { config, environment: &environment, trust: &trust_store };
             findings.extend(since_start::findings(&root, &layout.socket, &read_once));
         }
+        let ways = ways(&layout, &environment, &containerd);
         let expiries = expiries(&containerd, &credentials);
         let now = before.map_or_else(Timestamp::now, |before| before.now);
         findings.extend(expiry::findings(expiries.iter().map(|one| (one, now))));
+        let mut findings: Vec<Finding> = findings.into_iter().map(|finding| ways.mended(finding)).collect();
         findings.sort_by(|a, b| (&a.file, a.line, b.severity).cmp(&(&b.file, b.line, a.severity)));
         let StageTimeouts { dns, tcp, tls, http } = options.settings.probe.timeouts;
         Self {
@@ -201,6 +206,7 @@ impl Site {
             trust,
             credentials,
             platform,
+            ways,
             findings,
             expiries,
             found_images: told.images,
@@ -236,6 +242,7 @@ impl Site {
             platform: &self.platform,
             network,
             budget,
+            ways: &self.ways,
             timeout,
         }
     }
@@ -258,6 +265,7 @@ impl Site {
             config_hash: containerd.content_hash.clone(),
             config_modified: containerd.config_files.iter().filter_map(modified).max(),
             findings: self.findings.clone(),
+            ways: self.ways.clone(),
             image_filesystem: self.image_filesystem(),
             credential_expiries: self.expiries.clone(),
         }
@@ -305,6 +313,17 @@ impl Site {
             config_path: self.containerd.config_path.clone(),
         }
     }
+}
+
+/// Whose words a fix is to be in.
+fn ways(layout: &Layout, environment: &DaemonEnvironment, containerd: &Containerd) -> Ways {
+    Ways::of(&Place {
+        distribution: layout.distribution,
+        unit: environment.unit,
+        config: &layout.config.to_string_lossy(),
+        certs_d: containerd.config_path.first().map(String::as_str).filter(|path| !path.contains(':')),
+        reads_schema_3: containerd.version.config_schema() >= 3,
+    })
 }
 
 /// containerd's own and those that kubelet would offer.

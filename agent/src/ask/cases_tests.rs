@@ -109,6 +109,7 @@ impl Node {
             platform: &Platform::new("linux", "amd64", ""),
             network: &network,
             budget: &PullBudget::new(0),
+            ways: &Ways::default(),
             timeout: Duration::from_secs(30),
         };
         let image = Reference::parse(requested).unwrap();

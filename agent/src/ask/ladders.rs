@@ -91,6 +91,7 @@ mod tests {
     use super::*;
     use crate::model::outcome::{Outcome, Skip};
     use crate::model::platform::Platform;
+    use crate::model::ways::Ways;
     use crate::node::containerd::{Containerd, ContainerdOptions};
     use crate::node::credentials::Credentials;
     use crate::node::proxy::ProxyRules;
@@ -114,6 +115,7 @@ mod tests {
             platform: &Platform::new("linux", "amd64", ""),
             network: &network,
             budget: &PullBudget::new(0),
+            ways: &Ways::default(),
             timeout,
         };
         if timeout.is_zero() {

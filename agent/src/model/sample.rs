@@ -55,6 +55,7 @@ pub fn empty() -> Snapshot {
         config_hash: String::new(),
         config_modified: None,
         findings: Vec::new(),
+        ways: super::ways::Ways::default(),
         image_filesystem: None,
         credential_expiries: Vec::new(),
     };
@@ -156,6 +157,7 @@ fn state() -> NodeState {
         config_hash: "5f2b8c1d90aa".into(),
         config_modified: Timestamp::from_second(1_795_000_000).ok(),
         findings,
+        ways: super::ways::Ways::default(),
         image_filesystem: Some(disk),
         credential_expiries: vec![expiry::tests::of_a_provider()],
     }

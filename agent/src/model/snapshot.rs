@@ -20,6 +20,7 @@ use super::platform::Platform;
 use super::ratelimit::{LimitState, RateLimit};
 use super::report::{EndpointReport, ImageReport};
 use super::tally::Tally;
+use super::ways::Ways;
 
 /// The registry's name in image references, and one of the hosts that containerd asks for it.
 pub type EndpointKey = (String, Endpoint);
@@ -57,6 +58,8 @@ pub struct NodeState {
     /// The newest modification of a file that was read. `None` when there is none.
     pub config_modified: Option<Timestamp>,
     pub findings: Vec<Finding>,
+    /// The words of this node for what is to be changed.
+    pub ways: Ways,
     /// `None` when containerd's root is out of sight.
     pub image_filesystem: Option<FilesystemSpace>,
     /// Of the credentials in files whose end can be known.
@@ -166,7 +169,8 @@ impl Snapshot {
         let endpoints: Vec<&EndpointReport> = self.endpoints.values().map(AsRef::as_ref).collect();
         let images: Vec<&ImageReport> = self.images.values().map(AsRef::as_ref).collect();
         let files = self.state.findings.iter().cloned();
-        files.chain(observation::findings(&endpoints, &images)).chain(self.memory.findings(now)).collect()
+        let seen = observation::findings(&endpoints, &images).into_iter().chain(self.memory.findings(now));
+        files.chain(seen.map(|finding| self.state.ways.mended(finding))).collect()
     }
 
     /// Those in files and those that providers gave, for each source and registry the one that ends first.

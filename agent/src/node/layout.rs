@@ -21,7 +21,7 @@ const UPSTREAM: Distribution = Distribution {
 };
 
 /// Those with files elsewhere, the ones that bring a containerd of their own first.
-const DISTRIBUTIONS: [Distribution; 7] = [
+const DISTRIBUTIONS: [Distribution; 8] = [
     Distribution {
         name: "k3s",
         config: "/var/lib/rancher/k3s/agent/etc/containerd/config.toml",
@@ -69,6 +69,14 @@ const DISTRIBUTIONS: [Distribution; 7] = [
         os: Some("talos"),
         // The system's own containerd, which kubelet never talks to.
         beside: Some(UPSTREAM.config),
+        ..Distribution::NONE
+    },
+    Distribution {
+        name: "Bottlerocket",
+        // In the usual place, but written from its settings.
+        config: UPSTREAM.config,
+        socket: UPSTREAM.socket,
+        os: Some("bottlerocket"),
         ..Distribution::NONE
     },
     Distribution {
@@ -180,7 +188,7 @@ impl Search<'_> {
     /// The place tells the distribution, and with it where kubelet's files are.
     fn named(&self, path: &Path, reason: String) -> Layout {
         let same = |distribution: &&Distribution| self.config_of(distribution) == path;
-        let distribution = DISTRIBUTIONS.iter().find(same).copied().or_else(|| Some(self.by_unit()?.0));
+        let distribution = with_own_place().find(same).copied().or_else(|| Some(self.by_unit()?.0));
         Layout { config_named: true, ..of(&distribution.unwrap_or(UPSTREAM), path.to_owned(), reason) }
     }
 
@@ -204,7 +212,7 @@ impl Search<'_> {
 
     /// Nothing says who runs containerd: the files and sockets have to.
     fn by_files(&self) -> Layout {
-        let all = DISTRIBUTIONS.iter().chain([&UPSTREAM]).map(|one| (*one, self.config_of(one)));
+        let all = with_own_place().chain([&UPSTREAM]).map(|one| (*one, self.config_of(one)));
         let there: Vec<(Distribution, PathBuf)> = all.filter(|(_, config)| self.is_there(config)).collect();
         let listens = |one: &&(Distribution, PathBuf)| self.is_there(Path::new(one.0.socket));
         let Some((first, config)) = there.iter().find(listens).or(there.first()) else {
@@ -249,7 +257,7 @@ impl Search<'_> {
 
     /// Known files that are there and are not the one.
     fn others(&self, distribution: &Distribution, config: &Path) -> Vec<PathBuf> {
-        let all = DISTRIBUTIONS.iter().chain([&UPSTREAM]).map(|one| self.config_of(one));
+        let all = with_own_place().chain([&UPSTREAM]).map(|one| self.config_of(one));
         let foreign =
             |path: &PathBuf| path != config && distribution.beside.is_none_or(|beside| path != Path::new(beside));
         all.filter(foreign).filter(|path| self.is_there(path)).collect()
@@ -258,6 +266,11 @@ impl Search<'_> {
     fn is_there(&self, path: &Path) -> bool {
         self.root.stat(path).is_ok()
     }
+}
+
+/// Those that a file's place tells.
+fn with_own_place() -> impl Iterator<Item = &'static Distribution> {
+    DISTRIBUTIONS.iter().filter(|one| one.config != UPSTREAM.config)
 }
 
 fn of(distribution: &Distribution, config: PathBuf, reason: String) -> Layout {

@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use super::{Style, Tone, endpoint};
 use crate::model::outcome::Failure;
 use crate::model::registry::RegistryReport;
+use crate::model::ways::Ways;
 
-pub fn registry(report: &RegistryReport, style: Style) -> String {
+pub fn registry(report: &RegistryReport, ways: &Ways, style: Style) -> String {
     let (tone, word) = match (report.health.pullable, report.health.degraded) {
         (Some(true), Some(true)) => (Tone::Doubt, "reachable, but not as configured"),
         (Some(true), _) => (Tone::Good, "reachable"),
@@ -28,7 +29,7 @@ pub fn registry(report: &RegistryReport, style: Style) -> String {
         (None, None) if report.broken.is_none() => "Give it longer with `--timeout`, or look at the last step above.",
         (None, _) => return out,
     };
-    let _ = writeln!(out, "  {} {fix}", style.paint(Tone::Strong, "fix:"));
+    let _ = writeln!(out, "  {} {}", style.paint(Tone::Strong, "fix:"), ways.fix(fix));
     out
 }
 
