@@ -40,6 +40,8 @@ pub struct Paths {
     /// Why that file.
     pub reason: String,
     pub kubelet_root: String,
+    /// Where containerd listens, or would.
+    pub socket: String,
 }
 
 #[derive(Debug)]
@@ -288,6 +290,7 @@ impl Site {
             containerd_config: self.layout.config.display().to_string(),
             reason: self.layout.reason.clone(),
             kubelet_root: self.layout.kubelet_root.display().to_string(),
+            socket: self.layout.socket.clone(),
         }
     }
 

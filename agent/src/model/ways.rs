@@ -72,7 +72,10 @@ const RANCHER_PHRASES: &[(&str, &str)] = &[
     ("; no restart is needed", ""),
     ("name it as `ca` in", "name it as `ca_file` (`configs`, HOST, `tls`) in"),
     ("name the intermediate as `ca` in", "name the intermediate as `ca_file` (`configs`, HOST, `tls`) in"),
-    ("Name the authority's PEM file as `ca` in", "Name the authority's PEM file as `ca_file` (`configs`, HOST, `tls`) in"),
+    (
+        "Name the authority's PEM file as `ca` in",
+        "Name the authority's PEM file as `ca_file` (`configs`, HOST, `tls`) in",
+    ),
     ("with its authority as `ca`", "with its authority as `ca_file`"),
     ("`client = [[\"CERT_FILE\", \"KEY_FILE\"]]`", "`cert_file` and `key_file` (`configs`, HOST, `tls`)"),
     (
@@ -262,7 +265,8 @@ impl Ways {
             return text;
         }
         text = text.replace(ENVIRONMENT, &self.environment);
-        text = text.replace("journalctl -u containerd", &self.log).replace("`systemctl status containerd`", "its service");
+        text =
+            text.replace("journalctl -u containerd", &self.log).replace("`systemctl status containerd`", "its service");
         text = text.replace("systemctl restart containerd", &self.restart);
         text = text.replace("systemctl restart kubelet", &self.restart_kubelet);
         text = text.replace("restart containerd", &format!("restart it (`{}`)", self.restart));

@@ -12,10 +12,12 @@ use crate::secret::Secret;
 mod elsewhere;
 mod env_file;
 mod go;
+mod ignored;
 mod process;
 mod rules;
 mod service;
 mod systemd;
+mod unset;
 
 pub use crate::model::proxy::{ProxyDecision, ProxyUrl};
 pub use go::GoDebug;
@@ -77,7 +79,11 @@ impl DaemonEnvironment {
         let mut loaded = UNITS.iter().find_map(|unit| service::load(root, unit)).unwrap_or_default();
         if let Some(running) = proc.and_then(|proc| process::find(root, proc, loaded.unit)) {
             // What the files would give at the next start is not what this process has.
-            loaded.findings = process::not_in_force(&loaded, &running);
+            // What systemd passed over at the last start it passes over at the next.
+            let passed_over = |finding: &Finding| ["unit_line_ignored", "drop_in_not_read"].contains(&finding.code);
+            let not_in_force = process::not_in_force(&loaded, &running);
+            loaded.findings.retain(passed_over);
+            loaded.findings.extend(not_in_force);
             loaded.pid = Some(running.pid);
             loaded.variables = running.variables;
             loaded.command = running.command;
@@ -167,12 +173,21 @@ impl DaemonEnvironment {
                 url.port == 0 || url.host == "http" || ProxyUrl::has_open_password(value) || has_odd_scheme(value)
             })
         };
-        let mut findings: Vec<Finding> =
-            [self.http_proxy(), self.https_proxy()].into_iter().flatten().filter(bogus).map(bogus_proxy).collect();
-        if let Some(variable) = self.no_proxy() {
+        // What swallowed others is told as that.
+        let is_one = |variable: &&EnvVar| unset::swallowed(variable).is_empty();
+        let mut findings: Vec<Finding> = [self.http_proxy(), self.https_proxy()]
+            .into_iter()
+            .flatten()
+            .filter(is_one)
+            .filter(bogus)
+            .map(bogus_proxy)
+            .collect();
+        if let Some(variable) = self.no_proxy().filter(is_one) {
             findings
                 .extend(variable.value.expose().split(',').map(str::trim).filter_map(|entry| useless(variable, entry)));
         }
+        findings.extend(unset::together(self));
+        findings.extend(unset::https_unset(self));
         self.findings.extend(findings);
     }
 }

@@ -50,7 +50,10 @@ fn a_plain_containerd_is_told_its_own_directory_and_nothing_else() {
     }
     let elsewhere = Ways::of(&Ground { certs_d: Some("/etc/containerd/hosts.d"), config: CONFIG, ..Ground::default() });
     let fix = elsewhere.fix(Cause::TlsUnknownAuthority.fix());
-    assert!(fix.contains("`/etc/containerd/hosts.d/REGISTRY/hosts.toml`") && fix.contains("restart containerd"), "{fix}");
+    assert!(
+        fix.contains("`/etc/containerd/hosts.d/REGISTRY/hosts.toml`") && fix.contains("restart containerd"),
+        "{fix}"
+    );
 }
 
 #[test]
@@ -58,7 +61,10 @@ fn what_is_written_from_another_file_is_to_be_changed_there() {
     let fix = |distribution, unit, config| ways(distribution, unit, config).fix(Cause::TlsUnknownAuthority.fix());
     let (distribution, unit, config) = ELSEWHERE[1];
     let said = fix(distribution, unit, config);
-    assert!(said.contains("`ca_file` (`configs`, HOST, `tls`) in `/etc/rancher/k3s/registries.yaml` (read at"), "{said}");
+    assert!(
+        said.contains("`ca_file` (`configs`, HOST, `tls`) in `/etc/rancher/k3s/registries.yaml` (read at"),
+        "{said}"
+    );
     assert!(said.contains("`systemctl restart k3s-agent`"), "{said}");
     let said = fix("Talos", None, "/etc/cri/containerd.toml");
     assert!(said.contains("`machine.registries` of the machine config (`talosctl edit machineconfig`)"), "{said}");
@@ -82,8 +88,13 @@ fn a_finding_in_a_file_that_is_written_anew_says_so() {
     assert!(!said.contains("anew"), "{said}");
     let (distribution, unit, config) = ELSEWHERE[6];
     assert!(at(distribution, unit, config, config).contains("containerd-template.toml"));
-    assert!(at("k0s", None, "/etc/k0s/containerd.toml", "/run/k0s/containerd-cri.toml").contains("/etc/k0s/containerd.d/"));
-    assert!(at("Talos", None, "/etc/cri/containerd.toml", "/etc/cri/conf.d/hosts/x/hosts.toml").contains("machine.registries"));
+    assert!(
+        at("k0s", None, "/etc/k0s/containerd.toml", "/run/k0s/containerd-cri.toml").contains("/etc/k0s/containerd.d/")
+    );
+    assert!(
+        at("Talos", None, "/etc/cri/containerd.toml", "/etc/cri/conf.d/hosts/x/hosts.toml")
+            .contains("machine.registries")
+    );
     assert!(!at("upstream", None, CONFIG, CONFIG).contains(';'));
 }
 

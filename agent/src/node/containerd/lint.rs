@@ -8,7 +8,9 @@ mod config;
 mod config_path;
 mod host;
 mod hosts;
+mod impossible;
 mod keys;
+mod meant;
 mod mirrors;
 mod names;
 mod sections;
@@ -74,6 +76,9 @@ pub const CODES: &[&str] = &[
     "host_dir_unreachable",
     "host_dir_hidden",
     "host_dir_empty",
+    "registry_port_differs",
+    "hosts_file_too_deep",
+    "spegel_backup",
     "host_dir_dangling",
     "hosts_file_misnamed",
     "hosts_file_misplaced",
@@ -85,6 +90,9 @@ pub const CODES: &[&str] = &[
     "hosts_file_unknown_key",
     "host_vanishes",
     "host_url_unusable",
+    "host_scheme_missing",
+    "header_replaced_by_token",
+    "server_without_settings",
     "host_userinfo_dropped",
     "host_path_v2",
     "override_path_without_v2",

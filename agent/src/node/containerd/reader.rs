@@ -47,6 +47,11 @@ impl<'a> Reader<'a> {
         listed
     }
 
+    /// A look that no pull depends on: what is there is no part of the hash.
+    pub fn peek(&self, path: &str) -> Vec<Entry> {
+        self.root.list(Path::new(path)).unwrap_or_default()
+    }
+
     pub fn stat(&self, path: &str) -> Result<Stat, ReadError> {
         self.root.stat(Path::new(path))
     }

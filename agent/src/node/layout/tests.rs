@@ -87,7 +87,7 @@ fn a_service_without_its_file_yields_to_the_file_that_is_there() {
 
 #[test]
 fn the_only_known_file_is_taken() {
-    for distribution in &DISTRIBUTIONS {
+    for distribution in with_own_place() {
         let layout = found(&[(distribution.config, "")]);
         assert_eq!((layout.distribution, layout.findings.len()), (distribution.name, 0));
         assert_eq!(layout.config, Path::new(distribution.config));

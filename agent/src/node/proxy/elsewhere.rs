@@ -15,7 +15,8 @@ const NAMES: [&str; 2] = ["HTTPS_PROXY", "https_proxy"];
 /// Where nothing is known of containerd's environment there is nothing to hold against others'.
 pub(super) fn finding(root: &HostRoot, containerd: &DaemonEnvironment) -> Option<Finding> {
     let is_known = containerd.unit.is_some() || containerd.pid.is_some();
-    if !is_known || containerd.https_proxy().is_some() {
+    let is_told = containerd.findings.iter().any(|finding| finding.code == "https_proxy_unset");
+    if !is_known || is_told || containerd.https_proxy().is_some() {
         return None;
     }
     let of_kubelet = DaemonEnvironment::of_kubelet(root);

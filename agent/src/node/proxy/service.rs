@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::ignored::Ignored;
 use super::systemd::Setting;
 use super::{DaemonEnvironment, EnvVar, env_file, located, systemd};
 use crate::model::finding::{Finding, Severity};
@@ -40,10 +41,11 @@ pub fn load_plain(root: &HostRoot, unit: &'static str) -> Option<DaemonEnvironme
 }
 
 fn environment(root: &HostRoot, unit: &'static str, of_containerd: bool) -> Option<DaemonEnvironment> {
-    let systemd::Settings { list: settings, closed } = systemd::unit_settings(root, unit)?;
-    let systemd::Settings { list: manager, closed: managers } = systemd::manager_settings(root);
+    let systemd::Settings { list: settings, closed, ignored } = systemd::unit_settings(root, unit)?;
+    let systemd::Settings { list: manager, closed: managers, .. } = systemd::manager_settings(root);
     let closed = closed.or(managers);
-    let mut service = Service { root, unit, variables: Vec::new(), closed, findings: Vec::new() };
+    let findings = ignored.into_iter().map(Ignored::finding).collect();
+    let mut service = Service { root, unit, variables: Vec::new(), closed, findings };
     for setting in effective(&manager, "DefaultEnvironment") {
         service.assign_words(setting);
     }
@@ -254,7 +256,7 @@ impl Service<'_> {
     }
 }
 
-fn is_name(name: &str) -> bool {
+pub fn is_name(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with(|first: char| first.is_ascii_digit())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')

@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::ignored::{self, Ignored};
+
 use crate::node::root::{EntryKind, HostRoot, ReadError};
 
 /// Where unit files live, the one that wins first.
@@ -40,6 +42,8 @@ pub struct Settings {
     pub list: Vec<Setting>,
     /// The first file or directory that permissions keep pullprobe out of.
     pub closed: Option<ReadError>,
+    /// What systemd reads over, where it was meant to count.
+    pub ignored: Vec<Ignored>,
 }
 
 /// The settings of `[section]` in the unit's file and then in its drop-ins. `None` when there is no such
@@ -48,13 +52,15 @@ pub fn unit_settings(root: &HostRoot, unit: &str) -> Option<Settings> {
     let file = UNIT_DIRS.iter().map(|dir| Path::new(dir).join(unit)).find(|path| root.stat(path).is_ok())?;
     let mut settings = Settings::default();
     match root.read_text(&file, FILE_LIMIT) {
-        Ok(text) => settings.list = parse(&text, "Service", &file.to_string_lossy()),
+        Ok(text) => settings.add_text(&text, "Service", &file.to_string_lossy()),
         Err(error) if error.is_forbidden() => settings.closed = Some(error),
         Err(_) => return None,
     }
-    for path in settings.drop_ins(root, &UNIT_DIRS, &drop_in_names(unit)) {
+    let names = drop_in_names(unit);
+    for path in settings.drop_ins(root, &UNIT_DIRS, &names) {
         settings.add_file(root, &path, "Service");
     }
+    settings.ignored.extend(ignored::misnamed(root, &UNIT_DIRS, &names));
     Some(settings)
 }
 
@@ -96,7 +102,12 @@ impl Settings {
     fn add_file(&mut self, root: &HostRoot, path: &Path, section: &str) {
         // One that is no text (a link to /dev/null masks a drop-in) has nothing to say.
         let text = self.seen(root.read_text(path, FILE_LIMIT));
-        self.list.extend(parse(&text, section, &path.to_string_lossy()));
+        self.add_text(&text, section, &path.to_string_lossy());
+    }
+
+    fn add_text(&mut self, text: &str, section: &str, file: &str) {
+        self.list.extend(parse(text, section, file));
+        self.ignored.extend(ignored::lines(&logical_lines(text), section, file));
     }
 
     fn seen<T: Default>(&mut self, read: Result<T, ReadError>) -> T {

@@ -10,6 +10,11 @@ use super::{Lint, error, info, unread, warning};
 use crate::model::finding::Finding;
 use crate::model::nearest::nearest;
 
+/// Where Spegel moves what it finds before it writes its own.
+const SPEGEL_BACKUP: &str = "_backup";
+/// More than a directory of one registry has entries.
+const LOOK_LIMIT: usize = 64;
+
 impl Lint<'_, '_> {
     pub(super) fn certs_d(&self, found: &mut Vec<Finding>) {
         let HostSource::CertsD { roots } = &self.registry.source else { return };
@@ -28,10 +33,11 @@ impl Lint<'_, '_> {
                     "remove directories that serve no registry",
                 ));
             }
-            for (name, entry) in entries {
+            for (name, entry) in entries.iter().filter(|(name, _)| *name != SPEGEL_BACKUP) {
                 self.entry(name, &format!("{}/{name}", root.path), entry, entries, found);
                 hidden(name, &root.path, &earlier, found);
             }
+            found.extend(entries.get(SPEGEL_BACKUP).and_then(|backup| spegel(&root.path, backup)));
             earlier.push((&root.path, entries));
         }
     }
@@ -70,6 +76,7 @@ impl Lint<'_, '_> {
             }
             HostDir::Unread(why) => found.push(unread(&whole(&format!("{path}/hosts.toml")), why)),
             HostDir::Hosts(directory) => {
+                let is_unreachable = reach.is_some();
                 if let Some((why, meant)) = reach {
                     found.push(warning(
                         "host_dir_unreachable",
@@ -83,16 +90,52 @@ impl Lint<'_, '_> {
                     let message = format!("`{other}` is looked up first and hides this directory");
                     found.push(warning("host_dir_hidden", &whole(path), message, "keep one of the two"));
                 }
-                self.directory(name, directory, beside.contains_key("_default"), found);
+                self.directory(name, directory, beside, is_unreachable, found);
             }
         }
     }
 
-    fn directory(&self, name: &str, directory: &HostDirectory, has_default: bool, found: &mut Vec<Finding>) {
+    /// A hosts.toml in a directory within that of a registry.
+    fn too_deep(&self, directory: &HostDirectory) -> Option<Finding> {
+        let within = directory.files.iter().take(LOOK_LIMIT).filter(|name| *name != "hosts.toml");
+        let file = |name: &String| format!("{}/{name}/hosts.toml", directory.path);
+        let (name, file) = within.map(|name| (name, file(name))).find(|(_, file)| self.reader.stat(file).is_ok())?;
+        let message = format!(
+            "no pull reads this file: containerd looks for hosts.toml in {} itself, and knows no directories within that of a registry",
+            directory.path
+        );
+        let fix = if directory.path.ends_with("/certs.d") || name.contains('.') {
+            format!(
+                "move the directory {name} one level up if it is a registry; else its hosts.toml to {}",
+                directory.path
+            )
+        } else {
+            format!("move it to {}/hosts.toml; of one repository alone nothing can be configured", directory.path)
+        };
+        Some(error("hosts_file_too_deep", &whole(&file), message, fix))
+    }
+
+    fn directory(
+        &self,
+        name: &str,
+        directory: &HostDirectory,
+        beside: &BTreeMap<String, HostDir>,
+        is_unreachable: bool,
+        found: &mut Vec<Finding>,
+    ) {
+        let has_default = beside.contains_key("_default");
+        let domain = domain_of(name);
+        let too_deep = self.too_deep(directory);
+        // What nobody looks into has told enough.
+        let is_told = too_deep.is_some() || is_unreachable;
+        found.extend(too_deep);
+        if !is_unreachable {
+            found.extend(self.port_of_directory(domain.as_deref(), directory, beside));
+        }
         let file = Place { file: format!("{}/hosts.toml", directory.path).into(), line: 1, column: 1 };
         match &directory.source {
             Source::HostsToml(table) => {
-                self.hosts_file(domain_of(name).as_deref(), directory, table, found);
+                self.hosts_file(domain.as_deref(), directory, table, found);
                 let stray = directory.files.iter().find(|file| ends_in(file, ".crt") || ends_in(file, ".cert"));
                 if let Some(stray) = stray.filter(|stray| !names(directory, stray)) {
                     let message =
@@ -120,7 +163,7 @@ impl Lint<'_, '_> {
             Source::CertificateFiles if directory.files.iter().any(|file| file == "hosts.toml") => {
                 found.push(self.hosts_file_without_content(&file, directory));
             }
-            Source::CertificateFiles => without_hosts_file(name, directory, has_default, found),
+            Source::CertificateFiles => without_hosts_file(name, directory, has_default, is_told, found),
         }
         certificate_fault(name, directory, found);
     }
@@ -171,7 +214,13 @@ fn misplaced(name: &str, path: &str) -> Finding {
 }
 
 /// A directory in which only certificate files count.
-fn without_hosts_file(name: &str, directory: &HostDirectory, has_default: bool, found: &mut Vec<Finding>) {
+fn without_hosts_file(
+    name: &str,
+    directory: &HostDirectory,
+    has_default: bool,
+    is_told: bool,
+    found: &mut Vec<Finding>,
+) {
     let has = |ending: &str| directory.files.iter().any(|file| ends_in(file, ending));
     let misnamed = directory.files.iter().find(|file| {
         ["host.conf", "hosts.conf", "hosts.yaml", "hosts.yml", "config.toml"].contains(&file.as_str())
@@ -198,7 +247,7 @@ fn without_hosts_file(name: &str, directory: &HostDirectory, has_default: bool, 
             message,
             "rename the authority to *.crt, or name it in hosts.toml",
         ));
-    } else if !has(".crt") && !has(".cert") {
+    } else if !has(".crt") && !has(".cert") && !is_told {
         let make = if has_default && name != "_default" { warning } else { info };
         let message = if has_default {
             "the directory has no settings, and hides _default from its registry"
@@ -212,6 +261,21 @@ fn without_hosts_file(name: &str, directory: &HostDirectory, has_default: bool, 
             "add a hosts.toml, or remove the directory",
         ));
     }
+}
+
+/// What was configured before Spegel came: nobody reads it, and it is the only copy.
+fn spegel(root: &str, backup: &HostDir) -> Option<Finding> {
+    let HostDir::Hosts(directory) = backup else { return None };
+    let of = match directory.files.as_slice() {
+        [] => return None,
+        registries => registries.iter().take(8).cloned().collect::<Vec<_>>().join(", "),
+    };
+    let message = format!(
+        "Spegel moved what was configured for {of} to this directory, which containerd does not read, and wrote its own"
+    );
+    let fix = "to have both, let Spegel keep these hosts behind its own (`spegel.prependExisting: true` in its chart); \
+               without Spegel, move them back";
+    Some(info("spegel_backup", &whole(&format!("{root}/{SPEGEL_BACKUP}")), message, fix))
 }
 
 /// Whether hosts.toml names a file of its directory.

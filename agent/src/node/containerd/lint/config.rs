@@ -1,10 +1,12 @@
 //! Findings about what config.toml's sections amount to.
 
 use super::super::config::imports;
-use super::super::document::{Place, Table, Value};
+use super::super::document::{Data, Place, Table, Value};
+use super::super::gotext::join;
 use super::super::pull_mode;
 use super::super::reader::directory;
 use super::super::settings::section_id;
+use super::config_path::USUAL_NAMES;
 use super::host::world_readable;
 use super::{Lint, error, info, warning};
 use crate::model::containerd::{PullMode, VersionSource};
@@ -37,7 +39,9 @@ impl Lint<'_, '_> {
         self.deprecated(found);
         self.configs(found);
         self.open_credentials(found);
-        if let Some((path, place)) = &self.settings.transfer_config_path {
+        let own = self.settings.transfer_config_path.as_ref();
+        // It is empty in what containerd prints as its default, and the same in both places loses nothing.
+        if let Some((path, place)) = own.filter(|(path, _)| !path.is_empty() && path != self.config_path) {
             let message =
                 format!("nothing reads the transfer service's own config_path (`{path}`): CRI passes its own");
             found.push(warning(
@@ -151,19 +155,64 @@ impl Lint<'_, '_> {
         found.extend(open.map(|place| world_readable(place, "the credential")));
     }
 
+    /// Files that lie where drop-ins do, and that no `imports` names.
     fn conf_d(&mut self, found: &mut Vec<Finding>) {
-        let conf_d = format!("{}/conf.d", directory(self.config));
-        let files = imports::glob(self.reader, &format!("{conf_d}/*.toml")).unwrap_or_default();
-        let unread: Vec<&String> =
-            files.iter().filter(|path| !self.merged.files.iter().any(|file| file.path == **path)).collect();
-        if let Some(first) = unread.first() {
+        for directory in self.drop_in_directories() {
+            let files = imports::glob(self.reader, &format!("{directory}/*.toml")).unwrap_or_default();
+            let unread: Vec<&String> =
+                files.iter().filter(|path| !self.merged.files.iter().any(|file| file.path == **path)).collect();
+            let Some(first) = unread.first() else { continue };
             let message = format!(
-                "{} of {} files in {conf_d} are not read, {first} first: containerd follows only what `imports` names",
+                "{} of {} files in {directory} are not read, {first} first: containerd follows only what `imports` names",
                 unread.len(),
                 files.len()
             );
-            let fix = format!("write `imports = [\"{conf_d}/*.toml\"]` in {} and restart containerd", self.config);
+            let fix = self.import(&directory);
             found.push(Finding::new(Severity::Warning, "conf_d_not_imported", message, fix).in_file(self.config));
+        }
+    }
+
+    /// `NAME.d` beside the configuration, but for the directories of registries.
+    fn drop_in_directories(&self) -> Vec<String> {
+        let beside = directory(self.config);
+        // k0s imports by itself what lies in its own.
+        if beside == "/etc/k0s" {
+            return Vec::new();
+        }
+        // What is below /usr cannot have drop-ins beside it.
+        let places = if beside.starts_with("/usr/") { vec![beside, "/etc/containerd"] } else { vec![beside] };
+        let of_registries = |path: &str| {
+            let named = self.config_path.split(':').any(|named| named.trim_end_matches('/') == path);
+            named || USUAL_NAMES.iter().any(|usual| path.ends_with(&format!("/{usual}")))
+        };
+        let mut found = Vec::new();
+        for place in places {
+            let listed = self.reader.peek(place);
+            let mut names: Vec<String> = listed.into_iter().filter_map(|entry| entry.name.into_string().ok()).collect();
+            names.sort();
+            let paths = names.into_iter().filter(|name| name.ends_with(".d")).map(|name| join(place, &name));
+            found.extend(paths.filter(|path| !of_registries(path)));
+        }
+        found
+    }
+
+    /// How the files of a directory come to be read.
+    fn import(&self, directory: &str) -> String {
+        let dialect = self.version.dialect();
+        let of_root = self.merged.files.first().and_then(|file| file.table.field("imports", dialect));
+        let entries = match of_root.map(|imports| &imports.data) {
+            Some(Data::Array(entries)) => entries.as_slice(),
+            _ => &[],
+        };
+        let patterns = entries.iter().filter_map(Value::as_str).filter_map(|entry| entry.strip_suffix("/*.toml"));
+        match (patterns.filter(|other| *other != directory).last(), of_root) {
+            (Some(other), _) => format!("move them to {other}, which `imports` names, and restart containerd"),
+            (None, Some(_)) => {
+                format!("add \"{directory}/*.toml\" to `imports` in {} and restart containerd", self.config)
+            }
+            (None, None) => {
+                format!("write `imports = [\"{directory}/*.toml\"]` in {} and restart containerd", self.config)
+            }
         }
     }
 }

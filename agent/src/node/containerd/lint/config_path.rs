@@ -19,7 +19,8 @@ const USUAL: &str = "/etc/containerd/certs.d";
 /// Directories that distributions name in `config_path` and leave to the administrator to make.
 const PRESET: [&str; 4] = [USUAL, "/etc/docker/certs.d", "/etc/containerd/hosts.d", "/etc/cri/conf.d/hosts"];
 
-const USUAL_NAMES: [&str; 2] = ["certs.d", "hosts.d"];
+/// What directories of registries are called.
+pub(super) const USUAL_NAMES: [&str; 2] = ["certs.d", "hosts.d"];
 
 impl Lint<'_, '_> {
     pub(super) fn config_path(&mut self, found: &mut Vec<Finding>) {
@@ -85,12 +86,16 @@ impl Lint<'_, '_> {
             "the transfer service takes `{}` for one directory, which does not exist: no hosts.toml is read",
             self.config_path
         );
+        let used = DEFAULT_CONFIG_PATH.split(':').any(|path| self.holds_registries(path));
+        // Of the preset, which 2.2 also prints as its default, nothing is lost while there is nothing to read.
+        if !used && self.config_path == DEFAULT_CONFIG_PATH {
+            return;
+        }
         if written {
             let fix = format!("name one directory in {}, or set `use_local_image_pull = true`", self.naming());
             found.push(error("config_path_colon", place, message, fix));
             return;
         }
-        let used = DEFAULT_CONFIG_PATH.split(':').any(|path| self.holds_registries(path));
         let make = if used { error } else { info };
         let (what, fix) = if self.is_typed() {
             ("--certs-d names no directory", format!("write --certs-d {USUAL}"))
@@ -106,6 +111,8 @@ impl Lint<'_, '_> {
         let HostSource::CertsD { roots } = &registry.source else { return };
         for root in roots {
             match &root.state {
+                // Beside one that is there it is a place that the distribution leaves open.
+                RootState::Missing if roots.iter().any(|other| is_listed(&other.state)) => {}
                 RootState::Missing => self.missing(&root.path, place, found),
                 RootState::Fault(words) => {
                     let message =
@@ -116,7 +123,7 @@ impl Lint<'_, '_> {
                 RootState::Listed { .. } => {}
             }
         }
-        let read_elsewhere = roots.iter().any(|root| matches!(root.state, RootState::Listed { .. }));
+        let read_elsewhere = roots.iter().any(|root| is_listed(&root.state));
         if read_elsewhere && !roots.iter().any(|root| root.path == USUAL) && self.holds_hosts_files(USUAL) {
             let named: Vec<&str> = roots.iter().map(|root| root.path.as_str()).collect();
             let naming = if self.is_typed() { CERTS_D_FLAG } else { "its config_path" };
@@ -165,4 +172,8 @@ impl Lint<'_, '_> {
         let names = entries.iter().take(64).filter_map(|entry| entry.name.to_str());
         names.into_iter().any(|name| self.reader.stat(&join(path, &format!("{name}/hosts.toml"))).is_ok())
     }
+}
+
+fn is_listed(state: &RootState) -> bool {
+    matches!(state, RootState::Listed { .. })
 }

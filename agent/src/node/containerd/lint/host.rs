@@ -6,7 +6,7 @@ use super::super::certs_d::Host;
 use super::super::document::{Data, Dialect, Place, Table, Value};
 use super::super::hosts_toml::{HostSpec, HostUrl};
 use super::super::tls_files::texts;
-use super::{Lint, error, info, unread, warning};
+use super::{Lint, error, impossible, info, unread, warning};
 use crate::model::finding::Finding;
 
 impl Lint<'_, '_> {
@@ -30,7 +30,10 @@ impl Lint<'_, '_> {
             let place = self.place(keys, "skip_verify", spec);
             found.push(warning("skip_verify", place, message, "name its authority with `ca` instead"));
         }
-        self.scheme(spec, url, found);
+        // Nothing goes to a host that there cannot be.
+        if never_answers(spec).is_none() {
+            self.scheme(spec, url, found);
+        }
     }
 
     /// Where the host's key is written; else where the host is.
@@ -153,7 +156,7 @@ pub(super) fn never_answers(spec: &HostSpec) -> Option<String> {
             Some(format!("containerd does not speak the `{}` of `{shown}`", url.scheme))
         }
         Some(url) if !has_usable_port(&url.authority) => Some(format!("`{shown}` has a port beyond 65535")),
-        Some(_) => None,
+        Some(url) => impossible::why(&url.authority, &shown),
     }
 }
 

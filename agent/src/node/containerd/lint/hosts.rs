@@ -50,7 +50,8 @@ impl Lint<'_, '_> {
             self.host(host, keys.unwrap_or(&none), found);
         }
         self.server(domain, directory, table, found);
-        repeated(domain, directory, hosts, found);
+        repeated(directory, hosts, found);
+        self.less_than_meant(domain, directory, hosts, table, found);
         let resolves = |spec: &HostSpec| spec.capabilities.pull && spec.capabilities.resolve;
         let upstream_is_added = directory.server.spec.url.is_none();
         if !upstream_is_added && !directory.hosts.iter().chain([&directory.server]).any(|host| resolves(&host.spec)) {
@@ -204,20 +205,17 @@ fn without_usual_port(scheme: &str, authority: &str) -> String {
     host.to_ascii_lowercase()
 }
 
-/// Hosts that are asked twice: once more in vain for whatever the first time lacked.
-fn repeated(domain: Option<&str>, directory: &HostDirectory, hosts: Option<&Table>, found: &mut Vec<Finding>) {
-    let upstream = domain.map(|domain| if domain == "docker.io" { "registry-1.docker.io" } else { domain });
+/// Hosts that are asked twice: once more in vain for whatever the first time lacked. The registry itself comes last
+/// in any case, and to give it settings of its own it has to stand among the hosts.
+fn repeated(directory: &HostDirectory, hosts: Option<&Table>, found: &mut Vec<Finding>) {
     let mut seen: Vec<(String, &Place)> = Vec::new();
-    for (host, is_server) in directory.hosts.iter().map(|host| (host, false)).chain([(&directory.server, true)]) {
+    for host in &directory.hosts {
         let spec = &host.spec;
-        let (scheme, authority, path) = match (&spec.url, upstream) {
-            (Some(url), _) => (url.scheme.as_str(), url.authority.as_str(), url.path.as_str()),
-            (None, Some(upstream)) if is_server && spec.name.is_empty() => ("https", upstream, "/v2"),
-            _ => continue,
-        };
+        let Some(parsed) = &spec.url else { continue };
+        let (scheme, authority, path) = (&parsed.scheme, &parsed.authority, &parsed.path);
         let url = format!("{scheme}://{authority}{path}");
         let asked = format!("{scheme}://{}{path}", without_usual_port(scheme, authority));
-        if spec.url.as_ref().is_some_and(|url| is_loopback(&url.authority)) {
+        if is_loopback(authority) {
             continue;
         }
         if let Some((_, first)) = seen.iter().find(|(known, _)| *known == asked) {
@@ -227,7 +225,12 @@ fn repeated(domain: Option<&str>, directory: &HostDirectory, hosts: Option<&Tabl
             );
             let again =
                 if spec.place == **first { hosts.and_then(|hosts| last_table(hosts.table(&spec.name)?)) } else { None };
-            found.push(warning("host_repeated", again.unwrap_or(&spec.place), message, "keep one table for each host with its sub-tables right below it, and set `server` to a host that is not listed"));
+            found.push(warning(
+                "host_repeated",
+                again.unwrap_or(&spec.place),
+                message,
+                "keep one table for each host, with its sub-tables right below it",
+            ));
         } else {
             seen.push((asked, &spec.place));
         }

@@ -4,7 +4,7 @@ use super::super::document::Place;
 use super::super::gourl::{self, GoUrl};
 use super::super::settings::Mirror;
 use super::host::has_usable_port;
-use super::{Lint, error, warning};
+use super::{Lint, error, impossible, warning};
 use crate::model::finding::Finding;
 
 const WHOLE_URL: &str = "write it as https://HOST[:PORT] or http://HOST[:PORT]";
@@ -12,6 +12,7 @@ const WHOLE_URL: &str = "write it as https://HOST[:PORT] or http://HOST[:PORT]";
 impl Lint<'_, '_> {
     pub(super) fn mirrors(&self, found: &mut Vec<Finding>) {
         for mirror in &self.settings.mirrors {
+            found.extend(self.port_of_mirror(mirror));
             for (endpoint, place) in &mirror.endpoints {
                 found.extend(of_endpoint(mirror, endpoint, place));
             }
@@ -55,5 +56,8 @@ fn never_answers(shown: &str, has_scheme: bool, url: &GoUrl) -> Option<String> {
     if !has_scheme && ["http:", "https:"].contains(&url.host.as_str()) {
         return Some(format!("`{shown}` has no `://`, which makes {} the host", url.host));
     }
-    (!has_usable_port(&url.host)).then(|| format!("`{shown}` has a port beyond 65535"))
+    if !has_usable_port(&url.host) {
+        return Some(format!("`{shown}` has a port beyond 65535"));
+    }
+    impossible::why(&url.host, shown)
 }

@@ -1,0 +1,184 @@
+//! Findings about hosts that say less than was meant: no scheme, another port, a header that does not last, a second
+//! turn without the settings of the first.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::super::certs_d::{Host, HostDir, HostDirectory};
+use super::super::document::{Place, Table};
+use super::super::hosts_toml::HostSpec;
+use super::super::settings::Mirror;
+use super::certs_d::whole;
+use super::host::{is_loopback, never_answers};
+use super::{Lint, info, note};
+use crate::model::finding::{Finding, Severity};
+
+/// Registries that ask everybody for a token, whatever came with the request.
+const ASK_FOR_TOKENS: [&str; 6] =
+    ["registry-1.docker.io", "ghcr.io", "quay.io", "registry.gitlab.com", "public.ecr.aws", "mcr.microsoft.com"];
+
+impl Lint<'_, '_> {
+    /// What the hosts of one file say less than was meant.
+    pub(super) fn less_than_meant(
+        &self,
+        domain: Option<&str>,
+        directory: &HostDirectory,
+        hosts: Option<&Table>,
+        table: &Table,
+        found: &mut Vec<Finding>,
+    ) {
+        let listed = || directory.hosts.iter().chain([&directory.server]);
+        for host in listed() {
+            found.extend(without_scheme(&host.spec, listed()));
+        }
+        for host in &directory.hosts {
+            let keys = hosts.and_then(|hosts| hosts.table(&host.spec.name));
+            found.extend(keys.and_then(|keys| self.header_of_no_use(&host.spec, keys)));
+        }
+        found.extend(self.header_of_no_use(&directory.server.spec, table));
+        found.extend(self.second_turn(domain, directory));
+    }
+
+    /// `Authorization` is the one header that a challenge replaces.
+    fn header_of_no_use(&self, spec: &HostSpec, keys: &Table) -> Option<Finding> {
+        if self.version.sends_headers_to_token_service() {
+            return None;
+        }
+        let url = spec.url.as_ref()?;
+        let header = keys.field("header", self.version.dialect())?.as_table()?;
+        let (_, value) = header.entries.iter().find(|(name, _)| name.eq_ignore_ascii_case("authorization"))?;
+        let always = ASK_FOR_TOKENS.contains(&url.authority.trim_end_matches(":443"));
+        let (severity, when) = if always {
+            (Severity::Warning, "asks for a token, and")
+        } else {
+            (Severity::Info, "may ask for a token. Then")
+        };
+        let message = format!(
+            "{} {when} containerd {} gets one without this header and sends it in its place: the login is of no use",
+            url.authority, self.version
+        );
+        let fix = "use an image pull secret, or containerd 2.1, which sends the header to the token service too";
+        Some(note(severity, "header_replaced_by_token", &value.key, message, fix))
+    }
+
+    /// The registry stands among the hosts with settings that its last turn goes without.
+    fn second_turn(&self, domain: Option<&str>, directory: &HostDirectory) -> Option<Finding> {
+        let server = &directory.server;
+        let implied = domain.map(|domain| if domain == "docker.io" { "registry-1.docker.io" } else { domain });
+        let of_server = match (&server.spec.url, implied) {
+            (Some(url), _) => url.authority.as_str(),
+            (None, Some(upstream)) if server.spec.name.is_empty() => upstream,
+            _ => return None,
+        };
+        let same = |host: &&Host| {
+            let authority = host.spec.url.as_ref().map(|url| url.authority.trim_end_matches(":443"));
+            authority == Some(of_server.trim_end_matches(":443"))
+        };
+        let (host, lacks) = directory.hosts.iter().filter(same).find_map(|host| {
+            let lacks = lacking(&host.spec, &server.spec);
+            (!lacks.is_empty()).then_some((host, lacks))
+        })?;
+        let lacks = lacks.join(", ");
+        let message = format!(
+            "when `{}` fails, {of_server} is asked once more, as the registry itself and without {lacks}: the error that \
+             kubelet shows is that of the second turn",
+            host.spec.shown()
+        );
+        let fix = if server.spec.url.is_some() {
+            format!("write {lacks} at the top of the file too, beside `server`")
+        } else {
+            format!("set `server` to it, with {lacks} at the top of the file too")
+        };
+        Some(info("server_without_settings", &host.spec.place, message, fix))
+    }
+
+    /// A directory whose own hosts say that images with another port were meant.
+    pub(super) fn port_of_directory(
+        &self,
+        domain: Option<&str>,
+        directory: &HostDirectory,
+        beside: &BTreeMap<String, HostDir>,
+    ) -> Option<Finding> {
+        let domain = domain?;
+        let specs = directory.hosts.iter().map(|host| &host.spec).chain([&directory.server.spec]);
+        let authorities = specs.filter_map(|spec| Some(spec.url.as_ref()?.authority.as_str()));
+        let other = authorities.filter_map(|authority| other_port(domain, authority)).next()?;
+        let escaped = other.rsplit_once(':').map(|(host, port)| format!("{host}_{port}_"));
+        if beside.contains_key(&other) || escaped.is_some_and(|escaped| beside.contains_key(&escaped)) {
+            return None;
+        }
+        let what = format!("this directory serves images of {domain}");
+        let rename = format!("if images are named {other}/…, name the directory {other}");
+        Some(another_port(&whole(&directory.path), &what, domain, &other, rename))
+    }
+
+    pub(super) fn port_of_mirror(&self, mirror: &Mirror) -> Option<Finding> {
+        let host_of = |endpoint: &str| {
+            let rest = endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest);
+            rest.split('/').next().unwrap_or_default().to_owned()
+        };
+        let endpoints = mirror.endpoints.iter().map(|(endpoint, _)| host_of(endpoint));
+        let other = endpoints.filter_map(|authority| other_port(&mirror.name, &authority)).next()?;
+        if self.settings.mirrors.iter().any(|beside| beside.name == other) {
+            return None;
+        }
+        let what = format!("this entry serves images of {}", mirror.name);
+        let rename = format!("if images are named {other}/…, write registry.mirrors.\"{other}\"");
+        Some(another_port(&mirror.place, &what, &mirror.name, &other, rename))
+    }
+}
+
+/// An address is hardly ever a registry on the port that https implies.
+fn another_port(place: &Place, what: &str, domain: &str, other: &str, fix: String) -> Finding {
+    let host = domain.split(':').next().unwrap_or_default();
+    let severity = if host.parse::<IpAddr>().is_ok() { Severity::Warning } else { Severity::Info };
+    let message = format!(
+        "{what} alone, and leads to {other}: images of {other} do not use it, for the port is part of the name"
+    );
+    note(severity, "registry_port_differs", place, message, fix)
+}
+
+/// The same host on another port: how images may be named too.
+fn other_port(domain: &str, authority: &str) -> Option<String> {
+    let split = |text: &str| match text.rsplit_once(':') {
+        Some((host, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => {
+            (host.to_owned(), Some(port.to_owned()))
+        }
+        _ => (text.trim_end_matches(':').to_owned(), None),
+    };
+    let ((host, port), (other_host, other)) = (split(domain), split(authority));
+    let usual = |port: &Option<String>| port.as_deref().is_none_or(|port| port == "443" || port == "80");
+    // A registry without a dot is none unless it has a port.
+    let alike = host.eq_ignore_ascii_case(&other_host) && port != other && !is_loopback(&host);
+    (alike && !(usual(&port) && usual(&other))).then(|| authority.trim_end_matches(':').to_owned())
+}
+
+/// https is taken, whatever the same host is asked by elsewhere in the file.
+fn without_scheme<'a>(spec: &HostSpec, others: impl Iterator<Item = &'a Host>) -> Option<Finding> {
+    let url = spec.url.as_ref().filter(|_| !spec.name.contains("://") && never_answers(spec).is_none())?;
+    let plain = others.filter_map(|other| other.spec.url.as_ref());
+    let plain = plain.filter(|other| other.scheme == "http").any(|other| other.authority == url.authority);
+    let shown = spec.shown();
+    let (severity, more) = if plain {
+        (Severity::Warning, ", though the same host is asked over http:// in this file")
+    } else {
+        (Severity::Info, "")
+    };
+    let message = format!("`{shown}` has no scheme: containerd asks it over https://{more}");
+    let fix = format!("write http://{shown} where it speaks plain HTTP, and https://{shown} otherwise");
+    Some(note(severity, "host_scheme_missing", &spec.place, message, fix))
+}
+
+/// Settings of the first that the second has not, as they are written.
+fn lacking(host: &HostSpec, server: &HostSpec) -> Vec<&'static str> {
+    let (of_host, of_server) = (&host.tls, &server.tls);
+    let path = |spec: &HostSpec| spec.url.as_ref().map(|url| url.path.clone());
+    let pairs = [
+        ("`skip_verify`", of_host.skip_verify == Some(true) && of_server.skip_verify != Some(true)),
+        ("`ca`", of_host.ca.is_some() && of_host.ca != of_server.ca),
+        ("`client`", !of_host.client.is_empty() && of_host.client != of_server.client),
+        ("`header`", !host.headers.is_empty() && server.headers.is_empty()),
+        ("`override_path`", server.url.is_some() && path(host) != path(server)),
+    ];
+    pairs.into_iter().filter(|(_, lacks)| *lacks).map(|(key, _)| key).collect()
+}
