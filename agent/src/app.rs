@@ -10,6 +10,7 @@ use crate::render::text::Style;
 
 mod agent;
 mod answers;
+mod bearing;
 mod check;
 mod explain;
 mod hosts;

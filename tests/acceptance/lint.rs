@@ -3,6 +3,7 @@
 
 mod asked;
 mod confirm;
+mod elsewhere;
 mod fault;
 mod layouts;
 mod tree;

@@ -32,6 +32,14 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// The registry, as image references name it. `None`: the target is none.
+    pub fn domain(&self) -> Option<&str> {
+        match self {
+            Self::Image(report, _) => report.image.as_ref().map(|image| &*image.domain),
+            Self::Registry(report) => Some(&report.name),
+        }
+    }
+
     pub fn endpoints(&self) -> &[EndpointReport] {
         match self {
             Self::Image(_, endpoints) => endpoints,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::answers::{Answer, Progress, ask_all, configured, ending};
+use super::bearing::Bearing;
 use super::site::Site;
 use super::{Ending, complain, print, style};
 use crate::cli::{Format, NodeArgs, OutputArgs};
@@ -43,7 +44,7 @@ pub async fn run(targets: &[String], timeout: Duration, node: &NodeArgs, output:
 }
 
 fn told(site: &Site, answers: &[Answer], subject: &json::Subject<'_>, output: &OutputArgs) -> String {
-    let findings = findings(site, answers);
+    let (findings, elsewhere) = findings(site, answers);
     if output.format == Format::Json {
         let images: Vec<&ImageReport> = answers
             .iter()
@@ -58,7 +59,8 @@ fn told(site: &Site, answers: &[Answer], subject: &json::Subject<'_>, output: &O
                 endpoints.entry((report.namespace.clone(), report.endpoint.to_string())).or_insert(report);
             }
         }
-        return json::text(&json::report(subject, images, endpoints.into_values(), &findings));
+        let report = json::report(subject, images, endpoints.into_values(), &findings);
+        return json::text(&json::Report { findings_elsewhere: elsewhere, ..report });
     }
     let style = style(output);
     let mut out = String::new();
@@ -73,11 +75,12 @@ fn told(site: &Site, answers: &[Answer], subject: &json::Subject<'_>, output: &O
         out.push('\n');
     }
     let findings: String = findings.iter().map(|finding| text::finding(finding, style)).collect();
-    out + &findings
+    out + &findings + &text::elsewhere(elsewhere, style)
 }
 
-/// About the node's files, and about what was seen on the way.
-fn findings(site: &Site, answers: &[Answer]) -> Vec<Finding> {
+/// About the node's files as far as they have a part in it, and about what was seen on the way; and how many more
+/// there are about other registries.
+fn findings(site: &Site, answers: &[Answer]) -> (Vec<Finding>, usize) {
     let endpoints: Vec<&EndpointReport> = answers.iter().flat_map(Answer::endpoints).collect();
     let images: Vec<&ImageReport> = answers
         .iter()
@@ -87,5 +90,7 @@ fn findings(site: &Site, answers: &[Answer]) -> Vec<Finding> {
         })
         .collect();
     let seen = observation::findings(&endpoints, &images).into_iter().map(|finding| site.ways.mended(finding));
-    site.findings.iter().cloned().chain(seen).collect()
+    let bearing = Bearing::of(site, answers);
+    let (here, elsewhere): (Vec<_>, Vec<_>) = site.findings.iter().cloned().partition(|finding| bearing.holds(finding));
+    (here.into_iter().chain(seen).collect(), elsewhere.len())
 }

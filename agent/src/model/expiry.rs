@@ -105,7 +105,8 @@ impl CredentialExpiry {
         } else {
             return None;
         };
-        Some(Finding { file: self.file.clone(), line: self.line, ..finding })
+        let about = Some(&self.registry).filter(|key| !key.contains('*')).cloned();
+        Some(Finding { file: self.file.clone(), line: self.line, about, ..finding })
     }
 
     fn words(&self, now: Timestamp) -> String {

@@ -40,18 +40,26 @@ pub struct Finding {
     /// What is there, and what containerd of this version does with it.
     pub message: String,
     pub fix: String,
+    /// The registry, or the host, that alone it is about. `None`: it bears on every pull.
+    pub about: Option<String>,
 }
 
 impl Finding {
     pub fn new(severity: Severity, code: &'static str, message: impl Into<String>, fix: impl Into<String>) -> Self {
         let shown = |text: String| clip_to(&without_credentials(&text), TEXT_LIMIT);
         let (message, fix) = (shown(message.into()), shown(fix.into()));
-        Self { severity, code, file: None, line: None, column: None, message, fix }
+        Self { severity, code, file: None, line: None, column: None, message, fix, about: None }
     }
 
     #[must_use]
     pub fn in_file(mut self, file: impl Into<String>) -> Self {
         self.file = Some(file.into());
+        self
+    }
+
+    #[must_use]
+    pub fn about(mut self, registry: impl Into<String>) -> Self {
+        self.about = Some(registry.into());
         self
     }
 

@@ -257,13 +257,13 @@ impl Ways {
         }
         let hosts_file = self.source.as_deref().map(|source| backticked(source));
         let mut text = replace_hosts_files(text, &self.certs_d, hosts_file.as_deref());
-        text = text.replace(HOSTS_DIR, &self.certs_d);
         if !self.config.is_empty() {
             text = text.replace(CONFIG, &self.config);
         }
         if self.name.is_empty() {
             return text;
         }
+        text = text.replace(HOSTS_DIR, &self.certs_d);
         text = text.replace(ENVIRONMENT, &self.environment);
         text =
             text.replace("journalctl -u containerd", &self.log).replace("`systemctl status containerd`", "its service");
@@ -276,11 +276,20 @@ impl Ways {
     /// The finding with a fix that helps on this node.
     #[must_use]
     pub fn mended(&self, finding: Finding) -> Finding {
+        // What is said of a plain containerd names its own files already.
+        if self.name.is_empty() {
+            return finding;
+        }
         let fix = match (&self.source, finding.code) {
             // Nobody can point `config_path` elsewhere, or put files into the directory that is read.
             (Some(source), "certs_d_unread" | "config_path_unset") => {
                 format!("write what these directories say into {}, then `{}`", backticked(source), self.restart)
             }
+            (None, "certs_d_unread") => format!("move the directories to {}", self.certs_d),
+            (None, "config_path_unset") => format!(
+                "move the directories to {0}, set `config_path = \"{0}\"` in `{1}`, then `{2}`",
+                self.certs_d, self.config, self.restart
+            ),
             _ => self.fix(&finding.fix),
         };
         let rewritten = self.rewritten.iter().find(|one| finding.file.as_ref().is_some_and(|file| one.covers(file)));
@@ -314,8 +323,12 @@ fn replace_hosts_files(text: &str, certs_d: &str, source: Option<&str>) -> Strin
                 out.push_str(source);
                 out.push_str(if quoted { &rest[1..] } else { rest });
             }
-            _ => {
+            (Some(_), None) => {
                 out.push_str(certs_d);
+                out.push_str(piece);
+            }
+            (None, _) => {
+                out.push_str(HOSTS_DIR);
                 out.push_str(piece);
             }
         }

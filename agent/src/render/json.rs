@@ -47,6 +47,8 @@ pub struct Report {
     pub images: Vec<Image>,
     pub endpoints: Vec<Endpoint>,
     pub findings: Vec<Finding>,
+    /// How many more there are that have no part in what was checked: `lint` shows them.
+    pub findings_elsewhere: usize,
 }
 
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -108,6 +110,7 @@ pub fn report<'a>(
         images: images.iter().map(|image| Image::from(*image)).collect(),
         endpoints: endpoints.into_iter().map(Endpoint::from).collect(),
         findings: findings.iter().chain(&tight).map(Finding::from).collect(),
+        findings_elsewhere: 0,
     }
 }
 

@@ -223,6 +223,16 @@ pub fn finding(finding: &Finding, style: Style) -> String {
     out
 }
 
+/// What is not shown: findings that have no part in what was checked.
+pub fn elsewhere(number: usize, style: Style) -> String {
+    let line = match number {
+        0 => return String::new(),
+        1 => "1 finding about other registries is not shown: `pullprobe lint` shows it".to_owned(),
+        many => format!("{many} findings about other registries are not shown: `pullprobe lint` shows them"),
+    };
+    format!("{}\n", style.paint(Tone::Dim, &line))
+}
+
 /// A duration as people say it: `340µs`, `12ms`, `1.5s`, `6h`.
 fn span(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();

@@ -131,6 +131,7 @@ fn unusable_auth(host: &str, auth: &Auth, reason: &str) -> Finding {
     Finding::new(Severity::Error, "containerd_auth_invalid", message, fix)
         .in_file(&*place.file)
         .at(place.line, place.column)
+        .about(host)
 }
 
 /// `auths` are keyed by URL; what has no scheme is taken as it is.

@@ -66,7 +66,11 @@ pub fn entries(file: &str, config: &DockerConfig) -> Vec<Finding> {
         if findings.len() >= FINDING_LIMIT {
             break;
         }
-        findings.extend(entry_findings(entry, &mut first_written).into_iter().map(|one| located(one, entry.position)));
+        // A pattern may match any registry.
+        let registry = Some(&entry.key).filter(|key| !key.contains('*'));
+        let about = |finding: Finding| Finding { about: registry.cloned(), ..finding };
+        let of_entry = entry_findings(entry, &mut first_written).into_iter();
+        findings.extend(of_entry.map(|one| about(located(one, entry.position))));
     }
     findings.into_iter().map(|finding| finding.in_file(file)).collect()
 }

@@ -1,6 +1,6 @@
 //! Findings about what config.toml's sections amount to.
 
-use super::super::config::imports;
+use super::super::config::{FaultKind, imports};
 use super::super::document::{Data, Place, Table, Value};
 use super::super::gotext::join;
 use super::super::pull_mode;
@@ -75,7 +75,9 @@ impl Lint<'_, '_> {
         let settings = self.settings;
         let deprecated =
             |key: &str| format!("`registry.{key}` is deprecated and will be dropped by a later containerd");
-        if let Some(mirror) = settings.mirrors.first() {
+        // What keeps CRI from starting has been told of the same key.
+        let mirrors = settings.mirrors.first().filter(|_| !self.is_refused_for(FaultKind::MirrorsAndConfigPath));
+        if let Some(mirror) = mirrors {
             found.push(warning(
                 "registry_keys_deprecated",
                 &mirror.place,
@@ -101,6 +103,10 @@ impl Lint<'_, '_> {
         }
     }
 
+    fn is_refused_for(&self, kind: FaultKind) -> bool {
+        self.fatal.is_some_and(|fault| fault.kind == kind)
+    }
+
     fn configs(&self, found: &mut Vec<Finding>) {
         let section = self.merged.plugins.table(section_id(self.merged, self.version));
         let configs = section.and_then(|section| section.path(&["registry", "configs"])).and_then(Value::as_table);
@@ -110,25 +116,31 @@ impl Lint<'_, '_> {
             .flat_map(|configs| &configs.entries)
             .filter_map(|(host, value)| Some((host, tls(value.as_table()?)?)))
         {
+            if self.is_refused_for(FaultKind::ConfigsTlsAndConfigPath) {
+                continue;
+            }
             if self.version.has_configs_tls() {
                 let message = format!(
                     "`registry.configs.\"{host}\".tls` is read by containerd 1.x only: 2.0 ignores it and verifies {host} with the node's roots"
                 );
                 let fix = "move it to hosts.toml as `ca`, `client` and `skip_verify`, remove it here and set `config_path`, in one change";
-                found.push(warning("registry_keys_deprecated", &place, message, fix));
+                found.push(warning("registry_keys_deprecated", &place, message, fix).about(host));
             } else {
                 let message = format!(
                     "containerd {} ignores `registry.configs.\"{host}\".tls`: {host} is verified with the node's roots alone",
                     self.version
                 );
-                found.push(error("configs_tls_ignored", &place, message, format!("write `ca`, `client` or `skip_verify` in hosts.toml below `config_path`, in the directory of {host}")));
+                let fix = format!(
+                    "write `ca`, `client` or `skip_verify` in hosts.toml below `config_path`, in the directory of {host}"
+                );
+                found.push(error("configs_tls_ignored", &place, message, fix).about(host));
             }
         }
         for (host, fault) in self.registry.tls.iter().filter_map(|(host, tls)| Some((host, tls.as_ref().err()?))) {
             let place = self.settings.configs.iter().find(|config| config.host == *host).map(|config| &config.place);
             let message = format!("every pull from {host} fails: {fault}");
             let fix = "put a PEM file in its place, or take the key out";
-            found.extend(place.map(|place| error("tls_file_unusable", place, message, fix)));
+            found.extend(place.map(|place| error("tls_file_unusable", place, message, fix).about(host)));
         }
         for config in
             self.settings.configs.iter().filter(|config| {
@@ -139,12 +151,15 @@ impl Lint<'_, '_> {
                 "a credential for {} is never used: images of docker.io come from registry-1.docker.io",
                 config.host
             );
-            found.push(warning(
-                "configs_auth_docker_io",
-                &config.place,
-                message,
-                "write registry.configs.\"registry-1.docker.io\".auth, or better an image pull secret",
-            ));
+            found.push(
+                warning(
+                    "configs_auth_docker_io",
+                    &config.place,
+                    message,
+                    "write registry.configs.\"registry-1.docker.io\".auth, or better an image pull secret",
+                )
+                .about(&config.host),
+            );
         }
     }
 

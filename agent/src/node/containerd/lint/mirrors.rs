@@ -12,9 +12,11 @@ const WHOLE_URL: &str = "write it as https://HOST[:PORT] or http://HOST[:PORT]";
 impl Lint<'_, '_> {
     pub(super) fn mirrors(&self, found: &mut Vec<Finding>) {
         for mirror in &self.settings.mirrors {
-            found.extend(self.port_of_mirror(mirror));
+            let of_all = mirror.name == "*";
+            let of_mirror = |finding: Finding| if of_all { finding } else { finding.about(&mirror.name) };
+            found.extend(self.port_of_mirror(mirror).map(of_mirror));
             for (endpoint, place) in &mirror.endpoints {
-                found.extend(of_endpoint(mirror, endpoint, place));
+                found.extend(of_endpoint(mirror, endpoint, place).map(of_mirror));
             }
         }
     }
