@@ -1,6 +1,6 @@
 //! `pullprobe check [TARGET…]`: each target once, the verdict first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -13,6 +13,7 @@ use crate::cli::{Format, NodeArgs, OutputArgs};
 use crate::model::finding::Finding;
 use crate::model::observation;
 use crate::model::report::{EndpointReport, ImageReport};
+use crate::node::containerd::lint;
 use crate::render::{json, text};
 
 pub async fn run(targets: &[String], timeout: Duration, node: &NodeArgs, output: &OutputArgs) -> Ending {
@@ -89,7 +90,15 @@ fn findings(site: &Site, answers: &[Answer]) -> (Vec<Finding>, usize) {
             Answer::Registry(..) => None,
         })
         .collect();
-    let seen = observation::findings(&endpoints, &images).into_iter().map(|finding| site.ways.mended(finding));
+    let domains: BTreeSet<&str> = answers.iter().filter_map(Answer::domain).collect();
+    let told =
+        |found: &Finding| site.findings.iter().any(|known| (known.code, &known.file) == (found.code, &found.file));
+    let other_port = domains.iter().filter_map(|domain| lint::other_port(&site.containerd.registry, domain));
+    let other_port = other_port.filter(|found| !told(found));
+    let seen = observation::findings(&endpoints, &images)
+        .into_iter()
+        .chain(other_port)
+        .map(|finding| site.ways.mended(finding));
     let bearing = Bearing::of(site, answers);
     let (here, elsewhere): (Vec<_>, Vec<_>) = site.findings.iter().cloned().partition(|finding| bearing.holds(finding));
     (here.into_iter().chain(seen).collect(), elsewhere.len())

@@ -1,5 +1,7 @@
 //! The node as it was read, ready to be planned and probed: one value, replaced as a whole.
 
+mod local;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,14 +17,13 @@ use crate::model::expiry::{self, CredentialExpiry};
 use crate::model::finding::{Finding, Severity};
 use crate::model::platform::Platform;
 use crate::model::snapshot::{ContainerdState, FilesystemSpace, NodeState};
-use crate::model::ways::{Ground as Place, Ways};
+use crate::model::ways::Ways;
 use crate::node::containerd::{Containerd, ContainerdOptions};
 use crate::node::credentials::{self, CredentialOptions, Credentials, provider};
 use crate::node::layout::Layout;
 use crate::node::proxy::{DaemonEnvironment, GoDebug, ProxyRules};
 use crate::node::resolv::Names;
 use crate::node::root::HostRoot;
-use crate::node::since_start::{self, ReadOnce};
 use crate::node::trust::{self, TrustStore};
 use crate::node::{cpu, cri, kubelet};
 use crate::probe::image::attempt::PullBudget;
@@ -178,24 +179,20 @@ impl Site {
         let platform = options.platform.clone().unwrap_or_else(|| cpu::platform(&root));
         let mut findings = containerd.findings.clone();
         findings.extend(layout.findings.iter().cloned());
+        findings.extend(local::other_ports(&containerd, &told.images));
         let silent = told.silent.is_some();
         findings.extend(told.silent.into_iter().chain(told.unlisted));
-        findings.extend(names.findings.iter().chain(&environment.findings).cloned());
-        findings.extend(trust_store.findings.iter().cloned());
-        findings.extend(credentials.findings.iter().cloned());
+        let of_node = names.findings.iter().chain(&environment.findings).chain(&trust_store.findings);
+        findings.extend(of_node.chain(&credentials.findings).cloned());
         findings.extend(kubelet::findings(&root, &layout.kubelet_root));
         if !silent {
-            // A file that was named for this look is not the one that the daemon reads.
-            let config = if options.containerd_config.is_some() { &[][..] } else { &containerd.config_files };
-            let read_once = ReadOnce { config, environment: &environment, trust: &trust_store };
-            findings.extend(since_start::findings(&root, &layout.socket, &read_once));
+            findings.extend(local::newer(options, &root, &layout, &containerd, &environment, &trust_store));
         }
-        let ways = ways(&layout, &environment, &containerd);
+        let ways = local::ways(&layout, &environment, &containerd);
         let expiries = expiries(&containerd, &credentials);
         let now = before.map_or_else(Timestamp::now, |before| before.now);
         findings.extend(expiry::findings(expiries.iter().map(|one| (one, now))));
-        let mut findings: Vec<Finding> = findings.into_iter().map(|finding| ways.mended(finding)).collect();
-        findings.sort_by(|a, b| (&a.file, a.line, b.severity).cmp(&(&b.file, b.line, a.severity)));
+        let findings = local::in_order(findings, &ways);
         let StageTimeouts { dns, tcp, tls, http } = options.settings.probe.timeouts;
         Self {
             root,
@@ -316,17 +313,6 @@ impl Site {
             config_path: self.containerd.config_path.clone(),
         }
     }
-}
-
-/// Whose words a fix is to be in.
-fn ways(layout: &Layout, environment: &DaemonEnvironment, containerd: &Containerd) -> Ways {
-    Ways::of(&Place {
-        distribution: layout.distribution,
-        unit: environment.unit,
-        config: &layout.config.to_string_lossy(),
-        certs_d: containerd.config_path.first().map(String::as_str).filter(|path| !path.contains(':')),
-        reads_schema_3: containerd.version.config_schema() >= 3,
-    })
 }
 
 /// containerd's own and those that kubelet would offer.

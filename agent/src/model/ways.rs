@@ -255,7 +255,7 @@ impl Ways {
         if *self == Self::default() {
             return text.to_owned();
         }
-        let hosts_file = self.source.as_deref().map(|source| backticked(source));
+        let hosts_file = self.source.as_deref().map(backticked);
         let mut text = replace_hosts_files(text, &self.certs_d, hosts_file.as_deref());
         if !self.config.is_empty() {
             text = text.replace(CONFIG, &self.config);

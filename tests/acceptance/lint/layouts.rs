@@ -159,3 +159,36 @@ fn of_two_distributions_on_one_node_the_finding_says_which_is_read() {
     );
     assert_eq!(json["paths"]["containerd_config"], layout.expect.config.as_str());
 }
+
+/// Nothing that a distribution does not have is named as what to change, and nothing that it writes anew alone.
+#[test]
+fn fixes_name_the_places_of_the_distribution() {
+    let own = [
+        ("k0s-2", "systemctl restart k0scontroller"),
+        ("k3s", "/etc/rancher/k3s/registries.yaml"),
+        ("k3s-with-registries", "systemctl restart k3s-agent"),
+        ("microk8s", "snap restart microk8s.daemon-containerd"),
+        ("rke2", "/etc/rancher/rke2/registries.yaml"),
+        ("talos", "machine.registries"),
+    ];
+    let mut asked = 0;
+    for layout in Layout::all() {
+        let Some((_, word)) = own.iter().find(|(name, _)| *name == layout.name) else { continue };
+        let hosts = format!("{}/x.example/hosts.toml", layout.expect.config_path[0]);
+        layout.node.write(&hosts, "[host.\"https://m.example\"]\n  skip_verify = true\n  ca = \"/nothing\"\n").unwrap();
+        layout.node.write("/etc/containerd/certs.d/y.example/hosts.toml", "[host.\"https://m.example\"]\n").unwrap();
+        let config = format!("{}/conf.d/a.toml", layout.expect.config.rsplit_once('/').unwrap().0);
+        layout.node.write(&config, "version = 2\n").unwrap();
+        layout.node.link("/etc/nsswitch.conf", "/etc").unwrap();
+        let json = document(&layout.run(&["lint", "--format", "json"]));
+        let findings = json["findings"].as_array().unwrap();
+        assert!(findings.len() >= 3, "{}: {json}", layout.name);
+        let fixes: Vec<&str> = findings.iter().map(|finding| finding["fix"].as_str().unwrap()).collect();
+        for foreign in ["/etc/containerd/", "systemctl restart containerd", "restart containerd"] {
+            assert!(!fixes.iter().any(|fix| fix.contains(foreign)), "{}: {foreign}: {fixes:#?}", layout.name);
+        }
+        assert!(fixes.iter().any(|fix| fix.contains(word)), "{}: {word}: {fixes:#?}", layout.name);
+        asked += 1;
+    }
+    assert_eq!(asked, own.len());
+}

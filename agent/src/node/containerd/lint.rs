@@ -18,6 +18,8 @@ mod sections;
 #[cfg(test)]
 mod tests;
 
+pub use meant::beside as other_port;
+
 use super::config::{ConfigFault, FaultKind, Merged};
 use super::configured::CERTS_D_FLAG;
 use super::document::Place;

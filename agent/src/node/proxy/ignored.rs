@@ -113,7 +113,7 @@ pub fn misnamed(root: &HostRoot, dirs: &[&str], names: &[String]) -> Vec<Ignored
     for dir in names.iter().flat_map(|name| dirs.iter().map(move |dir| format!("{dir}/{name}"))) {
         for entry in root.list(Path::new(&dir)).unwrap_or_default() {
             let Some(name) = entry.name.to_str().filter(|_| entry.kind != EntryKind::Directory) else { continue };
-            let counts = name.ends_with(".conf") && !name.starts_with('.');
+            let counts = name.strip_suffix(".conf").is_some() && !name.starts_with('.');
             if counts || SET_ASIDE.iter().any(|ending| name.ends_with(ending)) {
                 continue;
             }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::super::certs_d::{DIRECTORY_LIMIT, HostDir, HostDirectory, RootState, Source, ends_in};
 use super::super::document::Place;
 use super::super::registry::HostSource;
+use super::meant::port_of_directory;
 use super::names::{domain_of, unreachable};
 use super::{Lint, error, info, unread, warning};
 use crate::model::finding::Finding;
@@ -130,7 +131,7 @@ impl Lint<'_, '_> {
         let is_told = too_deep.is_some() || is_unreachable;
         found.extend(too_deep);
         if !is_unreachable {
-            found.extend(self.port_of_directory(domain.as_deref(), directory, beside));
+            found.extend(port_of_directory(domain.as_deref(), directory, beside));
         }
         let file = Place { file: format!("{}/hosts.toml", directory.path).into(), line: 1, column: 1 };
         match &directory.source {

@@ -1,5 +1,6 @@
 //! Findings about what config.toml's sections amount to.
 
+use super::super::certs_d::ends_in;
 use super::super::config::{FaultKind, imports};
 use super::super::document::{Data, Place, Table, Value};
 use super::super::gotext::join;
@@ -205,7 +206,7 @@ impl Lint<'_, '_> {
             let listed = self.reader.peek(place);
             let mut names: Vec<String> = listed.into_iter().filter_map(|entry| entry.name.into_string().ok()).collect();
             names.sort();
-            let paths = names.into_iter().filter(|name| name.ends_with(".d")).map(|name| join(place, &name));
+            let paths = names.into_iter().filter(|name| ends_in(name, ".d")).map(|name| join(place, &name));
             found.extend(paths.filter(|path| !of_registries(path)));
         }
         found
@@ -219,8 +220,8 @@ impl Lint<'_, '_> {
             Some(Data::Array(entries)) => entries.as_slice(),
             _ => &[],
         };
-        let patterns = entries.iter().filter_map(Value::as_str).filter_map(|entry| entry.strip_suffix("/*.toml"));
-        match (patterns.filter(|other| *other != directory).last(), of_root) {
+        let mut patterns = entries.iter().filter_map(Value::as_str).filter_map(|entry| entry.strip_suffix("/*.toml"));
+        match (patterns.rfind(|other| *other != directory), of_root) {
             (Some(other), _) => format!("move them to {other}, which `imports` names, and restart containerd"),
             (None, Some(_)) => {
                 format!("add \"{directory}/*.toml\" to `imports` in {} and restart containerd", self.config)

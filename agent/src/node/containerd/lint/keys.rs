@@ -26,6 +26,8 @@ const TOP: &[&str] = &[
     "timeouts",
     "imports",
     "stream_processors",
+    // Gone since 1.3, ignored, and still in what Flatcar ships.
+    "subreaper",
 ];
 
 /// Keys of the file that no plugin has: below a header they belong to its table, wherever they were meant to be.

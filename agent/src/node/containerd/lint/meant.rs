@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::super::certs_d::{Host, HostDir, HostDirectory};
+use super::super::certs_d::{self, Host, HostDir, HostDirectory, RootState, Selection};
 use super::super::document::{Place, Table};
 use super::super::hosts_toml::HostSpec;
+use super::super::registry::{HostSource, RegistrySettings};
 use super::super::settings::Mirror;
 use super::certs_d::whole;
 use super::host::{is_loopback, never_answers};
+use super::names::domain_of;
 use super::{Lint, info, note};
 use crate::model::finding::{Finding, Severity};
 
@@ -36,7 +38,7 @@ impl Lint<'_, '_> {
             found.extend(keys.and_then(|keys| self.header_of_no_use(&host.spec, keys)));
         }
         found.extend(self.header_of_no_use(&directory.server.spec, table));
-        found.extend(self.second_turn(domain, directory));
+        found.extend(second_turn(domain, directory));
     }
 
     /// `Authorization` is the one header that a challenge replaces.
@@ -61,64 +63,13 @@ impl Lint<'_, '_> {
         Some(note(severity, "header_replaced_by_token", &value.key, message, fix))
     }
 
-    /// The registry stands among the hosts with settings that its last turn goes without.
-    fn second_turn(&self, domain: Option<&str>, directory: &HostDirectory) -> Option<Finding> {
-        let server = &directory.server;
-        let implied = domain.map(|domain| if domain == "docker.io" { "registry-1.docker.io" } else { domain });
-        let of_server = match (&server.spec.url, implied) {
-            (Some(url), _) => url.authority.as_str(),
-            (None, Some(upstream)) if server.spec.name.is_empty() => upstream,
-            _ => return None,
-        };
-        let same = |host: &&Host| {
-            let authority = host.spec.url.as_ref().map(|url| url.authority.trim_end_matches(":443"));
-            authority == Some(of_server.trim_end_matches(":443"))
-        };
-        let (host, lacks) = directory.hosts.iter().filter(same).find_map(|host| {
-            let lacks = lacking(&host.spec, &server.spec);
-            (!lacks.is_empty()).then_some((host, lacks))
-        })?;
-        let lacks = lacks.join(", ");
-        let message = format!(
-            "when `{}` fails, {of_server} is asked once more, as the registry itself and without {lacks}: the error that \
-             kubelet shows is that of the second turn",
-            host.spec.shown()
-        );
-        let fix = if server.spec.url.is_some() {
-            format!("write {lacks} at the top of the file too, beside `server`")
-        } else {
-            format!("set `server` to it, with {lacks} at the top of the file too")
-        };
-        Some(info("server_without_settings", &host.spec.place, message, fix))
-    }
-
-    /// A directory whose own hosts say that images with another port were meant.
-    pub(super) fn port_of_directory(
-        &self,
-        domain: Option<&str>,
-        directory: &HostDirectory,
-        beside: &BTreeMap<String, HostDir>,
-    ) -> Option<Finding> {
-        let domain = domain?;
-        let specs = directory.hosts.iter().map(|host| &host.spec).chain([&directory.server.spec]);
-        let authorities = specs.filter_map(|spec| Some(spec.url.as_ref()?.authority.as_str()));
-        let other = authorities.filter_map(|authority| other_port(domain, authority)).next()?;
-        let escaped = other.rsplit_once(':').map(|(host, port)| format!("{host}_{port}_"));
-        if beside.contains_key(&other) || escaped.is_some_and(|escaped| beside.contains_key(&escaped)) {
-            return None;
-        }
-        let what = format!("this directory serves images of {domain}");
-        let rename = format!("if images are named {other}/…, name the directory {other}");
-        Some(another_port(&whole(&directory.path), &what, domain, &other, rename))
-    }
-
     pub(super) fn port_of_mirror(&self, mirror: &Mirror) -> Option<Finding> {
         let host_of = |endpoint: &str| {
             let rest = endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest);
             rest.split('/').next().unwrap_or_default().to_owned()
         };
-        let endpoints = mirror.endpoints.iter().map(|(endpoint, _)| host_of(endpoint));
-        let other = endpoints.filter_map(|authority| other_port(&mirror.name, &authority)).next()?;
+        let mut endpoints = mirror.endpoints.iter().map(|(endpoint, _)| host_of(endpoint));
+        let other = endpoints.find_map(|authority| other_port(&mirror.name, &authority))?;
         if self.settings.mirrors.iter().any(|beside| beside.name == other) {
             return None;
         }
@@ -126,6 +77,94 @@ impl Lint<'_, '_> {
         let rename = format!("if images are named {other}/…, write registry.mirrors.\"{other}\"");
         Some(another_port(&mirror.place, &what, &mirror.name, &other, rename))
     }
+}
+
+/// The registry stands among the hosts with settings that its last turn goes without.
+fn second_turn(domain: Option<&str>, directory: &HostDirectory) -> Option<Finding> {
+    let server = &directory.server;
+    let implied = domain.map(|domain| if domain == "docker.io" { "registry-1.docker.io" } else { domain });
+    let of_server = match (&server.spec.url, implied) {
+        (Some(url), _) => url.authority.as_str(),
+        (None, Some(upstream)) if server.spec.name.is_empty() => upstream,
+        _ => return None,
+    };
+    let same = |host: &&Host| {
+        let authority = host.spec.url.as_ref().map(|url| url.authority.trim_end_matches(":443"));
+        authority == Some(of_server.trim_end_matches(":443"))
+    };
+    let (host, lacks) = directory.hosts.iter().filter(same).find_map(|host| {
+        let lacks = lacking(&host.spec, &server.spec);
+        (!lacks.is_empty()).then_some((host, lacks))
+    })?;
+    let lacks = lacks.join(", ");
+    let message = format!(
+        "when `{}` fails, {of_server} is asked once more, as the registry itself and without {lacks}: the error that \
+         kubelet shows is that of the second turn",
+        host.spec.shown()
+    );
+    let fix = if server.spec.url.is_some() {
+        format!("write {lacks} at the top of the file too, beside `server`")
+    } else {
+        format!("set `server` to it, with {lacks} at the top of the file too")
+    };
+    Some(info("server_without_settings", &host.spec.place, message, fix))
+}
+
+/// A directory whose own hosts say that images with another port were meant.
+pub(super) fn port_of_directory(
+    domain: Option<&str>,
+    directory: &HostDirectory,
+    beside: &BTreeMap<String, HostDir>,
+) -> Option<Finding> {
+    let domain = domain?;
+    let specs = directory.hosts.iter().map(|host| &host.spec).chain([&directory.server.spec]);
+    let mut authorities = specs.filter_map(|spec| Some(spec.url.as_ref()?.authority.as_str()));
+    let other = authorities.find_map(|authority| other_port(domain, authority))?;
+    let escaped = other.rsplit_once(':').map(|(host, port)| format!("{host}_{port}_"));
+    if beside.contains_key(&other) || escaped.is_some_and(|escaped| beside.contains_key(&escaped)) {
+        return None;
+    }
+    let what = format!("this directory serves images of {domain}");
+    let rename = format!("if images are named {other}/…, name the directory {other}");
+    Some(another_port(&whole(&directory.path), &what, domain, &other, rename))
+}
+
+/// A directory of the same host that an image of this registry does not look into.
+pub fn beside(registry: &RegistrySettings, domain: &str) -> Option<Finding> {
+    let HostSource::CertsD { roots } = &registry.source else { return None };
+    match certs_d::select(roots, domain) {
+        Selection::Nothing => {}
+        Selection::Directory(found) if found.path.ends_with("/_default") => {}
+        _ => return None,
+    }
+    let directories = roots.iter().filter_map(|root| match &root.state {
+        RootState::Listed { entries, .. } => Some((root, entries)),
+        _ => None,
+    });
+    let named = |name: &str| domain_of(name).filter(|other| same_host(other, domain) && other != domain);
+    // Two ports are two registries; a port and none are most often one.
+    let named = |name: &str| named(name).filter(|other| has_port(other) != has_port(domain));
+    let (root, name, other) = directories
+        .flat_map(|(root, entries)| entries.keys().map(move |name| (root, name)))
+        .find_map(|(root, name)| Some((root, name, named(name)?)))?;
+    let message = format!(
+        "images of {domain} do not use this directory, which is for images of {other}: the port is part of the name"
+    );
+    let fix = format!("name the directory {domain}, or make one of this name beside it");
+    let place = whole(&format!("{}/{name}", root.path));
+    Some(note(Severity::Warning, "registry_port_differs", &place, message, fix))
+}
+
+fn has_port(name: &str) -> bool {
+    name.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+fn same_host(one: &str, other: &str) -> bool {
+    let host = |name: &str| match name.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host.to_ascii_lowercase(),
+        _ => name.to_ascii_lowercase(),
+    };
+    host(one) == host(other)
 }
 
 /// An address is hardly ever a registry on the port that https implies.
@@ -181,4 +220,47 @@ fn lacking(host: &HostSpec, server: &HostSpec) -> Vec<&'static str> {
         ("`override_path`", server.url.is_some() && path(host) != path(server)),
     ];
     pairs.into_iter().filter(|(_, lacks)| *lacks).map(|(key, _)| key).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::cases_tests::load;
+    use super::beside;
+
+    const CONFIG: (&str, &str) = (
+        "/etc/containerd/config.toml",
+        "version = 3\n[plugins.'io.containerd.cri.v1.images'.registry]\nconfig_path = '/c'\n",
+    );
+
+    fn told(directory: &str, domain: &str) -> Option<String> {
+        let file = format!("/c/{directory}/hosts.toml");
+        let containerd = load(&[CONFIG, (&file, "#\n"), ("/c/_default/hosts.toml", "#\n")], "2.1.9");
+        beside(&containerd.registry, domain).map(|finding| format!("{}: {}", finding.file.unwrap(), finding.fix))
+    }
+
+    #[test]
+    fn a_directory_of_the_same_host_with_another_port_is_told_of_an_image() {
+        for (directory, domain) in [
+            ("10.2.3.4", "10.2.3.4:5000"),
+            ("r.example:5000", "r.example"),
+            ("r.example_5000_", "r.example"),
+            ("r.example:443", "r.example"),
+        ] {
+            let told = told(directory, domain).unwrap();
+            assert!(told.starts_with(&format!("/c/{directory}: name the directory {domain},")), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_registry_that_has_its_directory_or_shares_no_host_is_not_told_of() {
+        for (directory, domain) in [
+            ("r.example:5000", "r.example:5000"),
+            ("r.example_5000_", "r.example:5000"),
+            ("r.example_5000_", "r.example:5001"),
+            ("r.example", "other.r.example:5000"),
+            ("[::1]:5000", "[::2]:5000"),
+        ] {
+            assert_eq!(told(directory, domain), None, "{directory} {domain}");
+        }
+    }
 }
