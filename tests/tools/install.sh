@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
 # Installs what the tests run on Debian 12: real registries, name servers, proxies, containerd in
-# three versions, Prometheus, Helm. A second run finds everything in place and ends at once.
+# three versions, kubelet's keyring, Prometheus, Helm. A second run finds everything in place and ends at once.
 #
 # Packages come from the machine's own apt sources. Nothing else of the machine changes: services are
-# neither started nor enabled, apt's configuration is only read, Python stays in target/venv and the
-# newer containerd releases stay in target/tools.
+# neither started nor enabled, apt's configuration is only read, Python stays in target/venv, and what is
+# extracted or built stays in target/tools.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 tools=$root/target/tools
 venv=$root/target/venv
 requirements=$root/tests/tools/requirements.txt
+keyring_source=$root/tests/tools/keyring/main.go
+keyring=$tools/bin/kubelet-keyring
 
 packages=(
   containerd runc docker-registry prometheus prometheus-blackbox-exporter skopeo squid microsocks unbound
@@ -21,13 +23,15 @@ packages=(
 side_by_side=(1.7 2.1)
 cargo_deny=0.20.2
 newer_suites=(trixie forky sid)
+# What bookworm builds its Kubernetes with.
+go_release=1.19
 
 scratch=
 policy=/usr/sbin/policy-rc.d
 
 main() {
   local stamp
-  stamp=$tools/.complete-$(cat "${BASH_SOURCE[0]}" "$requirements" | sha256sum | cut -c1-16)
+  stamp=$tools/.complete-$(cat "${BASH_SOURCE[0]}" "$requirements" "$keyring_source" | sha256sum | cut -c1-16)
   if [[ -e $stamp ]] && everything_present; then
     say "everything is in place"
     return
@@ -39,6 +43,7 @@ main() {
   install_packages
   install_python
   install_side_by_side
+  install_keyring
   install_cargo_deny
   everything_present || fail "the installation ended, but something is still missing"
   rm -f "$tools"/.complete-*
@@ -63,6 +68,7 @@ everything_present() {
   [[ -z $(missing_packages) ]] || return 1
   "$venv/bin/python" -c 'import helm_python, kubernetes_validate' 2>/dev/null || return 1
   "$tools/bin/cargo-deny" --version >/dev/null 2>&1 || return 1
+  keyring_is_built || return 1
   local version
   for version in "${side_by_side[@]}"; do
     runs_version "$version" || return 1
@@ -75,6 +81,48 @@ install_cargo_deny() {
   say "building cargo-deny $cargo_deny"
   cargo install --quiet --locked --root "$tools" --target-dir "$tools/cargo-deny-build" "cargo-deny@$cargo_deny"
   rm -rf "$tools/cargo-deny-build"
+}
+
+# kubelet's own code judges the rules for credentials: one program of ours, compiled within Debian's sources of
+# Kubernetes, by the release of Go that Debian compiles them with. Only the program is kept.
+install_keyring() {
+  keyring_is_built && return
+  say "building target/tools/bin/kubelet-keyring from the sources of Kubernetes: a minute or two"
+  local work=$scratch/keyring
+  local tree=$work/gopath/src/k8s.io/kubernetes
+  mkdir -p "$work/packages" "$tree/cmd/kubelet-keyring"
+  read_suites bookworm 'deb bookworm' 'deb-src bookworm'
+  (
+    cd "$work/packages"
+    private_apt bookworm apt-get source -q --download-only kubernetes
+    private_apt bookworm apt-get download -q "golang-$go_release-go" "golang-$go_release-src"
+  )
+  local package
+  for package in "$work/packages"/*.deb; do dpkg -x "$package" "$work/go"; done
+  tar -xzf "$work/packages"/kubernetes_*.orig.tar.gz -C "$tree" --strip-components=1 \
+    --exclude='*_test.go' --exclude=testdata --wildcards --no-wildcards-match-slash \
+    '*/pkg/credentialprovider' '*/pkg/util/parsers' '*/vendor' '*/staging'
+  cp "$keyring_source" "$tree/cmd/kubelet-keyring/"
+  build_keyring "$work"
+  cp "$keyring_source" "$keyring.source"
+  rm -rf "$work"
+}
+
+# This Go refuses the sources as a module, so it takes them as the packages of a GOPATH.
+build_keyring() {
+  local work=$1
+  mkdir -p "$tools/bin"
+  rm -f "$keyring.source"
+  (
+    cd "$work/gopath/src/k8s.io/kubernetes"
+    export GOROOT=$work/go/usr/lib/go-$go_release GOPATH=$work/gopath GOCACHE=$work/cache
+    export GO111MODULE=off GOPROXY=off GOFLAGS='' CGO_ENABLED=0
+    nice "$GOROOT/bin/go" build -trimpath -ldflags '-s -w' -o "$keyring" ./cmd/kubelet-keyring
+  )
+}
+
+keyring_is_built() {
+  [[ -x $keyring ]] && cmp -s "$keyring_source" "$keyring.source"
 }
 
 missing_packages() {
@@ -139,7 +187,7 @@ install_side_by_side() {
   local version
   for version in "${side_by_side[@]}"; do
     runs_version "$version" && continue
-    read_newer_suites
+    read_suites newer "${newer_suites[@]/#/deb }"
     extract_containerd "$version"
     runs_version "$version" ||
       fail "containerd $version was extracted, but 'containerd --version' does not run or says otherwise"
@@ -152,20 +200,21 @@ runs_version() {
   [[ $(awk '{print $3}' <<<"$printed") =~ ^v?"$1"\. ]]
 }
 
-# The same mirror as the machine's, the same keys, another suite, and lists of its own.
-read_newer_suites() {
-  [[ ! -e $scratch/sources.list ]] || return 0
-  local suite uri signed_by
+# The same mirror as the machine's, the same keys, other suites, and lists of their own: `NAME 'TYPE SUITE'...`.
+read_suites() {
+  local lists=$scratch/$1 uri signed_by source
+  shift
+  [[ ! -e $lists/sources.list ]] || return 0
   IFS='|' read -r uri signed_by < <(debian_source)
-  [[ -n ${uri:-} ]] || fail "no apt source of Debian bookworm main found: cannot tell where newer suites are"
+  [[ -n ${uri:-} ]] || fail "no apt source of Debian bookworm main found: cannot tell where $* is"
   # A source without a key of its own is listed with the placeholder itself.
   [[ $signed_by == /* ]] || signed_by=/usr/share/keyrings/debian-archive-keyring.gpg
-  for suite in "${newer_suites[@]}"; do
-    echo "deb [signed-by=$signed_by] $uri $suite main"
-  done >"$scratch/sources.list"
-  mkdir -p "$scratch/lists/partial" "$scratch/cache/archives/partial"
-  say "reading the package lists of ${newer_suites[*]}"
-  private_apt apt-get update -q || say "some suite could not be read; going on with the others"
+  mkdir -p "$lists/lists/partial" "$lists/cache/archives/partial"
+  for source in "$@"; do
+    echo "${source% *} [signed-by=$signed_by] $uri ${source#* } main"
+  done >"$lists/sources.list"
+  say "reading the package lists of $*"
+  private_apt "$(basename "$lists")" apt-get update -q || say "some suite could not be read; going on with the others"
 }
 
 # apt itself tells what its sources are, whichever of its two file formats they are written in.
@@ -179,24 +228,24 @@ debian_source() {
 # A mirror may lag behind for weeks, past the date until which its lists call themselves valid. They
 # are signed all the same, and any containerd of the wanted release will do.
 private_apt() {
-  local command=$1
-  shift
-  "$command" -o Dir::Etc::sourcelist="$scratch/sources.list" -o Dir::Etc::sourceparts=/dev/null \
+  local lists=$scratch/$1 command=$2
+  shift 2
+  "$command" -o Dir::Etc::sourcelist="$lists/sources.list" -o Dir::Etc::sourceparts=/dev/null \
     -o Dir::Etc::preferences=/dev/null -o Dir::Etc::preferencesparts=/dev/null \
-    -o Dir::State::lists="$scratch/lists" -o Dir::Cache="$scratch/cache" \
+    -o Dir::State::lists="$lists/lists" -o Dir::Cache="$lists/cache" \
     -o Acquire::Languages=none -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false \
     -o Acquire::Check-Valid-Until=false -o APT::Sandbox::User=root "$@"
 }
 
 extract_containerd() {
   local version=$1 exact
-  exact=$(private_apt apt-cache madison containerd |
+  exact=$(private_apt newer apt-cache madison containerd |
     awk -F' *[|] *' -v prefix="$version." 'index($2, prefix) == 1 && !found++ { print $2 }')
   [[ -n $exact ]] ||
-    fail "no suite of ${newer_suites[*]} has containerd $version now, only: $(private_apt apt-cache madison containerd | awk -F' *[|] *' '{ print $2 }' | paste -sd' ')"
+    fail "no suite of ${newer_suites[*]} has containerd $version now, only: $(private_apt newer apt-cache madison containerd | awk -F' *[|] *' '{ print $2 }' | paste -sd' ')"
   say "extracting containerd $exact to target/tools/containerd-$version"
   mkdir "$scratch/$version"
-  (cd "$scratch/$version" && private_apt apt-get download -q "containerd=$exact")
+  (cd "$scratch/$version" && private_apt newer apt-get download -q "containerd=$exact")
   rm -rf "$tools/containerd-$version" "$scratch/tree"
   dpkg -x "$scratch/$version"/containerd_*.deb "$scratch/tree"
   mkdir -p "$tools/containerd-$version"
