@@ -94,7 +94,7 @@ pub fn image_not_reached(question: &Question<'_>, requested: &str) -> ImageRepor
 
 /// A text that is no reference.
 pub fn unparsable(question: &Question<'_>, requested: &str, error: &ReferenceError) -> ImageReport {
-    let failure = Failure::new(Stage::Config, Cause::ReferenceInvalid, error.reason.clone());
+    let failure = Failure::new(Stage::Config, Cause::ReferenceInvalid, error.reason.clone()).worded(&*error.words);
     // Whoever writes a password into a reference does not want to read it again.
     let requested = &without_credentials(requested);
     ImageReport { verdict: diagnose::of_reference(&failure, requested), ..blank(question, requested, None) }
@@ -108,8 +108,11 @@ fn settled(question: &Question<'_>, image: &Reference, plan: &Plan) -> Option<Ve
         let socket = fault.kind.stops_containerd().then_some(question.containerd.socket.as_str());
         return Some(diagnose::of_runtime(failure, diagnose::message::unserved(socket)));
     }
-    let unusable = question.credentials.malformed();
-    if let Some(failure) = plan.fatal.as_ref().or(unusable.as_ref()) {
+    // kubelet reads the pod's secrets before it asks containerd.
+    if let Some(failure) = question.credentials.malformed() {
+        return Some(diagnose::of_kubelet(&failure));
+    }
+    if let Some(failure) = plan.fatal.as_ref() {
         return Some(diagnose::of_files(image, version, mode, failure));
     }
     let error = image.refused_by(version)?;

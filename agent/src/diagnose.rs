@@ -100,10 +100,16 @@ pub fn of_runtime(failure: &Failure, message: String) -> Verdict {
 
 /// The answer for a text that is no reference.
 pub fn of_reference(failure: &Failure, requested: &str) -> Verdict {
+    let words = if failure.wording.is_empty() { "invalid reference format" } else { &failure.wording };
     let message = format!(
-        "Failed to apply default image tag \"{requested}\": couldn't parse image name \"{requested}\": invalid reference format"
+        "Failed to apply default image tag \"{requested}\": couldn't parse image name \"{requested}\": {words}"
     );
     failed(failure, sentence(failure), Some(message))
+}
+
+/// The answer where kubelet does not get as far as asking containerd. Its words are those of the failure, where known.
+pub fn of_kubelet(failure: &Failure) -> Verdict {
+    failed(failure, sentence(failure), Some(failure.wording.clone()).filter(|words| !words.is_empty()))
 }
 
 fn pulled(evidence: &Evidence<'_>) -> Verdict {

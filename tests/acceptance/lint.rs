@@ -15,7 +15,7 @@ use fault::Fault;
 use tree::Material;
 
 /// Codes whose fault takes more than files in a directory, with the test that plants it.
-const PLANTED_ELSEWHERE: [(&str, &str); 8] = [
+const PLANTED_ELSEWHERE: [(&str, &str); 9] = [
     ("certs_d_too_large", "thousands of directories: node::containerd::lint::tests"),
     ("version_assumed", "a node without a version: layouts"),
     ("config_candidates", "several distributions on one node: layouts"),
@@ -23,6 +23,7 @@ const PLANTED_ELSEWHERE: [(&str, &str); 8] = [
     ("credentials_file_unreadable", "a file that root cannot read: node::credentials::tests"),
     ("credential_expires_soon", "only for hours: expiry"),
     ("pull_secret_malformed", "no file of the node: node::credentials::tests"),
+    ("pull_secret_type_doubtful", "no file of the node: node::credentials::tests"),
     ("pull_secret_without_key", "no file of the node: node::credentials::tests"),
 ];
 

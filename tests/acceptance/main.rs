@@ -13,6 +13,7 @@ mod exposition;
 mod hosts;
 mod http;
 mod judge;
+mod keyring;
 mod layers;
 mod lint;
 mod one_byte;

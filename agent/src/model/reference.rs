@@ -7,6 +7,10 @@ use super::outcome::clip_to;
 use super::shown::without_credentials;
 
 mod parse;
+mod words;
+
+/// The longest that kubelet's words are kept, in bytes: they may repeat the text.
+const WORDS_LIMIT: usize = 1024;
 
 pub(super) use parse::domain as check_domain;
 
@@ -33,6 +37,8 @@ pub enum Object {
 pub struct ReferenceError {
     pub found: String,
     pub reason: String,
+    /// kubelet's, as a pod's events show them. Empty: kubelet takes the reference.
+    pub words: String,
 }
 
 impl ReferenceError {
@@ -47,7 +53,7 @@ impl ReferenceError {
             shown.push('…');
         }
         // A reason may repeat a piece of the text.
-        Self { found: shown, reason: clip_to(&without_credentials(reason), REASON_LIMIT) }
+        Self { found: shown, reason: clip_to(&without_credentials(reason), REASON_LIMIT), words: String::new() }
     }
 }
 
@@ -55,7 +61,10 @@ impl Reference {
     /// Parses what stands in a pod's `image:` and fills in what it leaves out: `docker.io`, `library/`
     /// and `latest`.
     pub fn parse(text: &str) -> Result<Self, ReferenceError> {
-        parse::reference(text).map_err(|reason| ReferenceError::new(text, &reason))
+        parse::reference(text).map_err(|reason| ReferenceError {
+            words: clip_to(&without_credentials(&words::of(text)), WORDS_LIMIT),
+            ..ReferenceError::new(text, &reason)
+        })
     }
 
     /// Why containerd of this version does not take the reference though it is well formed: 1.6 has

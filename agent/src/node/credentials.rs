@@ -105,7 +105,7 @@ impl Credentials {
         for secret in &secrets.secrets {
             self.pull_secrets.add(&secret.config, &secret.source, &secret.file);
         }
-        self.malformed_secret = secrets.malformed.map(unusable);
+        self.malformed_secret = secrets.malformed.map(|(detail, words)| unusable(detail).worded(words));
         self.unread.extend(secrets.unread);
         self.findings.extend(secrets.findings);
     }

@@ -69,6 +69,7 @@ async fn about(question: &ask::Question<'_>, requested: &str) -> ImageReport {
             let error = crate::model::reference::ReferenceError {
                 found: name,
                 reason: "this names a registry, not an image".to_owned(),
+                words: String::new(),
             };
             ask::unparsable(question, requested, &error)
         }

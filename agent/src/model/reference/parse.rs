@@ -54,7 +54,7 @@ pub fn reference(text: &str) -> Result<Reference, String> {
     if let Some((scheme, _)) = text.split_once("://") {
         return Err(format!("a reference has no scheme: leave out `{}://`", scheme.escape_debug()));
     }
-    if text.len() == 64 && text.bytes().all(is_lower_hex) {
+    if is_identifier(text) {
         return Err("64 hex digits are taken for the identifier of an image: write `docker.io/` before them".into());
     }
     let (domain, rest) = split_domain(Part { text, start: 0 });
@@ -84,6 +84,38 @@ pub fn reference(text: &str) -> Result<Reference, String> {
         (None, None) => Object::Tag(DEFAULT_TAG.to_owned()),
     };
     Ok(Reference { domain: domain.to_owned(), repository, object })
+}
+
+/// What is taken for the identifier of an image.
+pub fn is_identifier(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(is_lower_hex)
+}
+
+/// A text taken apart, whether it is a reference or not.
+pub struct Parts {
+    /// The repository with tag and digest, `library/` added where it is Docker Hub's.
+    pub remainder: String,
+    /// But for its length and its digest it fits the grammar.
+    pub is_well_formed: bool,
+    pub repository_is_too_long: bool,
+}
+
+pub fn parts(text: &str) -> Parts {
+    let (domain, rest) = split_domain(Part { text, start: 0 });
+    let of_hub = domain.is_none_or(|domain| [DEFAULT_DOMAIN, LEGACY_DOMAIN].contains(&domain.text));
+    let official = if of_hub && !rest.text.contains('/') { OFFICIAL } else { "" };
+    let (repository, tag) = rest.split('@').0.split(':');
+    let checked = domain.map_or(Ok(()), check_domain).and_then(|()| check_repository(repository));
+    Parts {
+        remainder: format!("{official}{}", rest.text),
+        is_well_formed: checked.and_then(|()| tag.map_or(Ok(()), check_tag)).is_ok(),
+        repository_is_too_long: official.len() + repository.text.len() > REPOSITORY_LIMIT,
+    }
+}
+
+/// `None`: the algorithm is not known.
+pub fn hex_digits_of(algorithm: &str) -> Option<usize> {
+    ALGORITHMS.iter().find(|(name, _)| *name == algorithm).map(|(_, length)| *length)
 }
 
 /// What stands before the first `/` is a domain only if it cannot be part of a repository or says

@@ -138,7 +138,7 @@ fn encoded_twice(user: &str, password: &Secret) -> Option<String> {
 }
 
 /// The text of which this is base64, if it is one that a person could have typed.
-pub(super) fn readable(text: &str) -> Option<Secret> {
+pub fn readable(text: &str) -> Option<Secret> {
     let decoded = Secret::new(String::from_utf8(BASE64.decode(text).ok()?).ok()?);
     let inner = decoded.expose().trim_end_matches(['\n', '\r']);
     let is_text = inner.len() >= SHORTEST_TEXT && inner.chars().all(|c| c.is_ascii_graphic() || c == ' ');

@@ -1,19 +1,18 @@
 //! A `config.json`, `.dockercfg` or pull secret, decoded as kubelet decodes it.
 //!
-//! Field names are compared without regard to case, as Go does; one bad entry spoils the file.
+//! Field names are compared without regard to case, as Go does; one bad entry spoils the file, also one that a
+//! later entry with the same key would replace.
 
 use std::collections::HashMap;
 use std::fmt;
 
-use base64::Engine as _;
-use base64::alphabet;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use serde::de::{self, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
-use serde_json::Value;
-
 use super::position::{Position, Positions};
 use crate::secret::Secret;
+
+mod auth;
+mod json;
+
+use json::{Depth, Json, folds_to};
 
 /// Which of the two forms a file has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +49,9 @@ pub struct Entry {
 pub struct Malformed {
     pub reason: String,
     pub position: Option<Position>,
+    /// kubelet's own, which a pod's events show where it is a pull secret. Empty: the fault is one of syntax, and
+    /// the API server does not take such a secret.
+    pub words: String,
 }
 
 impl fmt::Display for Malformed {
@@ -61,63 +63,117 @@ impl fmt::Display for Malformed {
     }
 }
 
+/// The struct of kubelet that an entry is decoded into, and that of the whole file.
+const ENTRY_STRUCT: &str = "dockerConfigEntryWithAuth";
+const FILE_STRUCT: &str = "DockerConfigJSON";
+
+/// What goes into the places of a file while it is read.
+struct Reader<'t> {
+    form: Form,
+    positions: Positions<'t>,
+    /// How often each key came before, in the object of which name.
+    seen: HashMap<(Option<String>, String), usize>,
+    config: DockerConfig,
+    /// A value of the wrong type: Go reads on behind it, and a bad entry behind it is what it tells.
+    wrong: Option<Malformed>,
+}
+
 impl DockerConfig {
     pub fn parse(bytes: &[u8], form: Form) -> Result<Self, Malformed> {
         // Go replaces bytes that are not UTF-8; outside of strings they are an error for it too.
-        let text = String::from_utf8_lossy(bytes);
-        let fields: Fields = serde_json::from_str(&text).map_err(|error| malformed(&error, &text))?;
+        let text = json::with_whole_characters(&String::from_utf8_lossy(bytes));
+        let depth = if form == Form::ConfigJson { Depth::File } else { Depth::Entries };
+        let document = json::parse(&text, depth).map_err(|error| unreadable(&error, &text))?;
+        let (fields, place) = match document {
+            Json::Object(fields) => (fields, ""),
+            Json::Null => (Vec::new(), ""),
+            other => (Vec::new(), other.kind()),
+        };
         let positions = Positions::of(&text);
-        let mut config = Self::default();
+        let mut reader = Reader { form, positions, seen: HashMap::new(), config: Self::default(), wrong: None };
+        if !place.is_empty() {
+            let go_type = if form == Form::ConfigJson { FILE_STRUCT } else { "DockerConfig" };
+            return Err(Malformed {
+                reason: "must be an object".into(),
+                position: Some(Position { line: 1, column: 1 }),
+                words: format!("json: cannot unmarshal {place} into Go value of type credentialprovider.{go_type}"),
+            });
+        }
         match form {
-            Form::Dockercfg => config.add_entries(&positions, None, fields.0)?,
-            Form::ConfigJson => {
-                for (name, value) in fields.0 {
-                    config.add_field(&positions, &name, value)?;
-                }
-            }
+            Form::Dockercfg => reader.add_entries(None, fields)?,
+            Form::ConfigJson => reader.add_fields(fields)?,
         }
-        Ok(config)
+        reader.wrong.map_or(Ok(reader.config), Err)
     }
+}
 
-    fn add_field(&mut self, positions: &Positions<'_>, name: &str, value: Value) -> Result<(), Malformed> {
-        let position = positions.get(None, name);
-        if name.eq_ignore_ascii_case("auths") {
-            self.has_auths = true;
-            return match value {
-                Value::Null => {
-                    // Go empties the map that an earlier `auths` has filled.
-                    self.entries.clear();
-                    Ok(())
-                }
-                Value::Object(entries) => self.add_entries(positions, Some(name), entries),
-                other => Err(wrong_type("auths", "an object", &other, position)),
-            };
-        }
-        if name.eq_ignore_ascii_case("httpheaders") {
-            return check_headers(&value, position);
-        }
-        if ["credHelpers", "credsStore"].contains(&name) {
-            self.unused.push((name.to_owned(), position));
+impl Reader<'_> {
+    fn add_fields(&mut self, fields: Vec<(String, Json)>) -> Result<(), Malformed> {
+        for (name, value) in fields {
+            let position = self.place(None, &name);
+            if folds_to(&name, "auths") {
+                self.add_auths(&name, value, position)?;
+            } else if folds_to(&name, "httpheaders") {
+                self.check_headers(&value, position);
+            } else if ["credHelpers", "credsStore"].contains(&&*name) {
+                self.config.unused.push((name, position));
+            }
         }
         Ok(())
     }
 
-    fn add_entries(
-        &mut self,
-        positions: &Positions<'_>,
-        within: Option<&str>,
-        entries: impl IntoIterator<Item = (String, Value)>,
-    ) -> Result<(), Malformed> {
-        let mut places: HashMap<String, usize> = self.entries.iter().map(|e| e.key.clone()).zip(0..).collect();
+    fn add_auths(&mut self, name: &str, value: Json, position: Option<Position>) -> Result<(), Malformed> {
+        self.config.has_auths = true;
+        match value {
+            // Go empties the map that an earlier `auths` has filled.
+            Json::Null => self.config.entries.clear(),
+            Json::Object(entries) => return self.add_entries(Some(name), entries),
+            other => {
+                let words = cannot_unmarshal(&other, ".auths", "credentialprovider.DockerConfig");
+                self.complain(must_be("auths", "an object", &other, position, words));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_headers(&mut self, value: &Json, position: Option<Position>) {
+        let wrong = match value {
+            Json::Null => None,
+            Json::Object(headers) => headers
+                .iter()
+                .map(|(_, value)| value)
+                .find(|value| !matches!(value, Json::Text(_) | Json::Null))
+                .map(|other| (other, "strings", "string")),
+            other => Some((other, "an object", "map[string]string")),
+        };
+        if let Some((found, expected, go_type)) = wrong {
+            let words = cannot_unmarshal(found, ".HttpHeaders", go_type);
+            self.complain(must_be("HttpHeaders", expected, found, position, words));
+        }
+    }
+
+    /// Of the next key of this name.
+    fn place(&mut self, within: Option<&str>, key: &str) -> Option<Position> {
+        let times = self.seen.entry((within.map(str::to_owned), key.to_owned())).or_default();
+        *times += 1;
+        self.positions.get(within, key, *times - 1)
+    }
+
+    fn complain(&mut self, malformed: Malformed) {
+        self.wrong.get_or_insert(malformed);
+    }
+
+    fn add_entries(&mut self, within: Option<&str>, entries: Vec<(String, Json)>) -> Result<(), Malformed> {
+        let mut places: HashMap<String, usize> = self.config.entries.iter().map(|e| e.key.clone()).zip(0..).collect();
         for (key, value) in entries {
-            let position = positions.get(within, &key);
-            let entry = Entry::parse(key, value, position)?;
+            let position = self.place(within, &key);
+            let entry = Entry::parse(key, value, position, self.form)?;
             // Of two entries with the very same key the last one counts.
             if let Some(place) = places.get(&entry.key) {
-                self.entries[*place] = entry;
+                self.config.entries[*place] = entry;
             } else {
-                places.insert(entry.key.clone(), self.entries.len());
-                self.entries.push(entry);
+                places.insert(entry.key.clone(), self.config.entries.len());
+                self.config.entries.push(entry);
             }
         }
         Ok(())
@@ -125,28 +181,33 @@ impl DockerConfig {
 }
 
 impl Entry {
-    fn parse(key: String, value: Value, position: Option<Position>) -> Result<Self, Malformed> {
+    fn parse(key: String, value: Json, position: Option<Position>, form: Form) -> Result<Self, Malformed> {
         let mut entry =
             Self { key, position, username: String::new(), password: Secret::default(), unused: Vec::new() };
         let fields = match value {
-            Value::Null => return Ok(entry),
-            Value::Object(fields) => fields,
-            other => return Err(wrong_type(&entry.key, "an object", &other, position)),
+            Json::Null => return Ok(entry),
+            Json::Object(fields) => fields,
+            other => return Err(must_be(&entry.key, "an object", &other, position, words_of_entry(form, &other, ""))),
         };
         let mut auth = Secret::default();
+        let mut wrong = None;
         for (name, value) in fields {
-            let known =
-                ["username", "password", "email", "auth"].into_iter().find(|own| own.eq_ignore_ascii_case(&name));
+            let known = ["username", "password", "email", "auth"].into_iter().find(|own| folds_to(&name, own));
             let Some(known) = known else {
-                if ["identitytoken", "registrytoken"].contains(&name.as_str()) {
+                if ["identitytoken", "registrytoken"].contains(&name.as_str()) && !entry.unused.contains(&name) {
                     entry.unused.push(name);
                 }
                 continue;
             };
             let text = match value {
-                Value::Null => continue,
-                Value::String(text) => text,
-                other => return Err(wrong_type(&format!("{}: {known}", entry.key), "a string", &other, position)),
+                Json::Null => continue,
+                Json::Text(text) => text,
+                other => {
+                    let what = format!("{}: {known}", entry.key);
+                    let words = words_of_entry(form, &other, known);
+                    wrong.get_or_insert_with(|| must_be(&what, "a string", &other, position, words));
+                    continue;
+                }
             };
             match known {
                 "username" => entry.username = text,
@@ -155,63 +216,59 @@ impl Entry {
                 _ => {}
             }
         }
+        if let Some(wrong) = wrong {
+            return Err(wrong);
+        }
         if !auth.is_empty() {
-            (entry.username, entry.password) = decode_auth(&auth)
-                .map_err(|reason| Malformed { reason: format!("{}: {reason}", entry.key), position })?;
+            (entry.username, entry.password) = auth::decode(&auth).map_err(|fault| Malformed {
+                reason: format!("{}: {}", entry.key, fault.reason()),
+                position,
+                words: fault.words(),
+            })?;
         }
         Ok(entry)
     }
 }
 
-/// User and password from base64 of both with a colon between them. Text that ends in `=` must be
-/// padded, other text must not be.
-fn decode_auth(auth: &Secret) -> Result<(String, Secret), &'static str> {
-    let padded = auth.expose().trim().ends_with('=');
-    let padding = if padded { DecodePaddingMode::RequireCanonical } else { DecodePaddingMode::RequireNone };
-    let rules = GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true).with_decode_padding_mode(padding);
-    let compact = Secret::new(auth.expose().replace(['\r', '\n'], ""));
-    let decoded = GeneralPurpose::new(&alphabet::STANDARD, rules)
-        .decode(compact.expose())
-        .map_err(|_| "its auth is not base64 (of the standard alphabet)")?;
-    let decoded = Secret::new(String::from_utf8_lossy(&decoded).into_owned());
-    let (user, password) = decoded.expose().split_once(':').ok_or_else(|| {
-        let inner = super::damage::readable(decoded.expose().trim());
-        match inner.filter(|inner| inner.expose().contains(':')) {
-            Some(_) => "its auth is base64 twice, and so has no colon between user and password",
-            None => "its auth has no colon between user and password",
+/// Go names the struct of the whole file, and the fields on the way, but not the key. `field`: of the entry.
+fn words_of_entry(form: Form, found: &Json, field: &str) -> String {
+    let dotted = if field.is_empty() { String::new() } else { format!(".{field}") };
+    let go_type = if field.is_empty() { format!("credentialprovider.{ENTRY_STRUCT}") } else { "string".into() };
+    match form {
+        Form::ConfigJson => cannot_unmarshal(found, &format!(".auths{dotted}"), &go_type),
+        Form::Dockercfg if field.is_empty() => {
+            format!("json: cannot unmarshal {} into Go value of type {go_type}", found.kind())
         }
-    })?;
-    Ok((user.to_owned(), Secret::new(password)))
-}
-
-fn check_headers(value: &Value, position: Option<Position>) -> Result<(), Malformed> {
-    match value {
-        Value::Null => Ok(()),
-        Value::Object(headers) => match headers.values().find(|value| !value.is_string() && !value.is_null()) {
-            Some(other) => Err(wrong_type("HttpHeaders", "strings", other, position)),
-            None => Ok(()),
-        },
-        other => Err(wrong_type("HttpHeaders", "an object", other, position)),
+        Form::Dockercfg => {
+            format!(
+                "json: cannot unmarshal {} into Go struct field {ENTRY_STRUCT}{dotted} of type {go_type}",
+                found.kind()
+            )
+        }
     }
 }
 
-fn wrong_type(what: &str, expected: &str, found: &Value, position: Option<Position>) -> Malformed {
-    let found = match found {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
-    };
-    Malformed { reason: format!("{what} must be {expected}, found {found}"), position }
+fn cannot_unmarshal(found: &Json, field: &str, go_type: &str) -> String {
+    format!("json: cannot unmarshal {} into Go struct field {FILE_STRUCT}{field} of type {go_type}", found.kind())
 }
 
-fn malformed(error: &serde_json::Error, text: &str) -> Malformed {
-    // The words of a syntax error name no value; those of a data error could.
-    let reason = if error.is_data() { "must be an object".to_owned() } else { error.to_string() };
+fn must_be(what: &str, expected: &str, found: &Json, position: Option<Position>, words: String) -> Malformed {
+    let found = match found {
+        Json::Null => "null",
+        Json::Bool => "a boolean",
+        Json::Number => "a number",
+        Json::Text(_) => "a string",
+        Json::Array => "an array",
+        Json::Object(_) => "an object",
+    };
+    Malformed { reason: format!("{what} must be {expected}, found {found}"), position, words }
+}
+
+fn unreadable(error: &serde_json::Error, text: &str) -> Malformed {
+    // The words of a syntax error name no value.
+    let reason = error.to_string();
     let reason = reason.split(" at line ").next().unwrap_or_default().to_owned();
-    Malformed { reason, position: Some(position_of(error, text)) }
+    Malformed { reason, position: Some(position_of(error, text)), words: String::new() }
 }
 
 /// serde counts bytes, everybody else characters.
@@ -219,35 +276,6 @@ fn position_of(error: &serde_json::Error, text: &str) -> Position {
     let line = text.split('\n').nth(error.line().saturating_sub(1)).unwrap_or_default();
     let before = line.char_indices().take_while(|(at, _)| *at < error.column()).count();
     Position { line: error.line().max(1), column: before.max(1) }
-}
-
-/// The fields of the outermost object in their order, repeated names kept: Go merges two `auths`.
-struct Fields(Vec<(String, Value)>);
-
-impl<'de> Deserialize<'de> for Fields {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Outer;
-        impl<'de> Visitor<'de> for Outer {
-            type Value = Fields;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_unit<E: de::Error>(self) -> Result<Fields, E> {
-                Ok(Fields(Vec::new()))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
-                let mut fields = Vec::new();
-                while let Some(field) = map.next_entry()? {
-                    fields.push(field);
-                }
-                Ok(Fields(fields))
-            }
-        }
-        deserializer.deserialize_any(Outer)
-    }
 }
 
 #[cfg(test)]

@@ -28,8 +28,8 @@ pub struct PullSecret {
 #[derive(Debug, Default)]
 pub struct PullSecrets {
     pub secrets: Vec<PullSecret>,
-    /// The first that does not parse, in words. kubelet then does not pull at all.
-    pub malformed: Option<String>,
+    /// The first that does not parse: in words, and in kubelet's. kubelet then does not pull at all.
+    pub malformed: Option<(String, String)>,
     /// What may be a secret, or hold some.
     pub unread: Vec<Unread>,
     pub findings: Vec<Finding>,
@@ -84,49 +84,47 @@ impl PullSecrets {
         entries.into_iter().filter(wanted).map(|entry| dir.join(entry.name)).collect()
     }
 
-    /// Whether the directory is a secret.
+    /// Whether the directory is a secret. Its type is not to be seen in a mount: where it has both keys, it is
+    /// taken to be of the newer type, and kubelet looks at the key of the type alone.
     fn take(&mut self, root: &HostRoot, dir: &Path, namespace: &str, name: &str) -> bool {
-        let mut is_secret = false;
         for (key, form) in KEYS {
             let path = dir.join(key);
             let shown = shown(root, &path);
-            let bytes = match root.read(&path, FILE_LIMIT) {
-                Ok(bytes) => bytes,
+            match root.read(&path, FILE_LIMIT) {
+                Ok(bytes) if bytes.is_empty() => {}
+                Ok(bytes) => self.add(&shown, form, &bytes, namespace, name),
                 Err(error) if error.is_not_found() => continue,
                 Err(error) => {
-                    is_secret = true;
                     self.miss(shown, &error);
-                    continue;
+                    return true;
                 }
-            };
-            is_secret = true;
-            if bytes.is_empty() {
-                continue;
             }
-            match DockerConfig::parse(&bytes, form) {
-                Ok(config) => {
-                    self.findings.extend(
-                        lint::entries(&shown, &config).into_iter().filter(|f| f.code != "credentials_file_empty"),
-                    );
-                    let source = CredentialSource::PullSecret(namespace.to_owned(), name.to_owned());
-                    self.secrets.push(PullSecret { source, file: shown, config });
+            self.findings.extend(type_unseen(root, dir, key, namespace, name));
+            return true;
+        }
+        false
+    }
+
+    fn add(&mut self, shown: &str, form: Form, bytes: &[u8], namespace: &str, name: &str) {
+        match DockerConfig::parse(bytes, form) {
+            Ok(config) => {
+                self.findings
+                    .extend(lint::entries(shown, &config).into_iter().filter(|f| f.code != "credentials_file_empty"));
+                let source = CredentialSource::PullSecret(namespace.to_owned(), name.to_owned());
+                self.secrets.push(PullSecret { source, file: shown.to_owned(), config });
+            }
+            Err(malformed) => {
+                let secret = format!("pull secret {namespace}/{name}");
+                let message = format!("{secret} stops every pull of a pod that names it: {}", malformed.reason);
+                let fix = format!("write it anew with `kubectl create secret docker-registry {name} -n {namespace}`");
+                let mut finding = Finding::new(Severity::Error, "pull_secret_malformed", message, fix).in_file(shown);
+                if let Some(at) = malformed.position {
+                    finding = finding.at(at.line, at.column);
                 }
-                Err(malformed) => {
-                    let secret = format!("pull secret {namespace}/{name}");
-                    let message = format!("{secret} stops every pull of a pod that names it: {}", malformed.reason);
-                    let fix =
-                        format!("write it anew with `kubectl create secret docker-registry {name} -n {namespace}`");
-                    let mut finding =
-                        Finding::new(Severity::Error, "pull_secret_malformed", message, fix).in_file(&shown);
-                    if let Some(at) = malformed.position {
-                        finding = finding.at(at.line, at.column);
-                    }
-                    self.findings.push(finding);
-                    self.malformed.get_or_insert_with(|| format!("{secret}: {malformed}"));
-                }
+                self.findings.push(finding);
+                self.malformed.get_or_insert_with(|| (format!("{secret}: {malformed}"), malformed.words));
             }
         }
-        is_secret
     }
 }
 
@@ -143,4 +141,23 @@ fn without_key(root: &HostRoot, dir: &Path) -> Finding {
         "no pull secret: it holds neither `.dockerconfigjson` nor `.dockercfg`, and kubelet ignores such a secret";
     let fix = "create it with type kubernetes.io/dockerconfigjson and mount all its keys";
     Finding::new(Severity::Warning, "pull_secret_without_key", message, fix).in_file(shown(root, dir))
+}
+
+/// A secret that was made for its key alone has nothing beside it.
+fn type_unseen(root: &HostRoot, dir: &Path, key: &str, namespace: &str, name: &str) -> Option<Finding> {
+    let entries = root.list(dir).ok()?;
+    let names = entries.iter().map(|entry| entry.name.to_string_lossy());
+    // `..data` and its like are of the mount.
+    let beside = names.filter(|name| name != key && !name.starts_with("..")).min()?;
+    let kind = if key == KEYS[0].0 { "kubernetes.io/dockerconfigjson" } else { "kubernetes.io/dockercfg" };
+    let message = format!(
+        "pull secret {namespace}/{name} has `{beside}` beside `{key}`: kubelet uses it if its type is {kind}, and ignores \
+         it without a word if that is Opaque or another; here it is taken to be of that type"
+    );
+    let namespace = if namespace == UNKNOWN_NAMESPACE { "NAMESPACE" } else { namespace };
+    let fix = format!(
+        "look at `kubectl get secret {name} -n {namespace} -o jsonpath={{.type}}`; a type cannot be changed, so make \
+         another with `kubectl create secret docker-registry`"
+    );
+    Some(Finding::new(Severity::Warning, "pull_secret_type_doubtful", message, fix).in_file(shown(root, dir)))
 }

@@ -275,6 +275,74 @@ fn a_pull_secret_that_does_not_parse_stops_every_pull() {
 }
 
 #[test]
+fn the_first_bad_value_of_a_doubled_key_stops_every_pull() {
+    let login = r#"{"username": "ann", "password": "p"}"#;
+    let doubled = format!("{{\"auths\": {{\n\"r.example\": [],\n\"r.example\": {login}}}}}");
+    let (_keep, credentials) = node(&[("/secrets/shop/pull/.dockerconfigjson", &doubled), (PREFERRED, &doubled)]);
+    let failure = credentials.malformed().unwrap();
+    assert_eq!(
+        failure.wording,
+        "json: cannot unmarshal array into Go struct field DockerConfigJSON.auths of type credentialprovider.dockerConfigEntryWithAuth"
+    );
+    assert_eq!(codes(&credentials), [("pull_secret_malformed", Some(2)), ("credentials_file_rejected", Some(2))]);
+}
+
+#[test]
+fn the_words_are_kubelets_for_each_form_and_place() {
+    for (file, text, words) in [
+        (".dockerconfigjson", r#"{"auths": {"r": {"auth": "!"}}}"#, "illegal base64 data at input byte 0"),
+        (
+            ".dockerconfigjson",
+            r#"{"auths": {"r": {"auth": "bm9jb2xvbg=="}}}"#,
+            "unable to parse auth field, must be formatted as base64(username:password)",
+        ),
+        (
+            ".dockerconfigjson",
+            r#"{"auths": {"r": {"username": 5}}}"#,
+            "json: cannot unmarshal number into Go struct field DockerConfigJSON.auths.username of type string",
+        ),
+        (
+            ".dockercfg",
+            r#"{"r": {"password": true}}"#,
+            "json: cannot unmarshal bool into Go struct field dockerConfigEntryWithAuth.password of type string",
+        ),
+        (
+            ".dockercfg",
+            r#"{"r": "x"}"#,
+            "json: cannot unmarshal string into Go value of type credentialprovider.dockerConfigEntryWithAuth",
+        ),
+        // Of a wrong table Go tells only if no entry is wrong.
+        (".dockerconfigjson", r#"{"auths": 5, "auths": {"r": {"auth": "!"}}}"#, "illegal base64 data at input byte 0"),
+        (
+            ".dockerconfigjson",
+            r#"{"auths": 5, "HttpHeaders": []}"#,
+            "json: cannot unmarshal number into Go struct field DockerConfigJSON.auths of type credentialprovider.DockerConfig",
+        ),
+    ] {
+        let (_keep, credentials) = node(&[(&format!("/secrets/shop/pull/{file}"), text)]);
+        assert_eq!(credentials.malformed().unwrap().wording, words, "{text}");
+    }
+}
+
+#[test]
+fn a_secret_with_more_than_one_key_may_be_of_another_type() {
+    let login = auths(&["reg.corp"]);
+    let old = r#"{"reg.corp": {"username": "old", "password": "p"}}"#;
+    let (_keep, credentials) = node(&[
+        ("/secrets/shop/both/.dockerconfigjson", &login),
+        ("/secrets/shop/both/.dockercfg", old),
+        ("/secrets/shop/opaque/.dockerconfigjson", &login),
+        ("/secrets/shop/opaque/token", "x"),
+        ("/secrets/shop/plain/.dockerconfigjson", &login),
+    ]);
+    assert_eq!(keys(&credentials, "reg.corp/app"), ["reg.corp"; 3], "the old key of the first one does not count");
+    let told: Vec<_> = credentials.findings.iter().map(|one| (one.code, one.message.as_str())).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told.iter().all(|(code, _)| *code == "pull_secret_type_doubtful"), "{told:?}");
+    assert!(told[0].1.contains("`.dockercfg` beside `.dockerconfigjson`") && told[1].1.contains("`token`"), "{told:?}");
+}
+
+#[test]
 fn nothing_of_a_secret_shows() {
     let text = r#"{"auths": {"reg.corp": {"username": "u", "password": "planted"}, "b": {"auth": "dXNlcjpwbGFudGVk", "identitytoken": "planted"}}}"#;
     let (_keep, credentials) = node(&[(PREFERRED, text), ("/secrets/a/.dockerconfigjson", text)]);

@@ -123,6 +123,40 @@ fn what_kubelet_never_uses_is_noted() {
 }
 
 #[test]
+fn half_a_pair_and_bytes_that_are_no_text_are_replaced() {
+    let text =
+        br#"{"auths":{"r":{"username":"a\ud83d\u00e4","password":"\ud83d\ude00\ude00\\ud800"},"s":{"username":"caf"#;
+    let text = [&text[..], b"\xe9\",\"password\":\"p\"}}}"].concat();
+    let config = DockerConfig::parse(&text, Form::ConfigJson).unwrap();
+    let logins: Vec<_> = config.entries.iter().map(|e| (e.username.as_str(), e.password.expose())).collect();
+    assert_eq!(logins, [("a\u{fffd}ä", "\u{1f600}\u{fffd}\\ud800"), ("caf\u{fffd}", "p")]);
+}
+
+#[test]
+fn what_nobody_asks_for_may_be_anything_that_is_json() {
+    let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
+    let text =
+        format!(r#"{{"x": 1e999, "y": {deep}, "auths": {{"r": {{"username": "a", "password": "b", "z": {deep}}}}}}}"#);
+    assert_eq!(one(&text), ("a".to_owned(), "b".to_owned()));
+}
+
+#[test]
+fn letters_that_fold_to_ascii_are_taken_for_it() {
+    let text = "{\"auth\u{17f}\": {\"r\": {\"u\u{17f}ername\": \"a\", \"PA\u{17f}sword\": \"b\"}}}";
+    assert_eq!(one(text), ("a".to_owned(), "b".to_owned()));
+}
+
+#[test]
+fn every_place_of_a_doubled_key_is_known() {
+    let text = "{\"auths\": {\"r\": {},\n\"r\": {\"auth\": 5}},\n\"auths\": {\"r\": {}}}";
+    let malformed = DockerConfig::parse(text.as_bytes(), Form::ConfigJson).unwrap_err();
+    assert_eq!(malformed.position, Some(Position { line: 2, column: 1 }));
+    let text = "{\"auths\": {\"r\": {}},\n\"auths\": {\"r\": {}}}";
+    let config = DockerConfig::parse(text.as_bytes(), Form::ConfigJson).unwrap();
+    assert_eq!(config.entries[0].position.unwrap().line, 2);
+}
+
+#[test]
 fn no_error_shows_a_value() {
     for entry in [r#"{"auth":"cGxhbnRlZA"}"#, r#"{"password":5,"username":"planted"}"#, r#""planted""#, "planted"] {
         let error = logins(&format!(r#"{{"auths":{{"a":{entry}}}}}"#)).unwrap_err();
