@@ -7,7 +7,7 @@
 
 mod configuration;
 mod planned;
-mod pulled;
+pub mod pulled;
 mod trial;
 
 use std::collections::{BTreeSet, VecDeque};

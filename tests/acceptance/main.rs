@@ -14,6 +14,7 @@ mod hosts;
 mod http;
 mod judge;
 mod keyring;
+mod kubelet;
 mod layers;
 mod lint;
 mod one_byte;

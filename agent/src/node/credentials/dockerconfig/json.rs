@@ -153,12 +153,11 @@ impl<'de> Visitor<'de> for Depth {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
         let mut fields = Vec::new();
         while let Some(name) = map.next_key::<String>()? {
-            let value = match self.below(&name) {
-                Some(below) => map.next_value_seed(below)?,
-                None => {
-                    map.next_value::<IgnoredAny>()?;
-                    Json::Null
-                }
+            let value = if let Some(below) = self.below(&name) {
+                map.next_value_seed(below)?
+            } else {
+                map.next_value::<IgnoredAny>()?;
+                Json::Null
             };
             fields.push((name, value));
         }
