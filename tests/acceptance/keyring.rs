@@ -130,7 +130,7 @@ impl Count {
 
 /// What pullprobe would try, or kubelet's words for why there is no pull.
 fn pullprobe(scratch: &Path, case: &Case) -> Result<Logins, String> {
-    let root = HostRoot::open(&scratch.join("node")).unwrap();
+    let root = HostRoot::open(scratch.join("node")).unwrap();
     let secrets = scratch.join("secrets");
     let options = CredentialOptions {
         kubelet_root: KUBELET_ROOT.into(),
@@ -162,10 +162,10 @@ fn agreement(theirs: &Result<Vec<Logins>, String>, ours: &Result<Logins, String>
     let ours = ours.as_ref().unwrap();
     let first = &lookups[0];
     if lookups.iter().all(|one| one == first) {
-        return match ours == first {
-            true => Agreement::Same,
-            false => Agreement::Differs(format!("\n  kubelet:   {first:?}\n  pullprobe: {ours:?}")),
-        };
+        if ours == first {
+            return Agreement::Same;
+        }
+        return Agreement::Differs(format!("\n  kubelet:   {first:?}\n  pullprobe: {ours:?}"));
     }
     // Where all look-ups agree pullprobe has to agree too; the rest has to be the same set.
     let settled = |at: usize| lookups.iter().all(|one| one.get(at) == first.get(at));
@@ -175,8 +175,8 @@ fn agreement(theirs: &Result<Vec<Logins>, String>, ours: &Result<Logins, String>
         list
     };
     let fits = sorted(ours) == sorted(first) && (0..first.len()).all(|at| !settled(at) || ours[at] == first[at]);
-    match fits {
-        true => Agreement::RandomOrder,
-        false => Agreement::Differs(format!("\n  kubelet, in random order: {first:?}\n  pullprobe: {ours:?}")),
+    if fits {
+        return Agreement::RandomOrder;
     }
+    Agreement::Differs(format!("\n  kubelet, in random order: {first:?}\n  pullprobe: {ours:?}"))
 }

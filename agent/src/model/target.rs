@@ -81,6 +81,8 @@ mod tests {
             ("192.0.2.1:5000", "192.0.2.1:5000"),
             ("[::1]", "[::1]"),
             ("[::1]:5000", "[::1]:5000"),
+            // containerd takes it for a registry's name, though only without a port.
+            ("a_b.example", "a_b.example"),
         ] {
             assert_eq!(Target::parse(text), Ok(Target::Registry(domain.to_owned())), "{text}");
         }
@@ -101,9 +103,16 @@ mod tests {
 
     #[test]
     fn what_is_neither_is_refused() {
-        for text in
-            ["", "r.example:0", "r.example:65536", "https://r.example", "a_b.example", "r..example", "r.example/", "."]
-        {
+        for text in [
+            "",
+            "r.example:0",
+            "r.example:65536",
+            "https://r.example",
+            "a_b.example:5000",
+            "r..example",
+            "r.example/",
+            ".",
+        ] {
             assert!(Target::parse(text).is_err(), "{text}");
         }
     }

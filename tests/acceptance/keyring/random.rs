@@ -161,7 +161,7 @@ impl Writer<'_> {
         };
         match chance.below(if self.faulty && any { 30 } else { 1000 }) {
             0 => b"null".to_vec(),
-            1 if any => text[..text.len() - 1].as_bytes().to_vec(),
+            1 if any => text.as_bytes()[..text.len() - 1].to_vec(),
             2 if any => format!("\u{feff}{text}").into_bytes(),
             3 if any => format!("{text}{}", chance.of(&["x", "\0", ",", "{}"])).into_bytes(),
             4 if any => chance.of(&["", "[]", "5", "\"x\"", "{,}", "// none\n{}"]).as_bytes().to_vec(),
@@ -200,13 +200,13 @@ impl Writer<'_> {
         let label = labels[at].clone();
         let (first, rest) = label.split_at(label.len().min(1));
         match chance.below(18) {
-            0 => labels[at] = "*".to_owned(),
+            0 => "*".clone_into(&mut labels[at]),
             1 => labels[at] = format!("{first}*"),
             2 => labels[at] = format!("*{rest}"),
             3 => labels[at] = label.to_uppercase(),
-            4 => labels[at] = chance.of(&["**", "?*", "\\*", "%6d", "*\\", "*?", "-*"]).to_owned(),
+            4 => chance.of(&["**", "?*", "\\*", "%6d", "*\\", "*?", "-*"]).clone_into(&mut labels[at]),
             // Elsewhere than at the begin brackets are what this kubelet and the newest differ in.
-            5 => labels[0] = chance.of(&["[a-z]*", "[^a]*", "[a-", "[a-z]egistry", "[]"]).to_owned(),
+            5 => chance.of(&["[a-z]*", "[^a]*", "[a-", "[a-z]egistry", "[]"]).clone_into(&mut labels[0]),
             6 => labels[at] = format!("{first}?{rest}"),
             7 => labels.push(String::new()),
             8 => labels.insert(0, "a".to_owned()),

@@ -39,7 +39,7 @@ const AUTHS: [&str; 30] = [
     "ZFRwd2R3PT0=",
     "ä",
 ];
-const TEXTS: [&str; 37] = [
+const TEXTS: [&str; 39] = [
     "reg.test:5443/Team/App:1.0",
     "r.example/a/Bc",
     "UPPER",
@@ -76,6 +76,8 @@ const TEXTS: [&str; 37] = [
     "a b",
     "-app",
     "r_e.example:5000/app",
+    "R_E.example/app",
+    "Reg..example/app",
     "r.example:x/app",
 ];
 
@@ -108,6 +110,24 @@ fn an_image_that_is_none_is_told_in_the_words_of_kubelets_own_code() {
         let theirs = kubelet::ask(scratch.path(), &case).expect_err(text);
         let ours = Reference::parse(text).expect_err(text).words;
         assert_eq!(format!("couldn't parse image name: {}", without_the_name(&ours)), theirs, "{text}");
+    }
+}
+
+#[test]
+fn a_name_with_an_underscore_is_an_image_for_kubelets_own_code_too() {
+    let scratch = tempfile::tempdir().unwrap();
+    for text in ["r_e.example/app", "a__b.c/d:1", "under_score.example/team/app"] {
+        let files = vec![(
+            "/var/lib/kubelet/config.json".to_owned(),
+            json!({"auths": {text.split_once('/').unwrap().0: {"username": "ann", "password": "p"}}})
+                .to_string()
+                .into_bytes(),
+        )];
+        let case = Case { image: text.to_owned(), files, ..Case::default() };
+        case.write(scratch.path());
+        let theirs = kubelet::ask(scratch.path(), &case).map(|mut lookups| lookups.remove(0));
+        assert_eq!(theirs, Ok(vec![("ann".to_owned(), "p".to_owned())]), "{text}");
+        assert_eq!(pullprobe(scratch.path(), &case), theirs, "{text}");
     }
 }
 

@@ -58,9 +58,7 @@ pub fn reference(text: &str) -> Result<Reference, String> {
         return Err("64 hex digits are taken for the identifier of an image: write `docker.io/` before them".into());
     }
     let (domain, rest) = split_domain(Part { text, start: 0 });
-    if let Some(domain) = domain {
-        check_domain(domain)?;
-    }
+    domain.map_or(Ok(()), check_registry)?;
     let domain = match domain.map(|part| part.text) {
         None | Some(LEGACY_DOMAIN) => DEFAULT_DOMAIN,
         Some(other) => other,
@@ -105,7 +103,7 @@ pub fn parts(text: &str) -> Parts {
     let of_hub = domain.is_none_or(|domain| [DEFAULT_DOMAIN, LEGACY_DOMAIN].contains(&domain.text));
     let official = if of_hub && !rest.text.contains('/') { OFFICIAL } else { "" };
     let (repository, tag) = rest.split('@').0.split(':');
-    let checked = domain.map_or(Ok(()), check_domain).and_then(|()| check_repository(repository));
+    let checked = domain.map_or(Ok(()), check_registry).and_then(|()| check_repository(repository));
     Parts {
         remainder: format!("{official}{}", rest.text),
         is_well_formed: checked.and_then(|()| tag.map_or(Ok(()), check_tag)).is_ok(),
@@ -132,7 +130,13 @@ fn split_domain(whole: Part<'_>) -> (Option<Part<'_>>, Part<'_>) {
 
 /// What is wrong with a registry's name: `host`, `host:port`, `[ipv6]` or `[ipv6]:port`.
 pub fn domain(text: &str) -> Result<(), String> {
-    check_domain(Part { text, start: 0 })
+    check_registry(Part { text, start: 0 })
+}
+
+/// A name with an underscore is no domain. It parses as the first part of a repository without a domain, and is then
+/// taken for the registry's name all the same.
+fn check_registry(name: Part<'_>) -> Result<(), String> {
+    check_domain(name).or_else(|fault| check_component(name).map_err(|_| fault))
 }
 
 fn check_domain(domain: Part<'_>) -> Result<(), String> {

@@ -15,7 +15,8 @@ pub fn of(text: &str) -> String {
         return format!("{INVALID}: repository name ({remote}) must be lowercase");
     }
     if !parts.is_well_formed {
-        return INVALID.to_owned();
+        let only_case = text != text.to_lowercase() && parse::parts(&text.to_lowercase()).is_well_formed;
+        return if only_case { "repository name must be lowercase" } else { INVALID }.to_owned();
     }
     if parts.repository_is_too_long {
         return format!("repository name must not be more than {} characters", parse::REPOSITORY_LIMIT);
@@ -66,6 +67,7 @@ mod tests {
             (format!("app@sha256:{}", &hex[1..]), "invalid checksum digest length".to_owned()),
             (format!("app@sha256:{}", hex.to_uppercase()), "invalid checksum digest format".to_owned()),
             (format!("app@md5:{}", &hex[..32]), "unsupported digest algorithm".to_owned()),
+            ("Under_Score.example/app".to_owned(), "repository name must be lowercase".to_owned()),
             ("app@sha256:abc".to_owned(), "invalid reference format".to_owned()),
         ] {
             assert_eq!(Reference::parse(&text).unwrap_err().words, words, "{text}");

@@ -5,7 +5,8 @@ use super::Text;
 pub const CREDENTIALS_MISSING: Text = Text {
     summary: "The registry wants a login for this image and the node has none that matches its name.",
     evidence: "The registry demanded authorization, refused an anonymous pull, and no pull secret, node file or credential \
-               provider has a key that fits; the nearest key and why it does not fit are in the detail.",
+               provider has a key that fits; the nearest key and why it does not fit are in the detail. kubelet 1.36 wants \
+               the pod's login also for an image that is on the node.",
     confirm: "`jq '.auths | keys' /var/lib/kubelet/config.json` lists the keys that kubelet can match.",
     fix: "Give the pod a pull secret in its own namespace, `kubectl create secret generic NAME \
           --type=kubernetes.io/dockerconfigjson --from-file=.dockerconfigjson=config.json`, and name it in its \
@@ -47,7 +48,8 @@ pub const CREDENTIALS_SHADOW_ANONYMOUS: Text = Text {
 pub const CREDENTIALS_MALFORMED: Text = Text {
     summary: "A credentials file or pull secret does not parse, so kubelet cannot use any login in it.",
     evidence: "The file or secret, with line and column, is in the detail. A broken node file is skipped without a word; a \
-               broken pull secret stops the pull before it begins.",
+               broken pull secret stops the pull before it begins, and the pod's event has only the fault: `illegal base64 data \
+               at input byte 0`, `unable to parse auth field` or `json: cannot unmarshal`.",
     confirm: "`jq -e '.auths | keys' /var/lib/kubelet/config.json` fails; for a secret, `kubectl get secret NAME -n NAMESPACE -o \
               json | jq -r '.data[\".dockerconfigjson\"] | @base64d | fromjson | .auths | keys'` does.",
     fix: "Write it anew as valid JSON in which every `auth` is the base64 of user, colon and password: `kubectl create secret \
