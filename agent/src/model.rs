@@ -9,6 +9,7 @@ pub mod credential;
 pub mod expiry;
 pub mod facts;
 pub mod finding;
+pub mod go;
 pub mod host;
 pub mod memory;
 pub mod namespace;

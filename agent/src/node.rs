@@ -12,6 +12,7 @@ pub mod hosts_file;
 pub mod in_force;
 pub mod kubelet;
 pub mod layout;
+pub mod maker;
 pub mod nsswitch;
 pub mod proxy;
 pub mod resolv;

@@ -13,6 +13,7 @@ pub mod node;
 mod normalise;
 mod observation;
 mod observed;
+mod recorded;
 pub mod scenario;
 mod server;
 pub mod servers;
@@ -24,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use explained::Figures;
+use scenario::Scenario;
 use trial::{Job, Trial};
 
 /// Set to record what containerd does into `OBSERVED.md` without asking pullprobe.
@@ -37,7 +39,8 @@ const THIS_TEST: &str = "judge::pullprobe_answers_as_real_containerds_do";
 #[test]
 fn pullprobe_answers_as_real_containerds_do() {
     if let Some(job) = std::env::var_os(namespace::JOB_VARIABLE) {
-        return trial::conduct(Path::new(&job));
+        let job = Path::new(&job);
+        return if job.ends_with(recorded::ERRAND) { recorded::conduct(job) } else { trial::conduct(job) };
     }
     for version in daemon::VERSIONS {
         daemon::executable(version);
@@ -54,7 +57,8 @@ fn pullprobe_answers_as_real_containerds_do() {
         })
         .collect();
     assert!(!jobs.is_empty(), "no scenario is named like {only:?}");
-    let trials = run_all(jobs);
+    let mut trials = run_all(jobs, &run_twice_in_doubt);
+    trials.sort_by(|one, other| (&one.scenario, &one.version).cmp(&(&other.scenario, &other.version)));
     if recording && only.is_empty() {
         let path = scenarios_directory().join("OBSERVED.md");
         std::fs::write(path, observed::render(&scenarios, &trials)).unwrap();
@@ -64,18 +68,43 @@ fn pullprobe_answers_as_real_containerds_do() {
             println!("{}", observed::in_full(trial));
         }
     }
-    conclude(&trials, recording);
+    let recorded = if recording { Vec::new() } else { ask_about_the_recorded(&scenarios, &only) };
+    conclude(&trials, &recorded, recording);
+}
+
+/// Scenarios that are newer than the record, or were changed since, are left out of it.
+fn ask_about_the_recorded(scenarios: &[Scenario], only: &str) -> Vec<recorded::Outcome> {
+    let mut records = recorded::load();
+    let mut left_out = 0;
+    let mut jobs = VecDeque::new();
+    for scenario in scenarios.iter().filter(|scenario| scenario.name.contains(only)) {
+        let file = scenarios_directory().join(&scenario.name).with_extension("toml");
+        let record = records.remove(&scenario.name).filter(|record| record.of == recorded::fingerprint(&file));
+        match record {
+            Some(record) => jobs.push_back((file, record)),
+            None => left_out += 1,
+        }
+    }
+    println!("{} scenarios with a record of official builds, {left_out} without", jobs.len());
+    let run = |(file, record): (PathBuf, recorded::Record)| {
+        let first = recorded::run(&file, record.clone(), THIS_TEST);
+        let agreed = first.result.as_ref().is_ok_and(|(_, differences)| differences.is_empty());
+        if agreed { first } else { recorded::run(&file, record, THIS_TEST) }
+    };
+    let mut outcomes = run_all(jobs, &run);
+    outcomes.sort_by(|one, other| one.scenario.cmp(&other.scenario));
+    outcomes
 }
 
 fn scenarios_directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios/pull")
 }
 
-/// Runs every job, a few at a time; the trials come back in the order of scenario and version.
-fn run_all(jobs: VecDeque<Job>) -> Vec<Trial> {
+/// Runs every job, a few at a time.
+fn run_all<J: Send, T: Send>(jobs: VecDeque<J>, run: &(impl Fn(J) -> T + Sync)) -> Vec<T> {
     let processors = std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
     let jobs = Mutex::new(jobs);
-    let trials = Mutex::new(Vec::new());
+    let done = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..processors.get() * TRIALS_PER_PROCESSOR {
             scope.spawn(|| {
@@ -83,15 +112,13 @@ fn run_all(jobs: VecDeque<Job>) -> Vec<Trial> {
                     let Some(job) = jobs.lock().unwrap().pop_front() else {
                         return;
                     };
-                    let trial = run_twice_in_doubt(job);
-                    trials.lock().unwrap().push(trial);
+                    let outcome = run(job);
+                    done.lock().unwrap().push(outcome);
                 }
             });
         }
     });
-    let mut trials = trials.into_inner().unwrap();
-    trials.sort_by(|one: &Trial, other: &Trial| (&one.scenario, &one.version).cmp(&(&other.scenario, &other.version)));
-    trials
+    done.into_inner().unwrap()
 }
 
 /// A trial that ends in doubt is held once more: with several at a time on a busy machine, a deadline may
@@ -102,7 +129,7 @@ fn run_twice_in_doubt(job: Job) -> Trial {
     if agreed { first } else { trial::run(job, THIS_TEST) }
 }
 
-fn conclude(trials: &[Trial], recording: bool) {
+fn conclude(trials: &[Trial], recorded: &[recorded::Outcome], recording: bool) {
     let mut broken = 0;
     let mut disagreements = 0;
     for trial in trials {
@@ -120,6 +147,20 @@ fn conclude(trials: &[Trial], recording: bool) {
             }
         }
     }
+    for outcome in recorded {
+        match &outcome.result {
+            Err(reason) => {
+                broken += 1;
+                println!("BROKEN {} as recorded: {reason}", outcome.scenario);
+            }
+            Ok((_, differences)) => {
+                for difference in differences {
+                    disagreements += 1;
+                    println!("DISAGREEMENT {} as recorded on containerd {difference}", outcome.scenario);
+                }
+            }
+        }
+    }
     let count = |key: fn(&Trial) -> &String| trials.iter().map(key).collect::<std::collections::BTreeSet<_>>().len();
     let (scenarios, versions) = (count(|trial| &trial.scenario), count(|trial| &trial.version));
     assert_eq!(broken, 0, "{broken} trials could not be held");
@@ -130,7 +171,10 @@ fn conclude(trials: &[Trial], recording: bool) {
     Figures::of(trials.iter().filter_map(told)).print_and_judge();
     let statements: usize = trials.iter().filter_map(|trial| Some(trial.result.as_ref().ok()?.statements)).sum();
     println!("{} reports, {statements} statements held against the rest of their report", trials.len());
-    println!("{scenarios} scenarios, {versions} versions, {disagreements} disagreements");
+    let answers: usize = recorded.iter().filter_map(|outcome| Some(outcome.result.as_ref().ok()?.0)).sum();
+    println!("{answers} recorded answers of official builds");
+    let builds = recorded::BUILDS.len();
+    println!("{scenarios} scenarios, {versions} versions + {builds} recorded, {disagreements} disagreements");
     assert_eq!(disagreements, 0, "pullprobe's answer is not containerd's");
 }
 

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::options::Options;
 use crate::ask::Question;
-use crate::model::containerd::{Version, VersionSource};
+use crate::model::containerd::{Build, Version, VersionSource};
 use crate::model::expiry::{self, CredentialExpiry};
 use crate::model::finding::{Finding, Severity};
 use crate::model::platform::Platform;
@@ -20,12 +20,12 @@ use crate::model::snapshot::{ContainerdState, FilesystemSpace, NodeState};
 use crate::model::ways::Ways;
 use crate::node::containerd::{Containerd, ContainerdOptions};
 use crate::node::credentials::{self, CredentialOptions, Credentials, provider};
-use crate::node::layout::Layout;
-use crate::node::proxy::{DaemonEnvironment, GoDebug, ProxyRules};
+use crate::node::layout::{self, Layout};
+use crate::node::proxy::{DaemonEnvironment, ProxyRules};
 use crate::node::resolv::Names;
 use crate::node::root::HostRoot;
 use crate::node::trust::{self, TrustStore};
-use crate::node::{cpu, cri, kubelet};
+use crate::node::{cpu, cri, kubelet, maker};
 use crate::probe::image::attempt::PullBudget;
 use crate::probe::network::{Network, Timeouts};
 use crate::probe::tls::NodeTrust;
@@ -52,7 +52,6 @@ pub struct Site {
     pub containerd: Containerd,
     pub names: Arc<Names>,
     pub proxies: Arc<ProxyRules>,
-    go_debug: GoDebug,
     trust_store: Arc<TrustStore>,
     pub trust: Arc<NodeTrust>,
     pub credentials: Credentials,
@@ -155,6 +154,7 @@ impl Site {
         let containerd_options = ContainerdOptions {
             version: told.version,
             version_source: told.source,
+            build: maker::build(layout.distribution, layout::system(&root).as_deref(), &environment),
             ..containerd_options(options, &layout, &environment)
         };
         let containerd = match before {
@@ -167,9 +167,9 @@ impl Site {
         };
         let mut names = Names::load(&root);
         let containerd = containerd.beside(environment.closed.as_ref().or(names.closed.as_ref()));
-        let go_debug = GoDebug::of(&environment);
-        names.resolv.edns = go_debug.sends_edns(containerd.version);
-        names.resolv.reads_additionals = containerd.version.reads_additional_records();
+        let go = containerd.version.go();
+        names.resolv.edns = go.sends_edns();
+        names.resolv.reads_additionals = go.reads_additional_records();
         let proxies = ProxyRules::of(&environment, containerd.version);
         let (trust_store, trust) = trusted(&root, &environment, before.map(|before| before.site));
         let credentials = match before {
@@ -200,7 +200,6 @@ impl Site {
             containerd,
             names: Arc::new(names),
             proxies: Arc::new(proxies),
-            go_debug,
             trust_store,
             trust,
             credentials,
@@ -230,7 +229,6 @@ impl Site {
             self.containerd.version,
             now,
         )
-        .with_go_debug(self.go_debug)
     }
 
     /// What answers are sought with.
@@ -355,7 +353,11 @@ async fn daemon_version(
         return (Some(version), Some(VersionSource::Flag), None);
     }
     match cri::version(root, Some(socket)).await {
-        Ok(version) => (version, version.map(|_| VersionSource::Cri), None),
+        Ok(Some(version)) => {
+            let build = Build { go: cri::golang(root, Some(socket)).await, ..Build::OPEN };
+            (Some(version.with_build(build)), Some(VersionSource::Cri), None)
+        }
+        Ok(None) => (None, None, None),
         Err(finding) => (None, None, Some(finding)),
     }
 }

@@ -32,7 +32,7 @@ impl<'a> Frame<'a> {
 pub fn of(frame: &Frame<'_>, phase: Phase, failure: &Failure) -> String {
     let Frame { image, version, mode, snapshotter } = frame;
     let inner = if failure.wording.is_empty() { &failure.detail } else { &failure.wording };
-    let inner = if version.words_verification() {
+    let inner = if version.go().words_verification() {
         inner.clone()
     } else {
         inner.replace("tls: failed to verify certificate: ", "")

@@ -1,17 +1,23 @@
 //! containerd's version and every rule of a pull that flips between versions, in one table.
 //!
-//! The sources are containerd's own release tags; see docs/containerd.md for each rule's file.
+//! The sources are containerd's own release tags. What goes by the Go that a containerd was built with is in
+//! [`super::go`], and which Go that is in [`builds`].
+
+mod builds;
+
+pub use builds::{Build, Maker};
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// A containerd version. A patch that was not given counts as the newest of its series.
+/// A containerd version, and whose build it is. A patch that was not given counts as the newest of its series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version {
     pub major: u32,
     pub minor: u32,
     pub patch: u32,
+    pub build: Build,
 }
 
 /// Which client CRI pulls with.
@@ -49,12 +55,12 @@ impl Version {
     pub const NEWEST: Self = Self::series(2, 3);
 
     pub const fn new(major: u32, minor: u32, patch: u32) -> Self {
-        Self { major, minor, patch }
+        Self { major, minor, patch, build: Build::OPEN }
     }
 
     /// A whole series, taken at its newest patch.
     pub const fn series(major: u32, minor: u32) -> Self {
-        Self { major, minor, patch: u32::MAX }
+        Self::new(major, minor, u32::MAX)
     }
 
     /// Whether a change that first came in each of these releases is in this one. A change that was
@@ -196,33 +202,6 @@ impl Version {
         self.since(&[(1, 7, 24), (2, 0, 0)])
     }
 
-    /// Its `ClientHello` offers X25519MLKEM768, which makes it larger than a packet. Go does so for modules
-    /// that ask for its release 1.24, as containerd's does since 2.2. Not seen on 1.6.20, 1.7.24 and 2.1.9. `GODEBUG` may forbid it.
-    pub fn offers_mlkem(self) -> bool {
-        self.since(&[(2, 2, 0)])
-    }
-
-    /// A certificate with a negative serial number is refused by official builds, whose Go module asks for its
-    /// release 1.23. Debian's builds keep the older default.
-    pub fn refuses_negative_serials(self) -> bool {
-        self.since(&[(1, 7, 30), (2, 1, 0)]) && (self.major, self.minor) != (2, 0)
-    }
-
-    /// A SOCKS proxy is given a user without a password (Go 1.21). Seen on 1.7.24 and 2.1.9, not on 1.6.20.
-    pub fn signs_in_without_password(self) -> bool {
-        self.since(&[(1, 6, 29), (1, 7, 14), (2, 0, 0)])
-    }
-
-    /// `GODEBUG=netedns0=0` is heard: Go has it since the middle of 2024, in all series that were kept up then.
-    pub fn knows_netedns0(self) -> bool {
-        self.since(&[(1, 6, 35), (1, 7, 20), (2, 0, 0)])
-    }
-
-    /// An entry's `os.features` must all be the host's; a Linux host has none. Seen on 2.1.9.
-    pub fn checks_os_features(self) -> bool {
-        self.since(&[(2, 1, 0)])
-    }
-
     /// `unexpected status from GET request to URL` instead of `unexpected status code URL`.
     pub fn words_get_status_anew(self) -> bool {
         self.since(&[(2, 1, 3)])
@@ -231,6 +210,21 @@ impl Version {
     /// `unexpected status from HEAD request to URL` instead of the text with `pulling from host`.
     pub fn words_head_status_anew(self) -> bool {
         self.since(&[(1, 6, 25), (1, 7, 0)])
+    }
+
+    /// Unpacking reads as much of a config as it needs; before, the whole of it.
+    pub fn reads_configs_in_part(self) -> bool {
+        self.since(&[(2, 1, 0)])
+    }
+
+    /// The classic client names the image where a layer cannot be unpacked after the pull.
+    pub fn names_image_of_layer(self) -> bool {
+        self.since(&[(2, 0, 0)])
+    }
+
+    /// Schema 1 is looked into, if only to be refused.
+    pub fn reads_schema_1(self) -> bool {
+        !self.since(&[(2, 1, 0)])
     }
 
     /// Only images are unpacked, not other artifacts.
@@ -251,65 +245,6 @@ impl Version {
     /// A missing Basic credential is an error of its own; before, the 401 stands.
     pub fn names_missing_basic(self) -> bool {
         self.since(&[(1, 7, 0)])
-    }
-
-    /// `tls: failed to verify certificate: ` stands before a certificate's fault (Go 1.20).
-    pub fn words_verification(self) -> bool {
-        self.since(&[(1, 6, 24), (1, 7, 0)])
-    }
-
-    /// The longest message of certificates that is read, in bytes (Go 1.20 reads more than before). Seen on 1.7.24
-    /// and 2.1.9, and not on 1.6.20.
-    pub fn certificates_limit(self) -> usize {
-        if self.since(&[(1, 6, 24), (1, 7, 0)]) { 262_144 } else { 65_536 }
-    }
-
-    /// A proxy's URL may be of any scheme, and one that Go has no way for is plain HTTP; before, Go took a scheme
-    /// that it did not know, `socks5h` too, for the proxy's name. Seen on 1.7.24 and 2.1.9, not on 1.6.20.
-    pub fn takes_any_proxy_scheme(self) -> bool {
-        self.since(&[(1, 7, 24), (2, 0, 0)])
-    }
-
-    /// A domain in `NO_PROXY` is none of an address, also where the address ends like it (Go 1.24.1). Seen on
-    /// 1.7.24 and 2.1.9, not on 1.6.20.
-    pub fn tells_addresses_from_domains(self) -> bool {
-        self.since(&[(1, 7, 24), (2, 0, 4)])
-    }
-
-    /// An answer's additional records count: the extended code, and that a server which adds any refers to
-    /// nobody by mistake (Go 1.22). Seen on 1.7.24 and 2.1.9, not on 1.6.20.
-    pub fn reads_additional_records(self) -> bool {
-        self.since(&[(1, 6, 35), (1, 7, 20), (2, 0, 0)])
-    }
-
-    /// The policies of certificates are followed; before, a critical extension about them made a certificate
-    /// unusable (Go 1.24). Seen on 1.7.24 and 2.1.9, not on 1.6.20.
-    pub fn follows_certificate_policies(self) -> bool {
-        self.since(&[(1, 7, 24), (2, 0, 5)])
-    }
-
-    /// Extensions that must not be critical make a certificate unreadable where they are. Seen on 1.7.24 and
-    /// 2.1.9, not on 1.6.20.
-    pub fn refuses_wrongly_critical(self) -> bool {
-        self.since(&[(1, 7, 24), (2, 0, 5)])
-    }
-
-    /// A certificate with an IPv4 address written as an IPv6 one is unreadable, and what is wrong with several
-    /// chains is counted. Seen on 2.1.9, not on 1.7.24.
-    pub fn refuses_mapped_addresses(self) -> bool {
-        self.since(&[(2, 1, 9), (2, 3, 0)])
-    }
-
-    /// A wildcard may not stand for a name which its issuer may not sign for (Go's CVE-2025-61727, of December
-    /// 2025). Seen on 2.1.9, not on 1.7.24.
-    pub fn excludes_wildcards(self) -> bool {
-        self.since(&[(1, 7, 30), (2, 0, 8), (2, 1, 6), (2, 2, 1)])
-    }
-
-    /// A redirect to another port keeps the credential, as one to the same host or one below it does. Before, Go took
-    /// host and port for the host (until 1.21.8 and 1.22.1).
-    pub fn keeps_credential_at_other_port(self) -> bool {
-        self.since(&[(1, 6, 30), (1, 7, 14), (2, 0, 0)])
     }
 
     /// A token whose time is over is not used any more; before, one lasts for a whole pull.
@@ -336,7 +271,7 @@ impl Version {
 impl FromStr for Version {
     type Err = String;
 
-    /// Reads `2.1`, `2.1.9`, `v1.7.24~ds1`, `1.7.27-k3s1`.
+    /// Reads `2.1`, `2.1.9`, and with whose build it is `v2.1.9`, `1.7.24~ds1`, `1.7.27-k3s1`.
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("found `{text}`, expected a containerd version such as 2.1 or 2.1.9");
         let mut parts = text.trim().trim_start_matches('v').splitn(3, '.');
@@ -350,7 +285,8 @@ impl FromStr for Version {
         };
         let major = number(false)?.ok_or_else(wrong)?;
         let minor = number(true)?.ok_or_else(wrong)?;
-        Ok(Self { major, minor, patch: number(true)?.unwrap_or(u32::MAX) })
+        let patch = number(true)?.unwrap_or(u32::MAX);
+        Ok(Self { build: Build::of(text), ..Self::new(major, minor, patch) })
     }
 }
 
@@ -370,9 +306,10 @@ mod tests {
     }
 
     #[test]
-    fn distribution_suffixes_are_read_over() {
-        assert_eq!(v("1.7.24~ds1-6+deb13u1"), Version::new(1, 7, 24));
-        assert_eq!(v("v1.7.27-k3s1"), Version::new(1, 7, 27));
+    fn the_numbers_stand_before_whose_build_it_is() {
+        let numbers = |text: &str| (v(text).major, v(text).minor, v(text).patch);
+        assert_eq!(numbers("1.7.24~ds1-6+deb13u1"), (1, 7, 24));
+        assert_eq!(numbers("v1.7.27-k3s1"), (1, 7, 27));
         assert_eq!(v("2.1"), Version::series(2, 1));
         assert!("2".parse::<Version>().is_err() && "x.y".parse::<Version>().is_err());
     }

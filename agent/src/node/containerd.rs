@@ -43,7 +43,7 @@ use jiff::Timestamp;
 pub use config::{ConfigFault, FaultKind};
 pub use registry::{HostSource, RegistrySettings};
 
-use crate::model::containerd::{PullMode, Version, VersionSource};
+use crate::model::containerd::{Build, PullMode, Version, VersionSource};
 use crate::model::finding::Finding;
 use crate::model::platform::Platform;
 use crate::node::content::ContentStore;
@@ -73,6 +73,8 @@ pub struct ContainerdOptions {
     /// `None`: from the file's evidence, else the newest.
     pub version: Option<Version>,
     pub version_source: Option<VersionSource>,
+    /// Whose build it is, as far as the node tells.
+    pub build: Build,
     /// containerd's own directory, as its command line says, which wins over the file.
     pub root: Option<PathBuf>,
     /// Where it listens.
@@ -87,6 +89,7 @@ impl Default for ContainerdOptions {
             certs_d: None,
             version: None,
             version_source: None,
+            build: Build::OPEN,
             root: None,
             socket: DEFAULT_SOCKET.to_owned(),
         }

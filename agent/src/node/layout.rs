@@ -87,6 +87,14 @@ const DISTRIBUTIONS: [Distribution; 8] = [
     },
 ];
 
+/// What the operating system calls itself.
+pub fn system(root: &HostRoot) -> Option<String> {
+    let files = ["/etc/os-release", "/usr/lib/os-release"];
+    let text = files.iter().find_map(|path| root.read_text(Path::new(path), FILE_LIMIT).ok())?;
+    let id = text.lines().find_map(|line| line.strip_prefix("ID="))?;
+    Some(id.trim_matches(['"', '\'']).to_owned())
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Distribution {
     name: &'static str,
@@ -203,10 +211,8 @@ impl Search<'_> {
     }
 
     fn by_system(&self) -> Option<(Distribution, Option<String>)> {
-        let files = ["/etc/os-release", "/usr/lib/os-release"];
-        let text = files.iter().find_map(|path| self.root.read_text(Path::new(path), FILE_LIMIT).ok())?;
-        let id = text.lines().find_map(|line| line.strip_prefix("ID="))?.trim_matches(['"', '\'']);
-        let distribution = DISTRIBUTIONS.iter().find(|distribution| distribution.os == Some(id))?;
+        let id = system(self.root)?;
+        let distribution = DISTRIBUTIONS.iter().find(|distribution| distribution.os == Some(&*id))?;
         Some((*distribution, Some(format!("the node runs {}", distribution.name))))
     }
 

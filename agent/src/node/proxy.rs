@@ -20,7 +20,7 @@ mod systemd;
 mod unset;
 
 pub use crate::model::proxy::{ProxyDecision, ProxyUrl};
-pub use go::GoDebug;
+pub use go::debug_settings;
 pub use rules::ProxyRules;
 
 /// The services that run the node's containerd. A distribution that brings its own comes before the

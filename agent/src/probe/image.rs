@@ -234,16 +234,16 @@ impl Pull<'_> {
         }
     }
 
-    /// Stored as a blob, and then no image: 1.x says so when it unpacks, 2.x when it reads the config.
+    /// Stored as a blob, and then no image: the classic client says so when it unpacks, CRI when it reads the config.
     fn no_image(&self, descriptor: &Descriptor) -> Stop {
         let Descriptor { digest, media_type, .. } = descriptor;
         let cause = if media_type == "text/html" { Cause::NotARegistry } else { Cause::ManifestUnsupported };
         let failure =
             Failure::new(Stage::Manifest, cause, format!("{digest} is no image: its media type is `{media_type}`"));
         let wording = format!("unexpected media type {media_type} for {digest}: not found");
-        match self.version.major {
-            1 => Stop::Fetch(Phase::Unpack, failure.worded(wording)),
-            _ => Stop::Fetch(Phase::Config, failure.worded(wording)),
+        match self.mode {
+            PullMode::Local => Stop::Fetch(Phase::Unpack, failure.worded(wording)),
+            PullMode::Transfer => Stop::Fetch(Phase::Config, failure.worded(wording)),
         }
     }
 
@@ -252,6 +252,7 @@ impl Pull<'_> {
         let offered = select::offered(&entries, &self.wanted.os);
         self.platform.offered.extend(offered);
         let matcher = Matcher { node: self.wanted, mode: self.mode, version: self.version };
+        self.agreed_by_builds(&matcher, &entries)?;
         let chosen = match matcher.select(&entries) {
             Selection::Entries(chosen) => chosen,
             Selection::NoMatch { compatible } => return Err(self.no_match(index, compatible)),
@@ -276,6 +277,18 @@ impl Pull<'_> {
             outcome = one;
         }
         Ok(outcome)
+    }
+
+    /// Where nothing tells whose build this containerd is, one may take an entry that the other passes over.
+    fn agreed_by_builds(&self, matcher: &Matcher<'_>, entries: &[Descriptor]) -> Result<(), Stop> {
+        let Some(version) = self.version.other_build() else { return Ok(()) };
+        let other = Matcher { version, ..*matcher };
+        if other.select(entries) == matcher.select(entries) {
+            return Ok(());
+        }
+        let detail = self.version.differing_builds("entries of the index ask for features of the operating system");
+        let failure = Failure::new(Stage::Platform, Cause::PlatformMismatch, detail);
+        Err(Stop::Fetch(Phase::Config, Failure { doubtful: true, ..failure }))
     }
 
     /// The digest that the reference leads to: what CRI speaks of after the pull.

@@ -19,7 +19,7 @@ use super::connection::Connection;
 use super::dns::Patience;
 use super::http::{Binding, HttpClient, Kept, Proved};
 use super::needs::Needs;
-use super::tls::{GoTls, NodeTrust, TlsSetup};
+use super::tls::{NodeTrust, TlsSetup};
 use super::usage::Usage;
 use super::{dns, proxy, tcp, tls};
 use crate::model::cause::Cause;
@@ -30,7 +30,7 @@ use crate::model::namespace::DIAL_TIMEOUT;
 use crate::model::observation::sinkhole;
 use crate::model::outcome::{Failure, Outcome, Skip, Step};
 use crate::model::stage::Stage;
-use crate::node::proxy::{GoDebug, ProxyRules, ProxyUrl};
+use crate::node::proxy::{ProxyRules, ProxyUrl};
 use crate::node::resolv::Names;
 pub use timeouts::Timeouts;
 
@@ -42,7 +42,6 @@ pub struct Network {
     pub proxies: Arc<ProxyRules>,
     pub timeouts: Timeouts,
     pub version: Version,
-    go_debug: GoDebug,
     /// The wall clock when the cycle began: what certificates are judged by.
     pub now: Timestamp,
     began: Instant,
@@ -100,22 +99,12 @@ impl Network {
     ) -> Self {
         let (began, ways) = (Instant::now(), Mutex::default());
         let (usage, needs, kept) = (Arc::default(), Needs::default(), Kept::default());
-        let go_debug = GoDebug::default();
-        Self { names, trust, proxies, timeouts, version, go_debug, now, began, usage, needs, kept, ways }
-    }
-
-    /// As containerd's environment tells Go to behave.
-    #[must_use]
-    pub fn with_go_debug(self, go_debug: GoDebug) -> Self {
-        Self { go_debug, ..self }
+        Self { names, trust, proxies, timeouts, version, now, began, usage, needs, kept, ways }
     }
 
     fn setup(&self, to: &Destination<'_>) -> Result<TlsSetup, Failure> {
-        let go = GoTls {
-            offers_mlkem: self.go_debug.offers_mlkem(self.version),
-            negative_serials: self.go_debug.takes_negative_serials(self.version),
-        };
-        TlsSetup::new(self.version, go, &self.trust, to.tls, self.now)
+        let offers_mlkem = self.version.go().offers_mlkem();
+        TlsSetup::new(self.version, offers_mlkem, &self.trust, to.tls, self.now)
     }
 
     /// The wall clock as it goes on from the cycle's beginning.
@@ -278,7 +267,7 @@ impl Network {
         };
         let target = proxy::Target {
             host_port: &endpoint.host_port(),
-            bare_users: self.version.signs_in_without_password(),
+            bare_users: self.version.go().signs_in_without_password(),
             plain: endpoint.scheme == Scheme::Http,
         };
         let (step, stream) = proxy::tunnel(stream, proxy, rule, target, setup, self.timeouts.http).await;

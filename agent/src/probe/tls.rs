@@ -32,7 +32,7 @@ mod verified;
 mod verifier;
 mod verify;
 
-pub use config::{GoTls, NodeTrust, TlsSetup};
+pub use config::{NodeTrust, TlsSetup};
 pub use failure::{classify_late, classify_late_dyn, is_oversized, is_plain_http};
 use verifier::{PRESENTED, Presented};
 

@@ -261,7 +261,7 @@ impl Exchange<'_> {
             }
             let leaves = target.host_str() != request.url.host_str()
                 || (target.port_or_known_default() != request.url.port_or_known_default()
-                    && !self.network.version.keeps_credential_at_other_port());
+                    && !self.network.version.go().keeps_credential_at_other_port());
             if leaves {
                 OF_ONE_HOST.iter().for_each(|name| drop(request.headers.remove(name)));
             }

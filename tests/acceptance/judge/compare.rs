@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::normalise::normalise;
+use super::normalise::{mask_dates, normalise};
 use super::observation::{Observation, Request, Step, credentials, steps};
 
 /// What pullprobe said about the image, and the requests that the registries saw from it.
@@ -13,13 +14,66 @@ pub struct Prediction {
     pub requests: Vec<Request>,
 }
 
+/// An answer in the words of the record: what of it must not differ from one run to another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Told {
+    pub pullable: Option<bool>,
+    /// kubelet's.
+    pub message: String,
+    pub hosts: String,
+    pub credentials: String,
+}
+
+impl Default for Told {
+    /// Of an image that is pulled without a login.
+    fn default() -> Self {
+        Self { pullable: Some(true), message: String::new(), hosts: String::new(), credentials: String::new() }
+    }
+}
+
+impl Told {
+    /// Every difference, each naming both sides.
+    pub fn differences(&self, said: &Self) -> Vec<String> {
+        let verdict = |told: &Self| told.pullable.map_or_else(|| "unknown".to_owned(), |pullable| pullable.to_string());
+        let (recorded, of_said) = (verdict(self), verdict(said));
+        let pairs = [
+            ("pullable", &recorded, &of_said),
+            ("kubelet_message", &self.message, &said.message),
+            ("hosts", &self.hosts, &said.hosts),
+            ("credentials", &self.credentials, &said.credentials),
+        ];
+        let differing = pairs.into_iter().filter(|(_, recorded, said)| recorded != said);
+        differing.map(|(what, recorded, said)| describe(what, recorded, said)).collect()
+    }
+}
+
+impl Prediction {
+    pub fn told(&self) -> Told {
+        let image = &self.report["images"][0];
+        let of_pull = self.requests.iter().filter(|request| (&*request.method, &*request.path) != ("HEAD", "/v2/"));
+        let seen = of_pull.map(|request| authority(&request.endpoint)).collect();
+        let sent = credentials(&self.requests).into_iter().map(|(endpoint, scheme)| format!("{scheme} {endpoint}"));
+        Told {
+            pullable: image["pullable"].as_bool(),
+            message: mask_dates(&normalise(image["kubelet_message"].as_str().unwrap_or_default())),
+            hosts: list(&attempts(image, &seen)),
+            credentials: sent.collect::<Vec<_>>().join(", "),
+        }
+    }
+}
+
+fn describe(what: &str, containerd: &str, pullprobe: &str) -> String {
+    format!("{what}\n    containerd: {containerd}\n    pullprobe:  {pullprobe}")
+}
+
 /// Every difference, each naming both sides; empty when pullprobe's answer is containerd's.
 pub fn disagreements(observed: &Observation, predicted: &Prediction) -> Vec<String> {
     let image = &predicted.report["images"][0];
     let mut found = Vec::new();
     let mut compare = |what: &str, containerd: String, pullprobe: String| {
         if containerd != pullprobe {
-            found.push(format!("{what}\n    containerd: {containerd}\n    pullprobe:  {pullprobe}"));
+            found.push(describe(what, &containerd, &pullprobe));
         }
     };
     let pulled = observed.outcome.pulled();
@@ -129,6 +183,7 @@ mod tests {
         let code = "Unknown".to_owned();
         Observation {
             version: "2.1.9".to_owned(),
+            build: "2.1.9+unknown".to_owned(),
             outcome: Outcome::Refused(Refusal { code, message }),
             requests: vec![request(MIRROR, None)],
         }

@@ -35,6 +35,8 @@ pub struct Containerd {
     pub cri: Cri,
     /// As the daemon itself says it, for instance `2.1.9`.
     pub version: String,
+    /// The same with what tells whose build it is.
+    pub build: String,
 }
 
 impl Containerd {
@@ -55,9 +57,9 @@ impl Containerd {
             .spawn()
             .unwrap();
         let mut starting = Starting { process: Some(process), log: log.to_owned() };
-        let (cri, version) = starting.wait_until_ready().await?;
+        let (cri, build) = starting.wait_until_ready().await?;
         let process = starting.process.take().unwrap();
-        Ok(Self { process, cri, version })
+        Ok(Self { process, cri, version: numbers(&build), build })
     }
 }
 
@@ -83,7 +85,7 @@ impl Starting {
             }
             if let Ok(mut cri) = Cri::connect(Path::new(SOCKET)).await {
                 match cri.version().await {
-                    Ok(answer) => return Ok((cri, numbers(&answer.runtime_version))),
+                    Ok(answer) => return Ok((cri, answer.runtime_version)),
                     // The daemon serves, but not the CRI: its plugin could not be loaded.
                     Err(refusal) if refusal.code == "Unimplemented" => {
                         let reason = format!("containerd serves no CRI: {}", self.complaint());

@@ -167,7 +167,7 @@ impl Machine {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pullprobe"));
         command
             .args(["check", "--host-root", "/", "--format", "json", "--counted-pulls", pulls])
-            .args(["--containerd-version", &self.containerd.version, "--config"])
+            .args(["--containerd-version", &self.containerd.build, "--config"])
             .arg(file)
             .args(images)
             .env_clear()

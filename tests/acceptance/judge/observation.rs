@@ -7,8 +7,10 @@ use pullprobe_lab::registry::Request as Received;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Observation {
-    /// The daemon's own full version; empty when it serves no CRI.
+    /// The daemon's own version, in numbers; empty when it serves no CRI.
     pub version: String,
+    /// The same with what tells whose build it is, for instance `1.7.24~ds1`.
+    pub build: String,
     pub outcome: Outcome,
     pub requests: Vec<Request>,
 }

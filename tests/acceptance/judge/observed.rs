@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use super::normalise::normalise;
+use super::normalise::{mask_dates, normalise};
 use super::observation::{Observation, Outcome, Request, steps};
 use super::scenario::{Scenario, default_image};
 use super::trial::Trial;
@@ -117,15 +117,6 @@ fn shorten_digests(path: &str) -> String {
         let _ = write!(text, "sha256:{}…{}", &part[..end.min(6)], &part[end..]);
     }
     text
-}
-
-/// When a certificate of this run begins or ends differs from run to run.
-fn mask_dates(text: &str) -> String {
-    let word = |word: &str| match word.parse::<jiff::Timestamp>() {
-        Ok(_) => "TIME".to_owned(),
-        Err(_) => word.to_owned(),
-    };
-    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
 /// Everything about one trial, every request included.

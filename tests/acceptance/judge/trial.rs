@@ -124,35 +124,40 @@ impl<'a> Errand<'a> {
         match Containerd::start(&self.job.version, &self.environment, &log).await {
             Err(reason) => {
                 let outcome = Outcome::NoService(reason);
-                Observation { version: String::new(), outcome, requests: Vec::new() }
+                Observation { version: String::new(), build: String::new(), outcome, requests: Vec::new() }
             }
             Ok(mut containerd) => {
                 let answer = containerd.cri.pull(&self.image, self.credential.clone()).await;
                 let outcome = answer.map_or_else(Outcome::Refused, Outcome::Pulled);
-                let version = containerd.version.clone();
-                Observation { version, outcome, requests: servers.take_requests() }
+                let (version, build) = (containerd.version.clone(), containerd.build.clone());
+                Observation { version, build, outcome, requests: servers.take_requests() }
             }
         }
     }
 
-    /// Asks pullprobe on the same node, in the same network, and returns its JSON report.
+    /// What pullprobe says of the same node, in the same network.
     async fn predict(&self, node: &Path, observation: &Observation) -> Value {
         // A daemon that serves no CRI has told no version.
-        let known = Some(&observation.version).filter(|version| !version.is_empty());
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pullprobe"));
-        command
-            .args(["check", &self.image, "--format", "json", "--timeout", "60s"])
-            .args(["--containerd-version", known.unwrap_or(&self.job.version)])
-            .args(["--counted-pulls", "1", "--host-root"])
-            .arg(node)
-            // Its own environment is not containerd's, which the node's unit files tell.
-            .env_clear()
-            .stdin(Stdio::null());
-        // The registries answer from this runtime: waiting must not hold its threads.
-        let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
-            let said = String::from_utf8_lossy(&output.stderr);
-            panic!("pullprobe's report is no JSON ({error}); {}: {said}", output.status)
-        })
+        let known = Some(&observation.build).filter(|build| !build.is_empty());
+        ask(&self.image, known.unwrap_or(&self.job.version), node).await
     }
+}
+
+/// Asks pullprobe for an image as a build of containerd would pull it, and returns its JSON report.
+pub async fn ask(image: &str, build: &str, node: &Path) -> Value {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pullprobe"));
+    command
+        .args(["check", image, "--format", "json", "--timeout", "60s"])
+        .args(["--containerd-version", build])
+        .args(["--counted-pulls", "1", "--host-root"])
+        .arg(node)
+        // Its own environment is not containerd's, which the node's unit files tell.
+        .env_clear()
+        .stdin(Stdio::null());
+    // The registries answer from this runtime: waiting must not hold its threads.
+    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+        let said = String::from_utf8_lossy(&output.stderr);
+        panic!("pullprobe's report is no JSON ({error}); {}: {said}", output.status)
+    })
 }

@@ -37,6 +37,7 @@ impl Configured {
             Some(version) => (version, options.version_source.unwrap_or(VersionSource::Flag)),
             None => evidence::version(root, &options.config),
         };
+        let version = version.with_build(options.build);
         let (merged, fault) = read_files(reader, path, options.config_named, version);
         let fault = fault.or_else(|| config_keys::fault(&merged, version));
         let (mut settings, fault) = match (fault, settings::decode(&merged, version)) {
@@ -79,7 +80,7 @@ pub fn in_force(
     // Another version was started since, with whatever the file said then.
     let held = before.and_then(|before| {
         let good = before.containerd.last_good.as_ref();
-        Some((before, good.filter(|good| told_version.is_none_or(|version| version == good.version))?))
+        Some((before, good.filter(|good| told_version.is_none_or(|version| version.is_release(good.version)))?))
     });
     let Some((before, good)) = held else {
         let last_good = fresh.fault.is_none().then(|| Arc::clone(&fresh));

@@ -1,43 +1,12 @@
 //! What containerd's environment tells the Go runtime in it, as far as it changes the way to a registry.
 
 use super::{DaemonEnvironment, EnvVar, located};
-use crate::model::containerd::Version;
 use crate::model::finding::{Finding, Severity};
+use crate::model::go::GoDebug;
 
-/// Settings of `GODEBUG`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct GoDebug {
-    /// `tlsmlkem=0`: no X25519MLKEM768 in the `ClientHello`, whatever the version.
-    without_mlkem: bool,
-    /// `netedns0=0`: questions to name servers carry no EDNS record.
-    without_edns: bool,
-    /// `x509negativeserial`: whether a certificate may have a negative serial number. `None`: as the build has it.
-    takes_negative_serials: Option<bool>,
-}
-
-impl GoDebug {
-    pub fn of(environment: &DaemonEnvironment) -> Self {
-        let off = |name| setting(environment, name) == Some("0");
-        Self {
-            without_mlkem: off("tlsmlkem"),
-            without_edns: off("netedns0"),
-            takes_negative_serials: setting(environment, "x509negativeserial").map(|value| value == "1"),
-        }
-    }
-
-    pub fn offers_mlkem(self, version: Version) -> bool {
-        version.offers_mlkem() && !self.without_mlkem
-    }
-
-    /// Whether a certificate with a negative serial number can be read. `None`: that goes by who built this containerd.
-    pub fn takes_negative_serials(self, version: Version) -> Option<bool> {
-        let knows = version.refuses_negative_serials();
-        if knows { self.takes_negative_serials } else { Some(true) }
-    }
-
-    pub fn sends_edns(self, version: Version) -> bool {
-        !(self.without_edns && version.knows_netedns0())
-    }
+/// What `GODEBUG` says of settings that matter.
+pub fn debug_settings(environment: &DaemonEnvironment) -> GoDebug {
+    environment.godebug().map_or(GoDebug::UNTOLD, |variable| GoDebug::parse(variable.value.expose()))
 }
 
 /// A setting's value. Of several the last one counts.
@@ -70,6 +39,7 @@ fn finding(variable: &EnvVar, shown: &str) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::containerd::{Build, Version};
     use crate::secret::Secret;
 
     fn with(variables: &[(&str, &str)]) -> DaemonEnvironment {
@@ -83,19 +53,15 @@ mod tests {
 
     #[test]
     fn what_go_is_told_counts_where_this_containerd_knows_it() {
-        let told = |value| GoDebug::of(&with(&[("GODEBUG", value)]));
-        let [newest, old] = [Version::NEWEST, Version::new(1, 6, 20)];
-        assert!(told("").offers_mlkem(newest) && told("").sends_edns(newest));
-        assert!(!told("tlsmlkem=0").offers_mlkem(newest) && !told("tlsmlkem=1").offers_mlkem(old));
-        assert!(!told("http2client=0,tlsmlkem=0,netedns0=0").offers_mlkem(newest));
-        assert!(!told("netedns0=0").sends_edns(newest) && told("netedns0=0").sends_edns(old));
-        // The last one counts.
-        assert!(told("tlsmlkem=0,tlsmlkem=1").offers_mlkem(newest));
-        assert_eq!(GoDebug::of(&with(&[])), GoDebug::default());
-        let serials = |value, version| told(value).takes_negative_serials(version);
-        assert_eq!((serials("", newest), serials("", old)), (None, Some(true)));
-        assert_eq!(serials("x509negativeserial=1", newest), Some(true));
-        assert_eq!(serials("x509negativeserial=0", newest), Some(false));
+        let told = |version: &str, value: &str| {
+            let told = debug_settings(&with(&[("GODEBUG", value)]));
+            version.parse::<Version>().unwrap().with_build(Build { told, ..Build::OPEN }).go()
+        };
+        assert!(told("2.3", "").offers_mlkem() && told("2.3", "").sends_edns());
+        assert!(!told("2.3", "tlsmlkem=0").offers_mlkem() && !told("1.6.20", "tlsmlkem=1").offers_mlkem());
+        assert!(!told("2.3", "http2client=0,tlsmlkem=0,netedns0=0").offers_mlkem());
+        assert!(!told("2.3", "netedns0=0").sends_edns() && told("1.6.20", "netedns0=0").sends_edns());
+        assert_eq!(debug_settings(&with(&[])), GoDebug::default());
     }
 
     #[test]

@@ -61,12 +61,12 @@ impl ProxyRules {
     /// From the values of `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`; empty means not set. A proxy that
     /// does not parse counts as not set: that is what Go makes of it.
     pub fn new(version: Version, http: &str, https: &str, no_proxy: &str) -> Self {
-        let read = |value| ProxyUrl::read(value, version.takes_any_proxy_scheme());
+        let read = |value| ProxyUrl::read(value, version.go().takes_any_proxy_scheme());
         Self {
             http: read(http),
             https: read(https),
             exceptions: no_proxy.split(',').filter_map(Exception::parse).collect(),
-            addresses_end_like_domains: !version.tells_addresses_from_domains(),
+            addresses_end_like_domains: !version.go().tells_addresses_from_domains(),
             cgi: false,
         }
     }
@@ -277,7 +277,7 @@ mod tests {
             let rules = ProxyRules::new(version, "", "http://proxy:3128", no_proxy);
             rules.decide(Scheme::Https, "192.0.2.10", 443).rule
         };
-        let (old, new) = (Version::new(1, 6, 20), Version::new(1, 7, 24));
+        let (old, new) = (Version::new(1, 6, 37), Version::new(1, 6, 38));
         for suffix in [".2.10", "2.10"] {
             assert_eq!((rule(old, suffix), rule(new, suffix)), (format!("NO_PROXY={suffix}"), "HTTPS_PROXY".into()));
         }

@@ -8,23 +8,25 @@ use super::target::{Elements, Fields, Target, Unfit};
 use crate::model::containerd::Version;
 use crate::probe::gotime;
 
-/// Which Go a containerd is built with: they word the same error differently.
+/// How the Go of a build words the same error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
-    /// Of containerd 1.6.
+    /// Before Go 1.20: a time is read with the quotes around it.
+    Quoted,
     Plain,
-    /// Of 1.7: names the embedded structs too.
+    /// Since Go 1.24: names the embedded structs too.
     Embedded,
-    /// Of 2.x: names the outermost struct, and every place on the way.
+    /// Since Go 1.27: names the outermost struct, and every place on the way.
     Pointer,
 }
 
 impl Dialect {
     pub fn of(version: Version) -> Self {
-        match (version.major, version.minor) {
-            (1, ..=6) => Self::Plain,
-            (1, _) => Self::Embedded,
-            _ => Self::Pointer,
+        match version.go() {
+            go if go.names_json_places() => Self::Pointer,
+            go if go.names_embedded_structs() => Self::Embedded,
+            go if go.unquotes_times() => Self::Plain,
+            _ => Self::Quoted,
         }
     }
 }
@@ -230,7 +232,7 @@ impl<'t> Decoder<'t> {
 
     fn time_words(&self, start: usize) -> String {
         let raw = self.raw(start);
-        if self.dialect == Dialect::Plain {
+        if self.dialect == Dialect::Quoted {
             return gotime::fault_of_quoted(&raw).unwrap_or_default();
         }
         let text = raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"'));

@@ -9,7 +9,7 @@ use super::*;
 use crate::model::containerd::Version;
 use crate::model::host::HostTls;
 use crate::model::trust::TrustStore;
-use crate::probe::tls::{GoTls, NodeTrust, TlsSetup};
+use crate::probe::tls::{NodeTrust, TlsSetup};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -27,7 +27,7 @@ fn trusting(authority: &Authority) -> rustls::ClientConfig {
     let store = TrustStore { certificates: vec![authority.root_der()], ..TrustStore::default() };
     let setup = TlsSetup::new(
         Version::NEWEST,
-        GoTls::default(),
+        false,
         &NodeTrust::from(&store),
         &HostTls::default(),
         jiff::Timestamp::now(),

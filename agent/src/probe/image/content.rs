@@ -79,8 +79,8 @@ impl Pull<'_> {
         if documents::is_image_config(&config.media_type) && known > 0 {
             return self.unpack_while_pulling(body, config, known);
         }
-        // From 2.0 on what is not unpacked by then is not unpacked at all.
-        if self.version.major >= 2 {
+        // What is not unpacked by then the transfer service does not unpack at all.
+        if self.mode == PullMode::Transfer {
             return Ok(());
         }
         let fault = |failure: Failure, wording: String| Err(Stop::Fetch(Phase::Unpack, failure.worded(wording)));
@@ -100,7 +100,7 @@ impl Pull<'_> {
         }
         for layer in layers {
             let Descriptor { media_type, digest, .. } = layer;
-            let extract = format!("failed to extract layer {}", parsed.first_diff_id());
+            let extract = self.extracting(parsed.first_diff_id());
             if !documents::is_layer(media_type) {
                 let detail = format!("the layer {digest} is of an unknown media type, `{media_type}`");
                 let failure = Failure::new(Stage::Manifest, Cause::ManifestUnsupported, detail);
@@ -118,9 +118,15 @@ impl Pull<'_> {
         Ok(())
     }
 
+    fn extracting(&self, diff_id: &str) -> String {
+        let of_image = format!("apply layer error for \"{}\": ", self.image);
+        let of_image = if self.version.names_image_of_layer() { &of_image } else { "" };
+        format!("{of_image}failed to extract layer {diff_id}")
+    }
+
     /// `known`: how many layers can be unpacked.
     fn unpack_while_pulling(&self, body: &[u8], config: &Descriptor, known: usize) -> Result<(), Stop> {
-        let form = if self.version.major >= 2 { Form::Unpack } else { Form::Image };
+        let form = if self.version.reads_configs_in_part() { Form::Unpack } else { Form::Image };
         let parsed = Config::parse(body, form, self.version).map_err(|reason| {
             let wording = format!("unmarshal image config: {reason}");
             Stop::Fetch(Phase::Commit, unreadable(config, &reason).worded(wording))

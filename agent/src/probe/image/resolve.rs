@@ -263,7 +263,7 @@ impl Pull<'_> {
 
     /// A body without a better type is read as schema 1, whose signature is looked for.
     fn signature_wording(&self, answer: &Answer) -> String {
-        if self.version.major >= 2 {
+        if !self.version.reads_schema_1() {
             return "not implemented: media type \"application/vnd.docker.distribution.manifest.v1+prettyjws\" is no longer \
                 supported since containerd v2.0, please rebuild the image as \
                 \"application/vnd.docker.distribution.manifest.v2+json\" or \"application/vnd.oci.image.manifest.v1+json\""

@@ -18,9 +18,12 @@ impl Pull<'_> {
         let failure = Failure::new(Stage::Manifest, Cause::ManifestUnsupported, detail);
         match (self.version.major, self.version.minor, self.mode) {
             (1, ..) => Ok(()),
-            (2, 0, _) => Err(Stop::Fetch(Phase::Commit, failure.worded(
-                "Pulling Schema 1 images have been deprecated and disabled by default since containerd v2.0.",
-            ))),
+            (2, 0, _) => Err(Stop::Fetch(Phase::Commit, failure.worded(format!(
+                "failed to get converter for \"{}\": Pulling Schema 1 images have been deprecated and disabled by default since \
+                 containerd v2.0. As a workaround you may set an environment variable \
+                 `CONTAINERD_ENABLE_DEPRECATED_PULL_SCHEMA_1_IMAGE=1`, but this will be completely removed in containerd v2.1.",
+                self.image
+            )))),
             (_, _, PullMode::Transfer) => Err(Stop::Fetch(
                 Phase::Commit,
                 failure.worded("schema 1 image manifests are no longer supported: invalid argument"),

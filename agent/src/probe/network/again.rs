@@ -76,7 +76,7 @@ impl Network {
             Ok((stream, _)) => hello::certificates(stream, way.endpoint.host(), self.timeouts.tls).await,
             Err(_) => None,
         };
-        let limit = self.version.certificates_limit();
+        let limit = self.version.go().certificates_limit();
         let failure = failure
             .summarized(
                 "The server sends a whole bundle of certificates where its own and the intermediates are wanted.",

@@ -160,7 +160,7 @@ impl Session<'_> {
 
     /// Whether Go's client still takes the host where a redirect leads for the one that was asked.
     pub(super) fn keeps_credentials(&self, to: &Endpoint, way: &Way) -> bool {
-        if to.port() != way.endpoint.port() && !self.network.version.keeps_credential_at_other_port() {
+        if to.port() != way.endpoint.port() && !self.network.version.go().keeps_credential_at_other_port() {
             return false;
         }
         same_or_below(to.host(), way.endpoint.host())

@@ -167,12 +167,12 @@ impl<'a> Certificate<'a> {
         };
         let mut critical = self.x509.extensions().iter().filter(|extension| extension.critical);
         if let Some(what) = critical.find_map(|extension| wrongly_critical(extension.parsed_extension()))
-            && version.refuses_wrongly_critical()
+            && version.go().refuses_wrongly_critical()
         {
             return Err(format!("{what} incorrectly marked critical"));
         }
         let is_mapped = |ip: &IpAddr| *ip != ip.to_canonical();
-        if version.refuses_mapped_addresses() && self.addresses.iter().any(is_mapped) {
+        if version.go().refuses_mapped_addresses() && self.addresses.iter().any(is_mapped) {
             return Err("SAN iPAddress contains IPv4-mapped IPv6 address".into());
         }
         Ok(())
@@ -192,7 +192,7 @@ impl<'a> Certificate<'a> {
                 | ParsedExtension::AuthorityInfoAccess(_) => false,
                 ParsedExtension::PolicyMappings(_)
                 | ParsedExtension::PolicyConstraints(_)
-                | ParsedExtension::InhibitAnyPolicy(_) => !version.follows_certificate_policies(),
+                | ParsedExtension::InhibitAnyPolicy(_) => !version.go().follows_certificate_policies(),
                 ParsedExtension::SubjectAlternativeName(_) => {
                     self.dns_names.is_empty()
                         && self.addresses.is_empty()

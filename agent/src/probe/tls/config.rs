@@ -53,22 +53,20 @@ pub struct TlsSetup {
     config: ClientConfig,
     roots: Arc<Roots>,
     version: Version,
-    go: GoTls,
+    offers_mlkem: bool,
     /// Files as on the node.
     sources: Vec<String>,
 }
 
-/// What of TLS goes by the Go that a containerd was built with, and what its environment tells it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct GoTls {
-    pub offers_mlkem: bool,
-    /// Whether certificates may have negative serial numbers. `None`: it cannot be told.
-    pub negative_serials: Option<bool>,
-}
-
 impl TlsSetup {
     /// `now` is the wall clock at this moment; it goes on from there.
-    pub fn new(version: Version, go: GoTls, trust: &NodeTrust, tls: &HostTls, now: Timestamp) -> Result<Self, Failure> {
+    pub fn new(
+        version: Version,
+        offers_mlkem: bool,
+        trust: &NodeTrust,
+        tls: &HostTls,
+        now: Timestamp,
+    ) -> Result<Self, Failure> {
         let mut roots = Roots::beside(&trust.roots);
         let mut sources = trust.sources.clone();
         for file in &tls.ca {
@@ -88,9 +86,8 @@ impl TlsSetup {
         let pairs = tls.client.iter().map(key_pair).collect::<Result<_, _>>()?;
         let roots = Arc::new(roots);
         let skip = tls.skip_verify == Some(true);
-        let negative_serials = go.negative_serials;
-        let verifier = Arc::new(Verifier { roots: Arc::clone(&roots), version, negative_serials, skip });
-        Ok(Self { config: client_config(verifier, pairs, now, go.offers_mlkem)?, roots, version, go, sources })
+        let verifier = Arc::new(Verifier { roots: Arc::clone(&roots), version, skip });
+        Ok(Self { config: client_config(verifier, pairs, now, offers_mlkem)?, roots, version, offers_mlkem, sources })
     }
 
     /// To look at a server that is not trusted: it verifies nothing and offers no certificate.
@@ -104,9 +101,8 @@ impl TlsSetup {
     }
 
     fn without_pairs(&self, skip: bool, now: Timestamp) -> Result<Self, Failure> {
-        let (version, negative_serials) = (self.version, self.go.negative_serials);
-        let verifier = Arc::new(Verifier { roots: Arc::clone(&self.roots), version, negative_serials, skip });
-        let config = client_config(verifier, Vec::new(), now, self.go.offers_mlkem)?;
+        let verifier = Arc::new(Verifier { roots: Arc::clone(&self.roots), version: self.version, skip });
+        let config = client_config(verifier, Vec::new(), now, self.offers_mlkem)?;
         Ok(Self { config, ..self.clone() })
     }
 

@@ -81,7 +81,7 @@ pub fn check_constraints(authority: &Certificate<'_>, leaf: &Certificate<'_>, ve
     let excluded = constraints.excluded_subtrees.as_deref().unwrap_or_default();
     for name in Name::all(leaf) {
         let is_hit = |base: &GeneralName<'_>| {
-            name.is_within(base) == Some(true) || (version.excludes_wildcards() && name.stands_for(base))
+            name.is_within(base) == Some(true) || (version.go().excludes_wildcards() && name.stands_for(base))
         };
         if let Some(hit) = excluded.iter().find(|subtree| is_hit(&subtree.base)) {
             return Err(format!(

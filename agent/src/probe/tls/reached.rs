@@ -17,7 +17,7 @@ pub struct Reached {
 
 impl Reached {
     pub fn count(&mut self, chain: &[&Certificate<'_>], root: &Certificate<'_>, version: Version) {
-        if version.follows_certificate_policies() && !policies::hold(chain) {
+        if version.go().follows_certificate_policies() && !policies::hold(chain) {
             self.without_policy += 1;
         } else if root.allows_server_auth() && chain.iter().all(|link| link.allows_server_auth()) {
             self.good += 1;
@@ -32,13 +32,13 @@ impl Reached {
         Some(match (good, unfit, without_policy) {
             (0, 0, 0) => return None,
             (0, _, 0) => Err(Invalid::KeyUsage),
-            (0, 0, _) if !version.refuses_mapped_addresses() => {
+            (0, 0, _) if !version.go().counts_chains() => {
                 Err(Invalid::NoValidChains("all candidate chains have invalid policies".into()))
             }
             (0, 0, _) => {
                 Err(Invalid::NoValidChains(format!("{without_policy} candidate chains with invalid policies")))
             }
-            (0, ..) if !version.refuses_mapped_addresses() => Err(Invalid::KeyUsage),
+            (0, ..) if !version.go().counts_chains() => Err(Invalid::KeyUsage),
             (0, ..) => Err(Invalid::NoValidChains(format!(
                 "{unfit} candidate chains with incompatible key usage, {without_policy} candidate chains with invalid policies"
             ))),

@@ -3,7 +3,6 @@
 use super::certificate::Certificate;
 use super::verify::{Invalid, Roots};
 use crate::model::cause::{Cause, Owner};
-use crate::model::containerd::Version;
 use crate::model::outcome::{Failure, clip};
 use crate::model::stage::Stage;
 
@@ -70,27 +69,18 @@ pub fn unparsable(why: &str) -> Failure {
         .worded(format!("tls: failed to parse certificate from server: x509: {why}"))
 }
 
-/// `certain`: this build refuses it. Otherwise official builds do, and others may not.
-pub fn negative_serial(certificate: &Certificate<'_>, version: Version, certain: bool) -> Failure {
+/// The newer Go refuses it; the older takes it.
+pub fn negative_serial(certificate: &Certificate<'_>) -> Failure {
     let whose = certificate.x509.subject();
-    let detail = if certain {
-        format!("the certificate of {whose} has a negative serial number, which Go refuses to read")
-    } else {
-        format!(
-            "the certificate of {whose} has a negative serial number: official builds of containerd {version} refuse it, and \
-             builds with the older default of Go, such as Debian's, take it"
-        )
-    };
-    let failure = Failure { detail: clip(detail), ..unreadable("negative serial number") };
-    let failure = failure
+    let detail = format!("the certificate of {whose} has a negative serial number, which Go refuses to read");
+    Failure { detail: clip(detail), ..unreadable("negative serial number") }
         .summarized("A certificate has a negative serial number, which no standard allows and newer Go refuses.")
         .fixed_by(
             "Have whoever issues it, often a proxy that inspects TLS, issue certificates with positive serial numbers. Until then \
              set `GODEBUG=x509negativeserial=1` in containerd's environment \
              (`/etc/systemd/system/containerd.service.d/godebug.conf`); then `systemctl daemon-reload` and `systemctl restart \
              containerd`.",
-        );
-    Failure { doubtful: !certain, ..failure }
+        )
 }
 
 /// Well-formed, and still nothing that Go reads.

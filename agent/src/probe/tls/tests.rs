@@ -35,7 +35,7 @@ fn trust(roots: &[CertificateDer<'static>]) -> NodeTrust {
 }
 
 fn setup(roots: &[CertificateDer<'static>]) -> TlsSetup {
-    TlsSetup::new(Version::NEWEST, GoTls::default(), &trust(roots), &HostTls::default(), jiff::Timestamp::now())
+    TlsSetup::new(Version::NEWEST, false, &trust(roots), &HostTls::default(), jiff::Timestamp::now())
         .unwrap()
 }
 
@@ -146,7 +146,7 @@ async fn skip_verify_goes_on_and_tells_what_was_not_looked_at() {
     let address = serve_leaf(&authority.leaf(CertKind::Expired, &["other.example"]).unwrap()).await;
     let tls = HostTls { skip_verify: Some(true), ..HostTls::default() };
     let setup =
-        TlsSetup::new(Version::NEWEST, GoTls::default(), &trust(&[authority.root_der()]), &tls, jiff::Timestamp::now())
+        TlsSetup::new(Version::NEWEST, false, &trust(&[authority.root_der()]), &tls, jiff::Timestamp::now())
             .unwrap();
     let step = shake_with(address, &setup).await;
     let facts = step.facts().unwrap();
@@ -160,7 +160,7 @@ async fn the_clock_that_is_handed_in_decides() {
     let address = serve_leaf(&authority.leaf(CertKind::Good, &[HOST]).unwrap()).await;
     let now = jiff::Timestamp::now() - SignedDuration::from_hours(24 * 365);
     let setup =
-        TlsSetup::new(Version::NEWEST, GoTls::default(), &trust(&[authority.root_der()]), &HostTls::default(), now)
+        TlsSetup::new(Version::NEWEST, false, &trust(&[authority.root_der()]), &HostTls::default(), now)
             .unwrap();
     let step = shake_with(address, &setup).await;
     assert_eq!(failure(&step).cause, Cause::TlsNotYetValid);
@@ -171,7 +171,7 @@ async fn a_ca_of_the_host_is_trusted_beside_the_nodes_roots() {
     let authority = Authority::new("lab").unwrap();
     let address = serve_leaf(&authority.leaf(CertKind::Good, &[HOST]).unwrap()).await;
     let tls = HostTls { ca: vec![pem_file("/etc/ca.pem", authority.root_pem())], ..HostTls::default() };
-    let setup = TlsSetup::new(Version::NEWEST, GoTls::default(), &trust(&[]), &tls, jiff::Timestamp::now()).unwrap();
+    let setup = TlsSetup::new(Version::NEWEST, false, &trust(&[]), &tls, jiff::Timestamp::now()).unwrap();
     let step = shake_with(address, &setup).await;
     assert!(step.passed(), "{step:?}");
     assert_eq!(step.facts().unwrap().trust, ["/etc/ssl/certs/ca-certificates.crt", "/etc/ca.pem"]);
@@ -211,7 +211,7 @@ fn unusable_files_are_told_in_the_words_of_go() {
     ];
     for (tls, wording) in cases {
         let failure =
-            TlsSetup::new(Version::NEWEST, GoTls::default(), &trust(&[]), &tls, jiff::Timestamp::now()).unwrap_err();
+            TlsSetup::new(Version::NEWEST, false, &trust(&[]), &tls, jiff::Timestamp::now()).unwrap_err();
         assert_eq!((failure.cause, failure.wording.as_str()), (Cause::CaUnusable, wording));
         assert!(!failure.detail.contains("PRIVATE KEY-----"));
     }

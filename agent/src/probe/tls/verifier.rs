@@ -14,7 +14,7 @@ use super::signature;
 use super::verify::{Roots, verify};
 use crate::model::cause::Cause;
 use crate::model::containerd::Version;
-use crate::model::outcome::Failure;
+use crate::model::outcome::{Failure, clip};
 use crate::model::stage::Stage;
 
 /// What the other side showed during one handshake.
@@ -36,8 +36,6 @@ tokio::task_local! {
 pub struct Verifier {
     pub roots: Arc<Roots>,
     pub version: Version,
-    /// Whether a negative serial number is taken. `None`: by some builds of this containerd.
-    pub negative_serials: Option<bool>,
     /// `skip_verify`: the verdict is remembered and the handshake goes on.
     pub skip: bool,
 }
@@ -48,29 +46,46 @@ pub struct Verifier {
 pub struct Rejected(pub Failure);
 
 impl Verifier {
-    /// What is wrong with the chain, be it skipped or not.
+    /// What is wrong with the chain, be it skipped or not. Where nothing tells whose build this containerd is, and the
+    /// builds do not agree, it could not be told.
     pub fn judge(&self, chain: &[CertificateDer<'_>], host: &str, now: Timestamp) -> Result<(), Judged> {
+        let told = self.judge_as(self.version, chain, host, now);
+        let Some(other) = self.version.other_build() else { return told };
+        let is_fatal = |told: &Result<(), Judged>| told.as_ref().is_err_and(|judged| judged.fatal);
+        let others = self.judge_as(other, chain, host, now);
+        if is_fatal(&told) == is_fatal(&others) {
+            return told;
+        }
+        let (Judged { failure, .. }, what) = match (told, others) {
+            (Err(judged), _) => (judged, "it is refused"),
+            (Ok(()), Err(judged)) => (judged, "it is taken"),
+            (Ok(()), Ok(())) => return Ok(()),
+        };
+        let detail = self.version.differing_builds(&format!("{}; {what}", failure.detail));
+        Err(Judged { failure: Failure { detail: clip(detail), doubtful: true, ..failure }, fatal: true })
+    }
+
+    fn judge_as(
+        &self,
+        version: Version,
+        chain: &[CertificateDer<'_>],
+        host: &str,
+        now: Timestamp,
+    ) -> Result<(), Judged> {
         let parsed: Vec<Certificate<'_>> = chain
             .iter()
             .map(|der| Certificate::parse(der))
             .collect::<Result<_, _>>()
             .map_err(|why| Judged { failure: reject::unparsable(&why), fatal: true })?;
-        if let Some(why) = parsed.iter().find_map(|certificate| certificate.check_readable(self.version).err()) {
+        let negative = parsed.iter().find(|certificate| certificate.has_negative_serial());
+        if let Some(certificate) = negative.filter(|_| version.go().refuses_negative_serials()) {
+            return Err(Judged { failure: reject::negative_serial(certificate), fatal: true });
+        }
+        if let Some(why) = parsed.iter().find_map(|certificate| certificate.check_readable(version).err()) {
             return Err(Judged { failure: reject::unreadable(&why), fatal: true });
         }
-        if let Some(failure) = self.of_negative_serial(&parsed) {
-            return Err(Judged { failure, fatal: true });
-        }
-        verify(&self.roots, &parsed, host, now, self.version)
+        verify(&self.roots, &parsed, host, now, version)
             .map_err(|invalid| Judged { failure: reject::failure(&invalid, &parsed, &self.roots), fatal: !self.skip })
-    }
-}
-
-impl Verifier {
-    fn of_negative_serial(&self, chain: &[Certificate<'_>]) -> Option<Failure> {
-        let found = chain.iter().find(|certificate| certificate.has_negative_serial())?;
-        (self.negative_serials != Some(true))
-            .then(|| reject::negative_serial(found, self.version, self.negative_serials == Some(false)))
     }
 }
 

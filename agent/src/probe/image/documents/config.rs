@@ -211,10 +211,11 @@ impl Fields for Step {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::containerd::Maker;
 
     const OLD: Version = Version::new(1, 6, 20);
-    const MIDDLE: Version = Version::new(1, 7, 24);
-    const NEW: Version = Version::new(2, 1, 9);
+    const MIDDLE: Version = Version::new(1, 7, 34);
+    const NEW: Version = Version::new(2, 1, 9).built_by(Maker::Debian);
 
     fn fault(text: &str, version: Version) -> String {
         Config::parse(text.as_bytes(), Form::Image, version).map(drop).unwrap_err()

@@ -96,7 +96,7 @@ async fn a_client_certificate_that_is_asked_for_is_missed_or_sent() {
         let with = |client: Leaf| {
             TlsSetup::new(
                 Version::NEWEST,
-                GoTls::default(),
+                false,
                 &trust(&[authority.root_der()]),
                 &with_client(&client),
                 jiff::Timestamp::now(),
