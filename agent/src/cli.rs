@@ -136,7 +136,7 @@ pub struct NodeArgs {
     /// Overrides `registry.config_path`: try a mirror configuration before rolling it out
     #[arg(long, env = "PULLPROBE_CERTS_D", value_name = "DIR[:DIR]")]
     pub certs_d: Option<String>,
-    /// Whose semantics apply: X.Y or X.Y.Z, or auto [default: auto]
+    /// Whose semantics apply: X.Y, X.Y.Z or a build (v2.1.9 the project's, 2.1.9~ds1 Debian's), or auto [default: auto]
     #[arg(long, env = "PULLPROBE_CONTAINERD_VERSION", value_name = "VERSION", value_parser = version_choice)]
     pub containerd_version: Option<VersionChoice>,
     /// [default: the node's]

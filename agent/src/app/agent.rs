@@ -100,6 +100,8 @@ fn report(snapshot: &Snapshot) -> String {
         containerd: json::Containerd {
             version: state.containerd.version.to_string(),
             version_source: state.containerd.source.as_str().to_owned(),
+            build: state.containerd.version.build.maker.name().map(str::to_owned),
+            go: state.containerd.version.go().release.to_string(),
             config_files: state.containerd.config_files.clone(),
             config_path: state.containerd.config_path.clone(),
         },

@@ -307,6 +307,8 @@ impl Site {
         json::Containerd {
             version: self.containerd.version.to_string(),
             version_source: self.containerd.version_source.as_str().to_owned(),
+            build: self.containerd.version.build.maker.name().map(str::to_owned),
+            go: self.containerd.version.go().release.to_string(),
             config_files: self.containerd.config_files.clone(),
             config_path: self.containerd.config_path.clone(),
         }

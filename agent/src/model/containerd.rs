@@ -136,12 +136,20 @@ impl Version {
 
     /// A digest is looked for under `/blobs/` only if every host answered 404 or nothing.
     pub fn spares_blob_lookup(self) -> bool {
-        self.since(&[(2, 0, 11), (2, 2, 6), (2, 3, 0)]) && (self.major, self.minor) != (2, 1)
+        // On the branch of 2.1 it came after its last release that is known, 2.1.9.
+        let behind_known = (self.major, self.minor) == (2, 1) && (10..u32::MAX).contains(&self.patch);
+        let is_2_1 = (self.major, self.minor) == (2, 1);
+        behind_known || (!is_2_1 && self.since(&[(2, 0, 11), (2, 2, 6), (2, 3, 0)]))
     }
 
     /// The last host is asked once more after a 500, 503 or 504.
     pub fn retries_server_errors(self) -> bool {
         self.since(&[(2, 1, 0)])
+    }
+
+    /// The last host is asked again where a connection breaks off, or something is waited for in vain.
+    pub fn retries_transport_errors(self) -> bool {
+        self.since(&[(2, 3, 2)])
     }
 
     /// How many requests one logical request may take in all.
@@ -232,6 +240,11 @@ impl Version {
         self.since(&[(1, 7, 0)])
     }
 
+    /// Docker's media type for layers packed with zstd is one of a layer.
+    pub fn knows_docker_zstd(self) -> bool {
+        self.since(&[(2, 0, 0)])
+    }
+
     /// Takes from a descriptor's `data` what it describes, and does not ask for it.
     pub fn takes_embedded_data(self) -> bool {
         self.since(&[(1, 7, 0)])
@@ -320,8 +333,51 @@ mod tests {
         assert!(v("1.7.32").accepts_hosts_file_without_host() && v("2.0.0").accepts_hosts_file_without_host());
         assert!(!v("1.6.39").accepts_hosts_file_without_host());
         assert!(v("2.0.7").knows_dial_timeout() && !v("2.0.6").knows_dial_timeout() && v("2.3").knows_dial_timeout());
+        assert!(v("2.1.10").spares_blob_lookup() && !v("2.1").spares_blob_lookup() && !v("2.2.5").spares_blob_lookup());
         assert!(
             v("2.0.11").spares_blob_lookup() && !v("2.1.9").spares_blob_lookup() && v("2.3.0").spares_blob_lookup()
         );
+    }
+
+    /// What came between 2.1.9 and 2.3.4: the first release that has it, and the last that has it not.
+    #[test]
+    fn what_the_newest_releases_changed_begins_with_them() {
+        type Rule = fn(Version) -> bool;
+        let rules: [(&str, Rule, &[&str], &[&str]); 16] = [
+            ("capability referrers", Version::knows_referrers, &["2.2.0"], &["2.1.9"]),
+            ("default directories", Version::has_default_config_path, &["2.2.0"], &["2.1.9"]),
+            ("pulls by transfer", Version::pulls_by_transfer, &["2.1.0"], &["2.0.11"]),
+            (
+                "queries hidden",
+                Version::redacts_queries,
+                &["1.7.30", "2.0.8", "2.1.6", "2.2.1"],
+                &["1.7.29", "2.0.7", "2.2.0"],
+            ),
+            (
+                "/blobs/ after 404",
+                Version::spares_blob_lookup,
+                &["2.0.11", "2.2.6", "2.3.0"],
+                &["2.0.10", "2.1.9", "2.2.5"],
+            ),
+            ("files migrated", Version::migrates_each_file, &["2.3.0"], &["2.2.7"]),
+            ("header waited for", |v| v.response_header_timeout().is_some(), &["2.3.0"], &["2.2.7", "1.7.34"]),
+            ("GET's status", Version::checks_get_after_head, &["2.3.0"], &["2.2.7"]),
+            ("os.features", Version::checks_os_features, &["2.3.0"], &["2.2.7"]),
+            ("5 attempts", |v| v.request_limit() == 5, &["2.3.2"], &["2.3.1"]),
+            ("last host again", Version::retries_transport_errors, &["2.3.2"], &["2.3.1"]),
+            ("HEAD 403 explained", Version::explains_forbidden_head, &["2.3.3"], &["2.3.2"]),
+            ("schema 4", |v| v.config_schema() == 4, &["2.3.0"], &["2.2.7"]),
+            ("configs in part", Version::reads_configs_in_part, &["2.1.0"], &["2.0.11"]),
+            ("schema 1", |v| !v.reads_schema_1(), &["2.1.0"], &["2.0.11"]),
+            ("Docker's zstd", Version::knows_docker_zstd, &["2.0.0"], &["1.7.34"]),
+        ];
+        for (name, rule, have, have_not) in rules {
+            for version in have {
+                assert!(rule(v(version)), "{name} on {version}");
+            }
+            for version in have_not {
+                assert!(!rule(v(version)), "{name} on {version}");
+            }
+        }
     }
 }

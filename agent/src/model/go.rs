@@ -3,6 +3,7 @@
 //! A rule goes by Go's release, or by one of its settings: those have the value of the release that the
 //! program's `go` line asks for, until `GODEBUG` in the environment says otherwise.
 
+use std::fmt;
 use std::str::FromStr;
 
 /// A release `1.MINOR.PATCH`.
@@ -23,6 +24,12 @@ impl Release {
             Some((_, patch)) => self.patch >= *patch,
             None => firsts.last().is_some_and(|(minor, _)| self.minor > *minor),
         }
+    }
+}
+
+impl fmt::Display for Release {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "1.{}.{}", self.minor, self.patch)
     }
 }
 

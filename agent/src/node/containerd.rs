@@ -5,6 +5,7 @@
 //! Edits show in the next load, as in containerd; [`Containerd::reload`] also knows what containerd
 //! keeps in force when a file breaks.
 
+mod assumed;
 mod being_written;
 pub mod certs_d;
 pub mod config;
@@ -138,14 +139,22 @@ struct Before<'a> {
 
 impl Containerd {
     pub fn load(root: &HostRoot, options: &ContainerdOptions) -> Self {
-        Self::look(root, options, None)
+        Self::look(root, options, None).compared(root, options, None)
+    }
+
+    /// Where its version is a guess, with what another one would make of the files.
+    fn compared(mut self, root: &HostRoot, options: &ContainerdOptions, before: Option<&Self>) -> Self {
+        if self.version_source == VersionSource::Assumed {
+            assumed::compare(&mut self, root, options, before);
+        }
+        self
     }
 
     /// Another look. A config.toml that broke does not count for the `running` containerd, which has
     /// read it at its start; a hosts.toml that broke counts when it stays so.
     #[must_use]
     pub fn reload(&self, root: &HostRoot, options: &ContainerdOptions, now: Timestamp, running: bool) -> Self {
-        Self::look(root, options, Some(&Before { containerd: self, now, running }))
+        Self::look(root, options, Some(&Before { containerd: self, now, running })).compared(root, options, Some(self))
     }
 
     /// What it goes by beside its own files (proxies, names) is closed to pullprobe: no answer is certain.

@@ -173,8 +173,15 @@ impl<'a> Session<'a> {
         let mut refusals = 0_u32;
         let mut retried_status = None;
         let mut repeated = false;
+        let mut broken_off = false;
         loop {
-            let sent = Box::pin(self.send_once(&way, ask, &url)).await?;
+            let sent = match Box::pin(self.send_once(&way, ask, &url)).await {
+                Err(broken) if !broken_off && self.may_send_again(&broken) => {
+                    broken_off = true;
+                    continue;
+                }
+                sent => sent?,
+            };
             let status = sent.response.status;
             match status.as_u16() {
                 408 | 429
@@ -197,6 +204,13 @@ impl<'a> Session<'a> {
                 _ => return Ok(sent),
             }
         }
+    }
+
+    /// The last host is asked again where a connection ended before its answer. containerd does so up to four times, and
+    /// also where it waited in vain; once is enough to see whether it passes.
+    fn may_send_again(&self, broken: &NoAnswer) -> bool {
+        let is_cut = broken.failure.wording.ends_with("EOF");
+        is_cut && self.is_last && self.network.version.retries_transport_errors()
     }
 
     fn may_retry(&self, status: StatusCode, retried: Option<StatusCode>) -> bool {

@@ -58,6 +58,10 @@ pub struct Containerd {
     pub version: String,
     /// `cri`, `config`, `assumed` or `flag`.
     pub version_source: String,
+    /// Whose build it is, `project` or `debian`; null where nothing tells.
+    pub build: Option<String>,
+    /// The release of Go that it was built with, as far as is known.
+    pub go: String,
     /// The configuration files that were read, in order.
     pub config_files: Vec<String>,
     /// The directories where hosts.toml files are looked for.

@@ -49,7 +49,7 @@ keys! {
         |s, node, read| read.paths(node, &mut s.node.certs_d);
     "node.kubelet_root", "", PATH_ON_NODE, "Where kubelet's `config.json` is looked for. Default: the distribution's, mostly `/var/lib/kubelet`.",
         |s, node, read| read.path(node, &mut s.node.kubelet_root);
-    "node.containerd_version", "auto", "`auto`, X.Y or X.Y.Z", "Whose semantics apply. `auto`: the CRI socket, else the configuration's evidence, else the newest.",
+    "node.containerd_version", "auto", "`auto`, X.Y, X.Y.Z or a build", "Whose semantics apply. `auto`: the CRI socket, else the configuration's evidence, else the newest. `v2.1.9` is the project's build, `2.1.9~ds1` Debian's; without either, what both do is certain.",
         |s, node, read| read.or_auto(node, "auto, or a version such as 2.1 or 2.1.9", &mut s.node.containerd_version);
     "node.platform", "auto", "`auto` or OS/ARCH[/VARIANT]", "What images are wanted for. `auto`: the node's own.",
         |s, node, read| read.or_auto(node, "auto, or OS/ARCH[/VARIANT] such as linux/arm64", &mut s.node.platform);

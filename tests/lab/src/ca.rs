@@ -15,6 +15,8 @@ use rcgen::{
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde::Deserialize;
 
+mod negative;
+
 const DAY: Duration = Duration::from_hours(24);
 /// Of [`CertKind::WholeBundle`], in bytes.
 const BUNDLE: usize = 70_000;
@@ -60,6 +62,8 @@ pub enum CertKind {
     CriticalAccess,
     /// Besides the right names it has an IPv4 address written as an IPv6 one.
     MappedAddress,
+    /// Its serial number is below zero.
+    NegativeSerial,
     /// Besides the right names it has `*.example`, and the intermediate may not sign for `sub.example`.
     ExcludedWildcard,
 }
@@ -178,7 +182,8 @@ impl Authority {
             | CertKind::ExpiredIntermediate
             | CertKind::ExpiredRoot
             | CertKind::CrossSigned
-            | CertKind::WholeBundle => {}
+            | CertKind::WholeBundle
+            | CertKind::NegativeSerial => {}
         }
         match kind {
             CertKind::SelfSigned => self_signed(&params),
@@ -191,6 +196,7 @@ impl Authority {
                 let count = BUNDLE / root.len() + 1;
                 self.followed_by(&params, vec![root; count])
             }
+            CertKind::NegativeSerial => negative::sign(&params, &self.intermediate),
             CertKind::ExcludedWildcard => {
                 let mut constrained = authority_params(&format!("{} constrained intermediate", self.name));
                 let excluded_subtrees = vec![GeneralSubtree::DnsName("sub.example".to_owned())];

@@ -19,6 +19,16 @@ pub enum Maker {
     Debian,
 }
 
+impl Maker {
+    pub const fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Open => None,
+            Self::Official => Some("project"),
+            Self::Debian => Some("debian"),
+        }
+    }
+}
+
 /// A build, as far as it was told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Build {

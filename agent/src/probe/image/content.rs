@@ -48,7 +48,7 @@ impl Pull<'_> {
         let wanted = if is_image {
             Cow::Borrowed(&*layers)
         } else {
-            layers.iter().filter(|layer| !documents::is_layer(&layer.media_type)).cloned().collect()
+            layers.iter().filter(|layer| !documents::is_layer(&layer.media_type, self.version)).cloned().collect()
         };
         for layer in wanted.iter().take(LAYER_LIMIT).filter(|layer| !layer.is_elsewhere()) {
             not_empty(layer)?;
@@ -75,7 +75,7 @@ impl Pull<'_> {
 
     /// The config must be readable and list as many layers as the manifest, or nothing is unpacked.
     async fn unpack(&mut self, body: &[u8], config: &Descriptor, layers: &[Descriptor]) -> Result<(), Stop> {
-        let known = layers.iter().filter(|layer| documents::is_layer(&layer.media_type)).count();
+        let known = layers.iter().filter(|layer| documents::is_layer(&layer.media_type, self.version)).count();
         if documents::is_image_config(&config.media_type) && known > 0 {
             return self.unpack_while_pulling(body, config, known);
         }
@@ -93,7 +93,7 @@ impl Pull<'_> {
         // 1.6 takes all content for layers, whatever its media type.
         let only_known = self.version.unpacks_images_only();
         let layers: Vec<&Descriptor> =
-            layers.iter().filter(|layer| !only_known || documents::is_layer(&layer.media_type)).collect();
+            layers.iter().filter(|layer| !only_known || documents::is_layer(&layer.media_type, self.version)).collect();
         if parsed.layer_count() != layers.len() {
             let wording = "mismatched image rootfs and manifest layers".to_owned();
             return fault(mismatch(layers.len(), parsed.layer_count()), wording);
@@ -101,7 +101,7 @@ impl Pull<'_> {
         for layer in layers {
             let Descriptor { media_type, digest, .. } = layer;
             let extract = self.extracting(parsed.first_diff_id());
-            if !documents::is_layer(media_type) {
+            if !documents::is_layer(media_type, self.version) {
                 let detail = format!("the layer {digest} is of an unknown media type, `{media_type}`");
                 let failure = Failure::new(Stage::Manifest, Cause::ManifestUnsupported, detail);
                 let why = "no processor for media-type: unknown";

@@ -18,6 +18,7 @@ const MANIFEST: &str = "Manifest";
 const REASON_LIMIT: usize = 400;
 /// What containerd's resolver accepts as a manifest: 4 × 1048 × 1048 bytes.
 pub const MANIFEST_LIMIT: usize = 4 * 1048 * 1048;
+const DOCKER_ZSTD: &str = "application/vnd.docker.image.rootfs.diff.tar.zstd";
 const SCHEMA_1: [&str; 3] = [
     "application/vnd.docker.distribution.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v1+prettyjws",
@@ -62,12 +63,13 @@ pub fn is_image_config(media_type: &str) -> bool {
 }
 
 /// Whether this is unpacked; other content of a manifest is only fetched.
-pub fn is_layer(media_type: &str) -> bool {
+pub fn is_layer(media_type: &str, version: Version) -> bool {
     let base = media_type.split('+').next().unwrap_or_default();
     let of_docker = base.strip_prefix("application/vnd.docker.image.rootfs.");
     let of_docker = of_docker.map(|rest| rest.strip_prefix("foreign.").unwrap_or(rest));
     media_type.starts_with("application/vnd.oci.image.layer.")
         || matches!(of_docker, Some("diff.tar" | "diff.tar.gzip"))
+        || (base == DOCKER_ZSTD && version.knows_docker_zstd())
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -367,10 +369,11 @@ mod tests {
             "application/vnd.docker.image.rootfs.diff.tar.gzip",
             "application/vnd.docker.image.rootfs.foreign.diff.tar",
         ] {
-            assert!(is_layer(layer), "{layer}");
+            assert!(is_layer(layer, VERSION), "{layer}");
         }
         for other in ["", "application/octet-stream", "application/vnd.docker.image.rootfs.diff.tar.zstd"] {
-            assert!(!is_layer(other), "{other}");
+            assert!(!is_layer(other, VERSION), "{other}");
         }
+        assert!(is_layer(DOCKER_ZSTD, Version::new(2, 0, 0)));
     }
 }

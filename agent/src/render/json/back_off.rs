@@ -104,6 +104,8 @@ mod tests {
             containerd: super::super::Containerd {
                 version: String::new(),
                 version_source: String::new(),
+                build: None,
+                go: String::new(),
                 config_files: Vec::new(),
                 config_path: Vec::new(),
             },

@@ -4,7 +4,8 @@ use rcgen::CustomExtension;
 use rustls_pki_types::pem::PemObject as _;
 
 use super::*;
-use crate::model::containerd::Maker;
+use crate::model::containerd::{Build, Maker};
+use crate::model::go::GoDebug;
 
 const V1_6: Version = Version::new(1, 6, 20).built_by(Maker::Debian);
 const V1_7: Version = Version::new(1, 7, 24).built_by(Maker::Debian);
@@ -14,8 +15,12 @@ const UNHANDLED: &str = "x509: unhandled critical extension";
 
 /// The causes and words of the three versions; empty words where the certificate is taken.
 async fn told(root: &CertificateDer<'static>, address: std::net::SocketAddr) -> [String; 3] {
-    let mut told = [const { String::new() }; 3];
-    for (told, version) in told.iter_mut().zip([V1_6, V1_7, V2_1]) {
+    told_by(&[V1_6, V1_7, V2_1], root, address).await.try_into().unwrap()
+}
+
+async fn told_by(versions: &[Version], root: &CertificateDer<'static>, address: std::net::SocketAddr) -> Vec<String> {
+    let mut told = vec![String::new(); versions.len()];
+    for (told, version) in told.iter_mut().zip(versions.iter().copied()) {
         let trust = trust(std::slice::from_ref(root));
         let setup =
             TlsSetup::new(version, false, &trust, &HostTls::default(), jiff::Timestamp::now()).unwrap();
@@ -49,10 +54,65 @@ async fn what_a_version_does_not_take_is_told_in_its_words() {
         (CertKind::CriticalAccess, ["", access, access]),
         (CertKind::MappedAddress, ["", "", mapped]),
         (CertKind::ExcludedWildcard, ["", "", wildcard]),
+        (CertKind::NegativeSerial, ["", "", ""]),
     ];
     for (kind, expected) in cases {
         assert_eq!(told_of(kind).await, expected, "{kind:?}");
     }
+}
+
+/// As official builds of 1.7.27, 1.7.34, 2.0.11, 2.1.9, 2.2.7 and 2.3.4 do.
+#[tokio::test]
+async fn official_builds_go_by_their_own_go() {
+    let versions = ["v1.7.27", "v1.7.34", "v2.0.11", "v2.1.9", "v2.2.7", "v2.3.4"].map(|text| text.parse().unwrap());
+    let negative = "tls: failed to parse certificate from server: x509: negative serial number";
+    let one = "x509: no valid chains built: 1 candidate chains with invalid policies";
+    let cases = [
+        (CertKind::NegativeSerial, ["", negative, negative, negative, negative, negative]),
+        (CertKind::ExplicitPolicy, [UNHANDLED, one, one, one, one, one]),
+        (CertKind::MappedAddress, [""; 6]),
+    ];
+    for (kind, expected) in cases {
+        let authority = Authority::new("lab").unwrap();
+        let address = serve_leaf(&authority.leaf(kind, &[HOST]).unwrap()).await;
+        assert_eq!(told_by(&versions, &authority.root_der(), address).await, expected, "{kind:?}");
+    }
+}
+
+/// What the environment says goes before what the build does by itself.
+#[tokio::test]
+async fn the_environment_turns_a_rule_of_go_either_way() {
+    let with = |version: Version, text| version.with_build(Build { told: GoDebug::parse(text), ..Build::OPEN });
+    let official = "v2.1.9".parse().unwrap();
+    let versions = [
+        with(V2_1, "x509negativeserial=0"),
+        with(official, "x509negativeserial=1"),
+        with(V1_6, "x509negativeserial=0"),
+    ];
+    let authority = Authority::new("lab").unwrap();
+    let address = serve_leaf(&authority.leaf(CertKind::NegativeSerial, &[HOST]).unwrap()).await;
+    let told = told_by(&versions, &authority.root_der(), address).await;
+    assert!(told[0].ends_with("x509: negative serial number") && told[1].is_empty() && told[2].is_empty(), "{told:?}");
+}
+
+/// Without a word of whose build it is, only what both do is certain.
+#[tokio::test]
+async fn where_the_builds_differ_it_could_not_be_told() {
+    let open = Version::new(2, 1, 9);
+    for (kind, said) in [(CertKind::NegativeSerial, "refused"), (CertKind::MappedAddress, "taken")] {
+        let authority = Authority::new("lab").unwrap();
+        let address = serve_leaf(&authority.leaf(kind, &[HOST]).unwrap()).await;
+        let trust = trust(&[authority.root_der()]);
+        let setup = TlsSetup::new(open, false, &trust, &HostTls::default(), jiff::Timestamp::now()).unwrap();
+        let step = shake_with(address, &setup).await;
+        let failure = failure(&step);
+        assert!(failure.doubtful, "{failure:?}");
+        assert!(failure.detail.contains(said) && failure.detail.contains("--containerd-version v2.1.9"), "{failure:?}");
+    }
+    // Both refuse it, and the words are those of the project's build.
+    let authority = Authority::new("lab").unwrap();
+    let address = serve_leaf(&authority.leaf(CertKind::UnknownCritical, &[HOST]).unwrap()).await;
+    assert_eq!(told_by(&[open], &authority.root_der(), address).await, [UNHANDLED]);
 }
 
 fn extension(oid: &[u64], content: &[u8]) -> CustomExtension {

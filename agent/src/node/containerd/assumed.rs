@@ -1,0 +1,157 @@
+//! What the node's files would come to under the other series, where nothing tells which containerd reads them.
+
+use std::collections::BTreeSet;
+
+use super::certs_d::{Selection, select};
+use super::registry::{HostSource, RegistrySettings};
+use super::{Containerd, ContainerdOptions, FaultKind};
+use crate::model::containerd::{Version, VersionSource};
+use crate::node::root::HostRoot;
+
+/// Every series that there are rules for, oldest first.
+const SERIES: [Version; 6] = [
+    Version::series(1, 6),
+    Version::series(1, 7),
+    Version::series(2, 0),
+    Version::series(2, 1),
+    Version::series(2, 2),
+    Version::series(2, 3),
+];
+/// Registries that are named one by one.
+const NAMES_SHOWN: usize = 3;
+
+/// Adds to what is said of the assumption what would differ; nothing where it would all be the same.
+pub fn compare(assumed: &mut Containerd, root: &HostRoot, options: &ContainerdOptions, before: Option<&Containerd>) {
+    let Some(at) = assumed.findings.iter().position(|finding| finding.code == "version_assumed") else { return };
+    // The same files were compared before.
+    let alike = before.filter(|before| before.content_hash == assumed.content_hash);
+    let known = alike.and_then(|before| before.findings.iter().find(|finding| finding.code == "version_assumed"));
+    if let Some(known) = known {
+        assumed.findings[at].message.clone_from(&known.message);
+        return;
+    }
+    let mut groups: Vec<(Vec<String>, String)> = Vec::new();
+    for series in SERIES.into_iter().filter(|series| !series.is_release(assumed.version)) {
+        let flag = Some(VersionSource::Flag);
+        let other = Containerd::load(
+            root,
+            &ContainerdOptions { version: Some(series), version_source: flag, ..options.clone() },
+        );
+        let Some(difference) = difference(assumed, &other) else { continue };
+        match groups.iter_mut().find(|(_, known)| *known == difference) {
+            Some((names, _)) => names.push(series.to_string()),
+            None => groups.push((vec![series.to_string()], difference)),
+        }
+    }
+    let told: Vec<String> = groups.iter().map(|(names, what)| format!("{}: {what}", listed(names))).collect();
+    let told = match told.as_slice() {
+        [] => "the other series would read these files alike".to_owned(),
+        told => format!("under {}", told.join("; ")),
+    };
+    let finding = &mut assumed.findings[at];
+    finding.message = format!("{}; {told}", finding.message);
+}
+
+fn difference(assumed: &Containerd, other: &Containerd) -> Option<String> {
+    let state = |containerd: &Containerd| containerd.fatal.as_ref().map(|fault| fault.kind);
+    match (state(assumed), state(other)) {
+        (_, Some(FaultKind::Unread)) | (Some(FaultKind::Unread), _) => return None,
+        (None, Some(kind)) if kind.stops_containerd() => return Some("it would not start".to_owned()),
+        (None, Some(_)) => return Some("it would serve no CRI".to_owned()),
+        (Some(_), None) => return Some("it would start and pull".to_owned()),
+        (Some(_), Some(_)) => return None,
+        (None, None) => {}
+    }
+    let names = assumed.registry.namespaces().into_iter().chain(other.registry.namespaces());
+    let names: BTreeSet<String> = names.collect();
+    let differing: Vec<String> =
+        names.into_iter().filter(|name| hosts(&assumed.registry, name) != hosts(&other.registry, name)).collect();
+    let more = differing.len().saturating_sub(NAMES_SHOWN);
+    match differing.as_slice() {
+        [] => None,
+        names if more > 0 => Some(format!("other hosts for {} and {more} more", names[..NAMES_SHOWN].join(", "))),
+        names => Some(format!("other hosts for {}", listed(names))),
+    }
+}
+
+/// Whom a registry's images are asked of, as far as a comparison goes. The registry itself comes last in any case.
+fn hosts(registry: &RegistrySettings, name: &str) -> Vec<String> {
+    match &registry.source {
+        HostSource::Mirrors { mirrors } => {
+            let of_name = mirrors.iter().find(|mirror| mirror.name == name || mirror.name == "*");
+            of_name.map_or_else(Vec::new, |mirror| mirror.endpoints.iter().map(|(url, _)| url.clone()).collect())
+        }
+        HostSource::CertsD { roots } => match select(roots, name) {
+            Selection::Nothing => Vec::new(),
+            Selection::Fault(words) | Selection::Unread(words) => vec![words.to_owned()],
+            Selection::Directory(directory) => {
+                let hosts = directory.hosts.iter().chain([&directory.server]);
+                hosts.filter(|host| !host.spec.name.is_empty()).map(|host| host.spec.name.clone()).collect()
+            }
+        },
+    }
+}
+
+/// `a, b and c`.
+fn listed(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(files: &[(&str, &str)]) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = dir.path().join(path.trim_start_matches('/'));
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let root = HostRoot::open(dir.path()).unwrap();
+        let found = Containerd::load(&root, &ContainerdOptions::default());
+        let finding = found.findings.into_iter().find(|finding| finding.code == "version_assumed");
+        finding.map(|finding| finding.message).unwrap_or_default()
+    }
+
+    const OLD: &str =
+        "version = 2\n[plugins.'io.containerd.grpc.v1.cri'.registry]\nconfig_path = '/etc/containerd/certs.d'\n";
+    const HOSTS: &str = "/etc/containerd/certs.d/r.example/hosts.toml";
+
+    #[test]
+    fn files_that_every_series_reads_alike_are_said_to_be() {
+        let hosts =
+            "server = 'https://r.example'\n[host.'https://mirror.example']\ncapabilities = ['pull', 'resolve']\n";
+        let told = told(&[("/etc/containerd/config.toml", OLD), (HOSTS, hosts)]);
+        assert!(told.starts_with("nothing tells which containerd reads these files; 2.3 is assumed; "), "{told}");
+        assert!(told.ends_with("the other series would read these files alike"), "{told}");
+    }
+
+    #[test]
+    fn a_file_that_only_newer_ones_take_is_named_by_its_registry() {
+        let hosts =
+            "server = 'https://r.example'\n[host.'https://mirror.example']\ncapabilities = ['pull', 'referrers']\n";
+        let told = told(&[("/etc/containerd/config.toml", OLD), (HOSTS, hosts)]);
+        assert!(told.ends_with("under 1.6, 1.7, 2.0 and 2.1: other hosts for r.example"), "{told}");
+    }
+
+    #[test]
+    fn series_that_would_not_serve_are_told_apart() {
+        let mirrors = "version = 2\n[plugins.'io.containerd.grpc.v1.cri'.registry.configs.'r.example'.tls]\ninsecure_skip_verify = true\n\
+            [plugins.'io.containerd.grpc.v1.cri'.registry]\nconfig_path = '/etc/containerd/certs.d'\n";
+        let told = told(&[("/etc/containerd/config.toml", mirrors)]);
+        assert!(told.ends_with("under 1.6 and 1.7: it would serve no CRI"), "{told}");
+    }
+
+    /// The transfer service takes the two default directories for one, and finds nothing.
+    #[test]
+    fn default_directories_are_read_by_none() {
+        let hosts = "server = 'https://r.example'\n[host.'https://mirror.example']\n";
+        let told = told(&[("/etc/containerd/config.toml", "version = 2\n"), (HOSTS, hosts)]);
+        assert!(told.ends_with("the other series would read these files alike"), "{told}");
+    }
+}
