@@ -84,10 +84,18 @@ scenarios! {
     blob_unknown
     blob_unknown_config
     ca_unusable
+    build_of_2_0_4_negative_serial
+    build_of_2_3_4_negative_serial
+    build_of_debian_negative_serial
+    build_of_project_negative_serial
+    build_of_project_os_features
+    build_open_negative_serial
+    build_open_os_features
     challenge_invalid
     client_certificate_required_by_nginx
     clock_skew
     config_too_long
+    connection_cut_once_since_2_3_2
     counted_pull
     counted_pull_behind_refused_head
     counted_pull_of_index
