@@ -65,10 +65,13 @@ const OF_DEBIAN: [((u32, u32, u32), Release); 3] =
     [((1, 6, 20), Release::new(19, 8)), ((1, 7, 24), Release::new(24, 4)), ((2, 1, 9), Release::new(27, 1))];
 const BEFORE_ALL_SETTINGS: u32 = 18;
 
+/// The numbers of a series, and what its releases were built with.
+type Series = (u32, u32, &'static [(u32, Release, u32)]);
+
 /// The Go of the project's releases: from this patch of a series on, with this release and this `go` line. Taken from the
 /// workflows and Dockerfiles that release them, and from their go.mod.
 #[rustfmt::skip]
-const OF_PROJECT: [(u32, u32, &[(u32, Release, u32)]); 6] = [
+const OF_PROJECT: [Series; 6] = [
     (1, 6, &[
         (0, Release::new(17, 2), 16), (3, Release::new(17, 9), 17), (5, Release::new(17, 11), 17),
         (7, Release::new(17, 13), 17), (9, Release::new(18, 7), 17), (10, Release::new(18, 8), 17),

@@ -55,11 +55,10 @@ pub fn compare(assumed: &mut Containerd, root: &HostRoot, options: &ContainerdOp
 fn difference(assumed: &Containerd, other: &Containerd) -> Option<String> {
     let state = |containerd: &Containerd| containerd.fatal.as_ref().map(|fault| fault.kind);
     match (state(assumed), state(other)) {
-        (_, Some(FaultKind::Unread)) | (Some(FaultKind::Unread), _) => return None,
+        (_, Some(FaultKind::Unread)) | (Some(_), Some(_)) | (Some(FaultKind::Unread), _) => return None,
         (None, Some(kind)) if kind.stops_containerd() => return Some("it would not start".to_owned()),
         (None, Some(_)) => return Some("it would serve no CRI".to_owned()),
         (Some(_), None) => return Some("it would start and pull".to_owned()),
-        (Some(_), Some(_)) => return None,
         (None, None) => {}
     }
     let names = assumed.registry.namespaces().into_iter().chain(other.registry.namespaces());
