@@ -83,8 +83,9 @@ pub async fn verdict(question: &Question<'_>, requested: &str, image: &Reference
     let walked = tokio::time::timeout(question.timeout, Box::pin(work)).await;
     let report =
         walked.unwrap_or_else(|_| ImageReport { verdict: out_of_time(question.timeout), cut_off: true, ..blank });
+    let (counted_pulls, requests) = (question.budget.spent(), question.budget.requests.sent());
     let verdict = Verdict { fix: question.ways.fix(&report.verdict.fix), ..report.verdict };
-    ImageReport { verdict, duration: began.elapsed(), counted_pulls: question.budget.spent(), ..report }
+    ImageReport { verdict, duration: began.elapsed(), counted_pulls, requests, ..report }
 }
 
 /// An image that nobody got to before the cycle was over.
@@ -232,6 +233,7 @@ fn blank(question: &Question<'_>, requested: &str, image: Option<Reference>) -> 
         limited_by: None,
         warnings: Vec::new(),
         counted_pulls: 0,
+        requests: 0,
         source: None,
         space: None,
         cut_off: false,

@@ -11,6 +11,7 @@ pub mod facts;
 pub mod finding;
 pub mod go;
 pub mod host;
+pub mod limit;
 pub mod memory;
 pub mod namespace;
 pub mod nearest;

@@ -19,6 +19,7 @@ pub mod network;
 pub mod proxy;
 pub mod ratelimit;
 pub mod raw;
+pub mod requests;
 pub mod session;
 pub mod status;
 pub mod step;

@@ -120,6 +120,7 @@ causes! {
     DiskFull "disk_full" Node;
     InodesExhausted "inodes_exhausted" Node;
     ContainerdUnreachable "containerd_unreachable" Node;
+    LimitReached "limit_reached" Node;
     Unclassified "unclassified" Registry;
 }
 

@@ -162,11 +162,6 @@ impl Version {
         self.since(&[(2, 3, 0)]).then_some(Duration::from_secs(30))
     }
 
-    /// A connection that ends before the answer is tried anew at the last host, up to five times in all.
-    pub fn repeats_lost_connections(self) -> bool {
-        self.since(&[(2, 3, 2)])
-    }
-
     /// What becomes of a pull for whose answer it waits without end. Seen on 1.7.34, 2.0.11, 2.1.9 and 2.2.7.
     pub const fn end_of_silence(self) -> &'static str {
         match (self.major, self.minor) {

@@ -3,6 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::outcome::clip_to;
+
+/// No part of a real one is longer, and none has more features.
+const PART_LIMIT: usize = 64;
+const FEATURES_LIMIT: usize = 8;
+
 /// Operating system, architecture and variant, normalised: `linux/amd64`, `linux/arm/v7`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Platform {
@@ -23,6 +29,15 @@ impl Platform {
         };
         let (architecture, variant) = normalize(&architecture.to_ascii_lowercase(), &variant.to_ascii_lowercase());
         Self { os, architecture, variant, ..Self::default() }
+    }
+
+    /// As much of it as is worth repeating: each part may be anything, of any length.
+    #[must_use]
+    pub fn clipped(mut self) -> Self {
+        let parts = [&mut self.os, &mut self.architecture, &mut self.variant, &mut self.os_version];
+        parts.into_iter().chain(self.os_features.iter_mut()).for_each(|part| *part = clip_to(part, PART_LIMIT));
+        self.os_features.truncate(FEATURES_LIMIT);
+        self
     }
 
     /// What an attestation entry of an index says of itself.

@@ -184,6 +184,30 @@ pub struct PlatformFacts {
     pub selected: Option<Platform>,
     /// What the index lists, or what the config of a single manifest says.
     pub offered: Vec<Platform>,
+    /// How many more it lists.
+    pub left_out: usize,
+}
+
+impl PlatformFacts {
+    /// Real indexes list fewer.
+    const OFFERED_LIMIT: usize = 64;
+
+    /// For people: what is offered, and that there is more.
+    pub fn shown(&self) -> Vec<String> {
+        let more = (self.left_out > 0).then(|| format!("and {} more", self.left_out));
+        self.offered.iter().map(ToString::to_string).chain(more).collect()
+    }
+
+    /// Takes in what an index lists; of a long list only its beginning.
+    pub fn offer(&mut self, offered: impl IntoIterator<Item = Platform>) {
+        for platform in offered {
+            if self.offered.len() < Self::OFFERED_LIMIT {
+                self.offered.push(platform.clipped());
+            } else {
+                self.left_out += 1;
+            }
+        }
+    }
 }
 
 /// Where an image's manifest was read.
@@ -306,6 +330,8 @@ pub struct ImageReport {
     pub warnings: Vec<String>,
     /// Requests spent that the registry counts as a pull.
     pub counted_pulls: u32,
+    /// All that were sent for it: to hosts of the plan, token services and where redirects led.
+    pub requests: u32,
     /// Where the manifest was read. `None`: it was not.
     pub source: Option<ContentSource>,
     /// `None`: what it needs is not known, or containerd's file system is out of sight.

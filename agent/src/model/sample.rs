@@ -343,6 +343,7 @@ fn image(requested: &str, (domain, repository, tag): (&str, &str, &str), verdict
         limited_by: Some(key("docker.io", "registry-1.docker.io").1),
         warnings: vec!["this tag will be removed".to_owned()],
         counted_pulls: 0,
+        requests: 0,
         source: Some(ContentSource::Registry),
         space: None,
         cut_off: false,

@@ -57,6 +57,12 @@ impl ContentStore {
         (digest.strip_prefix("sha256:") == Some(&hex)).then_some(body)
     }
 
+    /// How long content is, if it is there. Nothing of it is read.
+    pub fn size_of(&self, digest: &str) -> Option<u64> {
+        let stat = self.host.stat(&self.blob(digest)?).ok()?;
+        (stat.kind == EntryKind::File).then_some(stat.size)
+    }
+
     /// Whether content of this size is there. Nothing of it is read.
     pub fn holds(&self, digest: &str, size: i64) -> bool {
         let Some(path) = self.blob(digest) else { return false };

@@ -15,6 +15,7 @@ use super::headers;
 use super::http::{HttpClient, Request, Response};
 use super::network::{Destination, Network, Way};
 use super::proxy;
+use super::requests::Requests;
 use super::status::evidence::Party;
 use super::status::{self, Errors};
 use super::token::{self, Asking, OnBehalf};
@@ -196,7 +197,8 @@ impl Visit<'_> {
             Err(failure) => return Outcome::Failed(failure, None),
         };
         let headers = HeaderMap::new();
-        let from = OnBehalf { namespace: &self.report.namespace, host: self.host, headers: &headers };
+        let allowed = Requests::default();
+        let from = OnBehalf { namespace: &self.report.namespace, host: self.host, headers: &headers, allowed: &allowed };
         let facts = |token: &token::Token| TokenFacts {
             host: token.host.clone(),
             anonymous: token.anonymous,

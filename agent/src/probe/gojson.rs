@@ -6,18 +6,36 @@ pub mod target;
 /// The first fault of `text`; `""` when Go finds none.
 pub fn error(text: &[u8]) -> String {
     let mut scanner = Scanner { text, at: 0 };
-    match scanner.value("looking for beginning of value", 0).and_then(|()| scanner.end()) {
+    match scanner.value().and_then(|()| scanner.end()) {
         Ok(()) => String::new(),
-        Err(Fault::End) => "unexpected end of JSON input".into(),
-        Err(Fault::Character(c, context)) => format!("invalid character {} {context}", quote(c)),
-        Err(Fault::TooDeep) => "exceeded max depth".into(),
+        Err(fault) => fault.words("unexpected end of JSON input"),
+    }
+}
+
+/// The first value of a stream, as Go's `json.Decoder` takes it: what follows is not looked at.
+pub fn first(text: &[u8]) -> Result<&[u8], String> {
+    let mut scanner = Scanner { text, at: 0 };
+    if scanner.skip_space().is_err() {
+        return Err("EOF".into());
+    }
+    match scanner.value() {
+        Ok(()) => Ok(&text[..scanner.at]),
+        Err(fault) => Err(fault.words("unexpected EOF")),
     }
 }
 
 enum Fault {
     End,
     Character(u8, String),
-    TooDeep,
+}
+
+impl Fault {
+    fn words(self, at_the_end: &str) -> String {
+        match self {
+            Self::End => at_the_end.to_owned(),
+            Self::Character(c, context) => format!("invalid character {} {context}", quote(c)),
+        }
+    }
 }
 
 struct Scanner<'a> {
@@ -25,65 +43,78 @@ struct Scanner<'a> {
     at: usize,
 }
 
-/// Go's own limit is 10,000; the recursion here stays well below any stack's end.
-const DEPTH_LIMIT: usize = 200;
+/// Go's own limit: so many arrays and objects in one another, and no more.
+const DEPTH_LIMIT: usize = 10_000;
+
+const BEGINNING: &str = "looking for beginning of value";
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Inside {
+    Object,
+    Array,
+}
 
 impl Scanner<'_> {
-    fn value(&mut self, context: &str, depth: usize) -> Result<(), Fault> {
-        if depth > DEPTH_LIMIT {
-            return Err(Fault::TooDeep);
-        }
-        match self.skip_space()? {
-            b'{' => self.object(depth),
-            b'[' => self.array(depth),
-            b'"' => self.string(),
-            b't' => self.literal("true"),
-            b'f' => self.literal("false"),
-            b'n' => self.literal("null"),
-            b'-' | b'0'..=b'9' => self.number(),
-            _ => Err(self.wrong(context)),
+    /// Without recursion: the depth is the peer's choice.
+    fn value(&mut self) -> Result<(), Fault> {
+        let mut open: Vec<Inside> = Vec::new();
+        loop {
+            // At the beginning of a value.
+            match self.skip_space()? {
+                c @ (b'{' | b'[') => {
+                    if open.len() == DEPTH_LIMIT {
+                        return Err(self.wrong("exceeded max depth"));
+                    }
+                    let inside = if c == b'{' { Inside::Object } else { Inside::Array };
+                    self.at += 1;
+                    let is_empty = self.skip_space()? == if c == b'{' { b'}' } else { b']' };
+                    if !is_empty {
+                        open.push(inside);
+                        self.key(inside)?;
+                        continue;
+                    }
+                    self.at += 1;
+                }
+                b'"' => self.string()?,
+                b't' => self.literal("true")?,
+                b'f' => self.literal("false")?,
+                b'n' => self.literal("null")?,
+                b'-' | b'0'..=b'9' => self.number()?,
+                _ => return Err(self.wrong(BEGINNING)),
+            }
+            // Behind the end of one.
+            loop {
+                let Some(inside) = open.last().copied() else { return Ok(()) };
+                let next = self.skip_space()?;
+                match (next, inside) {
+                    (b',', _) => {
+                        self.at += 1;
+                        self.skip_space()?;
+                        self.key(inside)?;
+                        break;
+                    }
+                    (b'}', Inside::Object) | (b']', Inside::Array) => {
+                        self.at += 1;
+                        open.pop();
+                    }
+                    (_, Inside::Object) => return Err(self.wrong("after object key:value pair")),
+                    (_, Inside::Array) => return Err(self.wrong("after array element")),
+                }
+            }
         }
     }
 
-    fn object(&mut self, depth: usize) -> Result<(), Fault> {
-        self.at += 1;
-        if self.skip_space()? == b'}' {
-            self.at += 1;
+    /// What stands before a value in an object.
+    fn key(&mut self, inside: Inside) -> Result<(), Fault> {
+        if inside == Inside::Array {
             return Ok(());
         }
-        loop {
-            if self.skip_space()? != b'"' {
-                return Err(self.wrong("looking for beginning of object key string"));
-            }
-            self.string()?;
-            if self.skip_space()? != b':' {
-                return Err(self.wrong("after object key"));
-            }
-            self.at += 1;
-            self.value("looking for beginning of value", depth + 1)?;
-            match self.skip_space()? {
-                b',' => self.at += 1,
-                b'}' => break,
-                _ => return Err(self.wrong("after object key:value pair")),
-            }
+        if self.skip_space()? != b'"' {
+            return Err(self.wrong("looking for beginning of object key string"));
         }
-        self.at += 1;
-        Ok(())
-    }
-
-    fn array(&mut self, depth: usize) -> Result<(), Fault> {
-        self.at += 1;
-        if self.skip_space()? == b']' {
-            self.at += 1;
-            return Ok(());
-        }
-        loop {
-            self.value("looking for beginning of value", depth + 1)?;
-            match self.skip_space()? {
-                b',' => self.at += 1,
-                b']' => break,
-                _ => return Err(self.wrong("after array element")),
-            }
+        self.string()?;
+        if self.skip_space()? != b':' {
+            return Err(self.wrong("after object key"));
         }
         self.at += 1;
         Ok(())
@@ -210,7 +241,7 @@ fn quote(c: u8) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::error;
+    use super::{error, first};
 
     #[test]
     fn faults_read_as_go_writes_them() {
@@ -218,6 +249,12 @@ mod tests {
         assert_eq!(error(b"<html>"), "invalid character '<' looking for beginning of value");
         assert_eq!(error(b"{\"a\":1"), "unexpected end of JSON input");
         assert_eq!(error(b""), "unexpected end of JSON input");
+        assert_eq!(error(b"[1 2]"), "invalid character '2' after array element");
+        assert_eq!(error(b"[1,]"), "invalid character ']' looking for beginning of value");
+        assert_eq!(error(b"[,1]"), "invalid character ',' looking for beginning of value");
+        assert_eq!(error(b"{\"a\":1,}"), "invalid character '}' looking for beginning of object key string");
+        assert_eq!(error(b"{\"a\":1]"), "invalid character ']' after object key:value pair");
+        assert_eq!(error(b"{\"a\" 1}"), "invalid character '1' after object key");
         assert_eq!(error(b"{a:1}"), "invalid character 'a' looking for beginning of object key string");
         assert_eq!(error(b"{} x"), "invalid character 'x' after top-level value");
         assert_eq!(error(b"{\"a\":[1,{}]}"), "");
@@ -226,5 +263,24 @@ mod tests {
         assert_eq!(error(b"[1.]"), "invalid character ']' after decimal point in numeric literal");
         assert_eq!(error(b"[1e]"), "invalid character ']' in exponent of numeric literal");
         assert_eq!(error(b"\"\\u12g4\""), "invalid character 'g' in \\u hexadecimal character escape");
+    }
+
+    /// Seen on containerd 1.6, 1.7 and 2.1: the limit counts what is open, and the words name the one too many.
+    #[test]
+    fn depth_ends_where_go_ends_it() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert_eq!(error(nested(10_000).as_bytes()), "");
+        assert_eq!(error(nested(10_001).as_bytes()), "invalid character '[' exceeded max depth");
+        assert_eq!(error("[".repeat(4_000_000).as_bytes()), "invalid character '[' exceeded max depth");
+        let objects = format!("{}1{}", "{\"a\":".repeat(10_001), "}".repeat(10_001));
+        assert_eq!(error(objects.as_bytes()), "invalid character '{' exceeded max depth");
+    }
+
+    #[test]
+    fn of_a_stream_only_the_first_value_counts() {
+        assert_eq!(first(b" {\"a\": 1} x"), Ok(&b" {\"a\": 1}"[..]));
+        assert_eq!(first(b"  "), Err("EOF".into()));
+        assert_eq!(first(b"{\"a\""), Err("unexpected EOF".into()));
+        assert_eq!(first(b"<html>"), Err("invalid character '<' looking for beginning of value".into()));
     }
 }

@@ -1,6 +1,7 @@
 //! One HTTP client for one endpoint: on the connection that was proved, and pinned to its address for
 //! others, with the trust of the plan, following no redirect, every answer bounded in time and size.
 
+pub mod body;
 mod encoding;
 mod proved;
 #[cfg(test)]
@@ -19,11 +20,13 @@ use url::Url;
 use super::raw::head;
 use crate::model::cause::Cause;
 use crate::model::host::{Endpoint, Scheme};
+use crate::model::limit::LimitReached;
 use crate::model::outcome::{Failure, clip};
 use crate::model::proxy::{ProxyScheme, ProxyUrl};
 use crate::model::shown::without_credentials;
 use crate::model::stage::Stage;
 use crate::secret::veil::Veil;
+use body::Body;
 pub use encoding::is_gzip;
 use proved::Taken;
 pub use proved::{Kept, Proved};
@@ -32,6 +35,12 @@ pub use proved::{Kept, Proved};
 const IDLE: Duration = Duration::from_secs(30);
 /// What is read of a refusal at least.
 const ERROR_BODY: usize = 8 << 10;
+
+/// hyper's limits: 100 fields where reqwest asks, more on the connection at hand, and so many bytes on both.
+const HEAD_TOO_LARGE: &str = "the head of the answer is longer than pullprobe reads: 400 KiB, or 100 fields";
+
+/// containerd reads so much of the body of an error.
+const ERROR_LIMIT: usize = 64_000;
 
 #[derive(Clone, Debug)]
 pub struct HttpClient {
@@ -60,7 +69,7 @@ pub struct Response {
     /// The words behind the status as they came, which Go shows.
     pub reason: String,
     pub headers: HeaderMap,
-    pub body: Vec<u8>,
+    pub body: Body,
     /// What was left of the body when reading stopped.
     pub body_end: BodyEnd,
     /// Over what it was told in confidence with the request.
@@ -78,13 +87,15 @@ pub enum BodyEnd {
     Broken,
     /// The deadline came first.
     Stalled,
+    /// Other bodies had the room that all share, until the deadline.
+    NoRoom,
 }
 
 impl Response {
     #[cfg(test)]
     pub fn empty() -> Self {
         let (status, headers) = (StatusCode::OK, HeaderMap::new());
-        let (reason, body, told) = (String::new(), Vec::new(), Veil::default());
+        let (reason, body, told) = (String::new(), Body::default(), Veil::default());
         Self { status, reason, headers, body, body_end: BodyEnd::Whole, told, passed_on_by: None }
     }
 
@@ -187,15 +198,15 @@ impl HttpClient {
         }
         // What a refusal says counts also where only one byte of the content was wanted.
         let refuses = status.is_client_error() || status.is_server_error();
-        let body_limit = if refuses { wanted.max(ERROR_BODY) } else { wanted };
-        let (body, body_end) = read_body(response, body_limit, deadline).await;
+        let body_limit = if refuses { wanted.clamp(ERROR_BODY, ERROR_LIMIT) } else { wanted };
+        let (body, body_end) = body::read(response, body_limit, deadline).await;
         if let Some(connection) = connection.filter(|_| body_end == BodyEnd::Whole) {
             connection.give_back();
         }
         self.used.store(true, Ordering::Relaxed);
         let passed_on_by = self.binding.passed_on_by();
         let response = Response { status, reason, headers, body, body_end, told, passed_on_by };
-        Ok(if is_gos_own { encoding::undone(response, body_limit) } else { response })
+        Ok(if is_gos_own { encoding::undone(response, body_limit, deadline).await } else { response })
     }
 
     /// Asks on the connection that was proved, or on another one.
@@ -247,6 +258,9 @@ impl HttpClient {
                 return here(failure);
             }
             if let Some(hyper) = inner.downcast_ref::<hyper::Error>() {
+                if hyper.is_parse_too_large() {
+                    return here(LimitReached::new(Stage::Ping, HEAD_TOO_LARGE).into());
+                }
                 if hyper.is_parse() {
                     return here(self.unparsable(hyper));
                 }
@@ -338,45 +352,6 @@ fn was_closed(failure: &Failure) -> bool {
 
 fn ended(detail: &str, wording: &str) -> Failure {
     Failure::new(Stage::Ping, Cause::ResponseInvalid, detail).worded(wording)
-}
-
-async fn read_body(
-    mut response: reqwest::Response,
-    limit: usize,
-    deadline: tokio::time::Instant,
-) -> (Vec<u8>, BodyEnd) {
-    let mut body = Vec::new();
-    let lasts_until_the_end = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING]
-        .iter()
-        .all(|framing| !response.headers().contains_key(framing));
-    loop {
-        match tokio::time::timeout_at(deadline, response.chunk()).await {
-            Err(_) => return (body, BodyEnd::Stalled),
-            // Go asks for no `close_notify` where TLS ends.
-            Ok(Err(error)) if lasts_until_the_end && is_end(&error) => return (body, BodyEnd::Whole),
-            Ok(Err(_)) => return (body, BodyEnd::Broken),
-            Ok(Ok(None)) => return (body, BodyEnd::Whole),
-            Ok(Ok(Some(chunk))) => {
-                let room = limit.saturating_sub(body.len());
-                body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-                if chunk.len() > room {
-                    return (body, BodyEnd::Cut);
-                }
-            }
-        }
-    }
-}
-
-/// The stream ended, with or without the ceremony of TLS.
-fn is_end(error: &reqwest::Error) -> bool {
-    let mut next = error.source();
-    while let Some(error) = next {
-        if error.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::UnexpectedEof) {
-            return true;
-        }
-        next = error.source();
-    }
-    false
 }
 
 /// The error and its sources in one line, without the URL: it may hold a token in its query.

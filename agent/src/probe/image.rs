@@ -3,7 +3,7 @@
 //! Each step asks the hosts of the plan in containerd's order and stops where containerd stops. What
 //! the outcome means for a person is said by `diagnose`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::network::Network;
 use super::session::{Answer, Session};
@@ -11,6 +11,7 @@ use crate::model::cause::Cause;
 use crate::model::containerd::{PullMode, Version};
 use crate::model::credential::Credential;
 use crate::model::host::{Endpoint, RegistryHost};
+use crate::model::limit::LimitReached;
 use crate::model::outcome::Failure;
 use crate::model::platform::Platform;
 use crate::model::ratelimit::{LimitState, RateLimit};
@@ -45,8 +46,8 @@ pub(crate) use refusal::unsigned_lock;
 use resolve::Resolved;
 use select::{Matcher, Selection};
 
-/// An index in an index in an index is followed this deep.
-const NESTING_LIMIT: usize = 4;
+/// An index in an index in an index is followed this deep: real ones have two levels at most.
+const NESTING_LIMIT: usize = 8;
 
 /// What one walk needs.
 #[derive(Clone, Copy, Debug)]
@@ -93,8 +94,8 @@ pub enum Ending {
     Failed(Phase, Failure),
     /// It could not be told without a request that counts as a pull.
     OverBudget,
-    /// It could not be told without reading more than pullprobe does: why.
-    TooLong(String),
+    /// It could not be told without more than pullprobe does.
+    Limit(LimitReached),
 }
 
 /// Where in containerd's pull an error arises: decides the words around it.
@@ -121,7 +122,13 @@ enum Stop {
     Resolve(Failure),
     Fetch(Phase, Failure),
     OverBudget,
-    TooLong(String),
+    Limit(LimitReached),
+}
+
+impl Stop {
+    fn at_limit(stage: Stage, words: impl Into<String>) -> Self {
+        Self::Limit(LimitReached::new(stage, words))
+    }
 }
 
 impl From<Stop> for Ending {
@@ -130,7 +137,7 @@ impl From<Stop> for Ending {
             Stop::Resolve(failure) => Self::Failed(Phase::Resolve, failure),
             Stop::Fetch(phase, failure) => Self::Failed(phase, failure),
             Stop::OverBudget => Self::OverBudget,
-            Stop::TooLong(detail) => Self::TooLong(detail),
+            Stop::Limit(reached) => Self::Limit(reached),
         }
     }
 }
@@ -159,14 +166,20 @@ struct Pull<'a> {
     resolved: Option<Resolved>,
     platform: PlatformFacts,
     blob: Option<BlobFacts>,
+    /// What was walked down from already, by digest and media type, and what came of it.
+    walked: BTreeMap<(String, String), Option<Failure>>,
+    /// The layers that were asked for.
+    touched: BTreeSet<String>,
 }
 
 /// Walks one image with one credential.
 pub async fn walk(request: Request<'_>) -> Walk {
     let last = request.hosts.len().saturating_sub(1);
     let session = |(index, host)| {
-        Session::new(request.network, host, request.image, request.credential, request.mode, index == last)
+        let (network, allowed) = (request.network, &request.budget.requests);
+        Session::new(network, host, request.image, request.credential, request.mode, index == last, allowed)
     };
+    request.budget.requests.begin();
     let mut pull = Pull {
         network: request.network,
         sessions: request.hosts.iter().enumerate().map(session).collect(),
@@ -188,6 +201,8 @@ pub async fn walk(request: Request<'_>) -> Walk {
         resolved: None,
         platform: PlatformFacts::default(),
         blob: None,
+        walked: BTreeMap::new(),
+        touched: BTreeSet::new(),
     };
     let ending = match pull.run().await {
         Ok(unrunnable) => Ending::Pulled { unrunnable },
@@ -224,13 +239,25 @@ impl Pull<'_> {
         self.make_room(std::slice::from_ref(descriptor), &[]).await?;
         let fetched = self.fetch_manifest(descriptor).await?;
         self.source = Some(fetched.source);
+        let body = fetched.body;
         match descriptor.kind() {
             Kind::Index if depth < NESTING_LIMIT => {
-                self.choose(descriptor, parse(&fetched.body, descriptor, self.version)?, depth).await
+                let document = parse(&body, descriptor, self.version)?;
+                // What is kept of it is little; the rest would wait for all that is below.
+                drop(body);
+                self.choose(descriptor, document, depth).await
             }
-            Kind::Manifest => self.image_of(parse(&fetched.body, descriptor, self.version)?, descriptor, depth).await,
-            Kind::Schema1 => schema1::convert(&fetched.body, descriptor),
-            Kind::Index | Kind::Other => Err(self.no_image(descriptor)),
+            Kind::Index => {
+                let words = format!("pullprobe follows indexes in indexes {NESTING_LIMIT} deep");
+                Err(Stop::at_limit(Stage::Manifest, words))
+            }
+            Kind::Manifest => {
+                let document = parse(&body, descriptor, self.version)?;
+                drop(body);
+                self.image_of(document, descriptor, depth).await
+            }
+            Kind::Schema1 => schema1::convert(&body, descriptor),
+            Kind::Other => Err(self.no_image(descriptor)),
         }
     }
 
@@ -249,8 +276,7 @@ impl Pull<'_> {
 
     async fn choose(&mut self, index: &Descriptor, document: Document, depth: usize) -> Result<Option<Failure>, Stop> {
         let entries = document.manifests;
-        let offered = select::offered(&entries, &self.wanted.os);
-        self.platform.offered.extend(offered);
+        self.platform.offer(select::offered(&entries, &self.wanted.os));
         let matcher = Matcher { node: self.wanted, mode: self.mode, version: self.version };
         self.agreed_by_builds(&matcher, &entries)?;
         let chosen = match matcher.select(&entries) {
@@ -262,7 +288,13 @@ impl Pull<'_> {
         let mut outcome = None;
         // The transfer service fetches every match; the best one that names a platform is used.
         for (nth, entry) in chosen.into_iter().enumerate() {
-            let one = Box::pin(self.descend(entry, depth + 1)).await?;
+            let known = self.walked.get(&(entry.digest.clone(), entry.media_type.clone())).cloned();
+            let one = match known {
+                // containerd has it by then.
+                Some(known) => known,
+                None => Box::pin(self.descend(entry, depth + 1)).await?,
+            };
+            self.walked.insert((entry.digest.clone(), entry.media_type.clone()), one.clone());
             if nth != used {
                 continue;
             }
@@ -297,8 +329,7 @@ impl Pull<'_> {
     }
 
     fn no_match(&self, index: &Descriptor, compatible: Option<&Descriptor>) -> Stop {
-        let offered: Vec<String> = self.platform.offered.iter().map(ToString::to_string).collect();
-        let detail = format!("{} is wanted, the index offers {}", self.wanted, or_nothing(&offered));
+        let detail = format!("{} is wanted, the index offers {}", self.wanted, or_nothing(&self.platform.shown()));
         let failure = Failure::new(Stage::Platform, Cause::PlatformMismatch, detail);
         match (self.mode, compatible) {
             (PullMode::Local, _) => {
@@ -373,6 +404,9 @@ fn not_empty(descriptor: &Descriptor) -> Result<(), Stop> {
 fn parse(body: &[u8], descriptor: &Descriptor, version: Version) -> Result<Document, Stop> {
     documents::parse(body, &descriptor.media_type, version).map_err(|invalid| {
         let (reason, wording) = match invalid {
+            Invalid::TooMuch(reason) => {
+                return Stop::at_limit(Stage::Manifest, format!("{}: {reason}", descriptor.digest));
+            }
             Invalid::Shape(reason) => {
                 let wording = format!("children: invalid desc {}: {reason}", descriptor.digest);
                 (reason, wording)

@@ -122,7 +122,7 @@ mod tests {
             headers.insert(*name, value.parse().unwrap());
         }
         let status = StatusCode::from_u16(status).unwrap();
-        Response { status, headers, body: body.into(), ..Response::empty() }
+        Response { status, headers, body: Vec::from(body).into(), ..Response::empty() }
     }
 
     fn read_all(status: u16, lines: &[(&'static str, &str)]) -> RateLimit {

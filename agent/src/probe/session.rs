@@ -14,6 +14,7 @@ use super::http::{HttpClient, Request, Response};
 use super::named::{Named, blame};
 use super::network::{Destination, Network, Way};
 use super::ratelimit;
+use super::requests::Requests;
 use super::status::Errors;
 use super::status::evidence::Party;
 use super::token::{self, Token};
@@ -57,6 +58,8 @@ pub struct Session<'a> {
     pub mode: PullMode,
     /// The last host of the list is asked once more after some server errors.
     pub is_last: bool,
+    /// What may still be sent for this image, shared by its hosts.
+    pub allowed: &'a Requests,
     auth: Mutex<HashMap<String, Handler>>,
 }
 
@@ -128,9 +131,10 @@ impl<'a> Session<'a> {
         credential: Option<&'a Credential>,
         mode: PullMode,
         is_last: bool,
+        allowed: &'a Requests,
     ) -> Self {
         let repository = host.rewrites.apply(&image.repository);
-        Self { network, host, image, repository, credential, mode, is_last, auth: Mutex::default() }
+        Self { network, host, image, repository, credential, mode, is_last, allowed, auth: Mutex::default() }
     }
 
     pub async fn way(&self) -> std::sync::Arc<Way> {
@@ -251,9 +255,11 @@ impl<'a> Session<'a> {
             };
             credential_sent |= redirect.is_some() && value.is_some() && token.is_none();
             let leaves = redirect.as_ref().is_some_and(|to| !self.keeps_credentials(to, way));
+            self.allowed.take(stage_of(ask)).map_err(|limit| NoAnswer::new(limit.into(), credential_sent))?;
             let request = self.request(ask, &url_now, value.as_ref(), leaves);
             let signed = request.headers.contains_key(header::AUTHORIZATION);
-            let response = match self.send(client_now, request, ask.kind).await {
+            self.network.usage.request(client_now.endpoint(), ask.kind);
+            let response = match client_now.send(request).await {
                 Ok(response) => response,
                 Err(failure) => {
                     let (tls, dial) = (&self.host.tls, self.host.dial_timeout);
@@ -284,19 +290,6 @@ impl<'a> Session<'a> {
         let failure = Failure::new(stage_of(ask), Cause::RedirectInvalid, "ten redirects in a row");
         let text = format!("failed to do request: {verb} \"{}\": stopped after 10 redirects", clip(led_by));
         Err(NoAnswer::new(failure.worded(text).at(token::host_port(&url_now)), credential_sent))
-    }
-
-    /// Once more where containerd tries up to five times: one time tells whether the loss passes.
-    async fn send(&self, client: &HttpClient, request: Request, kind: RequestKind) -> Result<Response, Failure> {
-        let repeats = self.is_last && self.network.version.repeats_lost_connections();
-        self.network.usage.request(client.endpoint(), kind);
-        match client.send(request.clone()).await {
-            Err(failure) if repeats && matches!(&*failure.wording, "EOF" | "unexpected EOF") => {
-                self.network.usage.request(client.endpoint(), kind);
-                client.send(request).await
-            }
-            sent => sent,
-        }
     }
 
     async fn client_for(&self, endpoint: &Endpoint, way: &Way, ask: &Ask) -> Result<HttpClient, Failure> {

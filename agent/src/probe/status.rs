@@ -187,7 +187,7 @@ mod tests {
             map.insert(*name, value.parse().unwrap());
         }
         let status = StatusCode::from_u16(status).unwrap();
-        Response { status, headers: map, body: body.as_bytes().to_vec(), ..Response::empty() }
+        Response { status, headers: map, body: body.as_bytes().to_vec().into(), ..Response::empty() }
     }
 
     fn cause(status: u16, headers: &[(&'static str, &str)], body: &str) -> Cause {

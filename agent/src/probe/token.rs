@@ -9,13 +9,17 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use tokio::time::Instant;
 use url::Url;
 
+use super::gojson::decode::Undecoded;
+use super::http::body::no_room;
 use super::http::{BodyEnd, HttpClient, Request, Response, is_gzip};
 use super::named::{self, Named};
 use super::network::{Destination, Network};
+use super::requests::Requests;
 use super::session::{OF_ONE_HOST, location};
 use super::usage::RequestKind;
 use crate::model::cause::Cause;
 use crate::model::host::{Endpoint, RegistryHost, Scheme};
+use crate::model::limit::LimitReached;
 use crate::model::need::Purpose;
 use crate::model::outcome::Failure;
 use crate::model::stage::Stage;
@@ -68,6 +72,8 @@ pub struct OnBehalf<'a> {
     pub namespace: &'a str,
     pub host: &'a RegistryHost,
     pub headers: &'a HeaderMap,
+    /// What may still be sent.
+    pub allowed: &'a Requests,
 }
 
 /// Asks for a token. The failure's wording begins behind `failed to authorize: `.
@@ -250,6 +256,7 @@ impl Exchange<'_> {
         let mut client = self.client.clone();
         let mut request = request;
         for _ in 0..REQUEST_LIMIT {
+            self.from.allowed.take(Stage::Token).map_err(|limit| lost(limit.into()))?;
             self.network.usage.request(client.endpoint(), RequestKind::Token);
             let response = client.send(request.clone()).await.map_err(lost)?;
             let code = response.status.as_u16();
@@ -310,14 +317,19 @@ impl Exchange<'_> {
         let form = if either { Form::Fetch } else { Form::OAuth };
         let decoded = match response.body_end {
             // What Go undoes is undone already where it is what it says.
-            BodyEnd::Whole if is_gzip(&response.headers) => Err("gzip: invalid header".to_owned()),
+            BodyEnd::Whole if is_gzip(&response.headers) => Err(Undecoded::Invalid("gzip: invalid header".to_owned())),
             BodyEnd::Whole | BodyEnd::Cut | BodyEnd::Stalled => answer::decode(&response.body, form),
-            BodyEnd::Broken => Err("unexpected EOF".to_owned()),
+            BodyEnd::NoRoom => Err(Undecoded::TooMuch(no_room())),
+            BodyEnd::Broken => Err(Undecoded::Invalid("unexpected EOF".to_owned())),
         };
-        let answer = decoded.map_err(|words| {
-            if let Some(failure) = unfinished(response.body_end) {
-                return Refusal::Status(failure);
-            }
+        let answer = decoded.map_err(|undecoded| {
+            let words = match (unfinished(response.body_end), undecoded) {
+                (Some(failure), _) => return Refusal::Status(failure),
+                (None, Undecoded::TooMuch(words)) => {
+                    return Refusal::Status(LimitReached::new(Stage::Token, words).into());
+                }
+                (None, Undecoded::Invalid(words)) => words,
+            };
             let detail =
                 format!("the token service answered {} with no usable document: {words}", response.status.as_u16());
             let failure = invalid(&detail, &format!("unable to decode token response: {words}"));
@@ -342,17 +354,18 @@ impl Exchange<'_> {
 
 /// Go reads on where pullprobe stops.
 fn unfinished(end: BodyEnd) -> Option<Failure> {
-    let (cause, detail) = match end {
-        BodyEnd::Whole | BodyEnd::Broken => return None,
+    match end {
+        BodyEnd::Whole | BodyEnd::Broken | BodyEnd::NoRoom => None,
         BodyEnd::Cut => {
-            (Cause::TokenInvalid, "the token service's answer has more than the 1 MiB that pullprobe reads")
+            let words = format!("pullprobe reads at most {BODY_LIMIT} bytes of a token service's answer");
+            Some(LimitReached::new(Stage::Token, words).into())
         }
-        BodyEnd::Stalled => (
-            Cause::RegistryTimeout,
-            "the token did not come to its end in pullprobe's time; containerd waits for longer",
-        ),
-    };
-    Some(Failure { doubtful: true, ..Failure::new(Stage::Token, cause, detail) })
+        BodyEnd::Stalled => {
+            let detail = "the token did not come to its end in pullprobe's time; containerd waits for longer";
+            let failure = Failure::new(Stage::Token, Cause::RegistryTimeout, detail);
+            Some(Failure { doubtful: true, ..failure })
+        }
+    }
 }
 
 pub fn basic(user: &str, secret: &Secret) -> HeaderValue {

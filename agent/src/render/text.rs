@@ -113,7 +113,7 @@ fn facts_of(report: &ImageReport) -> Vec<String> {
     if let Some(digest) = &report.digest {
         lines.push(format!("digest {digest}"));
     }
-    let offered: Vec<String> = report.platform.offered.iter().map(ToString::to_string).collect();
+    let offered = report.platform.shown();
     if !offered.is_empty() {
         lines.push(format!("platform {} wanted, offered: {}", report.wanted, offered.join(", ")));
     }

@@ -69,6 +69,7 @@ fn what_the_configuration_holds_is_for_the_host_that_answers_and_gives_way_to_ku
         let (names, trust) = (Arc::new(Names::load(&root)), Arc::<NodeTrust>::default());
         let (proxies, timeouts) = (Arc::<ProxyRules>::default(), Timeouts::default());
         let network = Network::new(names, trust, proxies, timeouts, Version::NEWEST, Timestamp::now());
+        let allowed = crate::probe::requests::Requests::default();
         let session = Session::new(
             &network,
             &hosts[0],
@@ -76,6 +77,7 @@ fn what_the_configuration_holds_is_for_the_host_that_answers_and_gives_way_to_ku
             credentials.first(),
             crate::model::containerd::PullMode::Local,
             true,
+            &allowed,
         );
         let (username, secret) = session.login().map_or(("", ""), |(username, secret)| (username, secret.expose()));
         assert_eq!(json!({"username": username, "secret": secret}), case.expected, "{}", case.id);

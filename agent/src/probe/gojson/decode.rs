@@ -31,15 +31,40 @@ impl Dialect {
     }
 }
 
-/// Decodes a text; `go_type` is what Go calls the outermost type. The error has Go's words.
-pub fn decode(text: &[u8], dialect: Dialect, go_type: &str, target: &mut dyn Target) -> Result<(), String> {
+/// Why a text was not decoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Undecoded {
+    /// Go refuses it, in these words.
+    Invalid(String),
+    /// pullprobe holds no more of it, for this reason; Go would.
+    TooMuch(String),
+}
+
+/// How many elements of lists are kept of one text, and how many bytes: more than any image has, and little
+/// enough for many at a time.
+pub const ELEMENT_LIMIT: usize = 8_192;
+pub const KEPT_LIMIT: usize = 1 << 20;
+/// A key or number is known by less.
+const SHORT: usize = 1_024;
+
+/// Decodes a text; `go_type` is what Go calls the outermost type. What no target keeps takes no memory.
+pub fn decode(text: &[u8], dialect: Dialect, go_type: &str, target: &mut dyn Target) -> Result<(), Undecoded> {
     match super::error(text) {
-        fault if fault.is_empty() => {}
-        fault => return Err(fault),
+        fault if fault.is_empty() => decode_valid(text, dialect, go_type, target),
+        fault => Err(Undecoded::Invalid(fault)),
     }
-    let mut decoder = Decoder { text, at: 0, dialect, path: Vec::new(), fault: None, end: None };
+}
+
+/// The same for what is known to be JSON.
+pub fn decode_valid(text: &[u8], dialect: Dialect, go_type: &str, target: &mut dyn Target) -> Result<(), Undecoded> {
+    let (path, fault, end, too_much) = Default::default();
+    let mut decoder = Decoder { text, at: 0, dialect, path, fault, end, elements: 0, kept: 0, too_much };
     decoder.value(go_type, target);
-    decoder.end.or(decoder.fault).map_or(Ok(()), Err)
+    match (decoder.end.or(decoder.fault), decoder.too_much) {
+        (Some(words), _) => Err(Undecoded::Invalid(words)),
+        (None, Some(words)) => Err(Undecoded::TooMuch(words)),
+        (None, None) => Ok(()),
+    }
 }
 
 enum Step<'t> {
@@ -58,6 +83,10 @@ struct Decoder<'t> {
     fault: Option<String>,
     /// What Go does not read on behind.
     end: Option<String>,
+    elements: usize,
+    kept: usize,
+    /// Which limit was met: nothing more is kept from there on.
+    too_much: Option<String>,
 }
 
 impl<'t> Decoder<'t> {
@@ -75,10 +104,7 @@ impl<'t> Decoder<'t> {
                 Some(elements) => return self.array(elements),
                 None => ("array", self.skipped(target)),
             },
-            Some(b'"') => {
-                let text = self.string();
-                ("string", target.text(&text))
-            }
+            Some(b'"') => ("string", self.text(target)),
             literal => {
                 self.skip();
                 match literal {
@@ -93,6 +119,26 @@ impl<'t> Decoder<'t> {
         }
     }
 
+    fn text(&mut self, target: &mut dyn Target) -> Result<(), Unfit> {
+        if !target.reads() {
+            self.skip_string();
+            return target.text("");
+        }
+        let start = self.at;
+        self.skip_string();
+        let length = self.at - start;
+        if target.keeps() {
+            self.kept += length;
+            if self.kept > KEPT_LIMIT {
+                let words = format!("pullprobe keeps at most {KEPT_LIMIT} bytes of a document");
+                self.too_much.get_or_insert(words);
+                return Ok(());
+            }
+        }
+        self.at = start;
+        target.text(&self.string())
+    }
+
     fn skipped(&mut self, target: &dyn Target) -> Result<(), Unfit> {
         self.skip();
         Err(target.unfit())
@@ -101,7 +147,7 @@ impl<'t> Decoder<'t> {
     fn object(&mut self, fields: &mut dyn Fields) {
         self.at += 1;
         while self.has_next(b'}') {
-            let key = self.string();
+            let key = self.key();
             self.next();
             self.at += 1;
             let owner = fields.struct_name();
@@ -123,12 +169,28 @@ impl<'t> Decoder<'t> {
         self.at += 1;
         let mut count = 0;
         while self.has_next(b']') {
+            if self.has_too_many(elements) {
+                self.skip();
+                continue;
+            }
             self.path.push(Step::Index(count));
             self.value(elements.go_type(), elements.element(count));
             self.path.pop();
             count += 1;
         }
         elements.end(count);
+    }
+
+    fn has_too_many(&mut self, elements: &dyn Elements) -> bool {
+        if !elements.keeps() {
+            return false;
+        }
+        self.elements += 1;
+        if self.elements > ELEMENT_LIMIT {
+            self.too_much
+                .get_or_insert_with(|| format!("pullprobe keeps at most {ELEMENT_LIMIT} entries of a document"));
+        }
+        self.too_much.is_some()
     }
 
     /// Before the next member, or behind the end.
@@ -201,8 +263,22 @@ impl<'t> Decoder<'t> {
         if quoted.contains(&b'\\') { Cow::Owned(unquoted(quoted)) } else { String::from_utf8_lossy(quoted) }
     }
 
+    /// Of a long one only its beginning: no field has such a name, and no error shows more.
+    fn key(&mut self) -> Cow<'t, str> {
+        let start = self.next();
+        self.skip_string();
+        if self.at - start > SHORT {
+            let beginning = &self.text[start + 1..start + SHORT];
+            return String::from_utf8_lossy(beginning);
+        }
+        self.at = start;
+        self.string()
+    }
+
+    /// Likewise.
     fn raw(&self, start: usize) -> String {
-        String::from_utf8_lossy(&self.text[start..self.at]).into_owned()
+        let end = self.at.min(start + SHORT);
+        String::from_utf8_lossy(&self.text[start..end]).into_owned()
     }
 
     fn complain(&mut self, kind: &str, go_type: &str, unfit: &Unfit, start: usize) {
@@ -231,7 +307,7 @@ impl<'t> Decoder<'t> {
     }
 
     fn time_words(&self, start: usize) -> String {
-        let raw = self.raw(start);
+        let raw = String::from_utf8_lossy(&self.text[start..self.at]);
         if self.dialect == Dialect::Quoted {
             return gotime::fault_of_quoted(&raw).unwrap_or_default();
         }

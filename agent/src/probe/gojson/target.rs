@@ -25,6 +25,14 @@ pub trait Target {
     fn anything(&mut self) -> bool {
         false
     }
+    /// Whether what it takes stays in memory.
+    fn keeps(&self) -> bool {
+        false
+    }
+    /// Whether it looks at a text before it takes it.
+    fn reads(&self) -> bool {
+        true
+    }
     fn null(&mut self) {}
     fn text(&mut self, _: &str) -> Result<(), Unfit> {
         Err(self.unfit())
@@ -52,6 +60,10 @@ pub trait Fields {
 
 pub trait Elements {
     fn go_type(&self) -> &'static str;
+    /// Whether each has a place of its own in memory.
+    fn keeps(&self) -> bool {
+        true
+    }
     fn element(&mut self, index: usize) -> &mut dyn Target;
     fn end(&mut self, count: usize);
 }
@@ -76,6 +88,10 @@ impl<'a> Place<'a> {
 }
 
 impl Target for String {
+    fn keeps(&self) -> bool {
+        true
+    }
+
     fn text(&mut self, text: &str) -> Result<(), Unfit> {
         text.clone_into(self);
         Ok(())
@@ -94,6 +110,10 @@ impl Target for i64 {
 pub struct Text;
 
 impl Target for Text {
+    fn reads(&self) -> bool {
+        false
+    }
+
     fn text(&mut self, _: &str) -> Result<(), Unfit> {
         Ok(())
     }
@@ -139,6 +159,10 @@ impl Target for Raw {
 pub struct Bytes(pub Vec<u8>);
 
 impl Target for Bytes {
+    fn keeps(&self) -> bool {
+        true
+    }
+
     fn null(&mut self) {
         self.0.clear();
     }
@@ -214,6 +238,10 @@ impl Named for Empty {
 
 /// A pointer: `null` takes away what was there.
 impl<T: Target + Default> Target for Option<Box<T>> {
+    fn keeps(&self) -> bool {
+        true
+    }
+
     fn null(&mut self) {
         *self = None;
     }
@@ -276,6 +304,10 @@ impl<T: Target + Named + Default> Target for Each<T> {
 impl<T: Target + Named + Default> Elements for Each<T> {
     fn go_type(&self) -> &'static str {
         T::NAME
+    }
+
+    fn keeps(&self) -> bool {
+        false
     }
 
     fn element(&mut self, index: usize) -> &mut dyn Target {

@@ -5,7 +5,12 @@ use std::io::Read as _;
 use flate2::read::MultiGzDecoder;
 use http::{HeaderMap, Method, header};
 
-use super::{BodyEnd, Request, Response};
+use tokio::time::Instant;
+
+use super::{BodyEnd, Request, Response, body};
+
+/// No byte of gzip becomes more than so many.
+const GROWTH: usize = 1_032;
 
 /// Whether Go offers gzip for this request on its own account, and so undoes it.
 pub fn is_gos_own(request: &Request) -> bool {
@@ -14,11 +19,15 @@ pub fn is_gos_own(request: &Request) -> bool {
 }
 
 /// With the body as it was before; a body that is no gzip, or not there as a whole, stays as it came.
-pub fn undone(response: Response, body_limit: usize) -> Response {
+pub async fn undone(response: Response, body_limit: usize, deadline: Instant) -> Response {
     if response.body_end != BodyEnd::Whole || !is_gzip(&response.headers) {
         return response;
     }
+    let Some(room) = body::room(body_limit.min(response.body.len().saturating_mul(GROWTH)), deadline).await else {
+        return Response { body_end: BodyEnd::NoRoom, ..response };
+    };
     let Some((body, body_end)) = decoded(&response.body, body_limit) else { return response };
+    let body = room.filled(body);
     let mut headers = response.headers;
     headers.remove(header::CONTENT_ENCODING);
     headers.remove(header::CONTENT_LENGTH);
@@ -58,20 +67,24 @@ mod tests {
 
     fn answer(encoding: &'static str, body: Vec<u8>) -> Response {
         let headers = [(header::CONTENT_ENCODING, HeaderValue::from_static(encoding))].into_iter().collect();
-        Response { headers, body, ..Response::empty() }
+        Response { headers, body: body.into(), ..Response::empty() }
     }
 
-    #[test]
-    fn gzip_alone_is_undone_and_no_more_is_unpacked_than_is_kept() {
-        let whole = undone(answer("GZip", packed(b"{}")), 10);
-        assert_eq!((whole.body.as_slice(), whole.headers.len(), whole.body_end), (&b"{}"[..], 0, BodyEnd::Whole));
-        let bomb = undone(answer("gzip", packed(&vec![0; 1 << 20])), 1000);
+    async fn plain(response: Response, body_limit: usize) -> Response {
+        undone(response, body_limit, Instant::now() + std::time::Duration::from_secs(10)).await
+    }
+
+    #[tokio::test]
+    async fn gzip_alone_is_undone_and_no_more_is_unpacked_than_is_kept() {
+        let whole = plain(answer("GZip", packed(b"{}")), 10).await;
+        assert_eq!((&*whole.body, whole.headers.len(), whole.body_end), (&b"{}"[..], 0, BodyEnd::Whole));
+        let bomb = plain(answer("gzip", packed(&vec![0; 1 << 20])), 1000).await;
         assert_eq!((bomb.body.len(), bomb.body_end), (1000, BodyEnd::Cut));
         for (encoding, body) in [("gzip", b"{}".to_vec()), ("zstd", packed(b"{}")), ("gzip, gzip", packed(b"{}"))] {
-            let kept = undone(answer(encoding, body.clone()), 10);
-            assert_eq!((kept.body, kept.headers.len()), (body, 1), "{encoding}");
+            let kept = plain(answer(encoding, body.clone()), 10).await;
+            assert_eq!((kept.body.to_vec(), kept.headers.len()), (body, 1), "{encoding}");
         }
         let broken = Response { body_end: BodyEnd::Broken, ..answer("gzip", packed(b"{}")) };
-        assert_eq!(undone(broken, 10).headers.len(), 1, "the rest may still be asked for");
+        assert_eq!(plain(broken, 10).await.headers.len(), 1, "the rest may still be asked for");
     }
 }

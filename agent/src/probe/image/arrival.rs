@@ -3,6 +3,7 @@
 use http::{StatusCode, header};
 
 use super::super::http::BodyEnd;
+use super::super::http::body::{Body, no_room};
 use super::super::session::Answer;
 use super::super::usage::RequestKind;
 use super::documents::Descriptor;
@@ -31,6 +32,9 @@ impl Pull<'_> {
         let ended = if want.touch { BodyEnd::Whole } else { answer.response.body_end };
         let verb = if want.touch { "are there" } else { "arrived" };
         let detail = format!("{got} of {expected} bytes of {} {verb}", want.descriptor.digest);
+        if ended == BodyEnd::NoRoom {
+            return Err(Miss::End(Stop::at_limit(stage_of(want), format!("{detail}: {}", no_room()))));
+        }
         if ended == BodyEnd::Stalled {
             // containerd waits for as long as something comes, and for minutes where nothing does.
             let detail =
@@ -59,7 +63,7 @@ impl Pull<'_> {
         if ended == BodyEnd::Cut {
             let limit = want.body_limit;
             let detail = format!("{digest} has {got} bytes, and pullprobe reads at most {limit} of such a document");
-            return Err(Miss::End(Stop::TooLong(detail)));
+            return Err(Miss::End(Stop::at_limit(stage_of(want), detail)));
         }
         match Self::wrong_digest(want, &answer.response.body) {
             Some(failure) => at(Phase::Commit, failure),
@@ -69,7 +73,7 @@ impl Pull<'_> {
 
     /// What needs no request: newer versions take content out of its descriptor, and of less than no bytes
     /// none is asked for.
-    pub(super) fn told_by_descriptor(&self, want: &Want<'_>) -> Result<Option<Vec<u8>>, Stop> {
+    pub(super) fn told_by_descriptor(&self, want: &Want<'_>) -> Result<Option<Body>, Stop> {
         let Descriptor { digest, size, data, .. } = want.descriptor;
         if *size < 0 {
             let detail = format!("a descriptor says that {digest} has {size} bytes");
@@ -82,7 +86,7 @@ impl Pull<'_> {
         }
         match Self::wrong_digest(want, &data.0) {
             Some(failure) => Err(Stop::Fetch(Phase::Commit, failure)),
-            None => Ok(Some(data.0.clone())),
+            None => Ok(Some(data.0.clone().into())),
         }
     }
 
@@ -162,7 +166,7 @@ fn length(answer: &Answer, want: &Want<'_>) -> u64 {
             let expected = u64::try_from(want.descriptor.size).unwrap_or(0);
             announced(answer).unwrap_or_else(|| expected.max(kept + 1))
         }
-        BodyEnd::Whole | BodyEnd::Broken | BodyEnd::Stalled => kept,
+        BodyEnd::Whole | BodyEnd::Broken | BodyEnd::Stalled | BodyEnd::NoRoom => kept,
     }
 }
 

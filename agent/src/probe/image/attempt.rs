@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use super::super::requests::Requests;
 use super::super::session::{Answer, NoAnswer, Session};
 use super::price::Prices;
 use super::purchases::Purchases;
@@ -20,6 +21,8 @@ pub struct PullBudget {
     purchases: Option<Arc<Purchases>>,
     prices: Arc<Prices>,
     spent: AtomicU32,
+    /// What may be sent for it, whether it counts or not.
+    pub requests: Requests,
 }
 
 /// Somebody who keeps count of what several budgets spend.
@@ -53,12 +56,12 @@ impl PullBudget {
 
     /// `prices`: what was learnt of the hosts so far, and will be.
     pub fn knowing(pulls: u32, prices: Arc<Prices>) -> Self {
-        Self { purse: Purse::Left(AtomicU32::new(pulls)), purchases: None, prices, spent: AtomicU32::new(0) }
+        Self { purse: Purse::Left(AtomicU32::new(pulls)), purchases: None, prices, spent: AtomicU32::new(0), requests: Requests::default() }
     }
 
     /// `allowance` is asked right before each such request, and `purchases` has what they brought.
     pub fn shared(allowance: Box<dyn Allowance>, purchases: Arc<Purchases>, prices: Arc<Prices>) -> Self {
-        Self { purse: Purse::Shared(allowance), purchases: Some(purchases), prices, spent: AtomicU32::new(0) }
+        Self { purse: Purse::Shared(allowance), purchases: Some(purchases), prices, spent: AtomicU32::new(0), requests: Requests::default() }
     }
 
     pub(super) fn prices(&self) -> &Prices {

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::documents::{self, Config, Descriptor, Document, Form};
 use super::select::Matcher;
 use super::{Phase, Pull, Stop, not_empty};
+use super::super::gojson::decode::Undecoded;
 use crate::model::cause::Cause;
 use crate::model::containerd::PullMode;
 use crate::model::outcome::Failure;
@@ -18,6 +19,15 @@ const LAYER_LIMIT: usize = 256;
 fn unreadable(config: &Descriptor, reason: &str) -> Failure {
     let detail = format!("the config {} is not what containerd reads: {reason}", config.digest);
     Failure::new(Stage::Manifest, Cause::ManifestInvalid, detail)
+}
+
+/// What Go says of a config; where pullprobe holds too little of it, nothing more is known.
+fn readable(config: &Descriptor, parsed: Result<Config, Undecoded>) -> Result<Result<Config, String>, Stop> {
+    match parsed {
+        Ok(parsed) => Ok(Ok(parsed)),
+        Err(Undecoded::Invalid(reason)) => Ok(Err(reason)),
+        Err(Undecoded::TooMuch(reason)) => Err(Stop::at_limit(Stage::Manifest, format!("{}: {reason}", config.digest))),
+    }
 }
 
 fn mismatch(layers: usize, listed: usize) -> Failure {
@@ -50,16 +60,25 @@ impl Pull<'_> {
         } else {
             layers.iter().filter(|layer| !documents::is_layer(&layer.media_type, self.version)).cloned().collect()
         };
+        self.budget.requests.grant_layers(wanted.len());
         for layer in wanted.iter().take(LAYER_LIMIT).filter(|layer| !layer.is_elsewhere()) {
             not_empty(layer)?;
+            if self.touched.contains(&layer.digest) {
+                continue;
+            }
             if let Err(stop) = self.touch_blob(layer).await {
                 return Err(self.blob_failed(stop));
             }
+            self.touched.insert(layer.digest.clone());
+        }
+        if wanted.len() > LAYER_LIMIT {
+            let words = format!("pullprobe asks for at most {LAYER_LIMIT} layers, and there are {}", wanted.len());
+            return Err(Stop::at_limit(Stage::Blob, words));
         }
         self.make_room(std::slice::from_ref(&config), &wanted).await?;
         self.unpack(&fetched.body, &config, &layers).await?;
         // 2.x reads the whole config only for its list of images.
-        let parsed = Config::parse(&fetched.body, Form::Image, self.version).map_err(|reason| {
+        let parsed = readable(&config, Config::parse(&fetched.body, Form::Image, self.version))?.map_err(|reason| {
             let digest = &config.digest;
             let wording = format!(
                 "failed to update image store \"{digest}\": get image info from containerd: get image diffIDs: {reason}"
@@ -84,7 +103,7 @@ impl Pull<'_> {
             return Ok(());
         }
         let fault = |failure: Failure, wording: String| Err(Stop::Fetch(Phase::Unpack, failure.worded(wording)));
-        let parsed = match Config::parse(body, Form::Image, self.version) {
+        let parsed = match readable(config, Config::parse(body, Form::Image, self.version))? {
             Ok(parsed) => parsed,
             Err(reason) => {
                 return fault(unreadable(config, &reason), format!("failed to resolve rootfs: {reason}"));
@@ -127,7 +146,7 @@ impl Pull<'_> {
     /// `known`: how many layers can be unpacked.
     fn unpack_while_pulling(&self, body: &[u8], config: &Descriptor, known: usize) -> Result<(), Stop> {
         let form = if self.version.reads_configs_in_part() { Form::Unpack } else { Form::Image };
-        let parsed = Config::parse(body, form, self.version).map_err(|reason| {
+        let parsed = readable(config, Config::parse(body, form, self.version))?.map_err(|reason| {
             let wording = format!("unmarshal image config: {reason}");
             Stop::Fetch(Phase::Commit, unreadable(config, &reason).worded(wording))
         })?;

@@ -6,7 +6,7 @@ mod config;
 
 pub use config::{Config, Form};
 
-use super::super::gojson::decode::{Dialect, decode};
+use super::super::gojson::decode::{Dialect, Undecoded, decode, decode_valid};
 use super::super::gojson::target::{Bytes, Fields, Map, Named, Place, Raw, Target, Text};
 use crate::model::containerd::Version;
 use crate::model::outcome::clip_to;
@@ -235,6 +235,7 @@ struct Shape {
     layers: Raw,
     manifests: Raw,
     fs_layers: Raw,
+    signatures: Raw,
 }
 
 impl Target for Shape {
@@ -255,6 +256,7 @@ impl Fields for Shape {
             "layers" => Place::new("layers", "", &mut self.layers),
             "manifests" => Place::new("manifests", "", &mut self.manifests),
             "fslayers" => Place::new("fsLayers", "", &mut self.fs_layers),
+            "signatures" => Place::new("signatures", "", &mut self.signatures),
             _ => None,
         }
     }
@@ -267,35 +269,51 @@ pub enum Invalid {
     Shape(String),
     /// A field has another type.
     Field(String),
+    /// Nobody knows: pullprobe holds no more of it than this.
+    TooMuch(String),
+}
+
+impl Invalid {
+    fn of(undecoded: Undecoded, invalid: fn(String) -> Self) -> Self {
+        match undecoded {
+            Undecoded::Invalid(reason) => invalid(clip_to(&reason, REASON_LIMIT)),
+            Undecoded::TooMuch(reason) => Self::TooMuch(reason),
+        }
+    }
 }
 
 pub fn parse(bytes: &[u8], media_type: &str, version: Version) -> Result<Document, Invalid> {
     let dialect = Dialect::of(version);
-    check_shape(bytes, media_type, dialect).map_err(|reason| Invalid::Shape(clip_to(&reason, REASON_LIMIT)))?;
+    check_shape(bytes, media_type, dialect)?;
     let (kind, go_type) =
         if Kind::of(media_type) == Kind::Index { (INDEX, "v1.Index") } else { (MANIFEST, "v1.Manifest") };
     let mut document = Document { kind, artifact_types: version.reads_artifact_types(), ..Document::default() };
-    let decoded = decode(bytes, dialect, go_type, &mut document);
-    decoded.map_err(|reason| Invalid::Field(clip_to(&reason, REASON_LIMIT)))?;
+    decode_valid(bytes, dialect, go_type, &mut document).map_err(|error| Invalid::of(error, Invalid::Field))?;
     Ok(document)
 }
 
-fn check_shape(bytes: &[u8], media_type: &str, dialect: Dialect) -> Result<(), String> {
+fn check_shape(bytes: &[u8], media_type: &str, dialect: Dialect) -> Result<(), Invalid> {
     let mut shape = Shape::default();
-    decode(bytes, dialect, "images.unknownDocument", &mut shape)?;
+    decode(bytes, dialect, "images.unknownDocument", &mut shape).map_err(|error| Invalid::of(error, Invalid::Shape))?;
     if shape.fs_layers.0 {
-        return Err("media-type: schema 1 not supported".into());
+        return Err(Invalid::Shape("media-type: schema 1 not supported".into()));
     }
     let said = Kind::of(&shape.media_type);
+    let other = |expected: &str, found: &str| {
+        let reason = format!("media-type: expected {expected} but found {found} ({media_type})");
+        Err(Invalid::Shape(clip_to(&reason, REASON_LIMIT)))
+    };
     match Kind::of(media_type) {
-        Kind::Manifest if shape.manifests.0 || said == Kind::Index => {
-            Err(format!("media-type: expected manifest but found index ({media_type})"))
-        }
-        Kind::Index if shape.config.0 || shape.layers.0 || said == Kind::Manifest => {
-            Err(format!("media-type: expected index but found manifest ({media_type})"))
-        }
+        Kind::Manifest if shape.manifests.0 || said == Kind::Index => other("manifest", "index"),
+        Kind::Index if shape.config.0 || shape.layers.0 || said == Kind::Manifest => other("index", "manifest"),
         _ => Ok(()),
     }
+}
+
+/// Whether a document is signed, as schema 1 is.
+pub fn is_signed(bytes: &[u8]) -> bool {
+    let mut shape = Shape::default();
+    decode(bytes, Dialect::Plain, "", &mut shape).is_ok() && shape.signatures.0
 }
 
 #[cfg(test)]

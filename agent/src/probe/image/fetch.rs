@@ -2,11 +2,13 @@
 //!
 //! Source: containerd `core/remotes/docker/fetcher.go`; capabilities do not count here.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::Method;
+use tokio::time::Instant as TokioInstant;
 
 use super::super::http::BodyEnd;
+use super::super::http::body::Body;
 use super::super::proxy;
 use super::super::session::{Answer, Ask, NoAnswer, Session};
 use super::super::status::Errors;
@@ -22,13 +24,15 @@ use crate::model::ratelimit::LimitState;
 use crate::model::report::{ContentSource, Operation};
 use crate::model::stage::Stage;
 
+/// So long a piece waits for room among others.
+pub(super) const ROOM_WAIT: Duration = Duration::from_secs(10);
 /// More pieces than this are no transfer but a leak.
 const RESUME_LIMIT: usize = 64;
 
 /// An object that arrived whole and hashes to its digest.
 #[derive(Debug)]
 pub struct Fetched {
-    pub body: Vec<u8>,
+    pub body: Body,
     pub source: ContentSource,
     /// `None`: no host was asked.
     pub endpoint: Option<Endpoint>,
@@ -161,16 +165,20 @@ impl Pull<'_> {
         };
         if want.collection == "manifests" {
             let session = &self.sessions[index];
+            let at_limit = match &judged {
+                Err(Miss::End(Stop::Limit(reached))) => Some(Failure::from(reached.clone())),
+                _ => None,
+            };
             let verdict = match &judged {
                 Ok(()) => Verdict::Good(&want.descriptor.digest),
                 Err(Miss::Next(failure) | Miss::End(Stop::Fetch(_, failure))) => Verdict::Bad(failure),
-                Err(Miss::End(_)) => Verdict::Good(""),
+                Err(Miss::End(_)) => at_limit.as_ref().map_or(Verdict::Good(""), Verdict::Bad),
             };
             self.book.answered(session, Operation::Fetch, &answer, verdict, began.elapsed());
         }
         judged?;
         let source = if bought.is_some() { ContentSource::Remembered } else { ContentSource::Registry };
-        let body = bought.unwrap_or(answer.response.body);
+        let body = bought.map_or(answer.response.body, Body::from);
         if is_manifest && self.counts[index] {
             self.budget.keep(&want.descriptor.digest, &body);
         }
@@ -211,9 +219,13 @@ impl Pull<'_> {
     async fn resume(&mut self, index: usize, want: &Want<'_>, ask: &Ask, mut answer: Answer) -> Result<Answer, Stop> {
         let began = Instant::now();
         let mut fruitless = 0;
-        for _ in 0..RESUME_LIMIT {
+        for pieces in 1.. {
             if answer.response.body_end != BodyEnd::Broken || !answer.response.status.is_success() || fruitless > 3 {
                 break;
+            }
+            if pieces > RESUME_LIMIT {
+                let words = format!("pullprobe puts a document together out of {RESUME_LIMIT} pieces at most");
+                return Err(Stop::at_limit(stage_of(want), words));
             }
             let have = answer.response.body.len();
             let rest = Ask { range: Some(format!("bytes={have}-")), ..ask.clone() };
@@ -222,16 +234,22 @@ impl Pull<'_> {
                 let session = &self.sessions[index];
                 self.book.answered(session, Operation::Fetch, &answer, verdict, began.elapsed());
             })?;
-            let Ok(more) = sent else { break };
+            let more = match sent {
+                Ok(more) => more,
+                Err(no_answer) if no_answer.failure.doubtful => {
+                    return Err(Stop::Fetch(Phase::Copy, no_answer.failure));
+                }
+                Err(_) => break,
+            };
             let new: &[u8] = match more.response.status.as_u16() {
                 206 => &more.response.body,
                 200 => more.response.body.get(have..).unwrap_or_default(),
                 _ => break,
             };
             fruitless = if new.is_empty() { fruitless + 1 } else { 0 };
-            answer.response.body.extend_from_slice(new);
-            answer.response.body.truncate(ask.body_limit);
-            answer.response.body_end = more.response.body_end;
+            let body = &mut answer.response.body;
+            let had_room = body.append(new, ask.body_limit, TokioInstant::now() + ROOM_WAIT).await;
+            answer.response.body_end = if had_room { more.response.body_end } else { BodyEnd::NoRoom };
         }
         Ok(answer)
     }

@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
+use super::super::http::body::{self, Body};
 use super::documents::Descriptor;
+use super::fetch::ROOM_WAIT;
 use super::{Phase, Pull, Stop};
 use crate::model::cause::Cause;
 use crate::model::outcome::Failure;
@@ -46,18 +49,19 @@ pub struct Need {
 
 impl Pull<'_> {
     /// What the content store has. Of a layer nothing is read.
-    pub(super) async fn held(&self, descriptor: &Descriptor, touch: bool, limit: usize) -> Option<Vec<u8>> {
+    pub(super) async fn held(&self, descriptor: &Descriptor, touch: bool, limit: usize) -> Option<Body> {
         if touch && self.was_unpacked() {
-            return Some(Vec::new());
+            return Some(Body::default());
         }
         let (digest, size) = (descriptor.digest.clone(), descriptor.size);
-        look(
-            self.store,
-            move |store| {
-                if touch { store.holds(&digest, size).then(Vec::new) } else { store.read(&digest, limit) }
-            },
-        )
-        .await
+        if touch {
+            return look(self.store, move |store| store.holds(&digest, size).then(Body::default)).await;
+        }
+        let there = digest.clone();
+        let length = look(self.store, move |store| store.size_of(&there)).await?;
+        let length = usize::try_from(length).ok().filter(|length| *length <= limit)?;
+        let room = body::room(length, Instant::now() + ROOM_WAIT).await?;
+        look(self.store, move |store| store.read(&digest, length).map(|bytes| room.filled(bytes))).await
     }
 
     /// The image was pulled before and its layers were thrown away: containerd finds the snapshots.

@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::digest::{digest_of, is_digest};
-use super::documents::MANIFEST_LIMIT;
 
 /// Manifests are a few KiB; the oldest go first.
 const COUNT_LIMIT: usize = 512;
-const BYTES_LIMIT: usize = 16 << 20;
+const BYTES_LIMIT: usize = 8 << 20;
+/// Longer than the manifest of any image.
+const LENGTH_LIMIT: usize = 1 << 20;
 
 #[derive(Debug, Default)]
 pub struct Purchases {
@@ -50,7 +51,7 @@ impl Purchases {
 
     pub fn put(&self, digest: &str, body: &[u8]) {
         // Only what can be verified when it is read back.
-        if !digest.starts_with("sha256:") || !is_digest(digest) {
+        if !digest.starts_with("sha256:") || !is_digest(digest) || body.len() > LENGTH_LIMIT {
             return;
         }
         let dropped = self.kept.lock().unwrap_or_else(PoisonError::into_inner).put(digest.to_owned(), body.to_owned());
@@ -106,7 +107,7 @@ fn read_all(directory: &Path) -> io::Result<Vec<(String, Vec<u8>)>> {
 fn read(path: &Path) -> Option<(String, Vec<u8>)> {
     let digest = format!("sha256:{}", path.file_name()?.to_str()?);
     let mut body = Vec::new();
-    fs::File::open(path).ok()?.take(MANIFEST_LIMIT as u64 + 1).read_to_end(&mut body).ok()?;
+    fs::File::open(path).ok()?.take(LENGTH_LIMIT as u64 + 1).read_to_end(&mut body).ok()?;
     (digest_of(&body) == digest).then_some((digest, body))
 }
 

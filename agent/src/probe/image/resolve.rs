@@ -7,6 +7,7 @@ use std::time::Instant;
 use http::{Method, StatusCode};
 
 use super::super::http::BodyEnd;
+use super::super::http::body::no_room;
 use super::super::session::{Answer, Ask, NoAnswer, Session};
 use super::super::status::{self, Errors};
 use super::super::usage::RequestKind;
@@ -179,6 +180,8 @@ impl Pull<'_> {
                 Ok(resolved) => resolved,
                 Err(stop) => return Step::End(stop),
             }
+        } else if answer.response.body_end == BodyEnd::NoRoom {
+            return Step::End(Stop::at_limit(Stage::Manifest, no_room()));
         } else {
             of_body(answer, wanted)
         };
@@ -209,6 +212,9 @@ impl Pull<'_> {
             let failure = if failed { self.refused(index, &answer) } else { no_manifest(&answer) };
             let wording = self.signature_wording(&answer);
             return Err(Stop::Resolve(failure.worded(wording)));
+        }
+        if answer.response.body_end == BodyEnd::NoRoom {
+            return Err(Stop::at_limit(Stage::Manifest, no_room()));
         }
         if answer.response.body_end == BodyEnd::Broken {
             let detail = "the manifest's body ended early";
@@ -298,7 +304,8 @@ fn of_body(answer: &Answer, wanted: Option<&str>) -> Resolved {
     Resolved {
         digest: wanted.map_or_else(|| digest_of(body), str::to_owned),
         media_type: answer.response.media_type().to_owned(),
-        size: Some(body.len() as u64),
+        // Of a longer one the rest was not read: it is too long, whatever it says of itself.
+        size: Some(body.len() as u64 + u64::from(answer.response.body_end == BodyEnd::Cut)),
     }
 }
 
@@ -314,6 +321,10 @@ fn denied(no_answer: NoAnswer) -> NoAnswer {
 
 /// Which of the hosts' errors is reported. `hosts`: how many were asked for the manifest.
 fn choose(version: Version, errors: &[(Rank, Failure)], hosts: usize, image: &str) -> Failure {
+    // What pullprobe could not see at one host may have been all that containerd needs.
+    if let Some((_, doubtful)) = errors.iter().find(|(_, failure)| failure.doubtful) {
+        return doubtful.clone();
+    }
     let first_of_highest = || errors.iter().rev().max_by_key(|(rank, _)| *rank);
     let first_but_404 = || errors.iter().find(|(rank, _)| *rank != Rank::NotFound).or_else(|| errors.first());
     let chosen = if version.ranks_resolve_errors() { first_of_highest() } else { first_but_404() };

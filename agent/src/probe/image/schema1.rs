@@ -1,6 +1,6 @@
 //! Docker's manifests of schema 1: converted by old containerds, refused by new ones.
 
-use super::documents::{Descriptor, Kind};
+use super::documents::{Descriptor, Kind, is_signed};
 use super::resolve::Resolved;
 use super::{Phase, Pull, Stop};
 use crate::model::cause::Cause;
@@ -38,9 +38,7 @@ impl Pull<'_> {
 
 /// 1.x converts schema 1, which is signed; what is only called so has no signatures.
 pub(super) fn convert(body: &[u8], descriptor: &Descriptor) -> Result<Option<Failure>, Stop> {
-    let signed =
-        serde_json::from_slice::<serde_json::Value>(body).is_ok_and(|document| document.get("signatures").is_some());
-    if signed {
+    if is_signed(body) {
         return Ok(None);
     }
     let detail = format!("{} is called a manifest of schema 1 and is not signed", descriptor.digest);

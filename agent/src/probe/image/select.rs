@@ -59,8 +59,8 @@ impl Matcher<'_> {
 }
 
 /// What the index lists, attestations left out.
-pub fn offered(entries: &[Descriptor], host_os: &str) -> Vec<Platform> {
-    entries.iter().filter_map(|entry| entry.platform(host_os)).filter(|platform| !platform.is_unknown()).collect()
+pub fn offered(entries: &[Descriptor], host_os: &str) -> impl Iterator<Item = Platform> {
+    entries.iter().filter_map(move |entry| entry.platform(host_os)).filter(|platform| !platform.is_unknown())
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ mod tests {
         let response = Response {
             status: StatusCode::from_u16(status).unwrap(),
             headers: headers.collect(),
-            body: body.as_bytes().to_vec(),
+            body: body.as_bytes().to_vec().into(),
             passed_on_by: proxied.then(|| "proxy.example:3128".to_owned()),
             ..Response::empty()
         };

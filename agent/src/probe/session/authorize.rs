@@ -206,7 +206,7 @@ impl Session<'_> {
         } else {
             HeaderMap::new()
         };
-        let from = OnBehalf { namespace: &self.image.domain, host: self.host, headers: &headers };
+        let from = OnBehalf { namespace: &self.image.domain, host: self.host, headers: &headers, allowed: self.allowed };
         let fetched = token::fetch(self.network, from, options, self.login()).await;
         match fetched {
             Err(failure) if failure.cause == Cause::CredentialsMissing => {

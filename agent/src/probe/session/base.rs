@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     fn base(status: u16, header: Option<(&'static str, &'static str)>, body: &str) -> Base {
-        let mut response = Response { body: body.as_bytes().to_vec(), ..Response::empty() };
+        let mut response = Response { body: body.as_bytes().to_vec().into(), ..Response::empty() };
         response.status = StatusCode::from_u16(status).unwrap();
         if let Some((name, value)) = header {
             response.headers.insert(name, value.parse().unwrap());

@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     fn body(media_type: &'static str, body: &str) -> (Body, String) {
-        let mut response = Response { body: body.as_bytes().to_vec(), ..Response::empty() };
+        let mut response = Response { body: body.as_bytes().to_vec().into(), ..Response::empty() };
         response.headers.insert("content-type", media_type.parse().unwrap());
         let quoted = behind("", &response, &Errors::of(&response));
         (Body::of(&response), quoted)

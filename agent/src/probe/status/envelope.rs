@@ -108,7 +108,7 @@ mod tests {
 
     fn response(status: u16, body: &str) -> Response {
         let status = StatusCode::from_u16(status).unwrap();
-        Response { status, body: body.as_bytes().to_vec(), ..Response::empty() }
+        Response { status, body: body.as_bytes().to_vec().into(), ..Response::empty() }
     }
 
     #[test]

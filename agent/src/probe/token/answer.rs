@@ -1,9 +1,9 @@
 //! A token service's answer as Go's decoder reads it: keys in any case, only the first document counts, and a
 //! field of another type spoils the whole, be it one that nobody needs.
 
-use serde_json::Value;
-
-use super::super::{gojson, gotime};
+use super::super::gojson;
+use super::super::gojson::decode::{Dialect, Undecoded};
+use super::super::gojson::target::{Fields, Place, Target, Text, Time};
 
 /// What containerd takes from an answer.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -32,67 +32,43 @@ impl Form {
 }
 
 /// Reads the answer; the error has Go's words.
-pub fn decode(body: &[u8], form: Form) -> Result<Answer, String> {
-    // Go replaces what is no UTF-8 inside of texts.
-    let text = String::from_utf8_lossy(body);
-    let document = match serde_json::Deserializer::from_str(&text).into_iter::<Value>().next() {
-        None => return Err("EOF".into()),
-        Some(Err(error)) if error.is_eof() => return Err("unexpected EOF".into()),
-        Some(Err(_)) => return Err(gojson::error(body)),
-        Some(Ok(document)) => document,
-    };
-    let mut answer = Answer::default();
-    let fields = match &document {
-        Value::Null => return Ok(answer),
-        Value::Object(fields) => fields,
-        other => {
-            return Err(format!("json: cannot unmarshal {} into Go value of type auth.{}", kind(other), form.name()));
-        }
-    };
-    // Go reads on behind a field that does not fit, and tells of the first.
-    let mut fault = None;
-    for (key, value) in fields.iter().filter(|(_, value)| !value.is_null()) {
-        if let Err(words) = answer.take(&key.to_ascii_lowercase(), value, form) {
-            fault.get_or_insert(words);
-        }
-    }
-    fault.map_or(Ok(answer), Err)
+pub fn decode(body: &[u8], form: Form) -> Result<Answer, Undecoded> {
+    let document = gojson::first(body).map_err(Undecoded::Invalid)?;
+    let mut reading = Reading { form, answer: Answer::default(), text: Text, time: Time };
+    // The words of all versions are these.
+    let go_type = format!("auth.{}", form.name());
+    gojson::decode::decode_valid(document, Dialect::Embedded, &go_type, &mut reading)?;
+    Ok(reading.answer)
 }
 
-impl Answer {
-    fn take(&mut self, key: &str, value: &Value, form: Form) -> Result<(), String> {
-        let unfit = |value: &str, wanted: &str| {
-            format!("json: cannot unmarshal {value} into Go struct field {}.{key} of type {wanted}", form.name())
-        };
-        let text = || value.as_str().map(str::to_owned).ok_or_else(|| unfit(kind(value), "string"));
-        match (key, form) {
-            ("access_token", _) => self.access_token = text()?,
-            ("token", Form::Fetch) => self.token = text()?,
-            ("refresh_token", _) | ("scope", Form::OAuth) => drop(text()?),
-            ("expires_in", _) => {
-                self.expires_in = value.as_i64().ok_or_else(|| match value {
-                    Value::Number(number) => unfit(&format!("number {number}"), "int"),
-                    other => unfit(kind(other), "int"),
-                })?;
-            }
-            ("issued_at", _) => {
-                let issued = value.as_str().ok_or("Time.UnmarshalJSON: input is not a JSON string")?;
-                return gotime::fault(issued).map_or(Ok(()), Err);
-            }
-            _ => {}
-        }
-        Ok(())
+struct Reading {
+    form: Form,
+    answer: Answer,
+    text: Text,
+    time: Time,
+}
+
+impl Target for Reading {
+    fn object(&mut self) -> Option<&mut dyn Fields> {
+        Some(self)
     }
 }
 
-const fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
+impl Fields for Reading {
+    fn struct_name(&self) -> &'static str {
+        self.form.name()
+    }
+
+    fn field(&mut self, key: &str) -> Option<Place<'_>> {
+        match (key, self.form) {
+            ("access_token", _) => Place::text("access_token", &mut self.answer.access_token),
+            ("token", Form::Fetch) => Place::text("token", &mut self.answer.token),
+            ("refresh_token", _) => Place::text("refresh_token", &mut self.text),
+            ("scope", Form::OAuth) => Place::text("scope", &mut self.text),
+            ("expires_in", _) => Place::new("expires_in", "int", &mut self.answer.expires_in),
+            ("issued_at", _) => Place::new("issued_at", "time.Time", &mut self.time),
+            _ => None,
+        }
     }
 }
 
@@ -100,8 +76,15 @@ const fn kind(value: &Value) -> &'static str {
 mod tests {
     use super::*;
 
+    fn got_as(body: &str, form: Form) -> Result<Answer, String> {
+        decode(body.as_bytes(), form).map_err(|error| match error {
+            Undecoded::Invalid(words) => words,
+            Undecoded::TooMuch(words) => panic!("{words}"),
+        })
+    }
+
     fn got(body: &str) -> Result<Answer, String> {
-        decode(body.as_bytes(), Form::Fetch)
+        got_as(body, Form::Fetch)
     }
 
     fn with_token(token: &str) -> Answer {
@@ -122,7 +105,7 @@ mod tests {
         let issued =
             "{\"access_token\": \"a\", \"token\": 5, \"issued_at\": \"2026-11-21T16:00:00Z\", \"expires_in\": -5}";
         let answer = Answer { access_token: "a".into(), expires_in: -5, ..Answer::default() };
-        assert_eq!(decode(issued.as_bytes(), Form::OAuth), Ok(answer));
+        assert_eq!(got_as(issued, Form::OAuth), Ok(answer));
     }
 
     #[test]
@@ -145,6 +128,6 @@ mod tests {
             assert_eq!(got(body), Err(words), "{body}");
         }
         let scope = "json: cannot unmarshal array into Go struct field OAuthTokenResponse.scope of type string";
-        assert_eq!(decode(b"{\"access_token\": \"a\", \"scope\": []}", Form::OAuth), Err(scope.into()));
+        assert_eq!(got_as("{\"access_token\": \"a\", \"scope\": []}", Form::OAuth), Err(scope.into()));
     }
 }

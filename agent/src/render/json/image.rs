@@ -52,6 +52,8 @@ pub struct Image {
     pub warnings: Vec<String>,
     /// Requests spent on this image that the registry counts as a pull.
     pub counted_pulls: u32,
+    /// All requests that were sent for it, wherever they went.
+    pub requests: u32,
     /// Where the manifest was read: `registry`; `content-store` of the node, which containerd would not ask
     /// a registry for either; `remembered` from an earlier counted pull. Null: it was not.
     pub source: Option<String>,
@@ -85,6 +87,8 @@ pub struct Platform {
     pub wanted: String,
     pub selected: Option<String>,
     pub offered: Vec<String>,
+    /// How many more the index lists.
+    pub offered_left_out: usize,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -200,6 +204,7 @@ impl From<&ImageReport> for Image {
                 wanted: report.wanted.to_string(),
                 selected: report.platform.selected.as_ref().map(ToString::to_string),
                 offered: report.platform.offered.iter().map(ToString::to_string).collect(),
+                offered_left_out: report.platform.left_out,
             },
             credential: report.credential.as_ref().map(Credential::from),
             candidates: report.candidates.iter().map(Candidate::from).collect(),
@@ -212,6 +217,7 @@ impl From<&ImageReport> for Image {
             },
             warnings: report.warnings.clone(),
             counted_pulls: report.counted_pulls,
+            requests: report.requests,
             source: report.source.map(|source| source.as_str().to_owned()),
             space: report.space.as_ref().map(Space::from),
             probed_at: report.started_at.to_string(),

@@ -79,8 +79,7 @@ fn card(page: &mut Html, snapshot: &Snapshot, image: &ImageReport, now: Timestam
     let credential = image.credential.as_ref();
     let credential = credential.map(|used| format!("{} for {}{}", used.source, used.key, used.end(now)));
     page.term("credential", credential.as_deref().unwrap_or("none"));
-    let offered: Vec<String> = image.platform.offered.iter().map(ToString::to_string).collect();
-    page.term("offers", &offered.join(", "));
+    page.term("offers", &image.platform.shown().join(", "));
     let bytes_from = image.blob.as_ref().and_then(|blob| blob.redirect_host.as_deref());
     page.term("bytes from", bytes_from.unwrap_or_default());
     page.term("room", &room(image));

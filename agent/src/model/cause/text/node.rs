@@ -37,6 +37,15 @@ pub const CONTAINERD_UNREACHABLE: Text = Text {
           `/etc/containerd/config.toml`, a full disk, or the kernel's out-of-memory killer.",
 };
 
+pub const LIMIT_REACHED: Text = Text {
+    summary: "What containerd would do is not known: pullprobe stopped at a limit of its own, which containerd does not have.",
+    evidence: "The detail names the limit and its number: bytes or entries of a document, requests for one image, open files, and \
+               the like.",
+    confirm: "`crictl pull IMAGE` on the node shows what containerd makes of it.",
+    fix: "Look at what the detail names first: real registries stay far below each limit. Where it is open files or memory, give \
+          the agent more of them with `kubectl edit daemonset pullprobe`.",
+};
+
 pub const UNCLASSIFIED: Text = Text {
     summary: "The pull fails in a way that pullprobe has no word for yet, which is a defect of pullprobe.",
     evidence: "The step that failed and the error as it was seen are in the detail.",

@@ -4,7 +4,7 @@ use super::{PlatformFields, REASON_LIMIT};
 use crate::model::containerd::Version;
 use crate::model::outcome::clip_to;
 use crate::model::platform::Platform;
-use crate::probe::gojson::decode::{Dialect, decode};
+use crate::probe::gojson::decode::{Dialect, Undecoded, decode};
 use crate::probe::gojson::target::{Each, Empty, Fields, Map, Named, Place, Target, Text, Time, Truth};
 
 /// Which of containerd's structures it is read into.
@@ -29,15 +29,17 @@ pub struct Config {
 }
 
 impl Config {
-    /// The error is Go's.
-    pub fn parse(bytes: &[u8], form: Form, version: Version) -> Result<Self, String> {
+    /// The error is Go's, or says what pullprobe does not hold.
+    pub fn parse(bytes: &[u8], form: Form, version: Version) -> Result<Self, Undecoded> {
         let go_type = match form {
             Form::Image => "v1.Image",
             Form::Unpack => "unpack.unpackConfig",
         };
         let mut config = Self { form, ..Self::default() };
-        let decoded = decode(bytes, Dialect::of(version), go_type, &mut config);
-        decoded.map_err(|reason| clip_to(&reason, REASON_LIMIT))?;
+        decode(bytes, Dialect::of(version), go_type, &mut config).map_err(|error| match error {
+            Undecoded::Invalid(reason) => Undecoded::Invalid(clip_to(&reason, REASON_LIMIT)),
+            too_much @ Undecoded::TooMuch(_) => too_much,
+        })?;
         Ok(config)
     }
 
@@ -129,6 +131,10 @@ impl Named for DiffId {
 }
 
 impl Target for DiffId {
+    fn keeps(&self) -> bool {
+        true
+    }
+
     fn text(&mut self, text: &str) -> Result<(), crate::probe::gojson::target::Unfit> {
         self.0.text(text)
     }
@@ -218,7 +224,10 @@ mod tests {
     const NEW: Version = Version::new(2, 1, 9).built_by(Maker::Debian);
 
     fn fault(text: &str, version: Version) -> String {
-        Config::parse(text.as_bytes(), Form::Image, version).map(drop).unwrap_err()
+        match Config::parse(text.as_bytes(), Form::Image, version) {
+            Err(Undecoded::Invalid(reason)) => reason,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
@@ -233,7 +242,7 @@ mod tests {
         assert_eq!(fault(text, MIDDLE), words("Image.Platform.os.version"));
         assert_eq!(fault("[]", OLD), "json: cannot unmarshal array into Go value of type v1.Image");
         let unpacked = Config::parse(br#"{"config": 5, "variant": 8}"#, Form::Unpack, NEW).map(drop);
-        assert_eq!(unpacked, Err(words("unpackConfig.variant")));
+        assert_eq!(unpacked, Err(Undecoded::Invalid(words("unpackConfig.variant"))));
     }
 
     #[test]

@@ -1,0 +1,42 @@
+//! Where pullprobe stops by a limit of its own: what lies behind is not known.
+
+use super::cause::Cause;
+use super::outcome::Failure;
+use super::stage::Stage;
+
+/// A limit that pullprobe has and containerd has not. It becomes a doubtful failure and nothing else, so that
+/// no verdict is ever firm because of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitReached {
+    stage: Stage,
+    words: String,
+}
+
+impl LimitReached {
+    /// `words` name the limit with its number, and say that it is pullprobe's.
+    pub fn new(stage: Stage, words: impl Into<String>) -> Self {
+        Self { stage, words: words.into() }
+    }
+
+    pub fn words(&self) -> &str {
+        &self.words
+    }
+}
+
+impl From<LimitReached> for Failure {
+    fn from(reached: LimitReached) -> Self {
+        Self { doubtful: true, ..Self::new(reached.stage, Cause::LimitReached, reached.words) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stops_at_a_limit_is_never_certain() {
+        let failure = Failure::from(LimitReached::new(Stage::Manifest, "pullprobe reads 5 bytes"));
+        assert!(failure.doubtful);
+        assert_eq!((failure.cause, failure.detail.as_str()), (Cause::LimitReached, "pullprobe reads 5 bytes"));
+    }
+}

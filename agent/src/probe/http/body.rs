@@ -1,0 +1,169 @@
+//! The bodies of answers, and the room in memory that all of them share, whoever waits for them.
+//!
+//! Most bodies are small and need no leave. A longer one waits for its turn, first come first served, and
+//! holds its share of the room for as long as its bytes are held.
+
+use std::error::Error as _;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use http::header;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout_at};
+
+use super::BodyEnd;
+
+/// Of all longer bodies together: two of the longest that are read.
+const ROOM: usize = 16 << 20;
+const UNIT: usize = 1 << 10;
+/// As long as this without leave: no document of a real image is longer.
+const SMALL: usize = 64 << 10;
+static LEFT: Semaphore = Semaphore::const_new(ROOM / UNIT);
+
+/// What is said where no room was left in time.
+pub fn no_room() -> String {
+    format!("pullprobe holds at most {} MiB of long answers at a time, and others had them", ROOM >> 20)
+}
+
+/// Bytes, with their share of the room. A clone is the same bytes.
+#[derive(Clone, Debug, Default)]
+pub struct Body(Arc<Held>);
+
+#[derive(Clone, Debug, Default)]
+struct Held {
+    bytes: Vec<u8>,
+    share: Option<Arc<SemaphorePermit<'static>>>,
+}
+
+impl Deref for Body {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0.bytes
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(Arc::new(Held { bytes, share: None }))
+    }
+}
+
+impl Body {
+    /// Puts `more` behind what is there, up to `limit`. `false`: there was no room before the deadline.
+    pub async fn append(&mut self, more: &[u8], limit: usize, deadline: Instant) -> bool {
+        let held = Arc::make_mut(&mut self.0);
+        let more = &more[..more.len().min(limit.saturating_sub(held.bytes.len()))];
+        held.take(more, limit, limit, deadline).await
+    }
+}
+
+impl Held {
+    /// `expected`: how long the whole may get.
+    async fn take(&mut self, chunk: &[u8], expected: usize, limit: usize, deadline: Instant) -> bool {
+        let length = self.bytes.len() + chunk.len();
+        if length > SMALL && self.share.is_none() {
+            let Some(share) = share(expected.clamp(length, limit.max(length)), deadline).await else { return false };
+            self.share = Some(Arc::new(share));
+        }
+        if length > self.bytes.capacity() {
+            // Twice as much at a time, and never more than may come.
+            let wanted = (2 * length).min(limit.max(length));
+            self.bytes.reserve_exact(wanted - self.bytes.len());
+        }
+        self.bytes.extend_from_slice(chunk);
+        true
+    }
+}
+
+/// `None`: it was not this one's turn before the deadline.
+async fn share(bytes: usize, deadline: Instant) -> Option<SemaphorePermit<'static>> {
+    let units = u32::try_from(bytes.min(ROOM).div_ceil(UNIT)).unwrap_or(u32::MAX);
+    timeout_at(deadline, LEFT.acquire_many(units)).await.ok()?.ok()
+}
+
+/// Leave to hold bytes that come from elsewhere.
+pub struct Room(Option<SemaphorePermit<'static>>);
+
+impl Room {
+    pub fn filled(self, bytes: Vec<u8>) -> Body {
+        Body(Arc::new(Held { bytes, share: self.0.map(Arc::new) }))
+    }
+}
+
+/// Room for so many. `None`: it was not this one's turn before the deadline.
+pub async fn room(bytes: usize, deadline: Instant) -> Option<Room> {
+    if bytes <= SMALL {
+        return Some(Room(None));
+    }
+    share(bytes, deadline).await.map(|share| Room(Some(share)))
+}
+
+/// Reads at most `limit` bytes.
+pub async fn read(mut response: reqwest::Response, limit: usize, deadline: Instant) -> (Body, BodyEnd) {
+    let mut held = Held::default();
+    let lasts_until_the_end = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING]
+        .iter()
+        .all(|framing| !response.headers().contains_key(framing));
+    let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
+    let expected = announced.unwrap_or(limit).min(limit);
+    let end = loop {
+        match timeout_at(deadline, response.chunk()).await {
+            Err(_) => break BodyEnd::Stalled,
+            // Go asks for no `close_notify` where TLS ends.
+            Ok(Err(error)) if lasts_until_the_end && is_end(&error) => break BodyEnd::Whole,
+            Ok(Err(_)) => break BodyEnd::Broken,
+            Ok(Ok(None)) => break BodyEnd::Whole,
+            Ok(Ok(Some(chunk))) => {
+                let room = limit.saturating_sub(held.bytes.len());
+                if !held.take(&chunk[..chunk.len().min(room)], expected, limit, deadline).await {
+                    break BodyEnd::NoRoom;
+                }
+                if chunk.len() > room {
+                    break BodyEnd::Cut;
+                }
+            }
+        }
+    };
+    (Body(Arc::new(held)), end)
+}
+
+/// The stream ended, with or without the ceremony of TLS.
+fn is_end(error: &reqwest::Error) -> bool {
+    let mut next = error.source();
+    while let Some(error) = next {
+        if error.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::UnexpectedEof) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_millis(50)
+    }
+
+    /// One test, for all of them share the room.
+    #[tokio::test]
+    async fn long_bodies_wait_for_each_other_and_short_ones_for_nobody() {
+        let long = vec![0; 8 << 20];
+        let mut bodies = [Body::default(), Body::default(), Body::default()];
+        let [one, other, third] = &mut bodies;
+        assert!(one.append(&long, long.len(), soon()).await && other.append(&long, long.len(), soon()).await);
+        assert!(!third.append(&long, long.len(), soon()).await, "a third one took room that there is not");
+        assert!(third.append(&long[..SMALL], long.len(), soon()).await, "a short one had to wait");
+        // A clone is the same bytes, and takes no more room.
+        let same = other.clone();
+        *other = Body::default();
+        assert!(!third.append(&long, long.len(), soon()).await, "room was given back that is still in use");
+        drop(same);
+        assert!(third.append(&long, long.len(), soon()).await && third.len() == long.len());
+    }
+}
