@@ -8,7 +8,7 @@
 //!
 //! | layer | rooms |
 //! |---|---|
-//! | 0 | [`model`], [`secret`], [`yaml`] |
+//! | 0 | [`file`], [`model`], [`secret`], [`yaml`] |
 //! | 1 | [`node`], [`settings`] |
 //! | 2 | [`plan`], [`probe`], [`diagnose`], [`explain`], [`render`] |
 //! | 3 | [`ask`], `schedule`, [`store`], `server`, [`telemetry`], `shutdown`, [`cli`] |
@@ -24,6 +24,7 @@ mod cases;
 pub mod cli;
 pub mod diagnose;
 pub mod explain;
+pub mod file;
 pub mod model;
 pub mod node;
 pub mod plan;

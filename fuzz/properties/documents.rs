@@ -17,7 +17,9 @@ pub fn holds(data: &[u8]) {
         for media_type in MEDIA_TYPES {
             match parse(data, media_type, version) {
                 Ok(document) => check(&document, media_type),
-                Err(Invalid::Shape(reason) | Invalid::Field(reason) | Invalid::TooMuch(reason)) => check_reason(&reason),
+                Err(Invalid::Shape(reason) | Invalid::Field(reason) | Invalid::TooMuch(reason)) => {
+                    check_reason(&reason)
+                }
             }
         }
         for form in [Form::Image, Form::Unpack] {

@@ -8,7 +8,8 @@ use super::binary::repository;
 
 /// Every room of `agent/src`, lowest first: its layer and the rooms that it knows, all of lower layers.
 /// An edge that nobody uses any more is to be taken out.
-const ROOMS: [(&str, u8, &[&str]); 18] = [
+const ROOMS: [(&str, u8, &[&str]); 19] = [
+    ("file", 0, &[]),
     ("secret", 0, &[]),
     ("shutdown", 0, &[]),
     ("telemetry", 0, &[]),
@@ -18,13 +19,13 @@ const ROOMS: [(&str, u8, &[&str]); 18] = [
     ("node", 2, &["model", "secret", "yaml"]),
     ("settings", 2, &["model", "yaml"]),
     ("plan", 3, &["model", "node", "secret"]),
-    ("probe", 4, &["model", "node", "secret"]),
+    ("probe", 4, &["file", "model", "node", "secret"]),
     ("render", 4, &["model"]),
     ("diagnose", 5, &["model", "probe"]),
     ("explain", 2, &["model"]),
     ("ask", 6, &["diagnose", "model", "node", "plan", "probe"]),
     ("store", 6, &["model"]),
-    ("schedule", 7, &[]),
+    ("schedule", 7, &["file"]),
     ("server", 7, &["model", "render", "store"]),
     (
         "app",
@@ -33,6 +34,7 @@ const ROOMS: [(&str, u8, &[&str]); 18] = [
             "ask",
             "cli",
             "explain",
+            "file",
             "model",
             "node",
             "plan",

@@ -10,6 +10,7 @@ mod credentials;
 mod deploy;
 mod expiry;
 mod exposition;
+mod hostile;
 mod hosts;
 mod http;
 mod judge;

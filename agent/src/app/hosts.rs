@@ -1,13 +1,13 @@
 //! `pullprobe hosts [TARGET…]`: every place that pulls need from this node, as seen by probing.
 
 use std::collections::BTreeSet;
-use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
 
 use super::answers::{Answer, Progress, ask_all, configured, ending};
 use super::{Ending, complain, print, style};
 use crate::cli::{Format, NodeArgs, OutputArgs};
+use crate::file;
 use crate::model::needed::{NeededHost, Place, needed_hosts};
 use crate::model::shown::without_credentials;
 use crate::render::json::{self, Hosts, Incomplete};
@@ -72,9 +72,7 @@ pub async fn run(wish: Wish<'_>, node: &NodeArgs, output: &OutputArgs) -> Ending
 /// The places in an earlier answer.
 fn earlier(file: &Path) -> Result<BTreeSet<Place>, String> {
     let problem = |what: &dyn std::fmt::Display| format!("--since {}: {what}", file.display());
-    let mut text = String::new();
-    let opened = std::fs::File::open(file).map_err(|error| problem(&error))?;
-    opened.take(EARLIER_LIMIT).read_to_string(&mut text).map_err(|error| problem(&error))?;
+    let text = file::read_text(file, EARLIER_LIMIT).map_err(|error| problem(&error))?;
     let why = |error| problem(&format!("it is no answer of `pullprobe hosts --format json`: {error}"));
     json::places(&text).map_err(why)
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::cli::{NodeArgs, VersionChoice};
+use crate::file;
 use crate::model::containerd::Version;
 use crate::model::platform::Platform;
 use crate::settings::{self, Settings};
@@ -91,13 +92,9 @@ impl Options {
     }
 }
 
-fn load(file: &Path) -> Result<Settings, Problems> {
-    let name = file.display().to_string();
-    let size = std::fs::metadata(file).map_err(|e| vec![format!("{name}: {e}")])?.len();
-    if size > SETTINGS_LIMIT {
-        return Err(vec![format!("{name}: {size} bytes; a settings file has at most {SETTINGS_LIMIT}")]);
-    }
-    let text = std::fs::read_to_string(file).map_err(|e| vec![format!("{name}: {e}")])?;
+fn load(path: &Path) -> Result<Settings, Problems> {
+    let name = path.display().to_string();
+    let text = file::read_text(path, SETTINGS_LIMIT).map_err(|e| vec![format!("{name}: {e}")])?;
     settings::parse(&name, &text).map_err(|problems| problems.iter().map(ToString::to_string).collect())
 }
 

@@ -51,9 +51,15 @@ impl ReadError {
         matches!(self, Self::NotFound(_))
     }
 
-    /// Permissions keep pullprobe out, and not the daemons: those run as root with every capability.
+    /// Permissions keep pullprobe out, and not the daemons: those run as root with every capability. So do limits
+    /// of its own: its open files, its memory.
     pub const fn is_forbidden(&self) -> bool {
-        matches!(self, Self::Os(_, Errno::ACCESS | Errno::PERM))
+        matches!(self, Self::Os(_, Errno::ACCESS | Errno::PERM | Errno::MFILE | Errno::NFILE | Errno::NOMEM))
+    }
+
+    /// There is something that the daemons may read, and pullprobe does not: it is longer than that.
+    pub const fn is_too_large(&self) -> bool {
+        matches!(self, Self::TooLarge { .. })
     }
 
     /// As asked for.

@@ -3,6 +3,8 @@
 //! One line gives at most one challenge; a second scheme on the same line is lost; a bare URL ends
 //! at its colon (containerd `core/remotes/docker/auth/parse.go`).
 
+use std::borrow::Cow;
+
 use http::HeaderMap;
 use http::header::WWW_AUTHENTICATE;
 
@@ -37,6 +39,8 @@ pub struct Challenge {
     pub scheme: Scheme,
     /// Names in lower case.
     pub parameters: Vec<(String, String)>,
+    /// Its bytes are no UTF-8: a parameter may not be what is read here.
+    pub is_lossy: bool,
 }
 
 impl Challenge {
@@ -76,7 +80,7 @@ fn without_query(realm: &str) -> String {
 /// The challenges of an answer, bearer first.
 pub fn parse(headers: &HeaderMap) -> Vec<Challenge> {
     let lines = headers.get_all(WWW_AUTHENTICATE).iter().take(LINE_LIMIT);
-    let mut challenges: Vec<Challenge> = lines.filter_map(|line| parse_line(line.to_str().ok()?)).collect();
+    let mut challenges: Vec<Challenge> = lines.filter_map(|line| parse_bytes(line.as_bytes())).collect();
     challenges.sort_by_key(|challenge| challenge.scheme);
     challenges
 }
@@ -87,6 +91,12 @@ pub fn of(response: &Response) -> Vec<Challenge> {
     let words = challenges.iter_mut().flat_map(|one| &mut one.parameters).filter(|(name, _)| name != "realm");
     words.for_each(|(_, value)| *value = response.told.hide(value));
     challenges
+}
+
+fn parse_bytes(line: &[u8]) -> Option<Challenge> {
+    let text = String::from_utf8_lossy(line);
+    let is_lossy = matches!(text, Cow::Owned(_));
+    parse_line(&text).map(|challenge| Challenge { is_lossy, ..challenge })
 }
 
 fn parse_line(line: &str) -> Option<Challenge> {
@@ -106,7 +116,7 @@ fn parse_line(line: &str) -> Option<Challenge> {
         let Some(after) = after.trim_start().strip_prefix(',') else { break };
         rest = after;
     }
-    Some(Challenge { scheme, parameters })
+    Some(Challenge { scheme, parameters, is_lossy: false })
 }
 
 fn token(text: &str) -> (&str, &str) {
@@ -161,6 +171,18 @@ mod tests {
                 assert_eq!(found, expected, "{}", case.id);
             }
         }
+    }
+
+    #[test]
+    fn a_value_is_bytes_and_any_of_them_are_taken() {
+        let read = |value: &[u8]| {
+            let value = http::HeaderValue::from_bytes(value).unwrap();
+            parse(&HeaderMap::from_iter([(WWW_AUTHENTICATE, value)])).remove(0)
+        };
+        let umlauts = read("Basic realm=\"Registry f\u{fc}r G\u{e4}ste\"".as_bytes());
+        assert_eq!((umlauts.parameter("realm"), umlauts.is_lossy), (Some("Registry für Gäste"), false));
+        let latin = read(b"Basic realm=\"Registry f\xfcr G\xe4ste\"");
+        assert_eq!((latin.scheme, latin.is_lossy), (Scheme::Basic, true));
     }
 
     #[test]

@@ -21,6 +21,7 @@ use self::resolver::{Desk, Found, Lookup, Miss};
 use crate::model::address::Address;
 use crate::model::cause::Cause;
 use crate::model::facts::{DnsFacts, NameSource, NameserverFacts};
+use crate::model::limit::LimitReached;
 use crate::model::outcome::{Failure, Outcome, Step, clip};
 use crate::model::stage::Stage;
 use crate::node::nsswitch::NameService;
@@ -124,6 +125,9 @@ fn conclude(result: Result<Found, Miss>, host: &str, told: String) -> Result<Dns
         Ok(found) => {
             let addresses = found.addresses.into_iter().map(Address::from).collect();
             Ok(facts(NameSource::Dns, found.name, sort::by_rfc6724(addresses)))
+        }
+        Err(miss) if miss.cause == Cause::LimitReached => {
+            Err(LimitReached::new(Stage::Dns, format!("pullprobe is at a limit of its own process: {told}")).into())
         }
         Err(miss) => {
             let words = format!("dial tcp: lookup {host}{}", miss.words);

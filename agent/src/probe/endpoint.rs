@@ -198,7 +198,8 @@ impl Visit<'_> {
         };
         let headers = HeaderMap::new();
         let allowed = Requests::default();
-        let from = OnBehalf { namespace: &self.report.namespace, host: self.host, headers: &headers, allowed: &allowed };
+        let from =
+            OnBehalf { namespace: &self.report.namespace, host: self.host, headers: &headers, allowed: &allowed };
         let facts = |token: &token::Token| TokenFacts {
             host: token.host.clone(),
             anonymous: token.anonymous,

@@ -26,9 +26,16 @@ pub fn classify_io(error: &io::Error) -> Cause {
             | Errno::ADDRNOTAVAIL
             | Errno::AFNOSUPPORT,
         ) => Cause::TcpUnreachable,
+        _ if own_limit(error).is_some() => Cause::LimitReached,
         _ if error.kind() == io::ErrorKind::TimedOut => Cause::TcpTimeout,
         _ => Cause::Unclassified,
     }
+}
+
+/// pullprobe's own: out of open files, or of memory for them. It tells nothing of the far side.
+pub fn own_limit(error: &io::Error) -> Option<String> {
+    let is_own = matches!(errno(error)?, Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS);
+    is_own.then(|| format!("pullprobe is at a limit of its own process: {}", go_words(error)))
 }
 
 /// Go's text of the error. It does not come from libc: musl's differs from the one that Go carries.

@@ -8,6 +8,7 @@ mod proved;
 mod tests;
 mod told;
 
+use std::borrow::Cow;
 use std::error::Error as _;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +18,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use url::Url;
 
+use super::errno::own_limit;
 use super::raw::head;
 use crate::model::cause::Cause;
 use crate::model::host::{Endpoint, Scheme};
@@ -99,8 +101,9 @@ impl Response {
         Self { status, reason, headers, body, body_end: BodyEnd::Whole, told, passed_on_by: None }
     }
 
+    /// As Go has it: any bytes make a value, and those above 0x7f are mostly UTF-8.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
+        std::str::from_utf8(self.headers.get(name)?.as_bytes()).ok()
     }
 
     /// The time at the far side when it was sent: a cache hands on the date of the answer that it kept,
@@ -196,6 +199,7 @@ impl HttpClient {
                 .at(self.binding.endpoint.host_port())
                 .worded(format!("{}{words}", head::BROKEN)));
         }
+        let headers = readable(headers);
         // What a refusal says counts also where only one byte of the content was wanted.
         let refuses = status.is_client_error() || status.is_server_error();
         let body_limit = if refuses { wanted.clamp(ERROR_BODY, ERROR_LIMIT) } else { wanted };
@@ -288,6 +292,9 @@ impl HttpClient {
 
     fn of_io(&self, io: &std::io::Error, connecting: bool, said: &str) -> Failure {
         use std::io::ErrorKind;
+        if let Some(words) = own_limit(io) {
+            return LimitReached::new(Stage::Tcp, words).into();
+        }
         match io.kind() {
             ErrorKind::ConnectionRefused if connecting => {
                 Failure::new(Stage::Tcp, Cause::TcpRefused, said).worded("connect: connection refused")
@@ -343,6 +350,22 @@ fn reset_by(there: SocketAddr) -> String {
         std::net::UdpSocket::bind(any).and_then(|socket| socket.connect(there).and_then(|()| socket.local_addr()));
     let from = here.map(|here| SocketAddr::new(here.ip(), 0).to_string()).unwrap_or_default();
     format!("read tcp {from}->{there}: read: connection reset by peer")
+}
+
+/// Where Go passes on bytes that are no UTF-8, they are replaced as it does when it shows them. Of challenges and
+/// redirects the very bytes count.
+fn readable(mut headers: HeaderMap) -> HeaderMap {
+    for (name, value) in &mut headers {
+        if matches!(*name, header::LOCATION | header::WWW_AUTHENTICATE) {
+            continue;
+        }
+        if let Cow::Owned(text) = String::from_utf8_lossy(value.as_bytes())
+            && let Ok(readable) = HeaderValue::from_bytes(text.as_bytes())
+        {
+            *value = readable;
+        }
+    }
+    headers
 }
 
 /// What Go's client takes for the end of an idle connection that had served before.

@@ -196,7 +196,7 @@ impl Network {
             let address = tcp.facts().and_then(|facts| facts.chosen);
             let failure = dns.failure().or_else(|| tcp.failure()).cloned();
             (way.dns, way.tcp) = (dns, tcp);
-            if failure.as_ref().is_some_and(|failure| failure.doubtful) {
+            if way.dns.failure().is_some_and(|failure| failure.doubtful && failure.cause != Cause::LimitReached) {
                 way.dns = Step::skipped(Skip::OutOfTime);
             }
             let (Some(stream), Some(address)) = (stream, address) else {
@@ -259,6 +259,7 @@ impl Network {
                     let detail = format!("{} of the proxy: {} ({})", inner.stage, inner.detail, inner.cause);
                     let failure = Failure::new(Stage::Proxy, Cause::ProxyUnreachable, detail)
                         .worded(format!("proxyconnect tcp: {}", inner.wording));
+                    // Nobody knows of a proxy what nobody knows of the way to it.
                     Failure { doubtful: inner.doubtful, ..failure }
                 },
             );

@@ -315,7 +315,7 @@ impl<'a> Session<'a> {
         if leaves {
             OF_ONE_HOST.iter().for_each(|name| drop(headers.remove(name)));
         }
-        if let Ok(accept) = HeaderValue::from_str(&ask.accept) {
+        if let Ok(accept) = HeaderValue::from_bytes(ask.accept.as_bytes()) {
             headers.entry(header::ACCEPT).or_insert(accept);
         }
         if let Some(Ok(range)) = ask.range.as_deref().map(HeaderValue::from_str) {

@@ -17,11 +17,12 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use self::dialer::{Attempt, Verdict};
-use super::errno::{classify_io, go_words};
+use super::errno::{classify_io, go_words, own_limit};
 use super::step::step;
 use crate::model::address::Address;
 use crate::model::cause::Cause;
 use crate::model::facts::{AddressFacts, TcpFacts};
+use crate::model::limit::LimitReached;
 use crate::model::namespace::KERNEL_DIAL_TIMEOUT;
 use crate::model::outcome::{Failure, Outcome, Step};
 use crate::model::stage::Stage;
@@ -46,6 +47,10 @@ pub async fn connect(
     let targets: Vec<SocketAddr> =
         dialer::select(addresses, ADDRESS_LIMIT).into_iter().map(|address| address.with_port(port)).collect();
     let mut race = Race::new(targets, budget);
+    if addresses.len() > ADDRESS_LIMIT {
+        race.limit =
+            Some(format!("pullprobe tries {ADDRESS_LIMIT} of {} addresses, and none of them does", addresses.len()));
+    }
     let party = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
     let mut stream = None;
     let failed = || Failure::new(Stage::Tcp, Cause::TcpTimeout, "not reached").at(party.as_str());
@@ -63,6 +68,8 @@ pub async fn connect(
 struct Race {
     targets: Vec<SocketAddr>,
     attempts: Vec<Attempt>,
+    /// Why a failure tells nothing of all that containerd tries.
+    limit: Option<String>,
     words: HashMap<usize, String>,
     streams: HashMap<usize, TcpStream>,
     budget: Duration,
@@ -73,8 +80,8 @@ struct Race {
 impl Race {
     fn new(targets: Vec<SocketAddr>, budget: Duration) -> Self {
         let attempts = targets.iter().map(|target| Attempt::silent(target.is_ipv4())).collect();
-        let (words, streams) = Default::default();
-        Self { targets, attempts, words, streams, budget, began: Instant::now(), waited: Duration::ZERO }
+        let (limit, words, streams) = Default::default();
+        Self { targets, attempts, limit, words, streams, budget, began: Instant::now(), waited: Duration::ZERO }
     }
 
     /// Until all have ended, or the limit; when the dialer's choice is known, only a little longer.
@@ -100,6 +107,7 @@ impl Race {
                 self.streams.insert(index, stream);
             }
             Err(error) => {
+                self.limit = self.limit.take().or_else(|| own_limit(&error));
                 self.attempts[index].fails(classify_io(&error), duration);
                 self.words.insert(index, format!("connect: {}", go_words(&error)));
             }
@@ -118,7 +126,11 @@ impl Race {
                 facts.chosen = Some(self.targets[index]);
                 (Outcome::Passed(facts), self.streams.remove(&index))
             }
-            Verdict::Failed(index) => (Outcome::Failed(self.failure(index, party), Some(facts)), None),
+            Verdict::Failed(index) => {
+                let failure = self.limit.take().map(|words| LimitReached::new(Stage::Tcp, words).into());
+                let failure = failure.map_or_else(|| self.failure(index, party), |failure: Failure| failure.at(party));
+                (Outcome::Failed(failure, Some(facts)), None)
+            }
             Verdict::Nothing => {
                 let failure = Failure::new(Stage::Tcp, Cause::DnsNoAddress, "there is no address to connect to");
                 (Outcome::Failed(failure.at(party).worded("dial tcp: missing address"), Some(facts)), None)

@@ -3,12 +3,14 @@
 //! A pull that could not be noted down is not granted: an agent that restarts in a loop must not
 //! eat a node's quota.
 
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::fs;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
+
+use crate::file;
 
 /// A request is counted when it arrives, at most the longest timeout after it was granted.
 const WINDOW: SignedDuration = SignedDuration::from_mins(61);
@@ -85,11 +87,9 @@ impl Ledger {
 
 /// A file that is not there yet is an empty one.
 fn read(file: &Path) -> io::Result<Vec<Timestamp>> {
-    let mut text = String::new();
-    match File::open(file) {
-        Ok(opened) => opened.take(FILE_LIMIT).read_to_string(&mut text)?,
+    let text = match file::read_text(file, FILE_LIMIT) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
+        read => read?,
     };
     let invalid =
         |line: &str| io::Error::new(io::ErrorKind::InvalidData, format!("`{}` is no time", line.escape_debug()));
@@ -103,7 +103,7 @@ fn read(file: &Path) -> io::Result<Vec<Timestamp>> {
 fn write(file: &Path, spent: &[Timestamp]) -> io::Result<()> {
     let mut beside = file.to_owned();
     beside.as_mut_os_string().push(".new");
-    let mut new = File::create(&beside)?;
+    let mut new = file::create(&beside)?;
     for at in spent {
         // Never earlier than it was.
         writeln!(new, "{}", at.as_second() + i64::from(at.subsec_nanosecond() > 0))?;

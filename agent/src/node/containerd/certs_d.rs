@@ -13,7 +13,7 @@ use super::tls_files::{self, TlsFault, TlsKeys};
 use crate::model::containerd::Version;
 use crate::model::host::{Capabilities, HostTls};
 use crate::model::rewrites::Rewrites;
-use crate::node::root::{EntryKind, ReadError};
+use crate::node::root::{EntryKind, HostRoot, ReadError};
 
 /// More registries than any node has; a listing beyond is cut and said so. Tests do with fewer:
 /// making thousands of directories takes a disk seconds.
@@ -24,6 +24,23 @@ pub const DIRECTORY_LIMIT: usize = if cfg!(test) { 64 } else { 4096 };
 pub struct CertsRoot {
     pub path: String,
     pub state: RootState,
+    /// Where the listing was cut: whether a name is there is looked up by that name.
+    pub beyond: Option<Beyond>,
+}
+
+/// What was left out of a listing.
+#[derive(Clone, Debug)]
+pub struct Beyond {
+    root: HostRoot,
+    /// Said of a registry that is there.
+    why: String,
+}
+
+impl Beyond {
+    fn has(&self, path: &str) -> bool {
+        // What cannot be looked at may be there.
+        !self.root.stat(std::path::Path::new(path)).is_err_and(|error| error.is_not_found())
+    }
 }
 
 impl CertsRoot {
@@ -127,11 +144,14 @@ pub fn select<'a>(roots: &'a [CertsRoot], domain: &str) -> Selection<'a> {
             RootState::Listed { entries, .. } => entries,
         };
         for name in candidates(domain) {
-            match entries.get(&name) {
-                None | Some(HostDir::Missing) => {}
-                Some(HostDir::Fault(words)) => return Selection::Fault(words),
-                Some(HostDir::Unread(why)) => return Selection::Unread(why),
-                Some(HostDir::Hosts(directory)) => return Selection::Directory(directory),
+            match (entries.get(&name), &root.beyond) {
+                (None, Some(beyond)) if beyond.has(&join(&root.path, &name)) => return Selection::Unread(&beyond.why),
+                (entry, _) => match entry {
+                    None | Some(HostDir::Missing) => {}
+                    Some(HostDir::Fault(words)) => return Selection::Fault(words),
+                    Some(HostDir::Unread(why)) => return Selection::Unread(why),
+                    Some(HostDir::Hosts(directory)) => return Selection::Directory(directory),
+                },
             }
         }
     }
@@ -141,17 +161,22 @@ pub fn select<'a>(roots: &'a [CertsRoot], domain: &str) -> Selection<'a> {
 pub fn load_root(reader: &mut Reader<'_>, path: &str, version: Version) -> CertsRoot {
     let entries = match reader.list(path) {
         Ok(entries) => entries,
-        Err(error) if error.is_not_found() => return CertsRoot { path: path.into(), state: RootState::Missing },
+        Err(error) if error.is_not_found() => {
+            return CertsRoot { path: path.into(), state: RootState::Missing, beyond: None };
+        }
         Err(error) => {
             let words = format!("stat {}: {}", join(path, "_default"), error.reason());
             let state = unread(path, &error).map_or(RootState::Fault(words), RootState::Unread);
-            return CertsRoot { path: path.into(), state };
+            return CertsRoot { path: path.into(), state, beyond: None };
         }
     };
     let cut = entries.len() > DIRECTORY_LIMIT;
     let names = entries.into_iter().take(DIRECTORY_LIMIT).filter_map(|entry| entry.name.into_string().ok());
     let entries = names.map(|name| (name.clone(), load_entry(reader, &join(path, &name), version))).collect();
-    CertsRoot { path: path.into(), state: RootState::Listed { entries, cut } }
+    let why =
+        || format!("pullprobe reads {DIRECTORY_LIMIT} directories of {path}, and there are more, this one among them");
+    let beyond = cut.then(|| Beyond { root: reader.root().clone(), why: why() });
+    CertsRoot { path: path.into(), state: RootState::Listed { entries, cut }, beyond }
 }
 
 fn load_entry(reader: &mut Reader<'_>, path: &str, version: Version) -> HostDir {

@@ -23,6 +23,10 @@ impl<'a> Reader<'a> {
         Self { root, hash: Sha256::new(), left: TOTAL_LIMIT }
     }
 
+    pub const fn root(&self) -> &HostRoot {
+        self.root
+    }
+
     pub fn read(&mut self, path: &str) -> Result<Vec<u8>, ReadError> {
         let read = self.root.read(Path::new(path), FILE_LIMIT.min(self.left));
         self.hash.update(format!("{path}\n"));

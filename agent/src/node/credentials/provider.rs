@@ -33,6 +33,7 @@ mod answer;
 mod cache;
 mod config;
 mod exec;
+mod holders;
 pub mod inside;
 mod near;
 mod place;

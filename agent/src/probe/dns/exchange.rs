@@ -163,6 +163,7 @@ fn lost(operation: &str, parties: impl std::fmt::Display, call: &str, error: &io
     }
     let cause = match classify_io(error) {
         Cause::TcpTimeout => Cause::DnsTimeout,
+        Cause::LimitReached => Cause::LimitReached,
         _ => Cause::DnsUnreachable,
     };
     Trouble::new(cause, format!("{operation} {parties}: {call}: {}", go_words(error)))

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use super::TOO_DEEP;
 use super::target::{Elements, Fields, Target, Unfit};
 use crate::model::containerd::Version;
 use crate::probe::gotime;
@@ -51,6 +52,8 @@ const SHORT: usize = 1_024;
 pub fn decode(text: &[u8], dialect: Dialect, go_type: &str, target: &mut dyn Target) -> Result<(), Undecoded> {
     match super::error(text) {
         fault if fault.is_empty() => decode_valid(text, dialect, go_type, target),
+        // Newer Go names no character.
+        fault if fault.ends_with(TOO_DEEP) && dialect == Dialect::Pointer => Err(Undecoded::Invalid(TOO_DEEP.into())),
         fault => Err(Undecoded::Invalid(fault)),
     }
 }

@@ -36,8 +36,9 @@ pub fn with(request: &Request, proxy: Option<&ProxyUrl>) -> Veil {
 
 /// The whole value, what stands behind its scheme, and the password in it.
 fn of_header(value: &HeaderValue) -> Vec<Secret> {
-    let Ok(text) = value.to_str() else { return Vec::new() };
-    let mut told = vec![Secret::new(text)];
+    // What comes back is read alike.
+    let text = String::from_utf8_lossy(value.as_bytes());
+    let mut told = vec![Secret::new(&*text)];
     if let Some((_, rest)) = text.split_once(' ') {
         told.push(Secret::new(rest));
     }

@@ -56,12 +56,24 @@ impl PullBudget {
 
     /// `prices`: what was learnt of the hosts so far, and will be.
     pub fn knowing(pulls: u32, prices: Arc<Prices>) -> Self {
-        Self { purse: Purse::Left(AtomicU32::new(pulls)), purchases: None, prices, spent: AtomicU32::new(0), requests: Requests::default() }
+        Self {
+            purse: Purse::Left(AtomicU32::new(pulls)),
+            purchases: None,
+            prices,
+            spent: AtomicU32::new(0),
+            requests: Requests::default(),
+        }
     }
 
     /// `allowance` is asked right before each such request, and `purchases` has what they brought.
     pub fn shared(allowance: Box<dyn Allowance>, purchases: Arc<Purchases>, prices: Arc<Prices>) -> Self {
-        Self { purse: Purse::Shared(allowance), purchases: Some(purchases), prices, spent: AtomicU32::new(0), requests: Requests::default() }
+        Self {
+            purse: Purse::Shared(allowance),
+            purchases: Some(purchases),
+            prices,
+            spent: AtomicU32::new(0),
+            requests: Requests::default(),
+        }
     }
 
     pub(super) fn prices(&self) -> &Prices {

@@ -1,11 +1,12 @@
 //! What a manifest names: the config, which is read, and the layers, which are only touched.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
+use super::super::gojson::decode::Undecoded;
 use super::documents::{self, Config, Descriptor, Document, Form};
 use super::select::Matcher;
 use super::{Phase, Pull, Stop, not_empty};
-use super::super::gojson::decode::Undecoded;
 use crate::model::cause::Cause;
 use crate::model::containerd::PullMode;
 use crate::model::outcome::Failure;
@@ -60,7 +61,8 @@ impl Pull<'_> {
         } else {
             layers.iter().filter(|layer| !documents::is_layer(&layer.media_type, self.version)).cloned().collect()
         };
-        self.budget.requests.grant_layers(wanted.len());
+        let fresh: BTreeSet<&str> = wanted.iter().map(|layer| layer.digest.as_str()).collect();
+        self.budget.requests.grant_layers(fresh.iter().filter(|digest| !self.touched.contains(**digest)).count());
         for layer in wanted.iter().take(LAYER_LIMIT).filter(|layer| !layer.is_elsewhere()) {
             not_empty(layer)?;
             if self.touched.contains(&layer.digest) {

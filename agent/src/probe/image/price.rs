@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{self, Read as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
@@ -15,6 +15,7 @@ use tokio::sync::Mutex;
 use super::super::ratelimit;
 use super::super::session::{Answer, Ask, NoAnswer};
 use super::{Pull, Stop};
+use crate::file;
 use crate::model::host::Endpoint;
 use crate::model::ratelimit::{LimitState, RateLimit};
 
@@ -145,11 +146,9 @@ impl Pull<'_> {
 
 /// A line for each host; a file that is not there yet is an empty one.
 fn read(file: &Path) -> io::Result<BTreeSet<String>> {
-    let mut text = String::new();
-    match fs::File::open(file) {
-        Ok(opened) => opened.take(FILE_LIMIT).read_to_string(&mut text)?,
+    let text = match file::read_text(file, FILE_LIMIT) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
-        Err(error) => return Err(error),
+        read => read?,
     };
     Ok(text.lines().map(str::to_owned).collect())
 }
@@ -159,7 +158,7 @@ fn write(file: &Path, hosts: &BTreeSet<String>) -> io::Result<()> {
     let mut beside = file.to_owned();
     beside.as_mut_os_string().push(".new");
     let lines: String = hosts.iter().flat_map(|host| [host.as_str(), "\n"]).collect();
-    fs::write(&beside, lines)?;
+    file::create(&beside)?.write_all(lines.as_bytes())?;
     fs::rename(&beside, file)
 }
 

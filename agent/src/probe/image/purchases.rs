@@ -4,11 +4,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
-use std::io::{self, Read as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::digest::{digest_of, is_digest};
+use crate::file;
 
 /// Manifests are a few KiB; the oldest go first.
 const COUNT_LIMIT: usize = 512;
@@ -106,8 +107,7 @@ fn read_all(directory: &Path) -> io::Result<Vec<(String, Vec<u8>)>> {
 
 fn read(path: &Path) -> Option<(String, Vec<u8>)> {
     let digest = format!("sha256:{}", path.file_name()?.to_str()?);
-    let mut body = Vec::new();
-    fs::File::open(path).ok()?.take(LENGTH_LIMIT as u64 + 1).read_to_end(&mut body).ok()?;
+    let body = file::read(path, LENGTH_LIMIT as u64).ok()?;
     (digest_of(&body) == digest).then_some((digest, body))
 }
 
@@ -115,7 +115,7 @@ fn read(path: &Path) -> Option<(String, Vec<u8>)> {
 fn write(directory: &Path, digest: &str, body: &[u8]) -> io::Result<()> {
     fs::create_dir_all(directory)?;
     let beside = directory.join("new");
-    fs::write(&beside, body)?;
+    file::create(&beside)?.write_all(body)?;
     fs::rename(&beside, file_of(directory, digest))
 }
 

@@ -183,7 +183,7 @@ impl Session<'_> {
                 }
                 match token {
                     Some(Ok(token)) => {
-                        let mut value = HeaderValue::from_str(&format!("Bearer {}", token.value.expose()))
+                        let mut value = HeaderValue::from_bytes(format!("Bearer {}", token.value.expose()).as_bytes())
                             .unwrap_or(HeaderValue::from_static("Bearer"));
                         value.set_sensitive(true);
                         Ok((Some(value), Some(token.clone())))
@@ -206,7 +206,8 @@ impl Session<'_> {
         } else {
             HeaderMap::new()
         };
-        let from = OnBehalf { namespace: &self.image.domain, host: self.host, headers: &headers, allowed: self.allowed };
+        let from =
+            OnBehalf { namespace: &self.image.domain, host: self.host, headers: &headers, allowed: self.allowed };
         let fetched = token::fetch(self.network, from, options, self.login()).await;
         match fetched {
             Err(failure) if failure.cause == Cause::CredentialsMissing => {

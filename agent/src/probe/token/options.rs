@@ -5,6 +5,7 @@ use url::Url;
 use super::super::challenge::Challenge;
 use crate::model::cause::Cause;
 use crate::model::host::{Endpoint, Scheme};
+use crate::model::limit::LimitReached;
 use crate::model::outcome::Failure;
 use crate::model::stage::Stage;
 use crate::node::containerd::gotext::quote;
@@ -49,6 +50,11 @@ pub fn options<'a>(
         let wording = "no realm specified for token auth challenge";
         unusable("the Bearer challenge names no realm".into(), wording.into())
     })?;
+    if challenge.is_lossy {
+        let words =
+            "the Bearer challenge holds bytes that are no UTF-8, which pullprobe cannot repeat to its token service";
+        return Err(LimitReached::new(Stage::Ping, words).into());
+    }
     // An empty scope is one that is empty, as containerd has it.
     let asked = challenge.parameter("scope").into_iter().flat_map(|scopes| scopes.split(' '));
     let mut scopes: Vec<String> = implicit_scopes.into_iter().chain(asked).map(str::to_owned).collect();
@@ -132,7 +138,7 @@ mod tests {
     fn bearer(parameters: &[(&str, &Value)]) -> Challenge {
         let given =
             parameters.iter().filter_map(|(name, value)| Some(((*name).to_owned(), value.as_str()?.to_owned())));
-        Challenge { scheme: Scheme::Bearer, parameters: given.collect() }
+        Challenge { scheme: Scheme::Bearer, parameters: given.collect(), is_lossy: false }
     }
 
     #[test]
@@ -154,6 +160,13 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_cannot_be_repeated_is_no_fault_of_the_registry() {
+        let (realm, service) = (json!("https://t.example"), json!("G\u{fffd}ste"));
+        let challenge = Challenge { is_lossy: true, ..bearer(&[("realm", &realm), ("service", &service)]) };
+        assert!(options(&challenge, None, Asking::default()).unwrap_err().doubtful);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Runs a plugin as kubelet does: no shell, one JSON object in, one out, a minute at most.
 
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
 use super::config::Plugin;
+use super::holders;
 use super::inside::{self, Inside};
 use crate::secret::Secret;
 
@@ -80,20 +82,40 @@ async fn run_as(mut command: Command, plugin: &Plugin, request: &str, patience: 
         .process_group(0)
         .kill_on_drop(true);
     let mut child = command.spawn().map_err(RunError::Start)?;
-    let family = Family(child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)));
-    let talked = tokio::time::timeout(patience, talk(&mut child, request)).await;
+    let leader = child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
+    let pipes = [pipe_of(child.stdout.as_ref()), pipe_of(child.stderr.as_ref())].into_iter().flatten().collect();
+    let mut family = Family { leader, pipes };
+    let talked = tokio::time::timeout(patience, talk(&mut child, request)).await.unwrap_or(Err(RunError::Timeout));
+    let pipes = std::mem::take(&mut family.pipes);
     drop(family);
-    talked.unwrap_or(Err(RunError::Timeout))
+    if talked.is_err() {
+        let _ = tokio::task::spawn_blocking(move || holders::kill(&pipes)).await;
+    }
+    talked
+}
+
+/// By which the kernel tells the pipe from others.
+fn pipe_of(end: Option<&impl AsFd>) -> Option<u64> {
+    rustix::fs::fstat(end?).ok().map(|stat| stat.st_ino)
 }
 
 /// The plugin and what it started: none of them outlives the call.
-struct Family(Option<Pid>);
+struct Family {
+    leader: Option<Pid>,
+    /// Who left the family may still hold one. Where both came to their end nobody does, and it is empty.
+    pipes: Vec<u64>,
+}
 
 impl Drop for Family {
     fn drop(&mut self) {
-        if let Some(leader) = self.0 {
+        if let Some(leader) = self.leader {
             // Gone already is as good.
             let _ = kill_process_group(leader, Signal::KILL);
+        }
+        let pipes = std::mem::take(&mut self.pipes);
+        if !pipes.is_empty() {
+            // Nobody waits for the answer any more, and soon nobody may be there to do it.
+            holders::kill(&pipes);
         }
     }
 }

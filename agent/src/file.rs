@@ -1,0 +1,87 @@
+//! Reads files of pullprobe's own, named in settings or on the command line: whatever stands there, nobody waits
+//! for it, and no more is read than a limit.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use rustix::fs::{FileType, Mode, OFlags};
+
+/// Opens a regular file for reading. A pipe without a writer would hold up whoever opens it, a device gives
+/// bytes without end.
+pub fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let opened = rustix::fs::open(path, flags, Mode::empty())?;
+    let kind = FileType::from_raw_mode(rustix::fs::fstat(&opened)?.st_mode);
+    match kind {
+        FileType::RegularFile => Ok(File::from(opened)),
+        FileType::Directory => Err(io::Error::from(io::ErrorKind::IsADirectory)),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")),
+    }
+}
+
+/// The whole of a file of at most `limit` bytes; a longer one is an error that names the limit.
+pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {limit} bytes")));
+    }
+    Ok(bytes)
+}
+
+pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
+    String::from_utf8(read(path, limit)?).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8 text"))
+}
+
+/// Whether something stands there that no new file may be written over or through, for it would hold up the
+/// writer.
+pub fn replaceable(path: &Path) -> io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if found.is_file() || found.is_symlink() => Ok(()),
+        Ok(_) => Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// A new, empty file at `path`. What stands there is taken away first, be it a pipe.
+pub fn create(path: &Path) -> io::Result<File> {
+    replaceable(path)?;
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    File::options().write(true).create_new(true).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_regular_file_is_read_and_only_so_much_of_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        std::fs::write(&file, "12345").unwrap();
+        assert_eq!(read_text(&file, 5).unwrap(), "12345");
+        assert_eq!(read(&file, 4).unwrap_err().to_string(), "larger than 4 bytes");
+        let pipe = directory.path().join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        assert_eq!(read(&pipe, 5).unwrap_err().to_string(), "not a regular file");
+        assert_eq!(create(&pipe).unwrap_err().to_string(), "not a regular file");
+        assert!(read(Path::new("/dev/zero"), 5).is_err() && read(directory.path(), 5).is_err());
+        std::fs::write(&file, [0xff]).unwrap();
+        assert_eq!(read_text(&file, 5).unwrap_err().to_string(), "not UTF-8 text");
+    }
+
+    #[test]
+    fn a_new_file_takes_the_place_of_an_old_one_and_goes_through_no_link() {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, link) = (directory.path().join("file"), directory.path().join("link"));
+        std::fs::write(&file, "old").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        drop(create(&link).unwrap());
+        assert_eq!((std::fs::read(&file).unwrap(), std::fs::read(&link).unwrap()), (b"old".to_vec(), Vec::new()));
+    }
+}
