@@ -107,7 +107,8 @@ fn on_runtime(work: impl Future<Output = Ending>) -> Ending {
         }
         Err(error) => {
             complain(&format!("the runtime cannot start: {error}"));
-            Ending::Bad
+            // Nothing was found to be wrong with any image.
+            Ending::Untold
         }
     }
 }

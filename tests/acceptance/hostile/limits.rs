@@ -111,7 +111,7 @@ fn a_hosts_file_that_is_too_long_leaves_the_answer_open() {
     write(node.path(), "etc/hosts", &format!("{}127.0.0.1 {NAME}\n", line.repeat((4 << 20) / line.len() + 1)));
     let told = image_of(&mut check(&[image], node.path()));
     measured("/etc/hosts of more than 4 MiB", "unknown, limit named", &told["pullable"].to_string());
-    assert_limit(&told, "larger than 4194304 bytes");
+    assert_limit(&told, "larger than 4 MiB");
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn too_few_open_files_are_nobodys_fault() {
         let mut command = Command::new("/bin/sh");
         command.arg("-c").arg(format!("ulimit -n {files}; exec \"$0\" \"$@\"")).arg(asked.get_program());
         let finished = finish(command.args(asked.get_args()));
-        assert!(matches!(finished.code, Some(0 | 2 | 3)), "{files} files: {finished:?}");
+        assert_ne!(finished.code, Some(1), "{files} files: {finished:?}");
         told.push(finished.code.unwrap());
     }
     measured("6 to 23 open files", "never a `no`", &format!("exit codes {told:?}"));

@@ -175,21 +175,3 @@ fn base64(text: &str) -> String {
     use base64::Engine as _;
     base64::engine::general_purpose::STANDARD.encode(text)
 }
-
-/// A plugin that starts a process in a session of its own, which keeps the plugin's pipe.
-#[test]
-fn what_leaves_a_plugins_group_with_its_pipe_is_ended_at_the_deadline() {
-    let node = Node::new();
-    let mark = format!("3{}", std::process::id());
-    node.plugin(&format!("setsid sleep {mark} &\nexit 0"));
-    let lives = || {
-        let commands = std::fs::read_dir("/proc").unwrap().flatten();
-        let line = |entry: std::fs::DirEntry| std::fs::read(entry.path().join("cmdline")).ok();
-        commands.filter_map(line).any(|line| line == format!("sleep\0{mark}\0").as_bytes())
-    };
-    let began = Instant::now();
-    node.check(&[PRIVATE], &["--timeout", "4s"]).is_untold("did not answer within");
-    assert!(began.elapsed() < Duration::from_secs(15));
-    let gone = eventually(Duration::from_secs(2), || (!lives()).then_some(()));
-    assert!(gone.is_some(), "`sleep {mark}` lives on");
-}

@@ -93,7 +93,7 @@ pub fn unread(path: &str, error: &ReadError) -> Option<String> {
         ReadError::TooLarge { limit, .. } if *limit < FILE_LIMIT => {
             format!("{} MiB of files were read before it, and it would be too much", TOTAL_LIMIT >> 20)
         }
-        ReadError::TooLarge { .. } => format!("it is larger than {} MiB", FILE_LIMIT >> 20),
+        ReadError::TooLarge { limit, .. } => format!("it is larger than {} MiB", limit >> 20),
         ReadError::NotAFile(_) => "it is neither a file nor a directory".into(),
         _ if error.is_forbidden() => error.reason(),
         _ => return None,

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use rustix::process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, getpid, kill_process, pidfd_open, pidfd_send_signal};
 
 /// Ends every process but this one that has one of these pipes open. It can only be what the plugin started:
 /// nobody else inherits them.
@@ -11,11 +11,14 @@ pub fn kill(pipes: &[u64]) {
     let Ok(entries) = fs::read_dir("/proc") else { return };
     let pids = entries.flatten().filter_map(|entry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?));
     for pid in pids.filter(|pid| *pid != getpid()) {
-        // Held before it is looked at: its number cannot become another's in between.
-        let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
+        // Held before it is looked at: its number cannot become another's in between. Old kernels have no such hold.
+        let process = pidfd_open(pid, PidfdFlags::empty());
         if holds(pid, &names) {
             // Gone already is as good.
-            let _ = pidfd_send_signal(process, Signal::KILL);
+            let _ = match process {
+                Ok(process) => pidfd_send_signal(process, Signal::KILL),
+                Err(_) => kill_process(pid, Signal::KILL),
+            };
         }
     }
 }
@@ -24,4 +27,24 @@ fn holds(pid: Pid, names: &[String]) -> bool {
     let Ok(open) = fs::read_dir(format!("/proc/{}/fd", pid.as_raw_nonzero())) else { return false };
     let mut targets = open.flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
     targets.any(|target| names.iter().any(|name| target.as_os_str() == name.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn a_process_in_another_session_that_has_the_pipe_is_ended_and_no_other() {
+        let start = || Command::new("setsid").args(["sleep", "60"]).stdout(Stdio::piped()).spawn().unwrap();
+        let (mut holder, mut other) = (start(), start());
+        let pipe = rustix::fs::fstat(holder.stdout.as_ref().unwrap()).unwrap().st_ino;
+        kill(&[pipe]);
+        assert_eq!(holder.wait().unwrap().signal(), Some(Signal::KILL.as_raw()));
+        assert!(other.try_wait().unwrap().is_none());
+        other.kill().unwrap();
+        other.wait().unwrap();
+    }
 }
