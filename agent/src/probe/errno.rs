@@ -83,7 +83,7 @@ mod tests {
             (Errno::PERM, Cause::TcpUnreachable, "operation not permitted"),
             (Errno::INVAL, Cause::TcpUnreachable, "invalid argument"),
             (Errno::ADDRNOTAVAIL, Cause::TcpUnreachable, "cannot assign requested address"),
-            (Errno::MFILE, Cause::Unclassified, "too many open files"),
+            (Errno::MFILE, Cause::LimitReached, "too many open files"),
         ];
         for (errno, cause, words) in table {
             let error = io::Error::from(errno);
