@@ -25,13 +25,8 @@ fn client(scheme: Scheme, address: SocketAddr, tls: rustls::ClientConfig, proved
 
 fn trusting(authority: &Authority) -> rustls::ClientConfig {
     let store = TrustStore { certificates: vec![authority.root_der()], ..TrustStore::default() };
-    let setup = TlsSetup::new(
-        Version::NEWEST,
-        false,
-        &NodeTrust::from(&store),
-        &HostTls::default(),
-        jiff::Timestamp::now(),
-    );
+    let setup =
+        TlsSetup::new(Version::NEWEST, false, &NodeTrust::from(&store), &HostTls::default(), jiff::Timestamp::now());
     setup.unwrap().client_config()
 }
 

@@ -16,8 +16,7 @@ use crate::model::trust::TrustStore;
 const LIMIT: Duration = Duration::from_secs(10);
 
 fn tls() -> TlsSetup {
-    TlsSetup::new(Version::NEWEST, false, &NodeTrust::default(), &HostTls::default(), Timestamp::now())
-        .unwrap()
+    TlsSetup::new(Version::NEWEST, false, &NodeTrust::default(), &HostTls::default(), Timestamp::now()).unwrap()
 }
 
 async fn through(proxy: &str, target: &str) -> (Step<ProxyFacts>, Option<Connection>) {
@@ -336,8 +335,7 @@ async fn an_https_proxy_is_spoken_to_in_tls() {
         }
     });
     let trust = NodeTrust::from(&TrustStore { certificates: vec![authority.root_der()], ..TrustStore::default() });
-    let trusting =
-        TlsSetup::new(Version::NEWEST, false, &trust, &HostTls::default(), Timestamp::now()).unwrap();
+    let trusting = TlsSetup::new(Version::NEWEST, false, &trust, &HostTls::default(), Timestamp::now()).unwrap();
     let dial = || TcpStream::connect((proxy.host.as_str(), proxy.port));
     let target = Target { host_port: "r.example:443", bare_users: true, plain: false };
     let (step, tunnel_) = tunnel(dial().await.unwrap(), &proxy, "HTTPS_PROXY", target, &trusting, LIMIT).await;

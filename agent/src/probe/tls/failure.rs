@@ -8,7 +8,6 @@ use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerInco
 
 use super::verifier::Rejected;
 use crate::model::cause::Cause;
-use crate::model::limit::LimitReached;
 use crate::model::outcome::Failure;
 use crate::model::stage::Stage;
 use crate::probe::connection::worded;
@@ -129,10 +128,6 @@ const fn old_version(version: u16) -> &'static str {
 
 fn of_rustls(error: &Error, broken: &Broken<'_>) -> Failure {
     match error {
-        Error::InvalidMessage(InvalidMessage::HandshakePayloadTooLarge) => {
-            let words = "pullprobe takes 64 KiB of certificates in a handshake, and these are longer";
-            LimitReached::new(Stage::Tls, words).into()
-        }
         Error::AlertReceived(alert) => {
             of_alert(*alert, broken.client_certificate_asked, broken.client_certificate_sent)
         }

@@ -35,8 +35,7 @@ fn trust(roots: &[CertificateDer<'static>]) -> NodeTrust {
 }
 
 fn setup(roots: &[CertificateDer<'static>]) -> TlsSetup {
-    TlsSetup::new(Version::NEWEST, false, &trust(roots), &HostTls::default(), jiff::Timestamp::now())
-        .unwrap()
+    TlsSetup::new(Version::NEWEST, false, &trust(roots), &HostTls::default(), jiff::Timestamp::now()).unwrap()
 }
 
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {
@@ -146,8 +145,7 @@ async fn skip_verify_goes_on_and_tells_what_was_not_looked_at() {
     let address = serve_leaf(&authority.leaf(CertKind::Expired, &["other.example"]).unwrap()).await;
     let tls = HostTls { skip_verify: Some(true), ..HostTls::default() };
     let setup =
-        TlsSetup::new(Version::NEWEST, false, &trust(&[authority.root_der()]), &tls, jiff::Timestamp::now())
-            .unwrap();
+        TlsSetup::new(Version::NEWEST, false, &trust(&[authority.root_der()]), &tls, jiff::Timestamp::now()).unwrap();
     let step = shake_with(address, &setup).await;
     let facts = step.facts().unwrap();
     assert!(step.passed() && !facts.verified);
@@ -160,8 +158,7 @@ async fn the_clock_that_is_handed_in_decides() {
     let address = serve_leaf(&authority.leaf(CertKind::Good, &[HOST]).unwrap()).await;
     let now = jiff::Timestamp::now() - SignedDuration::from_hours(24 * 365);
     let setup =
-        TlsSetup::new(Version::NEWEST, false, &trust(&[authority.root_der()]), &HostTls::default(), now)
-            .unwrap();
+        TlsSetup::new(Version::NEWEST, false, &trust(&[authority.root_der()]), &HostTls::default(), now).unwrap();
     let step = shake_with(address, &setup).await;
     assert_eq!(failure(&step).cause, Cause::TlsNotYetValid);
 }
@@ -210,8 +207,7 @@ fn unusable_files_are_told_in_the_words_of_go() {
         ),
     ];
     for (tls, wording) in cases {
-        let failure =
-            TlsSetup::new(Version::NEWEST, false, &trust(&[]), &tls, jiff::Timestamp::now()).unwrap_err();
+        let failure = TlsSetup::new(Version::NEWEST, false, &trust(&[]), &tls, jiff::Timestamp::now()).unwrap_err();
         assert_eq!((failure.cause, failure.wording.as_str()), (Cause::CaUnusable, wording));
         assert!(!failure.detail.contains("PRIVATE KEY-----"));
     }

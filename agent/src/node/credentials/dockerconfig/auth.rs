@@ -27,7 +27,9 @@ impl Fault {
     pub fn words(self) -> String {
         match self {
             Self::Base64(at) => format!("illegal base64 data at input byte {at}"),
-            Self::Colon | Self::Twice => "unable to parse auth field, must be formatted as base64(username:password)".into(),
+            Self::Colon | Self::Twice => {
+                "unable to parse auth field, must be formatted as base64(username:password)".into()
+            }
         }
     }
 }

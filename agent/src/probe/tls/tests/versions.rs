@@ -22,8 +22,7 @@ async fn told_by(versions: &[Version], root: &CertificateDer<'static>, address: 
     let mut told = vec![String::new(); versions.len()];
     for (told, version) in told.iter_mut().zip(versions.iter().copied()) {
         let trust = trust(std::slice::from_ref(root));
-        let setup =
-            TlsSetup::new(version, false, &trust, &HostTls::default(), jiff::Timestamp::now()).unwrap();
+        let setup = TlsSetup::new(version, false, &trust, &HostTls::default(), jiff::Timestamp::now()).unwrap();
         let step = shake_with(address, &setup).await;
         if let Some(failure) = step.failure() {
             let unusable = [Cause::TlsCertificateUnusable, Cause::TlsUnknownAuthority];
