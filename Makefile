@@ -23,22 +23,27 @@ demo: ## a lab with good and broken registries, and pullprobe looking at it (ONC
 test: tools lint static ## install what is missing, then every check and test
 	export PULLPROBE_STATIC_BIN="$$(realpath $(STATIC))" PULLPROBE_REQUIRE_STATIC=1
 	cargo test --workspace --locked -- --skip $(JUDGE)
+	echo "== unit and acceptance tests: $$SECONDS s"
 	cargo test --test acceptance --locked -- $(JUDGE) --nocapture
+	echo "== with the judge: $$SECONDS s"
 
 tools: ## install what the tests run
 	bash tests/tools/install.sh
+	echo "== tools: $$SECONDS s"
 
 lint: tools ## format, clippy, dependencies
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	$(DENY) --all-features check bans licenses sources
+	echo "== lint: $$SECONDS s"
 
 static: ## the static binary of the image's last stage
 	RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs" cargo build --release --locked --target $(HOST) --bin pullprobe
+	echo "== static binary: $$SECONDS s"
 	echo "$(STATIC)"
 
 docs: ## write the generated documents again
-	UPDATE_DOCS=1 cargo test --locked --lib -- documents published markdown
+	UPDATE_DOCS=1 cargo test --locked --lib -- documents published markdown generated
 	bash deploy/render.sh
 
 bench: tools static ## what pullprobe costs, against blackbox_exporter and skopeo (STRICT=1: fail when a goal is missed)

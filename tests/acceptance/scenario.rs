@@ -114,6 +114,8 @@ scenarios! {
     dns_timeout
     filter_blocked
     filter_blocked_by_the_network
+    filter_blocked_in_an_envelope
+    filter_blocked_in_plain_text
     head_refused
     head_refused_as_missing
     head_refused_by_gateway
@@ -149,6 +151,7 @@ scenarios! {
     over_budget_told_by_get_only
     policy_blocked
     policy_blocked_by_perimeter
+    policy_blocked_unscanned
     quota_exceeded
     quota_exceeded_without_billing
     rate_limited_by_429
@@ -226,6 +229,8 @@ fn every_cause_that_a_registry_can_lead_to_is_reached() {
                 "disk_full",
                 "inodes_exhausted",
                 "containerd_unreachable",
+                // It makes no verdict; `hostile` reaches it.
+                "limit_reached",
                 "unclassified",
             ]
             .contains(&cause)

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::answers::Answer;
 use super::site::Site;
 use crate::model::finding::Finding;
+use crate::model::host::Scheme;
 use crate::node::containerd::HostSource;
 use crate::node::containerd::certs_d::{self, Selection};
 use crate::plan::plan;
@@ -12,6 +13,8 @@ use crate::plan::plan;
 /// Findings about a directory's name, which is not the one that images lead to.
 const OF_NAMES: [&str; 5] =
     ["registry_port_differs", "host_dir_unreachable", "host_dir_hidden", "host_dir_dangling", "hosts_file_too_deep"];
+/// What is wrong for hosts with TLS alone.
+const OF_TLS: &str = "https_proxy_unset";
 /// What Docker Hub is called, by image references and otherwise.
 const HUB: [&str; 5] =
     ["docker.io", "registry-1.docker.io", "index.docker.io", "registry.hub.docker.com", "hub.docker.com"];
@@ -26,6 +29,8 @@ pub struct Bearing {
     directories: BTreeSet<String>,
     /// Whether a registry has no directory of its own.
     by_default: bool,
+    /// Whether one of the hosts has TLS.
+    has_tls: bool,
 }
 
 impl Bearing {
@@ -36,9 +41,11 @@ impl Bearing {
             roots: Vec::new(),
             directories: BTreeSet::new(),
             by_default: false,
+            has_tls: false,
         };
         for domain in &domains {
             let hosts = plan(&site.containerd, domain).hosts;
+            bearing.has_tls |= hosts.iter().any(|host| host.endpoint.scheme == Scheme::Https);
             bearing.names.extend(hosts.iter().map(|host| plain(host.endpoint.host())));
         }
         if let HostSource::CertsD { roots } = &site.containerd.registry.source {
@@ -59,6 +66,9 @@ impl Bearing {
     /// What is about no registry in particular bears on all of them.
     pub fn holds(&self, finding: &Finding) -> bool {
         if finding.about.as_ref().is_some_and(|about| !self.names.contains(&plain(about))) {
+            return false;
+        }
+        if finding.code == OF_TLS && !self.has_tls {
             return false;
         }
         let Some(file) = &finding.file else { return true };
@@ -106,11 +116,19 @@ mod tests {
             roots: vec!["/c".into()],
             directories: ["/c/docker.io".to_owned()].into(),
             by_default,
+            has_tls: true,
         }
     }
 
     fn finding(code: &'static str, file: &str) -> Finding {
         Finding::new(Severity::Warning, code, "of docker.io", "fix").in_file(file)
+    }
+
+    #[test]
+    fn a_proxy_for_tls_alone_is_no_matter_of_plain_hosts() {
+        let unset = Finding::new(Severity::Warning, OF_TLS, "of HTTPS_PROXY", "fix");
+        assert!(of(false).holds(&unset));
+        assert!(!Bearing { has_tls: false, ..of(false) }.holds(&unset));
     }
 
     #[test]

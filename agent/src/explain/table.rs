@@ -142,7 +142,7 @@ const TOKEN: &[Row] = &[
     of(&[CredentialsRejected, CredentialsShadowAnonymous], &[": 401 Unauthorized"])
         .with(OAUTH)
         .note("The login was sent and refused. `pullprobe check` tells whether the image can be had without one."),
-    of(&[CredentialsRejected, NotFoundOrDenied], &[": 403 Forbidden"]).with(OAUTH).note(
+    of(&[CredentialsRejected, NotFoundOrDenied, TokenInvalid, AccessDenied, LoginLocked], &[": 403 Forbidden"]).with(OAUTH).note(
         "The token service refuses the login, or what it asks for. `pullprobe check` reads the words of the answer.",
     ),
     of(&[CredentialsRejected], &[": 400 Bad Request"]).with(OAUTH),
@@ -152,14 +152,14 @@ const TOKEN: &[Row] = &[
     of(&[NotFoundOrDenied, CredentialsMissing], &[": 403 Forbidden"])
         .with(ANONYMOUS)
         .note("No login was sent: the pod brings none, or none whose key matches the image."),
-    of(&[Throttled, RateLimited, CredentialsRejected], &[": 429 Too Many Requests"])
+    of(&[LoginLocked, Throttled, RateLimited], &[": 429 Too Many Requests"])
         .with(TOKEN_WORDS)
         .note("Too many token requests, too many pulls, or too many failed logins: the words of the answer tell."),
-    of(&[ChallengeInvalid, NotARegistry, ManifestUnknown], &[": 404 Not Found"])
+    of(&[TokenInvalid], &[": 404 Not Found"])
         .with(TOKEN_WORDS)
         .note("The token service is not at the address that the registry names."),
-    of(&[RegistryError], &["unexpected status: 5", ": 50", ": 400 Bad Request"]).with(TOKEN_WORDS),
-    of(&[ResponseInvalid, RegistryError], &["unexpected status"]).with(TOKEN_WORDS),
+    of(&[RegistryError, TokenInvalid], &["unexpected status: 5", ": 50", ": 400 Bad Request"]).with(TOKEN_WORDS),
+    of(&[StatusUnexpected, TokenInvalid, RequestTooLarge], &["unexpected status"]).with(TOKEN_WORDS),
     of(&[CredentialsMissing], &["no basic auth credentials"]).note(
         "The registry wants a login, and none was sent: the pod brings none, or none whose key matches the image.",
     ),
@@ -341,21 +341,36 @@ const STATUS: &[Row] = &[
             "Source image rejected",
         ],
     ),
-    of(&[NotFoundOrDenied, AccessDenied, PolicyBlocked], &[": 403 Forbidden"])
-        .note("The registry refuses without saying why in this message: `pullprobe check` reads its whole answer."),
-    of(&[ManifestUnknown, RepositoryUnknown], &[": 404 Not Found", ": 410 Gone"]),
+    of(&[StorageRefused, AccessDenied, NotFoundOrDenied, FilterBlocked], &[": 403 Forbidden"])
+        .with(&["failed open"])
+        .note("The URL says who refuses: the registry, or the storage to which it sends the node on."),
+    of(
+        &[NotFoundOrDenied, AccessDenied, HeadRefused, PolicyBlocked, FilterBlocked, LegallyBlocked, QuotaExceeded],
+        &[": 403 Forbidden"],
+    )
+    .note("The registry refuses without saying why in this message: `pullprobe check` reads its whole answer."),
+    of(&[ManifestUnknown, RepositoryUnknown, NotARegistry], &[": 404 Not Found", ": 410 Gone"]).note(
+        "Other tags of the repository tell whether it is the name or the tag; `/v2/` tells whether it is a registry.",
+    ),
     of(&[RegistryTimeout], &[": 408 "]),
     of(&[LegallyBlocked], &[": 451 "]),
     of(&[QuotaExceeded], &[": 402 "]),
+    of(&[PolicyBlocked], &[": 412 "]),
+    of(&[RequestTooLarge], &[": 413 ", ": 414 ", ": 431 ", ": 494 "]),
+    of(&[TlsClientCertificateRequired], &[": 495 ", ": 496 "]),
     of(&[RedirectInvalid], &[": 301 ", ": 302 ", ": 303 ", ": 304 ", ": 307 ", ": 308 "]),
+    of(&[StorageRefused, RegistryError], &[": 400 Bad Request"]).with(&["failed open"]),
+    of(&[RegistryError, RequestTooLarge, TlsClientCertificateRequired, CredentialsRejected], &[": 400 Bad Request"])
+        .note(
+            "The words stand in the body of the answer, which the message does not have: `pullprobe check` reads them.",
+        ),
+    of(&[RegistryError, HeadRefused], &[": 50", ": 52", ": 53", ": 56", ": 59"])
+        .note("A server error; or one that only HEAD meets, where `curl` of the same URL succeeds."),
     of(
-        &[RegistryError],
-        &[": 400 ", ": 500 ", ": 501 ", ": 502 ", ": 503 ", ": 504 ", ": 520 ", ": 521 ", ": 522 ", ": 599 "],
-    ),
-    of(
-        &[ResponseInvalid, RegistryError],
+        &[StatusUnexpected, HeadRefused],
         &["unexpected status", "failed with status code", "failed with unexpected status"],
-    ),
+    )
+    .note("A status that registries do not use: look at what stands before the registry."),
 ];
 
 /// The words of Docker and CRI-O, and what is left.
@@ -366,6 +381,6 @@ const OTHERS: &[Row] = &[
     of(&[NotFoundOrDenied], &["requested access to the resource is denied", "pull access denied"])
         .note("The registry gives the same answer for a missing and for a private repository."),
     of(&[CredentialsMissing, CredentialsRejected], &["authentication required", "unauthorized: "]),
-    of(&[ManifestUnknown, RepositoryUnknown], &[": not found"]).with(&["failed to resolve"]),
+    of(&[ManifestUnknown, RepositoryUnknown, NotARegistry], &[": not found"]).with(&["failed to resolve"]),
     means(Meaning::BackOff, &["Back-off pulling image", "ImagePullBackOff", "ErrImagePull"]),
 ];

@@ -187,9 +187,9 @@ impl Book {
         }
     }
 
-    /// The host of the plan that was asked when this failure was met.
-    pub fn met(&self, failure: &Failure) -> Option<&Endpoint> {
-        self.attempts.iter().rev().find(|attempt| met(attempt, failure)).map(|attempt| &attempt.endpoint)
+    /// The attempt that met this failure.
+    pub fn met(&self, failure: &Failure) -> Option<&Attempt> {
+        self.attempts.iter().rev().find(|attempt| met(attempt, failure))
     }
 
     /// What was learnt of a failure later is told of the attempt that met it.

@@ -55,8 +55,14 @@ impl Pull<'_> {
 
     async fn explain(&mut self, failure: Failure) -> Failure {
         // An answer of the registry, not one of its token service or of the way there.
-        let is_answer = failure.stage == Stage::Manifest && !failure.wording.contains("authorization failed");
-        if !is_answer || !EXPLAINED.contains(&failure.cause) {
+        let of_registry = failure.stage == Stage::Manifest && !failure.wording.contains("authorization failed");
+        let status = self.book.met(&failure).and_then(|attempt| attempt.http_status);
+        // Whoever struggles is not asked more than containerd would ask.
+        let is_overloaded = matches!(status, Some(503 | 504));
+        // What a bad request is about stands in its body alone.
+        let is_mute = status == Some(400) && failure.cause == Cause::CredentialsRejected;
+        let may_explain = (of_registry && EXPLAINED.contains(&failure.cause)) || is_mute;
+        if !may_explain || is_overloaded {
             return failure;
         }
         let before = failure.clone();
@@ -84,7 +90,7 @@ impl Pull<'_> {
 
     /// The same request by GET, to the host that failed: the host of the plan, or where it redirects.
     async fn body_of(&mut self, failure: &Failure) -> Option<(usize, Answer)> {
-        let met = self.book.met(failure).map(|endpoint| endpoint.authority.clone());
+        let met = self.book.met(failure).map(|attempt| attempt.endpoint.authority.clone());
         let met_it = |session: &Session<'_>| Some(&session.host.endpoint.authority) == met.as_ref();
         let is_host = |session: &Session<'_>| failure.host.as_deref() == Some(&session.host.endpoint.host_port());
         let sessions = &self.sessions;

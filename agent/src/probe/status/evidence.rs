@@ -219,6 +219,32 @@ const RULES: &[Rule] = &[
               around it with `NO_PROXY` in `/etc/systemd/system/containerd.service.d/http-proxy.conf`.",
         ..Rule::of(Cause::FilterBlocked)
     },
+    // The same in plain words or JSON, where nothing else can be meant.
+    Rule {
+        codes: REFUSALS,
+        says: &["web application firewall", "blocked by waf", "captcha", "mod_security", "modsecurity"],
+        owner: Some(Owner::Registry),
+        summary: "A filter in front of the server takes the node for a robot or an attacker and refuses the request.",
+        fix: "Have who runs the server let `containerd/VERSION` pass its firewall; until then pull from another host \
+              (`/etc/containerd/certs.d/REGISTRY/hosts.toml`).",
+        ..Rule::of(Cause::FilterBlocked)
+    },
+    Rule {
+        codes: REFUSALS,
+        says: &[
+            "zscaler",
+            "fortiguard",
+            "fortigate",
+            "netskope",
+            "forcepoint",
+            "corporate firewall",
+            "blocked by + firewall",
+        ],
+        summary: "A web filter between the node and the registry refuses the request.",
+        fix: "Have who runs the network's web filter exempt the registry's hosts (`pullprobe hosts --plain` lists them), or go \
+              around it with `NO_PROXY` in `/etc/systemd/system/containerd.service.d/http-proxy.conf`.",
+        ..Rule::of(Cause::FilterBlocked)
+    },
     // Cloudflare, AWS WAF, Akamai, Imperva, F5, Sucuri, ModSecurity, CloudFront.
     Rule {
         codes: &[],
@@ -287,7 +313,11 @@ const RULES: &[Rule] = &[
             "violates + policy",
             "blocked by policy",
             "blocked by + policy",
-            "denied by policy",
+            "denied by + policy",
+            "admission policy",
+            "security policy",
+            "scan policy",
+            "not scanned",
             "organization policy",
             "organization's policy",
             "quarantine*",
