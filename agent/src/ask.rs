@@ -25,6 +25,7 @@ use crate::node::credentials::{Credentials, expiry};
 use crate::plan::{Plan, plan};
 use crate::probe::image::attempt::PullBudget;
 use crate::probe::image::{Request, Walk, walk};
+use crate::probe::needs;
 use crate::probe::network::Network;
 
 mod doubt;
@@ -80,12 +81,23 @@ pub async fn verdict(question: &Question<'_>, requested: &str, image: &Reference
         let expiries = asked.credentials.iter().filter_map(expiry::known).collect();
         ImageReport { verdict, providers: asked.providers, expiries, ..report }
     };
-    let walked = tokio::time::timeout(question.timeout, Box::pin(work)).await;
+    let walked =
+        tokio::time::timeout(question.timeout, Box::pin(work)).await.inspect(|report| proved(question, report));
     let report =
         walked.unwrap_or_else(|_| ImageReport { verdict: out_of_time(question.timeout), cut_off: true, ..blank });
     let (counted_pulls, requests) = (question.budget.spent(), question.budget.requests.sent());
-    let verdict = Verdict { fix: question.ways.fix(&report.verdict.fix), ..report.verdict };
+    let verdict = Verdict { fix: question.ways.fix(&report.verdict.fix).into(), ..report.verdict };
     ImageReport { verdict, duration: began.elapsed(), counted_pulls, requests, ..report }
+}
+
+/// What a good pull was sent to is worth watching.
+fn proved(question: &Question<'_>, report: &ImageReport) {
+    let Some(image) = report.image.as_ref().filter(|_| report.verdict.pullable == Some(true)) else { return };
+    let of = image.to_string();
+    for attempt in report.attempts.iter().filter(|attempt| attempt.failure.is_none()) {
+        let walk = needs::Walk { namespace: &image.domain, of: &of, via: &attempt.endpoint };
+        question.network.needs.succeeded(walk);
+    }
 }
 
 /// An image that nobody got to before the cycle was over.
@@ -200,14 +212,14 @@ fn filled(blank: ImageReport, walk: Walk, verdict: Verdict, credential: Option<&
     ImageReport {
         verdict,
         attempts: walk.attempts,
-        digest: walk.digest,
-        media_type: walk.media_type,
+        digest: walk.digest.map(Into::into),
+        media_type: walk.media_type.map(Into::into),
         platform: walk.platform,
         credential: credential.map(used),
         blob: walk.blob,
         rate_limit: walk.rate_limit,
         limited_by: walk.limited_by,
-        warnings: walk.warnings,
+        warnings: walk.warnings.into_iter().map(Into::into).collect(),
         source: walk.source,
         space: walk.space,
         ..blank
@@ -216,7 +228,7 @@ fn filled(blank: ImageReport, walk: Walk, verdict: Verdict, credential: Option<&
 
 fn blank(question: &Question<'_>, requested: &str, image: Option<Reference>) -> ImageReport {
     ImageReport {
-        requested: requested.to_owned(),
+        requested: requested.into(),
         image,
         verdict: out_of_time(question.timeout),
         attempts: Vec::new(),

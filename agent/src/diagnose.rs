@@ -4,6 +4,7 @@
 pub mod message;
 
 use crate::model::cause::Cause;
+use crate::model::clean::Clean;
 use crate::model::containerd::{PullMode, Version};
 use crate::model::outcome::Failure;
 use crate::model::reference::Reference;
@@ -69,8 +70,8 @@ pub fn untold(summary: &str, fix: &str) -> Verdict {
         stage: None,
         host: None,
         owner: None,
-        summary: summary.to_owned(),
-        fix: fix.to_owned(),
+        summary: summary.into(),
+        fix: fix.into(),
         kubelet_message: None,
     }
 }
@@ -110,7 +111,7 @@ pub fn of_reference(failure: &Failure, requested: &str) -> Verdict {
 
 /// The answer where kubelet does not get as far as asking containerd. Its words are those of the failure, where known.
 pub fn of_kubelet(failure: &Failure) -> Verdict {
-    failed(failure, sentence(failure), Some(failure.wording.clone()).filter(|words| !words.is_empty()))
+    failed(failure, sentence(failure), Some(failure.wording.to_string()).filter(|words| !words.is_empty()))
 }
 
 fn pulled(evidence: &Evidence<'_>) -> Verdict {
@@ -139,8 +140,8 @@ fn pulled(evidence: &Evidence<'_>) -> Verdict {
         stage: None,
         host: None,
         owner: None,
-        summary,
-        fix: String::new(),
+        summary: summary.into(),
+        fix: Clean::default(),
         kubelet_message: None,
     }
 }
@@ -154,9 +155,9 @@ fn failed(failure: &Failure, summary: String, kubelet_message: Option<String>) -
         stage: Some(failure.stage),
         host: failure.host.clone(),
         owner: Some(failure.owner()),
-        summary,
-        fix: failure.fix().to_owned(),
-        kubelet_message,
+        summary: summary.into(),
+        fix: failure.fix().into(),
+        kubelet_message: kubelet_message.as_deref().map(Clean::lines),
     }
 }
 
@@ -175,8 +176,8 @@ fn unread(file: &Failure, failure: &Failure, verdict: Verdict) -> Verdict {
         also_possible: others.to_vec(),
         stage: Some(file.stage),
         owner: Some(file.owner()),
-        summary: format!("{} ({}) {}", file.summary(), file.detail, verdict.summary),
-        fix: file.fix().to_owned(),
+        summary: format!("{} ({}) {}", file.summary(), file.detail, verdict.summary).into(),
+        fix: file.fix().into(),
         ..verdict
     }
 }

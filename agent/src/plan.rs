@@ -112,8 +112,8 @@ impl Plan {
             http_fallback: draft.http_fallback,
             rewrites: draft.rewrites,
             namespace_query,
-            own_credential: registry.credentials.get(&endpoint.authority).cloned(),
-            unusable_credential: registry.unusable_credentials.get(&endpoint.authority).cloned(),
+            own_credential: registry.credentials.get(endpoint.authority.as_str()).cloned(),
+            unusable_credential: registry.unusable_credentials.get(endpoint.authority.as_str()).cloned(),
             origin: draft.origin,
             endpoint,
         });

@@ -9,7 +9,7 @@
 //! | `/livez`, `/healthz`, `/-/healthy` | 200 while the process answers at all |
 //! | `/readyz`, `/-/ready` | 200 once the first cycle is over, 503 before |
 //!
-//! GET and HEAD only. Which addresses: [`bind`]; how long a connection may last: `connection`.
+//! GET and HEAD only; `/` and the report only under a name of the node: [`Names`]. Which addresses: [`bind`]; how long a connection may last: `connection`.
 
 use std::sync::Arc;
 
@@ -27,10 +27,12 @@ use crate::store::Reader;
 
 mod bind;
 mod connection;
+mod names;
 mod readiness;
 mod reply;
 
 pub use bind::{BindError, Bound, bind};
+pub use names::Names;
 pub use readiness::{Latch, Readiness, readiness};
 use reply::Reply;
 
@@ -45,6 +47,8 @@ pub struct Content {
     /// Stamp every series with the node's name.
     pub node_label: bool,
     pub clock: fn() -> Timestamp,
+    /// Under which page and report may be asked for.
+    pub names: Names,
 }
 
 impl Content {
@@ -59,8 +63,9 @@ type Shared = State<Arc<Content>>;
 fn routes(content: Arc<Content>) -> Router {
     Router::new()
         .route("/", get(show_page))
-        .route("/metrics", get(show_metrics))
         .route("/api/v1/report", get(show_report))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&content), by_name))
+        .route("/metrics", get(show_metrics))
         .route("/api/v1/schema", get(show_schema))
         .route("/livez", get(live))
         .route("/healthz", get(live))
@@ -94,6 +99,17 @@ async fn show_report(State(content): Shared, headers: HeaderMap) -> Response {
 
 async fn show_schema(State(content): Shared, headers: HeaderMap) -> Response {
     Reply::new("application/schema+json", content.schema.clone()).to(&headers)
+}
+
+/// What names nodes, registries and images is for who asks this node by one of its own names. Health and metrics
+/// are not looked at: Prometheus and the API server's proxy bring names of their own.
+async fn by_name(State(content): Shared, request: Request, next: Next) -> Response {
+    if content.names.allow(request.headers()) {
+        return next.run(request).await;
+    }
+    let text =
+        "this is not a name of this node: ask by an address, by localhost, or by a name of the setting web.hosts\n";
+    Reply::text(text).status(StatusCode::MISDIRECTED_REQUEST)
 }
 
 async fn live() -> Response {

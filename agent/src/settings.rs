@@ -79,6 +79,8 @@ pub struct ProbeSettings {
     pub interval: Duration,
     pub timeouts: StageTimeouts,
     pub concurrency: usize,
+    /// Go also where a registry sends to the node itself or its own link.
+    pub follow_private: bool,
     /// 0: never.
     pub counted_pulls_per_hour: u32,
     /// Where the spent pulls are remembered over a restart. `None`: in memory only.
@@ -105,6 +107,8 @@ pub struct CredentialSettings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebSettings {
     pub listen: Vec<SocketAddr>,
+    /// Further names under which people ask for page and report, in small letters.
+    pub hosts: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -140,6 +144,7 @@ impl Default for ProbeSettings {
             interval: Duration::from_mins(1),
             timeouts: StageTimeouts::default(),
             concurrency: 8,
+            follow_private: false,
             counted_pulls_per_hour: 0,
             counted_pulls_file: None,
         }
@@ -161,7 +166,7 @@ impl Default for CredentialSettings {
 
 impl Default for WebSettings {
     fn default() -> Self {
-        Self { listen: vec![all_addresses(10048)] }
+        Self { listen: vec![all_addresses(10048)], hosts: Vec::new() }
     }
 }
 

@@ -71,6 +71,9 @@ impl Store {
         self.change(|snapshot| {
             dependents::note(&mut snapshot.targets, &report);
             if !snapshot.targets.has(&key) {
+                if snapshot.targets.namespaces.contains_key(&key.0) {
+                    name_once(snapshot, &report);
+                }
                 return;
             }
             snapshot.memory.note(&report, snapshot.last_cycle.is_none());
@@ -99,10 +102,10 @@ impl Store {
     /// Likewise to this image.
     pub fn image_not_reached(&self, mut report: ImageReport) {
         self.change(|snapshot| {
-            if snapshot.targets.images.contains(&report.requested) {
-                let last = snapshot.images.get(&report.requested).map(|known| known.started_at);
+            if snapshot.targets.images.contains(report.requested.as_str()) {
+                let last = snapshot.images.get(report.requested.as_str()).map(|known| known.started_at);
                 report.started_at = last.unwrap_or(snapshot.started_at);
-                snapshot.images.insert(report.requested.clone(), Arc::new(report));
+                snapshot.images.insert(report.requested.clone().into(), Arc::new(report));
             }
         });
     }
@@ -118,7 +121,7 @@ impl Store {
     /// Likewise.
     pub fn apply_image(&self, report: ImageReport) {
         self.change(|snapshot| {
-            if !snapshot.targets.images.contains(&report.requested) {
+            if !snapshot.targets.images.contains(report.requested.as_str()) {
                 return;
             }
             if let (Some(image), Some(endpoint)) = (&report.image, &report.limited_by) {
@@ -127,7 +130,7 @@ impl Store {
                     note_limit(snapshot, key, &report.rate_limit, report.started_at);
                 }
             }
-            snapshot.images.insert(report.requested.clone(), Arc::new(report));
+            snapshot.images.insert(report.requested.clone().into(), Arc::new(report));
         });
     }
 
@@ -161,6 +164,14 @@ impl Store {
 fn note_limit(snapshot: &mut Snapshot, key: EndpointKey, limit: &RateLimit, at: Timestamp) {
     if limit.state != LimitState::Unknown {
         snapshot.rate_limits.insert(key, SeenLimit { limit: limit.clone(), at });
+    }
+}
+
+/// What no good pull needed is not looked at again, nor shown to whoever asks.
+fn name_once(snapshot: &mut Snapshot, report: &EndpointReport) {
+    if snapshot.memory.name(report, snapshot.last_cycle.is_none()) {
+        let reached = report.up();
+        tracing::info!(registry = report.namespace, host = %report.endpoint, reached, "pulls are sent there, and none came to a good end: it is not watched");
     }
 }
 

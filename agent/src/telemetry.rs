@@ -12,6 +12,8 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::model::clean::Clean;
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
     #[default]
@@ -67,7 +69,8 @@ struct Fields {
 
 impl Fields {
     fn add(&mut self, field: &Field, value: &str) {
-        let value = value.chars().take(VALUE_LIMIT).collect();
+        let value: String = value.chars().take(VALUE_LIMIT).collect();
+        let value = Clean::lines(&value).into_string();
         if field.name() == "message" {
             self.message = value;
         } else {
@@ -158,7 +161,7 @@ mod tests {
     fn a_line_of_logfmt_is_one_line_whatever_is_in_it() {
         let text = written(logfmt);
         let (first, second) = text.trim_end().split_once('\n').unwrap();
-        let rest = r#"level=warn msg="it énds" endpoint=https://r.example tries=3 error="a \"b\"\n\u001b[31m""#;
+        let rest = r#"level=warn msg="it énds" endpoint=https://r.example tries=3 error="a \"b\"\n�[31m""#;
         assert!(first.starts_with("ts=20") && first.ends_with(rest), "{first}");
         assert!(second.ends_with("level=info msg=plain password=Secret(***)"), "{second}");
     }
@@ -167,7 +170,7 @@ mod tests {
     fn a_line_of_json_is_an_object() {
         let text = written(json);
         let events: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert_eq!(events[0]["error"], "a \"b\"\n\u{1b}[31m");
+        assert_eq!(events[0]["error"], "a \"b\"\n\u{fffd}[31m");
         assert_eq!((&events[1]["level"], &events[1]["msg"]), (&"info".into(), &"plain".into()));
         assert!(!text.contains("hunter2"));
     }

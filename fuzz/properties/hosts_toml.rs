@@ -55,8 +55,8 @@ fn check(node: &Node, data: &[u8], version: Version) {
     assert_eq!(plan.directory.as_deref(), Some(DIRECTORY));
     if !data.is_empty() && !matches!(parsed, Some(Ok(_))) {
         assert!(containerd.findings.iter().any(|finding| finding.code == "hosts_file_invalid"), "{containerd:?}");
-        let upstream = plan.hosts.iter().map(|host| (&host.endpoint.authority, &host.origin));
-        assert_eq!(upstream.collect::<Vec<_>>(), [(&REGISTRY.to_owned(), &Origin::ImplicitUpstream)]);
+        let upstream = plan.hosts.iter().map(|host| (host.endpoint.authority.as_str(), &host.origin));
+        assert_eq!(upstream.collect::<Vec<_>>(), [(REGISTRY, &Origin::ImplicitUpstream)]);
     }
     let text = String::from_utf8_lossy(data);
     if text.matches(super::MARKER).count() == 1 && marked_header(&text, version) {

@@ -209,21 +209,25 @@ fn a_store_of_blobs_that_dies_is_watched_though_no_walk_gets_there_any_more() {
 }
 
 #[test]
-fn a_new_host_is_told_and_a_dead_one_named_with_its_cause() {
+fn a_new_host_is_told_once_and_not_watched_until_a_pull_succeeds_with_it() {
     let world = world();
     let agent = serving(&world);
     assert!(findings(&agent).iter().all(|(code, _)| code != "host_new"), "{:?}", findings(&agent));
     let redirect = registry::Fault::on(registry::Kind::Blob).redirect("https://dead.example${path}");
     world.at("registry.example").set_faults(vec![redirect]);
-    let dead = || up(&agent, "https://dead.example", "redirect").filter(|value| *value < 1.0);
-    eventually(PATIENCE, dead).unwrap_or_else(|| panic!("{}", agent.log()));
+    let cause = [("image", IMAGE), ("stage", "tcp"), ("cause", "tcp_refused")];
+    let failing = || Exposition::read(&agent.get("/metrics").text()).value("pullprobe_image_failure_info", &cause);
+    eventually(PATIENCE, failing).unwrap_or_else(|| panic!("{}", agent.log()));
+    let is_named = || findings(&agent).iter().any(|(code, _)| code == "host_new").then_some(());
+    eventually(PATIENCE, is_named).unwrap_or_else(|| panic!("{}", agent.log()));
     let told = findings(&agent);
     let new = told.iter().find(|(code, _)| code == "host_new").unwrap_or_else(|| panic!("{told:?}"));
     assert!(new.1.starts_with("dead.example:443 gets the blobs of registry.example"), "{new:?}");
     assert!(agent.get("/").text().contains("dead.example:443 gets the blobs"), "the page does not say it");
-    let metrics = Exposition::read(&agent.get("/metrics").text());
-    let cause = [("endpoint", "https://dead.example"), ("stage", "tcp"), ("cause", "tcp_refused")];
-    assert_eq!(metrics.value("pullprobe_endpoint_failure_info", &cause), Some(1.0));
+    // A registry could have ports looked at by naming them: what it names is watched once it was of use.
+    assert_eq!(up(&agent, "https://dead.example", "redirect"), None, "{}", agent.log());
+    assert_eq!(up(&agent, "https://cdn.example", "redirect"), Some(1.0), "{}", agent.log());
+    assert_eq!(told.iter().filter(|(code, _)| code == "host_new").count(), 1, "{told:?}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ const ROOMS: [(&str, u8, &[&str]); 19] = [
     ("file", 0, &[]),
     ("secret", 0, &[]),
     ("shutdown", 0, &[]),
-    ("telemetry", 0, &[]),
+    ("telemetry", 2, &["model"]),
     ("yaml", 0, &[]),
     ("model", 1, &["secret"]),
     ("cli", 3, &["model", "settings", "telemetry"]),

@@ -9,7 +9,7 @@ mod broken_files;
 mod hosts;
 mod marker;
 mod node_files;
-mod outputs;
+pub mod outputs;
 mod providers;
 mod typed;
 

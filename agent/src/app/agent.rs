@@ -1,6 +1,7 @@
 //! `pullprobe run`: probes on a schedule, publishes one snapshot, serves it until a signal comes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,6 +15,7 @@ use super::site::Site;
 use super::{Ending, complain};
 use crate::ask;
 use crate::cli::NodeArgs;
+use crate::model::clean::Clean;
 use crate::model::finding::Finding;
 use crate::model::namespace::Namespace;
 use crate::model::snapshot::{NodeState, Snapshot, Targets};
@@ -21,10 +23,11 @@ use crate::model::target::Target;
 use crate::node::in_force;
 use crate::probe::image::attempt::PullBudget;
 use crate::probe::network::Network;
+use crate::probe::network::reach::Reach;
 use crate::render::json;
 use crate::schedule::{self, Job, Prober, Schedule};
-use crate::server::{self, Content, Latch};
-use crate::settings::ImageTarget;
+use crate::server::{self, Content, Latch, Names};
+use crate::settings::{ImageTarget, Settings};
 use crate::store::Store;
 
 mod changes;
@@ -82,6 +85,7 @@ pub async fn run(node: &NodeArgs) -> Ending {
         report: Box::new(report),
         schema: json::schema(),
         node_label: agent.options.settings.labels.node,
+        names: Names::of(&agent.options.node_name, &agent.options.settings.web.hosts),
         clock: Timestamp::now,
     };
     let probing = tokio::spawn(schedule::run(agent.schedule(), Arc::clone(&agent), stop.clone()));
@@ -156,7 +160,7 @@ impl Agent {
         let per_hour = options.counted_pulls.unwrap_or(probe.counted_pulls_per_hour);
         let purse = Arc::new(Purse::open(per_hour, probe.counted_pulls_file.clone(), clock));
         let store = Arc::new(Store::new(Snapshot::new(options.node_name.clone(), site.state(), now)));
-        let network = Arc::new(site.network(now));
+        let network = Arc::new(site.network(now).within(reach(&options.settings)));
         let current = Mutex::new(Current { site, network, unreadable: None });
         let (options, patience) = (Arc::new(options), Arc::new(Patience::new(clock)));
         let (changes, latch) = (Arc::default(), Mutex::new(Some(latch)));
@@ -191,7 +195,7 @@ impl Agent {
             }
         };
         log_news(&self.store.snapshot().state.findings, &state.findings);
-        let network = Arc::new(site.network(now));
+        let network = Arc::new(site.network(now).within(reach(&self.options.settings)));
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) =
             Current { site: Arc::clone(&site), network, unreadable };
         self.store.apply_node(state, now);
@@ -224,9 +228,9 @@ impl Agent {
         let settings = &self.options.settings;
         let mut images: Vec<ImageTarget> = settings.targets.images.clone();
         if let (true, Some(image)) = (settings.targets.discover.sandbox_image, &site.containerd.sandbox_image) {
-            images.push(ImageTarget { image: image.clone(), interval: ImageTarget::INTERVAL });
+            images.push(ImageTarget { image: Clean::line(image).into_string(), interval: ImageTarget::INTERVAL });
         }
-        let found = site.found_images.iter().cloned();
+        let found = site.found_images.iter().map(|image| Clean::line(image).into_string());
         images.extend(found.map(|image| ImageTarget { image, interval: ImageTarget::INTERVAL }));
         let mut seen = BTreeSet::new();
         images.retain(|target| seen.insert(target.image.clone()));
@@ -275,6 +279,12 @@ impl Agent {
         };
         names.into_iter().map(planned).collect()
     }
+}
+
+/// How far registries may send it: who asks on a schedule must not be led about on the node.
+fn reach(settings: &Settings) -> Reach {
+    let ports = settings.web.listen.iter().map(SocketAddr::port);
+    if settings.probe.follow_private { Reach::default() } else { Reach::guarded(ports.collect()) }
 }
 
 /// The registry that an image comes from. `None`: the text is no reference.
@@ -339,15 +349,15 @@ impl Prober for Agent {
 
 /// Each file that breaks is told once, and that it is whole again as well.
 fn log_news(before: &[Finding], now: &[Finding]) {
-    let broken = |findings: &[Finding]| -> BTreeSet<Option<String>> {
+    let broken = |findings: &[Finding]| -> BTreeSet<Option<Clean>> {
         findings.iter().filter(|finding| finding.code == in_force::CODE).map(|finding| finding.file.clone()).collect()
     };
     let (known, still) = (broken(before), broken(now));
     for finding in now.iter().filter(|finding| finding.code == in_force::CODE && !known.contains(&finding.file)) {
-        tracing::error!(file = finding.file, line = finding.line, "{}", finding.message);
+        tracing::error!(file = finding.file.as_deref(), line = finding.line, "{}", finding.message);
     }
     for file in known.difference(&still) {
-        tracing::info!(file, "what this file says is in force again");
+        tracing::info!(file = file.as_deref(), "what this file says is in force again");
     }
 }
 

@@ -99,9 +99,9 @@ fn incomplete((text, answer): (&String, &Answer)) -> Option<Incomplete> {
         Answer::Image(report, _) if report.verdict.pullable == Some(true) => return None,
         Answer::Image(report, _) => report.verdict.summary.clone(),
         Answer::Registry(report) if report.broken.is_some() => {
-            report.broken.as_ref().map(text::sentence).unwrap_or_default()
+            report.broken.as_ref().map(text::sentence).unwrap_or_default().into()
         }
-        Answer::Registry(_) => "where a registry keeps its content shows when an image is walked: name one.".to_owned(),
+        Answer::Registry(_) => "where a registry keeps its content shows when an image is walked: name one.".into(),
     };
-    Some(Incomplete { target: without_credentials(text), reason })
+    Some(Incomplete { target: without_credentials(text), reason: reason.into() })
 }

@@ -129,7 +129,7 @@ fn describe(site: &Site, target: &Target) -> Planned {
     Planned {
         image: target.to_string(),
         error: refused.or_else(|| known.map(|failure| format!("{}: {}", failure.cause, failure.detail))),
-        unknown: doubtful.map(|failure| failure.detail.clone()),
+        unknown: doubtful.map(|failure| failure.detail.clone()).map(Into::into),
         left_out: plan.notes.iter().map(json::Finding::from).collect(),
         pull_mode: match site.containerd.pull_mode {
             PullMode::Local => "local",

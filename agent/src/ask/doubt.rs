@@ -1,6 +1,7 @@
 //! What is said where pullprobe lacks what containerd has, or stops where containerd waits on.
 
 use crate::model::cause::Cause;
+use crate::model::clean::Clean;
 use crate::model::containerd::Version;
 use crate::model::outcome::Failure;
 use crate::model::verdict::Verdict;
@@ -23,7 +24,8 @@ pub fn in_doubt(version: Version, ending: &Ending, verdict: Verdict) -> Verdict 
         host: None,
         owner: None,
         kubelet_message: None,
-        summary: format!("It cannot be told from here: {place}{}.{what}{}", failure.detail, outcome(version, failure)),
+        summary: format!("It cannot be told from here: {place}{}.{what}{}", failure.detail, outcome(version, failure))
+            .into(),
         fix: way_out(failure),
         ..verdict
     }
@@ -44,7 +46,7 @@ fn outcome(version: Version, failure: &Failure) -> String {
 }
 
 /// What spares the one who runs the registry, and so pullprobe, what only containerd can do.
-fn way_out(failure: &Failure) -> String {
+fn way_out(failure: &Failure) -> Clean {
     if let Some(fix) = failure.particulars.as_ref().and_then(|known| known.fix.clone()) {
         return fix;
     }
@@ -60,5 +62,5 @@ fn way_out(failure: &Failure) -> String {
         }
         _ => "Pull it once on the node to know; what stands in pullprobe's way is said above.",
     }
-    .to_owned()
+    .into()
 }

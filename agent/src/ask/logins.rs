@@ -40,7 +40,7 @@ pub(super) async fn shadowed(
     if failure.cause == Cause::LoginLocked {
         // What locks it has to be found in any case.
         let summary = format!("{} Without this login the image can be pulled.", verdict.summary);
-        return Verdict { summary, ..verdict };
+        return Verdict { summary: summary.into(), ..verdict };
     }
     let cause = Cause::CredentialsShadowAnonymous;
     let text = crate::model::cause::text::text(cause);
@@ -49,8 +49,9 @@ pub(super) async fn shadowed(
         cause: Some(cause),
         also_possible: Vec::new(),
         owner: Some(cause.owner()),
-        summary: format!("{} (key `{}` of {source}; the registry said: {})", text.summary, used.key, failure.detail),
-        fix: text.fix.to_owned(),
+        summary: format!("{} (key `{}` of {source}; the registry said: {})", text.summary, used.key, failure.detail)
+            .into(),
+        fix: text.fix.into(),
         ..verdict
     }
 }
@@ -60,7 +61,7 @@ pub(super) fn told(verdict: Verdict, credential: Option<&Credential>) -> Verdict
     let of_login = [Cause::CredentialsRejected, Cause::CredentialsShadowAnonymous, Cause::LoginLocked];
     let about_login = verdict.cause.is_some_and(|cause| of_login.contains(&cause));
     let Some(credential) = credential.filter(|one| about_login && one.login().is_some()) else { return verdict };
-    let mut summary = verdict.summary;
+    let mut summary = verdict.summary.to_string();
     let user = match &credential.value {
         CredentialValue::Basic { username, .. } => damage::shown_user(username),
         CredentialValue::IdentityToken(_) | CredentialValue::RegistryToken(_) => None,
@@ -69,12 +70,12 @@ pub(super) fn told(verdict: Verdict, credential: Option<&Credential>) -> Verdict
         summary = format!("{summary} It was sent as user `{user}`.");
     }
     let found = damage::of(credential);
-    let Some(first) = found.first() else { return Verdict { summary, ..verdict } };
+    let Some(first) = found.first() else { return Verdict { summary: summary.into(), ..verdict } };
     let what: Vec<&str> = found.iter().map(|one| one.what.as_str()).collect();
     let source = credential.origin.clone().unwrap_or_else(|| credential.source.to_string());
     Verdict {
-        summary: format!("{summary} In key `{}` of {source} {}.", credential.key, what.join(", and ")),
-        fix: format!("{} {}", first.fix, verdict.fix),
+        summary: format!("{summary} In key `{}` of {source} {}.", credential.key, what.join(", and ")).into(),
+        fix: format!("{} {}", first.fix, verdict.fix).into(),
         ..verdict
     }
 }
@@ -87,9 +88,9 @@ pub(super) fn provider_meant(verdict: Verdict, near: Option<&str>) -> Verdict {
     let fix = if verdict.cause == Some(missing) {
         "Add the pattern that the report names to `matchImages` of the provider, in the file of \
          `--image-credential-provider-config`; then `systemctl restart kubelet`."
-            .to_owned()
+            .into()
     } else {
         verdict.fix
     };
-    Verdict { summary: format!("{} {near}", verdict.summary), fix, ..verdict }
+    Verdict { summary: format!("{} {near}", verdict.summary).into(), fix, ..verdict }
 }

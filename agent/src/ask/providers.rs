@@ -31,7 +31,7 @@ pub fn judged(verdict: Verdict, used: Option<&CredentialUsed>, asked: &Asked) ->
     let is_doubtful = verdict.pullable == Some(true) && is_of_file_behind(used, asked);
     if !unknown.is_empty() && (fails_for(&OPEN) || is_doubtful) {
         let fix = fix(asked);
-        return Verdict { fix, ..untold(&unknown, verdict) };
+        return Verdict { fix: fix.into(), ..untold(&unknown, verdict) };
     }
     let failures = asked.failures();
     let Some(failure) = failures.first().filter(|_| fails_for(&WANTING)) else { return verdict };
@@ -40,8 +40,8 @@ pub fn judged(verdict: Verdict, used: Option<&CredentialUsed>, asked: &Asked) ->
         also_possible: verdict.cause.into_iter().collect(),
         stage: Some(failure.stage),
         owner: Some(failure.owner()),
-        summary: format!("{} ({}) {}", failure.summary(), failure.detail, verdict.summary),
-        fix: failure.fix().to_owned(),
+        summary: format!("{} ({}) {}", failure.summary(), failure.detail, verdict.summary).into(),
+        fix: failure.fix().into(),
         ..verdict
     }
 }
@@ -75,7 +75,7 @@ fn untold(unknown: &[String], verdict: Verdict) -> Verdict {
         stage: None,
         owner: None,
         kubelet_message: None,
-        summary,
+        summary: summary.into(),
         ..verdict
     }
 }

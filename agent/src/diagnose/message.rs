@@ -3,6 +3,7 @@
 //! The words of the innermost error come with the failure; here are only those that containerd's
 //! CRI and kubelet put around them.
 
+use crate::model::clean::Clean;
 use crate::model::containerd::{PullMode, Version};
 use crate::model::outcome::Failure;
 use crate::model::reference::Reference;
@@ -33,7 +34,7 @@ pub fn of(frame: &Frame<'_>, phase: Phase, failure: &Failure) -> String {
     let Frame { image, version, mode, snapshotter } = frame;
     let inner = if failure.wording.is_empty() { &failure.detail } else { &failure.wording };
     let inner = if version.go().words_verification() {
-        inner.clone()
+        inner.to_string()
     } else {
         inner.replace("tls: failed to verify certificate: ", "")
     };
@@ -61,8 +62,8 @@ pub fn unserved(socket: Option<&str>) -> String {
 }
 
 /// Several candidates were tried: kubelet shows each different error once.
-pub fn joined(messages: &[String]) -> Option<String> {
-    let mut distinct: Vec<&String> = Vec::new();
+pub fn joined(messages: &[Clean]) -> Option<Clean> {
+    let mut distinct: Vec<&Clean> = Vec::new();
     for message in messages {
         if !distinct.contains(&message) {
             distinct.push(message);
@@ -71,6 +72,6 @@ pub fn joined(messages: &[String]) -> Option<String> {
     match distinct.as_slice() {
         [] => None,
         [one] => Some((*one).clone()),
-        many => Some(format!("[{}]", many.iter().map(|m| m.as_str()).collect::<Vec<_>>().join(", "))),
+        many => Some(Clean::lines(&format!("[{}]", many.iter().map(|m| m.as_str()).collect::<Vec<_>>().join(", ")))),
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
+use super::clean::Clean;
 use crate::secret::Secret;
 
 /// Where a credential was found.
@@ -12,11 +13,11 @@ pub enum CredentialSource {
     /// A node file of the kubelet (`config.json`, `.dockercfg`).
     KubeletConfigJson,
     /// A kubelet credential provider plugin, by name.
-    Provider(String),
+    Provider(Clean),
     /// `registry.configs.*.auth` of containerd's config.toml.
     ContainerdConfig,
     /// A pull secret, namespace and name.
-    PullSecret(String, String),
+    PullSecret(Clean, Clean),
 }
 
 impl fmt::Display for CredentialSource {
@@ -33,7 +34,7 @@ impl fmt::Display for CredentialSource {
 /// A credential provider that kubelet would ask for an image, and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProviderReport {
-    pub name: String,
+    pub name: Clean,
     pub outcome: ProviderOutcome,
 }
 
@@ -42,11 +43,11 @@ pub enum ProviderOutcome {
     /// With logins for the image, or with none at all.
     Answered,
     /// With logins of which none is for the image: their keys.
-    NoneFits(String),
+    NoneFits(Clean),
     /// kubelet would go on without it, and tell nobody but its log.
-    Failed(String),
+    Failed(Clean),
     /// What could not be told from here: kubelet may have a credential of it.
-    Unknown(String),
+    Unknown(Clean),
 }
 
 impl ProviderOutcome {

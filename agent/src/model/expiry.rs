@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::clean::Clean;
 use super::credential::CredentialSource;
 use super::finding::{Finding, Severity};
 
@@ -72,9 +73,9 @@ pub fn span(length: SignedDuration) -> String {
 pub struct CredentialExpiry {
     pub source: CredentialSource,
     /// The key that it is looked up by, `ghcr.io`.
-    pub registry: String,
+    pub registry: Clean,
     /// The file and line that hold it, where there is one.
-    pub file: Option<String>,
+    pub file: Option<Clean>,
     pub line: Option<usize>,
     pub lifetime: Lifetime,
     /// When kubelet asks its provider again. `None`: nobody renews it.

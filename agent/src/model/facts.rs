@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::address::Address;
 use super::cause::Cause;
+use super::clean::Clean;
 
 /// How the name became addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +31,7 @@ pub struct DnsFacts {
     pub source: NameSource,
     /// The name that answered: another than was asked for when a search suffix was used. For a
     /// hosts file entry, its `file:line`. Empty when none answered.
-    pub answered: String,
+    pub answered: Clean,
     /// In the order in which Go's dialer would try them.
     pub addresses: Vec<Address>,
     /// The lookup was given up, and what it would come to, and when, was reckoned.
@@ -60,7 +61,7 @@ pub struct NameserverFacts {
     pub server: SocketAddr,
     pub transport: Transport,
     /// The response code's mnemonic (`NOERROR`, `NXDOMAIN`). `None` when no answer came.
-    pub rcode: Option<String>,
+    pub rcode: Option<Clean>,
     /// How many A and AAAA records it gave.
     pub a: usize,
     pub aaaa: usize,
@@ -92,9 +93,9 @@ pub struct AddressFacts {
 #[derive(Clone, Debug)]
 pub struct ProxyFacts {
     /// The proxy's URL without user information. `None` when the host is reached directly.
-    pub proxy: Option<String>,
+    pub proxy: Option<Clean>,
     /// Which rule decided: `HTTPS_PROXY`, `NO_PROXY=.example`, `none`.
-    pub rule: String,
+    pub rule: Clean,
     /// The status of the answer to CONNECT. `None` when none came or none was asked.
     pub connect_status: Option<u16>,
 }
@@ -102,11 +103,11 @@ pub struct ProxyFacts {
 #[derive(Clone, Debug)]
 pub struct TlsFacts {
     /// `TLSv1.3`. `None` when the handshake did not get that far; likewise the next two.
-    pub version: Option<String>,
-    pub cipher: Option<String>,
-    pub alpn: Option<String>,
+    pub version: Option<Clean>,
+    pub cipher: Option<Clean>,
+    pub alpn: Option<Clean>,
     /// Where the trusted roots come from: files as the node names them.
-    pub trust: Vec<String>,
+    pub trust: Vec<Clean>,
     /// Whether the presented chain verifies, also where `skip_verify` makes containerd not look.
     pub verified: bool,
     /// Why it does not, when `skip_verify` hid it.
@@ -117,13 +118,13 @@ pub struct TlsFacts {
 
 #[derive(Clone, Debug)]
 pub struct CertificateFacts {
-    pub subject: String,
-    pub issuer: String,
+    pub subject: Clean,
+    pub issuer: Clean,
     /// Unix seconds.
     pub not_before: i64,
     pub not_after: i64,
     /// DNS names and IP addresses it is for.
-    pub names: Vec<String>,
+    pub names: Vec<Clean>,
     /// Lower-case hex of the DER's SHA-256.
     pub sha256: String,
     /// Whether it carries timestamps of public logs, as what public authorities issue does.
@@ -139,15 +140,15 @@ pub struct PingFacts {
 /// A challenge as the registry wrote it, query and user information of the realm removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChallengeFacts {
-    pub scheme: String,
-    pub realm: Option<String>,
-    pub service: Option<String>,
+    pub scheme: Clean,
+    pub realm: Option<Clean>,
+    pub service: Option<Clean>,
 }
 
 #[derive(Clone, Debug)]
 pub struct TokenFacts {
     /// `host:port` of the token service.
-    pub host: String,
+    pub host: Clean,
     pub anonymous: bool,
     /// `None` when the service does not say.
     pub expires_in: Option<Duration>,

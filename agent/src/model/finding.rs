@@ -1,6 +1,6 @@
 //! Something worth knowing about the node's files or path that is not itself the failure of a pull.
 
-use super::outcome::clip_to;
+use super::clean::Clean;
 use super::shown::without_credentials;
 
 /// Longer texts are cut: whoever writes a file must not fill the report.
@@ -33,32 +33,32 @@ pub struct Finding {
     /// A word of a closed set in snake case (`hosts_file_invalid`), documented in docs/findings.md.
     pub code: &'static str,
     /// The path as on the node, without the host root. `None` when it is about no file.
-    pub file: Option<String>,
+    pub file: Option<Clean>,
     /// 1-based. `None` when it is about the whole file.
     pub line: Option<usize>,
     pub column: Option<usize>,
     /// What is there, and what containerd of this version does with it.
-    pub message: String,
-    pub fix: String,
+    pub message: Clean,
+    pub fix: Clean,
     /// The registry, or the host, that alone it is about. `None`: it bears on every pull.
-    pub about: Option<String>,
+    pub about: Option<Clean>,
 }
 
 impl Finding {
     pub fn new(severity: Severity, code: &'static str, message: impl Into<String>, fix: impl Into<String>) -> Self {
-        let shown = |text: String| clip_to(&without_credentials(&text), TEXT_LIMIT);
+        let shown = |text: String| Clean::clipped(&without_credentials(&text), TEXT_LIMIT);
         let (message, fix) = (shown(message.into()), shown(fix.into()));
         Self { severity, code, file: None, line: None, column: None, message, fix, about: None }
     }
 
     #[must_use]
-    pub fn in_file(mut self, file: impl Into<String>) -> Self {
+    pub fn in_file(mut self, file: impl Into<Clean>) -> Self {
         self.file = Some(file.into());
         self
     }
 
     #[must_use]
-    pub fn about(mut self, registry: impl Into<String>) -> Self {
+    pub fn about(mut self, registry: impl Into<Clean>) -> Self {
         self.about = Some(registry.into());
         self
     }

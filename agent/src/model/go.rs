@@ -240,6 +240,11 @@ impl Go {
         self.release.minor >= 27
     }
 
+    /// Informational answers before the answer may have any number, up to a size; before, five.
+    pub fn bounds_informational_by_size(self) -> bool {
+        self.release.minor >= 24
+    }
+
     /// A wildcard may not stand for a name which its issuer may not sign for (CVE-2025-61727).
     pub fn excludes_wildcards(self) -> bool {
         self.release.since(&[(24, 11), (25, 5)])

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::cause::Cause;
+use super::clean::Clean;
 use super::rewrites::Rewrites;
 use crate::secret::Secret;
 
@@ -84,11 +85,11 @@ impl Capabilities {
 pub struct Endpoint {
     pub scheme: Scheme,
     /// Host and port as the configuration writes them: `mirror.example:5000`, `[::1]:5000`.
-    pub authority: String,
+    pub authority: Clean,
 }
 
 impl Endpoint {
-    pub fn new(scheme: Scheme, authority: impl Into<String>) -> Self {
+    pub fn new(scheme: Scheme, authority: impl Into<Clean>) -> Self {
         Self { scheme, authority: authority.into() }
     }
 
@@ -115,14 +116,14 @@ impl Endpoint {
     /// As Go asks it: a colon without a port behind it is dropped.
     #[must_use]
     pub fn without_empty_port(self) -> Self {
-        let authority = self.authority.strip_suffix(':').map(str::to_owned).unwrap_or(self.authority);
+        let authority = self.authority.strip_suffix(':').map(Clean::from).unwrap_or(self.authority);
         Self { authority, ..self }
     }
 
     /// `host:port`, the port always there.
     pub fn host_port(&self) -> String {
         if self.has_port() {
-            return self.authority.clone();
+            return self.authority.to_string();
         }
         let host = self.explicit_port().map_or(self.authority.as_str(), |(host, _)| host);
         format!("{host}:{}", self.port())

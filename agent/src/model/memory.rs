@@ -9,12 +9,14 @@ use jiff::{SignedDuration, Timestamp};
 use super::finding::{Finding, Severity};
 use super::host::Endpoint;
 use super::need::Purpose;
-use super::observation::{HOST_NEW, TLS_INTERCEPTION_SUSPECTED};
+use super::observation::{HOST_NEW, TLS_INTERCEPTION_SUSPECTED, reach};
 use super::report::EndpointReport;
 use super::snapshot::{EndpointKey, Targets};
 
 /// For so long a change is news.
 const NEWS: SignedDuration = SignedDuration::from_hours(24);
+/// For so long after a pull was last sent there: images are walked every few minutes.
+const KEPT_BACK: SignedDuration = SignedDuration::from_hours(1);
 /// More hosts than this are not told apart any more: a registry may name another one each time.
 const HOSTS_LIMIT: usize = 1_000;
 
@@ -23,6 +25,10 @@ pub struct Memory {
     /// By `host:port`: a firewall knows no registry names.
     hosts: BTreeMap<String, FirstNeed>,
     issuers: BTreeMap<EndpointKey, Issuer>,
+    /// Hosts that no good pull needed: named once, and watched no more.
+    named: BTreeSet<EndpointKey>,
+    /// Those of them where the agent does not go, and when it was sent there last.
+    kept_back: BTreeMap<EndpointKey, (Finding, Timestamp)>,
 }
 
 #[derive(Clone, Debug)]
@@ -44,25 +50,46 @@ struct Issuer {
 impl Memory {
     /// `learning`: the first round is not over, and every host is one that was not seen before.
     pub fn note(&mut self, report: &EndpointReport, learning: bool) {
+        self.note_host(report, learning);
+        self.note_issuer(report);
+    }
+
+    fn note_host(&mut self, report: &EndpointReport, learning: bool) {
         let place = place(&report.endpoint);
         if !self.hosts.contains_key(&place) && self.hosts.len() < HOSTS_LIMIT {
             let first = FirstNeed { at: report.started_at, new: !learning, why: why(report) };
             self.hosts.insert(place, first);
         }
-        self.note_issuer(report);
+    }
+
+    /// A host that a pull was sent to without coming to a good end: whether for the first time.
+    pub fn name(&mut self, report: &EndpointReport, learning: bool) -> bool {
+        let key = (report.namespace.clone(), report.endpoint.clone());
+        if let Some(finding) = reach::kept_back(report) {
+            if self.kept_back.len() < HOSTS_LIMIT || self.kept_back.contains_key(&key) {
+                self.kept_back.insert(key.clone(), (finding, report.started_at));
+            }
+        } else {
+            self.kept_back.remove(&key);
+        }
+        let is_first = self.named.len() < HOSTS_LIMIT && self.named.insert(key);
+        if is_first {
+            self.note_host(report, learning);
+        }
+        is_first
     }
 
     fn note_issuer(&mut self, report: &EndpointReport) {
         let Some(leaf) = report.stages.tls.facts().and_then(|facts| facts.chain.first()) else { return };
         let key = (report.namespace.clone(), report.endpoint.clone());
         let Some(known) = self.issuers.get_mut(&key) else {
-            self.issuers.insert(key, Issuer { name: leaf.issuer.clone(), before: None });
+            self.issuers.insert(key, Issuer { name: leaf.issuer.clone().into(), before: None });
             return;
         };
         if known.name == leaf.issuer {
             return;
         }
-        let name = std::mem::replace(&mut known.name, leaf.issuer.clone());
+        let name = std::mem::replace(&mut known.name, leaf.issuer.clone().into());
         // Public authorities change their issuers with every renewal, and log what they issue. Whoever
         // opens connections issues too, and logs nothing.
         let is_back = known.before.as_ref().is_some_and(|(before, _)| *before == leaf.issuer);
@@ -72,7 +99,10 @@ impl Memory {
     /// What is no target any more is no news either. That it was needed once is remembered.
     pub fn retain(&mut self, targets: &Targets) {
         self.issuers.retain(|key, _| targets.has(key));
-        let needed: BTreeSet<String> = targets.keys().map(|(_, endpoint)| place(&endpoint)).collect();
+        self.named.retain(|(namespace, _)| targets.namespaces.contains_key(namespace));
+        self.kept_back.retain(|(namespace, _), _| targets.namespaces.contains_key(namespace));
+        let named = self.named.iter().map(|(_, endpoint)| place(endpoint));
+        let needed: BTreeSet<String> = targets.keys().map(|(_, endpoint)| place(&endpoint)).chain(named).collect();
         for (place, first) in &mut self.hosts {
             first.new &= needed.contains(place);
         }
@@ -85,7 +115,8 @@ impl Memory {
             let (before, at) = issuer.before.as_ref().filter(|(_, at)| is_news(*at))?;
             Some(issuer_changed(key, &issuer.name, before, *at))
         });
-        changed.chain(new).collect()
+        let kept_back = self.kept_back.values().filter(|(_, at)| now.duration_since(*at) < KEPT_BACK);
+        changed.chain(new).chain(kept_back.map(|(finding, _)| finding.clone())).collect()
     }
 }
 

@@ -42,11 +42,13 @@ pub struct Need {
     pub via: BTreeSet<Endpoint>,
     /// Whether this cycle led there. `false`: an earlier one did.
     pub seen: bool,
+    /// Whether a walk that led there came to a good end. `false`: the host may be of use to nobody.
+    pub proved: bool,
 }
 
 impl Need {
     pub fn new(purpose: Purpose, via: Endpoint) -> Self {
-        Self { purposes: [purpose].into(), via: [via].into(), seen: true }
+        Self { purposes: [purpose].into(), via: [via].into(), seen: true, proved: true }
     }
 
     /// A host that gives tokens keeps that role whatever else it gives: a series must not change its name.
@@ -58,5 +60,6 @@ impl Need {
         self.purposes.extend(&other.purposes);
         self.via.extend(other.via.iter().cloned());
         self.seen |= other.seen;
+        self.proved |= other.proved;
     }
 }

@@ -136,7 +136,7 @@ fn entries(report: &EndpointReport) -> Vec<Entry> {
         what,
         reachable,
         failure,
-        proxy: proxy.clone(),
+        proxy: proxy.clone().map(Into::into),
     };
     let mut entries: Vec<Entry> = uses(report).into_iter().map(own).collect();
     entries.extend(proxy.as_deref().and_then(|url| through(report, url)));

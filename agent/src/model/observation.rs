@@ -11,11 +11,13 @@ mod clock;
 mod interception;
 mod path;
 mod provider;
+pub mod reach;
 pub mod sinkhole;
 
 pub const HOST_NEW: &str = "host_new";
 pub const TLS_INTERCEPTION_SUSPECTED: &str = "tls_interception_suspected";
 pub const CLOCK_SKEW: &str = "clock_skew";
+pub const PRIVATE_TARGET: &str = "private_target";
 pub const SLOW_STAGE: &str = "slow_stage";
 pub const CREDENTIAL_PROVIDER_FAILED: &str = "credential_provider_failed";
 pub const CREDENTIAL_PROVIDER_NO_MATCH: &str = "credential_provider_no_match";
@@ -28,6 +30,7 @@ pub fn findings(endpoints: &[&EndpointReport], images: &[&ImageReport]) -> Vec<F
     findings.extend(expiry::findings(provided));
     findings.extend(interception::findings(endpoints));
     findings.extend(path::findings(endpoints));
+    findings.extend(reach::findings(endpoints));
     findings.extend(slow(endpoints, images));
     findings.extend(provider::findings(images));
     findings
@@ -44,7 +47,7 @@ fn slow(endpoints: &[&EndpointReport], images: &[&ImageReport]) -> Vec<Finding> 
     }
     let of_image = |image: &&ImageReport| {
         let (attempt, share) = image.slow()?;
-        let name = image.image.as_ref().map_or_else(|| image.requested.clone(), ToString::to_string);
+        let name = image.image.as_ref().map_or_else(|| image.requested.clone().into(), ToString::to_string);
         let what = format!("{name} is slow: to {} at {} {share}.", attempt.operation.as_str(), attempt.endpoint);
         // The stage of the way says more than the request that had to wait for it.
         (!by_endpoint.contains_key(&attempt.endpoint)).then_some(what)
@@ -67,7 +70,8 @@ mod tests {
     fn every_code_has_its_paragraph() {
         let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/findings.md")).unwrap();
         let providers = [CREDENTIAL_PROVIDER_FAILED, CREDENTIAL_PROVIDER_NO_MATCH, CREDENTIAL_PROVIDER_UNKNOWN];
-        let own = [HOST_NEW, TLS_INTERCEPTION_SUSPECTED, CLOCK_SKEW, SLOW_STAGE, sinkhole::DNS_SINKHOLE];
+        let own =
+            [HOST_NEW, TLS_INTERCEPTION_SUSPECTED, CLOCK_SKEW, SLOW_STAGE, PRIVATE_TARGET, sinkhole::DNS_SINKHOLE];
         for code in own.into_iter().chain(providers) {
             assert!(text.contains(&format!("\n**`{code}`**")), "docs/findings.md does not tell of {code}");
         }
@@ -84,7 +88,7 @@ mod tests {
         (image.attempts, image.duration) = (vec![attempt.clone()], Duration::from_secs(6));
         let told = |endpoints: &[&EndpointReport]| -> Vec<String> {
             let slow = findings(endpoints, &[&image]).into_iter().filter(|finding| finding.code == SLOW_STAGE);
-            slow.map(|finding| finding.message).collect()
+            slow.map(|finding| finding.message.into()).collect()
         };
         let [one] = &told(&[&way, &way])[..] else { panic!("{:?}", told(&[&way, &way])) };
         assert!(one.starts_with("https://quay.io is slow to reach: tls took 5.0 s of "), "{one}");

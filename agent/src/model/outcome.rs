@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::cause::text::text;
 use super::cause::{Cause, Owner};
+use super::clean::Clean;
 use super::shown::without_users;
 use super::stage::Stage;
 
@@ -20,16 +21,16 @@ pub struct Failure {
     /// What else it may be, where the far side hides the difference. Empty otherwise.
     pub also_possible: Vec<Cause>,
     /// `host:port` of the party that failed. `None` when no other party is involved.
-    pub host: Option<String>,
+    pub host: Option<Clean>,
     /// What was seen, redacted and at most [`DETAIL_LIMIT`] bytes. Never a label.
-    pub detail: String,
+    pub detail: Clean,
     /// pullprobe cannot do here what containerd can: no verdict follows from it.
     pub doubtful: bool,
     /// For how many seconds the party asked to be left alone; small, for failures are passed around a lot.
     pub retry_after_seconds: Option<NonZeroU32>,
     /// The words of Go's `net/http` and containerd for this very error, from the innermost request
     /// error on (`dial tcp 192.0.2.1:443: connect: connection refused`). Empty when not known.
-    pub wording: String,
+    pub wording: Clean,
     /// What the evidence says about this failure that differs from what is usual for its cause.
     /// `None`: the words of the cause hold.
     pub particulars: Option<Box<Particulars>>,
@@ -40,9 +41,9 @@ pub struct Failure {
 pub struct Particulars {
     pub owner: Option<Owner>,
     /// One sentence: what is wrong.
-    pub summary: Option<String>,
+    pub summary: Option<Clean>,
     /// What to change, naming a command or a file.
-    pub fix: Option<String>,
+    pub fix: Option<Clean>,
 }
 
 impl Failure {
@@ -52,10 +53,10 @@ impl Failure {
             cause,
             also_possible: Vec::new(),
             host: None,
-            detail: clip(without_users(&detail.into())),
+            detail: Clean::clipped(&without_users(&detail.into()), DETAIL_LIMIT),
             doubtful: false,
             retry_after_seconds: None,
-            wording: String::new(),
+            wording: Clean::default(),
             particulars: None,
         }
     }
@@ -85,19 +86,20 @@ impl Failure {
     /// The sentence that says what is wrong, where that of the cause is not the whole truth.
     #[must_use]
     pub fn summarized(mut self, summary: impl Into<String>) -> Self {
-        self.particulars.get_or_insert_default().summary = Some(clip(without_users(&summary.into())));
+        self.particulars.get_or_insert_default().summary =
+            Some(Clean::clipped(&without_users(&summary.into()), DETAIL_LIMIT));
         self
     }
 
     /// What to change, where the fix of the cause would not help.
     #[must_use]
     pub fn fixed_by(mut self, fix: impl Into<String>) -> Self {
-        self.particulars.get_or_insert_default().fix = Some(without_users(&fix.into()));
+        self.particulars.get_or_insert_default().fix = Some(without_users(&fix.into()).into());
         self
     }
 
     #[must_use]
-    pub fn at(mut self, host: impl Into<String>) -> Self {
+    pub fn at(mut self, host: impl Into<Clean>) -> Self {
         self.host = Some(host.into());
         self
     }
@@ -111,13 +113,13 @@ impl Failure {
     /// Names the party unless the failure already does.
     #[must_use]
     pub fn host_or(mut self, host: &str) -> Self {
-        self.host.get_or_insert_with(|| host.to_owned());
+        self.host.get_or_insert_with(|| host.into());
         self
     }
 
     #[must_use]
     pub fn worded(mut self, wording: impl Into<String>) -> Self {
-        self.wording = without_users(&wording.into());
+        self.wording = Clean::lines(&without_users(&wording.into()));
         self
     }
 
@@ -146,8 +148,8 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Cuts at a character boundary and replaces control characters, so that a hostile answer can
-/// neither flood nor steer a terminal.
+/// Cut at a character boundary and clean, so that a hostile answer can neither flood nor steer a terminal: for
+/// what becomes part of a longer text.
 #[expect(clippy::needless_pass_by_value, reason = "every caller has just made it")]
 pub fn clip(text: String) -> String {
     clip_to(&text, DETAIL_LIMIT)
@@ -155,15 +157,7 @@ pub fn clip(text: String) -> String {
 
 /// The same for another length in bytes.
 pub fn clip_to(text: &str, limit: usize) -> String {
-    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if clean.len() <= limit {
-        return clean;
-    }
-    let mut end = limit - '…'.len_utf8();
-    while !clean.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{}…", &clean[..end])
+    Clean::clipped(text, limit).into_string()
 }
 
 /// Why a step was not taken.
@@ -182,6 +176,8 @@ pub enum Skip {
     OutOfTime,
     /// The far side serves containerd in a way that pullprobe has not: it cannot be told.
     NotSpoken,
+    /// It leads to the node itself or its own link, where the agent does not go on its schedule.
+    NotFollowed,
 }
 
 impl Skip {
@@ -193,6 +189,7 @@ impl Skip {
             Self::OverBudget => "over_budget",
             Self::OutOfTime => "out_of_time",
             Self::NotSpoken => "not_spoken",
+            Self::NotFollowed => "not_followed",
         }
     }
 }

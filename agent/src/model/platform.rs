@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::outcome::clip_to;
+use super::clean::Clean;
 
 /// No part of a real one is longer, and none has more features.
 const PART_LIMIT: usize = 64;
@@ -12,30 +12,30 @@ const FEATURES_LIMIT: usize = 8;
 /// Operating system, architecture and variant, normalised: `linux/amd64`, `linux/arm/v7`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Platform {
-    pub os: String,
-    pub architecture: String,
+    pub os: Clean,
+    pub architecture: Clean,
     /// Empty: none.
-    pub variant: String,
-    pub os_version: String,
-    pub os_features: Vec<String>,
+    pub variant: Clean,
+    pub os_version: Clean,
+    pub os_features: Vec<Clean>,
 }
 
 impl Platform {
     /// Normalises as containerd's platforms package does.
     pub fn new(os: &str, architecture: &str, variant: &str) -> Self {
         let os = match os.to_ascii_lowercase().as_str() {
-            "macos" => "darwin".to_owned(),
-            other => other.to_owned(),
+            "macos" => "darwin".into(),
+            other => other.into(),
         };
         let (architecture, variant) = normalize(&architecture.to_ascii_lowercase(), &variant.to_ascii_lowercase());
-        Self { os, architecture, variant, ..Self::default() }
+        Self { os, architecture: architecture.into(), variant: variant.into(), ..Self::default() }
     }
 
     /// As much of it as is worth repeating: each part may be anything, of any length.
     #[must_use]
     pub fn clipped(mut self) -> Self {
         let parts = [&mut self.os, &mut self.architecture, &mut self.variant, &mut self.os_version];
-        parts.into_iter().chain(self.os_features.iter_mut()).for_each(|part| *part = clip_to(part, PART_LIMIT));
+        parts.into_iter().chain(self.os_features.iter_mut()).for_each(|part| *part = Clean::clipped(part, PART_LIMIT));
         self.os_features.truncate(FEATURES_LIMIT);
         self
     }

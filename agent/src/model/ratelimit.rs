@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::clean::Clean;
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum LimitState {
     /// It announces a limit and pulls are left.
@@ -54,7 +56,7 @@ pub struct RateLimit {
     pub remaining: Option<u64>,
     pub window: Option<Duration>,
     /// Whose bucket it is: the public address of the node, or an account.
-    pub source: Option<String>,
+    pub source: Option<Clean>,
     pub retry_after: Option<Duration>,
     /// `None`: nothing does, or the answer does not tell the two apart.
     pub blocked_by: Option<Limiter>,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::clean::is_hostile;
 use super::containerd::Version;
 use super::outcome::clip_to;
 use super::shown::without_credentials;
@@ -46,7 +47,7 @@ impl ReferenceError {
     pub(super) fn new(found: &str, reason: &str) -> Self {
         const SHOWN: usize = 128;
         const REASON_LIMIT: usize = 256;
-        let visible = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+        let visible = |c: char| if is_hostile(c) { '\u{fffd}' } else { c };
         let found = without_credentials(found);
         let mut shown: String = found.chars().take(SHOWN).map(visible).collect();
         if found.chars().nth(SHOWN).is_some() {

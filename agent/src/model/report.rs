@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::cause::Cause;
+use super::clean::Clean;
 use super::credential::{Credential, CredentialSource, ProviderReport};
 use super::expiry::{self, CredentialExpiry, Lifetime};
 use super::facts::{DnsFacts, PingFacts, ProxyFacts, TcpFacts, TlsFacts, TokenFacts};
@@ -130,7 +131,8 @@ impl EndpointReport {
     /// to, as far as that goes without a request.
     pub fn ok(&self) -> bool {
         let top = if self.role.is_planned() { self.stages.ping.passed() } else { self.stages.reached() };
-        top && self.failure().is_none()
+        let cut = matches!(self.stages.token.outcome, Outcome::Skipped(Skip::NotFollowed));
+        top && !cut && self.failure().is_none()
     }
 
     /// Whether containerd could pull through it: a host of the plan that lets this node in.
@@ -173,7 +175,7 @@ pub struct Attempt {
     pub failure: Option<Failure>,
     pub http_status: Option<u16>,
     /// A short good news (`sha256:… application/vnd…`) or the failure's detail.
-    pub detail: String,
+    pub detail: Clean,
     pub duration: Duration,
     /// Whether a credential went to this host (or to its token service on its behalf).
     pub credential_sent: bool,
@@ -234,7 +236,7 @@ impl ContentSource {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CredentialUsed {
     pub source: CredentialSource,
-    pub key: String,
+    pub key: Clean,
     pub kind: &'static str,
     /// `None`: its end cannot be known.
     pub lifetime: Option<Lifetime>,
@@ -260,7 +262,7 @@ impl From<&Credential> for CredentialUsed {
     fn from(credential: &Credential) -> Self {
         Self {
             source: credential.source.clone(),
-            key: credential.key.clone(),
+            key: Clean::line(&credential.key),
             kind: credential.kind(),
             lifetime: None,
             renews: credential.renews,
@@ -296,7 +298,7 @@ impl From<&Credential> for Candidate {
 pub struct BlobFacts {
     pub endpoint: Endpoint,
     /// `host:port` of where the registry sends for the bytes. `None`: it serves them itself.
-    pub redirect_host: Option<String>,
+    pub redirect_host: Option<Clean>,
     pub failure: Option<Failure>,
 }
 
@@ -304,13 +306,13 @@ pub struct BlobFacts {
 #[derive(Clone, Debug)]
 pub struct ImageReport {
     /// As the user wrote it.
-    pub requested: String,
+    pub requested: Clean,
     /// `None` when it does not parse.
     pub image: Option<Reference>,
     pub verdict: Verdict,
     pub attempts: Vec<Attempt>,
-    pub digest: Option<String>,
-    pub media_type: Option<String>,
+    pub digest: Option<Clean>,
+    pub media_type: Option<Clean>,
     pub wanted: Platform,
     pub platform: PlatformFacts,
     /// `None`: anonymous.
@@ -327,7 +329,7 @@ pub struct ImageReport {
     /// Which host told of [`Self::rate_limit`]. `None`: none did.
     pub limited_by: Option<Endpoint>,
     /// What the registry has to say to its users, in the header `Warning`.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Clean>,
     /// Requests spent that the registry counts as a pull.
     pub counted_pulls: u32,
     /// All that were sent for it: to hosts of the plan, token services and where redirects led.

@@ -70,8 +70,8 @@ pub fn rich() -> Snapshot {
     }
     send_on(&mut snapshot, "registry.k8s.io", "europe-west4-docker.pkg.dev");
     for image in images() {
-        snapshot.targets.images.insert(image.requested.clone());
-        snapshot.images.insert(image.requested.clone(), Arc::new(image));
+        snapshot.targets.images.insert(image.requested.clone().into());
+        snapshot.images.insert(image.requested.clone().into(), Arc::new(image));
     }
     snapshot.targets.images_dropped = 2;
     snapshot.rate_limits.insert(key("docker.io", "registry-1.docker.io"), SeenLimit { limit: limited(), at: now() });
@@ -114,7 +114,8 @@ fn add(snapshot: &mut Snapshot, namespace: &str, host: &str, role: Role, stages:
 /// Manifests and blobs of this registry come from another host.
 fn send_on(snapshot: &mut Snapshot, namespace: &str, host: &str) {
     let via = key(namespace, namespace).1;
-    let need = Need { purposes: [Purpose::Manifest, Purpose::Blob].into(), via: [via].into(), seen: true };
+    let need =
+        Need { purposes: [Purpose::Manifest, Purpose::Blob].into(), via: [via].into(), seen: true, proved: true };
     let stages = Stages { ping: Step::skipped(Skip::NotNeeded), token: Step::skipped(Skip::NotNeeded), ..climbed() };
     let report = EndpointReport {
         namespace: namespace.to_owned(),
@@ -324,7 +325,7 @@ fn image(requested: &str, (domain, repository, tag): (&str, &str, &str), verdict
         }),
         verdict,
         attempts: Vec::new(),
-        digest: Some(format!("sha256:{}", "ab".repeat(32))),
+        digest: Some(format!("sha256:{}", "ab".repeat(32)).into()),
         media_type: Some("application/vnd.oci.image.index.v1+json".into()),
         wanted: Platform::new("linux", "arm64", ""),
         platform: PlatformFacts::default(),
@@ -341,7 +342,7 @@ fn image(requested: &str, (domain, repository, tag): (&str, &str, &str), verdict
         blob: Some(BlobFacts { endpoint, redirect_host: Some("cdn.example:443".into()), failure: None }),
         rate_limit: limited(),
         limited_by: Some(key("docker.io", "registry-1.docker.io").1),
-        warnings: vec!["this tag will be removed".to_owned()],
+        warnings: vec!["this tag will be removed".to_owned().into()],
         counted_pulls: 0,
         requests: 0,
         source: Some(ContentSource::Registry),
@@ -362,7 +363,7 @@ fn good() -> Verdict {
         host: None,
         owner: None,
         summary: "containerd can pull it.".into(),
-        fix: String::new(),
+        fix: String::new().into(),
         kubelet_message: None,
     }
 }
@@ -381,7 +382,7 @@ fn refused() -> Verdict {
         owner: Some(Cause::CredentialsRejected.owner()),
         summary: "The registry rejects the credential that kubelet sends.".into(),
         fix: "Log in anew and replace the entry `ghcr.io` of /var/lib/kubelet/config.json.".into(),
-        kubelet_message: Some(message),
+        kubelet_message: Some(message.into()),
     }
 }
 

@@ -61,7 +61,7 @@ mod tests {
     fn stages(dns: u64, tls: u64) -> Stages {
         let facts = DnsFacts {
             source: NameSource::Dns,
-            answered: String::new(),
+            answered: String::new().into(),
             addresses: vec![],
             reckoned: false,
             nameservers: vec![],

@@ -1,6 +1,7 @@
 //! The one answer about an image.
 
 use super::cause::{Cause, Owner};
+use super::clean::Clean;
 use super::stage::Stage;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,12 +15,12 @@ pub struct Verdict {
     pub also_possible: Vec<Cause>,
     pub stage: Option<Stage>,
     /// `host:port` of the party that failed.
-    pub host: Option<String>,
+    pub host: Option<Clean>,
     pub owner: Option<Owner>,
     /// One or two sentences for a person.
-    pub summary: String,
+    pub summary: Clean,
     /// Empty when there is nothing to fix.
-    pub fix: String,
+    pub fix: Clean,
     /// What `kubectl describe pod` would show as the error of the pull. `None` when it succeeds.
-    pub kubelet_message: Option<String>,
+    pub kubelet_message: Option<Clean>,
 }

@@ -298,7 +298,7 @@ impl Ways {
             Some(rewritten) => format!("{fix}; {}", rewritten.note),
             None => fix,
         };
-        Finding { fix, ..finding }
+        Finding { fix: fix.into(), ..finding }
     }
 }
 

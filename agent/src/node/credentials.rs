@@ -181,7 +181,11 @@ fn refused(finding: &Finding) -> Failure {
 }
 
 fn unseen_config(finding: &Finding) -> Unread {
-    Unread { file: finding.file.clone().unwrap_or_default(), why: finding.message.clone(), comes_first: false }
+    Unread {
+        file: finding.file.clone().unwrap_or_default().into(),
+        why: finding.message.clone().into(),
+        comes_first: false,
+    }
 }
 
 fn unusable(detail: String) -> Failure {

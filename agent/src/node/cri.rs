@@ -60,7 +60,7 @@ pub async fn version(root: &HostRoot, named: Option<&str>) -> Result<Option<Vers
             message,
             "look at the daemon with `systemctl status containerd` and `journalctl -u containerd`, and restart it",
         )
-        .in_file(socket.to_string_lossy())
+        .in_file(&*socket.to_string_lossy())
     };
     let request = VersionRequest { version: "v1".to_owned() };
     match ask::<_, VersionResponse>(reachable, "/runtime.v1.RuntimeService/Version", request).await {

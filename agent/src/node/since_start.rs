@@ -130,7 +130,10 @@ mod tests {
             let config = [CONFIG.to_owned(), "/not/there".to_owned()];
             let read_once = ReadOnce { config: &config, environment: &environment, trust: &trust };
             let found = findings(&HostRoot::open(self.0.path()).unwrap(), SOCKET, &read_once);
-            found.into_iter().map(|finding| (finding.file.unwrap(), finding.message + &finding.fix)).collect()
+            found
+                .into_iter()
+                .map(|finding| (finding.file.unwrap().into(), format!("{}{}", finding.message, finding.fix)))
+                .collect()
         }
     }
 

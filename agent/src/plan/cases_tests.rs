@@ -219,7 +219,7 @@ fn the_order_of_hosts_and_a_host_twice_are_as_seen_of_real_daemons() {
         planned(version, "r.example", &[("r.example/hosts.toml", hosts)])
             .hosts
             .into_iter()
-            .map(|host| host.endpoint.authority)
+            .map(|host| host.endpoint.authority.into_string())
             .collect()
     };
     assert_eq!(authorities("1.7.24", hosts), ["b.example", "a.example", "r.example"]);

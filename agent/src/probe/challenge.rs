@@ -50,9 +50,9 @@ impl Challenge {
 
     pub fn facts(&self) -> ChallengeFacts {
         ChallengeFacts {
-            scheme: self.scheme.as_str().to_owned(),
-            realm: self.parameter("realm").map(without_query),
-            service: self.parameter("service").map(|service| clip(service.to_owned())),
+            scheme: self.scheme.as_str().to_owned().into(),
+            realm: self.parameter("realm").map(without_query).map(Into::into),
+            service: self.parameter("service").map(|service| clip(service.to_owned())).map(Into::into),
         }
     }
 }

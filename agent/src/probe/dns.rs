@@ -76,7 +76,7 @@ pub async fn lookup(names: &Names, host: &str, patience: Patience) -> Step<DnsFa
 }
 
 fn facts(source: NameSource, answered: String, addresses: Vec<Address>) -> DnsFacts {
-    DnsFacts { source, answered, addresses, reckoned: false, nameservers: Vec::new() }
+    DnsFacts { source, answered: answered.into(), addresses, reckoned: false, nameservers: Vec::new() }
 }
 
 fn in_hosts_file(names: &Names, host: &str) -> Option<DnsFacts> {
@@ -148,7 +148,7 @@ async fn foretell(desk: &Desk<'_>, host: &str, patience: Patience) -> (Result<Dn
         Err(_) => {
             let failure = out_of_time(host, budget, &lookup.told());
             let detail = format!("its nameservers answer, but too slowly to tell the end: {}", lookup.told());
-            (Err(Failure { detail: clip(detail), doubtful: true, ..failure }), patience.limit + limit)
+            (Err(Failure { detail: clip(detail).into(), doubtful: true, ..failure }), patience.limit + limit)
         }
     }
 }

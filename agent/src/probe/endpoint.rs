@@ -13,7 +13,7 @@ use url::Url;
 use super::challenge::{self, Challenge, Scheme};
 use super::headers;
 use super::http::{HttpClient, Request, Response};
-use super::network::{Destination, Network, Way};
+use super::network::{Destination, Network, Way, reach};
 use super::proxy;
 use super::requests::Requests;
 use super::status::evidence::Party;
@@ -59,12 +59,7 @@ pub async fn dependent(
     let mut report = begin(network, namespace, endpoint, need.role());
     report.need = Some(need.clone());
     let falls_back = need.purposes.contains(&Purpose::Token) && endpoint.scheme == host::Scheme::Https;
-    let destination = Destination {
-        endpoint: endpoint.clone(),
-        http_fallback: via.http_fallback && falls_back,
-        ..Destination::of(via)
-    };
-    match timeout_at(deadline, network.way(&destination)).await {
+    match timeout_at(deadline, network.led(via, endpoint, via.http_fallback && falls_back)).await {
         Ok(way) => arrive(&mut report, &way),
         Err(_) => report.out_of_time(),
     }
@@ -198,19 +193,28 @@ impl Visit<'_> {
         };
         let headers = HeaderMap::new();
         let allowed = Requests::default();
-        let from =
-            OnBehalf { namespace: &self.report.namespace, host: self.host, headers: &headers, allowed: &allowed };
+        let from = OnBehalf {
+            namespace: &self.report.namespace,
+            image: "",
+            host: self.host,
+            headers: &headers,
+            allowed: &allowed,
+        };
         let facts = |token: &token::Token| TokenFacts {
-            host: token.host.clone(),
+            host: token.host.clone().into(),
             anonymous: token.anonymous,
             expires_in: token.expires_in,
         };
         match token::fetch(self.network, from, &options, self.login).await {
-            Ok(token) => Outcome::Passed(facts(&token)),
+            Ok(token) => {
+                self.network.needs.succeeded(from.walk());
+                Outcome::Passed(facts(&token))
+            }
+            Err(failure) if reach::is_kept_back(&failure) => Outcome::Skipped(Skip::NotFollowed),
             // Without a repository to ask for, a refusal of nobody in particular is no fault.
             Err(failure) if self.login.is_none() && failure.cause == Cause::CredentialsMissing => {
                 let host = token::host_port(&options.realm);
-                Outcome::Passed(TokenFacts { host, anonymous: true, expires_in: None })
+                Outcome::Passed(TokenFacts { host: host.into(), anonymous: true, expires_in: None })
             }
             Err(failure) => Outcome::Failed(failure, None),
         }
@@ -218,7 +222,7 @@ impl Visit<'_> {
 
     async fn basic(&self) -> Outcome<TokenFacts> {
         let host = self.client.endpoint().host_port();
-        let facts = |anonymous| TokenFacts { host: host.clone(), anonymous, expires_in: None };
+        let facts = |anonymous| TokenFacts { host: host.clone().into(), anonymous, expires_in: None };
         let Some((user, secret)) = self.login else { return Outcome::Passed(facts(true)) };
         let Ok(url) = Url::parse(&format!("{}/{}/", self.client.endpoint(), self.host.path.trim_matches('/'))) else {
             return Outcome::Passed(facts(true));
@@ -246,10 +250,9 @@ impl Visit<'_> {
         }
         self.network.usage.request(self.client.endpoint(), RequestKind::Ping);
         let request = Request { method: Method::GET, url, headers, form: None, body_limit: BODY_LIMIT };
-        let (tls, dial) = (&self.host.tls, self.host.dial_timeout);
         match self.client.send(request).await {
             Ok(response) => Ok(response),
-            Err(failure) => Err(self.network.unreadable(self.client.endpoint(), tls, dial, failure).await),
+            Err(failure) => Err(self.network.unreadable(self.client.endpoint(), self.host, failure).await),
         }
     }
 }

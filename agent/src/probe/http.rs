@@ -3,7 +3,9 @@
 
 pub mod body;
 mod encoding;
+mod informational;
 mod proved;
+mod redirect;
 #[cfg(test)]
 mod tests;
 mod told;
@@ -21,6 +23,7 @@ use url::Url;
 use super::errno::own_limit;
 use super::raw::head;
 use crate::model::cause::Cause;
+use crate::model::clean::Clean;
 use crate::model::host::{Endpoint, Scheme};
 use crate::model::limit::LimitReached;
 use crate::model::outcome::{Failure, clip};
@@ -30,6 +33,7 @@ use crate::model::stage::Stage;
 use crate::secret::veil::Veil;
 use body::Body;
 pub use encoding::is_gzip;
+pub use informational::Informational;
 use proved::Taken;
 pub use proved::{Kept, Proved};
 
@@ -69,7 +73,7 @@ pub struct Request {
 pub struct Response {
     pub status: StatusCode,
     /// The words behind the status as they came, which Go shows.
-    pub reason: String,
+    pub reason: Clean,
     pub headers: HeaderMap,
     pub body: Body,
     /// What was left of the body when reading stopped.
@@ -97,7 +101,7 @@ impl Response {
     #[cfg(test)]
     pub fn empty() -> Self {
         let (status, headers) = (StatusCode::OK, HeaderMap::new());
-        let (reason, body, told) = (String::new(), Body::default(), Veil::default());
+        let (reason, body, told) = (Clean::default(), Body::default(), Veil::default());
         Self { status, reason, headers, body, body_end: BodyEnd::Whole, told, passed_on_by: None }
     }
 
@@ -143,6 +147,7 @@ pub struct Binding {
     pub limit: Duration,
     /// How long containerd would wait for the head of an answer. `None`: without end.
     pub patience: Option<Duration>,
+    pub informational: Informational,
 }
 
 impl HttpClient {
@@ -203,24 +208,33 @@ impl HttpClient {
         // What a refusal says counts also where only one byte of the content was wanted.
         let refuses = status.is_client_error() || status.is_server_error();
         let body_limit = if refuses { wanted.clamp(ERROR_BODY, ERROR_LIMIT) } else { wanted };
+        let (body_limit, deadline) = redirect::bounds(status, &headers, body_limit, deadline);
         let (body, body_end) = body::read(response, body_limit, deadline).await;
         if let Some(connection) = connection.filter(|_| body_end == BodyEnd::Whole) {
             connection.give_back();
         }
         self.used.store(true, Ordering::Relaxed);
         let passed_on_by = self.binding.passed_on_by();
-        let response = Response { status, reason, headers, body, body_end, told, passed_on_by };
+        let response = Response { status, reason: reason.into(), headers, body, body_end, told, passed_on_by };
         Ok(if is_gos_own { encoding::undone(response, body_limit, deadline).await } else { response })
     }
 
     /// Asks on the connection that was proved, or on another one.
     async fn exchange(&self, request: Request) -> Result<(reqwest::Response, Option<Taken>), Failure> {
-        if let Some((mut connection, written)) = self.binding.proved.take(&request).await
-            && let Some(answer) = connection.send(written).await
-        {
+        if let Some((mut connection, mut written)) = self.binding.proved.take(&request).await {
+            let heads = self.binding.informational.watch(&mut written);
+            let sent = tokio::select! {
+                sent = connection.send(written) => sent,
+                () = heads.too_many() => return Err(self.binding.informational.refusal(&self.binding.endpoint)),
+            };
+            let Some(answer) = sent else { return self.dialled(request).await };
             let response = answer.map_err(|error| self.broken(Some(&error), false, &chain(&error)))?;
             return Ok((response.map(reqwest::Body::wrap).into(), Some(connection)));
         }
+        self.dialled(request).await
+    }
+
+    async fn dialled(&self, request: Request) -> Result<(reqwest::Response, Option<Taken>), Failure> {
         let mut builder = self.inner()?.request(request.method, request.url).headers(request.headers);
         if let Some(form) = request.form {
             builder = builder.body(form);

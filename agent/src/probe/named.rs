@@ -6,6 +6,7 @@ use crate::model::cause::{Cause, Owner};
 use crate::model::host::Endpoint;
 use crate::model::outcome::{Failure, clip};
 use crate::model::stage::Stage;
+use crate::probe::network::reach::is_kept_back;
 
 /// Where the name stood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,12 +67,13 @@ impl Named {
 /// A failure on the way to a host that `by` named.
 pub fn blame(failure: Failure, named: &Endpoint, by: &Endpoint, how: Named) -> Failure {
     let on_the_way = matches!(failure.stage, Stage::Dns | Stage::Tcp);
-    if !on_the_way || named.host().eq_ignore_ascii_case(by.host()) {
+    // Where pullprobe itself does not go, nobody has failed to answer.
+    if is_kept_back(&failure) || !on_the_way || named.host().eq_ignore_ascii_case(by.host()) {
         return failure;
     }
     let (place, what) = (how.place(), how.what());
     let detail = clip(format!("{}; the name is from the {place} of {}", failure.detail, by.authority));
-    let failure = Failure { detail, ..failure };
+    let failure = Failure { detail: detail.into(), ..failure };
     let is_unknown = how == Named::Realm && failure.cause == Cause::DnsNxdomain;
     if is_unknown || (is_inside(named.host()) && !is_inside(by.host())) {
         let summary = format!("The registry names a {what} that this node cannot reach, `{named}`, in its {place}.");

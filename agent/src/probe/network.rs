@@ -3,10 +3,11 @@
 //! It knows the order of these stages and nothing of registries.
 
 mod again;
+pub mod reach;
 mod timeouts;
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,11 +18,12 @@ use tokio::sync::OnceCell;
 
 use super::connection::Connection;
 use super::dns::Patience;
-use super::http::{Binding, HttpClient, Kept, Proved};
+use super::http::{Binding, HttpClient, Informational, Kept, Proved};
 use super::needs::Needs;
 use super::tls::{NodeTrust, TlsSetup};
 use super::usage::Usage;
 use super::{dns, proxy, tcp, tls};
+use crate::model::address::Address;
 use crate::model::cause::Cause;
 use crate::model::containerd::Version;
 use crate::model::facts::{DnsFacts, ProxyFacts, TcpFacts, TlsFacts};
@@ -32,6 +34,7 @@ use crate::model::outcome::{Failure, Outcome, Skip, Step};
 use crate::model::stage::Stage;
 use crate::node::proxy::{ProxyRules, ProxyUrl};
 use crate::node::resolv::Names;
+use reach::{Reach, Sender};
 pub use timeouts::Timeouts;
 
 /// The node's network as containerd would use it, for one cycle.
@@ -42,6 +45,7 @@ pub struct Network {
     pub proxies: Arc<ProxyRules>,
     pub timeouts: Timeouts,
     pub version: Version,
+    reach: Reach,
     /// The wall clock when the cycle began: what certificates are judged by.
     pub now: Timestamp,
     began: Instant,
@@ -52,7 +56,7 @@ pub struct Network {
 }
 
 /// Hosts with other TLS settings are other ways, even at the same address.
-type WayKey = (Endpoint, bool, Option<Duration>, String);
+type WayKey = (Endpoint, bool, Option<Duration>, String, Option<Sender>);
 
 /// What came of climbing to a host, and the client that speaks to it.
 #[derive(Debug)]
@@ -75,6 +79,8 @@ pub struct Destination<'a> {
     pub dial_timeout: Option<Duration>,
     /// Try https, fall back to http.
     pub http_fallback: bool,
+    /// The host of the plan that sends there. `None`: the plan names it.
+    pub led_by: Option<Sender>,
 }
 
 impl<'a> Destination<'a> {
@@ -84,6 +90,7 @@ impl<'a> Destination<'a> {
             tls: &host.tls,
             dial_timeout: host.dial_timeout,
             http_fallback: host.http_fallback,
+            led_by: None,
         }
     }
 }
@@ -99,7 +106,8 @@ impl Network {
     ) -> Self {
         let (began, ways) = (Instant::now(), Mutex::default());
         let (usage, needs, kept) = (Arc::default(), Needs::default(), Kept::default());
-        Self { names, trust, proxies, timeouts, version, now, began, usage, needs, kept, ways }
+        let reach = Reach::default();
+        Self { names, trust, proxies, timeouts, version, reach, now, began, usage, needs, kept, ways }
     }
 
     fn setup(&self, to: &Destination<'_>) -> Result<TlsSetup, Failure> {
@@ -115,7 +123,7 @@ impl Network {
 
     /// The way to a host: walked at the first call, shared by the later ones.
     pub async fn way(&self, to: &Destination<'_>) -> Arc<Way> {
-        let key = (to.endpoint.clone(), to.http_fallback, to.dial_timeout, format!("{:?}", to.tls));
+        let key = (to.endpoint.clone(), to.http_fallback, to.dial_timeout, format!("{:?}", to.tls), to.led_by.clone());
         let cell = {
             let mut ways = self.ways.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(ways.entry(key).or_default())
@@ -166,6 +174,7 @@ impl Network {
             proved,
             limit: self.timeouts.http,
             patience: self.version.response_header_timeout(),
+            informational: Informational::of(self.version),
         }))
     }
 
@@ -190,13 +199,20 @@ impl Network {
             way.proxy = Step::new(Outcome::Failed(failure.clone(), None), Duration::ZERO);
             return Err(failure);
         }
+        let literal = endpoint.host().parse().ok().map(|ip: IpAddr| Address::from(ip));
+        if let Some(failure) = literal.and_then(|address| self.kept_back(to, &[address], endpoint.port())) {
+            (way.dns, way.tcp) = (Step::skipped(Skip::NotNeeded), Step::skipped(Skip::NotFollowed));
+            return Err(failure);
+        }
         let decision = self.proxies.decide(endpoint.scheme, endpoint.host(), endpoint.port());
         let Some(proxy) = decision.proxy else {
-            let (dns, tcp, stream) = self.dial(endpoint.host(), endpoint.port(), to.dial_timeout).await;
+            let (dns, tcp, stream) = self.dial(endpoint.host(), endpoint.port(), to.dial_timeout, Some(to)).await;
             let address = tcp.facts().and_then(|facts| facts.chosen);
             let failure = dns.failure().or_else(|| tcp.failure()).cloned();
             (way.dns, way.tcp) = (dns, tcp);
-            if way.dns.failure().is_some_and(|failure| failure.doubtful && failure.cause != Cause::LimitReached) {
+            if failure.as_ref().is_some_and(reach::is_kept_back) {
+                way.tcp = Step::skipped(Skip::NotFollowed);
+            } else if way.dns.failure().is_some_and(|failure| failure.doubtful && failure.cause != Cause::LimitReached) {
                 way.dns = Step::skipped(Skip::OutOfTime);
             }
             let (Some(stream), Some(address)) = (stream, address) else {
@@ -204,7 +220,7 @@ impl Network {
                     failure.unwrap_or_else(|| Failure::new(Stage::Tcp, Cause::Unclassified, "no address chosen"))
                 );
             };
-            let facts = ProxyFacts { proxy: None, rule: decision.rule, connect_status: None };
+            let facts = ProxyFacts { proxy: None, rule: decision.rule.into(), connect_status: None };
             way.proxy = Step { outcome: Outcome::Passed(facts), duration: Some(Duration::ZERO) };
             return Ok((stream.into(), Bound { address, proxy: None }));
         };
@@ -225,6 +241,7 @@ impl Network {
         host: &str,
         port: u16,
         dial_timeout: Option<Duration>,
+        guarded: Option<&Destination<'_>>,
     ) -> (Step<DnsFacts>, Step<TcpFacts>, Option<TcpStream>) {
         let budget = dial_timeout.unwrap_or(DIAL_TIMEOUT);
         let patience = Patience { budget, limit: self.timeouts.dns };
@@ -233,6 +250,9 @@ impl Network {
             Outcome::Passed(facts) => facts.addresses.clone(),
             Outcome::Failed(..) | Outcome::Skipped(_) => return (dns, Step::default(), None),
         };
+        if let Some(failure) = guarded.and_then(|to| self.kept_back(to, &addresses, port)) {
+            return (dns, Step::new(Outcome::Failed(failure, None), Duration::ZERO), None);
+        }
         let left = budget.saturating_sub(dns.duration.unwrap_or_default());
         let (tcp, stream) = tcp::connect(&addresses, port, host, left, self.timeouts.tcp).await;
         (dns, tcp, stream)
@@ -245,12 +265,15 @@ impl Network {
     ) -> (Step<ProxyFacts>, Option<(Connection, SocketAddr)>) {
         let Tunnel { endpoint, proxy, rule, setup } = tunnel;
         let began = Instant::now();
-        let facts =
-            |connect_status| ProxyFacts { proxy: Some(proxy.to_string()), rule: rule.to_owned(), connect_status };
+        let facts = |connect_status| ProxyFacts {
+            proxy: Some(proxy.to_string().into()),
+            rule: rule.to_owned().into(),
+            connect_status,
+        };
         if let Some(failure) = proxy::garbled(proxy) {
             return (Step::new(Outcome::Failed(failure, Some(facts(None))), began.elapsed()), None);
         }
-        let (dns, tcp, stream) = self.dial(&proxy.host, proxy.port, dial_timeout).await;
+        let (dns, tcp, stream) = self.dial(&proxy.host, proxy.port, dial_timeout, None).await;
         let address = tcp.facts().and_then(|facts| facts.chosen);
         let (Some(stream), Some(address)) = (stream, address) else {
             let failure = dns.failure().or_else(|| tcp.failure()).map_or_else(

@@ -38,7 +38,8 @@ pub async fn tunnel(
     limit: Duration,
 ) -> (Step<ProxyFacts>, Option<Connection>) {
     let began = Instant::now();
-    let mut facts = ProxyFacts { proxy: Some(proxy.to_string()), rule: rule.to_owned(), connect_status: None };
+    let mut facts =
+        ProxyFacts { proxy: Some(proxy.to_string().into()), rule: rule.to_owned().into(), connect_status: None };
     let mut said = Said::default();
     let asked = tokio::time::timeout(limit, ask(stream.into(), proxy, target, tls, limit, &mut said)).await;
     facts.connect_status = said.status;

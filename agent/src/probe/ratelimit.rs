@@ -39,7 +39,7 @@ pub fn read(response: &Response, now: Timestamp) -> RateLimit {
         limit,
         remaining,
         window: window.or(other_window),
-        source: response.header("docker-ratelimit-source").map(|source| clip(source.to_owned())),
+        source: response.header("docker-ratelimit-source").map(|source| clip(source.to_owned())).map(Into::into),
         retry_after: retry_after(response, now),
         blocked_by: (remaining == Some(0)).then_some(Limiter::Quota),
     }
@@ -48,7 +48,7 @@ pub fn read(response: &Response, now: Timestamp) -> RateLimit {
 /// What a whole answer tells: a 429 says in its words which limit it is, and sometimes for how long.
 pub fn of(response: &Response, now: Timestamp) -> RateLimit {
     let mut seen = read(response, now);
-    seen.source = seen.source.map(|source| response.repeated(&source));
+    seen.source = seen.source.map(|source| response.repeated(&source)).map(Into::into);
     if response.status != StatusCode::TOO_MANY_REQUESTS {
         return seen;
     }

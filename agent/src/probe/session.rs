@@ -12,6 +12,7 @@ use url::Url;
 use super::headers;
 use super::http::{HttpClient, Request, Response};
 use super::named::{Named, blame};
+use super::needs;
 use super::network::{Destination, Network, Way};
 use super::ratelimit;
 use super::requests::Requests;
@@ -138,14 +139,7 @@ impl<'a> Session<'a> {
     }
 
     pub async fn way(&self) -> std::sync::Arc<Way> {
-        self.network
-            .way(&Destination {
-                endpoint: self.host.endpoint.clone(),
-                tls: &self.host.tls,
-                dial_timeout: self.host.dial_timeout,
-                http_fallback: self.host.http_fallback,
-            })
-            .await
+        self.network.way(&Destination::of(self.host)).await
     }
 
     /// The URL that containerd asks: its path is cleaned, `ns` added for a stand-in.
@@ -262,9 +256,8 @@ impl<'a> Session<'a> {
             let response = match client_now.send(request).await {
                 Ok(response) => response,
                 Err(failure) => {
-                    let (tls, dial) = (&self.host.tls, self.host.dial_timeout);
                     let failure = failure.staged(stage_of(ask));
-                    let failure = self.network.unreadable(client_now.endpoint(), tls, dial, failure).await;
+                    let failure = self.network.unreadable(client_now.endpoint(), self.host, failure).await;
                     return Err(undone(&failure, credential_sent));
                 }
             };
@@ -297,14 +290,9 @@ impl<'a> Session<'a> {
             return way.client.clone();
         }
         let purpose = if ask.collection == "blobs" { Purpose::Blob } else { Purpose::Manifest };
-        self.network.needs.note(&self.image.domain, &self.host.endpoint, endpoint, purpose);
-        let destination = Destination {
-            endpoint: endpoint.clone(),
-            tls: &self.host.tls,
-            dial_timeout: self.host.dial_timeout,
-            http_fallback: false,
-        };
-        let client = self.network.way(&destination).await.client.clone();
+        let walk = needs::Walk { namespace: &self.image.domain, of: &self.image.to_string(), via: &self.host.endpoint };
+        self.network.needs.note(walk, endpoint, purpose);
+        let client = self.network.led(self.host, endpoint, false).await.client.clone();
         client.map_err(|failure| blame(failure, endpoint, &way.endpoint, Named::Redirect))
     }
 

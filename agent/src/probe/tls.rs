@@ -140,10 +140,10 @@ fn facts(setup: &TlsSetup, presented: &Presented, stream: Option<&TlsStream<Conn
     let cipher = session.and_then(|session| session.negotiated_cipher_suite());
     let alpn = session.and_then(|session| session.alpn_protocol());
     TlsFacts {
-        version,
-        cipher: cipher.and_then(|cipher| cipher.suite().as_str()).map(cipher_name),
-        alpn: alpn.map(|name| String::from_utf8_lossy(name).into_owned()),
-        trust: setup.sources().to_vec(),
+        version: version.map(Into::into),
+        cipher: cipher.and_then(|cipher| cipher.suite().as_str()).map(cipher_name).map(Into::into),
+        alpn: alpn.map(|name| String::from_utf8_lossy(name).into_owned()).map(Into::into),
+        trust: setup.sources().to_vec().into_iter().map(Into::into).collect(),
         verified: presented.refused.is_none() && !presented.chain.is_empty(),
         ignored: presented.refused.as_ref().filter(|_| stream.is_some()).map(|failure| failure.cause),
         chain: presented.chain.iter().take(CHAIN_LIMIT).map(certificate::facts).collect(),

@@ -13,7 +13,8 @@ use super::gojson::decode::Undecoded;
 use super::http::body::no_room;
 use super::http::{BodyEnd, HttpClient, Request, Response, is_gzip};
 use super::named::{self, Named};
-use super::network::{Destination, Network};
+use super::needs::Walk;
+use super::network::Network;
 use super::requests::Requests;
 use super::session::{OF_ONE_HOST, location};
 use super::usage::RequestKind;
@@ -70,10 +71,18 @@ impl Token {
 pub struct OnBehalf<'a> {
     /// The registry's name in image references.
     pub namespace: &'a str,
+    /// The image that it is for. Empty: none, only to see whether one is given.
+    pub image: &'a str,
     pub host: &'a RegistryHost,
     pub headers: &'a HeaderMap,
     /// What may still be sent.
     pub allowed: &'a Requests,
+}
+
+impl<'a> OnBehalf<'a> {
+    pub const fn walk(&self) -> Walk<'a> {
+        Walk { namespace: self.namespace, of: self.image, via: &self.host.endpoint }
+    }
 }
 
 /// Asks for a token. The failure's wording begins behind `failed to authorize: `.
@@ -86,14 +95,8 @@ pub async fn fetch(
     let authority = authority(&options.realm);
     let scheme = if options.realm.scheme() == "http" { Scheme::Http } else { Scheme::Https };
     let endpoint = Endpoint::new(scheme, authority);
-    let destination = Destination {
-        endpoint: endpoint.clone(),
-        tls: &from.host.tls,
-        dial_timeout: from.host.dial_timeout,
-        http_fallback: from.host.http_fallback && scheme == Scheme::Https,
-    };
-    network.needs.note(from.namespace, &from.host.endpoint, &endpoint, Purpose::Token);
-    let way = network.way(&destination).await;
+    network.needs.note(from.walk(), &endpoint, Purpose::Token);
+    let way = network.led(from.host, &endpoint, from.host.http_fallback && scheme == Scheme::Https).await;
     let kind = if login.is_some() { "oauth" } else { "anonymous" };
     let worded = |failure: Failure, method: &str| {
         let text = format!(
@@ -283,10 +286,8 @@ impl Exchange<'_> {
         let scheme = if target.scheme() == "http" { Scheme::Http } else { Scheme::Https };
         let host = self.from.host;
         let endpoint = Endpoint::new(scheme, authority(target));
-        self.network.needs.note(self.from.namespace, &host.endpoint, &endpoint, Purpose::Token);
-        let destination =
-            Destination { endpoint, tls: &host.tls, dial_timeout: host.dial_timeout, http_fallback: false };
-        self.network.way(&destination).await.client.clone()
+        self.network.needs.note(self.from.walk(), &endpoint, Purpose::Token);
+        self.network.led(host, &endpoint, false).await.client.clone()
     }
 
     /// What is asked for: its names are no reasons.

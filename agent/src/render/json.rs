@@ -86,11 +86,11 @@ impl From<&finding::Finding> for Finding {
         Self {
             severity: finding.severity.as_str().to_owned(),
             code: finding.code.to_owned(),
-            file: finding.file.clone(),
+            file: finding.file.clone().map(Into::into),
             line: finding.line,
             column: finding.column,
-            message: finding.message.clone(),
-            fix: finding.fix.clone(),
+            message: finding.message.clone().into(),
+            fix: finding.fix.clone().into(),
         }
     }
 }

@@ -10,6 +10,7 @@ use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::{Bucket, Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
+use crate::model::clean::is_hostile;
 use crate::model::snapshot::Snapshot;
 use crate::model::tally::Histogram;
 
@@ -166,11 +167,11 @@ fn pair(name: &str, value: String) -> LabelPair {
 
 /// Bounded and without control characters; the encoder escapes the rest.
 fn label_value(text: &str) -> String {
-    if text.len() <= LABEL_LIMIT && !text.contains(char::is_control) {
+    if text.len() <= LABEL_LIMIT && !text.contains(is_hostile) {
         return text.to_owned();
     }
     let mut value = String::new();
-    for c in text.chars().filter(|c| !c.is_control()) {
+    for c in text.chars().filter(|c| !is_hostile(*c)) {
         if value.len() + c.len_utf8() > LABEL_LIMIT {
             break;
         }

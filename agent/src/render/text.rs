@@ -50,7 +50,7 @@ impl Style {
 /// One image: verdict, what was asked, `fix:`, what kubelet will show.
 pub fn image(report: &ImageReport, style: Style) -> String {
     let verdict = &report.verdict;
-    let typed = || if report.requested.is_empty() { "\"\"".to_owned() } else { report.requested.clone() };
+    let typed = || if report.requested.is_empty() { "\"\"".to_owned() } else { report.requested.clone().into() };
     let name = report.image.as_ref().map_or_else(typed, ToString::to_string);
     let (tone, word) = match (verdict.pullable, verdict.runnable) {
         (Some(true), Some(false)) => (Tone::Bad, "pulls, but will not start"),

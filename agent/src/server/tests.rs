@@ -30,6 +30,7 @@ fn content(store: &Store, readiness: Readiness) -> Content {
         schema: "{}".into(),
         node_label: false,
         clock: sample::now,
+        names: Names::of("x", &[]),
     }
 }
 
@@ -52,6 +53,38 @@ async fn ask(server: &Server, method: &str, path: &str, headers: &str) -> (Strin
     let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
     let body = answer.split_off(end + 4);
     (String::from_utf8(answer).unwrap().to_ascii_lowercase(), body)
+}
+
+/// What a browser would send for a page of somebody else that gave its own name this node's address.
+#[tokio::test]
+async fn page_and_report_are_for_who_asks_by_a_name_of_the_node_and_the_rest_is_for_any_name() {
+    let server = start().await;
+    let status = |path: &'static str, host: &'static str| {
+        let address = server.address;
+        async move {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = Vec::new();
+            tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut answer)).await.unwrap().unwrap();
+            let answer = String::from_utf8_lossy(&answer).into_owned();
+            (answer[9..12].to_owned(), answer)
+        }
+    };
+    for path in ["/", "/api/v1/report"] {
+        for own in ["x", "X:10048", "localhost:10048", "127.0.0.1", "[::1]:10048"] {
+            assert_eq!(status(path, own).await.0, "200", "{path} {own}");
+        }
+        for foreign in ["evil.example", "localhost.evil.example:10048", "x.evil.example"] {
+            let (code, answer) = status(path, foreign).await;
+            assert_eq!(code, "421", "{path} {foreign}");
+            assert!(answer.contains("web.hosts") && !answer.contains("busybox"), "{answer}");
+        }
+    }
+    for path in ["/metrics", "/livez", "/readyz", "/healthz", "/-/healthy", "/-/ready", "/api/v1/schema"] {
+        let (code, _) = status(path, "pod-proxy.example").await;
+        assert_ne!(code, "421", "{path}");
+    }
 }
 
 #[tokio::test]

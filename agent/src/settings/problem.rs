@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::model::clean::is_hostile;
 use crate::model::shown::without_credentials;
 
 /// The longest piece of the file that is repeated in a problem, in characters.
@@ -35,7 +36,7 @@ impl fmt::Display for Problem {
 /// A piece of the file in backquotes, short and in one line.
 pub fn quoted(text: &str) -> String {
     let text = without_credentials(text);
-    let clean = |c: char| if c.is_control() { ' ' } else { c };
+    let clean = |c: char| if is_hostile(c) { ' ' } else { c };
     let short: String = text.chars().take(FOUND_LIMIT).map(clean).collect();
     let more = if text.chars().nth(FOUND_LIMIT).is_some() { "…" } else { "" };
     format!("`{short}{more}`")

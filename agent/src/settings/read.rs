@@ -179,6 +179,17 @@ impl Reader {
         None
     }
 
+    pub fn host(&mut self, node: &Node) -> Option<String> {
+        let allowed = "a host name without a port, such as node.example";
+        let text = self.scalar(node, allowed)?;
+        if is_registry(text) && !text.contains(':') {
+            return Some(text.to_ascii_lowercase());
+        }
+        let fix = if text.contains(':') { "Write the name alone: any port will do." } else { "" };
+        self.wrong(node, allowed, fix);
+        None
+    }
+
     pub fn image(&mut self, node: &Node) -> Option<String> {
         let allowed = "an image reference";
         let text = self.scalar(node, allowed)?;

@@ -81,6 +81,8 @@ keys! {
         |s, node, read| read.duration(node, TIMEOUT, &mut s.probe.timeouts.http);
     "probe.concurrency", "8", "1 to 64", "How many targets are probed at the same time.",
         |s, node, read| read.count(node, 1..=64, &mut s.probe.concurrency);
+    "probe.follow_private", "false", SWITCH, "Follow redirects and realms to the node itself, to link-local addresses, to metadata services of clouds and to the agent's own port, also for a registry that is elsewhere. `false`: what leads there is not judged, and the finding `private_target` says so. `check` always follows, as containerd does.",
+        |s, node, read| read.switch(node, &mut s.probe.follow_private);
     "probe.counted_pulls_per_hour", "0", "0 to 100", "How many requests an hour, of all targets together, may be of the kind that a registry with a limit counts as a pull. 0: none, save the one that shows of a host that tells of its limit only then.",
         |s, node, read| read.count(node, 0..=100, &mut s.probe.counted_pulls_per_hour);
     "probe.counted_pulls_file", "", PATH, "Where those are remembered over a restart of the agent; beside it, in a directory of the same name with `.d`, what they brought, and in a file of the same name with `.hosts`, who tells of its limit too late. Not set: `/var/lib/pullprobe/counted-pulls` if that directory is there, else in memory, and then a new agent waits for an hour before its first.",
@@ -97,6 +99,8 @@ keys! {
 
     "web.listen", "[\":10048\"]", "at most 256 of `:PORT`, `IPV4:PORT`, `[IPV6]:PORT`, none of which covers another", "Where metrics, page and JSON are served. `:PORT` means every address; port 0 takes a free one.",
         listen;
+    "web.hosts", "[]", "at most 256 host names", "Further names under which page and report may be asked for, besides `localhost`, addresses and the node's name: a page of somebody else could make a browser ask under a name of its own (DNS rebinding). Health and metrics are answered under any name.",
+        |s, node, read| s.web.hosts = read.list(node, "a list of host names").iter().filter_map(|item| read.host(item)).collect();
     "web.config_file", "", "nothing yet", "Not supported yet: TLS and passwords as Prometheus' exporter-toolkit defines them.",
         |_, node, read| read.wrong(node, "nothing", "web.config_file is not supported yet: remove it, and put a proxy in front for TLS or passwords.");
 

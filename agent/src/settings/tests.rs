@@ -69,13 +69,15 @@ probe:
   interval: 1h30m
   timeouts: {dns: 1s, tcp: 2s, tls: 3s, http: 500ms}
   concurrency: 64
+  follow_private: true
   counted_pulls_per_hour: 2
   counted_pulls_file: /var/lib/pullprobe/pulls
 credentials: {kubelet: false, provider_config: /c.yaml, provider_bin_dir: /bin, pull_secrets_dir: /secrets}
-web: {listen: [":10049", "127.0.0.1:0", "[::1]:80"]}
+web: {listen: [":10049", "127.0.0.1:0", "[::1]:80"], hosts: [Node.Example]}
 labels: {node: true}
 "#;
     let read = parse("x", text).unwrap();
+    assert!(read.probe.follow_private && read.web.hosts == ["node.example"]);
     assert_eq!(read.node.certs_d.as_deref(), Some("/a:/b"));
     assert_eq!(read.node.containerd_version, Some(Version::series(2, 1)));
     assert_eq!(read.node.platform, Some(Platform::new("linux", "arm64", "")));
@@ -93,7 +95,14 @@ labels: {node: true}
         StageTimeouts { dns: seconds(1), tcp: seconds(2), tls: seconds(3), http: Duration::from_millis(500) };
     let counted_pulls_file = path("/var/lib/pullprobe/pulls");
     let interval = Duration::from_mins(90);
-    let probe = ProbeSettings { interval, timeouts, concurrency: 64, counted_pulls_per_hour: 2, counted_pulls_file };
+    let probe = ProbeSettings {
+        interval,
+        timeouts,
+        concurrency: 64,
+        follow_private: true,
+        counted_pulls_per_hour: 2,
+        counted_pulls_file,
+    };
     assert_eq!(read.probe, probe);
     let credentials = CredentialSettings {
         kubelet: false,

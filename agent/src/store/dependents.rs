@@ -29,10 +29,14 @@ pub fn keep(targets: &mut Targets, before: &mut Targets, now: Timestamp) {
     }
 }
 
-/// A host that a pull was sent to is watched from now on.
+/// A host that a good pull was sent to is watched from now on. Where one only sends, nobody looks a second time:
+/// a registry could have the node's whole network looked at, and its state be published.
 pub fn note(targets: &mut Targets, report: &EndpointReport) {
     let Some(need) = report.need.as_ref().filter(|need| need.seen) else { return };
     let Some(namespace) = targets.namespaces.get_mut(&report.namespace) else { return };
+    if !need.proved && !namespace.dependents.contains_key(&report.endpoint) {
+        return;
+    }
     let known = namespace
         .dependents
         .entry(report.endpoint.clone())
@@ -83,7 +87,7 @@ mod tests {
     }
 
     fn watched(targets: &Targets) -> Vec<String> {
-        targets.namespaces[NAME].dependents.keys().map(|endpoint| endpoint.authority.clone()).collect()
+        targets.namespaces[NAME].dependents.keys().map(|endpoint| endpoint.authority.to_string()).collect()
     }
 
     #[test]
@@ -97,6 +101,22 @@ mod tests {
         let mut latest = self::targets();
         keep(&mut latest, &mut later, sample::now() + SignedDuration::from_hours(6));
         assert_eq!(watched(&latest), ["b.example"]);
+    }
+
+    #[test]
+    fn a_host_that_no_good_pull_needed_is_not_watched_but_a_watched_one_is_when_it_fails() {
+        let unproved = |host: &str, hours| {
+            let mut report = sent_to(host, hours);
+            report.need.as_mut().unwrap().proved = false;
+            report
+        };
+        let mut targets = targets();
+        note(&mut targets, &unproved("10.0.0.5:22", 0));
+        assert!(watched(&targets).is_empty());
+        note(&mut targets, &sent_to("a.example", 0));
+        note(&mut targets, &unproved("a.example", 3));
+        let known = &targets.namespaces[NAME].dependents[&of("a.example")];
+        assert_eq!(known.last_needed, sample::now() + SignedDuration::from_hours(3));
     }
 
     #[test]

@@ -96,6 +96,11 @@ impl Said {
         self.0.push((place, text));
     }
 
+    /// Each place where something was said, and what.
+    pub fn places(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(place, text)| (place.as_str(), text.as_str()))
+    }
+
     /// The files that the agent wrote.
     pub fn written(&self) -> Vec<&str> {
         self.0.iter().filter_map(|(place, _)| place.strip_prefix("run: file ")).collect()

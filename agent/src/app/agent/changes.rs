@@ -65,7 +65,7 @@ impl Changes {
             cause: known(|failure| failure.cause.to_string()),
         };
         let target = host(&report.endpoint, &report.namespace);
-        self.note(&target, state, known(|failure| failure.detail.clone()), now);
+        self.note(&target, state, known(|failure| failure.detail.to_string()), now);
     }
 
     pub fn image(&self, report: &ImageReport, now: Timestamp) {
@@ -80,7 +80,7 @@ impl Changes {
             host: verdict.host.iter().map(ToString::to_string).collect(),
             cause: verdict.cause.map(|cause| cause.to_string()).unwrap_or_default(),
         };
-        let detail = if verdict.pullable == Some(true) { String::new() } else { verdict.summary.clone() };
+        let detail = if verdict.pullable == Some(true) { String::new() } else { verdict.summary.to_string() };
         self.note(&report.requested, state, detail, now);
     }
 

@@ -129,7 +129,7 @@ impl Patience {
         offered: impl Fn(&Subject) -> Offered,
     ) {
         let Some(namespace) = report.image.as_ref().map(|image| image.domain.clone()) else { return };
-        let subject = Subject::Image { namespace: namespace.clone(), requested: report.requested.clone() };
+        let subject = Subject::Image { namespace: namespace.clone(), requested: report.requested.clone().into() };
         let mut book = self.book();
         if let Some(Strain { reason, asked, is_limit }) = Strain::of_image(report) {
             let strike = Strike { reason, began, interval, asked, slack: Duration::ZERO };
@@ -142,7 +142,7 @@ impl Patience {
                 book.hold_along(&Subject::Images { namespace }, &subject);
             }
         } else if book.clear(&subject).is_some() {
-            tracing::info!(image = report.requested, "probed at its usual interval again");
+            tracing::info!(image = %report.requested, "probed at its usual interval again");
         }
     }
 

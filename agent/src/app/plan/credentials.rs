@@ -52,7 +52,7 @@ impl PlannedLogins {
         let candidates = candidates(credentials, target);
         Self {
             credentials: candidates.iter().map(PlannedCredential::from).collect(),
-            credential_error: credentials.malformed().map(|failure| failure.detail),
+            credential_error: credentials.malformed().map(|failure| failure.detail).map(Into::into),
             credential_providers: credentials.providers_of(image),
             nearest_key: credentials.near_miss(image).map(NearestKey::from),
         }

@@ -121,8 +121,9 @@ fn of_each_source_and_registry_the_first_end_counts_and_a_flood_is_cut_to_those_
     let all = [static_one(DAY), static_one(HOUR), held(CredentialSource::ContainerdConfig, lifetime(DAY, None), None)];
     let ends: Vec<i64> = earliest(&all).iter().map(|one| one.lifetime.ends.as_second() - now().as_second()).collect();
     assert_eq!(ends, [DAY, HOUR], "containerd-config, kubelet-config-json");
-    let flood: Vec<CredentialExpiry> =
-        (0..1_000).map(|nth| CredentialExpiry { registry: format!("r{nth}.example"), ..static_one(-nth) }).collect();
+    let flood: Vec<CredentialExpiry> = (0..1_000)
+        .map(|nth| CredentialExpiry { registry: format!("r{nth}.example").into(), ..static_one(-nth) })
+        .collect();
     let kept = earliest(&flood);
     assert_eq!(kept.len(), LIMIT);
     assert!(kept.iter().all(|one| one.lifetime.ends <= lifetime(-900, None).ends), "{kept:?}");

@@ -110,7 +110,7 @@ mod tests {
     }
 
     fn told(reports: &[EndpointReport]) -> Vec<String> {
-        findings(&reports.iter().collect::<Vec<_>>(), &[]).into_iter().map(|finding| finding.message).collect()
+        findings(&reports.iter().collect::<Vec<_>>(), &[]).into_iter().map(|finding| finding.message.into()).collect()
     }
 
     #[test]
@@ -127,7 +127,10 @@ mod tests {
         image.credential = image.credential.map(|used| CredentialUsed { lifetime: Some(lifetime), ..used });
         let said = |skew: f64, image: &ImageReport| {
             let endpoint = with("a.example", Some(skew));
-            findings(&[&endpoint], &[image, image]).into_iter().map(|finding| finding.message).collect::<String>()
+            findings(&[&endpoint], &[image, image])
+                .into_iter()
+                .map(|finding| String::from(finding.message))
+                .collect::<String>()
         };
         let about = "the credential for `docker.io` (kubelet-config-json)";
         assert_eq!(said(7_200.0, &image).matches(&format!("By their time {about} has expired.")).count(), 1);

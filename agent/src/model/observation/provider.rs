@@ -19,7 +19,7 @@ pub fn findings(images: &[&ImageReport]) -> Vec<Finding> {
             let Some(detail) = provider.outcome.detail().filter(|_| !is_said(image, &provider.outcome)) else {
                 continue;
             };
-            let name = image.image.as_ref().map_or_else(|| image.requested.clone(), ToString::to_string);
+            let name = image.image.as_ref().map_or_else(|| image.requested.clone().into(), ToString::to_string);
             told.entry((provider.outcome.as_str(), &provider.name, detail)).or_default().push(name);
         }
     }

@@ -60,11 +60,12 @@ mod tests {
     use super::*;
     use crate::model::address::Address;
     use crate::model::cause::Cause;
+    use crate::model::clean::Clean;
     use crate::model::stage::Stage;
 
     fn facts(source: NameSource, address: &str) -> DnsFacts {
         let addresses = vec![Address::from(address.parse::<IpAddr>().unwrap())];
-        DnsFacts { source, answered: String::new(), addresses, reckoned: false, nameservers: Vec::new() }
+        DnsFacts { source, answered: Clean::default(), addresses, reckoned: false, nameservers: Vec::new() }
     }
 
     #[test]

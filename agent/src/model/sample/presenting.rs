@@ -10,7 +10,7 @@ use crate::model::report::{EndpointReport, Stages};
 /// An upstream that presents a leaf of this issuer.
 pub fn presenting(host: &str, issuer: &str, logged: bool) -> EndpointReport {
     let mut facts = tls();
-    (facts.chain[0].issuer, facts.chain[0].logged) = (issuer.to_owned(), logged);
+    (facts.chain[0].issuer, facts.chain[0].logged) = (issuer.into(), logged);
     EndpointReport {
         namespace: host.to_owned(),
         endpoint: Endpoint::new(Scheme::Https, host),

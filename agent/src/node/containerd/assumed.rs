@@ -49,7 +49,7 @@ pub fn compare(assumed: &mut Containerd, root: &HostRoot, options: &ContainerdOp
         told => format!("under {}", told.join("; ")),
     };
     let finding = &mut assumed.findings[at];
-    finding.message = format!("{}; {told}", finding.message);
+    finding.message = format!("{}; {told}", finding.message).into();
 }
 
 fn difference(assumed: &Containerd, other: &Containerd) -> Option<String> {
@@ -114,7 +114,7 @@ mod tests {
         let root = HostRoot::open(dir.path()).unwrap();
         let found = Containerd::load(&root, &ContainerdOptions::default());
         let finding = found.findings.into_iter().find(|finding| finding.code == "version_assumed");
-        finding.map(|finding| finding.message).unwrap_or_default()
+        finding.map(|finding| finding.message.into_string()).unwrap_or_default()
     }
 
     const OLD: &str =

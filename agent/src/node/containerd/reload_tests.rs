@@ -55,7 +55,7 @@ impl Node {
 }
 
 fn hosts(containerd: &Containerd) -> Vec<String> {
-    plan(containerd, "r.example").hosts.iter().map(|host| host.endpoint.authority.clone()).collect()
+    plan(containerd, "r.example").hosts.iter().map(|host| host.endpoint.authority.to_string()).collect()
 }
 
 fn kept(containerd: &Containerd) -> Vec<(&str, Option<usize>, &str)> {

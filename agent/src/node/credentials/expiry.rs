@@ -61,8 +61,8 @@ pub fn known(credential: &Credential) -> Option<CredentialExpiry> {
     let (file, line) = credential.place().unzip();
     Some(CredentialExpiry {
         source: credential.source.clone(),
-        registry: clip_to(&registry, KEY_LIMIT),
-        file: file.map(str::to_owned),
+        registry: clip_to(&registry, KEY_LIMIT).into(),
+        file: file.map(str::to_owned).map(Into::into),
         line: line.flatten(),
         lifetime,
         renews: credential.renews,

@@ -205,7 +205,7 @@ impl Providers {
             let plugin = &ready.plugin.name;
             let outcome = match said {
                 Said::Logins(logins, renews) => {
-                    let source = CredentialSource::Provider(plugin.clone());
+                    let source = CredentialSource::Provider(plugin.clone().into());
                     // A key that is no URL is passed over, here as in files.
                     ring.add(&logins, &source, "");
                     renewals.insert(source.to_string(), renews);
@@ -213,15 +213,15 @@ impl Providers {
                     own.add(&logins, &source, "");
                     let fits = !own.lookup(&name).is_empty();
                     match self.place.failed("it answers without a login for the image".into()) {
-                        Said::Unknown(why) if !fits => ProviderOutcome::Unknown(why),
+                        Said::Unknown(why) if !fits => ProviderOutcome::Unknown(why.into()),
                         _ if fits || logins.entries.is_empty() => ProviderOutcome::Answered,
-                        _ => ProviderOutcome::NoneFits(answer::keys(&logins)),
+                        _ => ProviderOutcome::NoneFits(answer::keys(&logins).into()),
                     }
                 }
-                Said::Failed(why) => ProviderOutcome::Failed(clip(why)),
-                Said::Unknown(why) => ProviderOutcome::Unknown(clip(why)),
+                Said::Failed(why) => ProviderOutcome::Failed(clip(why).into()),
+                Said::Unknown(why) => ProviderOutcome::Unknown(clip(why).into()),
             };
-            asked.providers.push(ProviderReport { name: plugin.clone(), outcome });
+            asked.providers.push(ProviderReport { name: plugin.clone().into(), outcome });
         }
         asked.credentials = ring.lookup(&name);
         for credential in &mut asked.credentials {

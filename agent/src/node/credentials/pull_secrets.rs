@@ -110,7 +110,7 @@ impl PullSecrets {
             Ok(config) => {
                 self.findings
                     .extend(lint::entries(shown, &config).into_iter().filter(|f| f.code != "credentials_file_empty"));
-                let source = CredentialSource::PullSecret(namespace.to_owned(), name.to_owned());
+                let source = CredentialSource::PullSecret(namespace.into(), name.into());
                 self.secrets.push(PullSecret { source, file: shown.to_owned(), config });
             }
             Err(malformed) => {

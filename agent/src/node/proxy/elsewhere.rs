@@ -75,7 +75,7 @@ mod tests {
         let root = HostRoot::open(node.path()).unwrap();
         let environment = DaemonEnvironment::load(&root, None);
         let found = environment.findings.into_iter().find(|finding| finding.code == "proxy_not_for_containerd")?;
-        Some((found.file.unwrap(), found.line, found.message + &found.fix))
+        Some((found.file.unwrap().into(), found.line, format!("{}{}", found.message, found.fix)))
     }
 
     #[test]

@@ -39,7 +39,7 @@ fn facts(heard: &[Heard], result: &Result<Found, Miss>, server: SocketAddr, dura
     NameserverFacts {
         server,
         transport: if over_tcp { Transport::Tcp } else { Transport::Udp },
-        rcode: rcode(heard, cause),
+        rcode: rcode(heard, cause).map(Into::into),
         a: addresses().filter(|address| address.is_ipv4()).count(),
         aaaa: addresses().filter(|address| address.is_ipv6()).count(),
         addresses: addresses().copied().collect(),

@@ -65,7 +65,7 @@ fn found(step: &Step<DnsFacts>) -> Vec<String> {
 
 fn failed(step: &Step<DnsFacts>) -> (Cause, String) {
     let failure = step.failure().unwrap_or_else(|| panic!("{step:?}"));
-    (failure.cause, failure.wording.clone())
+    (failure.cause, failure.wording.clone().into())
 }
 
 /// Response code, counts and cause of each nameserver.

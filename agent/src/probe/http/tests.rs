@@ -20,7 +20,17 @@ fn get(url: &str) -> Request {
 
 fn client(scheme: Scheme, address: SocketAddr, tls: rustls::ClientConfig, proved: Proved) -> HttpClient {
     let endpoint = Endpoint::new(scheme, "registry.example".to_owned());
-    HttpClient::new(Binding { endpoint, address, proxy: None, tls, proved, limit: LIMIT, patience: None })
+    let informational = Informational::of(Version::NEWEST);
+    HttpClient::new(Binding {
+        endpoint,
+        address,
+        proxy: None,
+        tls,
+        proved,
+        limit: LIMIT,
+        patience: None,
+        informational,
+    })
 }
 
 fn trusting(authority: &Authority) -> rustls::ClientConfig {
@@ -122,4 +132,72 @@ async fn a_connection_that_served_and_is_reset_then_is_followed_by_another() {
     for _ in 0..2 {
         assert_eq!(client.send(get(&url)).await.unwrap().status, StatusCode::OK);
     }
+}
+
+/// What a redirect says besides its Location is nobody's business, and may never end.
+#[tokio::test]
+async fn the_body_of_a_redirect_is_not_waited_for() {
+    for length in ["Content-Length: 9", "Content-Length: 900000", "Transfer-Encoding: chunked"] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                read_head(&mut stream).await;
+                let head = format!("HTTP/1.1 307 Temporary Redirect\r\nLocation: /elsewhere\r\n{length}\r\n\r\n");
+                stream.write_all(head.as_bytes()).await.unwrap();
+                // The body never comes, and the connection stays.
+                let _ = stream.read_u8().await;
+            }
+        });
+        let authority = Authority::new("lab").unwrap();
+        let client = client(Scheme::Http, address, trusting(&authority), Proved::default());
+        let began = std::time::Instant::now();
+        let url = format!("http://registry.example:{}/v2/", address.port());
+        let response = client.send(get(&url)).await.unwrap();
+        assert_eq!((response.status.as_u16(), response.body_end), (307, BodyEnd::Stalled), "{length}");
+        assert!(began.elapsed() < LIMIT / 2, "{length}: {:?}", began.elapsed());
+    }
+}
+
+/// A server that sends informational answers and, at last, one of its own.
+async fn hinting(count: usize, version: &str) -> Result<Response, Failure> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        read_head(&mut stream).await;
+        let some = "HTTP/1.1 103 Early Hints\r\nLink: </>\r\n\r\n".repeat(count.min(1_000));
+        for _ in 0..count.div_ceil(1_000) {
+            // It is hung up on.
+            if stream.write_all(some.as_bytes()).await.is_err() {
+                return;
+            }
+        }
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+    });
+    let authority = Authority::new("lab").unwrap();
+    let proved = Proved::over(TcpStream::connect(address).await.unwrap(), &Kept::default()).await;
+    let endpoint = Endpoint::new(Scheme::Http, "registry.example");
+    let informational = Informational::of(version.parse().unwrap());
+    let tls = trusting(&authority);
+    let binding = Binding { endpoint, address, proxy: None, tls, proved, limit: LIMIT, patience: None, informational };
+    HttpClient::new(binding).send(get(&format!("http://registry.example:{}/v2/", address.port()))).await
+}
+
+#[tokio::test]
+async fn as_many_informational_answers_are_taken_as_go_takes() {
+    for (count, version) in [(5, "1.6.20"), (5, "2.1.9"), (6, "2.1.9"), (1_000, "2.1.9")] {
+        assert_eq!(hinting(count, version).await.unwrap().status, StatusCode::OK, "{count} on {version}");
+    }
+    let failure = hinting(6, "1.6.20").await.unwrap_err();
+    let wording = "net/http: HTTP/1.x transport connection broken: net/http: too many 1xx informational responses";
+    assert_eq!((failure.cause, &*failure.wording), (Cause::ResponseInvalid, wording));
+}
+
+#[tokio::test]
+async fn informational_answers_without_end_are_hung_up_on() {
+    let began = std::time::Instant::now();
+    let failure = hinting(usize::MAX / 2, "2.1.9").await.unwrap_err();
+    assert!(failure.wording.contains("exceeded 10485760 bytes"), "{failure:?}");
+    assert!(began.elapsed() < LIMIT, "{:?}", began.elapsed());
 }

@@ -10,6 +10,7 @@ use super::super::session::{Answer, NoAnswer, Session};
 use super::price::Prices;
 use super::purchases::Purchases;
 use super::warning;
+use crate::model::clean::Clean;
 use crate::model::host::{Endpoint, Scheme};
 use crate::model::outcome::Failure;
 use crate::model::report::{Attempt, Operation};
@@ -138,7 +139,7 @@ impl Book {
         took: Duration,
     ) {
         let (failure, detail) = match verdict {
-            Verdict::Good(detail) => (None, detail.to_owned()),
+            Verdict::Good(detail) => (None, Clean::line(detail)),
             Verdict::Bad(failure) => (Some(failure.clone()), failure.detail.clone()),
         };
         self.add(Attempt {

@@ -8,6 +8,7 @@ use super::documents::{self, Config, Descriptor, Document, Form};
 use super::select::Matcher;
 use super::{Phase, Pull, Stop, not_empty};
 use crate::model::cause::Cause;
+use crate::model::clean::Clean;
 use crate::model::containerd::PullMode;
 use crate::model::outcome::Failure;
 use crate::model::platform::Platform;
@@ -51,7 +52,7 @@ impl Pull<'_> {
         };
         self.blob = fetched.endpoint.clone().map(|endpoint| BlobFacts {
             endpoint,
-            redirect_host: fetched.redirect.as_ref().map(crate::model::host::Endpoint::host_port),
+            redirect_host: fetched.redirect.as_ref().map(crate::model::host::Endpoint::host_port).map(Into::into),
             failure: None,
         });
         let is_image = documents::is_image_config(&config.media_type);
@@ -126,6 +127,7 @@ impl Pull<'_> {
                 let detail = format!("the layer {digest} is of an unknown media type, `{media_type}`");
                 let failure = Failure::new(Stage::Manifest, Cause::ManifestUnsupported, detail);
                 let why = "no processor for media-type: unknown";
+                let media_type = Clean::line(media_type);
                 return fault(failure, format!("{extract}: failed to get stream processor for {media_type}: {why}"));
             }
             if self.held(layer, true, 1).await.is_none() {
@@ -177,11 +179,11 @@ impl Pull<'_> {
     }
 
     /// The party that failed, where it is none of the hosts of the plan: a redirect led there.
-    fn led_to(&self, failure: &Failure) -> Option<String> {
+    fn led_to(&self, failure: &Failure) -> Option<Clean> {
         if matches!(failure.stage, Stage::Token | Stage::Proxy) {
             return None;
         }
-        let planned = |host: &String| self.sessions.iter().any(|session| session.host.endpoint.host_port() == *host);
+        let planned = |host: &Clean| self.sessions.iter().any(|session| session.host.endpoint.host_port() == *host);
         failure.host.clone().filter(|host| !planned(host))
     }
 

@@ -152,7 +152,11 @@ impl PlatformFields {
     fn normalized(&self, host_os: &str) -> Platform {
         let os = if self.os.is_empty() { host_os } else { &self.os };
         let platform = Platform::new(os, &self.architecture, &self.variant);
-        Platform { os_version: self.os_version.clone(), os_features: self.os_features.clone(), ..platform }
+        Platform {
+            os_version: self.os_version.clone().into(),
+            os_features: self.os_features.clone().into_iter().map(Into::into).collect(),
+            ..platform
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use super::documents::{Descriptor, Kind};
 use super::resolve::refuses_head;
 use super::{Phase, Pull, Stop};
 use crate::model::cause::Cause;
+use crate::model::clean::Clean;
 use crate::model::host::Endpoint;
 use crate::model::outcome::{Failure, clip};
 use crate::model::ratelimit::LimitState;
@@ -273,7 +274,7 @@ impl Pull<'_> {
         let wording = self.get_wording(&self.sessions[index], want, answer, &errors);
         let failure = match missing.filter(|_| refused.cause == Cause::ManifestUnknown) {
             Some(cause) => Failure::new(stage_of(want), cause, detail).at(super::party(answer)),
-            None => Failure { detail: clip(detail), ..refused },
+            None => Failure { detail: clip(detail).into(), ..refused },
         };
         Failure { stage: stage_of(want), ..failure }.worded(wording)
     }
@@ -284,6 +285,7 @@ impl Pull<'_> {
         if answer.response.status.as_u16() == 404 {
             if want.collection == "blobs" {
                 let Descriptor { digest, media_type, .. } = want.descriptor;
+                let (digest, media_type) = (Clean::line(digest), Clean::line(media_type));
                 return format!("could not fetch content descriptor {digest} ({media_type}) from remote: not found");
             }
             return format!("content at {url} not found: not found");

@@ -114,7 +114,7 @@ impl Pull<'_> {
         }
         let detail = clip(format!("{}; GET of the same is answered {}", failure.detail, got.response.line()));
         let explained =
-            Failure { cause: Cause::HeadRefused, detail, also_possible: Vec::new(), particulars: None, ..failure };
+            Failure { cause: Cause::HeadRefused, detail: detail.into(), also_possible: Vec::new(), particulars: None, ..failure };
         let registry = self.sessions[index].host.endpoint.host_port();
         match explained.host.clone().filter(|host| *host != registry) {
             Some(storage) => explained.summarized(format!(
@@ -154,7 +154,7 @@ impl Pull<'_> {
             others => failure.or_maybe(others),
         };
         let words = status::behind(": ", &answer.response, &errors);
-        Failure { detail: clip(format!("{}{words}", failure.detail)), ..failure }
+        Failure { detail: clip(format!("{}{words}", failure.detail)).into(), ..failure }
     }
 
     /// Where the answer has nothing of a registry's, the base of the API tells whether there is one.
@@ -178,7 +178,7 @@ impl Pull<'_> {
 
     fn repository_unknown(&self, failure: Failure, errors: &Errors) -> Failure {
         let detail = format!("the registry knows no repository {}{}", self.image.repository, errors.behind(": "));
-        Failure { cause: Cause::RepositoryUnknown, detail: clip(detail), ..failure }
+        Failure { cause: Cause::RepositoryUnknown, detail: clip(detail).into(), ..failure }
     }
 
     /// The body of a GET often tells what the bodyless refusal of a HEAD meant.
@@ -195,12 +195,12 @@ impl Pull<'_> {
         let note = ended.as_deref().unwrap_or_default();
         let words = status::behind(": ", &answer.response, &errors);
         let detail = clip(format!("{}{note}{words}", failure.detail));
-        let wording = if code == 403 { self.with_body(&failure, answer, &errors) } else { failure.wording.clone() };
+        let wording = if code == 403 { self.with_body(&failure, answer, &errors) } else { failure.wording.to_string() };
         let Refusal { reading, cause, others } = self.reading_of(index, answer, &errors);
         if code == 401 && !reading.is_by_words() {
-            return Failure { detail, ..failure };
+            return Failure { detail: detail.into(), ..failure };
         }
-        let failure = Failure { detail, wording, particulars: None, ..failure };
+        let failure = Failure { detail: detail.into(), particulars: None, ..failure }.worded(wording);
         let failure = if ended.is_some() && words.is_empty() && cause == Cause::AccessDenied {
             // Refused without a reason, and past its time: that comes first.
             Failure { cause: Cause::CredentialsExpired, ..failure }.or_maybe(&[Cause::AccessDenied])
@@ -214,7 +214,7 @@ impl Pull<'_> {
     /// Newer versions make the same GET and show its errors.
     fn with_body(&self, failure: &Failure, answer: &Answer, errors: &Errors) -> String {
         let shows = self.version.explains_forbidden_head() && answer.method == Method::GET;
-        if shows { format!("{}{}", failure.wording, errors.lines()) } else { failure.wording.clone() }
+        if shows { format!("{}{}", failure.wording, errors.lines()) } else { failure.wording.to_string() }
     }
 }
 
@@ -225,7 +225,7 @@ fn page_of(answer: &Answer) -> String {
 
 fn no_registry(failure: Failure, seen: &str) -> Failure {
     let detail = clip(format!("{}; {seen}", failure.detail));
-    Failure { cause: Cause::NotARegistry, detail, also_possible: Vec::new(), particulars: None, ..failure }
+    Failure { cause: Cause::NotARegistry, detail: detail.into(), also_possible: Vec::new(), particulars: None, ..failure }
 }
 
 /// `override_path` takes `/v2` out of the way, and the API is not where the path leads.
@@ -236,7 +236,7 @@ fn no_api_at_path(failure: Failure, session: &Session<'_>) -> Failure {
     };
     let origin = &session.host.origin;
     let detail = clip(format!("{}; `override_path` of {origin} leaves no /v2 before the repository", failure.detail));
-    Failure { cause: Cause::NotARegistry, detail, also_possible: Vec::new(), particulars: None, ..failure }
+    Failure { cause: Cause::NotARegistry, detail: detail.into(), also_possible: Vec::new(), particulars: None, ..failure }
         .summarized(format!(
             "No registry's API is at `{path}` of this host, where `override_path = true` makes containerd ask."
         ))

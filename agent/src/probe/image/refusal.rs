@@ -66,7 +66,7 @@ pub(super) fn told(reading: &Reading, answer: &Answer, session: &Session<'_>, fa
         Cause::RequestTooLarge => match &answer.token {
             Some(token) => {
                 let length = token.value.expose().len();
-                Failure { detail: format!("{}; the token has {length} bytes", failure.detail), ..failure }
+                Failure { detail: format!("{}; the token has {length} bytes", failure.detail).into(), ..failure }
             }
             None => failure,
         },
@@ -107,7 +107,7 @@ pub(super) fn or_page(answer: &Answer, failure: Failure) -> Failure {
     let errors = Errors::default();
     let reading = status::read(&answer.response, &errors, answer.party(), "");
     let page = status::behind(": ", &answer.response, &errors);
-    let detail = clip(format!("{}; it is a web page{page}", failure.detail));
+    let detail = clip(format!("{}; it is a web page{page}", failure.detail)).into();
     if reading.is_by_words() {
         return reading.tell(Failure { cause: reading.cause, detail, ..failure });
     }

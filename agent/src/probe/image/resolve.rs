@@ -349,7 +349,7 @@ fn to_be_mended(errors: &[(Rank, Failure)], rank: Rank, shown: &Failure) -> Fail
     let Some((_, first)) = before else { return shown.clone() };
     let host = shown.host.as_deref().unwrap_or_default();
     let detail = clip(format!("{}; kubelet's message is that of asking {host} again: {}", first.detail, shown.cause));
-    Failure { detail, ..first.clone() }.worded(shown.wording.clone())
+    Failure { detail: detail.into(), ..first.clone() }.worded(shown.wording.clone())
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{Destination, Network, Secured, Way};
 use crate::model::cause::Cause;
-use crate::model::host::{Endpoint, HostTls, Scheme};
+use crate::model::host::{Endpoint, RegistryHost, Scheme};
 use crate::model::outcome::{Failure, Outcome, Skip, Step, clip};
 use crate::probe::raw;
 use crate::probe::tls::{TlsSetup, hello, is_oversized};
@@ -53,11 +53,11 @@ impl Network {
             Some(suite) if hello::is_beyond_us(suite) => {
                 let name = hello::name(suite);
                 let detail = format!("the server takes {name}, which containerd has and pullprobe has not");
-                Failure { detail, doubtful: true, ..failure }
+                Failure { detail: detail.into(), doubtful: true, ..failure }
             }
             Some(_) => {
                 let detail = format!("{}; a smaller ClientHello without TLS 1.3 is answered", failure.detail);
-                Failure { detail: clip(detail), ..failure }
+                Failure { detail: clip(detail).into(), ..failure }
             }
             None => failure,
         }
@@ -90,7 +90,7 @@ impl Network {
         }
         let length = length.map_or_else(|| format!("over {RUSTLS_LIMIT}"), |length| length.to_string());
         let detail = format!("the server sends {length} bytes of certificates, and containerd reads at most {limit}");
-        Failure { detail, ..failure }
+        Failure { detail: detail.into(), ..failure }
             .worded(format!("tls: handshake message of length {length} bytes exceeds maximum of {limit} bytes"))
     }
 
@@ -113,7 +113,7 @@ impl Network {
             if seconds < 0 { "behind" } else { "ahead of" }
         );
         let suspected = failure.cause;
-        let failure = Failure { cause: Cause::ClockSkew, detail: clip(detail), ..failure };
+        let failure = Failure { cause: Cause::ClockSkew, detail: clip(detail).into(), ..failure };
         failure.or_maybe(&[suspected])
     }
 
@@ -129,28 +129,24 @@ impl Network {
     }
 
     /// An answer that is no HTTP is looked at once more, for what it is.
-    pub async fn unreadable(
-        &self,
-        endpoint: &Endpoint,
-        tls: &HostTls,
-        dial_timeout: Option<Duration>,
-        failure: Failure,
-    ) -> Failure {
+    pub async fn unreadable(&self, endpoint: &Endpoint, host: &RegistryHost, failure: Failure) -> Failure {
         if !failure.wording.starts_with("net/http: HTTP/1.x transport connection broken") {
             return failure;
         }
-        let destination = Destination { endpoint: endpoint.clone(), tls, dial_timeout, http_fallback: false };
+        let led_by = if endpoint.authority == host.endpoint.authority { None } else { Some(self.sender(host).await) };
+        let destination =
+            Destination { endpoint: endpoint.clone(), http_fallback: false, led_by, ..Destination::of(host) };
         let head = self.head(&destination, endpoint).await;
         if endpoint.scheme == Scheme::Http && raw::is_tls(&head) {
             let failure = Failure { cause: Cause::HttpToTlsPort, ..failure };
             let detail = "plain HTTP was sent to a TLS port".to_owned();
-            return Failure { detail, ..failure }.worded(raw::head::wording(&head).unwrap_or_default());
+            return Failure { detail: detail.into(), ..failure }.worded(raw::head::wording(&head).unwrap_or_default());
         }
         if let Some(wording) = raw::head::wording(&head) {
             return failure.worded(wording);
         }
         let detail = format!("{}; containerd may read what pullprobe cannot", failure.detail);
-        Failure { detail: clip(detail), doubtful: true, ..failure }
+        Failure { detail: clip(detail).into(), doubtful: true, ..failure }
     }
 
     /// What a host says that its client could not read as HTTP: the head of its answer.

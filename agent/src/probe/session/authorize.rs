@@ -206,8 +206,14 @@ impl Session<'_> {
         } else {
             HeaderMap::new()
         };
-        let from =
-            OnBehalf { namespace: &self.image.domain, host: self.host, headers: &headers, allowed: self.allowed };
+        let image = self.image.to_string();
+        let from = OnBehalf {
+            namespace: &self.image.domain,
+            image: &image,
+            host: self.host,
+            headers: &headers,
+            allowed: self.allowed,
+        };
         let fetched = token::fetch(self.network, from, options, self.login()).await;
         match fetched {
             Err(failure) if failure.cause == Cause::CredentialsMissing => {

@@ -150,7 +150,7 @@ mod tests {
         assert!(of_request("/b\tc").ends_with("net/url: invalid control character in URL"));
         let words = |words: &str| words.to_owned();
         assert_eq!(refused("ftp://s.example/b").1, "unsupported protocol scheme \"ftp\"");
-        assert_eq!(refused("https:///b"), (words("https:///b"), words("http: no Host in request URL")));
+        assert_eq!(refused("https:///b"), (words("https:///b"), words("http: no Host in request URL").into()));
         assert_eq!(refused("https:").1, "http: no Host in request URL");
         assert_eq!(refused("https:\\\\s.example/b").1, "http: no Host in request URL");
         assert_eq!(refused("https://s.example:99999/b").1, "dial tcp: address 99999: invalid port");

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::model::clean::Clean;
 use crate::model::outcome::clip;
 use crate::probe::http::Response;
 
@@ -13,8 +14,8 @@ pub struct Errors {
 
 #[derive(Clone, Debug)]
 struct RegistryError {
-    code: String,
-    message: String,
+    code: Clean,
+    message: Clean,
     detail: Value,
 }
 
@@ -30,7 +31,9 @@ impl Errors {
         if list.is_empty() {
             // Token services of several vendors write a sentence instead.
             let told = ["details", "error", "message"].iter().find_map(|field| document[*field].as_str());
-            list.extend(told.map(|message| RegistryError { message: response.repeated(message), ..of(&Value::Null) }));
+            list.extend(
+                told.map(|message| RegistryError { message: response.repeated(message).into(), ..of(&Value::Null) }),
+            );
         }
         Self { list }
     }
@@ -80,7 +83,7 @@ impl RegistryError {
             Value::Null => String::new(),
             other => said.repeated(&other.to_string()),
         };
-        Self { code: text("code"), message: text("message"), detail: error["detail"].clone() }
+        Self { code: text("code").into(), message: text("message").into(), detail: error["detail"].clone() }
     }
 
     /// containerd knows six codes; any other prints as `unknown`.

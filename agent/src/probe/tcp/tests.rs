@@ -33,7 +33,7 @@ fn causes(step: &Step<TcpFacts>) -> Vec<Option<Cause>> {
 
 fn failed(step: &Step<TcpFacts>) -> (Cause, String) {
     let failure = step.failure().unwrap_or_else(|| panic!("{step:?}"));
-    (failure.cause, failure.wording.clone())
+    (failure.cause, failure.wording.clone().into())
 }
 
 #[tokio::test]
@@ -43,10 +43,10 @@ async fn a_closed_port_refuses() {
     let (step, stream) = connect(&[LOCAL], port, "r.example", None, LIMIT).await;
     assert!(stream.is_none());
     assert_eq!(failed(&step), (Cause::TcpRefused, format!("dial tcp 127.0.0.1:{port}: connect: connection refused")));
-    assert_eq!(step.failure().unwrap().host, Some(format!("r.example:{port}")));
+    assert_eq!(step.failure().unwrap().host, Some(format!("r.example:{port}")).map(Into::into));
     let (step, _) = connect(&[LOCAL6], port, "::1", None, LIMIT).await;
     assert_eq!(failed(&step).1, format!("dial tcp [::1]:{port}: connect: connection refused"));
-    assert_eq!(step.failure().unwrap().host, Some(format!("[::1]:{port}")));
+    assert_eq!(step.failure().unwrap().host, Some(format!("[::1]:{port}")).map(Into::into));
 }
 
 #[tokio::test]

@@ -10,9 +10,10 @@ use x509_parser::oid_registry::OID_CT_LIST_SCT;
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::X509Name;
 
+use crate::model::clean::Clean;
 use crate::model::containerd::Version;
 use crate::model::facts::CertificateFacts;
-use crate::model::outcome::clip;
+use crate::model::outcome::DETAIL_LIMIT;
 
 /// More names than a report needs; a certificate may have tens of thousands.
 const NAMES_LIMIT: usize = 100;
@@ -223,11 +224,11 @@ impl<'a> Certificate<'a> {
 
     fn facts(&self) -> CertificateFacts {
         let validity = self.x509.validity();
-        let addresses = self.addresses.iter().map(ToString::to_string);
-        let names = self.dns_names.iter().map(|name| clip((*name).to_owned())).chain(addresses);
+        let addresses = self.addresses.iter().map(|address| Clean::from(address.to_string()));
+        let names = self.dns_names.iter().map(|name| Clean::clipped(name, DETAIL_LIMIT)).chain(addresses);
         CertificateFacts {
-            subject: clip(self.x509.subject().to_string()),
-            issuer: clip(self.x509.issuer().to_string()),
+            subject: Clean::clipped(&self.x509.subject().to_string(), DETAIL_LIMIT),
+            issuer: Clean::clipped(&self.x509.issuer().to_string(), DETAIL_LIMIT),
             not_before: validity.not_before.timestamp(),
             not_after: validity.not_after.timestamp(),
             names: names.take(NAMES_LIMIT).collect(),
@@ -246,8 +247,8 @@ impl<'a> Certificate<'a> {
 pub fn facts(der: &CertificateDer<'_>) -> CertificateFacts {
     Certificate::parse(der).map_or_else(
         |why| CertificateFacts {
-            subject: format!("({why})"),
-            issuer: String::new(),
+            subject: format!("({why})").into(),
+            issuer: Clean::default(),
             not_before: 0,
             not_after: 0,
             names: Vec::new(),

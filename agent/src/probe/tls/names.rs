@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use x509_parser::extensions::{GeneralName, GeneralSubtree};
 
 use super::certificate::Certificate;
+use crate::model::clean::Clean;
 use crate::model::containerd::Version;
 
 /// From this many on, newer Go only counts the names.
@@ -70,7 +71,7 @@ fn mismatch(certificate: &Certificate<'_>, host: &str) -> String {
         count if count >= NAMES_SHOWN => {
             format!("x509: certificate is valid for {count} names, but none matched {host}")
         }
-        _ => format!("x509: certificate is valid for {}, not {host}", dns.join(", ")),
+        _ => format!("x509: certificate is valid for {}, not {host}", Clean::line(&dns.join(", "))),
     }
 }
 

@@ -73,7 +73,7 @@ pub fn unparsable(why: &str) -> Failure {
 pub fn negative_serial(certificate: &Certificate<'_>) -> Failure {
     let whose = certificate.x509.subject();
     let detail = format!("the certificate of {whose} has a negative serial number, which Go refuses to read");
-    Failure { detail: clip(detail), ..unreadable("negative serial number") }
+    Failure { detail: clip(detail).into(), ..unreadable("negative serial number") }
         .summarized("A certificate has a negative serial number, which no standard allows and newer Go refuses.")
         .fixed_by(
             "Have whoever issues it, often a proxy that inspects TLS, issue certificates with positive serial numbers. Until then \

@@ -62,7 +62,7 @@ impl Verifier {
             (Ok(()), Ok(())) => return Ok(()),
         };
         let detail = self.version.differing_builds(&format!("{}; {what}", failure.detail));
-        Err(Judged { failure: Failure { detail: clip(detail), doubtful: true, ..failure }, fatal: true })
+        Err(Judged { failure: Failure { detail: clip(detail).into(), doubtful: true, ..failure }, fatal: true })
     }
 
     fn judge_as(

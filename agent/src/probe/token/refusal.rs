@@ -99,7 +99,7 @@ pub(super) fn may_be_of_post(failure: &Failure) -> bool {
 
 /// The login is not what is wrong.
 pub(super) fn only_by_get(failure: Failure) -> Failure {
-    let detail = clip(format!("{}; the same by GET is answered with a token", failure.detail));
+    let detail = clip(format!("{}; the same by GET is answered with a token", failure.detail)).into();
     Failure { cause: Cause::TokenInvalid, also_possible: Vec::new(), detail, particulars: None, ..failure }
         .summarized("The token service refuses POST, with which containerd asks for a token when it has a login.")
         .fixed_by(
@@ -115,6 +115,6 @@ pub(super) fn page(response: &Response, failure: Failure) -> Failure {
     if !status::is_web_page(response) {
         return failure;
     }
-    Failure { detail: clip(format!("{}{quote}", failure.detail)), ..failure }
+    Failure { detail: clip(format!("{}{quote}", failure.detail)).into(), ..failure }
         .summarized("A web page answers where the registry's token service should be.")
 }

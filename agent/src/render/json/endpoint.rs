@@ -79,7 +79,7 @@ impl<F> Stage<F> {
             status: status.to_owned(),
             skipped_because,
             cause: failure.map(|failure| failure.cause.as_str().to_owned()),
-            detail: failure.map(|failure| failure.detail.clone()),
+            detail: failure.map(|failure| failure.detail.clone()).map(Into::into),
             duration_seconds: step.duration.map(seconds),
             facts: step.facts().map(F::from),
         }
@@ -229,7 +229,7 @@ impl From<&DnsFacts> for Dns {
     fn from(facts: &DnsFacts) -> Self {
         Self {
             source: facts.source.as_str().to_owned(),
-            answered: facts.answered.clone(),
+            answered: facts.answered.clone().into(),
             addresses: facts.addresses.iter().map(ToString::to_string).collect(),
             reckoned: facts.reckoned,
             nameservers: facts.nameservers.iter().map(Nameserver::from).collect(),
@@ -243,7 +243,7 @@ impl From<&NameserverFacts> for Nameserver {
         Self {
             server: facts.server.to_string(),
             transport: facts.transport.as_str().to_owned(),
-            rcode: facts.rcode.clone(),
+            rcode: facts.rcode.clone().map(Into::into),
             a: facts.a,
             aaaa: facts.aaaa,
             addresses: facts.addresses.iter().map(ToString::to_string).collect(),
@@ -272,17 +272,21 @@ impl From<&TcpFacts> for Tcp {
 
 impl From<&ProxyFacts> for Proxy {
     fn from(facts: &ProxyFacts) -> Self {
-        Self { proxy: facts.proxy.clone(), rule: facts.rule.clone(), connect_status: facts.connect_status }
+        Self {
+            proxy: facts.proxy.clone().map(Into::into),
+            rule: facts.rule.clone().into(),
+            connect_status: facts.connect_status,
+        }
     }
 }
 
 impl From<&TlsFacts> for Tls {
     fn from(facts: &TlsFacts) -> Self {
         Self {
-            version: facts.version.clone(),
-            cipher: facts.cipher.clone(),
-            alpn: facts.alpn.clone(),
-            trust: facts.trust.clone(),
+            version: facts.version.clone().map(Into::into),
+            cipher: facts.cipher.clone().map(Into::into),
+            alpn: facts.alpn.clone().map(Into::into),
+            trust: facts.trust.clone().into_iter().map(Into::into).collect(),
             verified: facts.verified,
             ignored: facts.ignored.map(|cause| cause.as_str().to_owned()),
             chain: facts.chain.iter().map(Certificate::from).collect(),
@@ -294,11 +298,11 @@ impl From<&CertificateFacts> for Certificate {
     fn from(facts: &CertificateFacts) -> Self {
         let time = |second: i64| jiff::Timestamp::from_second(second).map(|at| at.to_string()).unwrap_or_default();
         Self {
-            subject: facts.subject.clone(),
-            issuer: facts.issuer.clone(),
+            subject: facts.subject.clone().into(),
+            issuer: facts.issuer.clone().into(),
             not_before: time(facts.not_before),
             not_after: time(facts.not_after),
-            names: facts.names.clone(),
+            names: facts.names.clone().into_iter().map(Into::into).collect(),
             sha256: facts.sha256.clone(),
             logged: facts.logged,
         }
@@ -313,14 +317,18 @@ impl From<&PingFacts> for Ping {
 
 impl From<&ChallengeFacts> for Challenge {
     fn from(facts: &ChallengeFacts) -> Self {
-        Self { scheme: facts.scheme.clone(), realm: facts.realm.clone(), service: facts.service.clone() }
+        Self {
+            scheme: facts.scheme.clone().into(),
+            realm: facts.realm.clone().map(Into::into),
+            service: facts.service.clone().map(Into::into),
+        }
     }
 }
 
 impl From<&TokenFacts> for Token {
     fn from(facts: &TokenFacts) -> Self {
         Self {
-            host: facts.host.clone(),
+            host: facts.host.clone().into(),
             anonymous: facts.anonymous,
             expires_in_seconds: facts.expires_in.map(|d| d.as_secs()),
         }

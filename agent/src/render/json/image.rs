@@ -186,20 +186,20 @@ impl From<&ImageReport> for Image {
         let verdict = &report.verdict;
         let text = |cause: Option<crate::model::cause::Cause>| cause.map(|cause| cause.as_str().to_owned());
         Self {
-            requested: report.requested.clone(),
+            requested: report.requested.clone().into(),
             image: report.image.as_ref().map(ToString::to_string),
             pullable: verdict.pullable,
             runnable: verdict.runnable,
             cause: text(verdict.cause),
             also_possible: verdict.also_possible.iter().map(|cause| cause.as_str().to_owned()).collect(),
             stage: verdict.stage.map(|stage| stage.as_str().to_owned()),
-            host: verdict.host.clone(),
+            host: verdict.host.clone().map(Into::into),
             owner: verdict.owner.map(|owner| owner.as_str().to_owned()),
-            summary: verdict.summary.clone(),
-            fix: verdict.fix.clone(),
-            kubelet_message: verdict.kubelet_message.clone(),
-            digest: report.digest.clone(),
-            media_type: report.media_type.clone(),
+            summary: verdict.summary.clone().into(),
+            fix: verdict.fix.clone().into(),
+            kubelet_message: verdict.kubelet_message.clone().map(Into::into),
+            digest: report.digest.clone().map(Into::into),
+            media_type: report.media_type.clone().map(Into::into),
             platform: Platform {
                 wanted: report.wanted.to_string(),
                 selected: report.platform.selected.as_ref().map(ToString::to_string),
@@ -215,7 +215,7 @@ impl From<&ImageReport> for Image {
                 endpoint: report.limited_by.as_ref().map(ToString::to_string),
                 ..RateLimit::from(&report.rate_limit)
             },
-            warnings: report.warnings.clone(),
+            warnings: report.warnings.clone().into_iter().map(Into::into).collect(),
             counted_pulls: report.counted_pulls,
             requests: report.requests,
             source: report.source.map(|source| source.as_str().to_owned()),
@@ -241,7 +241,7 @@ impl From<&space::Space> for Space {
 impl From<&ProviderReport> for Provider {
     fn from(provider: &ProviderReport) -> Self {
         Self {
-            name: provider.name.clone(),
+            name: provider.name.clone().into(),
             outcome: provider.outcome.as_str().to_owned(),
             detail: provider.outcome.detail().map(str::to_owned),
         }
@@ -252,7 +252,7 @@ impl From<&report::CredentialUsed> for Credential {
     fn from(used: &report::CredentialUsed) -> Self {
         Self {
             source: used.source.to_string(),
-            key: used.key.clone(),
+            key: used.key.clone().into(),
             kind: used.kind.to_owned(),
             expires_at: used.lifetime.map(|lifetime| lifetime.ends.to_string()),
             renews_at: used.renews.map(|renews| renews.to_string()),
@@ -287,7 +287,7 @@ impl From<&report::Attempt> for Attempt {
             stage: failure.map(|failure| failure.stage.as_str().to_owned()),
             cause: failure.map(|failure| failure.cause.as_str().to_owned()),
             http_status: attempt.http_status,
-            detail: attempt.detail.clone(),
+            detail: attempt.detail.clone().into(),
             duration_seconds: seconds(attempt.duration),
             credential_sent: attempt.credential_sent,
         }
@@ -298,7 +298,7 @@ impl From<&report::BlobFacts> for Blob {
     fn from(blob: &report::BlobFacts) -> Self {
         Self {
             endpoint: blob.endpoint.to_string(),
-            redirect_host: blob.redirect_host.clone(),
+            redirect_host: blob.redirect_host.clone().map(Into::into),
             ok: blob.failure.is_none(),
             cause: blob.failure.as_ref().map(|failure| failure.cause.as_str().to_owned()),
         }
@@ -312,7 +312,7 @@ impl From<&ratelimit::RateLimit> for RateLimit {
             limit: limit.limit,
             remaining: limit.remaining,
             window_seconds: limit.window.map(|window| window.as_secs()),
-            source: limit.source.clone(),
+            source: limit.source.clone().map(Into::into),
             retry_after_seconds: limit.retry_after.map(|pause| pause.as_secs()),
             blocked_by: limit.blocked_by.map(|limiter| limiter.as_str().to_owned()),
             endpoint: None,

@@ -69,5 +69,5 @@ fn failure_info(snapshot: &Snapshot) -> Vec<Sample> {
 
 /// As containerd writes it; as the user did where that is no reference at all.
 fn name(report: &ImageReport) -> String {
-    report.image.as_ref().map_or_else(|| report.requested.clone(), ToString::to_string)
+    report.image.as_ref().map_or_else(|| report.requested.clone().into(), ToString::to_string)
 }

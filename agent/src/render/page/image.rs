@@ -52,7 +52,7 @@ const fn word(image: &ImageReport) -> &'static str {
 
 fn card(page: &mut Html, snapshot: &Snapshot, image: &ImageReport, now: Timestamp) {
     let verdict = &image.verdict;
-    let name = image.image.as_ref().map_or_else(|| image.requested.clone(), ToString::to_string);
+    let name = image.image.as_ref().map_or_else(|| image.requested.clone().into(), ToString::to_string);
     page.raw(&format!("<article class=\"{}\"><h3>", tone(image).class()));
     page.pill(tone(image), word(image)).element("code", "", &name);
     page.element("span", "when", &from_now(image.started_at, now)).raw("</h3>");

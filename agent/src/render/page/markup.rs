@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::back_off::BackOff;
+use crate::model::clean::is_hostile;
 
 #[derive(Default)]
 pub struct Html(String);
@@ -119,10 +120,9 @@ fn since(at: Timestamp, now: Timestamp) -> String {
     from_now(at, now).trim_end_matches(" ago").to_owned()
 }
 
-/// Control characters, and those that turn the direction of writing: text could show as another.
+/// What could steer a browser, or show text as another.
 fn is_steering(c: char) -> bool {
-    (c.is_control() && c != '\n' && c != '\t')
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    is_hostile(c) && c != '\n' && c != '\t'
 }
 
 pub fn millis(duration: Duration) -> String {

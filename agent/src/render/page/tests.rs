@@ -139,20 +139,20 @@ fn hostile() -> Snapshot {
     snapshot.state.containerd.config_path = vec![evil()];
     snapshot.config.hash = Some(evil());
     let mut image = snapshot.images["busybox:1.36"].as_ref().clone();
-    image.requested = evil();
+    image.requested = evil().into();
     image.image.as_mut().unwrap().repository = evil();
-    image.warnings = vec![evil()];
-    image.verdict.summary = evil();
-    image.verdict.fix = format!("`{}`", sample::MARKUP);
-    image.verdict.kubelet_message = Some(evil());
-    image.verdict.host = Some(evil());
-    image.credential.as_mut().unwrap().key = evil();
-    image.credential.as_mut().unwrap().source = CredentialSource::Provider(evil());
-    image.blob.as_mut().unwrap().redirect_host = Some(evil());
+    image.warnings = vec![evil().into()];
+    image.verdict.summary = evil().into();
+    image.verdict.fix = format!("`{}`", sample::MARKUP).into();
+    image.verdict.kubelet_message = Some(evil().into());
+    image.verdict.host = Some(evil().into());
+    image.credential.as_mut().unwrap().key = evil().into();
+    image.credential.as_mut().unwrap().source = CredentialSource::Provider(evil().into());
+    image.blob.as_mut().unwrap().redirect_host = Some(evil().into());
     image.platform.offered = vec![Platform::new(sample::MARKUP, "amd64", "")];
     let mut attempt = snapshot.images["ghcr.io/example/private:1"].attempts[0].clone();
     attempt.endpoint = Endpoint::new(Scheme::Https, sample::MARKUP);
-    attempt.detail = evil();
+    attempt.detail = evil().into();
     image.attempts = vec![attempt];
     snapshot.targets.images = [evil(), format!("waiting {}", sample::MARKUP)].into();
     snapshot.images = [(evil(), Arc::new(image))].into();
@@ -181,11 +181,11 @@ fn nothing_that_others_write_becomes_markup_wherever_it_is_shown() {
 fn an_image_shows_what_its_registry_warns_of_and_that_it_may_not_fit() {
     let mut snapshot = sample::rich();
     let mut image = snapshot.images["busybox:1.36"].as_ref().clone();
-    image.warnings = vec!["this tag will be removed".to_owned()];
+    image.warnings = vec!["this tag will be removed".to_owned().into()];
     let (needed_bytes, estimated_bytes) = (200_000_000, 700_000_000);
     image.space = Some(Space { needed_bytes, estimated_bytes, free_bytes: 300_000_000, available_bytes: 300_000_000 });
     let tight = image.finding().unwrap().message;
-    snapshot.images.insert(image.requested.clone(), Arc::new(image));
+    snapshot.images.insert(image.requested.clone().into(), Arc::new(image));
     let page = html(&snapshot, sample::now());
     for text in [
         "the registry warns: this tag will be removed",

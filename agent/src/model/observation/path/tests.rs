@@ -12,7 +12,18 @@ fn nameserver(server: &str, cause: Option<Cause>, addresses: &[&str]) -> Nameser
     let server = SocketAddr::new(server.parse().unwrap(), 53);
     let (a, aaaa, duration) = (addresses.len(), 0, Duration::from_millis(1));
     let (transport, a_cause, aaaa_cause) = (Transport::Udp, cause, cause);
-    NameserverFacts { server, transport, rcode, a, aaaa, addresses, duration, cause, a_cause, aaaa_cause }
+    NameserverFacts {
+        server,
+        transport,
+        rcode: rcode.map(Into::into),
+        a,
+        aaaa,
+        addresses,
+        duration,
+        cause,
+        a_cause,
+        aaaa_cause,
+    }
 }
 
 fn dns(source: NameSource, answered: &str, nameservers: Vec<NameserverFacts>) -> DnsFacts {
@@ -65,7 +76,7 @@ fn a_name_is_compared_with_the_one_that_was_asked_for() {
         let finding = of_name("r.example", &dns(NameSource::HostsFile, "/etc/hosts:7", servers)).unwrap();
         (finding.severity, finding.file, finding.line)
     };
-    let at = |severity| (severity, Some("/etc/hosts".to_owned()), Some(7));
+    let at = |severity| (severity, Some("/etc/hosts".into()), Some(7));
     assert_eq!(by_file(&[]), at(Severity::Info));
     assert_eq!(by_file(&["192.0.2.9", "192.0.2.1"]), at(Severity::Info));
     assert_eq!(by_file(&["192.0.2.9"]), at(Severity::Warning));
