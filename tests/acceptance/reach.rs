@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::binary::{Agent, eventually};
+use super::binary::{Agent, document, eventually, finish, repository};
 use super::exposition::Exposition;
+use super::judge::namespace;
 use super::world::{Given, World};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -73,4 +74,60 @@ fn the_agent_does_not_go_where_no_registry_elsewhere_has_business_and_says_so() 
     // A token that could not be asked for is nothing that was measured.
     let realm = [("endpoint", "https://realm.example")];
     assert_eq!(metrics().value("pullprobe_endpoint_up", &realm), None);
+}
+
+/// A registry elsewhere, and a store of blobs on the node itself, behind a name.
+const INSIDE: &str = "
+    [[registries]]
+    host = 'registry.example'
+    tls = {}
+    faults = [{when = {kind = 'blob'}, then = {redirect = 'https://inside.example${path}'}}]
+    push = [{repository = 'demo/app', tag = '1.0', content = {image = {}}}]
+    [[registries]]
+    host = 'inside.example'
+    tls = {}
+    push = [{repository = 'demo/app', tag = '1.0', content = {image = {}}}]
+    [network.names]
+    'registry.example' = ['192.0.2.10']
+    'inside.example' = ['127.0.0.2']
+";
+const IMAGE: &str = "registry.example/demo/app:1.0";
+
+fn is_told(said: &Value) -> bool {
+    let told = |finding: &Value| {
+        finding["code"] == "private_target" && finding["message"].as_str().unwrap().contains("https://inside.example")
+    };
+    said["findings"].as_array().unwrap().iter().any(told)
+}
+
+#[test]
+fn check_follows_to_the_node_and_says_so_and_run_does_where_the_settings_allow_it() {
+    if std::env::var_os(namespace::JOB_VARIABLE).is_none() {
+        let entry = "reach::check_follows_to_the_node_and_says_so_and_run_does_where_the_settings_allow_it";
+        if let Err(said) = namespace::run(entry, &repository("tests/scenarios/network")) {
+            panic!("{said}");
+        }
+        return;
+    }
+    let world = World::start(toml::from_str::<Given>(INSIDE).unwrap());
+    let pullable = |said: &Value| said["images"][0]["pullable"].clone();
+    let asked = || world.at("inside.example").connections();
+
+    let checked = document(&finish(world.command("check").args([IMAGE, "--format", "json"])));
+    assert!(pullable(&checked) == true && is_told(&checked) && asked() > 0, "{checked}");
+
+    world.settings(&[IMAGE]);
+    let before = asked();
+    let agent = Agent::start(&mut world.command("run")).ready();
+    let told =
+        eventually(PATIENCE, || Some(report(&agent)).filter(is_told)).unwrap_or_else(|| panic!("{}", agent.log()));
+    assert!(pullable(&told).is_null(), "{told}");
+    assert_eq!(asked(), before, "the agent went to the node itself");
+    drop(agent);
+
+    let settings = std::fs::read_to_string(world.node.path("/pullprobe.yaml")).unwrap();
+    world.node.write("/pullprobe.yaml", settings.replace("probe:\n", "probe:\n  follow_private: true\n")).unwrap();
+    let agent = Agent::start(&mut world.command("run")).ready();
+    let pulls = || Some(report(&agent)).filter(|said| pullable(said) == true && is_told(said));
+    eventually(PATIENCE, pulls).unwrap_or_else(|| panic!("{}\n{}", report(&agent), agent.log()));
 }

@@ -2,6 +2,7 @@
 //! others, with the trust of the plan, following no redirect, every answer bounded in time and size.
 
 pub mod body;
+mod chain;
 mod encoding;
 mod informational;
 mod proved;
@@ -32,6 +33,7 @@ use crate::model::shown::without_credentials;
 use crate::model::stage::Stage;
 use crate::secret::veil::Veil;
 use body::Body;
+use chain::chain;
 pub use encoding::is_gzip;
 pub use informational::Informational;
 use proved::Taken;
@@ -389,21 +391,4 @@ fn was_closed(failure: &Failure) -> bool {
 
 fn ended(detail: &str, wording: &str) -> Failure {
     Failure::new(Stage::Ping, Cause::ResponseInvalid, detail).worded(wording)
-}
-
-/// The error and its sources in one line, without the URL: it may hold a token in its query.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut parts: Vec<String> = Vec::new();
-    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = next {
-        let text = match error.downcast_ref::<reqwest::Error>() {
-            Some(_) => "request failed".to_owned(),
-            None => error.to_string(),
-        };
-        if parts.last() != Some(&text) {
-            parts.push(text);
-        }
-        next = error.source();
-    }
-    clip(parts.join(": "))
 }

@@ -7,7 +7,7 @@ pub mod reach;
 mod timeouts;
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,6 @@ use super::needs::Needs;
 use super::tls::{NodeTrust, TlsSetup};
 use super::usage::Usage;
 use super::{dns, proxy, tcp, tls};
-use crate::model::address::Address;
 use crate::model::cause::Cause;
 use crate::model::containerd::Version;
 use crate::model::facts::{DnsFacts, ProxyFacts, TcpFacts, TlsFacts};
@@ -34,7 +33,7 @@ use crate::model::outcome::{Failure, Outcome, Skip, Step};
 use crate::model::stage::Stage;
 use crate::node::proxy::{ProxyRules, ProxyUrl};
 use crate::node::resolv::Names;
-use reach::{Reach, Sender};
+use reach::Reach;
 pub use timeouts::Timeouts;
 
 /// The node's network as containerd would use it, for one cycle.
@@ -56,7 +55,7 @@ pub struct Network {
 }
 
 /// Hosts with other TLS settings are other ways, even at the same address.
-type WayKey = (Endpoint, bool, Option<Duration>, String, Option<Sender>);
+type WayKey = (Endpoint, bool, Option<Duration>, String, Option<Endpoint>);
 
 /// What came of climbing to a host, and the client that speaks to it.
 #[derive(Debug)]
@@ -80,7 +79,7 @@ pub struct Destination<'a> {
     /// Try https, fall back to http.
     pub http_fallback: bool,
     /// The host of the plan that sends there. `None`: the plan names it.
-    pub led_by: Option<Sender>,
+    pub led_by: Option<&'a RegistryHost>,
 }
 
 impl<'a> Destination<'a> {
@@ -123,7 +122,8 @@ impl Network {
 
     /// The way to a host: walked at the first call, shared by the later ones.
     pub async fn way(&self, to: &Destination<'_>) -> Arc<Way> {
-        let key = (to.endpoint.clone(), to.http_fallback, to.dial_timeout, format!("{:?}", to.tls), to.led_by.clone());
+        let led_by = to.led_by.map(|host| host.endpoint.clone());
+        let key = (to.endpoint.clone(), to.http_fallback, to.dial_timeout, format!("{:?}", to.tls), led_by);
         let cell = {
             let mut ways = self.ways.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(ways.entry(key).or_default())
@@ -199,8 +199,7 @@ impl Network {
             way.proxy = Step::new(Outcome::Failed(failure.clone(), None), Duration::ZERO);
             return Err(failure);
         }
-        let literal = endpoint.host().parse().ok().map(|ip: IpAddr| Address::from(ip));
-        if let Some(failure) = literal.and_then(|address| self.kept_back(to, &[address], endpoint.port())) {
+        if let Some(failure) = self.literal_kept_back(to, &endpoint).await {
             (way.dns, way.tcp) = (Step::skipped(Skip::NotNeeded), Step::skipped(Skip::NotFollowed));
             return Err(failure);
         }
@@ -212,7 +211,8 @@ impl Network {
             (way.dns, way.tcp) = (dns, tcp);
             if failure.as_ref().is_some_and(reach::is_kept_back) {
                 way.tcp = Step::skipped(Skip::NotFollowed);
-            } else if way.dns.failure().is_some_and(|failure| failure.doubtful && failure.cause != Cause::LimitReached) {
+            } else if way.dns.failure().is_some_and(|failure| failure.doubtful && failure.cause != Cause::LimitReached)
+            {
                 way.dns = Step::skipped(Skip::OutOfTime);
             }
             let (Some(stream), Some(address)) = (stream, address) else {
@@ -250,7 +250,9 @@ impl Network {
             Outcome::Passed(facts) => facts.addresses.clone(),
             Outcome::Failed(..) | Outcome::Skipped(_) => return (dns, Step::default(), None),
         };
-        if let Some(failure) = guarded.and_then(|to| self.kept_back(to, &addresses, port)) {
+        if let Some(to) = guarded
+            && let Some(failure) = self.kept_back(to, &addresses, port).await
+        {
             return (dns, Step::new(Outcome::Failed(failure, None), Duration::ZERO), None);
         }
         let left = budget.saturating_sub(dns.duration.unwrap_or_default());

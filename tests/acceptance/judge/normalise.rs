@@ -1,10 +1,12 @@
 //! Takes out of an error text what differs between two runs of the same pull, and nothing else.
 
+use pullprobe::model::clean::Clean;
+
 /// Replaces, in order: the client's ephemeral port of an established connection, whether reading or writing
 /// noticed a reset first, the current time in a certificate's complaint, the random key of an extraction
-/// snapshot; and who signs in with a URL, which pullprobe never says.
+/// snapshot; and who signs in with a URL, and what steers a terminal, which pullprobe never says.
 pub fn normalise(text: &str) -> String {
-    let text = user_information(text);
+    let text = user_information(&Clean::lines(text));
     let text = resets(&local_ports(&text));
     let text = current_time(&text);
     extraction_keys(&text)
@@ -107,6 +109,7 @@ fn only_what_differs_between_runs_is_taken_out_of_an_error_text() {
         ),
         ("Head \"https://u:pw@r.example/v2/a@b\": EOF", "Head \"https://***@r.example/v2/a@b\": EOF"),
         ("an arrow -> without a port", "an arrow -> without a port"),
+        ("403 For\u{1b}[31mbidden\nerrors:", "403 For\u{fffd}[31mbidden\nerrors:"),
     ];
     for (text, expected) in cases {
         assert_eq!(normalise(text), expected);

@@ -113,8 +113,13 @@ impl Pull<'_> {
             return failure;
         }
         let detail = clip(format!("{}; GET of the same is answered {}", failure.detail, got.response.line()));
-        let explained =
-            Failure { cause: Cause::HeadRefused, detail: detail.into(), also_possible: Vec::new(), particulars: None, ..failure };
+        let explained = Failure {
+            cause: Cause::HeadRefused,
+            detail: detail.into(),
+            also_possible: Vec::new(),
+            particulars: None,
+            ..failure
+        };
         let registry = self.sessions[index].host.endpoint.host_port();
         match explained.host.clone().filter(|host| *host != registry) {
             Some(storage) => explained.summarized(format!(
@@ -225,7 +230,13 @@ fn page_of(answer: &Answer) -> String {
 
 fn no_registry(failure: Failure, seen: &str) -> Failure {
     let detail = clip(format!("{}; {seen}", failure.detail));
-    Failure { cause: Cause::NotARegistry, detail: detail.into(), also_possible: Vec::new(), particulars: None, ..failure }
+    Failure {
+        cause: Cause::NotARegistry,
+        detail: detail.into(),
+        also_possible: Vec::new(),
+        particulars: None,
+        ..failure
+    }
 }
 
 /// `override_path` takes `/v2` out of the way, and the API is not where the path leads.
@@ -236,14 +247,20 @@ fn no_api_at_path(failure: Failure, session: &Session<'_>) -> Failure {
     };
     let origin = &session.host.origin;
     let detail = clip(format!("{}; `override_path` of {origin} leaves no /v2 before the repository", failure.detail));
-    Failure { cause: Cause::NotARegistry, detail: detail.into(), also_possible: Vec::new(), particulars: None, ..failure }
-        .summarized(format!(
-            "No registry's API is at `{path}` of this host, where `override_path = true` makes containerd ask."
-        ))
-        .fixed_by(format!(
-            "Take `override_path = true` out at {origin}, or write the whole path of the API there, as in \
+    Failure {
+        cause: Cause::NotARegistry,
+        detail: detail.into(),
+        also_possible: Vec::new(),
+        particulars: None,
+        ..failure
+    }
+    .summarized(format!(
+        "No registry's API is at `{path}` of this host, where `override_path = true` makes containerd ask."
+    ))
+    .fixed_by(format!(
+        "Take `override_path = true` out at {origin}, or write the whole path of the API there, as in \
              `https://HOST/v2/PROJECT`; containerd reads the file at every pull."
-        ))
+    ))
 }
 
 fn hidden_upstream(answer: &Answer) -> &'static [Cause] {

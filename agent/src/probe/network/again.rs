@@ -133,7 +133,7 @@ impl Network {
         if !failure.wording.starts_with("net/http: HTTP/1.x transport connection broken") {
             return failure;
         }
-        let led_by = if endpoint.authority == host.endpoint.authority { None } else { Some(self.sender(host).await) };
+        let led_by = (endpoint.authority != host.endpoint.authority).then_some(host);
         let destination =
             Destination { endpoint: endpoint.clone(), http_fallback: false, led_by, ..Destination::of(host) };
         let head = self.head(&destination, endpoint).await;

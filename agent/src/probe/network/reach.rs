@@ -5,8 +5,11 @@
 //! It is decided by the addresses that would be connected to, between looking up and connecting: whatever a name
 //! is, and whatever it leads to at the next look.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, UdpSocket};
 use std::sync::Arc;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 
 use super::{Destination, Network, Way};
 use crate::model::address::Address;
@@ -40,20 +43,6 @@ impl Reach {
     }
 }
 
-/// A host of the plan that sends to another.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Sender {
-    endpoint: Endpoint,
-    /// Where it was connected to. `None`: not directly.
-    address: Option<SocketAddr>,
-}
-
-impl Sender {
-    fn is_at(&self, wanted: Place) -> bool {
-        self.address.is_some_and(|address| place(address.ip()) == Some(wanted))
-    }
-}
-
 impl Network {
     #[must_use]
     pub fn within(self, reach: Reach) -> Self {
@@ -62,34 +51,43 @@ impl Network {
 
     /// The way to where a host of the plan sends.
     pub async fn led(&self, by: &RegistryHost, endpoint: &Endpoint, http_fallback: bool) -> Arc<Way> {
-        let led_by = Some(self.sender(by).await);
+        // Where nobody is barred the way is the same for all.
+        let led_by = Some(by).filter(|by| self.reach.guarded.is_some() && !by.endpoint.same_place(endpoint));
         self.way(&Destination { endpoint: endpoint.clone(), http_fallback, led_by, ..Destination::of(by) }).await
     }
 
-    /// Its own way was climbed before it could send anybody on.
-    pub(super) async fn sender(&self, host: &RegistryHost) -> Sender {
-        let way = self.way(&Destination::of(host)).await;
-        let address = way.tcp.facts().and_then(|facts| facts.chosen);
-        Sender { endpoint: host.endpoint.clone(), address }
-    }
-
     /// Why none of these addresses is connected to. `None`: they may be.
-    pub(super) fn kept_back(&self, to: &Destination<'_>, addresses: &[Address], port: u16) -> Option<Failure> {
-        let led_by = to.led_by.as_ref()?;
-        let barred = |address: &Address| {
-            let place = self.reach.place(address.ip, port)?;
-            (!led_by.is_at(place)).then_some((*address, place))
-        };
-        let (address, place) = addresses.iter().find_map(barred)?;
+    pub(super) async fn kept_back(&self, to: &Destination<'_>, addresses: &[Address], port: u16) -> Option<Failure> {
+        let led_by = to.led_by?;
+        let (address, barred) =
+            addresses.iter().find_map(|address| Some((address, self.reach.place(address.ip, port)?)))?;
+        if self.whereabouts(led_by).await.and_then(place) == Some(barred) {
+            return None;
+        }
         let at = address.with_port(port);
         let detail = format!(
             "{} sends to {}, which is at {at}: that is {}, where pullprobe does not go on its schedule",
             led_by.endpoint,
             to.endpoint,
-            place.as_str()
+            barred.as_str()
         );
         let failure = Failure::new(Stage::Tcp, Cause::RedirectInvalid, detail).at(to.endpoint.host_port());
         Some(Failure { doubtful: true, ..failure.fixed_by(FIX) })
+    }
+
+    /// The same of an address that is written in place of a name, and of which a proxy may not be asked either.
+    pub(super) async fn literal_kept_back(&self, to: &Destination<'_>, endpoint: &Endpoint) -> Option<Failure> {
+        let address: IpAddr = endpoint.host().parse().ok()?;
+        self.kept_back(to, &[address.into()], endpoint.port()).await
+    }
+
+    /// Where a host of the plan was connected to: whoever could send on has been. `None`: not directly.
+    fn whereabouts<'a>(&'a self, host: &'a RegistryHost) -> BoxFuture<'a, Option<IpAddr>> {
+        async move {
+            let way = self.way(&Destination::of(host)).await;
+            Some(way.tcp.facts()?.chosen?.ip())
+        }
+        .boxed()
     }
 }
 
@@ -112,13 +110,13 @@ fn is_own(address: IpAddr, port: u16) -> bool {
 mod tests {
     use std::sync::Arc;
 
-    use futures::FutureExt as _;
     use jiff::Timestamp;
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::model::host::{HostTls, Scheme};
+    use crate::model::host::{Capabilities, HostTls, Origin, Role, Scheme};
     use crate::model::outcome::{Outcome, Skip};
+    use crate::model::rewrites::Rewrites;
     use crate::node::proxy::ProxyRules;
     use crate::node::resolv::Names;
     use crate::node::root::HostRoot;
@@ -136,23 +134,42 @@ mod tests {
         Network::new(names, trust, proxies, Timeouts::default(), version, Timestamp::now()).within(reach)
     }
 
-    /// Whether a host that was connected to at `sender` gets the agent to a service on the node, by this name.
-    async fn is_led(reach: Reach, sender: Option<&str>, name: &str) -> bool {
+    fn host(endpoint: Endpoint) -> RegistryHost {
+        RegistryHost {
+            endpoint,
+            role: Role::Upstream,
+            path: "/v2".to_owned(),
+            capabilities: Capabilities::ALL,
+            tls: HostTls::default(),
+            headers: Vec::new(),
+            dial_timeout: None,
+            http_fallback: false,
+            rewrites: Rewrites::default(),
+            namespace_query: None,
+            own_credential: None,
+            unusable_credential: None,
+            origin: Origin::ImplicitUpstream,
+        }
+    }
+
+    /// Whether a registry, itself on the node or not, gets the agent to a service on the node by this name.
+    /// `guarded`: with the service's port as the agent's own, or none.
+    async fn is_led(guarded: Option<bool>, on_node: bool, name: &str) -> bool {
         let service = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let registry = TcpListener::bind("127.0.0.9:0").await.unwrap();
         let port = service.local_addr().unwrap().port();
-        let reach = if reach.guarded == Some(vec![0]) { Reach::guarded(vec![port]) } else { reach };
+        let own_ports = |own: bool| if own { vec![port] } else { Vec::new() };
+        let reach = guarded.map_or_else(Reach::default, |own| Reach::guarded(own_ports(own)));
+        // Nobody knows the other one: it was never connected to.
+        let place = if on_node { registry.local_addr().unwrap().to_string() } else { "nowhere.example".to_owned() };
+        let registry = host(Endpoint::new(Scheme::Http, place));
         let endpoint = Endpoint::new(Scheme::Http, format!("{name}:{port}"));
-        let led_by = Sender {
-            endpoint: Endpoint::new(Scheme::Https, "r.example"),
-            address: sender.map(|address| address.parse().unwrap()),
-        };
-        let tls = HostTls::default();
-        let to = Destination { endpoint, tls: &tls, dial_timeout: None, http_fallback: false, led_by: Some(led_by) };
-        let way = network(reach).way(&to).await;
+        let way = network(reach).led(&registry, &endpoint, false).await;
         let connected = service.accept().now_or_never().is_some();
         assert_eq!(way.client.is_ok(), connected, "{way:?}");
         if let Err(failure) = &way.client {
-            assert!(is_kept_back(failure) && failure.detail.contains("https://r.example sends to"), "{failure:?}");
+            let told = format!("{} sends to {endpoint}", registry.endpoint);
+            assert!(is_kept_back(failure) && failure.detail.contains(&told), "{failure:?}");
             assert!(matches!(way.tcp.outcome, Outcome::Skipped(Skip::NotFollowed)), "{way:?}");
         }
         connected
@@ -160,24 +177,20 @@ mod tests {
 
     #[tokio::test]
     async fn a_registry_elsewhere_leads_nobody_to_the_node_whatever_the_name() {
-        let guarded = || Reach::guarded(Vec::new());
         for name in ["inside.example", "127.0.0.1", "[::ffff:127.0.0.1]", "0.0.0.0"] {
-            for elsewhere in [Some("192.0.2.1:443"), Some("169.254.0.1:443"), None] {
-                assert!(!is_led(guarded(), elsewhere, name).await, "{elsewhere:?} leads to {name}");
-            }
+            assert!(!is_led(Some(false), false, name).await, "it leads to {name}");
         }
     }
 
     #[tokio::test]
     async fn a_registry_on_the_node_leads_to_the_node_and_so_does_any_for_who_asks_once() {
-        assert!(is_led(Reach::guarded(Vec::new()), Some("127.0.0.9:5000"), "inside.example").await);
-        assert!(is_led(Reach::default(), Some("192.0.2.1:443"), "inside.example").await);
-        assert!(is_led(Reach::default(), None, "127.0.0.1").await);
+        assert!(is_led(Some(false), true, "inside.example").await);
+        assert!(is_led(None, false, "inside.example").await);
+        assert!(is_led(None, false, "127.0.0.1").await);
     }
 
     #[tokio::test]
     async fn nobody_is_led_to_the_agent_itself() {
-        // Port 0 stands for the one of the service.
-        assert!(!is_led(Reach::guarded(vec![0]), Some("127.0.0.9:5000"), "inside.example").await);
+        assert!(!is_led(Some(true), true, "inside.example").await);
     }
 }
