@@ -56,7 +56,7 @@ pub struct Stages {
 pub struct Stage<F> {
     /// `passed`, `failed` or `skipped`.
     pub status: String,
-    /// `not_reached`, `not_needed`, `left_to_proxy`, `over_budget`, `out_of_time` or `not_spoken`.
+    /// `not_reached`, `not_needed`, `left_to_proxy`, `over_budget`, `out_of_time`, `not_spoken` or `not_followed`.
     pub skipped_because: Option<String>,
     pub cause: Option<String>,
     pub detail: Option<String>,
