@@ -119,7 +119,7 @@ fn settled(question: &Question<'_>, image: &Reference, plan: &Plan) -> Option<Ve
     let known = plan.fatal.as_ref().filter(|failure| !failure.doubtful);
     if let (Some(fault), Some(failure)) = (&question.containerd.fatal, known) {
         let socket = fault.kind.stops_containerd().then_some(question.containerd.socket.as_str());
-        return Some(diagnose::of_runtime(failure, diagnose::message::unserved(socket)));
+        return Some(diagnose::of_runtime(failure, &diagnose::message::unserved(socket)));
     }
     // kubelet reads the pod's secrets before it asks containerd.
     if let Some(failure) = question.credentials.malformed() {
@@ -131,7 +131,7 @@ fn settled(question: &Question<'_>, image: &Reference, plan: &Plan) -> Option<Ve
     let error = image.refused_by(version)?;
     let failure = Failure::new(Stage::Config, Cause::ReferenceInvalid, error.reason);
     let wording = format!("failed to parse image reference \"{image}\": invalid reference format");
-    Some(diagnose::of_runtime(&failure, wording))
+    Some(diagnose::of_runtime(&failure, &wording))
 }
 
 async fn verdict_of(

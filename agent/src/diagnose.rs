@@ -45,8 +45,8 @@ pub fn verdict(evidence: Evidence<'_>) -> Verdict {
                 summary = format!("{summary} {hidden}");
             }
             match evidence.rejected_file.filter(|_| wants_login(failure)) {
-                Some(file) => unread(file, failure, failed(failure, summary, Some(message))),
-                None => failed(failure, summary, Some(message)),
+                Some(file) => unread(file, failure, failed(failure, summary, Some(&message))),
+                None => failed(failure, summary, Some(&message)),
             }
         }
         Ending::OverBudget => untold(
@@ -92,11 +92,11 @@ pub fn of_files(image: &Reference, version: Version, mode: PullMode, failure: &F
         };
     }
     let frame = message::Frame { image, version, mode, snapshotter: "" };
-    failed(failure, sentence(failure), Some(message::of(&frame, Phase::Resolve, failure)))
+    failed(failure, sentence(failure), Some(&message::of(&frame, Phase::Resolve, failure)))
 }
 
 /// The answer where containerd refuses before it looks at any host; `message` is its own.
-pub fn of_runtime(failure: &Failure, message: String) -> Verdict {
+pub fn of_runtime(failure: &Failure, message: &str) -> Verdict {
     failed(failure, sentence(failure), Some(message))
 }
 
@@ -106,12 +106,12 @@ pub fn of_reference(failure: &Failure, requested: &str) -> Verdict {
     let message = format!(
         "Failed to apply default image tag \"{requested}\": couldn't parse image name \"{requested}\": {words}"
     );
-    failed(failure, sentence(failure), Some(message))
+    failed(failure, sentence(failure), Some(&message))
 }
 
 /// The answer where kubelet does not get as far as asking containerd. Its words are those of the failure, where known.
 pub fn of_kubelet(failure: &Failure) -> Verdict {
-    failed(failure, sentence(failure), Some(failure.wording.to_string()).filter(|words| !words.is_empty()))
+    failed(failure, sentence(failure), Some(failure.wording.as_str()).filter(|words| !words.is_empty()))
 }
 
 fn pulled(evidence: &Evidence<'_>) -> Verdict {
@@ -146,7 +146,7 @@ fn pulled(evidence: &Evidence<'_>) -> Verdict {
     }
 }
 
-fn failed(failure: &Failure, summary: String, kubelet_message: Option<String>) -> Verdict {
+fn failed(failure: &Failure, summary: String, kubelet_message: Option<&str>) -> Verdict {
     Verdict {
         pullable: Some(false),
         runnable: None,
@@ -157,7 +157,7 @@ fn failed(failure: &Failure, summary: String, kubelet_message: Option<String>) -
         owner: Some(failure.owner()),
         summary: summary.into(),
         fix: failure.fix().into(),
-        kubelet_message: kubelet_message.as_deref().map(Clean::lines),
+        kubelet_message: kubelet_message.map(Clean::lines),
     }
 }
 

@@ -35,7 +35,7 @@ use crate::secret::veil::Veil;
 use body::Body;
 use chain::chain;
 pub use encoding::is_gzip;
-pub use informational::Informational;
+pub use informational::{Informational, TOO_MANY};
 use proved::Taken;
 pub use proved::{Kept, Proved};
 

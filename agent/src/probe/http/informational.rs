@@ -16,6 +16,8 @@ use crate::probe::raw::head;
 const BYTES: usize = 10 << 20;
 /// What older versions take.
 const COUNT: usize = 5;
+/// Go's words for more.
+pub const TOO_MANY: &str = "net/http: too many 1xx informational responses";
 /// `HTTP/1.1 100 ` and the ends of two lines.
 const SMALLEST: usize = 17;
 
@@ -47,7 +49,7 @@ impl Informational {
             let words = format!("net/http: server response headers exceeded {BYTES} bytes; aborted");
             ("informational answers (1xx) of more than 10 MiB come before the answer", words)
         } else {
-            let words = format!("{}net/http: too many 1xx informational responses", head::BROKEN);
+            let words = format!("{}{TOO_MANY}", head::BROKEN);
             ("more than five informational answers (1xx) come before the answer", words)
         };
         Failure::new(Stage::Ping, Cause::ResponseInvalid, detail).worded(words).at(endpoint.host_port())

@@ -152,11 +152,8 @@ impl PlatformFields {
     fn normalized(&self, host_os: &str) -> Platform {
         let os = if self.os.is_empty() { host_os } else { &self.os };
         let platform = Platform::new(os, &self.architecture, &self.variant);
-        Platform {
-            os_version: self.os_version.clone().into(),
-            os_features: self.os_features.clone().into_iter().map(Into::into).collect(),
-            ..platform
-        }
+        let os_features = self.os_features.iter().map(Into::into).collect();
+        Platform { os_version: self.os_version.as_str().into(), os_features, ..platform }
     }
 }
 

@@ -9,6 +9,7 @@ use super::{Destination, Network, Secured, Way};
 use crate::model::cause::Cause;
 use crate::model::host::{Endpoint, RegistryHost, Scheme};
 use crate::model::outcome::{Failure, Outcome, Skip, Step, clip};
+use crate::probe::http::TOO_MANY;
 use crate::probe::raw;
 use crate::probe::tls::{TlsSetup, hello, is_oversized};
 use crate::probe::usage::RequestKind;
@@ -130,7 +131,8 @@ impl Network {
 
     /// An answer that is no HTTP is looked at once more, for what it is.
     pub async fn unreadable(&self, endpoint: &Endpoint, host: &RegistryHost, failure: Failure) -> Failure {
-        if !failure.wording.starts_with("net/http: HTTP/1.x transport connection broken") {
+        let is_unread = failure.wording.starts_with("net/http: HTTP/1.x transport connection broken");
+        if !is_unread || failure.wording.ends_with(TOO_MANY) {
             return failure;
         }
         let led_by = (endpoint.authority != host.endpoint.authority).then_some(host);

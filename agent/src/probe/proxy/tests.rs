@@ -98,7 +98,7 @@ async fn an_answer_other_than_200_is_told_by_its_reason_alone() {
         let (step, tunnel) = through(&format!("http://{address}"), "r.example:443").await;
         assert_eq!(told(&step), (cause, wording, status));
         assert!(tunnel.is_none());
-        assert_eq!(step.failure().unwrap().host, Some(address.to_string()).map(Into::into));
+        assert_eq!(step.failure().unwrap().host, Some(address.to_string().into()));
     }
 }
 
