@@ -225,10 +225,8 @@ impl HttpClient {
     async fn exchange(&self, request: Request) -> Result<(reqwest::Response, Option<Taken>), Failure> {
         if let Some((mut connection, mut written)) = self.binding.proved.take(&request).await {
             let heads = self.binding.informational.watch(&mut written);
-            let sent = tokio::select! {
-                sent = connection.send(written) => sent,
-                () = heads.too_many() => return Err(self.binding.informational.refusal(&self.binding.endpoint)),
-            };
+            let sent = heads.bound(connection.send(written)).await;
+            let sent = sent.ok_or_else(|| self.binding.informational.refusal(&self.binding.endpoint))?;
             let Some(answer) = sent else { return self.dialled(request).await };
             let response = answer.map_err(|error| self.broken(Some(&error), false, &chain(&error)))?;
             return Ok((response.map(reqwest::Body::wrap).into(), Some(connection)));

@@ -49,9 +49,13 @@ pub fn finding(host: &str, facts: &DnsFacts) -> Option<Finding> {
 
 /// What fails at such an address is the name server's doing, whatever is met there.
 pub fn explained(failure: Failure, host: &str, facts: Option<&DnsFacts>) -> Failure {
-    match facts.and_then(|facts| sunk(host, facts)).filter(|_| !failure.doubtful) {
-        Some(what) => failure.owned_by(Owner::Network).summarized(format!("{what}.")).fixed_by(FIX),
-        None => failure,
+    let Some(what) = facts.and_then(|facts| sunk(host, facts)) else { return failure };
+    let has_summary = failure.particulars.as_ref().is_some_and(|known| known.summary.is_some());
+    match failure.doubtful {
+        false => failure.owned_by(Owner::Network).summarized(format!("{what}.")).fixed_by(FIX),
+        // What helps against the doubt stays.
+        true if !has_summary => failure.summarized(format!("{what}.")),
+        true => failure,
     }
 }
 
@@ -87,5 +91,16 @@ mod tests {
         assert!(!told("registry.corp.example", "127.0.0.1"), "a registry of one's own");
         assert!(!told("quay.io", "192.0.2.1") && !told("quay.io", "146.112.61.111"));
         assert!(finding("ghcr.io", &facts(NameSource::HostsFile, "127.0.0.1")).is_none(), "the node's own doing");
+    }
+
+    #[test]
+    fn where_pullprobe_did_not_go_the_name_servers_doing_is_told_as_well() {
+        let failure = Failure::new(Stage::Tcp, Cause::RedirectInvalid, "not followed").fixed_by("look yourself");
+        let kept_back = Failure { doubtful: true, ..failure };
+        let told = explained(kept_back.clone(), "auth.docker.io", Some(&facts(NameSource::Dns, "0.0.0.0")));
+        assert!(told.summary().starts_with("DNS answers 0.0.0.0 for auth.docker.io"), "{told:?}");
+        assert_eq!((told.fix(), told.doubtful, told.owner()), ("look yourself", true, kept_back.owner()));
+        let other = explained(kept_back.clone(), "auth.docker.io", Some(&facts(NameSource::Dns, "192.0.2.1")));
+        assert_eq!(other, kept_back);
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use futures::FutureExt as _;
 use tokio::sync::Notify;
 
 use crate::model::cause::Cause;
@@ -67,8 +68,12 @@ pub struct Heads {
 }
 
 impl Heads {
-    /// Comes to its end when there are more than Go takes.
-    pub async fn too_many(&self) {
-        self.over.notified().await;
+    /// What is sent for, unless there are more than Go takes: then `None`, also where the answer came with them.
+    pub async fn bound<T>(&self, answer: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.over.notified() => None,
+            answer = answer => self.over.notified().now_or_never().is_none().then_some(answer),
+        }
     }
 }

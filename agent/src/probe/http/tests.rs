@@ -168,14 +168,15 @@ async fn hinting(count: usize, version: &str) -> Result<Response, Failure> {
         read_head(&mut stream).await;
         let link = "a".repeat(4_000);
         let hint = format!("HTTP/1.1 103 Early Hints\r\nLink: <{link}>\r\n\r\n");
-        let some = hint.repeat(count.min(100));
-        for _ in 0..count.div_ceil(100) {
+        for _ in 0..count / 100 {
             // It is hung up on.
-            if stream.write_all(some.as_bytes()).await.is_err() {
+            if stream.write_all(hint.repeat(100).as_bytes()).await.is_err() {
                 return;
             }
         }
-        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+        // What comes at once is seen at once: the last ones do not get ahead of the answer.
+        let rest = format!("{}HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", hint.repeat(count % 100));
+        let _ = stream.write_all(rest.as_bytes()).await;
     });
     let authority = Authority::new("lab").unwrap();
     let proved = Proved::over(TcpStream::connect(address).await.unwrap(), &Kept::default()).await;
@@ -191,9 +192,11 @@ async fn as_many_informational_answers_are_taken_as_go_takes() {
     for (count, version) in [(5, "1.6.20"), (5, "2.1.9"), (6, "2.1.9"), (1_000, "2.1.9")] {
         assert_eq!(hinting(count, version).await.unwrap().status, StatusCode::OK, "{count} on {version}");
     }
-    let failure = hinting(6, "1.6.20").await.unwrap_err();
     let wording = "net/http: HTTP/1.x transport connection broken: net/http: too many 1xx informational responses";
-    assert_eq!((failure.cause, &*failure.wording), (Cause::ResponseInvalid, wording));
+    for _ in 0..20 {
+        let failure = hinting(6, "1.6.20").await.unwrap_err();
+        assert_eq!((failure.cause, &*failure.wording), (Cause::ResponseInvalid, wording));
+    }
 }
 
 #[tokio::test]
