@@ -1,5 +1,6 @@
 //! What kubelet says of a text that is no reference: the errors of distribution/reference and of go-digest.
 
+use super::super::shown::without_credentials;
 use super::parse;
 
 const INVALID: &str = "invalid reference format";
@@ -12,7 +13,7 @@ pub fn of(text: &str) -> String {
     let parts = parse::parts(text);
     let (remote, _) = parts.remainder.split_once(':').unwrap_or((&parts.remainder, ""));
     if remote.to_lowercase() != remote {
-        return format!("{INVALID}: repository name ({remote}) must be lowercase");
+        return format!("{INVALID}: repository name ({}) must be lowercase", quotable(text, remote));
     }
     if !parts.is_well_formed {
         let only_case = text != text.to_lowercase() && parse::parts(&text.to_lowercase()).is_well_formed;
@@ -23,6 +24,16 @@ pub fn of(text: &str) -> String {
     }
     let (_, digest) = parts.remainder.split_once('@').unwrap_or_default();
     of_digest(digest).to_owned()
+}
+
+/// A piece of the text as people may see it: alone it does not show any more that it is one of a URL.
+fn quotable(text: &str, piece: &str) -> String {
+    let shown = without_credentials(text);
+    if shown == text {
+        return piece.to_owned();
+    }
+    let parts = parse::parts(&shown);
+    parts.remainder.split(':').next().unwrap_or_default().to_owned()
 }
 
 /// The algorithm is a word, or more with one sign between each two of them; what follows may be any hex digits.
@@ -56,6 +67,9 @@ mod tests {
             ("reg.test:5443/Team/App:1.0".to_owned(), lower("Team/App")),
             ("r.example/a/Bc".to_owned(), lower("a/Bc")),
             ("UPPER".to_owned(), lower("library/UPPER")),
+            ("https://r.example/#Secret".to_owned(), lower("/r.example/#***")),
+            ("https://User:pw@r.example/app".to_owned(), lower("/***@r.example/app")),
+            ("r.example/App?sig=Secret".to_owned(), lower("App?***")),
             (format!("r.example/App@sha256:{hex}"), lower("App@sha256")),
             (hex.clone(), format!("invalid repository name ({hex}), cannot specify 64-byte hexadecimal strings")),
             ("https://reg.test/app".to_owned(), "invalid reference format".to_owned()),
