@@ -88,7 +88,7 @@ fn send(scenario: &str, version: &str) -> Result<(), String> {
 impl Trial {
     fn hold(&self) {
         let mut scenario = network::read(&self.scenario);
-        scenario.given.containerd.clone_from(&self.version);
+        scenario.given.containerd = of_debian(&self.version).to_owned();
         let world = World::start(scenario.given.clone());
         let mut witness = Witness::start(&self.scratch.join("packets"));
         let ours = predict(&world, &scenario, &mut witness);
@@ -119,6 +119,15 @@ impl Trial {
         });
         let said = pulled.as_ref().err().map(|refusal| refusal.message.clone()).unwrap_or_default();
         Told { pulls: pulled.is_ok(), said, seen: witness.take() }
+    }
+}
+
+/// The daemons at hand are Debian's builds, with the Go and the defaults of these.
+fn of_debian(series: &str) -> &'static str {
+    match series {
+        "1.6" => "1.6.20~ds1",
+        "1.7" => "1.7.24~ds1",
+        _ => "2.1.9~ds1",
     }
 }
 
