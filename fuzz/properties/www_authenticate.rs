@@ -29,7 +29,9 @@ fn check(challenge: &Challenge) {
         // Go's text of a header: nothing that steers a terminal.
         assert!(!value.chars().any(|c| c.is_control() && c != '\t'), "{challenge:?}");
     }
-    assert_eq!(parse(&written(challenge)).as_slice(), std::slice::from_ref(challenge), "it reads back as itself");
+    // What is written is text, whatever bytes it came as.
+    let text = Challenge { is_lossy: false, ..challenge.clone() };
+    assert_eq!(parse(&written(challenge)).as_slice(), std::slice::from_ref(&text), "it reads back as itself");
     let facts = challenge.facts();
     for shown in [&facts.realm, &facts.service].into_iter().flatten() {
         assert!(!shown.chars().any(char::is_control), "{facts:?}");
