@@ -18,7 +18,7 @@ pub fn holds(data: &[u8]) {
             match parse(data, media_type, version) {
                 Ok(document) => check(&document, media_type),
                 Err(Invalid::Shape(reason) | Invalid::Field(reason) | Invalid::TooMuch(reason)) => {
-                    check_reason(&reason)
+                    check_reason(&reason);
                 }
             }
         }

@@ -18,7 +18,7 @@ pub fn sign(params: &CertificateParams, issuer: &Issuer) -> io::Result<Leaf> {
     Ok(Leaf { chain: vec![der.into(), issuer.der().clone()], key: key.into() })
 }
 
-fn with_negative_serial(certificate: &[u8], signer: &KeyPair) -> io::Result<Vec<u8>> {
+fn with_negative_serial(certificate: &[u8], issuer: &KeyPair) -> io::Result<Vec<u8>> {
     let malformed = || io::Error::other("no certificate of version 3");
     let (_, content) = element(certificate).ok_or_else(malformed)?;
     let (signed_length, signed_content) = element(content).ok_or_else(malformed)?;
@@ -30,7 +30,7 @@ fn with_negative_serial(certificate: &[u8], signer: &KeyPair) -> io::Result<Vec<
     signed[sign_at] |= 0x80;
     let (algorithm_length, _) = element(&content[signed_length..]).ok_or_else(malformed)?;
     let algorithm = &content[signed_length..signed_length + algorithm_length];
-    let signature = signer.sign(&signed).map_err(io::Error::other)?;
+    let signature = issuer.sign(&signed).map_err(io::Error::other)?;
     let signature = wrapped(BIT_STRING, &[&[0], &*signature].concat());
     Ok(wrapped(SEQUENCE, &[&signed, algorithm, &signature].concat()))
 }
@@ -38,13 +38,12 @@ fn with_negative_serial(certificate: &[u8], signer: &KeyPair) -> io::Result<Vec<
 /// How long the first element is in all, and what is in it.
 fn element(der: &[u8]) -> Option<(usize, &[u8])> {
     let (first, rest) = der.get(1..)?.split_first()?;
-    let (header, length) = match first {
-        0..0x80 => (2, usize::from(*first)),
-        _ => {
-            let count = usize::from(first & 0x7f);
-            let length = rest.get(..count)?.iter().fold(0, |length, byte| length << 8 | usize::from(*byte));
-            (2 + count, length)
-        }
+    let (header, length) = if *first < 0x80 {
+        (2, usize::from(*first))
+    } else {
+        let count = usize::from(first & 0x7f);
+        let length = rest.get(..count)?.iter().fold(0, |length, byte| (length << 8) | usize::from(*byte));
+        (2 + count, length)
     };
     Some((header + length, der.get(header..header + length)?))
 }
