@@ -88,7 +88,7 @@ fn send(scenario: &str, version: &str) -> Result<(), String> {
 impl Trial {
     fn hold(&self) {
         let mut scenario = network::read(&self.scenario);
-        scenario.given.containerd = of_debian(&self.version).to_owned();
+        of_debian(&self.version).clone_into(&mut scenario.given.containerd);
         let world = World::start(scenario.given.clone());
         let mut witness = Witness::start(&self.scratch.join("packets"));
         let ours = predict(&world, &scenario, &mut witness);

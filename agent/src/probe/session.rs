@@ -205,9 +205,9 @@ impl<'a> Session<'a> {
     }
 
     /// The last host is asked again where a connection ended before its answer. containerd does so up to four times, and
-    /// also where it waited in vain; once is enough to see whether it passes.
+    /// also where it waited in vain; once is enough to see whether it passes. The token service is not asked again.
     fn may_send_again(&self, broken: &NoAnswer) -> bool {
-        let is_cut = broken.failure.wording.ends_with("EOF");
+        let is_cut = broken.failure.stage != Stage::Token && broken.failure.wording.ends_with("EOF");
         is_cut && self.is_last && self.network.version.retries_transport_errors()
     }
 
