@@ -10,6 +10,7 @@ mod table;
 use std::collections::BTreeSet;
 
 use crate::model::cause::Cause;
+use crate::model::clean::Clean;
 use crate::model::outcome::clip_to;
 use crate::model::shown::without_credentials;
 
@@ -54,12 +55,12 @@ pub fn read(text: &str) -> Vec<Reading> {
         for part in parts(&message) {
             let Some(row) = table::row(part) else { continue };
             let reading = Reading {
-                message: clip_to(&without_credentials(part.trim()), MESSAGE),
+                message: clip_to(&subject::veiled(part.trim()), MESSAGE),
                 meaning: row.meaning,
                 note: row.note,
-                image: subject::image(&message).map(|image| without_credentials(&image)),
-                host: subject::host(part).map(|host| without_credentials(&host)),
-                url: subject::url(part).map(|url| without_credentials(&url)),
+                image: subject::image(&message).map(|image| shown(&image)),
+                host: subject::host(part).map(|host| shown(&host)),
+                url: subject::url(part).map(|url| shown(&url)),
             };
             let key = (row.name(), reading.image.clone(), reading.host.clone());
             if readings.len() < READINGS && seen.insert(key) {
@@ -80,6 +81,11 @@ pub fn read(text: &str) -> Vec<Reading> {
         reading.image.is_some() || table::row(&reading.message).is_none_or(|row| !named.contains(row.name()))
     });
     readings
+}
+
+/// As people may see it: whoever wrote the message may have written anything.
+fn shown(text: &str) -> String {
+    Clean::line(&without_credentials(text)).into_string()
 }
 
 /// The errors of several logins stand in brackets, one behind the other.

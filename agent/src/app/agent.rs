@@ -40,10 +40,10 @@ use look::Look;
 use patience::{Offered, Patience};
 use probing::Probing;
 
-/// One answer has this long, as `check` gives it.
+/// One answer has this long, as `check` gives it, and longer where one request alone may take as long.
 const ANSWER: Duration = Duration::from_secs(30);
-/// A target's own deadline, from when it has a place.
-const DEADLINE: Duration = Duration::from_secs(60);
+/// What an answer has beside its longest request.
+const BESIDE: Duration = Duration::from_secs(15);
 /// So long is waited for the node's files; then probing goes on as they were.
 const LOOK: Duration = Duration::from_secs(10);
 /// How often the node's files are looked at again, at least.
@@ -172,9 +172,19 @@ impl Agent {
             node: self.options.node_name.clone(),
             epoch: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
             concurrency: self.options.settings.probe.concurrency,
-            deadline: DEADLINE,
+            deadline: self.deadline(),
             reread: REREAD.min(self.options.settings.probe.interval),
         }
+    }
+
+    /// How long one answer may take.
+    fn answer(&self) -> Duration {
+        ANSWER.max(self.options.settings.probe.timeouts.http + BESIDE)
+    }
+
+    /// A target's own deadline, from when it has a place: one answer, and what it leads to.
+    fn deadline(&self) -> Duration {
+        self.answer() * 2
     }
 
     fn current(&self) -> Current {
@@ -314,6 +324,7 @@ impl Prober for Agent {
             purse: Arc::clone(&self.purse),
             patience: Arc::clone(&self.patience),
             changes: Arc::clone(&self.changes),
+            answer: self.answer(),
         };
         probing.probe(job).boxed()
     }
@@ -326,10 +337,10 @@ impl Prober for Agent {
     }
 
     fn out_of_time(&self, target: Probed) {
-        tracing::warn!(%target, deadline = ?DEADLINE, "not reached within the deadline");
+        tracing::warn!(%target, deadline = ?self.deadline(), "not reached within the deadline");
         let Current { site, network, .. } = self.current();
         let budget = PullBudget::new(0);
-        let question = site.question(&network, &budget, DEADLINE);
+        let question = site.question(&network, &budget, self.deadline());
         match &target {
             Probed::Registry(name) => {
                 ask::not_reached(&question, name).into_iter().for_each(|report| self.store.not_reached(report));

@@ -1,5 +1,9 @@
 //! What a message is about: the image, the host and the URL that it names.
 
+use crate::model::shown::without_credentials;
+
+const HIDDEN: &str = "***";
+
 /// What stands before the name of an image.
 const IMAGE: [&str; 12] = [
     "Failed to pull image \"",
@@ -51,9 +55,39 @@ pub fn host(message: &str) -> Option<String> {
         .or_else(|| word_after("dial tcp "))
 }
 
+/// Behind these stands a secret, up to the next blank.
+const BEFORE_SECRETS: [&str; 5] = ["Bearer ", "Basic ", "password=", "passwd=", "token="];
+
+/// A message without anybody's login.
+pub fn veiled(message: &str) -> String {
+    let mut shown = without_credentials(message);
+    for before in BEFORE_SECRETS {
+        let mut from = 0;
+        while let Some(at) = shown[from..].find(before) {
+            let start = from + at + before.len();
+            let length = shown[start..].find(|c: char| c.is_whitespace() || "\"',;".contains(c));
+            let end = length.map_or(shown.len(), |length| start + length);
+            shown.replace_range(start..end, HIDDEN);
+            from = start + HIDDEN.len();
+        }
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_login_that_was_pasted_is_not_repeated() {
+        for (message, veil) in [
+            ("Authorization: Bearer S3CRET, dial tcp", "Authorization: Bearer ***, dial tcp"),
+            ("Basic dTpw\" password=pw next", "Basic ***\" password=*** next"),
+            ("token=", "token=***"),
+        ] {
+            assert_eq!(veiled(message), veil);
+        }
+    }
 
     #[test]
     fn image_host_and_url_are_those_of_the_message() {

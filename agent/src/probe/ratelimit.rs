@@ -85,9 +85,9 @@ pub fn pause(response: &Response, now: Timestamp) -> Option<Duration> {
 
 /// Whether an answer may be followed by another request at once, as containerd does whatever it says: it asks for
 /// so short a pause that one request more is no burden, and whether one is served then is what counts.
-pub fn is_soon(response: &Response) -> bool {
-    const SOON: u64 = 2;
-    response.header("retry-after").and_then(|value| value.trim().parse::<u64>().ok()).is_some_and(|pause| pause <= SOON)
+pub fn is_soon(response: &Response, now: Timestamp) -> bool {
+    const SOON: Duration = Duration::from_secs(2);
+    pause(response, now).is_some_and(|pause| pause <= SOON)
 }
 
 /// Seconds, or an HTTP date (RFC 9110, 10.2.3): that of the far side's clock, which need not be the node's.
@@ -123,6 +123,16 @@ mod tests {
         }
         let status = StatusCode::from_u16(status).unwrap();
         Response { status, headers, body: Vec::from(body).into(), ..Response::empty() }
+    }
+
+    #[test]
+    fn a_short_pause_is_one_in_words_too() {
+        let envelope = |words: &str| format!(r#"{{"errors":[{{"code":"TOOMANYREQUESTS","message":"{words}"}}]}}"#);
+        let soon = |lines: &[(&'static str, &str)], words: &str| {
+            is_soon(&response(429, lines, &envelope(words)), Timestamp::UNIX_EPOCH)
+        };
+        assert!(soon(&[], "retry-after: 880.092\u{b5}s, allowed: 44000/minute") && soon(&[("retry-after", "2")], ""));
+        assert!(!soon(&[("retry-after", "3")], "") && !soon(&[], "slow down"));
     }
 
     fn read_all(status: u16, lines: &[(&'static str, &str)]) -> RateLimit {

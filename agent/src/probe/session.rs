@@ -35,6 +35,7 @@ pub(super) mod location;
 mod shown;
 
 use authorize::Handler;
+pub use authorize::same_or_below;
 pub use base::Base;
 use location::Astray;
 
@@ -102,8 +103,8 @@ impl Answer {
         let (path, response) = (self.final_url.path(), &self.response);
         // A storage may have a path that looks like the API's, and speaks no registry's language.
         let speaks = || Errors::of(response).has_code() || response.headers.contains_key(header::WWW_AUTHENTICATE);
-        let is_api = path.contains("/manifests/") || (path.contains("/blobs/sha256:") && speaks());
-        if self.final_url == self.url || is_api { Party::Registry } else { Party::Storage }
+        let is_api = || path.contains("/manifests/") || (path.contains("/blobs/sha256:") && speaks());
+        if self.final_url == self.url || is_api() { Party::Registry } else { Party::Storage }
     }
 }
 
@@ -184,7 +185,7 @@ impl<'a> Session<'a> {
             match status.as_u16() {
                 408 | 429
                     if !repeated
-                        && (ratelimit::is_soon(&sent.response)
+                        && (ratelimit::is_soon(&sent.response, self.network.clock())
                             || ratelimit::pause(&sent.response, self.network.clock()).is_none())
                         && !ratelimit::announces(&sent.response) =>
                 {

@@ -42,6 +42,11 @@ impl Reading {
         self.rule.is_some()
     }
 
+    /// Whether its words are about what a login may do.
+    pub fn is_about_a_login(&self) -> bool {
+        self.rule.is_some_and(Rule::is_about_a_login)
+    }
+
     /// Owner, sentence and fix where more is known than the cause says.
     pub fn tell(&self, failure: Failure) -> Failure {
         if failure.cause != self.cause {

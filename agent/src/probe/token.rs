@@ -16,7 +16,7 @@ use super::named::{self, Named};
 use super::needs::Walk;
 use super::network::Network;
 use super::requests::Requests;
-use super::session::{OF_ONE_HOST, location};
+use super::session::{OF_ONE_HOST, location, same_or_below};
 use super::usage::RequestKind;
 use crate::model::cause::Cause;
 use crate::model::host::{Endpoint, RegistryHost, Scheme};
@@ -257,6 +257,7 @@ impl Exchange<'_> {
     async fn send(&self, request: Request, method: &'static str) -> Result<Response, Refusal> {
         let lost = |failure: Failure| Refusal::Transport(Box::new(failure), method);
         let mut client = self.client.clone();
+        let first = request.url.clone();
         let mut request = request;
         for _ in 0..REQUEST_LIMIT {
             self.from.allowed.take(Stage::Token).map_err(|limit| lost(limit.into()))?;
@@ -269,10 +270,7 @@ impl Exchange<'_> {
             if matches!(code, 301..=303) {
                 request = Request { method: Method::GET, form: None, ..request };
             }
-            let leaves = target.host_str() != request.url.host_str()
-                || (target.port_or_known_default() != request.url.port_or_known_default()
-                    && !self.network.version.go().keeps_credential_at_other_port());
-            if leaves {
+            if !self.keeps_credentials(&target, &first) {
                 OF_ONE_HOST.iter().for_each(|name| drop(request.headers.remove(name)));
             }
             client = self.client_for(&target).await.map_err(lost)?;
@@ -280,6 +278,14 @@ impl Exchange<'_> {
         }
         let failure = Failure::new(Stage::Token, Cause::RedirectInvalid, "ten redirects in a row");
         Err(lost(failure.worded("stopped after 10 redirects")))
+    }
+
+    /// Go's rule is the same as for the registry's own redirects, and looks at the first request.
+    fn keeps_credentials(&self, target: &Url, first: &Url) -> bool {
+        let same_port = target.port_or_known_default() == first.port_or_known_default();
+        let hosts = target.host_str().zip(first.host_str());
+        (same_port || self.network.version.go().keeps_credential_at_other_port())
+            && hosts.is_some_and(|(target, first)| same_or_below(target, first))
     }
 
     async fn client_for(&self, target: &Url) -> Result<HttpClient, Failure> {

@@ -1,12 +1,13 @@
 //! One probe of the agent: a registry's hosts or an image, and where what was seen goes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::changes::Changes;
 use super::patience::{Offered, Pace, Patience};
-use super::{ANSWER, Current, Probed};
+use super::{Current, Probed};
 use crate::app::purse::Purse;
 use crate::ask;
 use crate::model::report::ImageReport;
@@ -22,6 +23,8 @@ pub struct Probing {
     pub purse: Arc<Purse>,
     pub patience: Arc<Patience>,
     pub changes: Arc<Changes>,
+    /// How long one answer may take.
+    pub answer: Duration,
 }
 
 impl Probing {
@@ -38,7 +41,7 @@ impl Probing {
     /// Hosts that are left alone keep their last report.
     async fn registry(&self, name: &str, pace: Pace) {
         let budget = PullBudget::new(0);
-        let question = self.current.site.question(&self.current.network, &budget, ANSWER);
+        let question = self.current.site.question(&self.current.network, &budget, self.answer);
         let left_alone = self.patience.left_alone(name);
         for report in ask::registry(&question, name, &self.store.needs(name), &left_alone).await {
             self.changes.endpoint(&report, report.started_at);
@@ -49,7 +52,7 @@ impl Probing {
 
     async fn image(&self, requested: &str, pace: Pace) {
         let budget = self.purse.budget();
-        let question = self.current.site.question(&self.current.network, &budget, ANSWER);
+        let question = self.current.site.question(&self.current.network, &budget, self.answer);
         let report = about(&question, requested).await;
         self.changes.image(&report, report.started_at);
         self.patience.saw_image(&report, pace, |subject| Offered::of(&self.current.site, subject));

@@ -52,6 +52,8 @@ impl Build {
         let of_debian = ["~ds", "+ds", "+dfsg", "~dfsg", "+unknown"].iter().any(|mark| behind.starts_with(mark));
         let maker = match behind {
             _ if of_debian || behind.contains("+deb") => Maker::Debian,
+            // Ubuntu builds without the project's go.mod, as Debian does, and with a Go of its own.
+            _ if behind.contains("ubuntu") => Maker::Open,
             "" if !text.starts_with('v') => Maker::Open,
             _ => Maker::Official,
         };

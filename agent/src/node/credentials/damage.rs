@@ -71,18 +71,23 @@ pub fn of_login(user: &str, password: &Secret, key: &str) -> Vec<Damage> {
         let what = "the user is `robot` alone; robots of Harbor have a name with `$` in it, which a shell cuts off";
         found.push(likely(what.to_owned(), QUOTED));
     } else if user.ends_with(['$', '+']) {
-        found.push(likely(format!("the user `{user}` ends where a name should go on"), QUOTED));
+        found.push(likely(format!("{} ends where a name should go on", named(user)), QUOTED));
     } else if user.is_empty() && !password.is_empty() && key.trim_end_matches('/').ends_with("nvcr.io") {
         found.push(likely(
             "the user is empty; that of NGC is `$oauthtoken`, which a shell takes for a variable".into(),
             QUOTED,
         ));
     } else if is_variable(user) {
-        found.push(likely(format!("the user `{user}` is a variable that nobody filled in"), LITERAL));
+        found.push(likely(format!("{} is a variable that nobody filled in", named(user)), LITERAL));
     }
     found.extend(of_secret("password", password));
     found.extend(encoded_twice(user, password).map(|what| likely(what, ONCE)));
     found
+}
+
+/// A user's name may be a key that was put into the wrong field.
+fn named(user: &str) -> String {
+    shown_user(user).map_or_else(|| "the user".to_owned(), |user| format!("the user `{user}`"))
 }
 
 fn of_secret(name: &str, secret: &Secret) -> Vec<Damage> {
@@ -159,6 +164,13 @@ mod tests {
 
     fn said(user: &str, password: &str) -> Vec<String> {
         of_login(user, &Secret::new(password), "registry.example").into_iter().map(|one| one.what).collect()
+    }
+
+    #[test]
+    fn a_key_in_the_field_of_the_user_is_not_shown() {
+        let all = said("wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY0+", "correct").join("; ");
+        assert!(all.contains("the user ends where a name should go on"), "{all}");
+        assert!(!all.contains("wJalrXUtn"), "{all}");
     }
 
     #[test]

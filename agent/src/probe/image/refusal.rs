@@ -26,6 +26,9 @@ impl Pull<'_> {
         let reading = status::read(&answer.response, errors, answer.party(), &self.image.name());
         let code = answer.response.status.as_u16();
         let of = |cause, others: &[Cause]| Refusal { reading, cause, others: others.to_vec() };
+        if matches!(code, 401 | 403) && !answer.credential_sent && reading.is_about_a_login() {
+            return of(Cause::NotFoundOrDenied, &[Cause::RepositoryUnknown, Cause::CredentialsMissing, reading.cause]);
+        }
         if reading.is_by_words() {
             return of(reading.cause, reading.others);
         }
@@ -108,7 +111,7 @@ pub(super) fn or_page(answer: &Answer, failure: Failure) -> Failure {
     let reading = status::read(&answer.response, &errors, answer.party(), "");
     let page = status::behind(": ", &answer.response, &errors);
     let detail = clip(format!("{}; it is a web page{page}", failure.detail)).into();
-    if reading.is_by_words() {
+    if reading.is_by_words() && reading.cause != Cause::NotARegistry {
         return reading.tell(Failure { cause: reading.cause, detail, ..failure });
     }
     Failure { cause: Cause::NotARegistry, detail, ..failure }

@@ -328,8 +328,7 @@ fn choose(version: Version, errors: &[(Rank, Failure)], hosts: usize, image: &st
     let first_of_highest = || errors.iter().rev().max_by_key(|(rank, _)| *rank);
     let first_but_404 = || errors.iter().find(|(rank, _)| *rank != Rank::NotFound).or_else(|| errors.first());
     let chosen = if version.ranks_resolve_errors() { first_of_highest() } else { first_but_404() };
-    // A host of which nothing could be told may have the image, whatever the others say.
-    match errors.iter().find(|(_, failure)| failure.doubtful).or(chosen) {
+    match chosen {
         // The words name no host. What counts is what the last one says: a mirror need not have it.
         Some((Rank::NotFound, first)) => {
             let last = errors.iter().take(hosts).rev().find(|(rank, _)| *rank == Rank::NotFound);

@@ -268,7 +268,7 @@ fn is_forbidden(failure: &Failure) -> bool {
 }
 
 /// Go keeps `Authorization` on a redirect to the same host or one below it.
-fn same_or_below(to: &str, from: &str) -> bool {
+pub fn same_or_below(to: &str, from: &str) -> bool {
     to.eq_ignore_ascii_case(from) || to.to_ascii_lowercase().ends_with(&format!(".{}", from.to_ascii_lowercase()))
 }
 

@@ -5,6 +5,7 @@
 use serde_json::Value;
 
 use super::Errors;
+use super::envelope::document;
 use crate::model::outcome::clip_to;
 use crate::probe::http::Response;
 
@@ -36,7 +37,7 @@ impl Body {
         if text.is_empty() {
             return Self::default();
         }
-        if let Ok(document) = serde_json::from_slice::<Value>(&response.body) {
+        if let Some(document) = document(response) {
             return Self::of_json(&document, response);
         }
         if is_web_page(response) {

@@ -19,7 +19,7 @@ const fn code(code: u16, summary: &'static str) -> Sentence {
 const SENTENCES: &[Sentence] = &[
     Sentence {
         code: 405,
-        summary: "The server allows neither HEAD nor GET at the place of a manifest, so no registry is there.",
+        summary: "The server allows neither HEAD nor GET at this place (405), which a registry does.",
         fix: "Compare the host and the path in `/etc/containerd/certs.d/REGISTRY/hosts.toml` with the registry's documentation.",
     },
     Sentence {

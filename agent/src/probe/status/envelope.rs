@@ -22,9 +22,18 @@ struct RegistryError {
 /// How many errors of one answer are read.
 const ERROR_LIMIT: usize = 8;
 
+/// No document of errors is longer, and containerd reads no more of one.
+const DOCUMENT_LIMIT: usize = 64_000;
+
+/// A short body as JSON, whatever it holds.
+pub(super) fn document(response: &Response) -> Option<Value> {
+    let body = Some(&*response.body).filter(|body| body.len() <= DOCUMENT_LIMIT)?;
+    serde_json::from_slice(body).ok()
+}
+
 impl Errors {
     pub fn of(response: &Response) -> Self {
-        let Ok(document) = serde_json::from_slice::<Value>(&response.body) else { return Self::default() };
+        let Some(document) = document(response) else { return Self::default() };
         let listed = document["errors"].as_array().map_or(&[][..], Vec::as_slice);
         let of = |error: &Value| RegistryError::of(error, response);
         let mut list: Vec<RegistryError> = listed.iter().take(ERROR_LIMIT).map(of).collect();
@@ -112,6 +121,12 @@ mod tests {
     fn response(status: u16, body: &str) -> Response {
         let status = StatusCode::from_u16(status).unwrap();
         Response { status, body: body.as_bytes().to_vec().into(), ..Response::empty() }
+    }
+
+    #[test]
+    fn what_is_longer_than_any_document_of_errors_is_not_taken_apart() {
+        let long = format!(r#"{{"errors":[{{"code":"DENIED"}}],"more":"{}"}}"#, "x".repeat(DOCUMENT_LIMIT));
+        assert!(Errors::of(&response(403, &long)).is_empty());
     }
 
     #[test]

@@ -57,6 +57,11 @@ impl Rule {
             && self.says.iter().any(|phrase| phrase.split(" + ").all(|part| says(seen.words, part)))
     }
 
+    /// Whether it speaks of what a login lacks: nobody who sent none is told so.
+    pub fn is_about_a_login(&self) -> bool {
+        self.cause == Cause::AccessDenied && self.owner != Some(Owner::Network)
+    }
+
     pub fn tell(&self, failure: Failure) -> Failure {
         let failure = self.owner.into_iter().fold(failure, Failure::owned_by);
         let failure = if self.summary.is_empty() { failure } else { failure.summarized(self.summary) };
@@ -280,8 +285,9 @@ const RULES: &[Rule] = &[
     },
     // A portal that wants a person: oauth2-proxy, Cloudflare Access, Azure AD, Okta.
     Rule {
+        by: &[Party::Registry, Party::Storage],
         codes: &[200, 401, 403],
-        says: &["sign in", "log in", "sign-in", "log-in", "login page", "single sign-on", "login"],
+        says: &["sign in", "log in", "sign-in", "log-in", "login page", "single sign-on"],
         page: true,
         summary: "A page that wants a person to sign in stands where the registry should be.",
         fix: "Let the requests below `/v2/` pass the sign-in of the gateway (oauth2-proxy: `--skip-auth-route=^/v2/`), for \

@@ -36,6 +36,10 @@ pub(super) fn refused(response: &Response, told: &Told<'_>) -> Failure {
     let signed_in = told.login.is_some();
     let mut others = reading.others.to_vec();
     let cause = match response.status.as_u16() {
+        401 | 403 if !signed_in && reading.is_about_a_login() => {
+            others.push(reading.cause);
+            Cause::CredentialsMissing
+        }
         _ if reading.is_by_words() && reading.cause != Cause::CredentialsExpired => reading.cause,
         400 if errors.has("NAME_INVALID") => Cause::RepositoryUnknown,
         // A namespace that is switched off: at the token service nothing is written that could be read-only.
@@ -111,10 +115,10 @@ pub(super) fn only_by_get(failure: Failure) -> Failure {
 
 /// A web page where a token should be.
 pub(super) fn page(response: &Response, failure: Failure) -> Failure {
-    let quote = status::behind(": ", response, &Errors::default());
     if !status::is_web_page(response) {
         return failure;
     }
+    let quote = status::behind(": ", response, &Errors::default());
     Failure { detail: clip(format!("{}{quote}", failure.detail)).into(), ..failure }
         .summarized("A web page answers where the registry's token service should be.")
 }

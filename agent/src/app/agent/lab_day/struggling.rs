@@ -142,9 +142,13 @@ fn a_retry_after_that_says_nothing_is_as_good_as_none() {
 }
 
 #[test]
-fn too_many_requests_are_repeated_at_once_only_where_nothing_says_for_how_long_to_wait() {
+fn too_many_requests_are_repeated_at_once_unless_more_than_a_moment_is_asked_for() {
     in_paused_time(async {
-        for (words, requests) in [("too many requests", 2), ("retry-after: 880.092µs, allowed: 44000/minute", 1)] {
+        for (words, requests) in [
+            ("too many requests", 2),
+            ("retry-after: 880.092µs, allowed: 44000/minute", 2),
+            ("retry-after: 30s, allowed: 44000/minute", 1),
+        ] {
             let mut world = world(1);
             let refusal = Fault::on(Kind::Manifest).method("GET").error(429, "TOOMANYREQUESTS", words);
             world.registry.add_fault(refusal);

@@ -136,10 +136,14 @@ impl Check<'_> {
     }
 
     fn words(&self, data: &Data, key: &Key, go: &str, at: At, path: &str) -> String {
-        let masked = Data::String("***".into());
+        // A password without quotes is a number, and one in brackets a list: no value is shown there, whatever it is.
         let secret = path.split('.').any(|part| ["configs", "auths", "headers"].contains(&part));
-        let shown = if secret && matches!(data, Data::String(_)) { &masked } else { data };
-        let words = if self.one() { words_of_1(shown, go, at.0, at.1) } else { words_of_2(shown, key.field, go) };
+        let value = if secret { Some("***".to_owned()) } else { shown(data) };
+        let words = match value {
+            Some(value) if self.one() => Some(words_showing(&value, data, go, at)),
+            _ if self.one() => None,
+            _ => words_of_2(data, key.field, go),
+        };
         words.unwrap_or_else(|| {
             let name = &key.name;
             format!("it does not read the file: `{name}` is {}, and containerd wants {go}", kind_of(data))
@@ -149,7 +153,10 @@ impl Check<'_> {
 
 /// go-toml 1's words. `None`: it prints the whole of the value, over several lines.
 pub fn words_of_1(data: &Data, go: &str, line: usize, column: usize) -> Option<String> {
-    let value = shown(data)?;
+    Some(words_showing(&shown(data)?, data, go, At(line, column)))
+}
+
+fn words_showing(value: &str, data: &Data, go: &str, At(line, column): At) -> String {
     let found = go_type(data);
     let to = match data {
         Data::Array(_) => "a slice".to_owned(),
@@ -157,7 +164,7 @@ pub fn words_of_1(data: &Data, go: &str, line: usize, column: usize) -> Option<S
         _ if go.starts_with("map[") => format!("{go}(map)"),
         _ => go.to_owned(),
     };
-    Some(format!("({line}, {column}): Can't convert {value}({found}) to {to}"))
+    format!("({line}, {column}): Can't convert {value}({found}) to {to}")
 }
 
 /// go-toml 2's words, where they are known.

@@ -174,3 +174,14 @@ fn a_drop_in_with_a_higher_schema_was_refused_for_a_while() {
     assert!(["2.3.0", "2.3.4", "2.3"].iter().all(|version| fatal(version).is_some()));
     assert!(["2.2.7", "2.3.5", "2.4.0"].iter().all(|version| fatal(version).is_none()));
 }
+
+#[test]
+fn a_password_of_the_wrong_type_is_not_shown() {
+    let header = "version = 2\n[plugins.'io.containerd.grpc.v1.cri'.registry.configs.'r.example'.auth]\n";
+    for version in ["1.6.20", "1.7.24", "2.1.9"] {
+        for value in ["48151623", "['48151623']", "48151623.5", "99999999948151623999"] {
+            let message = load(&[(MAIN, &format!("{header}password = {value}\n"))], version).fatal.unwrap().message;
+            assert!(!message.contains("48151623"), "{version}: {message}");
+        }
+    }
+}

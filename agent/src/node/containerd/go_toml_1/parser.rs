@@ -110,7 +110,7 @@ impl Parser<'_> {
         }
         let parts =
             keys::parts(&key.text).or_else(|words| refuse(&key, &format!("invalid table array key: {words}")))?;
-        let path = steps(&key, &parts);
+        let path = bounded(steps(&key, &parts), 0, &key)?;
         let above = path.get(..path.len() - 1).unwrap_or_default();
         // What stands in the way is noticed later, if at all.
         let _ = self.tree.make(above, bracket.at);
@@ -144,7 +144,7 @@ impl Parser<'_> {
         }
         let parts =
             keys::parts(&key.text).or_else(|words| refuse(&key, &format!("invalid table array key: {words}")))?;
-        let path = steps(&key, &parts);
+        let path = bounded(steps(&key, &parts), 0, &key)?;
         if let Err(step) = self.tree.make(&path, bracket.at) {
             return Err(not_a_table(&key, &step));
         }
@@ -163,7 +163,7 @@ impl Parser<'_> {
     fn assignment(&mut self, key: &Token) -> Result<(), Refusal> {
         self.expect(Kind::Equal)?;
         let parts = keys::parts(&key.text).or_else(|words| refuse(key, &format!("invalid key: {words}")))?;
-        let written = steps(key, &parts);
+        let written = bounded(steps(key, &parts), self.table.len(), key)?;
         let node = self.value()?;
         let Some(((name, place), above)) = written.split_last() else { return Ok(()) };
         let path = [self.table.as_slice(), above].concat();
@@ -199,7 +199,7 @@ impl Parser<'_> {
 
     fn value(&mut self) -> Result<Node, Refusal> {
         let token = self.token();
-        if self.depth == DEPTH_LIMIT {
+        if self.depth >= DEPTH_LIMIT {
             let why = Why::Unknown(format!("it nests values more than {DEPTH_LIMIT} deep"));
             return Err(Refusal { at: token.start, why });
         }
@@ -315,8 +315,11 @@ impl Parser<'_> {
                     self.expect(Kind::Equal)?;
                     let parts =
                         keys::parts(&follow.text).or_else(|words| refuse(&follow, &format!("invalid key: {words}")))?;
-                    let path = steps(&follow, &parts);
-                    let value = self.value()?;
+                    let path = bounded(steps(&follow, &parts), self.depth, &follow)?;
+                    self.depth += path.len();
+                    let value = self.value();
+                    self.depth -= path.len();
+                    let value = value?;
                     tree.put(&path, value);
                 }
                 _ => {
@@ -333,12 +336,21 @@ impl Parser<'_> {
     }
 }
 
+/// A key of many parts is as many tables, and each is one more to go down for whoever walks them.
+fn bounded<T>(path: Vec<T>, above: usize, key: &Token) -> Result<Vec<T>, Refusal> {
+    if above + path.len() > DEPTH_LIMIT {
+        let why = Why::Unknown(format!("it nests tables more than {DEPTH_LIMIT} deep"));
+        return Err(Refusal { at: key.start, why });
+    }
+    Ok(path)
+}
+
 fn no_number<T>(token: &Token, why: NotANumber) -> Result<T, Refusal> {
     let why = match why {
         NotANumber::Words(words) => return refuse(token, &words),
         NotANumber::Base => Why::Words("invalid base".into()),
-        NotANumber::TooLarge => Why::Told(format!("{} is too large", token.text)),
-        NotANumber::Unsigned => Why::Unknown(format!("only some builds of this containerd read {}", token.text)),
+        NotANumber::TooLarge => Why::Told("a number is too large".into()),
+        NotANumber::Unsigned => Why::Unknown("only some builds of this containerd read such a number".into()),
     };
     Err(Refusal { at: token.start, why })
 }

@@ -64,3 +64,20 @@ fn what_the_language_forbids_is_read_and_every_place_stays_right() {
     let place = &table.path(&["b", "c"]).unwrap().key;
     assert_eq!((place.line, place.column), (2, 5));
 }
+
+#[test]
+fn a_key_of_very_many_parts_is_refused_before_anything_is_built() {
+    let long = vec!["a"; 20_000].join(".");
+    let inner = vec!["a"; 100].join(".");
+    for text in [
+        format!("[{long}]\nb = 1"),
+        format!("[[{long}]]\nb = 1"),
+        format!("{long} = 1"),
+        format!("x = {{ {long} = 1 }}"),
+        format!("[{inner}]\n{inner} = 1"),
+        format!("x = {{ {inner} = {{ {inner} = 1 }} }}"),
+    ] {
+        assert!(one(&text).is_err(), "{}", &text[..40]);
+    }
+    assert!(one(&format!("[{inner}]\nb = 1")).is_ok());
+}

@@ -27,6 +27,9 @@ fn the_reason_in_words_is_the_cause() {
         (403, "<just a moment...: please complete the security check", Cause::FilterBlocked),
         (403, "<this site was blocked. fortiguard intrusion prevention", Cause::FilterBlocked),
         (200, "<sign in to your account", Cause::NotARegistry),
+        (403, "forbidden by corporate firewall fortigate", Cause::FilterBlocked),
+        (403, "denied request blocked by web application firewall", Cause::FilterBlocked),
+        (403, "denied by admission policy: image not scanned", Cause::PolicyBlocked),
         (400, "400 no required ssl certificate was sent", Cause::TlsClientCertificateRequired),
         (400, "request header or cookie too large", Cause::RequestTooLarge),
         (400, "size of a request header field exceeds server limit", Cause::RequestTooLarge),
@@ -115,4 +118,10 @@ fn the_names_of_what_was_asked_for_are_no_reasons() {
     );
     assert_eq!(kept("no entry to sso.example."), "no entry to .");
     assert_eq!(kept("billing-x and xbilling stay"), "billing-x and xbilling stay");
+}
+
+#[test]
+fn a_page_about_a_login_at_the_token_service_is_no_page_in_place_of_a_registry() {
+    assert_eq!(cause(Party::TokenService, 401, "<body>Invalid login or password, please log in"), None);
+    assert_eq!(cause(Party::Registry, 401, "<body>Invalid login or password"), None);
 }
