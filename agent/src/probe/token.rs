@@ -196,7 +196,9 @@ impl Exchange<'_> {
             last = (self.get(login).await?, Method::GET);
         }
         match self.accept(&last.0, &last.1, by_get, login) {
-            Err(Refusal::Status(failure)) if !by_get => Err(Refusal::Status(self.why_no_post(failure, login).await)),
+            Err(Refusal::Status(failure)) if !by_get && !last.0.status.is_success() => {
+                Err(Refusal::Status(self.why_no_post(failure, login).await))
+            }
             other => other,
         }
     }
