@@ -22,6 +22,12 @@ pub fn pullprobe<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = 
     command
 }
 
+/// A line of the tests' own results, which is seen where the output of tests that pass is not.
+pub fn report(line: &str) {
+    use std::io::Write as _;
+    writeln!(std::io::stdout().lock(), "{line}").unwrap();
+}
+
 /// What a run to the end left.
 #[derive(Clone, Debug)]
 pub struct Finished {

@@ -14,11 +14,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::binary::{document, finish, pullprobe};
+use super::binary::{document, finish, pullprobe, report};
 
 /// One line of the table.
 pub fn measured(attack: &str, bound: &str, measured: &str) {
-    eprintln!("| {attack:<60} | {bound:<24} | {measured:<40} |");
+    report(&format!("| {attack:<60} | {bound:<24} | {measured:<40} |"));
 }
 
 /// `check` on a node without files, of registries on loopback that speak plain HTTP.

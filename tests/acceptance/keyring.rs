@@ -20,7 +20,7 @@ use pullprobe::model::reference::Reference;
 use pullprobe::node::credentials::{CredentialOptions, Credentials};
 use pullprobe::node::root::HostRoot;
 
-use super::binary::repository;
+use super::binary::{report, repository};
 use case::Case;
 use chance::Chance;
 
@@ -78,14 +78,14 @@ fn kubelets_own_keyring_gives_the_candidates_that_pullprobe_gives() {
         }
     });
     let (_, sets) = sets.into_inner().unwrap();
-    println!(
+    report(&format!(
         "{} fixtures, {} random sets, {} disagreements ({} documented random order)",
         fixtures.cases,
         sets.cases,
         fixtures.disagreements + sets.disagreements,
         fixtures.random_order + sets.random_order,
-    );
-    println!("of the random sets {} offer a login, {} keep kubelet from pulling", sets.offered, sets.refused);
+    ));
+    report(&format!("of the random sets {} offer a login, {} keep kubelet from pulling", sets.offered, sets.refused));
     assert_eq!(fixtures.disagreements + sets.disagreements, 0, "kubelet would try something else");
     if sets.cases >= 1000 {
         assert!(sets.offered > sets.cases / 4 && sets.refused > 20, "the random sets hardly ask anything");

@@ -13,7 +13,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::binary::{pullprobe, repository};
+use super::binary::{pullprobe, report, repository};
 use super::credentials::pulled;
 use super::judge::servers::Servers;
 use super::judge::{namespace, node, scenario};
@@ -62,13 +62,13 @@ fn messages_and_logins_are_those_of_recorded_kubelets() {
     for (name, kubelet, why) in LEFT_OUT {
         println!("not compared: {name}{}: {why}", if kubelet.is_empty() { "" } else { " of 1.20" });
     }
-    println!(
+    report(&format!(
         "{} of {} recorded cases compared, of {} the order of logins too, {} differences",
         evidence.compared,
         event::load().len() * KUBELETS.len(),
         evidence.orders,
         evidence.differences.len()
-    );
+    ));
     assert!(evidence.differences.is_empty(), "{}", evidence.differences.join("\n"));
     assert!(evidence.compared >= LEAST_COMPARED, "only {} are compared", evidence.compared);
 }

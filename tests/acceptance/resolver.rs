@@ -10,7 +10,7 @@ use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 
-use super::binary::{document, finish, repository};
+use super::binary::{document, finish, report, repository};
 use super::judge::daemon::{Containerd, VERSIONS};
 use super::judge::namespace;
 use super::scenario::{Scenario, network};
@@ -72,7 +72,8 @@ fn containerd_resolves_as_pullprobe_says() {
         }
     });
     let failed = failed.into_inner().unwrap();
-    println!("{} scenarios, {} versions, {} disagreements", scenarios.len(), VERSIONS.len(), failed.len());
+    let (scenarios, versions) = (scenarios.len(), VERSIONS.len());
+    report(&format!("{scenarios} resolver scenarios, {versions} versions, {} disagreements", failed.len()));
     assert!(held > 0 && failed.is_empty(), "{}", failed.join("\n"));
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use pullprobe_lab::node::Node;
 use serde::Deserialize;
 
-use super::super::binary::{Finished, document, finish, pullprobe, repository};
+use super::super::binary::{Finished, document, finish, pullprobe, report, repository};
 use super::tree::{self, Extra, Material};
 
 /// Distributions and installers, and what `containerd config default` of each series prints.
@@ -106,7 +106,7 @@ fn nothing_is_found_in_stock_layouts() {
         assert_eq!(json["containerd"]["config_path"], serde_json::json!(layout.expect.config_path), "{}", layout.name);
         silent += 1;
     }
-    println!("{silent} stock layouts, lint is silent");
+    report(&format!("{silent} stock layouts, lint is silent"));
     assert!(silent >= 15, "only {silent} layouts");
 }
 
