@@ -204,6 +204,7 @@ scenarios! {
     tls_only_1_1
     tls_only_cbc
     tls_only_rsa_key_exchange
+    tls_only_rsa_key_exchange_taken
     tls_plain_http
     tls_certificate_client_only
     tls_certificate_unknown_critical

@@ -153,6 +153,17 @@ impl Version {
         open.then(|| self.built_by(Maker::Debian))
     }
 
+    /// The same containerd, built by somebody without the project's `go` line: every setting of Go stands as of old.
+    #[must_use]
+    pub fn with_oldest_settings(self) -> Self {
+        if self.build.maker == Maker::Open { self.built_by(Maker::Debian) } else { self }
+    }
+
+    /// Whether nothing tells who built it, and that may make a difference.
+    pub fn is_open_to(self, difference: bool) -> bool {
+        self.build.maker == Maker::Open && difference
+    }
+
     /// Whether both are the same release, whoever built them.
     pub fn is_release(self, other: Self) -> bool {
         (self.major, self.minor, self.patch) == (other.major, other.minor, other.patch)

@@ -48,9 +48,21 @@ impl Network {
     /// containerd has cipher suites that pullprobe has not: a server that takes one of those only would
     /// serve containerd, and what it would show cannot be seen from here.
     async fn with_gos_suites(&self, to: &Destination<'_>, way: &Way, setup: &TlsSetup, failure: Failure) -> Failure {
-        let mut again = Way::begin(&way.endpoint);
-        let Ok((stream, _)) = self.connect(to, &mut again, setup).await else { return failure };
-        match hello::choice(stream, way.endpoint.host(), self.timeouts.tls.min(PATIENCE)).await {
+        let own = hello::offered_by(self.version.go());
+        // Whoever built it without the project's settings offers more.
+        let most = hello::offered_by(self.version.with_oldest_settings().go());
+        let taken = self.taken_of(&own, to, way, setup).await;
+        if taken.is_none()
+            && self.version.is_open_to(most != own)
+            && let Some(suite) = self.taken_of(&most, to, way, setup).await
+        {
+            let name = hello::name(suite);
+            let detail = format!(
+                "the server takes {name}, which the project's builds of containerd do not offer, and others may"
+            );
+            return Failure { detail: detail.into(), doubtful: true, ..failure };
+        }
+        match taken {
             Some(suite) if hello::is_beyond_us(suite) => {
                 let name = hello::name(suite);
                 let detail = format!("the server takes {name}, which containerd has and pullprobe has not");
@@ -62,6 +74,12 @@ impl Network {
             }
             None => failure,
         }
+    }
+
+    async fn taken_of(&self, offered: &[u16], to: &Destination<'_>, way: &Way, setup: &TlsSetup) -> Option<u16> {
+        let mut again = Way::begin(&way.endpoint);
+        let (stream, _) = self.connect(to, &mut again, setup).await.ok()?;
+        hello::choice(stream, way.endpoint.host(), offered, self.timeouts.tls.min(PATIENCE)).await
     }
 
     /// More certificates than pullprobe reads: whether containerd reads them goes by their length.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use crate::model::go::Go;
 use crate::probe::connection::Connection;
 
 mod certificates;
@@ -35,12 +36,21 @@ const OURS: usize = 6;
 /// A `ServerHello` up to its cipher suite, with the longest session identifier.
 const ANSWER_LIMIT: usize = 5 + 4 + 2 + 32 + 1 + 32 + 2;
 
-/// The suite that the server takes for TLS 1.2. `None` when it takes none.
-pub async fn choice(connection: Connection, server_name: &str, limit: Duration) -> Option<u16> {
+/// What this Go offers.
+pub fn offered_by(go: Go) -> Vec<u16> {
+    let refused = |name: &str| {
+        (name.starts_with("TLS_RSA_") && go.refuses_rsa_key_exchange())
+            || (name.contains("3DES") && go.refuses_triple_des())
+    };
+    SUITES.iter().filter(|(_, name)| !refused(name)).map(|(suite, _)| *suite).collect()
+}
+
+/// The suite that the server takes for TLS 1.2 of those that are offered. `None` when it takes none.
+pub async fn choice(connection: Connection, server_name: &str, offered: &[u16], limit: Duration) -> Option<u16> {
     let mut connection = connection;
     let mut answer = Vec::new();
     let talk = async {
-        connection.write_all(&client_hello(server_name)).await.ok()?;
+        connection.write_all(&client_hello(server_name, offered)).await.ok()?;
         connection.flush().await.ok()?;
         while answer.len() < ANSWER_LIMIT && suite_of(&answer).is_none() {
             let mut chunk = [0; ANSWER_LIMIT];
@@ -51,11 +61,7 @@ pub async fn choice(connection: Connection, server_name: &str, limit: Duration) 
         }
         suite_of(&answer)
     };
-    tokio::time::timeout(limit, talk)
-        .await
-        .ok()
-        .flatten()
-        .filter(|suite| SUITES.iter().any(|(known, _)| known == suite))
+    tokio::time::timeout(limit, talk).await.ok().flatten().filter(|suite| offered.contains(suite))
 }
 
 /// Whether Go knows the suite, and rustls does not.
@@ -77,7 +83,7 @@ fn suite_of(answer: &[u8]) -> Option<u16> {
 
 /// A `ClientHello` of TLS 1.2 in one record. Nothing secret follows from it: the handshake ends with the
 /// answer, so that its random bytes need not be random.
-fn client_hello(server_name: &str) -> Vec<u8> {
+fn client_hello(server_name: &str, suites: &[u16]) -> Vec<u8> {
     let mut extensions = Vec::new();
     if server_name.parse::<std::net::IpAddr>().is_err() {
         let name = counted(server_name.as_bytes());
@@ -91,7 +97,7 @@ fn client_hello(server_name: &str) -> Vec<u8> {
     // Extended master secret, and no renegotiation.
     extension(&mut extensions, 23, &[]);
     extension(&mut extensions, 0xff01, &[0]);
-    let suites = SUITES.map(|(suite, _)| suite.to_be_bytes()).concat();
+    let suites: Vec<u8> = suites.iter().flat_map(|suite| suite.to_be_bytes()).collect();
     let body = [&[3, 3][..], &[0x55; 32], &[0], &counted(&suites), &[1, 0], &counted(&extensions)].concat();
     let length = u32::try_from(body.len()).unwrap_or_default().to_be_bytes();
     let message = [&[1][..], &length[1..], &body].concat();
@@ -112,6 +118,7 @@ fn counted(bytes: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::containerd::Version;
 
     #[test]
     fn a_suite_is_read_from_the_servers_answer() {
@@ -127,9 +134,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_offered_goes_by_go() {
+        let offered = |build: &str| offered_by(build.parse::<Version>().unwrap().go());
+        assert_eq!(offered("1.6.20~ds1").len(), SUITES.len());
+        for newer in ["v1.7.34", "v2.1.9", "2.1.9~ds1", "v2.3.4"] {
+            assert!(!offered(newer).contains(&0x009c) && offered(newer).contains(&0xc013), "{newer}");
+        }
+    }
+
+    #[test]
     fn a_hello_is_as_long_as_it_says() {
         for name in ["registry.example", "192.0.2.1"] {
-            let hello = client_hello(name);
+            let hello = client_hello(name, &[0xc02f, 0x009c]);
             assert_eq!(usize::from(u16::from_be_bytes([hello[3], hello[4]])), hello.len() - 5);
             assert_eq!(usize::from(u16::from_be_bytes([hello[7], hello[8]])), hello.len() - 9);
         }

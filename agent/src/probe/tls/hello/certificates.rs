@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::client_hello;
+use super::{SUITES, client_hello};
 use crate::probe::connection::Connection;
 
 const HANDSHAKE: u8 = 22;
@@ -19,7 +19,7 @@ const DOWNGRADED: &[u8] = b"DOWNGRD\x01";
 /// not show.
 pub async fn certificates(mut connection: Connection, server_name: &str, limit: Duration) -> Option<usize> {
     let talk = async {
-        connection.write_all(&client_hello(server_name)).await.ok()?;
+        connection.write_all(&client_hello(server_name, &SUITES.map(|(suite, _)| suite))).await.ok()?;
         connection.flush().await.ok()?;
         let mut messages = Vec::new();
         while messages.len() < LIMIT {
