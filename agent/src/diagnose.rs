@@ -85,9 +85,8 @@ pub fn of_files(image: &Reference, version: Version, mode: PullMode, failure: &F
             cause: None,
             stage: None,
             owner: None,
-            fix:
-                "Let pullprobe read it: run it as root, as containerd is, and make it a regular file of at most 1 MiB."
-                    .into(),
+            fix: "Let pullprobe read it: run it as root, as containerd is, and keep within the limit that is named."
+                .into(),
             ..failed(failure, format!("It cannot be told from here: {}.", failure.detail), None)
         };
     }

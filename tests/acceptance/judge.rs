@@ -168,7 +168,8 @@ fn conclude(trials: &[Trial], recorded: &[recorded::Outcome], recording: bool) {
         println!("{scenarios} scenarios, {versions} versions recorded");
         return;
     }
-    Figures::of(trials.iter().filter_map(told)).print_and_judge();
+    let figures = Figures::of(trials.iter().filter_map(told));
+    figures.print();
     let statements: usize = trials.iter().filter_map(|trial| Some(trial.result.as_ref().ok()?.statements)).sum();
     println!("{} reports, {statements} statements held against the rest of their report", trials.len());
     let answers: usize = recorded.iter().filter_map(|outcome| Some(outcome.result.as_ref().ok()?.0)).sum();
@@ -176,6 +177,9 @@ fn conclude(trials: &[Trial], recorded: &[recorded::Outcome], recording: bool) {
     let builds = recorded::BUILDS.len();
     println!("{scenarios} scenarios, {versions} versions + {builds} recorded, {disagreements} disagreements");
     assert_eq!(disagreements, 0, "pullprobe's answer is not containerd's");
+    if std::env::var_os(ONLY_VARIABLE).is_none() {
+        figures.judge();
+    }
 }
 
 /// The cause that pullprobe found, and what the daemon said.

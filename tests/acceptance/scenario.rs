@@ -136,6 +136,7 @@ scenarios! {
     manifest_too_large
     manifest_unsupported
     mirror_dead
+    mirror_lacks_it_and_upstream_dead
     mirror_silent
     mirror_silent_since_2_3
     nested_index

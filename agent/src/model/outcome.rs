@@ -104,6 +104,19 @@ impl Failure {
         self
     }
 
+    /// Why nothing is known of the step that met this doubt: it came to no end in time, or pullprobe cannot do what
+    /// containerd can.
+    pub const fn skip(&self) -> Skip {
+        match self.cause {
+            Cause::RegistryTimeout
+            | Cause::ProxyUnreachable
+            | Cause::DnsTimeout
+            | Cause::TcpTimeout
+            | Cause::TlsTimeout => Skip::OutOfTime,
+            _ => Skip::NotSpoken,
+        }
+    }
+
     /// The same failure, met at another stage: a network stage's own failure keeps its own.
     #[must_use]
     pub fn staged(self, stage: Stage) -> Self {
@@ -253,6 +266,13 @@ impl<F> Step<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_read_is_not_said_to_have_come_too_late() {
+        let skip = |cause| Failure::new(Stage::Ping, cause, "").skip();
+        assert_eq!(skip(Cause::RegistryTimeout), Skip::OutOfTime);
+        assert_eq!([Cause::LimitReached, Cause::ResponseInvalid].map(skip), [Skip::NotSpoken; 2]);
+    }
 
     #[test]
     fn a_long_detail_is_cut_at_a_character_and_control_characters_go() {

@@ -257,10 +257,10 @@ impl Visit<'_> {
     }
 }
 
-/// Where containerd would wait for longer nothing is known of the host.
+/// Where containerd would wait for longer, or reads what pullprobe does not, nothing is known of the host.
 fn told<F>(outcome: Outcome<F>, took: Duration) -> Step<F> {
     match outcome {
-        Outcome::Failed(failure, _) if failure.doubtful => Step::skipped(Skip::OutOfTime),
+        Outcome::Failed(failure, _) if failure.doubtful => Step::skipped(failure.skip()),
         outcome => Step::new(outcome, took),
     }
 }

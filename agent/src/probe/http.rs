@@ -34,7 +34,7 @@ use crate::model::stage::Stage;
 use crate::secret::veil::Veil;
 use body::Body;
 use chain::chain;
-pub use encoding::is_gzip;
+pub use encoding::{is_gzip, readable_part};
 pub use informational::{Informational, TOO_MANY};
 use proved::Taken;
 pub use proved::{Kept, Proved};

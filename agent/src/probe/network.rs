@@ -229,8 +229,8 @@ impl Network {
         let tunnel = Tunnel { endpoint: &endpoint, proxy: &proxy, rule: &decision.rule, setup };
         let (step, reached) = self.through_proxy(tunnel, to.dial_timeout).await;
         let failure = step.failure().cloned();
-        let in_doubt = failure.as_ref().is_some_and(|failure| failure.doubtful);
-        way.proxy = if in_doubt { Step::skipped(Skip::OutOfTime) } else { step };
+        let doubt = failure.as_ref().filter(|failure| failure.doubtful).map(Failure::skip);
+        way.proxy = doubt.map_or(step, Step::skipped);
         reached
             .map(|(stream, address)| (stream, Bound { address, proxy: Some(proxy) }))
             .ok_or_else(|| failure.unwrap_or_else(|| Failure::new(Stage::Proxy, Cause::Unclassified, "no tunnel")))
@@ -283,7 +283,8 @@ impl Network {
                 |inner| {
                     let detail = format!("{} of the proxy: {} ({})", inner.stage, inner.detail, inner.cause);
                     let failure = Failure::new(Stage::Proxy, Cause::ProxyUnreachable, detail)
-                        .worded(format!("proxyconnect tcp: {}", inner.wording));
+                        .worded(format!("proxyconnect tcp: {}", inner.wording))
+                        .fixed_by(proxy::unreachable_fix(proxy));
                     // Nobody knows of a proxy what nobody knows of the way to it.
                     Failure { doubtful: inner.doubtful, ..failure }
                 },

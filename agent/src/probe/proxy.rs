@@ -108,13 +108,26 @@ async fn secure(
     Err(Failure { doubtful: inner.doubtful, ..failed(&inner.detail, &inner.wording) })
 }
 
+/// The proxy as it is set does not do: which variable says so, and what to write there.
+pub fn unreachable_fix(proxy: &ProxyUrl) -> String {
+    format!(
+        "Correct the proxy in {}, or exempt the registry there with `NO_PROXY`; then `systemctl daemon-reload` and `systemctl \
+         restart containerd`.",
+        proxy.setting()
+    )
+}
+
 /// A URL whose password is written so that Go takes a part of it for the proxy's name: that is looked up
 /// nowhere and shown to nobody. `None`: the URL is whole.
 pub fn garbled(proxy: &ProxyUrl) -> Option<Failure> {
     proxy.holds_password.then(|| {
         let detail = "the proxy's URL has a `#`, `/` or `?` in its password as it stands: containerd takes a part of the password \
                       for the proxy's name";
-        Failure::new(Stage::Proxy, Cause::ProxyUnreachable, detail)
+        let failure = Failure::new(Stage::Proxy, Cause::ProxyUnreachable, detail);
+        // A host with a port, and no user before it, may be one: containerd dials it, and the rest is a path.
+        let may_be_host = proxy.port != 0 && proxy.credentials.is_none();
+        let failure = Failure { doubtful: may_be_host, ..failure };
+        failure
             .at(proxy.host_port())
             .worded(format!("proxyconnect tcp: dial tcp: lookup {}: no such host", proxy.host_port()))
             .owned_by(Owner::Config)

@@ -11,7 +11,7 @@ use url::Url;
 
 use super::gojson::decode::Undecoded;
 use super::http::body::no_room;
-use super::http::{BodyEnd, HttpClient, Request, Response, is_gzip};
+use super::http::{BodyEnd, HttpClient, Request, Response, is_gzip, readable_part};
 use super::named::{self, Named};
 use super::needs::Walk;
 use super::network::Network;
@@ -35,6 +35,8 @@ pub use options::{Asking, TokenOptions, options};
 
 /// Tokens of the largest services are a few KiB.
 const BODY_LIMIT: usize = 1 << 20;
+/// How each gzip begins (RFC 1952, 2.3.1).
+const GZIP: &[u8] = &[0x1f, 0x8b, 8];
 /// As Go's client.
 const REQUEST_LIMIT: usize = 10;
 
@@ -326,6 +328,10 @@ impl Exchange<'_> {
         let form = if either { Form::Fetch } else { Form::OAuth };
         let decoded = match response.body_end {
             // What Go undoes is undone already where it is what it says.
+            // A decoder of JSON stops at the end of the document, and does not see what is wrong behind it.
+            BodyEnd::Whole if is_gzip(&response.headers) && response.body.starts_with(GZIP) => {
+                answer::decode(&readable_part(&response.body, BODY_LIMIT), form)
+            }
             BodyEnd::Whole if is_gzip(&response.headers) => Err(Undecoded::Invalid("gzip: invalid header".to_owned())),
             BodyEnd::Whole | BodyEnd::Cut | BodyEnd::Stalled => answer::decode(&response.body, form),
             BodyEnd::NoRoom => Err(Undecoded::TooMuch(no_room())),

@@ -91,7 +91,10 @@ fn hex(bytes: &[u8]) -> String {
 pub fn unread(path: &str, error: &ReadError) -> Option<String> {
     let reason = match error {
         ReadError::TooLarge { limit, .. } if *limit < FILE_LIMIT => {
-            format!("{} MiB of files were read before it, and it would be too much", TOTAL_LIMIT >> 20)
+            let total = TOTAL_LIMIT >> 20;
+            format!(
+                "it is larger than the {limit} bytes that pullprobe reads of it, and it reads {total} MiB of all files together"
+            )
         }
         ReadError::TooLarge { limit, .. } => format!("it is larger than {} MiB", limit >> 20),
         ReadError::NotAFile(_) => "it is neither a file nor a directory".into(),

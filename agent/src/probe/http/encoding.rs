@@ -34,6 +34,15 @@ pub async fn undone(response: Response, body_limit: usize, deadline: Instant) ->
     Response { headers, body, body_end, ..response }
 }
 
+/// What comes out before a gzip breaks: all that a reader sees who stops at the end of a document.
+pub fn readable_part(body: &[u8], limit: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    let most = u64::try_from(limit).unwrap_or(u64::MAX);
+    // What was read before the fault is kept.
+    let _ = MultiGzDecoder::new(body).take(most).read_to_end(&mut out);
+    out
+}
+
 /// Go looks at the first such header, and at nothing but the case in it.
 pub fn is_gzip(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_ENCODING).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"gzip"))

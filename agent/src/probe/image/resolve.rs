@@ -331,12 +331,25 @@ fn choose(version: Version, errors: &[(Rank, Failure)], hosts: usize, image: &st
     match chosen {
         // The words name no host. What counts is what the last one says: a mirror need not have it.
         Some((Rank::NotFound, first)) => {
-            let last = errors.iter().take(hosts).rev().find(|(rank, _)| *rank == Rank::NotFound);
-            last.map_or(first, |(_, failure)| failure).clone().worded(format!("{image}: not found"))
+            let asked = errors.iter().take(hosts);
+            let last = asked.clone().rev().find(|(rank, _)| *rank == Rank::NotFound);
+            let missing = last.map_or(first, |(_, failure)| failure);
+            let words = format!("{image}: not found");
+            match asked.last().filter(|(rank, _)| *rank != Rank::NotFound) {
+                Some((_, upstream)) => behind_mirrors(upstream, missing).worded(words),
+                None => missing.clone().worded(words),
+            }
         }
         Some((rank, failure)) => to_be_mended(errors, *rank, failure),
         None => Failure::new(Stage::Manifest, Cause::Unclassified, "no host was asked"),
     }
+}
+
+/// Mirrors need not have an image. The last host would have decided, and failed: that is what has to be mended.
+fn behind_mirrors(upstream: &Failure, missing: &Failure) -> Failure {
+    let mirror = missing.host.as_deref().unwrap_or("a mirror");
+    let detail = clip(format!("{}; kubelet's message is that of {mirror}, which has not the image", upstream.detail));
+    Failure { detail: detail.into(), ..upstream.clone() }.or_maybe(&[missing.cause])
 }
 
 /// containerd reports an error of the repetition of a host that got further the time before: it is that one's
@@ -367,6 +380,24 @@ mod tests {
             other => panic!("a case has an outcome that this test does not know: {other}"),
         };
         (rank, Failure::new(Stage::Manifest, Cause::Unclassified, word).worded(wording))
+    }
+
+    #[test]
+    fn a_mirror_without_the_image_does_not_hide_a_dead_upstream() {
+        let at = |rank, cause, host: &str| (rank, Failure::new(Stage::Manifest, cause, "why").at(host));
+        let missing = at(Rank::NotFound, Cause::RepositoryUnknown, "mirror.example:443");
+        let dead = at(Rank::Transport, Cause::TcpRefused, "registry.example:443");
+        let newest = Version::NEWEST;
+        let chosen = choose(newest, &[missing.clone(), dead.clone()], 2, "REF");
+        assert_eq!((chosen.cause, chosen.host.as_deref()), (Cause::TcpRefused, Some("registry.example:443")));
+        assert_eq!(
+            (chosen.wording.as_str(), &*chosen.also_possible),
+            ("REF: not found", &[Cause::RepositoryUnknown][..])
+        );
+        assert!(chosen.detail.contains("mirror.example:443"), "{}", chosen.detail);
+        // The other way round the registry itself has spoken.
+        let chosen = choose(newest, &[dead, missing], 2, "REF");
+        assert_eq!(chosen.cause, Cause::RepositoryUnknown);
     }
 
     #[test]

@@ -344,3 +344,13 @@ async fn an_https_proxy_is_spoken_to_in_tls() {
     let wording = "proxyconnect tcp: tls: failed to verify certificate: x509: certificate signed by unknown authority";
     assert_eq!(told(&step), (Cause::ProxyUnreachable, wording, None));
 }
+
+#[test]
+fn what_may_be_a_proxy_before_a_password_is_not_called_dead_unasked() {
+    let garbled_of = |url: &str| garbled(&ProxyUrl::parse(url).unwrap());
+    let open = garbled_of("http://127.0.0.1:1/?mail=a@b").unwrap();
+    assert!(open.doubtful);
+    assert!(garbled_of("http://127.0.0.1:1/?mail=a").is_none());
+    let certain = garbled_of("http://user:99999#ss@proxy:3128").unwrap();
+    assert!(!certain.doubtful);
+}

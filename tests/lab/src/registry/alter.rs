@@ -41,7 +41,13 @@ pub(super) fn alter(mut reply: Reply, then: &Then, expand: impl Fn(&str) -> Stri
         reply.body = body.into();
     }
     if then.gzip {
-        reply.body = packed(&reply.body);
+        let mut body = packed(&reply.body).to_vec();
+        // Four bytes of checksum stand before four of the length.
+        let checksum = body.len().saturating_sub(8);
+        if let Some(byte) = body.get_mut(checksum).filter(|_| then.wrong_checksum) {
+            *byte ^= 0x01;
+        }
+        reply.body = body.into();
         reply.set("content-encoding", "gzip");
     }
     if let Some(content_type) = &then.content_type {

@@ -89,6 +89,8 @@ pub struct Then {
     pub corrupt: bool,
     /// The body is sent in gzip, whether anybody asked for that or not.
     pub gzip: bool,
+    /// With `gzip`: the checksum at its end is another.
+    pub wrong_checksum: bool,
     /// No length is announced.
     pub chunked: bool,
     /// The whole is sent, whichever part of it was asked for.
