@@ -221,7 +221,8 @@ async fn attempt<P: Prober>(
 ) -> End<P::Target> {
     let probing = in_turn(places, async {
         let began = Instant::now();
-        let probing = AssertUnwindSafe(prober.probe(job.clone())).catch_unwind();
+        // Within the block: what a probe does before it first waits may panic, too.
+        let probing = AssertUnwindSafe(async { prober.probe(job.clone()).await }).catch_unwind();
         match timeout(deadline, probing).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => {

@@ -331,8 +331,8 @@ fn choose(version: Version, errors: &[(Rank, Failure)], hosts: usize, image: &st
     match chosen {
         // The words name no host. What counts is what the last one says: a mirror need not have it.
         Some((Rank::NotFound, first)) => {
-            let asked = errors.iter().take(hosts);
-            let last = asked.clone().rev().find(|(rank, _)| *rank == Rank::NotFound);
+            let asked = &errors[..hosts.min(errors.len())];
+            let last = asked.iter().rev().find(|(rank, _)| *rank == Rank::NotFound);
             let missing = last.map_or(first, |(_, failure)| failure);
             let words = format!("{image}: not found");
             match asked.last().filter(|(rank, _)| *rank != Rank::NotFound) {
