@@ -196,6 +196,7 @@ scenarios! {
     tls_incomplete_chain
     tls_large_hello_forbidden
     tls_large_hello_lost
+    tls_large_hello_lost_open
     tls_large_hello_not_sent
     tls_name_mismatch
     tls_name_unknown_to_server
@@ -205,6 +206,8 @@ scenarios! {
     tls_only_cbc
     tls_only_rsa_key_exchange
     tls_only_rsa_key_exchange_taken
+    tls_only_sha1_signatures
+    tls_only_sha1_signatures_open
     tls_plain_http
     tls_certificate_client_only
     tls_certificate_unknown_critical

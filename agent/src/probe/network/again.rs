@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::timeout;
 
 use super::{Destination, Network, Secured, Way};
 use crate::model::cause::Cause;
@@ -11,7 +12,8 @@ use crate::model::host::{Endpoint, RegistryHost, Scheme};
 use crate::model::outcome::{Failure, Outcome, Skip, Step, clip};
 use crate::probe::http::TOO_MANY;
 use crate::probe::raw;
-use crate::probe::tls::{TlsSetup, hello, is_oversized};
+use crate::probe::tls::hello::{self, Offer};
+use crate::probe::tls::{TlsSetup, is_oversized};
 use crate::probe::usage::RequestKind;
 
 /// A server that takes longer for its first answer has nothing to add.
@@ -48,19 +50,18 @@ impl Network {
     /// containerd has cipher suites that pullprobe has not: a server that takes one of those only would
     /// serve containerd, and what it would show cannot be seen from here.
     async fn with_gos_suites(&self, to: &Destination<'_>, way: &Way, setup: &TlsSetup, failure: Failure) -> Failure {
-        let own = hello::offered_by(self.version.go());
-        // Whoever built it without the project's settings offers more.
-        let most = hello::offered_by(self.version.with_oldest_settings().go());
+        let own = Offer::of(self.version.go());
         let taken = self.taken_of(&own, to, way, setup).await;
-        if taken.is_none()
-            && self.version.is_open_to(most != own)
-            && let Some(suite) = self.taken_of(&most, to, way, setup).await
-        {
-            let name = hello::name(suite);
+        if let Some(what) = self.taken_of_another_build(&own, taken, to, way, setup).await {
             let detail = format!(
-                "the server takes {name}, which the project's builds of containerd do not offer, and others may"
+                "the server takes {what}, which the project's builds of containerd do not offer, and others may"
             );
-            return Failure { detail: detail.into(), doubtful: true, ..failure };
+            let fix = format!(
+                "Name the build that runs here: `--containerd-version v{}` is the project's. A server that takes what that \
+                 one offers serves every build.",
+                self.version
+            );
+            return Failure { detail: detail.into(), doubtful: true, ..failure }.fixed_by(fix);
         }
         match taken {
             Some(suite) if hello::is_beyond_us(suite) => {
@@ -76,10 +77,43 @@ impl Network {
         }
     }
 
-    async fn taken_of(&self, offered: &[u16], to: &Destination<'_>, way: &Way, setup: &TlsSetup) -> Option<u16> {
+    /// Where nothing tells who built this containerd: whether the server serves one that was built without the project's
+    /// settings of Go, and why it does. `taken`: the suite that it took of the project's `own` offer in TLS 1.2.
+    async fn taken_of_another_build(
+        &self,
+        own: &Offer,
+        taken: Option<u16>,
+        to: &Destination<'_>,
+        way: &Way,
+        setup: &TlsSetup,
+    ) -> Option<String> {
+        let version = self.version.with_oldest_settings();
+        let others = Offer::of(version.go());
+        if !self.version.is_open_to(others != *own) {
+            return None;
+        }
+        if taken.is_none()
+            && let Some(suite) = self.taken_of(&others, to, way, setup).await
+        {
+            return Some(others.beyond(own, Some(suite)));
+        }
+        if others.has_same_keys_and_signatures(own) {
+            return None;
+        }
+        let setup = TlsSetup::new(version, version.go().offers_mlkem(), &self.trust, to.tls, self.clock()).ok()?;
+        let shaken = async {
+            let mut again = Way::begin(&way.endpoint);
+            let (stream, _) = self.connect(to, &mut again, &setup).await.ok()?;
+            self.secure(&mut again, stream, &setup).await.ok()
+        };
+        timeout(self.timeouts.tls.min(PATIENCE), shaken).await.ok()??;
+        Some(others.beyond(own, None))
+    }
+
+    async fn taken_of(&self, offer: &Offer, to: &Destination<'_>, way: &Way, setup: &TlsSetup) -> Option<u16> {
         let mut again = Way::begin(&way.endpoint);
         let (stream, _) = self.connect(to, &mut again, setup).await.ok()?;
-        hello::choice(stream, way.endpoint.host(), offered, self.timeouts.tls.min(PATIENCE)).await
+        hello::choice(stream, way.endpoint.host(), offer, self.timeouts.tls.min(PATIENCE)).await
     }
 
     /// More certificates than pullprobe reads: whether containerd reads them goes by their length.
@@ -91,8 +125,9 @@ impl Network {
         failure: Failure,
     ) -> Failure {
         let mut again = Way::begin(&way.endpoint);
+        let offer = Offer::of(self.version.go());
         let length = match self.connect(to, &mut again, setup).await {
-            Ok((stream, _)) => hello::certificates(stream, way.endpoint.host(), self.timeouts.tls).await,
+            Ok((stream, _)) => hello::certificates(stream, way.endpoint.host(), &offer, self.timeouts.tls).await,
             Err(_) => None,
         };
         let limit = self.version.go().certificates_limit();

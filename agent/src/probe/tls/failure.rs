@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::io;
 use std::net::SocketAddr;
 
-use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
+use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible, PeerMisbehaved};
 
 use super::verifier::Rejected;
 use crate::model::cause::Cause;
@@ -139,6 +139,11 @@ fn of_rustls(error: &Error, broken: &Broken<'_>) -> Failure {
             Cause::TlsProtocol,
             "the handshake is not signed by the certificate's key".into(),
             "tls: invalid signature by the server certificate",
+        ),
+        Error::PeerMisbehaved(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme) => fail(
+            Cause::TlsProtocol,
+            "the server signs the handshake with an algorithm that containerd does not offer".into(),
+            "tls: certificate used with invalid signature algorithm",
         ),
         // Nothing else in a handshake is so long.
         Error::InvalidMessage(

@@ -8,6 +8,7 @@ use x509_parser::x509::SubjectPublicKeyInfo;
 
 use super::certificate::Certificate;
 use super::verified::Verified;
+use crate::model::go::Go;
 
 type Algorithm = &'static dyn lc::VerificationAlgorithm;
 
@@ -164,9 +165,8 @@ fn ecdsa(key: Key, hash: Hash) -> Option<Algorithm> {
     })
 }
 
-/// What the handshake may be signed with, in the order in which Go offers it; SHA-1 up to Go 1.24, in
-/// TLS 1.2 alone.
-pub const SCHEMES: [SignatureScheme; 12] = [
+/// What the handshake may be signed with, in the order in which Go offers it; the last two in TLS 1.2 alone.
+const SCHEMES: [SignatureScheme; 12] = [
     SignatureScheme::RSA_PSS_SHA256,
     SignatureScheme::ECDSA_NISTP256_SHA256,
     SignatureScheme::ED25519,
@@ -180,6 +180,13 @@ pub const SCHEMES: [SignatureScheme; 12] = [
     SignatureScheme::RSA_PKCS1_SHA1,
     SignatureScheme::ECDSA_SHA1_Legacy,
 ];
+const OF_SHA_1: [SignatureScheme; 2] = [SignatureScheme::RSA_PKCS1_SHA1, SignatureScheme::ECDSA_SHA1_Legacy];
+
+/// What this Go lets the handshake be signed with.
+pub fn offered_by(go: Go) -> Vec<SignatureScheme> {
+    let refused = |scheme: &SignatureScheme| go.refuses_sha1_signatures() && OF_SHA_1.contains(scheme);
+    SCHEMES.into_iter().filter(|scheme| !refused(scheme)).collect()
+}
 
 /// Go verifies with keys on the curve P-224, and nothing here does: `Some` where such a key may have signed.
 pub fn is_authority_beyond_us(child: &Certificate<'_>, parent: &Certificate<'_>) -> Option<String> {

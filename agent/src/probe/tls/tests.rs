@@ -21,6 +21,7 @@ use crate::secret::Secret;
 
 mod chains;
 mod faults;
+mod signatures;
 mod versions;
 
 const LIMIT: Duration = Duration::from_secs(10);

@@ -87,6 +87,27 @@ impl Verifier {
         verify(&self.roots, &parsed, host, now, version)
             .map_err(|invalid| Judged { failure: reject::failure(&invalid, &parsed, &self.roots), fatal: !self.skip })
     }
+
+    fn check_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+        tls13: bool,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let leaf = Certificate::parse(cert).map_err(|_| CertificateError::BadEncoding)?;
+        if !signature::offered_by(self.version.go()).contains(&dss.scheme) {
+            return Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into());
+        }
+        if signature::check_handshake(&leaf, dss.scheme, message, dss.signature(), tls13) {
+            Ok(HandshakeSignatureValid::assertion())
+        } else if let Some(detail) = signature::is_beyond_us(&leaf) {
+            let failure = Failure::new(Stage::Tls, Cause::TlsProtocol, detail);
+            Err(CertificateError::Other(OtherError(Arc::new(Rejected(Failure { doubtful: true, ..failure })))).into())
+        } else {
+            Err(CertificateError::BadSignature.into())
+        }
+    }
 }
 
 /// A chain that was found wanting.
@@ -128,7 +149,7 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        check_signature(message, cert, dss, false)
+        self.check_signature(message, cert, dss, false)
     }
 
     fn verify_tls13_signature(
@@ -137,30 +158,10 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        check_signature(message, cert, dss, true)
+        self.check_signature(message, cert, dss, true)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        signature::SCHEMES.to_vec()
-    }
-}
-
-fn check_signature(
-    message: &[u8],
-    cert: &CertificateDer<'_>,
-    dss: &DigitallySignedStruct,
-    tls13: bool,
-) -> Result<HandshakeSignatureValid, Error> {
-    let leaf = Certificate::parse(cert).map_err(|_| CertificateError::BadEncoding)?;
-    if !signature::SCHEMES.contains(&dss.scheme) {
-        return Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into());
-    }
-    if signature::check_handshake(&leaf, dss.scheme, message, dss.signature(), tls13) {
-        Ok(HandshakeSignatureValid::assertion())
-    } else if let Some(detail) = signature::is_beyond_us(&leaf) {
-        let failure = Failure::new(Stage::Tls, Cause::TlsProtocol, detail);
-        Err(CertificateError::Other(OtherError(Arc::new(Rejected(Failure { doubtful: true, ..failure })))).into())
-    } else {
-        Err(CertificateError::BadSignature.into())
+        signature::offered_by(self.version.go())
     }
 }

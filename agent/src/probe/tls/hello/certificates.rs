@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::{SUITES, client_hello};
+use super::{Offer, client_hello};
 use crate::probe::connection::Connection;
 
 const HANDSHAKE: u8 = 22;
@@ -17,9 +17,14 @@ const DOWNGRADED: &[u8] = b"DOWNGRD\x01";
 
 /// The length of the message that holds the certificates, as the server would send it to Go. `None`: it does
 /// not show.
-pub async fn certificates(mut connection: Connection, server_name: &str, limit: Duration) -> Option<usize> {
+pub async fn certificates(
+    mut connection: Connection,
+    server_name: &str,
+    offer: &Offer,
+    limit: Duration,
+) -> Option<usize> {
     let talk = async {
-        connection.write_all(&client_hello(server_name, &SUITES.map(|(suite, _)| suite))).await.ok()?;
+        connection.write_all(&client_hello(server_name, offer)).await.ok()?;
         connection.flush().await.ok()?;
         let mut messages = Vec::new();
         while messages.len() < LIMIT {
