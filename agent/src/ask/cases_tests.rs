@@ -19,6 +19,7 @@ use crate::probe::network::Timeouts;
 use crate::probe::tls::NodeTrust;
 use crate::secret::Secret;
 
+mod doubts;
 mod fetching;
 mod logins;
 mod resolving;

@@ -23,6 +23,7 @@ use crate::node::content::ContentStore;
 
 mod arrival;
 pub mod attempt;
+mod choose;
 mod content;
 mod digest;
 pub mod documents;
@@ -44,7 +45,6 @@ use documents::{Descriptor, Document, Invalid, Kind};
 use local::Need;
 pub(crate) use refusal::unsigned_lock;
 use resolve::Resolved;
-use select::{Matcher, Selection};
 
 /// An index in an index in an index is followed this deep: real ones have two levels at most.
 const NESTING_LIMIT: usize = 8;
@@ -128,6 +128,17 @@ enum Stop {
 impl Stop {
     fn at_limit(stage: Stage, words: impl Into<String>) -> Self {
         Self::Limit(LimitReached::new(stage, words))
+    }
+
+    /// Met after `earlier` hosts. One of which nothing could be told may have served, and then containerd never got
+    /// here: what ends the walk is not certain.
+    fn after<'f>(self, mut earlier: impl Iterator<Item = &'f Failure>) -> Self {
+        let doubt = earlier.find(|failure| failure.doubtful).cloned();
+        match (self, doubt) {
+            (Self::Resolve(failure), Some(doubt)) if !failure.doubtful => Self::Resolve(doubt),
+            (Self::Fetch(_, failure), Some(doubt)) if !failure.doubtful => Self::Fetch(Phase::Open, doubt),
+            (stop, _) => stop,
+        }
     }
 }
 
@@ -274,77 +285,6 @@ impl Pull<'_> {
         }
     }
 
-    async fn choose(&mut self, index: &Descriptor, document: Document, depth: usize) -> Result<Option<Failure>, Stop> {
-        let entries = document.manifests;
-        self.platform.offer(select::offered(&entries, &self.wanted.os));
-        let matcher = Matcher { node: self.wanted, mode: self.mode, version: self.version };
-        self.agreed_by_builds(&matcher, &entries)?;
-        let chosen = match matcher.select(&entries) {
-            Selection::Entries(chosen) => chosen,
-            Selection::NoMatch { compatible } => return Err(self.no_match(index, compatible)),
-        };
-        let says = |entry: &Descriptor| entry.platform(&self.wanted.os);
-        let used = chosen.iter().position(|entry| says(entry).is_some()).unwrap_or(0);
-        let mut outcome = None;
-        // The transfer service fetches every match; the best one that names a platform is used.
-        for (nth, entry) in chosen.into_iter().enumerate() {
-            let known = self.walked.get(&(entry.digest.clone(), entry.media_type.clone())).cloned();
-            let one = match known {
-                // containerd has it by then.
-                Some(known) => known,
-                None => Box::pin(self.descend(entry, depth + 1)).await?,
-            };
-            self.walked.insert((entry.digest.clone(), entry.media_type.clone()), one.clone());
-            if nth != used {
-                continue;
-            }
-            let named = entry.platform(&self.wanted.os);
-            let misfit = one.as_ref().filter(|failure| failure.cause == Cause::PlatformMismatch && named.is_none());
-            if let Some(failure) = misfit {
-                // An entry that says nothing is checked against its config once it is there.
-                let wording = format!("no match for platform in manifest {}: not found", self.root_digest(index));
-                return Err(Stop::Fetch(Phase::Config, failure.clone().worded(wording)));
-            }
-            self.platform.selected = self.platform.selected.take().or(named);
-            outcome = one;
-        }
-        Ok(outcome)
-    }
-
-    /// Where nothing tells whose build this containerd is, one may take an entry that the other passes over.
-    fn agreed_by_builds(&self, matcher: &Matcher<'_>, entries: &[Descriptor]) -> Result<(), Stop> {
-        let Some(version) = self.version.other_build() else { return Ok(()) };
-        let other = Matcher { version, ..*matcher };
-        if other.select(entries) == matcher.select(entries) {
-            return Ok(());
-        }
-        let detail = self.version.differing_builds("entries of the index ask for features of the operating system");
-        let failure = Failure::new(Stage::Platform, Cause::PlatformMismatch, detail);
-        Err(Stop::Fetch(Phase::Config, Failure { doubtful: true, ..failure }))
-    }
-
-    /// The digest that the reference leads to: what CRI speaks of after the pull.
-    fn root_digest(&self, index: &Descriptor) -> String {
-        self.resolved.as_ref().map_or_else(|| index.digest.clone(), |resolved| resolved.digest.clone())
-    }
-
-    fn no_match(&self, index: &Descriptor, compatible: Option<&Descriptor>) -> Stop {
-        let detail = format!("{} is wanted, the index offers {}", self.wanted, or_nothing(&self.platform.shown()));
-        let failure = Failure::new(Stage::Platform, Cause::PlatformMismatch, detail);
-        match (self.mode, compatible) {
-            (PullMode::Local, _) => {
-                Stop::Fetch(Phase::Commit, failure.worded("no match for platform in manifest: not found"))
-            }
-            (PullMode::Transfer, None) => Stop::Fetch(
-                Phase::Config,
-                failure.worded(format!("no match for platform in manifest {}: not found", self.root_digest(index))),
-            ),
-            (PullMode::Transfer, Some(entry)) => {
-                Stop::Fetch(Phase::Config, failure.worded(format!("content digest {}: not found", entry.digest)))
-            }
-        }
-    }
-
     /// Whether containerd still waits for this answer, and asks no other host meanwhile.
     fn waits_on(&self, failure: &Failure) -> bool {
         failure.doubtful && failure.cause == Cause::RegistryTimeout && self.version.response_header_timeout().is_none()
@@ -416,10 +356,6 @@ fn parse(body: &[u8], descriptor: &Descriptor, version: Version) -> Result<Docum
         let detail = format!("the document {} is not what its media type says: {reason}", descriptor.digest);
         Stop::Fetch(Phase::Commit, Failure::new(Stage::Manifest, Cause::ManifestInvalid, detail).worded(wording))
     })
-}
-
-fn or_nothing(list: &[String]) -> String {
-    if list.is_empty() { "nothing that names a platform".to_owned() } else { list.join(", ") }
 }
 
 /// Who gave an answer: `host:port`, after redirects.

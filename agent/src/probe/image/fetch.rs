@@ -128,7 +128,7 @@ impl Pull<'_> {
                 Err(Miss::Next(failure)) => {
                     first.get_or_insert(failure);
                 }
-                Err(Miss::End(stop)) => return Err(stop),
+                Err(Miss::End(stop)) => return Err(stop.after(first.iter())),
             }
         }
         let failure = first.unwrap_or_else(|| Failure::new(Stage::Manifest, Cause::Unclassified, "no host was asked"));

@@ -17,10 +17,13 @@ use super::documents::{Kind, MANIFEST_LIMIT};
 use super::refusal::Refusal;
 use super::{Pull, Stop, digest_of};
 use crate::model::cause::Cause;
-use crate::model::containerd::Version;
-use crate::model::outcome::{Failure, clip};
+use crate::model::outcome::Failure;
 use crate::model::report::Operation;
 use crate::model::stage::Stage;
+
+mod reported;
+
+use reported::{Rank, choose};
 
 /// One line, in containerd's order.
 pub(super) const ACCEPT: &str = "application/vnd.docker.distribution.manifest.v2+json, \
@@ -33,15 +36,6 @@ pub struct Resolved {
     pub digest: String,
     pub media_type: String,
     pub size: Option<u64>,
-}
-
-/// How far an attempt got: the error that got furthest is reported by 2.0 and later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Rank {
-    Transport,
-    NotFound,
-    Status,
-    Oversized,
 }
 
 /// What one host's answer means for the walk.
@@ -78,7 +72,7 @@ impl Pull<'_> {
                     Step::Found(resolved) => return Ok(resolved),
                     Step::Next(_, failure) if self.waits_on(&failure) => return Err(Stop::Resolve(failure)),
                     Step::Next(rank, failure) => errors.push((rank, failure)),
-                    Step::End(stop) => return Err(stop),
+                    Step::End(stop) => return Err(stop.after(errors.iter().map(|(_, failure)| failure))),
                 }
             }
         }
@@ -180,10 +174,11 @@ impl Pull<'_> {
                 Ok(resolved) => resolved,
                 Err(stop) => return Step::End(stop),
             }
-        } else if answer.response.body_end == BodyEnd::NoRoom {
-            return Step::End(Stop::at_limit(Stage::Manifest, no_room()));
         } else {
-            of_body(answer, wanted)
+            match whole(answer) {
+                Ok(()) => of_body(answer, wanted),
+                Err(stop) => return Step::End(stop),
+            }
         };
         match resolved.size {
             Some(size) if size > MANIFEST_LIMIT as u64 => {
@@ -208,18 +203,11 @@ impl Pull<'_> {
         if failed && self.version.checks_get_after_head() {
             return Err(Stop::Resolve(self.refused(index, &answer)));
         }
+        whole(&answer)?;
         if Kind::of(answer.response.media_type()) == Kind::Schema1 || answer.response.body.is_empty() {
             let failure = if failed { self.refused(index, &answer) } else { no_manifest(&answer) };
             let wording = self.signature_wording(&answer);
             return Err(Stop::Resolve(failure.worded(wording)));
-        }
-        if answer.response.body_end == BodyEnd::NoRoom {
-            return Err(Stop::at_limit(Stage::Manifest, no_room()));
-        }
-        if answer.response.body_end == BodyEnd::Broken {
-            let detail = "the manifest's body ended early";
-            let failure = Failure::new(Stage::Manifest, Cause::ResponseInvalid, detail).worded("unexpected EOF");
-            return Err(Stop::Resolve(failure.at(super::party(&answer))));
         }
         Ok(of_body(&answer, wanted))
     }
@@ -298,6 +286,28 @@ fn no_manifest(answer: &Answer) -> Failure {
     Failure::new(Stage::Manifest, Cause::ManifestInvalid, detail).at(super::party(answer))
 }
 
+/// Whether the body came to its end: of a part nobody knows the digest. One that is too long is known to be it.
+fn whole(answer: &Answer) -> Result<(), Stop> {
+    let got = answer.response.body.len();
+    let failure = match answer.response.body_end {
+        BodyEnd::Whole | BodyEnd::Cut => return Ok(()),
+        BodyEnd::NoRoom => return Err(Stop::at_limit(Stage::Manifest, no_room())),
+        BodyEnd::Broken => {
+            let detail = format!("the manifest's body ended early, after {got} bytes");
+            Failure::new(Stage::Manifest, Cause::ResponseInvalid, detail).worded("unexpected EOF")
+        }
+        BodyEnd::Stalled => {
+            let detail = format!(
+                "{got} bytes of the manifest arrived, and then nothing more came in pullprobe's time; containerd waits for \
+                 longer"
+            );
+            let failure = Failure::new(Stage::Manifest, Cause::RegistryTimeout, detail).worded("context canceled");
+            Failure { doubtful: true, ..failure }
+        }
+    };
+    Err(Stop::Resolve(failure.at(super::party(answer))))
+}
+
 /// The digest, type and size out of a body.
 fn of_body(answer: &Answer, wanted: Option<&str>) -> Resolved {
     let body = &answer.response.body;
@@ -317,101 +327,4 @@ fn denied(no_answer: NoAnswer) -> NoAnswer {
     }
     let text = format!("pull access denied, repository does not exist or may require authorization: {wording}");
     NoAnswer { failure: no_answer.failure.worded(text), ..no_answer }
-}
-
-/// Which of the hosts' errors is reported. `hosts`: how many were asked for the manifest.
-fn choose(version: Version, errors: &[(Rank, Failure)], hosts: usize, image: &str) -> Failure {
-    // What pullprobe could not see at one host may have been all that containerd needs.
-    if let Some((_, doubtful)) = errors.iter().find(|(_, failure)| failure.doubtful) {
-        return doubtful.clone();
-    }
-    let first_of_highest = || errors.iter().rev().max_by_key(|(rank, _)| *rank);
-    let first_but_404 = || errors.iter().find(|(rank, _)| *rank != Rank::NotFound).or_else(|| errors.first());
-    let chosen = if version.ranks_resolve_errors() { first_of_highest() } else { first_but_404() };
-    match chosen {
-        // The words name no host. What counts is what the last one says: a mirror need not have it.
-        Some((Rank::NotFound, first)) => {
-            let asked = &errors[..hosts.min(errors.len())];
-            let last = asked.iter().rev().find(|(rank, _)| *rank == Rank::NotFound);
-            let missing = last.map_or(first, |(_, failure)| failure);
-            let words = format!("{image}: not found");
-            match asked.last().filter(|(rank, _)| *rank != Rank::NotFound) {
-                Some((_, upstream)) => behind_mirrors(upstream, missing).worded(words),
-                None => missing.clone().worded(words),
-            }
-        }
-        Some((rank, failure)) => to_be_mended(errors, *rank, failure),
-        None => Failure::new(Stage::Manifest, Cause::Unclassified, "no host was asked"),
-    }
-}
-
-/// Mirrors need not have an image. The last host would have decided, and failed: that is what has to be mended.
-fn behind_mirrors(upstream: &Failure, missing: &Failure) -> Failure {
-    let mirror = missing.host.as_deref().unwrap_or("a mirror");
-    let detail = clip(format!("{}; kubelet's message is that of {mirror}, which has not the image", upstream.detail));
-    Failure { detail: detail.into(), ..upstream.clone() }.or_maybe(&[missing.cause])
-}
-
-/// containerd reports an error of the repetition of a host that got further the time before: it is that one's
-/// that has to be mended, for the repetition is there for nobody's sake.
-fn to_be_mended(errors: &[(Rank, Failure)], rank: Rank, shown: &Failure) -> Failure {
-    let of_host =
-        |(other, failure): &&(Rank, Failure)| *other > rank && failure.host.is_some() && failure.host == shown.host;
-    let before = errors.iter().take_while(|(_, failure)| failure != shown).find(of_host);
-    let Some((_, first)) = before else { return shown.clone() };
-    let host = shown.host.as_deref().unwrap_or_default();
-    let detail = clip(format!("{}; kubelet's message is that of asking {host} again: {}", first.detail, shown.cause));
-    Failure { detail: detail.into(), ..first.clone() }.worded(shown.wording.clone())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::node::containerd::cases_tests::releases;
-
-    /// An outcome of a case, worded as the case's answer names it.
-    fn error(word: &str) -> (Rank, Failure) {
-        let (rank, wording) = match word {
-            "404" => (Rank::NotFound, "not found"),
-            "refused" => (Rank::Transport, "connection refused"),
-            "401-denied" => (Rank::Transport, "pull access denied"),
-            "500" => (Rank::Status, "status 500"),
-            "403" => (Rank::Status, "status 403"),
-            other => panic!("a case has an outcome that this test does not know: {other}"),
-        };
-        (rank, Failure::new(Stage::Manifest, Cause::Unclassified, word).worded(wording))
-    }
-
-    #[test]
-    fn a_mirror_without_the_image_does_not_hide_a_dead_upstream() {
-        let at = |rank, cause, host: &str| (rank, Failure::new(Stage::Manifest, cause, "why").at(host));
-        let missing = at(Rank::NotFound, Cause::RepositoryUnknown, "mirror.example:443");
-        let dead = at(Rank::Transport, Cause::TcpRefused, "registry.example:443");
-        let newest = Version::NEWEST;
-        let chosen = choose(newest, &[missing.clone(), dead.clone()], 2, "REF");
-        assert_eq!((chosen.cause, chosen.host.as_deref()), (Cause::TcpRefused, Some("registry.example:443")));
-        assert_eq!(
-            (chosen.wording.as_str(), &*chosen.also_possible),
-            ("REF: not found", &[Cause::RepositoryUnknown][..])
-        );
-        assert!(chosen.detail.contains("mirror.example:443"), "{}", chosen.detail);
-        // The other way round the registry itself has spoken.
-        let chosen = choose(newest, &[dead, missing], 2, "REF");
-        assert_eq!(chosen.cause, Cause::RepositoryUnknown);
-    }
-
-    #[test]
-    fn the_reported_error_is_the_one_containerd_reports() {
-        for case in crate::cases::Cases::of_kind("resolve_error_selection") {
-            let outcomes = case.input["host_outcomes"].as_array().unwrap();
-            let errors: Vec<_> = outcomes.iter().map(|outcome| error(outcome.as_str().unwrap())).collect();
-            // Behind what is returned a case may say in brackets why.
-            let expected = case.expected["returned"].as_str().unwrap().split(" (").next().unwrap();
-            let expected = if expected == "not found" { "REF: not found" } else { expected };
-            for version in releases(&case.versions) {
-                let chosen = choose(version, &errors, errors.len(), "REF");
-                assert_eq!(chosen.wording, expected, "{} on {version}: {outcomes:?}", case.id);
-            }
-        }
-    }
 }

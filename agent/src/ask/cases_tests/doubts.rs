@@ -1,0 +1,59 @@
+//! What could not be told stays so, whatever is seen after it.
+
+use pullprobe_lab::registry::{DigestHeader, Then};
+
+use super::*;
+
+fn v(text: &str) -> Version {
+    text.parse().unwrap()
+}
+
+fn assert_untold(report: &ImageReport, part: &str, name: &str) {
+    assert_eq!(report.verdict.pullable, None, "{name}: {:?}", report.verdict);
+    assert!(report.verdict.summary.contains(part), "{name}: no `{part}` in {}", report.verdict.summary);
+}
+
+/// A manifest that is told by no header comes to no end, with GET after HEAD and in place of it.
+async fn of_part(then: &Then, refuses_head: bool) -> ImageReport {
+    let lab = lab();
+    let get = Fault::on(Kind::Manifest).then(Then { digest_header: Some(DigestHeader::Omitted), ..then.clone() });
+    let head = refuses_head.then(|| Fault::on(Kind::Manifest).method("HEAD").status(405));
+    let registry = registry(&lab, head.into_iter().chain([get]).collect());
+    Node::new(v("v2.1.9")).asking(&[registry.endpoint()]).impatient().pulls(IMAGE).await
+}
+
+#[tokio::test]
+async fn a_part_of_a_manifest_has_no_digest() {
+    for refuses_head in [false, true] {
+        for at in [0, 20] {
+            let name = format!("after {at}, HEAD refused: {refuses_head}");
+            let stalled = of_part(&Then { stall_at: Some(at), ..Then::default() }, refuses_head).await;
+            assert_untold(&stalled, &format!("{at} bytes of the manifest arrived"), &name);
+            let broken = of_part(&Then { truncate_at: Some(at), ..Then::default() }, refuses_head).await;
+            assert_fails_with(&broken, &["unexpected EOF"], &name);
+            assert_eq!(broken.verdict.cause, Some(Cause::ResponseInvalid), "{name}");
+        }
+    }
+}
+
+/// A mirror that keeps silent for longer than pullprobe waits, and a registry at which containerd's walk would end.
+#[tokio::test]
+async fn what_ends_at_a_later_host_is_not_certain() {
+    let ends = [
+        Fault::on(Kind::Manifest)
+            .then(Then { digest_header: Some(DigestHeader::Text("sha256:short".to_owned())), ..Then::default() }),
+        Fault::on(Kind::Manifest).method("GET").then(Then { truncate_at: Some(20), ..Then::default() }),
+    ];
+    for (nth, end) in ends.into_iter().enumerate() {
+        let lab = lab();
+        let method = if nth == 0 { "HEAD" } else { "GET" };
+        let silent = Fault::on(Kind::Manifest).method(method).then(Then { hang: true, ..Then::default() });
+        let (mirror, registry) = (registry(&lab, vec![silent]), registry(&lab, vec![end.clone()]));
+        let alone = Node::new(v("v2.3.4")).asking(&[registry.endpoint()]).impatient().pulls(IMAGE).await;
+        assert_eq!(alone.verdict.pullable, Some(false), "{nth}: {:?}", alone.verdict);
+        let endpoints = [mirror.endpoint(), registry.endpoint()];
+        let both = Node::new(v("v2.3.4")).asking(&endpoints).impatient().pulls(IMAGE).await;
+        assert_untold(&both, "no answer within", &nth.to_string());
+        assert!(both.attempts.iter().any(|attempt| attempt.endpoint.to_string() == registry.endpoint()), "{nth}");
+    }
+}
