@@ -22,6 +22,7 @@ use crate::secret::Secret;
 mod doubts;
 mod fetching;
 mod logins;
+mod looks;
 mod resolving;
 mod words;
 

@@ -199,22 +199,29 @@ impl Exchange<'_> {
         }
         match self.accept(&last.0, &last.1, by_get, login) {
             Err(Refusal::Status(failure)) if !by_get && !last.0.status.is_success() => {
-                Err(Refusal::Status(self.why_no_post(failure, login).await))
+                Err(Refusal::Status(self.why_no_post(failure, last.0.status, (user, secret)).await))
             }
             other => other,
         }
     }
 
-    /// containerd asks by POST, and some that guard a token service let only GET pass: pullprobe looks.
-    async fn why_no_post(&self, failure: Failure, login: Option<(&str, &Secret)>) -> Failure {
+    /// containerd asks by POST, and some that guard a token service let only GET pass: pullprobe looks. It is the method
+    /// only where POST is refused once more: a server error may have been a moment's.
+    async fn why_no_post(&self, failure: Failure, status: StatusCode, login: (&str, &Secret)) -> Failure {
+        // Whoever struggles is not asked more than containerd would ask.
+        let is_overloaded = matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT);
         // Once for each question: a wrong login that is sent again and again is locked.
-        if self.options.scopes.is_empty() || !refusal::may_be_of_post(&failure) {
+        if self.options.scopes.is_empty() || is_overloaded || !refusal::may_be_of_post(&failure) {
             return failure;
         }
-        let by_get = self.get(login).await;
-        match by_get.and_then(|response| self.accept(&response, &Method::GET, true, login)) {
-            Ok(_) => refusal::only_by_get(failure),
-            Err(_) => failure,
+        let by_get = self.get(Some(login)).await;
+        if by_get.and_then(|response| self.accept(&response, &Method::GET, true, Some(login))).is_err() {
+            return failure;
+        }
+        // The login was taken: sending it again locks nobody out.
+        match self.post(login.0, login.1).await {
+            Ok(again) if again.status == status => refusal::only_by_get(failure),
+            Ok(_) | Err(_) => failure,
         }
     }
 

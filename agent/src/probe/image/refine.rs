@@ -76,7 +76,10 @@ impl Pull<'_> {
         if answer.response.status.is_success() {
             return self.head_refused(index, failure, &answer).await;
         }
+        let of_head = self.book.met(&failure).and_then(|attempt| attempt.http_status);
         let explained = match (failure.cause, answer.response.status.as_u16()) {
+            // What befell the look itself says nothing of what HEAD met.
+            (_, code @ (408 | 429 | 500..)) if of_head != Some(code) => return failure,
             (Cause::ManifestUnknown, 404) => return self.why_not_found(index, &answer, failure).await,
             (Cause::ManifestUnknown, _) => return failure,
             (_, 401 | 403 | 412) => self.why_forbidden(index, &answer, failure),
