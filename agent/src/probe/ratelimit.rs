@@ -84,10 +84,10 @@ pub fn pause(response: &Response, now: Timestamp) -> Option<Duration> {
 }
 
 /// Whether an answer may be followed by another request at once, as containerd does whatever it says: it asks for
-/// so short a pause that one request more is no burden, and whether one is served then is what counts.
-pub fn is_soon(response: &Response, now: Timestamp) -> bool {
+/// no pause, or for so short a one that one request more is no burden, and whether one is served then is what counts.
+pub fn may_follow_at_once(response: &Response, now: Timestamp) -> bool {
     const SOON: Duration = Duration::from_secs(2);
-    pause(response, now).is_some_and(|pause| pause <= SOON)
+    pause(response, now).is_none_or(|pause| pause <= SOON)
 }
 
 /// Seconds, or an HTTP date (RFC 9110, 10.2.3): that of the far side's clock, which need not be the node's.
@@ -129,10 +129,11 @@ mod tests {
     fn a_short_pause_is_one_in_words_too() {
         let envelope = |words: &str| format!(r#"{{"errors":[{{"code":"TOOMANYREQUESTS","message":"{words}"}}]}}"#);
         let soon = |lines: &[(&'static str, &str)], words: &str| {
-            is_soon(&response(429, lines, &envelope(words)), Timestamp::UNIX_EPOCH)
+            may_follow_at_once(&response(429, lines, &envelope(words)), Timestamp::UNIX_EPOCH)
         };
         assert!(soon(&[], "retry-after: 880.092\u{b5}s, allowed: 44000/minute") && soon(&[("retry-after", "2")], ""));
-        assert!(!soon(&[("retry-after", "3")], "") && !soon(&[], "slow down"));
+        assert!(!soon(&[("retry-after", "3")], "") && !soon(&[], "retry-after: 3s, allowed: 44000/minute"));
+        assert!(soon(&[], "slow down"), "no pause is asked for");
     }
 
     fn read_all(status: u16, lines: &[(&'static str, &str)]) -> RateLimit {

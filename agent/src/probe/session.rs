@@ -4,6 +4,7 @@
 //! Sources: containerd `core/remotes/docker/{resolver,authorizer,registry}.go`; Go `net/http/client.go`.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use tokio::sync::Mutex;
@@ -42,6 +43,9 @@ use location::Astray;
 /// Requests in a row, the first among them: Go's `http.Client` with containerd's check follows the redirect
 /// of the tenth no more.
 const REQUEST_LIMIT: usize = 10;
+
+/// What containerd leaves between a connection that broke off and the next.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// The headers that Go's client does not repeat to another host, `Cookie2` and `Www-Authenticate` aside,
 /// which no request has.
@@ -172,11 +176,12 @@ impl<'a> Session<'a> {
         let mut refusals = 0_u32;
         let mut retried_status = None;
         let mut repeated = false;
-        let mut broken_off = false;
+        let (mut number, limit) = (0, self.network.version.request_limit());
         loop {
+            number += 1;
             let sent = match Box::pin(self.send_once(&way, ask, &url)).await {
-                Err(broken) if !broken_off && self.may_send_again(&broken) => {
-                    broken_off = true;
+                Err(broken) if way.client.is_ok() && number < limit && self.may_send_again(&broken) => {
+                    tokio::time::sleep(PAUSE).await;
                     continue;
                 }
                 sent => sent?,
@@ -185,8 +190,7 @@ impl<'a> Session<'a> {
             match status.as_u16() {
                 408 | 429
                     if !repeated
-                        && (ratelimit::is_soon(&sent.response, self.network.clock())
-                            || ratelimit::pause(&sent.response, self.network.clock()).is_none())
+                        && ratelimit::may_follow_at_once(&sent.response, self.network.clock())
                         && !ratelimit::announces(&sent.response) =>
                 {
                     repeated = true;
@@ -205,8 +209,9 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The last host is asked again where a connection ended before its answer. containerd does so up to four times, and
-    /// also where it waited in vain; once is enough to see whether it passes. The token service is not asked again.
+    /// The last host is asked again where a connection ended before its answer, as often as containerd does: one that
+    /// answers every third time serves it. Where it waited in vain the silence is the same next time, and is not waited
+    /// for again. Nor is the token service asked again.
     fn may_send_again(&self, broken: &NoAnswer) -> bool {
         let is_cut = broken.failure.stage != Stage::Token && broken.failure.wording.ends_with("EOF");
         is_cut && self.is_last && self.network.version.retries_transport_errors()

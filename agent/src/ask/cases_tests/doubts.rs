@@ -2,6 +2,7 @@
 
 use pullprobe_lab::registry::{DigestHeader, Then};
 
+use super::resolving::silent_once;
 use super::*;
 
 fn v(text: &str) -> Version {
@@ -55,5 +56,24 @@ async fn what_ends_at_a_later_host_is_not_certain() {
         let both = Node::new(v("v2.3.4")).asking(&endpoints).impatient().pulls(IMAGE).await;
         assert_untold(&both, "no answer within", &nth.to_string());
         assert!(both.attempts.iter().any(|attempt| attempt.endpoint.to_string() == registry.endpoint()), "{nth}");
+    }
+}
+
+/// The first handshake meets silence, and later ones do not. 2.3.2 tries the last host again, and older ones do not.
+#[tokio::test]
+async fn a_handshake_that_passes_the_next_time_is_certain_only_for_those_that_try_once() {
+    for (version, certain) in [("v2.1.9", true), ("v2.3.1", true), ("v2.3.2", false), ("v2.3.4", false)] {
+        let lab = lab();
+        let registry = with(&lab, Config { tls: Some(pullprobe_lab::tls::Tls::default()), ..Config::default() });
+        let address = silent_once(registry.address()).await;
+        let text = format!(
+            "server = 'https://{address}'\nskip_verify = true\n[host.'https://{address}']\nskip_verify = true\n"
+        );
+        let report = Node::new(v(version)).hosts(DOMAIN, text).impatient().pulls(IMAGE).await;
+        if certain {
+            assert_eq!(report.verdict.cause, Some(Cause::TlsTimeout), "{version}: {:?}", report.verdict);
+        } else {
+            assert_untold(&report, "the same passed a moment later", version);
+        }
     }
 }

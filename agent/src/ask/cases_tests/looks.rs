@@ -1,6 +1,6 @@
 //! What pullprobe asks beyond containerd, to learn why: a look that fails itself explains nothing.
 
-use pullprobe_lab::registry::{Auth, Bearer};
+use pullprobe_lab::registry::{Auth, Bearer, Then};
 
 use super::*;
 
@@ -60,4 +60,21 @@ async fn a_get_that_meets_a_limit_or_a_server_error_leaves_the_failure_of_head()
     let registry = registry(&lab, vec![head, get]);
     let report = Node::new("v2.1.9".parse().unwrap()).asking(&[registry.endpoint()]).pulls(IMAGE).await;
     assert!(report.attempts.iter().any(|attempt| attempt.detail.contains("no space left")), "{:?}", report.attempts);
+}
+
+/// How often the only host is asked that ends so many connections before its answer, and whether it serves then.
+async fn after_breaks(version: &str, breaks: u32) -> (usize, Option<bool>) {
+    let lab = lab();
+    let close = Then { close_early: true, ..Then::default() };
+    let registry = registry(&lab, vec![Fault::on(Kind::Manifest).method("HEAD").then(close).count(breaks)]);
+    let report = Node::new(version.parse().unwrap()).asking(&[registry.endpoint()]).pulls(IMAGE).await;
+    (count(&registry, Kind::Manifest, "HEAD"), report.verdict.pullable)
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_early_is_repeated_as_often_as_containerd_does() {
+    assert_eq!(after_breaks("v2.3.1", 1).await, (1, Some(false)));
+    assert_eq!(after_breaks("v2.3.2", 1).await, (2, Some(true)));
+    assert_eq!(after_breaks("v2.3.4", 4).await, (5, Some(true)));
+    assert_eq!(after_breaks("v2.3.4", 9).await, (5, Some(false)));
 }

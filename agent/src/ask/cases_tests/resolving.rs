@@ -247,7 +247,7 @@ async fn fallback(version: Version, case: &Case, name: &str) {
 }
 
 /// The first connection never gets an answer; the later ones are the registry's.
-async fn silent_once(registry: std::net::SocketAddr) -> std::net::SocketAddr {
+pub(super) async fn silent_once(registry: std::net::SocketAddr) -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {

@@ -69,6 +69,16 @@ impl Network {
                 let detail = format!("the server takes {name}, which containerd has and pullprobe has not");
                 Failure { detail: detail.into(), doubtful: true, ..failure }
             }
+            Some(_) if self.is_repeated(&failure) && self.shakes_hands(to, way, setup).await => {
+                let detail = format!(
+                    "{}; the same passed a moment later, and containerd {} tries the last host several times",
+                    failure.detail, self.version
+                );
+                Failure { detail: clip(detail).into(), doubtful: true, ..failure }.fixed_by(
+                    "Ask again: what passes every other time is a server, or one of several behind a name, that is \
+                     overloaded or dead.",
+                )
+            }
             Some(_) => {
                 let detail = format!("{}; a smaller ClientHello without TLS 1.3 is answered", failure.detail);
                 Failure { detail: clip(detail).into(), ..failure }
@@ -101,13 +111,22 @@ impl Network {
             return None;
         }
         let setup = TlsSetup::new(version, version.go().offers_mlkem(), &self.trust, to.tls, self.clock()).ok()?;
+        self.shakes_hands(to, way, &setup).await.then(|| others.beyond(own, None))
+    }
+
+    /// Whether this containerd tries the last host again after such a failure.
+    fn is_repeated(&self, failure: &Failure) -> bool {
+        let is_passing = failure.cause == Cause::TlsTimeout || failure.wording == "EOF";
+        is_passing && self.version.retries_transport_errors()
+    }
+
+    async fn shakes_hands(&self, to: &Destination<'_>, way: &Way, setup: &TlsSetup) -> bool {
         let shaken = async {
             let mut again = Way::begin(&way.endpoint);
-            let (stream, _) = self.connect(to, &mut again, &setup).await.ok()?;
-            self.secure(&mut again, stream, &setup).await.ok()
+            let (stream, _) = self.connect(to, &mut again, setup).await.ok()?;
+            self.secure(&mut again, stream, setup).await.ok()
         };
-        timeout(self.timeouts.tls.min(PATIENCE), shaken).await.ok()??;
-        Some(others.beyond(own, None))
+        timeout(self.timeouts.tls.min(PATIENCE), shaken).await.is_ok_and(|shaken| shaken.is_some())
     }
 
     async fn taken_of(&self, offer: &Offer, to: &Destination<'_>, way: &Way, setup: &TlsSetup) -> Option<u16> {
