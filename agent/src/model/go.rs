@@ -219,6 +219,12 @@ impl Go {
         self.release.since(&[(21, 8), (22, 1)])
     }
 
+    /// Credentials that a redirect left behind stay away, and each host is compared with the first one; before, it was
+    /// compared with the host before (CVE-2024-45336).
+    pub fn forgets_credentials_for_good(self) -> bool {
+        self.release.since(&[(22, 11), (23, 5)])
+    }
+
     /// The policies of certificates are followed; before, a critical extension about them made a certificate
     /// unusable.
     pub fn follows_certificate_policies(self) -> bool {

@@ -34,11 +34,12 @@ mod authorize;
 mod base;
 pub(super) mod location;
 mod shown;
+mod trail;
 
 use authorize::Handler;
-pub use authorize::same_or_below;
 pub use base::Base;
 use location::Astray;
+pub(super) use trail::Trail;
 
 /// Requests in a row, the first among them: Go's `http.Client` with containerd's check follows the redirect
 /// of the tenth no more.
@@ -238,6 +239,7 @@ impl<'a> Session<'a> {
         let (authorization, token) = self.authorization(url).await?;
         let mut credential_sent = gives_away(authorization.as_ref(), token.as_ref());
         let mut led_by = String::new();
+        let (mut trail, mut keeps) = (Trail::new(self.network.version.go(), url), true);
         self.sendable(verb, url, token.as_ref())?;
         for _ in 0..REQUEST_LIMIT {
             let here =
@@ -251,12 +253,11 @@ impl<'a> Session<'a> {
             let client_now = client.as_ref().map_err(|failure| undone(failure, credential_sent))?;
             let value = match &redirect {
                 None => authorization.clone(),
-                Some(to) => self.on_redirect(to, &url_now, way, authorization.as_ref()).await,
+                Some(_) => self.on_redirect(&url_now, authorization.as_ref().filter(|_| keeps)).await,
             };
             credential_sent |= redirect.is_some() && value.is_some() && token.is_none();
-            let leaves = redirect.as_ref().is_some_and(|to| !self.keeps_credentials(to, way));
             self.allowed.take(stage_of(ask)).map_err(|limit| NoAnswer::new(limit.into(), credential_sent))?;
-            let request = self.request(ask, &url_now, value.as_ref(), leaves);
+            let request = self.request(ask, &url_now, value.as_ref(), !keeps);
             let signed = request.headers.contains_key(header::AUTHORIZATION);
             self.network.usage.request(client_now.endpoint(), ask.kind);
             let response = match client_now.send(request).await {
@@ -279,6 +280,7 @@ impl<'a> Session<'a> {
                 }
             };
             led_by = location::shown(&response, &target);
+            keeps = trail.keeps_credentials_to(&target);
             let endpoint = endpoint_of(&target);
             client = self.client_for(&endpoint, way, ask).await;
             if token::authority(&target) != token::authority(url) {

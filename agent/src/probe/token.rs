@@ -16,7 +16,7 @@ use super::named::{self, Named};
 use super::needs::Walk;
 use super::network::Network;
 use super::requests::Requests;
-use super::session::{OF_ONE_HOST, location, same_or_below};
+use super::session::{OF_ONE_HOST, Trail, location};
 use super::usage::RequestKind;
 use crate::model::cause::Cause;
 use crate::model::host::{Endpoint, RegistryHost, Scheme};
@@ -268,7 +268,8 @@ impl Exchange<'_> {
     async fn send(&self, request: Request, method: &'static str) -> Result<Response, Refusal> {
         let lost = |failure: Failure| Refusal::Transport(Box::new(failure), method);
         let mut client = self.client.clone();
-        let first = request.url.clone();
+        let mut trail = Trail::new(self.network.version.go(), &request.url);
+        let first = request.headers.clone();
         let mut request = request;
         for _ in 0..REQUEST_LIMIT {
             self.from.allowed.take(Stage::Token).map_err(|limit| lost(limit.into()))?;
@@ -281,7 +282,8 @@ impl Exchange<'_> {
             if matches!(code, 301..=303) {
                 request = Request { method: Method::GET, form: None, ..request };
             }
-            if !self.keeps_credentials(&target, &first) {
+            request.headers.clone_from(&first);
+            if !trail.keeps_credentials_to(&target) {
                 OF_ONE_HOST.iter().for_each(|name| drop(request.headers.remove(name)));
             }
             client = self.client_for(&target).await.map_err(lost)?;
@@ -289,14 +291,6 @@ impl Exchange<'_> {
         }
         let failure = Failure::new(Stage::Token, Cause::RedirectInvalid, "ten redirects in a row");
         Err(lost(failure.worded("stopped after 10 redirects")))
-    }
-
-    /// Go's rule is the same as for the registry's own redirects, and looks at the first request.
-    fn keeps_credentials(&self, target: &Url, first: &Url) -> bool {
-        let same_port = target.port_or_known_default() == first.port_or_known_default();
-        let hosts = target.host_str().zip(first.host_str());
-        (same_port || self.network.version.go().keeps_credential_at_other_port())
-            && hosts.is_some_and(|(target, first)| same_or_below(target, first))
     }
 
     async fn client_for(&self, target: &Url) -> Result<HttpClient, Failure> {
