@@ -32,7 +32,9 @@ pub struct Body(Arc<Held>);
 #[derive(Clone, Debug, Default)]
 struct Held {
     bytes: Vec<u8>,
-    share: Option<Arc<SemaphorePermit<'static>>>,
+    /// Leave for so many bytes.
+    room: usize,
+    shares: Vec<Arc<SemaphorePermit<'static>>>,
 }
 
 impl Deref for Body {
@@ -45,7 +47,7 @@ impl Deref for Body {
 
 impl From<Vec<u8>> for Body {
     fn from(bytes: Vec<u8>) -> Self {
-        Self(Arc::new(Held { bytes, share: None }))
+        Self(Arc::new(Held { bytes, ..Held::default() }))
     }
 }
 
@@ -62,9 +64,12 @@ impl Held {
     /// `expected`: how long the whole may get.
     async fn take(&mut self, chunk: &[u8], expected: usize, limit: usize, deadline: Instant) -> bool {
         let length = self.bytes.len() + chunk.len();
-        if length > SMALL && self.share.is_none() {
-            let Some(share) = share(expected.clamp(length, limit.max(length)), deadline).await else { return false };
-            self.share = Some(Arc::new(share));
+        // What is put together out of pieces outgrows what its first one announced.
+        if length > SMALL.max(self.room) {
+            let whole = expected.clamp(length, limit.max(length));
+            let Some(share) = share(whole - self.room, deadline).await else { return false };
+            self.shares.push(Arc::new(share));
+            self.room = whole;
         }
         if length > self.bytes.capacity() {
             // Twice as much at a time, and never more than may come.
@@ -87,7 +92,9 @@ pub struct Room(Option<SemaphorePermit<'static>>);
 
 impl Room {
     pub fn filled(self, bytes: Vec<u8>) -> Body {
-        Body(Arc::new(Held { bytes, share: self.0.map(Arc::new) }))
+        let shares: Vec<_> = self.0.map(Arc::new).into_iter().collect();
+        let room = if shares.is_empty() { 0 } else { bytes.len() };
+        Body(Arc::new(Held { bytes, room, shares }))
     }
 }
 
@@ -165,5 +172,16 @@ mod tests {
         assert!(!third.append(&long, long.len(), soon()).await, "room was given back that is still in use");
         drop(same);
         assert!(third.append(&long, long.len(), soon()).await && third.len() == long.len());
+        *other = Body::default();
+        // One whose first piece announced little takes more room as it grows.
+        *one = Body::default();
+        let mut piece = Held::default();
+        assert!(piece.take(&long[..2 * SMALL], 2 * SMALL, long.len(), soon()).await);
+        *other = Body(Arc::new(piece));
+        assert!(one.append(&long[..4 << 20], 4 << 20, soon()).await, "it holds more room than its first piece");
+        assert!(!other.append(&long, long.len(), soon()).await, "it grew into room that there is not");
+        *one = Body::default();
+        assert!(other.append(&long, long.len(), soon()).await && other.len() == long.len());
+        assert!(!one.append(&long[..2 * SMALL], 2 * SMALL, soon()).await, "a grown one holds no room for its growth");
     }
 }
