@@ -118,10 +118,11 @@ impl Node {
         let plan = plan(&containerd, &image.domain);
         assert!(plan.notes.is_empty(), "{:?}", plan.notes);
         let blank = blank(&question, requested, Some(image.clone()));
-        match settled(&question, &image, &plan) {
+        let report = match settled(&question, &image, &plan) {
             Some(verdict) => ImageReport { verdict, ..blank },
             None => verdict_of(&question, &image, &plan, &self.candidates(), blank).await,
-        }
+        };
+        ImageReport { requests: question.budget.requests.sent(), ..report }
     }
 }
 

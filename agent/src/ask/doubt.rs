@@ -7,6 +7,9 @@ use crate::model::outcome::Failure;
 use crate::model::verdict::Verdict;
 use crate::probe::image::Ending;
 
+/// The last of Go's words where no answer begins.
+const NO_HEADER: &str = "timeout awaiting response headers";
+
 /// Then nobody knows from here what containerd would see.
 pub fn in_doubt(version: Version, ending: &Ending, verdict: Verdict) -> Verdict {
     let Ending::Failed(_, failure) = ending else { return verdict };
@@ -33,7 +36,9 @@ pub fn in_doubt(version: Version, ending: &Ending, verdict: Verdict) -> Verdict 
 
 /// What a silence comes to that outlasts pullprobe's patience.
 fn outcome(version: Version, failure: &Failure) -> String {
-    if failure.cause != Cause::RegistryTimeout {
+    // Of a body that comes to no end the header was there in time.
+    let is_of_header = failure.cause == Cause::RegistryTimeout && failure.wording.ends_with(NO_HEADER);
+    if !is_of_header {
         return String::new();
     }
     match version.response_header_timeout() {

@@ -136,10 +136,11 @@ impl Version {
 
     /// A digest is looked for under `/blobs/` only if every host answered 404 or nothing.
     pub fn spares_blob_lookup(self) -> bool {
-        // On the branch of 2.1 it came after its last release that is known, 2.1.9.
-        let behind_known = (self.major, self.minor) == (2, 1) && (10..u32::MAX).contains(&self.patch);
-        let is_2_1 = (self.major, self.minor) == (2, 1);
-        behind_known || (!is_2_1 && self.since(&[(2, 0, 11), (2, 2, 6), (2, 3, 0)]))
+        match (self.major, self.minor) {
+            // On this branch it came after its last release that is known, 2.1.9.
+            (2, 1) => (10..u32::MAX).contains(&self.patch),
+            _ => self.since(&[(2, 0, 11), (2, 2, 6), (2, 3, 0)]),
+        }
     }
 
     /// The last host is asked once more after a 500, 503 or 504.
@@ -223,6 +224,11 @@ impl Version {
     /// The classic client names the image where a layer cannot be unpacked after the pull.
     pub fn names_image_of_layer(self) -> bool {
         self.since(&[(2, 0, 0)])
+    }
+
+    /// Schema 1 is turned into what can be unpacked.
+    pub fn converts_schema_1(self) -> bool {
+        self.major < 2
     }
 
     /// Schema 1 is looked into, if only to be refused.
@@ -338,7 +344,7 @@ mod tests {
     #[test]
     fn what_the_newest_releases_changed_begins_with_them() {
         type Rule = fn(Version) -> bool;
-        let rules: [(&str, Rule, &[&str], &[&str]); 16] = [
+        let rules: [(&str, Rule, &[&str], &[&str]); 17] = [
             ("capability referrers", Version::knows_referrers, &["2.2.0"], &["2.1.9"]),
             ("default directories", Version::has_default_config_path, &["2.2.0"], &["2.1.9"]),
             ("pulls by transfer", Version::pulls_by_transfer, &["2.1.0"], &["2.0.11"]),
@@ -364,6 +370,7 @@ mod tests {
             ("schema 4", |v| v.config_schema() == 4, &["2.3.0"], &["2.2.7"]),
             ("configs in part", Version::reads_configs_in_part, &["2.1.0"], &["2.0.11"]),
             ("schema 1", |v| !v.reads_schema_1(), &["2.1.0"], &["2.0.11"]),
+            ("no schema 1 converted", |v| !v.converts_schema_1(), &["2.0.0"], &["1.7.34"]),
             ("Docker's zstd", Version::knows_docker_zstd, &["2.0.0"], &["1.7.34"]),
         ];
         for (name, rule, have, have_not) in rules {

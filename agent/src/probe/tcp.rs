@@ -48,8 +48,11 @@ pub async fn connect(
         dialer::select(addresses, ADDRESS_LIMIT).into_iter().map(|address| address.with_port(port)).collect();
     let mut race = Race::new(targets, budget);
     if addresses.len() > ADDRESS_LIMIT {
-        race.limit =
-            Some(format!("pullprobe tries {ADDRESS_LIMIT} of {} addresses, and none of them does", addresses.len()));
+        race.limit = Some(format!(
+            "the name has {} addresses; pullprobe tries {ADDRESS_LIMIT} of them, and none takes the connection; containerd \
+             tries all",
+            addresses.len()
+        ));
     }
     let party = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
     let mut stream = None;

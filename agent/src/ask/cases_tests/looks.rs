@@ -78,3 +78,14 @@ async fn a_connection_that_ends_early_is_repeated_as_often_as_containerd_does() 
     assert_eq!(after_breaks("v2.3.4", 4).await, (5, Some(true)));
     assert_eq!(after_breaks("v2.3.4", 9).await, (5, Some(false)));
 }
+
+/// Where nothing in a refusal is a registry's, the base of the API is looked at, and the look counts.
+#[tokio::test]
+async fn each_request_about_an_image_counts() {
+    let lab = lab();
+    let registry = registry(&lab, vec![Fault::on(Kind::Manifest).status(404).body("no such page")]);
+    let report = Node::new(newest()).asking(&[registry.endpoint()]).pulls(IMAGE).await;
+    let sent = registry.requests();
+    assert!(sent.iter().any(|request| request.path == "/v2/"), "{sent:?}");
+    assert_eq!(usize::try_from(report.requests).unwrap(), sent.len(), "{sent:?}");
+}

@@ -16,23 +16,23 @@ impl Pull<'_> {
         }
         let detail = format!("the image is of the old schema 1 (`{}`)", resolved.media_type);
         let failure = Failure::new(Stage::Manifest, Cause::ManifestUnsupported, detail);
-        match (self.version.major, self.version.minor, self.mode) {
-            (1, ..) => Ok(()),
-            (2, 0, _) => Err(Stop::Fetch(Phase::Commit, failure.worded(format!(
+        let (version, media_type) = (self.version, &resolved.media_type);
+        let wording = match self.mode {
+            _ if version.converts_schema_1() => return Ok(()),
+            _ if version.reads_schema_1() => format!(
                 "failed to get converter for \"{}\": Pulling Schema 1 images have been deprecated and disabled by default since \
                  containerd v2.0. As a workaround you may set an environment variable \
                  `CONTAINERD_ENABLE_DEPRECATED_PULL_SCHEMA_1_IMAGE=1`, but this will be completely removed in containerd v2.1.",
                 self.image
-            )))),
-            (_, _, PullMode::Transfer) => Err(Stop::Fetch(
-                Phase::Commit,
-                failure.worded("schema 1 image manifests are no longer supported: invalid argument"),
-            )),
-            (_, _, PullMode::Local) => Err(Stop::Fetch(Phase::Commit, failure.worded(format!(
-                "not implemented: media type \"{}\" is no longer supported since containerd v2.1, please rebuild the image as \"application/vnd.docker.distribution.manifest.v2+json\" or \"application/vnd.oci.image.manifest.v1+json\"",
-                resolved.media_type
-            )))),
-        }
+            ),
+            PullMode::Transfer => "schema 1 image manifests are no longer supported: invalid argument".to_owned(),
+            PullMode::Local => format!(
+                "not implemented: media type \"{media_type}\" is no longer supported since containerd v2.1, please rebuild the \
+                 image as \"application/vnd.docker.distribution.manifest.v2+json\" or \
+                 \"application/vnd.oci.image.manifest.v1+json\""
+            ),
+        };
+        Err(Stop::Fetch(Phase::Commit, failure.worded(wording)))
     }
 }
 

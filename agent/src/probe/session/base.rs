@@ -9,6 +9,7 @@ use super::super::http::{Request, Response};
 use super::super::status::{self, Errors};
 use super::super::usage::RequestKind;
 use super::Session;
+use crate::model::stage::Stage;
 
 /// Error pages may be some KiB.
 const BODY_LIMIT: usize = 16 << 10;
@@ -37,6 +38,9 @@ impl Session<'_> {
         }
         let mut sent: HeaderMap = headers::of(self.host);
         sent.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+        if self.allowed.take(Stage::Ping).is_err() {
+            return Base::Untold;
+        }
         self.network.usage.request(client.endpoint(), RequestKind::Ping);
         let request = Request { method: Method::GET, url, headers: sent, form: None, body_limit: BODY_LIMIT };
         client.send(request).await.map_or(Base::Untold, |response| judge(&response))
