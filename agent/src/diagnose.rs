@@ -53,10 +53,6 @@ pub fn verdict(evidence: Evidence<'_>) -> Verdict {
             "The registry answers for this tag; the rest could not be told without a request that it counts as a pull.",
             "Allow more with `--counted-pulls` (check; an index and its manifest are two) or `probe.counted_pulls_per_hour` (run).",
         ),
-        Ending::Limit(reached) => {
-            let summary = format!("It could not be told: {}.", reached.words());
-            untold(&summary, "Pull it on the node by hand, `crictl pull IMAGE`.")
-        }
     }
 }
 

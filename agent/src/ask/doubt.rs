@@ -65,6 +65,7 @@ fn way_out(failure: &Failure) -> Clean {
              {http: 60s}`). If it answers then, it is slow and good: a proxy cache may ask its upstream first. If not, \
              look for an overloaded registry in its log."
         }
+        Cause::LimitReached => failure.fix(),
         _ => "Pull it once on the node to know; what stands in pullprobe's way is said above.",
     }
     .into()

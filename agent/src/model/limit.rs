@@ -17,10 +17,6 @@ impl LimitReached {
     pub fn new(stage: Stage, words: impl Into<String>) -> Self {
         Self { stage, words: words.into() }
     }
-
-    pub fn words(&self) -> &str {
-        &self.words
-    }
 }
 
 impl From<LimitReached> for Failure {

@@ -94,8 +94,6 @@ pub enum Ending {
     Failed(Phase, Failure),
     /// It could not be told without a request that counts as a pull.
     OverBudget,
-    /// It could not be told without more than pullprobe does.
-    Limit(LimitReached),
 }
 
 /// Where in containerd's pull an error arises: decides the words around it.
@@ -122,12 +120,12 @@ enum Stop {
     Resolve(Failure),
     Fetch(Phase, Failure),
     OverBudget,
-    Limit(LimitReached),
 }
 
 impl Stop {
+    /// It could not be told without more than pullprobe does.
     fn at_limit(stage: Stage, words: impl Into<String>) -> Self {
-        Self::Limit(LimitReached::new(stage, words))
+        Self::Fetch(Phase::Copy, LimitReached::new(stage, words).into())
     }
 
     /// Met after `earlier` hosts. One of which nothing could be told may have served, and then containerd never got
@@ -148,7 +146,6 @@ impl From<Stop> for Ending {
             Stop::Resolve(failure) => Self::Failed(Phase::Resolve, failure),
             Stop::Fetch(phase, failure) => Self::Failed(phase, failure),
             Stop::OverBudget => Self::OverBudget,
-            Stop::Limit(reached) => Self::Limit(reached),
         }
     }
 }

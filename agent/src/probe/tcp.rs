@@ -49,8 +49,7 @@ pub async fn connect(
     let mut race = Race::new(targets, budget);
     if addresses.len() > ADDRESS_LIMIT {
         race.limit = Some(format!(
-            "the name has {} addresses; pullprobe tries {ADDRESS_LIMIT} of them, and none takes the connection; containerd \
-             tries all",
+            "pullprobe tries {ADDRESS_LIMIT} of {} addresses, and none of these takes the connection; containerd tries all",
             addresses.len()
         ));
     }

@@ -166,14 +166,10 @@ impl Pull<'_> {
         };
         if want.collection == "manifests" {
             let session = &self.sessions[index];
-            let at_limit = match &judged {
-                Err(Miss::End(Stop::Limit(reached))) => Some(Failure::from(reached.clone())),
-                _ => None,
-            };
             let verdict = match &judged {
                 Ok(()) => Verdict::Good(&want.descriptor.digest),
                 Err(Miss::Next(failure) | Miss::End(Stop::Fetch(_, failure))) => Verdict::Bad(failure),
-                Err(Miss::End(_)) => at_limit.as_ref().map_or(Verdict::Good(""), Verdict::Bad),
+                Err(Miss::End(_)) => Verdict::Good(""),
             };
             self.book.answered(session, Operation::Fetch, &answer, verdict, began.elapsed());
         }

@@ -17,6 +17,7 @@ use super::documents::{Kind, MANIFEST_LIMIT};
 use super::refusal::Refusal;
 use super::{Pull, Stop, digest_of};
 use crate::model::cause::Cause;
+use crate::model::limit::LimitReached;
 use crate::model::outcome::Failure;
 use crate::model::report::Operation;
 use crate::model::stage::Stage;
@@ -291,7 +292,7 @@ fn whole(answer: &Answer) -> Result<(), Stop> {
     let got = answer.response.body.len();
     let failure = match answer.response.body_end {
         BodyEnd::Whole | BodyEnd::Cut => return Ok(()),
-        BodyEnd::NoRoom => return Err(Stop::at_limit(Stage::Manifest, no_room())),
+        BodyEnd::NoRoom => LimitReached::new(Stage::Manifest, no_room()).into(),
         BodyEnd::Broken => {
             let detail = format!("the manifest's body ended early, after {got} bytes");
             Failure::new(Stage::Manifest, Cause::ResponseInvalid, detail).worded("unexpected EOF")
