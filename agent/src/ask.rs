@@ -83,8 +83,12 @@ pub async fn verdict(question: &Question<'_>, requested: &str, image: &Reference
     };
     let walked =
         tokio::time::timeout(question.timeout, Box::pin(work)).await.inspect(|report| proved(question, report));
-    let report =
-        walked.unwrap_or_else(|_| ImageReport { verdict: out_of_time(question.timeout), cut_off: true, ..blank });
+    let report = walked.unwrap_or_else(|_| ImageReport {
+        verdict: out_of_time(question.timeout),
+        attempts: question.budget.journal.attempts(),
+        cut_off: true,
+        ..blank
+    });
     let (counted_pulls, requests) = (question.budget.spent(), question.budget.requests.sent());
     let verdict = Verdict { fix: question.ways.fix(&report.verdict.fix).into(), ..report.verdict };
     ImageReport { verdict, duration: began.elapsed(), counted_pulls, requests, ..report }

@@ -158,7 +158,7 @@ struct Pull<'a> {
     mode: PullMode,
     wanted: &'a Platform,
     budget: &'a PullBudget,
-    book: Book,
+    book: Book<'a>,
     /// What each host said of its quota last.
     limits: Vec<RateLimit>,
     /// Whether it counts manifests that are got there, as far as is known.
@@ -196,7 +196,7 @@ pub async fn walk(request: Request<'_>) -> Walk {
         mode: request.mode,
         wanted: request.wanted,
         budget: request.budget,
-        book: Book::default(),
+        book: Book::begin(&request.budget.journal),
         priced: BTreeSet::new(),
         limits: vec![RateLimit::default(); request.hosts.len()],
         counts: vec![false; request.hosts.len()],

@@ -78,3 +78,16 @@ async fn a_handshake_that_passes_the_next_time_is_certain_only_for_those_that_tr
         }
     }
 }
+
+#[tokio::test]
+async fn what_was_asked_before_the_time_was_over_is_in_the_report() {
+    let lab = lab();
+    let mirror = registry(&lab, vec![Fault::on(Kind::Manifest).status(404)]);
+    let silent = registry(&lab, vec![Fault::on(Kind::Any).then(Then { hang: true, ..Then::default() })]);
+    let endpoints = [mirror.endpoint(), silent.endpoint()];
+    let report = Node::new(v("v2.1.9")).asking(&endpoints).hasty().pulls(IMAGE).await;
+    assert_untold(&report, "No answer within 1s", "cut off");
+    let attempts: Vec<_> =
+        report.attempts.iter().map(|attempt| (attempt.endpoint.to_string(), attempt.http_status)).collect();
+    assert_eq!((report.cut_off, attempts), (true, vec![(mirror.endpoint().to_owned(), Some(404))]));
+}

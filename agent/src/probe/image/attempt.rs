@@ -1,8 +1,8 @@
 //! The book of hosts asked, and what is learnt of the quota on the way.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::super::requests::Requests;
@@ -24,6 +24,22 @@ pub struct PullBudget {
     spent: AtomicU32,
     /// What may be sent for it, whether it counts or not.
     pub requests: Requests,
+    /// Whom the walk has asked so far, for whoever ends it before it is over.
+    pub journal: Journal,
+}
+
+/// The attempts of the walk that was begun last.
+#[derive(Debug, Default)]
+pub struct Journal(Mutex<Vec<Attempt>>);
+
+impl Journal {
+    pub fn attempts(&self) -> Vec<Attempt> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, attempts: &[Attempt]) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = attempts.to_vec();
+    }
 }
 
 /// Somebody who keeps count of what several budgets spend.
@@ -63,6 +79,7 @@ impl PullBudget {
             prices,
             spent: AtomicU32::new(0),
             requests: Requests::default(),
+            journal: Journal::default(),
         }
     }
 
@@ -74,6 +91,7 @@ impl PullBudget {
             prices,
             spent: AtomicU32::new(0),
             requests: Requests::default(),
+            journal: Journal::default(),
         }
     }
 
@@ -123,13 +141,19 @@ impl PullBudget {
 }
 
 /// Attempts in containerd's order; neighbours that are alike are written once.
-#[derive(Debug, Default)]
-pub struct Book {
+#[derive(Debug)]
+pub struct Book<'a> {
     attempts: Vec<Attempt>,
     warnings: Vec<String>,
+    journal: &'a Journal,
 }
 
-impl Book {
+impl<'a> Book<'a> {
+    pub fn begin(journal: &'a Journal) -> Self {
+        journal.note(&[]);
+        Self { attempts: Vec::new(), warnings: Vec::new(), journal }
+    }
+
     pub fn answered(
         &mut self,
         session: &Session<'_>,
@@ -186,6 +210,7 @@ impl Book {
             }
             None => self.attempts.push(attempt),
         }
+        self.journal.note(&self.attempts);
     }
 
     /// The attempt that met this failure.
@@ -199,6 +224,7 @@ impl Book {
             attempt.detail.clone_from(&explained.detail);
             attempt.failure = Some(explained.clone());
         }
+        self.journal.note(&self.attempts);
     }
 
     /// What the registry wants its users to know.
