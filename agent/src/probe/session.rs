@@ -251,10 +251,9 @@ impl<'a> Session<'a> {
             };
             let undone = |failure: &Failure, credential_sent| undone_at(&shown, failure, credential_sent);
             let client_now = client.as_ref().map_err(|failure| undone(failure, credential_sent))?;
-            let value = match &redirect {
-                None => authorization.clone(),
-                Some(_) => self.on_redirect(&url_now, authorization.as_ref().filter(|_| keeps)).await,
-            };
+            let kept = authorization.as_ref().filter(|_| keeps);
+            let stays = redirect.is_none() && keeps;
+            let value = if stays { kept.cloned() } else { self.on_redirect(&url_now, kept).await };
             credential_sent |= redirect.is_some() && value.is_some() && token.is_none();
             self.allowed.take(stage_of(ask)).map_err(|limit| NoAnswer::new(limit.into(), credential_sent))?;
             let request = self.request(ask, &url_now, value.as_ref(), !keeps);
