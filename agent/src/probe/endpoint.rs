@@ -143,7 +143,7 @@ impl Visit<'_> {
             return;
         }
         self.report.clock_skew = skew(&response, self.network.clock());
-        self.report.rate_limit = super::ratelimit::of_ping(&response, self.network.clock());
+        self.report.rate_limit = super::ratelimit::of_ping(&response, self.network.clock(), &self.report.namespace);
         let challenges = challenge::of(&response);
         let facts = PingFacts {
             http_status: response.status.as_u16(),

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use crate::model::cause::{Cause, Owner};
 use crate::model::host::Endpoint;
 use crate::model::outcome::{Failure, clip};
+use crate::model::reach::place;
 use crate::model::stage::Stage;
 use crate::probe::network::reach::is_kept_back;
 
@@ -85,10 +86,7 @@ pub fn blame(failure: Failure, named: &Endpoint, by: &Endpoint, how: Named) -> F
 /// Whether only who is in the same place can mean this name.
 fn is_inside(host: &str) -> bool {
     if let Ok(address) = host.parse::<IpAddr>() {
-        return match address {
-            IpAddr::V4(v4) => v4.is_loopback() || v4.is_unspecified() || v4.is_link_local(),
-            IpAddr::V6(v6) => v6.is_loopback() || v6.is_unspecified(),
-        };
+        return place(address).is_some();
     }
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     match host.rsplit_once('.') {
@@ -112,6 +110,9 @@ mod tests {
             "127.0.0.1",
             "0.0.0.0",
             "::1",
+            "fe80::1",
+            "::ffff:127.0.0.1",
+            "169.254.169.254",
             "minio.internal.",
         ] {
             assert!(is_inside(inside), "{inside}");

@@ -6,7 +6,8 @@ use http::StatusCode;
 use jiff::Timestamp;
 
 use super::http::Response;
-use super::status::Errors;
+use super::status::evidence::Party;
+use super::status::{self, Errors};
 use crate::model::cause::Cause;
 use crate::model::outcome::clip;
 use crate::model::ratelimit::{LimitState, Limiter, RateLimit};
@@ -45,15 +46,17 @@ pub fn read(response: &Response, now: Timestamp) -> RateLimit {
     }
 }
 
-/// What a whole answer tells: a 429 says in its words which limit it is, and sometimes for how long.
-pub fn of(response: &Response, now: Timestamp) -> RateLimit {
+/// What a whole answer of `by` tells: a 429 says in its words which limit it is, and sometimes for how long.
+/// `about`: registry and repository that were asked for, whose names are no reasons.
+pub fn of(response: &Response, now: Timestamp, by: Party, about: &str) -> RateLimit {
     let mut seen = read(response, now);
     seen.source = seen.source.map(|source| response.repeated(&source)).map(Into::into);
     if response.status != StatusCode::TOO_MANY_REQUESTS {
         return seen;
     }
     let errors = Errors::of(response);
-    let blocked_by = match super::status::limit(response, &errors) {
+    let reading = status::read(response, &errors, by, about);
+    let blocked_by = match (reading.cause, reading.others) {
         (Cause::Throttled, _) => Some(Limiter::Burst),
         (Cause::RateLimited | Cause::QuotaExceeded, []) => Some(Limiter::Quota),
         _ => None,
@@ -62,8 +65,8 @@ pub fn of(response: &Response, now: Timestamp) -> RateLimit {
 }
 
 /// The same of an answer to `/v2/`, which is no pull: that it announces nothing tells nothing.
-pub fn of_ping(response: &Response, now: Timestamp) -> RateLimit {
-    match of(response, now) {
+pub fn of_ping(response: &Response, now: Timestamp, namespace: &str) -> RateLimit {
+    match of(response, now, Party::Registry, namespace) {
         silent if silent.state == LimitState::Unlimited => RateLimit::default(),
         told => told,
     }
@@ -166,7 +169,7 @@ mod tests {
     #[test]
     fn a_ping_tells_of_a_limit_but_not_that_there_is_none() {
         let now = "2026-11-21T10:00:00Z".parse().unwrap();
-        let ping = |status, lines: &[_]| of_ping(&response(status, lines, ""), now);
+        let ping = |status, lines: &[_]| of_ping(&response(status, lines, ""), now, "");
         assert_eq!(ping(200, &[]), RateLimit::default());
         assert_eq!(ping(429, &[]).state, LimitState::Blocked);
         assert_eq!(ping(200, &[("ratelimit-remaining", "42;w=21600")]).state, LimitState::Limited);
@@ -175,7 +178,7 @@ mod tests {
     #[test]
     fn a_quota_that_is_used_up_is_told_from_too_much_at_once() {
         let now = "2026-11-21T10:00:00Z".parse().unwrap();
-        let seen = |status, lines: &[_], body: &str| of(&response(status, lines, body), now);
+        let seen = |status, lines: &[_], body: &str| of(&response(status, lines, body), now, Party::Registry, "");
         let words = |text: &str| format!(r#"{{"errors":[{{"code":"TOOMANYREQUESTS","message":"{text}"}}]}}"#);
         let none_left = [("ratelimit-limit", "100;w=21600"), ("ratelimit-remaining", "0;w=21600")];
         let some_left = [("ratelimit-limit", "100;w=21600"), ("ratelimit-remaining", "42;w=21600")];
@@ -191,6 +194,9 @@ mod tests {
         ] {
             assert_eq!(seen(status, lines, &words(text)).blocked_by, expected, "{status} {lines:?} {text}");
         }
+        let about_it = response(429, &[], &words("too many requests for unpaid/app"));
+        let of_it = |about| of(&about_it, now, Party::Registry, about).blocked_by;
+        assert_eq!((of_it("r.example/unpaid/app"), of_it("r.example/app")), (None, Some(Limiter::Quota)));
         let hinted = seen(429, &[], &words("retry-after: 880.092µs, allowed: 44000/minute"));
         assert_eq!((hinted.blocked_by, hinted.retry_after), (Some(Limiter::Burst), Some(Duration::from_secs(1))));
     }

@@ -42,7 +42,7 @@ impl Reading {
         self.rule.is_some()
     }
 
-    /// Whether its words are about what a login may do.
+    /// Whether its words are about what a login may do, or that it is past its time.
     pub fn is_about_a_login(&self) -> bool {
         self.rule.is_some_and(Rule::is_about_a_login)
     }
@@ -63,8 +63,7 @@ impl Reading {
 /// are no reasons.
 pub fn read(response: &Response, errors: &Errors, by: Party, about: &str) -> Reading {
     let code = response.status.as_u16();
-    let words = format!("{} {}", errors.text().to_lowercase(), Body::of(response).words(response));
-    let words = evidence::without_names(&words, about);
+    let words = evidence::without_names(&words_of(response, errors), about);
     let is_page = is_web_page(response);
     let of = |cause, others, rule| Reading { cause, others, rule, code };
     if code == 429 && says_burst(&words) {
@@ -80,17 +79,16 @@ pub fn read(response: &Response, errors: &Errors, by: Party, about: &str) -> Rea
     of(cause_of_status(code, response, errors), &[], None)
 }
 
-/// Whether a text says that the credential is past its time (ECR's words).
-fn says_expired(text: &str) -> bool {
-    let text = text.to_ascii_lowercase();
-    text.contains("token has expired") || text.contains("token is expired") || text.contains("credentials have expired")
+/// Everything in which an answer may give its reason, in lower case.
+fn words_of(response: &Response, errors: &Errors) -> String {
+    format!("{} {}", errors.text().to_lowercase(), Body::of(response).words(response))
 }
 
 /// A credential was refused: was it wrong, or is it past its time? With what is to be said of its end.
 pub fn refused_login(response: &Response, errors: &Errors, login: Option<(&str, &Secret)>) -> (Cause, String) {
     match ended(response, login) {
         Some(note) => (Cause::CredentialsExpired, note),
-        None if says_expired(&errors.text()) => (Cause::CredentialsExpired, String::new()),
+        None if evidence::says_expired(&words_of(response, errors)) => (Cause::CredentialsExpired, String::new()),
         None => (Cause::CredentialsRejected, String::new()),
     }
 }
@@ -127,12 +125,6 @@ pub fn is_about_the_request(errors: &Errors) -> bool {
     ["NAME_INVALID", "TAG_INVALID", "DIGEST_INVALID", "MANIFEST_INVALID", "INVALID_REQUEST", "UNSUPPORTED"]
         .iter()
         .any(|code| errors.has(code))
-}
-
-/// What kind of limit a 429 is of.
-pub fn limit(response: &Response, errors: &Errors) -> (Cause, &'static [Cause]) {
-    let reading = read(response, errors, Party::Registry, "");
-    (reading.cause, reading.others)
 }
 
 /// The cause of a status alone: who asked is judged elsewhere.

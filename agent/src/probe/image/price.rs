@@ -130,7 +130,7 @@ impl Pull<'_> {
 
     pub(super) fn learn_limit(&mut self, index: usize, answer: &Answer) {
         self.book.warned(answer);
-        let told = ratelimit::of(&answer.response, self.network.clock());
+        let told = ratelimit::of(&answer.response, self.network.clock(), answer.party(), &self.image.name());
         self.counts[index] |= ratelimit::announces(&answer.response);
         let silent = match told.state {
             // Announced once, a limit is not gone because one answer does not repeat it.

@@ -5,8 +5,7 @@ use crate::model::cause::{Cause, Owner};
 
 const BY_STORAGE: Rule = Rule { by: &[Party::Storage], codes: &[], ..Rule::of(Cause::StorageRefused) };
 
-pub const TOKEN_ALONG: &str =
-    "The storage refuses the request because the registry's login came along with the redirect.";
+const TOKEN_ALONG: &str = "The storage refuses the request because the registry's login came along with the redirect.";
 pub const TOKEN_ALONG_FIX: &str = "Give the storage a host name that is neither the registry's nor below it: on such a redirect \
     containerd sends the login along. Or switch the redirect off (`storage.redirect.disable` in \
     `/etc/distribution/config.yml`, `disableredirect` in Harbor).";
