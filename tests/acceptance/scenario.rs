@@ -101,6 +101,7 @@ scenarios! {
     counted_pull_of_index
     credential_provider_failed
     credentials_expired
+    credentials_expired_with_401
     credentials_malformed
     credentials_malformed_of_a_hidden_repository
     credentials_malformed_where_none_is_wanted
@@ -113,9 +114,11 @@ scenarios! {
     dns_servfail
     dns_timeout
     filter_blocked
+    filter_blocked_at_404
     filter_blocked_by_the_network
     filter_blocked_in_an_envelope
     filter_blocked_in_plain_text
+    filter_blocked_with_200
     head_refused
     head_refused_as_missing
     head_refused_by_gateway
@@ -175,6 +178,7 @@ scenarios! {
     registry_silent
     registry_slow
     registry_timeout
+    repository_unknown_at_the_token_service
     request_too_large
     request_too_large_for_nginx
     response_invalid
@@ -204,6 +208,7 @@ scenarios! {
     token_host_refused
     token_gzipped
     token_invalid
+    token_invalid_past_its_time
     token_not_trusted
     token_realm_of_a_container
     token_realm_of_its_own_host

@@ -231,10 +231,14 @@ impl Visit<'_> {
             Err(failure) => Outcome::Failed(failure, None),
             Ok(response) if response.status.as_u16() == 401 || response.status.as_u16() == 403 => {
                 let errors = Errors::of(&response);
-                let (cause, ended) = status::refused_login(&response, &errors, self.login);
-                let detail =
-                    format!("/v2/ answered {} to the credential{ended}{}", response.line(), errors.behind(": "));
-                Outcome::Failed(Failure::new(Stage::Token, cause, detail).at(host.clone()), None)
+                let reading = status::read(&response, &errors, Party::Registry, &self.report.namespace);
+                let (rejected, ended) = status::refused_login(&response, &errors, self.login);
+                let is_told = reading.is_by_words() && !reading.says_expired();
+                let cause = if is_told { reading.cause } else { rejected };
+                let words = status::behind(": ", &response, &errors);
+                let detail = format!("/v2/ answered {} to the credential{ended}{words}", response.line());
+                let failure = Failure::new(Stage::Token, cause, detail).at(host.clone());
+                Outcome::Failed(reading.tell(failure), None)
             }
             Ok(_) => Outcome::Passed(facts(false)),
         }
@@ -272,15 +276,20 @@ fn judge(response: &Response, challenges: &[Challenge], host: &RegistryHost, nam
     let line = response.line();
     let words = status::behind(": ", response, &errors);
     let reading = status::read(response, &errors, Party::Registry, namespace);
+    let signs_in = headers::of(host).contains_key(header::AUTHORIZATION);
     let fail = |cause, what: &str| {
         let failure = Failure::new(Stage::Ping, cause, format!("{}/ answered {line}{what}", host.path));
         Some(reading.tell(failure))
     };
     match response.status.as_u16() {
-        200..=299 if status::is_web_page(response) => fail(Cause::NotARegistry, &format!(" with a web page{words}")),
+        200..=299 if status::is_web_page(response) => {
+            let cause = if reading.is_by_words() { reading.cause } else { Cause::NotARegistry };
+            fail(cause, &format!(" with a web page{words}"))
+        }
         200..=299 => None,
         401 if !challenges.is_empty() => None,
-        401 if reading.is_by_words() => fail(reading.cause, &words),
+        // Nobody signed in yet, unless the host's own headers do.
+        401 if reading.is_by_words() && !(reading.says_expired() && !signs_in) => fail(reading.cause, &words),
         401 => {
             let bare = !response.headers.contains_key(header::WWW_AUTHENTICATE);
             fail(
@@ -291,10 +300,13 @@ fn judge(response: &Response, challenges: &[Challenge], host: &RegistryHost, nam
         400 if reading.cause == Cause::HttpToTlsPort => {
             fail(Cause::HttpToTlsPort, ": plain HTTP was sent to a TLS port")
         }
+        // What refuses for itself stands before whatever is at that place.
+        404 | 405 if reading.is_by_words() => fail(reading.cause, &words),
         404 | 405 if host.path != "/v2" => None,
         404 | 405 => fail(Cause::NotARegistry, ": there is no distribution API"),
         // Redirected as a whole: the image ladder follows.
         301 | 302 | 303 | 307 | 308 if response.headers.contains_key(header::LOCATION) => None,
+        403 if reading.says_expired() && !signs_in => fail(Cause::AccessDenied, &words),
         _ => fail(reading.cause, &words),
     }
 }
@@ -307,11 +319,66 @@ fn skew(response: &Response, now: Timestamp) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::cause::Owner;
+    use crate::model::host::{Capabilities, HostTls, Origin};
+    use crate::model::rewrites::Rewrites;
 
     fn skew_of(headers: &[(&'static str, &str)]) -> Option<f64> {
         let headers = headers.iter().map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()));
         let response = Response { headers: headers.collect(), ..Response::empty() };
         skew(&response, "2026-11-21T10:00:00.5Z".parse().unwrap())
+    }
+
+    fn host(path: &str, headers: Vec<(String, Secret)>) -> RegistryHost {
+        RegistryHost {
+            endpoint: Endpoint::new(host::Scheme::Https, "r.example"),
+            role: Role::Mirror,
+            path: path.to_owned(),
+            capabilities: Capabilities::ALL,
+            tls: HostTls::default(),
+            headers,
+            dial_timeout: None,
+            http_fallback: false,
+            rewrites: Rewrites::default(),
+            namespace_query: None,
+            own_credential: None,
+            unusable_credential: None,
+            origin: Origin::ImplicitUpstream,
+        }
+    }
+
+    fn judged(host: &RegistryHost, status: u16, media_type: &str, body: &str) -> Option<Failure> {
+        let mut response = Response { body: body.as_bytes().to_vec().into(), ..Response::empty() };
+        response.status = http::StatusCode::from_u16(status).unwrap();
+        response.headers.insert("content-type", media_type.parse().unwrap());
+        judge(&response, &[], host, "r.example")
+    }
+
+    #[test]
+    fn a_page_that_says_whose_it_is_is_not_taken_for_a_missing_registry() {
+        let filter = "<html><title>Web Page Blocked</title>FortiGuard Intrusion Prevention</html>";
+        let missing = "<html><title>404 Not Found</title>nginx</html>";
+        for (path, status) in [("/v2", 200), ("/v2", 404), ("/v2", 405), ("/v2", 401), ("/mirror/v2", 404)] {
+            let failure = judged(&host(path, Vec::new()), status, "text/html", filter).unwrap();
+            assert_eq!((failure.cause, failure.owner()), (Cause::FilterBlocked, Owner::Network), "{path} {status}");
+            assert!(failure.summary().contains("web filter"), "{}", failure.summary());
+        }
+        let cause = |path, status| judged(&host(path, Vec::new()), status, "text/html", missing).map(|told| told.cause);
+        assert_eq!(cause("/v2", 404), Some(Cause::NotARegistry));
+        assert_eq!(cause("/v2", 200), Some(Cause::NotARegistry));
+        assert_eq!(cause("/mirror/v2", 404), None);
+    }
+
+    #[test]
+    fn only_who_signs_in_is_told_that_the_login_is_past_its_time() {
+        let words = r#"{"errors":[{"code":"DENIED","message":"Your authorization token has expired."}]}"#;
+        let signed_in = host("/v2", vec![("Authorization".to_owned(), Secret::new("Basic QVdTOng="))]);
+        let cause = |host, status| judged(host, status, "application/json", words).map(|told| told.cause);
+        assert_eq!(cause(&signed_in, 403), Some(Cause::CredentialsExpired));
+        assert_eq!(cause(&signed_in, 401), Some(Cause::CredentialsExpired));
+        let nobody = host("/v2", Vec::new());
+        assert_eq!(cause(&nobody, 403), Some(Cause::AccessDenied));
+        assert_eq!(cause(&nobody, 401), Some(Cause::ChallengeInvalid));
     }
 
     #[test]

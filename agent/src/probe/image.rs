@@ -265,21 +265,25 @@ impl Pull<'_> {
                 self.image_of(document, descriptor, depth).await
             }
             Kind::Schema1 => schema1::convert(&body, descriptor),
-            Kind::Other => Err(self.no_image(descriptor)),
+            Kind::Other => {
+                let (phase, failure) = self.no_image(descriptor);
+                Err(Stop::Fetch(phase, failure))
+            }
         }
     }
 
     /// Stored as a blob, and then no image: the classic client says so when it unpacks, CRI when it reads the config.
-    fn no_image(&self, descriptor: &Descriptor) -> Stop {
+    fn no_image(&self, descriptor: &Descriptor) -> (Phase, Failure) {
         let Descriptor { digest, media_type, .. } = descriptor;
         let cause = if media_type == "text/html" { Cause::NotARegistry } else { Cause::ManifestUnsupported };
         let failure =
             Failure::new(Stage::Manifest, cause, format!("{digest} is no image: its media type is `{media_type}`"));
         let wording = format!("unexpected media type {media_type} for {digest}: not found");
-        match self.mode {
-            PullMode::Local => Stop::Fetch(Phase::Unpack, failure.worded(wording)),
-            PullMode::Transfer => Stop::Fetch(Phase::Config, failure.worded(wording)),
-        }
+        let phase = match self.mode {
+            PullMode::Local => Phase::Unpack,
+            PullMode::Transfer => Phase::Config,
+        };
+        (phase, failure.worded(wording))
     }
 
     /// Whether containerd still waits for this answer, and asks no other host meanwhile.

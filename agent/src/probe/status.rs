@@ -47,6 +47,11 @@ impl Reading {
         self.rule.is_some_and(Rule::is_about_a_login)
     }
 
+    /// Whether its words are that a login, or a token, is past its time.
+    pub fn says_expired(&self) -> bool {
+        self.is_by_words() && self.cause == Cause::CredentialsExpired
+    }
+
     /// Owner, sentence and fix where more is known than the cause says.
     pub fn tell(&self, failure: Failure) -> Failure {
         if failure.cause != self.cause {

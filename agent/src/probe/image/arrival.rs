@@ -67,8 +67,18 @@ impl Pull<'_> {
         }
         match Self::wrong_digest(want, &answer.response.body) {
             Some(failure) => at(Phase::Commit, failure),
-            None => Ok(()),
+            None => self.not_a_page(want, answer),
         }
+    }
+
+    /// A page that was resolved is had as any content is. Only while its answer is at hand does it tell whose it is.
+    fn not_a_page(&self, want: &Want<'_>, answer: &Answer) -> Result<(), Miss> {
+        if want.kind != RequestKind::Get || want.descriptor.media_type != "text/html" {
+            return Ok(());
+        }
+        let (phase, failure) = self.no_image(want.descriptor);
+        let failure = super::refusal::of_page(answer, failure.at(super::party(answer)));
+        Err(Miss::End(Stop::Fetch(phase, failure)))
     }
 
     /// What needs no request: newer versions take content out of its descriptor, and of less than no bytes

@@ -107,7 +107,7 @@ impl Pull<'_> {
     /// GET is answered. Where HEAD is refused still, the method makes the difference; otherwise it was a moment's.
     async fn head_refused(&mut self, index: usize, failure: Failure, got: &Answer) -> Failure {
         if status::is_web_page(&got.response) {
-            return no_registry(failure, &format!("GET brings a web page{}", page_of(got)));
+            return refusal::of_page(got, no_registry(failure, "GET brings a web page"));
         }
         let head = Ask { method: Method::HEAD, kind: RequestKind::Head, ..get("manifests", self.image.object()) };
         let refused_again =
@@ -145,7 +145,8 @@ impl Pull<'_> {
             }
         }
         if errors.is_empty() && status::is_web_page(&answer.response) {
-            return no_registry(failure, &format!("{} answers web pages{}", super::party(answer), page_of(answer)));
+            let seen = format!("{} answers web pages", super::party(answer));
+            return refusal::of_page(answer, no_registry(failure, &seen));
         }
         let failure = self.or_no_registry(index, answer, failure).await;
         if failure.cause == Cause::NotARegistry {
@@ -224,11 +225,6 @@ impl Pull<'_> {
         let shows = self.version.explains_forbidden_head() && answer.method == Method::GET;
         if shows { format!("{}{}", failure.wording, errors.lines()) } else { failure.wording.to_string() }
     }
-}
-
-/// Behind what answers web pages: their title and first words.
-fn page_of(answer: &Answer) -> String {
-    status::behind(": ", &answer.response, &Errors::default())
 }
 
 fn no_registry(failure: Failure, seen: &str) -> Failure {

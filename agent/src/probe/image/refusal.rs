@@ -1,5 +1,7 @@
 //! What a refusal means, with who asked and who answered taken into account.
 
+use http::StatusCode;
+
 use super::super::challenge;
 use super::super::session::{Answer, Session};
 use super::super::status::evidence::{Party, storage};
@@ -26,6 +28,10 @@ impl Pull<'_> {
         let reading = status::read(&answer.response, errors, answer.party(), &self.image.name());
         let code = answer.response.status.as_u16();
         let of = |cause, others: &[Cause]| Refusal { reading, cause, others: others.to_vec() };
+        if reading.says_expired() && matches!(code, 401 | 403) {
+            let (cause, others) = expired(session, answer, &reading);
+            return of(cause, others);
+        }
         if matches!(code, 401 | 403) && !answer.credential_sent && reading.is_about_a_login() {
             return of(Cause::NotFoundOrDenied, &[Cause::RepositoryUnknown, Cause::CredentialsMissing, reading.cause]);
         }
@@ -62,7 +68,7 @@ pub(super) fn told(reading: &Reading, answer: &Answer, session: &Session<'_>, fa
     let failure = reading.tell(failure);
     match failure.cause {
         Cause::StorageRefused if !reading.is_by_words() && answer.signed => along(answer, session, failure),
-        Cause::RegistryError if answer.party() == Party::Storage => {
+        Cause::RegistryError if answer.party() == Party::Storage && answer.response.status.is_server_error() => {
             let summary = "The storage to which the registry sends the node on answers with a server error.";
             failure.summarized(summary)
         }
@@ -107,11 +113,9 @@ pub(super) fn or_page(answer: &Answer, failure: Failure) -> Failure {
     if !of_content || !status::is_web_page(&answer.response) {
         return failure;
     }
-    let errors = Errors::default();
-    let reading = status::read(&answer.response, &errors, answer.party(), "");
-    let page = status::behind(": ", &answer.response, &errors);
+    let page = page_of(answer);
     let detail = clip(format!("{}; it is a web page{page}", failure.detail)).into();
-    if reading.is_by_words() && reading.cause != Cause::NotARegistry {
+    if let Some(reading) = said_by_page(answer).filter(|reading| reading.cause != Cause::NotARegistry) {
         return reading.tell(Failure { cause: reading.cause, detail, ..failure });
     }
     Failure { cause: Cause::NotARegistry, detail, ..failure }
@@ -123,6 +127,27 @@ pub(super) fn or_page(answer: &Answer, failure: Failure) -> Failure {
         )
 }
 
+/// Behind what answers web pages: their title and first words.
+fn page_of(answer: &Answer) -> String {
+    status::behind(": ", &answer.response, &Errors::default())
+}
+
+/// A page stands where a registry should answer: whose it is, where it says so.
+pub(super) fn of_page(answer: &Answer, failure: Failure) -> Failure {
+    let detail = clip(format!("{}{}", failure.detail, page_of(answer))).into();
+    let failure = Failure { detail, ..failure };
+    match said_by_page(answer) {
+        Some(reading) => reading.tell(Failure { cause: reading.cause, ..failure }),
+        None => failure,
+    }
+}
+
+/// What a page for people says of itself. `None`: nothing that is known.
+fn said_by_page(answer: &Answer) -> Option<Reading> {
+    let reading = status::read(&answer.response, &Errors::default(), answer.party(), "");
+    Some(reading).filter(Reading::is_by_words)
+}
+
 /// ECR Public answers 400, without a challenge, to a token that it does not accept.
 fn bad_request(answer: &Answer, by_status: Cause) -> (Cause, &'static [Cause]) {
     match &answer.token {
@@ -130,6 +155,18 @@ fn bad_request(answer: &Answer, by_status: Cause) -> (Cause, &'static [Cause]) {
         Some(token) if token.anonymous => (Cause::TokenInvalid, &[]),
         Some(_) => (Cause::CredentialsRejected, &[]),
         None => (by_status, &[]),
+    }
+}
+
+/// The words say that something is past its time: what was sent.
+fn expired(session: &Session<'_>, answer: &Answer, reading: &Reading) -> (Cause, &'static [Cause]) {
+    match (&answer.token, answer.credential_sent) {
+        (None, true) => (reading.cause, &[]),
+        // Some services put the login itself into the token.
+        (Some(_), true) => (reading.cause, &[Cause::TokenInvalid]),
+        (Some(_), false) => (Cause::TokenInvalid, &[Cause::RepositoryUnknown, Cause::CredentialsMissing]),
+        (None, false) if answer.response.status == StatusCode::UNAUTHORIZED => unauthorized(session, answer),
+        (None, false) => (Cause::NotFoundOrDenied, &[Cause::RepositoryUnknown, Cause::CredentialsMissing]),
     }
 }
 

@@ -88,6 +88,11 @@ pub fn tell(status: u16, failure: Failure) -> Failure {
     if !matches!(failure.cause, Cause::StatusUnexpected | Cause::RegistryError) {
         return failure;
     }
+    if status == 400 && failure.cause == Cause::RegistryError {
+        return failure.summarized(
+            "The server answers 400 without a word: a registry does so when what it checks logins with is broken.",
+        );
+    }
     let Some(sentence) = SENTENCES.iter().find(|sentence| sentence.code == status) else { return failure };
     let failure = failure.summarized(sentence.summary);
     if sentence.fix.is_empty() { failure } else { failure.fixed_by(sentence.fix) }
@@ -113,6 +118,7 @@ mod tests {
         let failure = |cause| Failure::new(Stage::Manifest, cause, "x");
         assert!(tell(464, failure(Cause::StatusUnexpected)).summary().contains("464"));
         assert!(tell(464, failure(Cause::StatusUnexpected)).fix().contains("HTTP1"));
+        assert!(!tell(400, failure(Cause::RegistryError)).summary().contains("server error"));
         assert_eq!(tell(464, failure(Cause::AccessDenied)).particulars, None);
         assert_eq!(tell(477, failure(Cause::StatusUnexpected)).particulars, None);
     }

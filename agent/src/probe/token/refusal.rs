@@ -37,10 +37,11 @@ pub(super) fn refused(response: &Response, told: &Told<'_>) -> Failure {
     let mut others = reading.others.to_vec();
     let cause = match response.status.as_u16() {
         401 | 403 if !signed_in && reading.is_about_a_login() => {
-            others.push(reading.cause);
+            // Nobody's login can be past its time: it says so of something of its own.
+            others.push(if reading.says_expired() { Cause::TokenInvalid } else { reading.cause });
             Cause::CredentialsMissing
         }
-        _ if reading.is_by_words() && reading.cause != Cause::CredentialsExpired => reading.cause,
+        _ if reading.is_by_words() && !reading.says_expired() => reading.cause,
         400 if errors.has("NAME_INVALID") => Cause::RepositoryUnknown,
         // A namespace that is switched off: at the token service nothing is written that could be read-only.
         405 if errors.has("DENIED") => Cause::AccessDenied,
@@ -56,6 +57,7 @@ pub(super) fn refused(response: &Response, told: &Told<'_>) -> Failure {
                 reading.cause
             }
         }
+        404 | 410 if is_about_what_is_asked_for(&errors) => Cause::RepositoryUnknown,
         404 | 405 | 410 | 501 => Cause::TokenInvalid,
         // Those that lock a login after failed ones do not all say so.
         429 if signed_in => {
@@ -73,10 +75,13 @@ pub(super) fn refused(response: &Response, told: &Told<'_>) -> Failure {
         .or_maybe(&others);
     let failure = reading.tell(failure);
     match cause {
+        Cause::TokenInvalid if errors.has_code() => failure
+            .summarized("The token service does not know the request with which containerd asks for a token.")
+            .fixed_by(REALM_FIX),
         Cause::TokenInvalid => failure
             .summarized("There is no token service at the address that the registry names in its challenge.")
             .fixed_by(REALM_FIX),
-        Cause::RegistryError => {
+        Cause::RegistryError if response.status.is_server_error() => {
             failure.summarized("The token service that the registry names answers with a server error.")
         }
         Cause::LoginLocked if !signed_in => image::unsigned_lock(failure),
@@ -85,6 +90,13 @@ pub(super) fn refused(response: &Response, told: &Told<'_>) -> Failure {
         }
         _ => failure,
     }
+}
+
+/// Whether a 404 is one of a service that is there, of the repository or the project that it does not know.
+fn is_about_what_is_asked_for(errors: &Errors) -> bool {
+    let text = errors.text().to_lowercase();
+    let names_it = errors.has_code() && text.contains("repository") && text.contains("not found");
+    errors.has("NAME_UNKNOWN") || names_it || status::says_no_such_place(&text)
 }
 
 /// Whether another method may make a difference; a limit or a lock would only become worse.
@@ -119,6 +131,82 @@ pub(super) fn page(response: &Response, failure: Failure) -> Failure {
         return failure;
     }
     let quote = status::behind(": ", response, &Errors::default());
-    Failure { detail: clip(format!("{}{quote}", failure.detail)).into(), ..failure }
-        .summarized("A web page answers where the registry's token service should be.")
+    let failure = Failure { detail: clip(format!("{}{quote}", failure.detail)).into(), ..failure };
+    let reading = status::read(response, &Errors::default(), Party::TokenService, "");
+    if reading.is_by_words() {
+        return reading.tell(Failure { cause: reading.cause, ..failure });
+    }
+    failure.summarized("A web page answers where the registry's token service should be.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, media_type: &str, body: &str) -> Response {
+        let mut response = Response { body: body.as_bytes().to_vec().into(), ..Response::empty() };
+        response.status = http::StatusCode::from_u16(status).unwrap();
+        response.headers.insert("content-type", media_type.parse().unwrap());
+        response
+    }
+
+    fn refused_with(status: u16, body: &str, signed_in: bool) -> Failure {
+        let secret = Secret::new("pw");
+        let login = signed_in.then_some(("ann", &secret));
+        let told = Told { place: "", login, now: Timestamp::UNIX_EPOCH, about: "r.example/team/app" };
+        refused(&answer(status, "application/json", body), &told)
+    }
+
+    fn error(code: &str, message: &str) -> String {
+        format!(r#"{{"errors":[{{"code":"{code}","message":"{message}"}}]}}"#)
+    }
+
+    #[test]
+    fn a_service_that_does_not_know_the_repository_is_there() {
+        for body in [
+            error("NAME_UNKNOWN", "repository name not known to registry"),
+            error("NOT_FOUND", "project team not found"),
+            error("NOT_FOUND", "repository team/app not found"),
+            r#"{"error":"Project not found"}"#.to_owned(),
+        ] {
+            let failure = refused_with(404, &body, false);
+            assert_eq!((failure.cause, failure.particulars), (Cause::RepositoryUnknown, None), "{body}");
+        }
+        for body in ["404 page not found", "", "{}"] {
+            let failure = refused_with(404, body, false);
+            assert_eq!(failure.cause, Cause::TokenInvalid, "{body}");
+            assert!(failure.summary().starts_with("There is no token service"), "{}", failure.summary());
+        }
+        let other = refused_with(405, &error("UNSUPPORTED", "The operation is unsupported."), false);
+        assert_eq!(other.cause, Cause::TokenInvalid);
+        assert!(!other.summary().contains("There is no token service"), "{}", other.summary());
+    }
+
+    #[test]
+    fn only_a_status_of_a_server_error_is_called_one() {
+        let summary = |status, body| refused_with(status, body, false).summary().to_owned();
+        assert!(summary(500, "").contains("answers with a server error"));
+        assert!(!summary(400, "").contains("server error"), "{}", summary(400, ""));
+    }
+
+    #[test]
+    fn what_is_past_its_time_is_a_login_only_where_one_was_sent() {
+        let told = |status, text: &str, signed_in| {
+            let failure = refused_with(status, &error("UNAUTHORIZED", text), signed_in);
+            (failure.cause, failure.also_possible)
+        };
+        for status in [401, 403] {
+            assert_eq!(told(status, "Your password has expired.", true), (Cause::CredentialsExpired, vec![]));
+            let nobody = (Cause::CredentialsMissing, vec![Cause::TokenInvalid]);
+            assert_eq!(told(status, "The token is expired.", false), nobody);
+        }
+    }
+
+    #[test]
+    fn a_page_in_place_of_a_token_says_whose_it_is() {
+        let of =
+            |body: &str| page(&answer(200, "text/html", body), Failure::new(Stage::Token, Cause::TokenInvalid, ""));
+        assert_eq!(of("<html>FortiGuard: Web Page Blocked</html>").cause, Cause::FilterBlocked);
+        assert_eq!(of("<html>Welcome to nginx!</html>").cause, Cause::TokenInvalid);
+    }
 }
