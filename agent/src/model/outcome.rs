@@ -36,7 +36,8 @@ pub struct Failure {
     pub particulars: Option<Box<Particulars>>,
 }
 
-/// Owner and words of one failure, where the evidence knows more than the cause. Each `None`: as the cause has it.
+/// Owner and words of one failure, where the evidence knows more than the cause, and what tells it from others of
+/// that cause. Each `None`: as the cause has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Particulars {
     pub owner: Option<Owner>,
@@ -44,6 +45,20 @@ pub struct Particulars {
     pub summary: Option<Clean>,
     /// What to change, naming a command or a file.
     pub fix: Option<Clean>,
+    pub mark: Option<Mark>,
+}
+
+/// What is done about a failure where its cause leaves that open. Nobody is shown it: texts may change, this may not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// The agent does not go where it was sent.
+    KeptBack,
+    /// The far side sent more in a handshake than pullprobe reads, and Go may read it.
+    Oversized,
+    /// The answer is none that Go reads as HTTP.
+    NoHttp,
+    /// The connection ended before an answer came, as one does that was idle for too long.
+    Closed,
 }
 
 impl Failure {
@@ -96,6 +111,17 @@ impl Failure {
     pub fn fixed_by(mut self, fix: impl Into<String>) -> Self {
         self.particulars.get_or_insert_default().fix = Some(without_users(&fix.into()).into());
         self
+    }
+
+    /// For code further up to go by.
+    #[must_use]
+    pub fn marked(mut self, mark: Mark) -> Self {
+        self.particulars.get_or_insert_default().mark = Some(mark);
+        self
+    }
+
+    pub fn is_marked(&self, mark: Mark) -> bool {
+        self.particulars.as_ref().is_some_and(|known| known.mark == Some(mark))
     }
 
     #[must_use]
@@ -272,6 +298,14 @@ mod tests {
         let skip = |cause| Failure::new(Stage::Ping, cause, "").skip();
         assert_eq!(skip(Cause::RegistryTimeout), Skip::OutOfTime);
         assert_eq!([Cause::LimitReached, Cause::ResponseInvalid].map(skip), [Skip::NotSpoken; 2]);
+    }
+
+    #[test]
+    fn what_marks_a_failure_stays_whatever_is_said_of_it() {
+        let failure = Failure::new(Stage::Tcp, Cause::RedirectInvalid, "x");
+        assert!(!failure.is_marked(Mark::KeptBack));
+        let marked = failure.marked(Mark::KeptBack).summarized("a").fixed_by("b").owned_by(Owner::Node).worded("c");
+        assert!(marked.is_marked(Mark::KeptBack) && !marked.is_marked(Mark::Closed));
     }
 
     #[test]

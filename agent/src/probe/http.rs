@@ -27,7 +27,7 @@ use crate::model::cause::Cause;
 use crate::model::clean::Clean;
 use crate::model::host::{Endpoint, Scheme};
 use crate::model::limit::LimitReached;
-use crate::model::outcome::{Failure, clip};
+use crate::model::outcome::{Failure, Mark, clip};
 use crate::model::proxy::{ProxyScheme, ProxyUrl};
 use crate::model::shown::without_credentials;
 use crate::model::stage::Stage;
@@ -35,7 +35,7 @@ use crate::secret::veil::Veil;
 use body::Body;
 use chain::chain;
 pub use encoding::{is_gzip, readable_part};
-pub use informational::{Informational, TOO_MANY};
+pub use informational::Informational;
 use proved::Taken;
 pub use proved::{Kept, Proved};
 
@@ -181,7 +181,8 @@ impl HttpClient {
         }
         let again = self.used.load(Ordering::Relaxed) && request.form.is_none();
         match self.send_once(request.clone()).await {
-            Err(failure) if again && was_closed(&failure) => self.send_once(request).await,
+            // Go takes it for the end of an idle connection that had served before.
+            Err(failure) if again && failure.is_marked(Mark::Closed) => self.send_once(request).await,
             sent => sent,
         }
     }
@@ -204,7 +205,8 @@ impl HttpClient {
         if let Some(words) = head::framing_refused(&headers) {
             return Err(Failure::new(Stage::Ping, Cause::ResponseInvalid, words.clone())
                 .at(self.binding.endpoint.host_port())
-                .worded(format!("{}{words}", head::BROKEN)));
+                .worded(format!("{}{words}", head::BROKEN))
+                .marked(Mark::NoHttp));
         }
         let headers = readable(headers);
         // What a refusal says counts also where only one byte of the content was wanted.
@@ -283,7 +285,7 @@ impl HttpClient {
                     return here(self.unparsable(hyper));
                 }
                 if hyper.is_incomplete_message() {
-                    return here(ended(said, "EOF"));
+                    return here(ended(said, "EOF").marked(Mark::Closed));
                 }
             }
             if let Some(io) = inner.downcast_ref::<std::io::Error>() {
@@ -301,7 +303,7 @@ impl HttpClient {
             Scheme::Http => format!("the answer is not HTTP: {}", chain(error)),
             Scheme::Https => format!("the answer breaks HTTP: {}", chain(error)),
         };
-        Failure::new(Stage::Ping, cause, detail).worded(wording)
+        Failure::new(Stage::Ping, cause, detail).worded(wording).marked(Mark::NoHttp)
     }
 
     fn of_io(&self, io: &std::io::Error, connecting: bool, said: &str) -> Failure {
@@ -317,11 +319,12 @@ impl HttpClient {
                 if self.binding.endpoint.scheme == Scheme::Http && !self.used.load(Ordering::Relaxed) =>
             {
                 let detail = format!("the first connection was reset: {said}");
-                Failure::new(Stage::Tcp, Cause::TcpReset, detail).worded(reset_by(self.binding.address))
+                let failure = Failure::new(Stage::Tcp, Cause::TcpReset, detail).marked(Mark::Closed);
+                failure.worded(reset_by(self.binding.address))
             }
-            ErrorKind::ConnectionReset => ended(said, &reset_by(self.binding.address)),
+            ErrorKind::ConnectionReset => ended(said, &reset_by(self.binding.address)).marked(Mark::Closed),
             ErrorKind::BrokenPipe => ended(said, "write: broken pipe"),
-            ErrorKind::UnexpectedEof => ended(said, "EOF"),
+            ErrorKind::UnexpectedEof => ended(said, "EOF").marked(Mark::Closed),
             _ => ended(said, ""),
         }
     }
@@ -380,11 +383,6 @@ fn readable(mut headers: HeaderMap) -> HeaderMap {
         }
     }
     headers
-}
-
-/// What Go's client takes for the end of an idle connection that had served before.
-fn was_closed(failure: &Failure) -> bool {
-    failure.wording == "EOF" || failure.wording.ends_with(": read: connection reset by peer")
 }
 
 fn ended(detail: &str, wording: &str) -> Failure {

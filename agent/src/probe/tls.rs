@@ -33,7 +33,7 @@ mod verifier;
 mod verify;
 
 pub use config::{NodeTrust, TlsSetup};
-pub use failure::{classify_late, classify_late_dyn, is_oversized, is_plain_http};
+pub use failure::{classify_late, classify_late_dyn, is_plain_http};
 use verifier::{PRESENTED, Presented};
 
 /// More certificates than this are no chain; they are judged but not reported.

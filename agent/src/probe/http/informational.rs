@@ -18,7 +18,7 @@ const BYTES: usize = 10 << 20;
 /// What older versions take.
 const COUNT: usize = 5;
 /// Go's words for more.
-pub const TOO_MANY: &str = "net/http: too many 1xx informational responses";
+const TOO_MANY: &str = "net/http: too many 1xx informational responses";
 /// `HTTP/1.1 100 ` and the ends of two lines.
 const SMALLEST: usize = 17;
 

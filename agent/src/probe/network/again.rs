@@ -9,11 +9,10 @@ use tokio::time::timeout;
 use super::{Destination, Network, Secured, Way};
 use crate::model::cause::Cause;
 use crate::model::host::{Endpoint, RegistryHost, Scheme};
-use crate::model::outcome::{Failure, Outcome, Skip, Step, clip};
-use crate::probe::http::TOO_MANY;
+use crate::model::outcome::{Failure, Mark, Outcome, Skip, Step, clip};
 use crate::probe::raw;
 use crate::probe::tls::hello::{self, Offer};
-use crate::probe::tls::{TlsSetup, is_oversized};
+use crate::probe::tls::TlsSetup;
 use crate::probe::usage::RequestKind;
 
 /// A server that takes longer for its first answer has nothing to add.
@@ -32,7 +31,9 @@ impl Network {
     ) -> Failure {
         let failure = match failure.cause {
             _ if failure.doubtful => failure,
-            Cause::TlsProtocol if is_oversized(&failure) => self.as_long_as_go_reads(to, way, setup, failure).await,
+            Cause::TlsProtocol if failure.is_marked(Mark::Oversized) => {
+                self.as_long_as_go_reads(to, way, setup, failure).await
+            }
             Cause::TlsExpired | Cause::TlsNotYetValid => self.by_both_clocks(to, way, setup, failure).await,
             Cause::TlsProtocol | Cause::TlsClosed | Cause::TlsTimeout => {
                 self.with_gos_suites(to, way, setup, failure).await
@@ -203,8 +204,7 @@ impl Network {
 
     /// An answer that is no HTTP is looked at once more, for what it is.
     pub async fn unreadable(&self, endpoint: &Endpoint, host: &RegistryHost, failure: Failure) -> Failure {
-        let is_unread = failure.wording.starts_with("net/http: HTTP/1.x transport connection broken");
-        if !is_unread || failure.wording.ends_with(TOO_MANY) {
+        if !failure.is_marked(Mark::NoHttp) {
             return failure;
         }
         let led_by = (endpoint.authority != host.endpoint.authority).then_some(host);

@@ -15,7 +15,7 @@ use super::{Destination, Network, Way};
 use crate::model::address::Address;
 use crate::model::cause::Cause;
 use crate::model::host::{Endpoint, RegistryHost};
-use crate::model::outcome::Failure;
+use crate::model::outcome::{Failure, Mark};
 use crate::model::reach::{Place, place};
 use crate::model::stage::Stage;
 
@@ -72,7 +72,7 @@ impl Network {
             barred.as_str()
         );
         let failure = Failure::new(Stage::Tcp, Cause::RedirectInvalid, detail).at(to.endpoint.host_port());
-        Some(Failure { doubtful: true, ..failure.fixed_by(FIX) })
+        Some(Failure { doubtful: true, ..failure.fixed_by(FIX).marked(Mark::KeptBack) })
     }
 
     /// The same of an address that is written in place of a name, and of which a proxy may not be asked either.
@@ -93,7 +93,7 @@ impl Network {
 
 /// Whether a failure is that the agent did not go where it was sent.
 pub fn is_kept_back(failure: &Failure) -> bool {
-    failure.doubtful && failure.fix() == FIX
+    failure.is_marked(Mark::KeptBack)
 }
 
 /// Whether a connection to an address ends at this machine: the kernel then takes the same one to come from.

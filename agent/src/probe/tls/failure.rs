@@ -8,19 +8,11 @@ use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerInco
 
 use super::verifier::Rejected;
 use crate::model::cause::Cause;
-use crate::model::outcome::Failure;
+use crate::model::outcome::{Failure, Mark};
 use crate::model::stage::Stage;
 use crate::probe::connection::worded;
 
 const PLAIN_HTTP: &str = "http: server gave HTTP response to HTTPS client";
-
-/// The detail of more certificates than rustls reads.
-const OVERSIZED: &str = "the server sends more than 64 KiB of certificates, which is all that pullprobe reads";
-
-/// Whether the handshake failed for the length of what the server sent, which Go may read.
-pub fn is_oversized(failure: &Failure) -> bool {
-    failure.detail == OVERSIZED
-}
 
 /// What is known about a handshake that failed.
 pub struct Broken<'a> {
@@ -148,7 +140,10 @@ fn of_rustls(error: &Error, broken: &Broken<'_>) -> Failure {
         // Nothing else in a handshake is so long.
         Error::InvalidMessage(
             InvalidMessage::HandshakePayloadTooLarge | InvalidMessage::CertificatePayloadTooLarge,
-        ) => fail(Cause::TlsProtocol, OVERSIZED.into(), ""),
+        ) => {
+            let detail = "the server sends more than 64 KiB of certificates, which is all that pullprobe reads";
+            fail(Cause::TlsProtocol, detail.into(), "").marked(Mark::Oversized)
+        }
         Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13) => fail(
             Cause::TlsProtocol,
             "the server speaks neither TLS 1.2 nor 1.3".into(),
