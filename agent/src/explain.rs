@@ -3,6 +3,7 @@
 //!
 //! Pure and offline: it knows words, not nodes. What a node sees is `check`'s to say.
 
+mod folded;
 mod quoting;
 mod subject;
 mod table;

@@ -25,7 +25,7 @@ pub fn messages(text: &str) -> Vec<String> {
         end -= 1;
     }
     let mut messages: Vec<String> = Vec::new();
-    for line in text[..end].lines() {
+    for line in super::folded::unfolded(&text[..end]).lines() {
         let line = unquoted(line);
         let plain = line.trim_start();
         match messages.last_mut() {

@@ -60,6 +60,28 @@ Events:
 }
 
 #[test]
+fn a_status_that_yaml_folds_over_lines_tells_what_it_tells_in_one() {
+    let folded = r#"
+    state:
+      waiting:
+        message: 'Failed to pull image "registry.example/team/app:1.0": failed to
+          pull and unpack image "registry.example/team/app:1.0": failed to resolve
+          image: failed to do request: Head "https://registry.example/v2/team/app/manifests/1.0":
+          dial tcp 192.0.2.1:443: connect: connection refused'
+        reason: ImagePullBackOff
+"#;
+    let readings = read(folded);
+    assert_eq!(readings.len(), 1, "{readings:?}");
+    assert_eq!(readings[0].causes(), [Cause::TcpRefused]);
+    assert_eq!(readings[0].image.as_deref(), Some("registry.example/team/app:1.0"));
+    assert_eq!(readings[0].host.as_deref(), Some("registry.example"));
+    let quoted = "message: \"Back-off pulling image \\\"r.example/a:1\\\": ErrImagePull: rpc error:\n  code = NotFound desc = failed to pull \
+                  and unpack image \\\"r.example/a:1\\\":\n  failed to resolve reference \\\"r.example/a:1\\\": r.example/a:1: not\n  \
+                  found\"\n";
+    assert_eq!(first(quoted), "manifest_unknown", "{quoted}");
+}
+
+#[test]
 fn where_nothing_says_why_the_waiting_is_told() {
     let readings = read("Back-off pulling image \"nginx:1\"");
     assert_eq!((readings.len(), readings[0].meaning), (1, Meaning::BackOff));
