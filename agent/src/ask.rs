@@ -29,6 +29,7 @@ use crate::probe::needs;
 use crate::probe::network::Network;
 
 mod doubt;
+mod dropped;
 mod ladders;
 mod logins;
 mod providers;
@@ -170,7 +171,7 @@ async fn verdict_of(
         });
         let verdict = logins::shadowed(question, image, plan, credential, &walk, verdict).await;
         let verdict = logins::told(logins::provider_meant(verdict, near_provider.as_deref()), credential);
-        let verdict = in_doubt(version, &walk.ending, verdict);
+        let verdict = dropped::told(in_doubt(version, &walk.ending, verdict), plan.dropped.as_ref());
         let succeeded = verdict.pullable != Some(false);
         messages.extend(verdict.kubelet_message.clone());
         if let Some(candidate) = told.get_mut(nth) {

@@ -17,8 +17,9 @@ use crate::model::host::{Capabilities, Endpoint, HostTls, Origin, RegistryHost, 
 use crate::model::outcome::Failure;
 use crate::model::rewrites::Rewrites;
 use crate::model::stage::Stage;
-use crate::node::containerd::certs_d::{Selection, select};
+use crate::node::containerd::certs_d::{Selection, Source, select};
 use crate::node::containerd::gotext::clean;
+use crate::node::containerd::hosts_toml::Rejection;
 use crate::node::containerd::{Containerd, FaultKind, HostSource};
 
 /// The hosts of one registry.
@@ -35,12 +36,20 @@ pub struct Plan {
     pub notes: Vec<Finding>,
     /// The directory of certs.d that serves the registry. `None`: none does.
     pub directory: Option<String>,
+    /// Its `hosts.toml`, where containerd cannot read it and asks none of the hosts in it.
+    pub dropped: Option<Rejection>,
 }
 
 /// The plan for every image of a registry.
 pub fn plan(containerd: &Containerd, domain: &str) -> Plan {
-    let mut plan =
-        Plan { domain: domain.to_owned(), hosts: Vec::new(), fatal: None, notes: Vec::new(), directory: None };
+    let mut plan = Plan {
+        domain: domain.to_owned(),
+        hosts: Vec::new(),
+        fatal: None,
+        notes: Vec::new(),
+        directory: None,
+        dropped: None,
+    };
     let made = match (&containerd.fatal, &containerd.registry.source) {
         (Some(fault), _) => {
             let place = fault.line.map_or_else(|| fault.file.clone(), |line| format!("{}:{line}", fault.file));
@@ -56,6 +65,9 @@ pub fn plan(containerd: &Containerd, domain: &str) -> Plan {
             Selection::Nothing => configured::hosts(containerd, None, domain),
             Selection::Directory(directory) => {
                 plan.directory = Some(directory.path.clone());
+                if let Source::Rejected(rejection) = &directory.source {
+                    plan.dropped = Some(rejection.clone());
+                }
                 configured::hosts(containerd, Some(directory), domain)
             }
         },

@@ -124,6 +124,7 @@ scenarios! {
     head_refused_by_gateway
     head_refused_by_storage
     head_refused_with_an_error
+    hosts_file_invalid_and_upstream_lacks_it
     hosts_file_invalid_elsewhere
     layer_too_long
     layer_too_short
