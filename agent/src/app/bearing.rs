@@ -12,7 +12,9 @@ use crate::plan::plan;
 
 /// Findings about a directory's name, which is not the one that images lead to.
 const OF_NAMES: [&str; 5] =
-    ["registry_port_differs", "host_dir_unreachable", "host_dir_hidden", "host_dir_dangling", "hosts_file_too_deep"];
+    [OF_PORTS, "host_dir_unreachable", "host_dir_hidden", "host_dir_dangling", "hosts_file_too_deep"];
+/// What is wrong for images with another port alone.
+const OF_PORTS: &str = "registry_port_differs";
 /// What is wrong for hosts with TLS alone.
 const OF_TLS: &str = "https_proxy_unset";
 /// What Docker Hub is called, by image references and otherwise.
@@ -21,7 +23,9 @@ const HUB: [&str; 5] =
 
 /// What the targets of a check go through.
 pub struct Bearing {
-    /// The registries of the targets and their hosts, without ports.
+    /// The registries of the targets, as their images name them.
+    domains: BTreeSet<String>,
+    /// The same and their hosts, without ports.
     names: BTreeSet<String>,
     /// The directories of `config_path`.
     roots: Vec<String>,
@@ -37,6 +41,7 @@ impl Bearing {
     pub fn of(site: &Site, answers: &[Answer]) -> Self {
         let domains: BTreeSet<&str> = answers.iter().filter_map(Answer::domain).collect();
         let mut bearing = Self {
+            domains: domains.iter().map(|domain| domain.to_ascii_lowercase()).collect(),
             names: domains.iter().map(|domain| plain(domain)).collect(),
             roots: Vec::new(),
             directories: BTreeSet::new(),
@@ -65,6 +70,12 @@ impl Bearing {
 
     /// What is about no registry in particular bears on all of them.
     pub fn holds(&self, finding: &Finding) -> bool {
+        // Whose own port it is finds the directory: only who has the other one is passed over.
+        if finding.code == OF_PORTS
+            && let Some(other) = &finding.about
+        {
+            return self.domains.contains(&other.to_ascii_lowercase());
+        }
         if finding.about.as_ref().is_some_and(|about| !self.names.contains(&plain(about))) {
             return false;
         }
@@ -112,6 +123,7 @@ mod tests {
     fn of(by_default: bool) -> Bearing {
         let names = ["docker.io", "mirror.example"];
         Bearing {
+            domains: names.iter().map(|name| (*name).to_owned()).collect(),
             names: names.iter().map(|name| plain(name)).collect(),
             roots: vec!["/c".into()],
             directories: ["/c/docker.io".to_owned()].into(),
@@ -129,6 +141,12 @@ mod tests {
         let unset = Finding::new(Severity::Warning, OF_TLS, "of HTTPS_PROXY", "fix");
         assert!(of(false).holds(&unset));
         assert!(!Bearing { has_tls: false, ..of(false) }.holds(&unset));
+    }
+
+    #[test]
+    fn another_port_matters_to_images_that_have_it() {
+        let told = |other: &str| of(false).holds(&finding(OF_PORTS, "/c/docker.io").about(other));
+        assert!(told("mirror.example") && !told("mirror.example:5000") && !told("docker.io:5000"));
     }
 
     #[test]

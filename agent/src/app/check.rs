@@ -91,15 +91,15 @@ fn findings(site: &Site, answers: &[Answer]) -> (Vec<Finding>, usize) {
         })
         .collect();
     let domains: BTreeSet<&str> = answers.iter().filter_map(Answer::domain).collect();
-    let told =
-        |found: &Finding| site.findings.iter().any(|known| (known.code, &known.file) == (found.code, &found.file));
+    let bearing = Bearing::of(site, answers);
+    let (here, elsewhere): (Vec<_>, Vec<_>) = site.findings.iter().cloned().partition(|finding| bearing.holds(finding));
+    let told = |found: &Finding| here.iter().any(|known| (known.code, &known.file) == (found.code, &found.file));
     let other_port = domains.iter().filter_map(|domain| lint::other_port(&site.containerd.registry, domain));
     let other_port = other_port.filter(|found| !told(found));
     let seen = observation::findings(&endpoints, &images)
         .into_iter()
         .chain(other_port)
-        .map(|finding| site.ways.mended(finding));
-    let bearing = Bearing::of(site, answers);
-    let (here, elsewhere): (Vec<_>, Vec<_>) = site.findings.iter().cloned().partition(|finding| bearing.holds(finding));
+        .map(|finding| site.ways.mended(finding))
+        .collect::<Vec<_>>();
     (here.into_iter().chain(seen).collect(), elsewhere.len())
 }

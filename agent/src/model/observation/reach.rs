@@ -19,8 +19,8 @@ pub fn kept_back(report: &EndpointReport) -> Option<Finding> {
     let at = barred.map_or_else(|| Place::Agent.as_str().to_owned(), |(address, place)| told(address, place));
     let message =
         format!("{via} sends pulls to {}, {at}: the agent does not go there on its schedule.", report.endpoint);
-    let fix = "If that is meant, set `probe.follow_private: true`; until then pulls that lead there are not judged. If not, \
-               ask whoever runs the registry: containerd goes there at every pull.";
+    let fix = "If this is intended, set `probe.follow_private: true`: only then are pulls that lead there judged. If it is \
+               not, tell whoever runs the registry: containerd goes there at every pull.";
     Some(Finding::new(Severity::Warning, PRIVATE_TARGET, message, fix))
 }
 
@@ -37,7 +37,8 @@ pub fn findings(endpoints: &[&EndpointReport]) -> Vec<Finding> {
         let via = report.need.as_ref()?.via.iter().find(|via| !is_there(via, place))?;
         let message =
             format!("{via} sends pulls to {}, {}: containerd goes there too.", report.endpoint, told(address, place));
-        let fix = "If that is not meant, ask whoever runs the registry, or take its mirror out of hosts.toml.";
+        let fix = "If this is not intended, tell whoever runs the registry; if it is a mirror, you can take it out of \
+                   hosts.toml.";
         Some(Finding::new(Severity::Warning, PRIVATE_TARGET, message, fix))
     };
     endpoints.iter().filter_map(led).collect()

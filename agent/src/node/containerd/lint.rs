@@ -151,9 +151,10 @@ impl Lint<'_, '_> {
 
     fn fault(fault: &ConfigFault) -> Finding {
         let (code, fix) = match fault.kind {
-            FaultKind::Syntax => {
-                ("config_syntax", "mend the line; `containerd -c FILE config dump` shows whether it parses")
-            }
+            FaultKind::Syntax => (
+                "config_syntax",
+                "mend the line and restart containerd; `containerd -c FILE config dump` tells whether it parses",
+            ),
             FaultKind::WrongType => ("config_type", "give the key a value of the type that containerd expects"),
             FaultKind::Import if fault.line.is_none() => {
                 ("config_import", "put containerd's configuration there, or name its file by `--containerd-config`")

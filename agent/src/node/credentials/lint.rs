@@ -129,8 +129,8 @@ fn damaged(entry: &Entry) -> impl Iterator<Item = Finding> {
     let found = damage::of_login(&entry.username, &entry.password, &entry.key).into_iter();
     found.map(|one| {
         // Without the registry nobody knows that a name is wrong.
-        let severity = if one.certain { Severity::Warning } else { Severity::Info };
-        let message = format!("`{}`: {}, and kubelet sends it so", entry.key, one.what);
+        let (severity, is) = if one.certain { (Severity::Warning, "is") } else { (Severity::Info, "may be") };
+        let message = format!("the login for `{}` {is} damaged: {}. kubelet sends it as it is", entry.key, one.what);
         Finding::new(severity, DAMAGED, message, one.fix)
     })
 }

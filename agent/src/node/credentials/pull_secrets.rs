@@ -151,13 +151,13 @@ fn type_unseen(root: &HostRoot, dir: &Path, key: &str, namespace: &str, name: &s
     let beside = names.filter(|name| name != key && !name.starts_with("..")).min()?;
     let kind = if key == KEYS[0].0 { "kubernetes.io/dockerconfigjson" } else { "kubernetes.io/dockercfg" };
     let message = format!(
-        "pull secret {namespace}/{name} has `{beside}` beside `{key}`: kubelet uses it if its type is {kind}, and ignores \
-         it without a word if that is Opaque or another; here it is taken to be of that type"
+        "pull secret {namespace}/{name} has `{beside}` beside `{key}`, so its type may be Opaque: kubelet would ignore it \
+         without a word. pullprobe cannot see the type and takes it for {kind}"
     );
     let namespace = if namespace == UNKNOWN_NAMESPACE { "NAMESPACE" } else { namespace };
     let fix = format!(
-        "look at `kubectl get secret {name} -n {namespace} -o jsonpath={{.type}}`; a type cannot be changed, so make \
-         another with `kubectl create secret docker-registry`"
+        "check the type with `kubectl get secret {name} -n {namespace} -o jsonpath={{.type}}`. If it is another, make the \
+         secret anew with `kubectl create secret docker-registry`: a type cannot be changed"
     );
     Some(Finding::new(Severity::Warning, "pull_secret_type_doubtful", message, fix).in_file(shown(root, dir)))
 }

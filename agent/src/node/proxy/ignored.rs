@@ -55,7 +55,7 @@ pub fn lines(lines: &[(usize, String)], section: &str, file: &str) -> Vec<Ignore
         if let Some(name) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             current = Some(name);
             found.extend(misspelt_section(name).map(|meant| {
-                let message = format!("systemd knows no section [{name}] and ignores all that stands in it");
+                let message = format!("systemd ignores all lines of this section: there is no section [{name}]");
                 ignored(message, format!("write [{meant}], with this capital letter"))
             }));
             continue;
@@ -65,13 +65,13 @@ pub fn lines(lines: &[(usize, String)], section: &str, file: &str) -> Vec<Ignore
         match current {
             None if !told_outside => {
                 told_outside = true;
-                let message = "systemd ignores lines before the first section: nothing of them is in force".to_owned();
-                found.push(ignored(message, format!("write [{section}] on a line above them")));
+                let message = "systemd ignores this line and all others before the first section".to_owned();
+                found.push(ignored(message, format!("write [{section}] on a line above it")));
             }
             Some(of) if of == section => found.extend(misspelt_key(key).map(|(message, fix)| ignored(message, fix))),
             // These have no meaning in the others.
             Some(of) if SECTIONS.contains(&of) && section == "Service" && KEYS[..4].contains(&key) => {
-                let message = format!("systemd knows no `{key}` in [{of}] and ignores the line");
+                let message = format!("systemd ignores this line: there is no `{key}` in [{of}]");
                 found.push(ignored(message, format!("write it below [{section}]")));
             }
             _ => {}
@@ -91,7 +91,8 @@ fn misspelt_section(name: &str) -> Option<&'static str> {
 fn misspelt_key(key: &str) -> Option<(String, String)> {
     let variable = key.strip_prefix("export ").map_or(key, str::trim);
     if MATTERS.contains(&variable) {
-        let message = format!("systemd knows no `{key}` in a unit and ignores the line: {variable} is not set by it");
+        let message =
+            format!("systemd ignores this line, because a unit has no key `{key}`: {variable} is not set by it");
         return Some((message, format!("write Environment=\"{variable}=VALUE\"")));
     }
     let meant = KEYS.into_iter().find(|known| known.eq_ignore_ascii_case(key)).or_else(|| {
@@ -101,7 +102,7 @@ fn misspelt_key(key: &str) -> Option<(String, String)> {
     })?;
     (meant != key).then(|| {
         (
-            format!("systemd knows no `{key}` and ignores the line"),
+            format!("systemd ignores this line: there is no `{key}`"),
             format!("did you mean `{meant}`? Capital letters count"),
         )
     })
@@ -150,7 +151,7 @@ mod tests {
 
     #[test]
     fn lines_without_their_section_are_told_once() {
-        assert_eq!(told("Environment=A=1\nEnvironment=B=2\n"), [(1, "write [Service] on a line above them".into())]);
+        assert_eq!(told("Environment=A=1\nEnvironment=B=2\n"), [(1, "write [Service] on a line above it".into())]);
         assert_eq!(told("[service]\nEnvironment=A=1\n"), [(1, "write [Service], with this capital letter".into())]);
         assert_eq!(told("[Servce]\nEnvironment=A=1\n").len(), 1);
         assert_eq!(told("[Unit]\nAfter=x\nEnvironment=A=1\n"), [(3, "write it below [Service]".into())]);

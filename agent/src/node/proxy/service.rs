@@ -109,7 +109,7 @@ impl Service<'_> {
                 // The word itself may be half a password: it is not shown.
                 None => self.warn(
                     &origin,
-                    "a word is not NAME=value: systemd ignores it",
+                    "systemd ignores a word that is not NAME=value",
                     "quote values that contain spaces",
                 ),
             }

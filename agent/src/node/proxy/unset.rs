@@ -35,11 +35,11 @@ pub(super) fn together(environment: &DaemonEnvironment) -> impl Iterator<Item = 
             many => format!(", and {} are not set", many.join(" and ")),
         };
         let message = format!(
-            "several assignments are one variable here: {name} holds all that stands behind its `=`, which is no proxy{lost}"
+            "{name} takes all that stands behind its `=` for its value, the other assignments too: it is no proxy{lost}"
         );
         let each: Vec<String> = [&**name].into_iter().chain(swallowed).map(|name| format!("\"{name}=VALUE\"")).collect();
         let fix = format!(
-            "give each assignment quotes of its own, Environment={}; in an environment file, a line of its own",
+            "give each assignment quotes of its own, as in Environment={}; in an environment file, write each on a line of its own",
             each.join(" ")
         );
         Some(located(Finding::new(Severity::Error, "environment_in_one_quote", message, fix), &variable.origin))
@@ -69,10 +69,10 @@ pub(super) fn https_unset(environment: &DaemonEnvironment) -> Option<Finding> {
         return None;
     }
     let message = format!(
-        "{} is set and HTTPS_PROXY is not: {why}, and asks registries with TLS directly, as nearly all are",
+        "{} is set and HTTPS_PROXY is not: {why}. Registries with TLS, which nearly all are, are asked without a proxy",
         variable.name
     );
-    let fix = "set HTTPS_PROXY beside it, to the same proxy if it lets `CONNECT` pass, and restart containerd";
+    let fix = "set HTTPS_PROXY too, to the same proxy if it lets `CONNECT` pass, and restart containerd";
     Some(located(Finding::new(Severity::Warning, "https_proxy_unset", message, fix), &variable.origin))
 }
 

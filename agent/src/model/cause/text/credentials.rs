@@ -3,15 +3,15 @@
 use super::Text;
 
 pub const CREDENTIALS_MISSING: Text = Text {
-    summary: "The registry wants a login for this image and the node has none that matches its name.",
+    summary: "The registry wants a login for this image, and the node has none that fits the image's name.",
     evidence: "The registry demanded authorization, refused an anonymous pull, and no pull secret, node file or credential \
                provider has a key that fits; the nearest key and why it does not fit are in the detail. kubelet 1.36 wants \
                the pod's login also for an image that is on the node.",
     confirm: "`jq '.auths | keys' /var/lib/kubelet/config.json` lists the keys that kubelet can match.",
-    fix: "Give the pod a pull secret in its own namespace, `kubectl create secret generic NAME \
-          --type=kubernetes.io/dockerconfigjson --from-file=.dockerconfigjson=config.json`, and name it in its \
-          `imagePullSecrets`; or add the registry's host (and port, if the image has one) under `auths` of \
-          `/var/lib/kubelet/config.json`.",
+    fix: "Make a pull secret in the pod's namespace, `kubectl create secret generic NAME \
+          --type=kubernetes.io/dockerconfigjson --from-file=.dockerconfigjson=config.json`. Then name it in the pod's \
+          `imagePullSecrets`. Or sign the whole node in: add the registry's host, with its port if the image has one, under \
+          `auths` of `/var/lib/kubelet/config.json`.",
 };
 
 pub const CREDENTIALS_REJECTED: Text = Text {

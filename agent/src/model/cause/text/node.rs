@@ -42,8 +42,9 @@ pub const LIMIT_REACHED: Text = Text {
     evidence: "The detail names the limit and its number: bytes or entries of a document, requests for one image, open files, and \
                the like.",
     confirm: "`crictl pull IMAGE` on the node shows what containerd makes of it.",
-    fix: "Look at what the detail names first: real registries stay far below each limit. Where it is open files or memory, give \
-          the agent more of them with `kubectl edit daemonset pullprobe`.",
+    fix: "Pull it once with `crictl pull IMAGE`: containerd has no such limit. If the detail says that others had the memory or the \
+          open files, ask again later, or give the agent more with `kubectl edit daemonset pullprobe`. Every other limit is far \
+          above what real registries send: look at what the detail names.",
 };
 
 pub const UNCLASSIFIED: Text = Text {

@@ -25,42 +25,42 @@ pub const STATUS_UNEXPECTED: Text = Text {
 };
 
 pub const HEAD_REFUSED: Text = Text {
-    summary: "The registry, or the storage behind it, refuses HEAD and answers the very same question by GET.",
+    summary: "The registry, or the storage behind it, refuses HEAD for the manifest and answers GET for the very same one.",
     evidence: "containerd asks for a manifest with HEAD first and was refused; pullprobe asked once more by GET, which got 200, \
                and HEAD was refused again after that.",
     confirm: "`curl -sSI https://REGISTRY/v2/REPOSITORY/manifests/TAG` is refused, and the same without `-I` is not.",
-    fix: "Let HEAD pass where GET passes: in the rules of the gateway or firewall before the registry, in the policy of the storage, \
-          or switch off redirects of manifests to signed links, which are good for one method. Until then name the image by \
-          another host in `/etc/containerd/certs.d/REGISTRY/hosts.toml`.",
+    fix: "Let HEAD pass wherever GET passes: in the gateway or firewall before the registry, and in the policy of its storage. If the \
+          registry redirects manifests to signed links, switch that off: a signed link is good for one method. Until then let \
+          `/etc/containerd/certs.d/REGISTRY/hosts.toml` name another host.",
 };
 
 pub const STORAGE_REFUSED: Text = Text {
-    summary: "The registry sends the node on to its storage, and the storage refuses.",
+    summary: "The registry redirects the node to its storage, and the storage refuses the request.",
     evidence: "The registry answered with a redirect, and the host where it leads refused with 400, 401 or 403. No login for the \
                registry counts there: the link itself carries the right. The storage's own code is in the detail.",
     confirm: "`curl -sSL -D- -o /dev/null https://REGISTRY/v2/REPOSITORY/blobs/DIGEST` shows the redirect and the refusal; without \
               `-o /dev/null` the storage's words.",
-    fix: "Have the owner of the registry look at its storage: keys, clock, policy of the bucket and life of its signed links. If \
-          only this network is refused, look at the policy of the cloud's private endpoint for storage. Without redirects the \
-          registry serves the layers itself (`storage.redirect.disable` in `/etc/distribution/config.yml`).",
+    fix: "Have the owner of the registry check its storage: keys, clock, the bucket's policy, and how long signed links live. If only \
+          this network is refused, check the policy of the cloud's private endpoint for storage. To do without redirects, set \
+          `storage.redirect.disable` in `/etc/distribution/config.yml`: the registry then serves the layers itself.",
 };
 
 pub const REQUEST_TOO_LARGE: Text = Text {
-    summary: "The request is larger than the server takes, most often because of the token in it.",
+    summary: "The request is larger than the server takes, most often because the token in it is long.",
     evidence: "Status 413, 414 or 431, or 400 with words about a large header or an address that is too long; the detail says how \
                long the token is.",
     confirm: "`curl -sS 'REALM?service=SERVICE&scope=repository:REPOSITORY:pull' | jq '.token | length'` prints how long a token is.",
-    fix: "Let the server in front of the registry take larger headers (in `/etc/nginx/nginx.conf` \
-          `large_client_header_buffers 4 32k`), or make the token smaller: an account with fewer groups and roles, or without \
-          one token for all repositories.",
+    fix: "Raise the limit for headers at the server before the registry: nginx has `large_client_header_buffers 4 32k` in \
+          `/etc/nginx/nginx.conf`. Or make the token shorter: use an account with fewer groups and roles, or a token for one \
+          repository only.",
 };
 
 pub const FILTER_BLOCKED: Text = Text {
-    summary: "A filter on the way refuses the request with a web page of its own.",
+    summary: "A filter between the node and the registry refuses the request and answers in the registry's place.",
     evidence: "The answer is a web page where registries answer with JSON, or its headers and words are those of a web filter, a \
                firewall for web applications or a check against robots; its title and first words are in the detail.",
     confirm: "`curl -sS -D- https://REGISTRY/v2/REPOSITORY/manifests/TAG` shows the page and the headers of who sends it.",
-    fix: "Have who runs the filter let the node's requests pass (user agent `containerd/VERSION`, no browser, no cookies). If it \
-          is the network's own, exempt the registry in its rules, or go around it with `NO_PROXY` in \
-          `/etc/systemd/system/containerd.service.d/http-proxy.conf`.",
+    fix: "If the filter is your network's, exempt the registry's hosts in its rules (`pullprobe hosts --plain` lists them), or go \
+          around it with `NO_PROXY` in `/etc/systemd/system/containerd.service.d/http-proxy.conf`. If it stands before the \
+          registry, have its operator let the user agent `containerd/VERSION` pass: a node has no browser and no cookies.",
 };

@@ -87,12 +87,12 @@ pub const CHALLENGE_INVALID: Text = Text {
 };
 
 pub const TOKEN_INVALID: Text = Text {
-    summary: "The registry's token service gives no token that the registry takes.",
+    summary: "The registry asks for a token, and its token service gives none that the registry takes.",
     evidence: "The realm that the registry names answers 200 without `token` and `access_token`, or is no token service, or \
                refuses POST and gives a token by GET; or the registry calls its token invalid (`error=\"invalid_token\"`).",
     confirm: "`curl -sS 'REALM?service=SERVICE&scope=repository:REPOSITORY:pull' | jq keys` fails or lists neither of them; if it \
               does list one, `curl -sS -D- -H \"Authorization: Bearer $TOKEN\" https://REGISTRY/v2/` shows `invalid_token`.",
-    fix: "Look at what answers at the realm: a login page or a captive portal there means a wrong `realm` in the registry's \
-          settings (`/etc/distribution/config.yml`). If the registry refuses the token, make its issuer, service and root \
-          certificate those of the token service, and let both have the right time.",
+    fix: "See what answers at the realm. A login page or a captive portal means that the `realm` in the registry's settings is wrong \
+          (`/etc/distribution/config.yml`). If the registry refuses the token, give it the issuer, service and root certificate \
+          of the token service, and set both clocks right.",
 };

@@ -272,10 +272,10 @@ fn spegel(root: &str, backup: &HostDir) -> Option<Finding> {
         registries => registries.iter().take(8).cloned().collect::<Vec<_>>().join(", "),
     };
     let message = format!(
-        "Spegel moved what was configured for {of} to this directory, which containerd does not read, and wrote its own"
+        "Spegel moved what was configured for {of} to this directory and wrote its own. containerd does not read this one"
     );
-    let fix = "to have both, let Spegel keep these hosts behind its own (`spegel.prependExisting: true` in its chart); \
-               without Spegel, move them back";
+    let fix = "to use both, set `spegel.prependExisting: true` in Spegel's chart: it then asks these hosts after its own. \
+               Without Spegel, move the directories back";
     Some(info("spegel_backup", &whole(&format!("{root}/{SPEGEL_BACKUP}")), message, fix))
 }
 

@@ -107,7 +107,7 @@ impl Lint<'_, '_> {
     fn host(&self, host: &Host, keys: &Table, found: &mut Vec<Finding>) {
         let spec = &host.spec;
         if let Some(why) = never_answers(spec) {
-            let message = format!("{why}: containerd asks it in vain and goes on");
+            let message = format!("{why}: containerd asks it in vain, and then the next host");
             found.push(error("host_url_unusable", &spec.place, message, WHOLE_URL));
         }
         if !spec.capabilities.resolve && spec.capabilities.pull {
@@ -140,13 +140,13 @@ impl Lint<'_, '_> {
             }
             Some(_) => {
                 if let Some(why) = never_answers(spec) {
-                    let message = format!("{why}: where no other host serves, every pull fails");
+                    let message = format!("{why}: a pull that no other host serves fails");
                     found.push(error("host_url_unusable", &spec.place, message, WHOLE_URL));
                 }
             }
             None if !spec.name.is_empty() => {
                 let message = format!(
-                    "`server = \"{}\"` has no host: containerd takes it for unset and asks {}",
+                    "`server = \"{}\"` has no host: containerd ignores it and asks {}",
                     spec.shown(),
                     domain.unwrap_or("the registry itself")
                 );
@@ -187,8 +187,8 @@ fn of_config(key: &str) -> Option<&'static str> {
 }
 
 fn rewritten(place: &Place) -> Finding {
-    let message = "this containerd, of k3s or RKE2, asks the host for repositories by their rewritten names, and so does pullprobe";
-    let fix = "nothing is wrong; without k3s or RKE2 no containerd knows `rewrite`";
+    let message = "the containerd of k3s and RKE2 asks this host for repositories under their rewritten names, and so does pullprobe";
+    let fix = "leave it as it is; any other containerd ignores `rewrite`";
     info("host_rewrite", place, message, fix)
 }
 

@@ -50,16 +50,18 @@ impl Lint<'_, '_> {
         let header = keys.field("header", self.version.dialect())?.as_table()?;
         let (_, value) = header.entries.iter().find(|(name, _)| name.eq_ignore_ascii_case("authorization"))?;
         let always = ASK_FOR_TOKENS.contains(&url.authority.trim_end_matches(":443"));
-        let (severity, when) = if always {
-            (Severity::Warning, "asks for a token, and")
+        let (severity, when, has) = if always {
+            (Severity::Warning, "asks for a token:", "has")
         } else {
-            (Severity::Info, "may ask for a token. Then")
+            (Severity::Info, "may ask for a token:", "then has")
         };
         let message = format!(
-            "{} {when} containerd {} gets one without this header and sends it in its place: the login is of no use",
+            "{} {when} containerd {} gets one without this header and sends the token instead. The login in the header {has} \
+             no effect",
             url.authority, self.version
         );
-        let fix = "use an image pull secret, or containerd 2.1, which sends the header to the token service too";
+        let fix = "put the login into an image pull secret, or use containerd 2.1 or later, which sends the header to the token \
+                   service too";
         Some(note(severity, "header_replaced_by_token", &value.key, message, fix))
     }
 
@@ -98,14 +100,14 @@ fn second_turn(domain: Option<&str>, directory: &HostDirectory) -> Option<Findin
     })?;
     let lacks = lacks.join(", ");
     let message = format!(
-        "when `{}` fails, {of_server} is asked once more, as the registry itself and without {lacks}: the error that \
-         kubelet shows is that of the second turn",
+        "if `{}` fails, {of_server} is asked once more, as the registry itself and without {lacks}. kubelet then shows the \
+         second error, not the first",
         host.spec.shown()
     );
     let fix = if server.spec.url.is_some() {
-        format!("write {lacks} at the top of the file too, beside `server`")
+        format!("write {lacks} next to `server` too, at the top of the file")
     } else {
-        format!("set `server` to it, with {lacks} at the top of the file too")
+        format!("set `server` to it, with {lacks}, at the top of the file too")
     };
     Some(info("server_without_settings", &host.spec.place, message, fix))
 }
@@ -148,9 +150,9 @@ pub fn beside(registry: &RegistrySettings, domain: &str) -> Option<Finding> {
         .flat_map(|(root, entries)| entries.keys().map(move |name| (root, name)))
         .find_map(|(root, name)| Some((root, name, named(name)?)))?;
     let message = format!(
-        "images of {domain} do not use this directory, which is for images of {other}: the port is part of the name"
+        "images of {domain} do not use this directory, which is for images of {other}. The port is part of a registry's name"
     );
-    let fix = format!("name the directory {domain}, or make one of this name beside it");
+    let fix = format!("name the directory {domain}, or make a second one of that name");
     let place = whole(&format!("{}/{name}", root.path));
     Some(note(Severity::Warning, "registry_port_differs", &place, message, fix))
 }
@@ -172,9 +174,9 @@ fn another_port(place: &Place, what: &str, domain: &str, other: &str, fix: Strin
     let host = domain.split(':').next().unwrap_or_default();
     let severity = if host.parse::<IpAddr>().is_ok() { Severity::Warning } else { Severity::Info };
     let message = format!(
-        "{what} alone, and leads to {other}: images of {other} do not use it, for the port is part of the name"
+        "{what} only: images of {other} do not use it, although it leads there. The port is part of a registry's name"
     );
-    note(severity, "registry_port_differs", place, message, fix)
+    note(severity, "registry_port_differs", place, message, fix).about(other)
 }
 
 /// The same host on another port: how images may be named too.
@@ -204,7 +206,7 @@ fn without_scheme<'a>(spec: &HostSpec, others: impl Iterator<Item = &'a Host>) -
         (Severity::Info, "")
     };
     let message = format!("`{shown}` has no scheme: containerd asks it over https://{more}");
-    let fix = format!("write http://{shown} where it speaks plain HTTP, and https://{shown} otherwise");
+    let fix = format!("write http://{shown} if it speaks plain HTTP, else https://{shown}");
     Some(note(severity, "host_scheme_missing", &spec.place, message, fix))
 }
 

@@ -14,7 +14,7 @@ impl Lint<'_, '_> {
         for mirror in &self.settings.mirrors {
             let of_all = mirror.name == "*";
             let of_mirror = |finding: Finding| if of_all { finding } else { finding.about(&mirror.name) };
-            found.extend(self.port_of_mirror(mirror).map(of_mirror));
+            found.extend(self.port_of_mirror(mirror));
             for (endpoint, place) in &mirror.endpoints {
                 found.extend(of_endpoint(mirror, endpoint, place).map(of_mirror));
             }
