@@ -42,9 +42,9 @@ pub const LIMIT_REACHED: Text = Text {
     evidence: "The detail names the limit and its number: bytes or entries of a document, requests for one image, open files, and \
                the like.",
     confirm: "`crictl pull IMAGE` on the node shows what containerd makes of it.",
-    fix: "Pull it once with `crictl pull IMAGE`: containerd has no such limit. If the detail says that others had the memory or the \
-          open files, ask again later, or give the agent more with `kubectl edit daemonset pullprobe`. Every other limit is far \
-          above what real registries send: look at what the detail names.",
+    fix: "Pull it once with `crictl pull IMAGE`: containerd has no such limit. If others had the memory, ask again later with \
+          `pullprobe check IMAGE`. If the process was out of open files or memory, give it more: `kubectl edit daemonset \
+          pullprobe`. Every other limit is far above what real registries send: look at what is named.",
 };
 
 pub const UNCLASSIFIED: Text = Text {
