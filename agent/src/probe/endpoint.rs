@@ -240,7 +240,14 @@ impl Visit<'_> {
                 let failure = Failure::new(Stage::Token, cause, detail).at(host.clone());
                 Outcome::Failed(reading.tell(failure), None)
             }
-            Ok(_) => Outcome::Passed(facts(false)),
+            Ok(response) => match judge(&response, &[], self.host, &self.report.namespace) {
+                None => Outcome::Passed(facts(false)),
+                // It let everybody else in as far as to be asked for a password.
+                Some(failure) => {
+                    let pause = super::ratelimit::pause(&response, self.network.clock());
+                    Outcome::Failed(failure.staged(Stage::Token).at(host.clone()).again_after(pause), None)
+                }
+            },
         }
     }
 
@@ -289,7 +296,7 @@ fn judge(response: &Response, challenges: &[Challenge], host: &RegistryHost, nam
         200..=299 => None,
         401 if !challenges.is_empty() => None,
         // Nobody signed in yet, unless the host's own headers do.
-        401 if reading.is_by_words() && !(reading.says_expired() && !signs_in) => fail(reading.cause, &words),
+        401 if reading.is_by_words() && (signs_in || !reading.says_expired()) => fail(reading.cause, &words),
         401 => {
             let bare = !response.headers.contains_key(header::WWW_AUTHENTICATE);
             fail(

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::super::http::Response;
 use super::super::status::evidence::Party;
-use super::super::status::{self, Errors};
+use super::super::status::{self, Errors, Reading};
 use super::super::{image, proxy, ratelimit};
 use crate::model::cause::Cause;
 use crate::model::outcome::{Failure, clip};
@@ -73,8 +73,13 @@ pub(super) fn refused(response: &Response, told: &Told<'_>) -> Failure {
         .worded(wording)
         .again_after(ratelimit::pause(response, told.now))
         .or_maybe(&others);
+    in_words(&reading, response, &errors, signed_in, failure)
+}
+
+/// Sentence and fix where it is the token service that failed.
+fn in_words(reading: &Reading, response: &Response, errors: &Errors, signed_in: bool, failure: Failure) -> Failure {
     let failure = reading.tell(failure);
-    match cause {
+    match failure.cause {
         Cause::TokenInvalid if errors.has_code() => failure
             .summarized("The token service does not know the request with which containerd asks for a token.")
             .fixed_by(REALM_FIX),
