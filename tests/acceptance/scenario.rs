@@ -154,6 +154,7 @@ scenarios! {
     over_budget_limit_without_number
     over_budget_manifest_breaks_off
     over_budget_told_by_get_only
+    password_not_looked_at
     policy_blocked
     policy_blocked_by_perimeter
     policy_blocked_unscanned
