@@ -4,7 +4,6 @@
 pub mod message;
 
 use crate::model::cause::Cause;
-use crate::model::cause::text::text;
 use crate::model::clean::Clean;
 use crate::model::containerd::{PullMode, Version};
 use crate::model::outcome::Failure;

@@ -1,7 +1,6 @@
 //! What is said where pullprobe lacks what containerd has, or stops where containerd waits on.
 
 use crate::model::cause::Cause;
-use crate::model::cause::text::text;
 use crate::model::clean::Clean;
 use crate::model::containerd::Version;
 use crate::model::outcome::Failure;

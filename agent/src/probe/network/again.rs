@@ -11,8 +11,8 @@ use crate::model::cause::Cause;
 use crate::model::host::{Endpoint, RegistryHost, Scheme};
 use crate::model::outcome::{Failure, Mark, Outcome, Skip, Step, clip};
 use crate::probe::raw;
-use crate::probe::tls::hello::{self, Offer};
 use crate::probe::tls::TlsSetup;
+use crate::probe::tls::hello::{self, Offer};
 use crate::probe::usage::RequestKind;
 
 /// A server that takes longer for its first answer has nothing to add.
