@@ -14,12 +14,13 @@ mod normalise;
 mod observation;
 mod observed;
 mod recorded;
+mod same_version;
 pub mod scenario;
 mod server;
 pub mod servers;
 mod trial;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -34,6 +35,9 @@ const RECORD_VARIABLE: &str = "JUDGE_RECORD";
 const ONLY_VARIABLE: &str = "JUDGE_ONLY";
 /// A pull waits more than it computes.
 const TRIALS_PER_PROCESSOR: usize = 2;
+/// Of all scenarios; fewer would show that some are passed over.
+const COMPARED_AT_LEAST: usize = 800;
+const RECORDED_AT_LEAST: usize = 700;
 const THIS_TEST: &str = "judge::pullprobe_answers_as_real_containerds_do";
 
 #[test]
@@ -52,7 +56,7 @@ fn pullprobe_answers_as_real_containerds_do() {
         .iter()
         .filter(|scenario| scenario.name.contains(&only))
         .flat_map(|scenario| {
-            let file = scenarios_directory().join(&scenario.name).with_extension("toml");
+            let file = file_of(&scenario.name);
             scenario.versions.iter().map(move |version| Job::new(file.clone(), version, recording))
         })
         .collect();
@@ -68,24 +72,37 @@ fn pullprobe_answers_as_real_containerds_do() {
             println!("{}", observed::in_full(trial));
         }
     }
-    let recorded = if recording { Vec::new() } else { ask_about_the_recorded(&scenarios, &only) };
-    conclude(&trials, &recorded, recording);
+    if recording {
+        conclude_recording(&trials);
+        return;
+    }
+    let records = recorded::load();
+    let same_version = same_version::hold(&trials, &records);
+    let recorded = ask_about_the_recorded(&scenarios, records, &only);
+    conclude(&trials, &recorded, &same_version, only.is_empty());
 }
 
 /// Scenarios that are newer than the record, or were changed since, are left out of it.
-fn ask_about_the_recorded(scenarios: &[Scenario], only: &str) -> Vec<recorded::Outcome> {
-    let mut records = recorded::load();
-    let mut left_out = 0;
+fn ask_about_the_recorded(
+    scenarios: &[Scenario],
+    mut records: BTreeMap<String, recorded::Record>,
+    only: &str,
+) -> Vec<recorded::Outcome> {
+    let (mut without, mut changed) = (0, 0);
     let mut jobs = VecDeque::new();
     for scenario in scenarios.iter().filter(|scenario| scenario.name.contains(only)) {
-        let file = scenarios_directory().join(&scenario.name).with_extension("toml");
-        let record = records.remove(&scenario.name).filter(|record| record.of == recorded::fingerprint(&file));
-        match record {
-            Some(record) => jobs.push_back((file, record)),
-            None => left_out += 1,
+        let file = file_of(&scenario.name);
+        match records.remove(&scenario.name) {
+            Some(record) if record.of == recorded::fingerprint(&file) => jobs.push_back((file, record)),
+            Some(_) => changed += 1,
+            None => without += 1,
         }
     }
-    println!("{} scenarios with a record of official builds, {left_out} without", jobs.len());
+    println!("record of official builds: {} scenarios; {without} are newer, {changed} were changed since", jobs.len());
+    if only.is_empty() {
+        assert!(records.is_empty(), "recorded, and there are no such scenarios: {:?}", records.keys());
+        assert!(jobs.len() >= RECORDED_AT_LEAST, "{} scenarios have a record that counts", jobs.len());
+    }
     let run = |(file, record): (PathBuf, recorded::Record)| {
         let first = recorded::run(&file, record.clone(), THIS_TEST);
         let agreed = first.result.as_ref().is_ok_and(|(_, differences)| differences.is_empty());
@@ -94,6 +111,10 @@ fn ask_about_the_recorded(scenarios: &[Scenario], only: &str) -> Vec<recorded::O
     let mut outcomes = run_all(jobs, &run);
     outcomes.sort_by(|one, other| one.scenario.cmp(&other.scenario));
     outcomes
+}
+
+fn file_of(scenario: &str) -> PathBuf {
+    scenarios_directory().join(scenario).with_extension("toml")
 }
 
 fn scenarios_directory() -> PathBuf {
@@ -125,61 +146,77 @@ fn run_all<J: Send, T: Send>(jobs: VecDeque<J>, run: &(impl Fn(J) -> T + Sync)) 
 /// pass on one side only. What differs twice differs.
 fn run_twice_in_doubt(job: Job) -> Trial {
     let first = trial::run(job.clone(), THIS_TEST);
-    let agreed = first.result.as_ref().is_ok_and(|evidence| evidence.disagreements.is_empty());
+    let agreed = first.result.as_ref().is_ok_and(|evidence| evidence.disagreements.iter().all(Vec::is_empty));
     if agreed { first } else { trial::run(job, THIS_TEST) }
 }
 
-fn conclude(trials: &[Trial], recorded: &[recorded::Outcome], recording: bool) {
-    let mut broken = 0;
-    let mut disagreements = 0;
-    for trial in trials {
-        let name = format!("{} on containerd {}", trial.scenario, trial.version);
-        match &trial.result {
-            Err(reason) => {
-                broken += 1;
-                println!("BROKEN {name}: {reason}");
-            }
-            Ok(evidence) => {
-                for disagreement in &evidence.disagreements {
-                    disagreements += 1;
-                    println!("DISAGREEMENT {name}: {disagreement}");
-                }
-            }
-        }
-    }
-    for outcome in recorded {
-        match &outcome.result {
-            Err(reason) => {
-                broken += 1;
-                println!("BROKEN {} as recorded: {reason}", outcome.scenario);
-            }
-            Ok((_, differences)) => {
-                for difference in differences {
-                    disagreements += 1;
-                    println!("DISAGREEMENT {} as recorded on containerd {difference}", outcome.scenario);
-                }
-            }
-        }
-    }
-    let count = |key: fn(&Trial) -> &String| trials.iter().map(key).collect::<std::collections::BTreeSet<_>>().len();
-    let (scenarios, versions) = (count(|trial| &trial.scenario), count(|trial| &trial.version));
+fn conclude_recording(trials: &[Trial]) {
+    let broken = trials.iter().filter_map(|trial| Some((trial, trial.result.as_ref().err()?)));
+    let broken = broken.map(|(trial, reason)| println!("BROKEN {}: {reason}", trial.name())).count();
     assert_eq!(broken, 0, "{broken} trials could not be held");
-    if recording {
-        println!("{scenarios} scenarios, {versions} versions recorded");
-        return;
-    }
+    println!("{} scenarios, {} versions recorded", distinct(trials, |trial| &trial.scenario), versions(trials));
+}
+
+/// Prints what was compared, and fails where anything differs. `whole`: no scenario was left out.
+fn conclude(trials: &[Trial], recorded: &[recorded::Outcome], same_version: &same_version::Held, whole: bool) {
+    let broken = print_broken(trials, recorded);
+    let disagreements = print_disagreements(trials, recorded, same_version);
     let figures = Figures::of(trials.iter().filter_map(told));
     figures.print();
-    let statements: usize = trials.iter().filter_map(|trial| Some(trial.result.as_ref().ok()?.statements)).sum();
-    println!("{} reports, {statements} statements held against the rest of their report", trials.len());
+    let evidence = || trials.iter().filter_map(|trial| trial.result.as_ref().ok());
+    let reports = evidence().filter(|evidence| evidence.disagreements.is_some()).count();
+    let statements: usize = evidence().map(|evidence| evidence.statements).sum();
+    println!("{reports} reports, {statements} statements held against the rest of their report");
     let answers: usize = recorded.iter().filter_map(|outcome| Some(outcome.result.as_ref().ok()?.0)).sum();
-    println!("{answers} recorded answers of official builds");
-    let builds = recorded::BUILDS.len();
-    println!("{scenarios} scenarios, {versions} versions + {builds} recorded, {disagreements} disagreements");
+    println!("{answers} recorded answers of official builds, in {} scenarios", recorded.len());
+    println!("{} records held against the daemon of the same version", same_version.scenarios);
+    let is_compared = |trial: &&Trial| trial.result.as_ref().is_ok_and(|evidence| evidence.disagreements.is_some());
+    let compared = distinct(trials.iter().filter(is_compared), |trial| &trial.scenario);
+    let observed = distinct(trials, |trial| &trial.scenario) - compared;
+    println!("{observed} scenarios observed and not compared: no node that kubelet runs on is in such a state");
+    let (versions, builds) = (versions(trials), recorded::BUILDS.len());
+    println!("{compared} scenarios, {versions} versions + {builds} recorded, {disagreements} disagreements");
+    assert_eq!(broken, 0, "{broken} trials could not be held");
     assert_eq!(disagreements, 0, "pullprobe's answer is not containerd's");
-    if std::env::var_os(ONLY_VARIABLE).is_none() {
+    if whole {
+        assert!(compared >= COMPARED_AT_LEAST, "{compared} scenarios were compared");
         figures.judge();
+        same_version.judge_whole();
     }
+}
+
+fn print_broken(trials: &[Trial], recorded: &[recorded::Outcome]) -> usize {
+    let live = trials.iter().filter_map(|trial| Some((trial.name(), trial.result.as_ref().err()?)));
+    let recorded = recorded.iter();
+    let recorded = recorded
+        .filter_map(|outcome| Some((format!("{} as recorded", outcome.scenario), outcome.result.as_ref().err()?)));
+    live.chain(recorded).map(|(name, reason)| println!("BROKEN {name}: {reason}")).count()
+}
+
+fn print_disagreements(trials: &[Trial], recorded: &[recorded::Outcome], same_version: &same_version::Held) -> usize {
+    let mut count = 0;
+    let mut print = |what: String| {
+        count += 1;
+        println!("DISAGREEMENT {what}");
+    };
+    for trial in trials {
+        let found = trial.result.iter().flat_map(|evidence| &evidence.disagreements).flatten();
+        found.for_each(|disagreement| print(format!("{}: {disagreement}", trial.name())));
+    }
+    for outcome in recorded {
+        let found = outcome.result.iter().flat_map(|(_, differences)| differences);
+        found.for_each(|difference| print(format!("{} as recorded on containerd {difference}", outcome.scenario)));
+    }
+    same_version.differences.iter().for_each(|difference| print(difference.clone()));
+    count
+}
+
+fn distinct<'t>(trials: impl IntoIterator<Item = &'t Trial>, key: fn(&Trial) -> &String) -> usize {
+    trials.into_iter().map(key).collect::<BTreeSet<_>>().len()
+}
+
+fn versions(trials: &[Trial]) -> usize {
+    distinct(trials, |trial| &trial.version)
 }
 
 /// The cause that pullprobe found, and what the daemon said.

@@ -33,18 +33,34 @@ impl Default for Told {
 }
 
 impl Told {
+    /// What a daemon that runs here told, in the words of the record.
+    pub fn of(observed: &Observation) -> Self {
+        Self {
+            pullable: Some(observed.outcome.pulled()),
+            message: mask_dates(&normalise(observed.outcome.message().unwrap_or_default())),
+            hosts: list(&asked(&observed.requests)),
+            credentials: sent(&observed.requests),
+        }
+    }
+
     /// Every difference, each naming both sides.
     pub fn differences(&self, said: &Self) -> Vec<String> {
+        let differing = self.differing(said).into_iter();
+        // Read from without, the message is kubelet's.
+        let named = |what| if what == "message" { "kubelet_message" } else { what };
+        differing.map(|(what, recorded, said)| describe(named(what), &recorded, &said)).collect()
+    }
+
+    /// The parts that differ, each with both sides.
+    pub fn differing(&self, other: &Self) -> Vec<(&'static str, String, String)> {
         let verdict = |told: &Self| told.pullable.map_or_else(|| "unknown".to_owned(), |pullable| pullable.to_string());
-        let (recorded, of_said) = (verdict(self), verdict(said));
         let pairs = [
-            ("pullable", &recorded, &of_said),
-            ("kubelet_message", &self.message, &said.message),
-            ("hosts", &self.hosts, &said.hosts),
-            ("credentials", &self.credentials, &said.credentials),
+            ("pullable", verdict(self), verdict(other)),
+            ("message", self.message.clone(), other.message.clone()),
+            ("hosts", self.hosts.clone(), other.hosts.clone()),
+            ("credentials", self.credentials.clone(), other.credentials.clone()),
         ];
-        let differing = pairs.into_iter().filter(|(_, recorded, said)| recorded != said);
-        differing.map(|(what, recorded, said)| describe(what, recorded, said)).collect()
+        pairs.into_iter().filter(|(_, own, other)| own != other).collect()
     }
 }
 
@@ -53,14 +69,18 @@ impl Prediction {
         let image = &self.report["images"][0];
         let of_pull = self.requests.iter().filter(|request| (&*request.method, &*request.path) != ("HEAD", "/v2/"));
         let seen = of_pull.map(|request| authority(&request.endpoint)).collect();
-        let sent = credentials(&self.requests).into_iter().map(|(endpoint, scheme)| format!("{scheme} {endpoint}"));
         Told {
             pullable: image["pullable"].as_bool(),
             message: mask_dates(&normalise(image["kubelet_message"].as_str().unwrap_or_default())),
             hosts: list(&attempts(image, &seen)),
-            credentials: sent.collect::<Vec<_>>().join(", "),
+            credentials: sent(&self.requests),
         }
     }
+}
+
+fn sent(requests: &[Request]) -> String {
+    let sent = credentials(requests).into_iter().map(|(endpoint, scheme)| format!("{scheme} {endpoint}"));
+    sent.collect::<Vec<_>>().join(", ")
 }
 
 fn describe(what: &str, containerd: &str, pullprobe: &str) -> String {

@@ -37,6 +37,13 @@ pub struct ByBuilds {
     pub told: Told,
 }
 
+impl Record {
+    pub fn of_build(&self, build: &str) -> Option<&Told> {
+        let told = self.told.iter().find(|one| one.builds.iter().any(|other| other == build));
+        told.map(|one| &one.told)
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct Errand {
     scenario: PathBuf,
@@ -93,11 +100,21 @@ async fn hold(errand: &Errand) -> (usize, Vec<String>) {
     let scenario = scenario::load(&errand.scenario);
     namespace::bring_up_network(&scenario.addresses());
     let servers = Servers::start(&scenario).await;
+    let roots: BTreeMap<&str, PathBuf> = (errand.record.told.iter())
+        .flat_map(|one| one.builds.iter().map(|build| series_of(build)))
+        .map(|series| (series, errand.scratch.join(series)))
+        .collect();
+    for (series, root) in &roots {
+        node::write(root, &scenario, series, &servers);
+        node::write_unit(root, &servers.environment(&scenario));
+    }
+    // A proxy looks names up where it runs: here, as in the live trials.
+    namespace::enter_node(roots.values().next().unwrap());
     let mut found = Vec::new();
     let mut asked = 0;
     for one in &errand.record.told {
         for build in &one.builds {
-            let told = tell(&scenario, build, &errand.scratch, &servers).await;
+            let told = tell(&scenario, build, &roots[series_of(build)], &servers).await;
             let differences = one.told.differences(&told).into_iter();
             found.extend(differences.map(|difference| format!("{build}: {difference}")));
             asked += 1;
@@ -107,18 +124,10 @@ async fn hold(errand: &Errand) -> (usize, Vec<String>) {
 }
 
 /// What pullprobe tells of this build.
-async fn tell(scenario: &Scenario, build: &str, scratch: &Path, servers: &Servers) -> Told {
-    let series = series_of(build);
-    let root = scratch.join(series);
-    if !root.exists() {
-        node::write(&root, scenario, series, servers);
-        let environment: Vec<(String, String)> =
-            scenario.environment.iter().map(|(key, value)| (key.clone(), servers.fill_in(value))).collect();
-        node::write_unit(&root, &environment);
-    }
+async fn tell(scenario: &Scenario, build: &str, root: &Path, servers: &Servers) -> Told {
     servers.begin_anew();
     drop(servers.take_requests());
-    let report = trial::ask(&servers.fill_in(&scenario.image), build, &root).await;
+    let report = trial::ask(&servers.fill_in(&scenario.image), build, root).await;
     Prediction { report, requests: servers.take_requests() }.told()
 }
 
@@ -132,6 +141,8 @@ fn every_recorded_scenario_says_who_told_what() {
     let records = load();
     assert!(records.len() > 700, "{}", records.len());
     for record in records.values() {
+        let file = super::file_of(&record.scenario);
+        assert!(file.exists(), "{} is recorded, and there is no such scenario", record.scenario);
         let mut builds: Vec<&str> = record.told.iter().flat_map(|one| &one.builds).map(String::as_str).collect();
         assert!(builds.iter().all(|build| BUILDS.contains(build)), "{}: {builds:?}", record.scenario);
         let count = builds.len();

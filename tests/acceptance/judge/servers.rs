@@ -78,6 +78,11 @@ impl Servers {
         self.placeholders.iter().fold(text.to_owned(), |text, (key, value)| text.replace(key, value))
     }
 
+    /// What the unit of the scenario's containerd sets.
+    pub fn environment(&self, scenario: &Scenario) -> Vec<(String, String)> {
+        scenario.environment.iter().map(|(key, value)| (key.clone(), self.fill_in(value))).collect()
+    }
+
     /// Every request since the last call, in order over all servers.
     pub fn take_requests(&self) -> Vec<Request> {
         let received = self.take_received();

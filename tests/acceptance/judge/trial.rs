@@ -36,7 +36,8 @@ pub struct Trial {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Evidence {
     pub observation: Observation,
-    pub disagreements: Vec<String>,
+    /// `None`: the scenario is for the daemons alone, or they were only recorded.
+    pub disagreements: Option<Vec<String>>,
     /// The cause that pullprobe named. `None`: it named none, or was not asked.
     pub cause: Option<String>,
     /// So many things of the report were held against the rest of it.
@@ -46,6 +47,12 @@ pub struct Evidence {
 impl Job {
     pub fn new(scenario: PathBuf, version: &str, recording: bool) -> Self {
         Self { scenario, version: version.to_owned(), recording, scratch: PathBuf::new() }
+    }
+}
+
+impl Trial {
+    pub fn name(&self) -> String {
+        format!("{} on containerd {}", self.scenario, self.version)
     }
 }
 
@@ -86,7 +93,7 @@ async fn hold(job: &Job) -> Evidence {
     namespace::enter_node(&node);
     let observation = errand.observe(&servers).await;
     let (disagreements, cause, statements) = if job.recording || scenario.observe_only.is_some() {
-        (Vec::new(), None, 0)
+        (None, None, 0)
     } else {
         servers.begin_anew();
         let report = errand.predict(&node, &observation).await;
@@ -94,7 +101,7 @@ async fn hold(job: &Job) -> Evidence {
         let cause = prediction.report["images"][0]["cause"].as_str().map(str::to_owned);
         let within = contradictions::of(&prediction.report);
         let found = [compare::disagreements(&observation, &prediction), within.contradictions].concat();
-        (found, cause, within.statements)
+        (Some(found), cause, within.statements)
     };
     Evidence { observation, disagreements, cause, statements }
 }
@@ -109,12 +116,11 @@ struct Errand<'a> {
 
 impl<'a> Errand<'a> {
     fn new(job: &'a Job, scenario: &Scenario, servers: &Servers) -> Self {
-        let environment = scenario.environment.iter();
         Self {
             job,
             image: servers.fill_in(&scenario.image),
             credential: scenario.credential.clone(),
-            environment: environment.map(|(key, value)| (key.clone(), servers.fill_in(value))).collect(),
+            environment: servers.environment(scenario),
         }
     }
 
