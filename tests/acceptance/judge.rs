@@ -29,7 +29,7 @@ use explained::Figures;
 use scenario::Scenario;
 use trial::{Job, Trial};
 
-/// Set to record what containerd does into `OBSERVED.md` without asking pullprobe.
+/// Set to record what containerd does into `OBSERVED.md` without asking pullprobe; of the chosen scenarios, if any.
 const RECORD_VARIABLE: &str = "JUDGE_RECORD";
 /// Set to a part of a scenario's name to run the scenarios that contain it, printing every request.
 const ONLY_VARIABLE: &str = "JUDGE_ONLY";
@@ -63,9 +63,10 @@ fn pullprobe_answers_as_real_containerds_do() {
     assert!(!jobs.is_empty(), "no scenario is named like {only:?}");
     let mut trials = run_all(jobs, &run_twice_in_doubt);
     trials.sort_by(|one, other| (&one.scenario, &one.version).cmp(&(&other.scenario, &other.version)));
-    if recording && only.is_empty() {
+    if recording {
         let path = scenarios_directory().join("OBSERVED.md");
-        std::fs::write(path, observed::render(&scenarios, &trials)).unwrap();
+        let before = (!only.is_empty()).then(|| std::fs::read_to_string(&path).unwrap());
+        std::fs::write(path, observed::render(&scenarios, &trials, before.as_deref())).unwrap();
     }
     if !only.is_empty() {
         for trial in &trials {
