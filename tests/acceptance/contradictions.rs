@@ -1,6 +1,6 @@
 //! What holds of every report, whatever the world was: no verdict contradicts a line of its own report.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
 use serde_json::Value;
@@ -17,22 +17,35 @@ const SPEAKS_OF_LOGIN: [&str; 4] =
 /// Endings of names that the tests give to servers.
 const NAMES: [&str; 4] = [".example", ".demo", ".lab", ".test"];
 
+/// Whose document it is.
+#[derive(Clone, Copy, PartialEq)]
+pub enum By {
+    /// It lists every host that it asked.
+    Check,
+    /// It lists those that it watches.
+    Run,
+}
+
 /// What a report was held against.
+#[derive(Default)]
 pub struct Held {
     pub statements: usize,
     pub contradictions: Vec<String>,
+    /// What can be said of it, whether it applied or not.
+    known: BTreeSet<&'static str>,
 }
 
-/// Of each image of a document of `check` or `run`.
-pub fn of(document: &Value) -> Held {
-    let mut held = Held { statements: 0, contradictions: Vec::new() };
+/// Of each image of a document.
+pub fn of(document: &Value, by: By) -> Held {
+    let mut held = Held::default();
     for image in list(&document["images"]) {
-        let one = Report { image, document, statements: Cell::new(0) };
+        let one = Report { image, document, by, statements: Cell::new(0), known: RefCell::default() };
         let found = one.contradictions();
         let name = text(&image["requested"]);
         held.contradictions
             .extend(found.into_iter().map(|what| format!("contradiction in the report on {name}: {what}")));
         held.statements += one.statements.get();
+        held.known.extend(one.known.take());
     }
     held
 }
@@ -40,7 +53,9 @@ pub fn of(document: &Value) -> Held {
 struct Report<'d> {
     image: &'d Value,
     document: &'d Value,
+    by: By,
     statements: Cell<usize>,
+    known: RefCell<BTreeSet<&'static str>>,
 }
 
 fn list(value: &Value) -> &[Value] {
@@ -64,9 +79,15 @@ impl Report<'_> {
     }
 
     /// `applies` and not `holds` is a contradiction; each that applies counts.
-    fn check(&self, applies: bool, holds: bool, what: &str) -> Option<String> {
+    fn check(&self, applies: bool, holds: bool, what: &'static str) -> Option<String> {
+        self.known.borrow_mut().insert(what);
         self.statements.set(self.statements.get() + usize::from(applies));
         (applies && !holds).then(|| what.to_owned())
+    }
+
+    /// The same of something in particular.
+    fn check_of(&self, subject: &str, holds: bool, what: &'static str) -> Option<String> {
+        self.check(true, holds, what).map(|what| format!("{subject} {what}"))
     }
 
     fn cause(&self) -> &str {
@@ -170,7 +191,7 @@ impl Report<'_> {
             |attempt: &Value| attempt["cause"] == "credentials_missing" && attempt["credential_sent"] == true;
         let of_sent = self.fails() && OF_A_SENT_LOGIN.contains(&self.cause());
         [
-            self.check(about.is_some(), has_login, &format!("{about:?}, and none was sent")),
+            about.and_then(|words| self.check_of(words, has_login, "is said of a login, and none was sent")),
             self.check(of_sent, has_login, "a login is refused that was not sent"),
             self.check(missing, !self.attempts().iter().any(sent_there), "a login is missing, and one was sent"),
             self.check(
@@ -202,7 +223,7 @@ impl Report<'_> {
                 }
                 _ => true,
             };
-            self.check(true, fits, &format!("{cause} of an answer {status}"))
+            self.check_of(&format!("{cause} of an answer {status}"), fits, "cannot be")
         };
         let ended = self.said().contains("ended in the middle") && self.cause() == "response_invalid";
         let clean =
@@ -247,7 +268,7 @@ impl Report<'_> {
         let by_proxy = self.attempts().iter().any(|attempt| text(&attempt["cause"]) == "proxy_unreachable");
         let unknown = names.iter().filter_map(|name| {
             let is_elsewhere = self.stands_elsewhere(name) || (by_proxy && name.starts_with("proxy."));
-            self.check(true, is_elsewhere, &format!("{name} is named, and stands nowhere else in the report"))
+            self.check_of(name, is_elsewhere, "is named, and stands nowhere else in the report")
         });
         unknown.collect()
     }
@@ -277,7 +298,8 @@ impl Report<'_> {
         let mut places = self.attempts().iter().chain(endpoints).map(|one| text(&one["endpoint"]).to_lowercase());
         // An agent names a host of a blob or token once before it watches it.
         let is_led = ["blob", "token"].contains(&text(&self.image["stage"]));
-        let watches_none = is_led
+        let watches_none = self.by == By::Run
+            && is_led
             && list(&self.document["endpoints"]).iter().all(|one| one["role"] != "redirect" && one["role"] != "token");
         watches_none
             || places.any(|place| place.contains(&name))
@@ -295,57 +317,4 @@ impl Report<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn report() -> Value {
-        json!({"images": [{
-            "requested": "registry.example/app:1", "pullable": false, "runnable": null, "cause": "access_denied",
-            "also_possible": [], "stage": "manifest", "host": "registry.example:443", "owner": "credentials",
-            "summary": "registry.example:443: The login is good, but this account may not pull this image.", "fix": "x",
-            "kubelet_message": "x", "credential": {"key": "registry.example"}, "rate_limit": {},
-            "attempts": [{"operation": "resolve", "endpoint": "https://registry.example", "ok": false,
-                "cause": "access_denied", "http_status": 403, "detail": "HEAD", "credential_sent": true}],
-        }], "endpoints": [], "findings": []})
-    }
-
-    fn changed(path: &str, value: Value) -> Vec<String> {
-        let mut report = report();
-        *report.pointer_mut(&format!("/images/0{path}")).unwrap() = value;
-        of(&report).contradictions
-    }
-
-    #[test]
-    fn a_report_that_agrees_with_itself_has_no_contradiction() {
-        let held = of(&report());
-        assert_eq!(held.contradictions, Vec::<String>::new());
-        assert!(held.statements >= 9, "{}", held.statements);
-    }
-
-    #[test]
-    fn each_contradiction_is_found() {
-        for (path, value, what) in [
-            ("/attempts/0/credential_sent", json!(false), "none was sent"),
-            ("/pullable", json!(true), "the last attempt failed"),
-            ("/pullable", Value::Null, "yet there is a cause"),
-            ("/cause", json!("legally_blocked"), "no attempt failed for the cause"),
-            ("/also_possible", json!(["access_denied"]), "among its alternatives"),
-            ("/host", json!("other.example:443"), "stands nowhere else"),
-            ("/summary", json!("cdn.example refuses"), "cdn.example is named"),
-            ("/attempts/0/http_status", json!(200), "of an answer 200"),
-            ("/fix", json!(""), "without a fix"),
-            ("/owner", Value::Null, "nobody can fix it"),
-            ("/runnable", json!(true), "cannot be pulled"),
-            ("/kubelet_message", Value::Null, "kubelet says nothing"),
-        ] {
-            let found = changed(path, value);
-            assert!(found.iter().any(|one| one.contains(what)), "{path}: {found:?}");
-        }
-        let mut limited = report();
-        limited["images"][0]["cause"] = json!("rate_limited");
-        limited["images"][0]["rate_limit"] = json!({"remaining": 7, "endpoint": "https://registry.example"});
-        assert!(of(&limited).contradictions.iter().any(|one| one.contains("pulls remain")));
-    }
-}
+mod tests;

@@ -24,12 +24,50 @@ fn sources(directory: &Path, all: &mut String) {
     }
 }
 
+/// The names of the functions that the test runner runs. Attributes and comments may stand between.
+fn tests_of(source: &str) -> BTreeSet<&str> {
+    let mut is_test = false;
+    let mut tests = BTreeSet::new();
+    for line in source.lines().map(str::trim_start) {
+        let is_attribute = line.starts_with("#[");
+        is_test |= line == "#[test]" || line.starts_with("#[tokio::test]") || line.starts_with("#[tokio::test(");
+        let signature = line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ");
+        if let Some(name) = signature.and_then(|rest| rest.split('(').next()).filter(|_| is_test) {
+            tests.insert(name);
+        }
+        is_test &= is_attribute || line.starts_with("//");
+    }
+    tests
+}
+
 #[test]
 fn every_test_that_is_named_exists() {
     let names = named(&std::fs::read_to_string(repository("docs/security.md")).unwrap());
     assert!(names.len() > 30, "{names:?}");
     let mut all = String::new();
     ["agent/src", "tests/acceptance", "tests/lab"].iter().for_each(|place| sources(&repository(place), &mut all));
-    let missing: Vec<&String> = names.iter().filter(|name| !all.contains(&format!("fn {name}("))).collect();
+    let tests = tests_of(&all);
+    let missing: Vec<&String> = names.iter().filter(|name| !tests.contains(name.as_str())).collect();
     assert!(missing.is_empty(), "docs/security.md names tests that there are not: {missing:?}");
+}
+
+#[test]
+fn only_what_the_runner_runs_is_a_test() {
+    let source = "
+        #[test]
+        fn plain() {}
+        #[tokio::test(flavor = \"multi_thread\")]
+        // Why.
+        #[expect(clippy::panic)]
+        async fn later() {}
+        fn helper() {}
+        #[cfg(test)]
+        fn only_for_tests() {}
+        // #[test]
+        fn put_off() {}
+        #[test]
+        const NOT: u8 = 0;
+        fn behind() {}
+    ";
+    assert_eq!(tests_of(source).into_iter().collect::<Vec<_>>(), ["later", "plain"]);
 }

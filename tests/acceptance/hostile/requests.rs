@@ -8,6 +8,15 @@ use super::{assert_limit, checked, measured};
 /// The most for an image without its layers, and what a `check` of it asks besides: the ladders of its hosts.
 const BOUND: usize = 64;
 const LADDERS: usize = 4;
+/// The most for an image of a few documents, each of which is asked for once.
+const ONCE_EACH: usize = 12;
+
+/// Says how often the peer was asked, and fails where that is more than the bound and what comes besides.
+fn assert_asked(attack: &str, peer: &Peer, bound: usize, besides: usize) {
+    let (asked, most) = (peer.requests(), bound + besides);
+    measured(attack, &format!("{bound} + {besides} requests"), &format!("{asked} requests"));
+    assert!(asked <= most, "{attack}: {asked} requests, where {most} are the most: {:?}", peer.log());
+}
 
 fn of_entries(shelf: &mut Shelf, entries: &[String]) -> String {
     shelf.add(INDEX, format!("{{\"manifests\":[{}]}}", entries.join(",")))
@@ -26,10 +35,9 @@ fn an_index_of_indexes_of_indexes_is_not_asked_for_without_end() {
     let root = of_entries(&mut shelf, &top);
     shelf.tag(&root);
     let peer = shelf.serve();
-    let (image, took) = checked(&peer.image());
-    measured("30 indexes a level, 4 levels", "64 requests", &format!("{} requests, {took:?}", peer.requests()));
-    assert!(peer.requests() <= BOUND + LADDERS, "{} requests", peer.requests());
-    assert_limit(&image, "64 requests");
+    let (image, _) = checked(&peer.image());
+    assert_asked("30 indexes a level, 4 levels", &peer, BOUND, LADDERS);
+    assert_limit(&image, &format!("{BOUND} requests"));
     // One layer was reached.
     assert_eq!(image["requests"], BOUND + 2, "{image:#}");
 }
@@ -43,9 +51,8 @@ fn what_many_entries_share_is_asked_for_once() {
     shelf.tag(&root);
     let peer = shelf.serve();
     let (image, _) = checked(&peer.image());
-    measured("1,000 entries with one digest", "12 requests", &format!("{} requests", peer.requests()));
+    assert_asked("1,000 entries with one digest", &peer, ONCE_EACH, LADDERS);
     assert_eq!(image["pullable"], true, "{image:#}");
-    assert!(peer.requests() <= 12 + LADDERS, "{:?}", peer.log());
 }
 
 #[test]
@@ -60,9 +67,8 @@ fn a_layer_that_is_listed_often_is_asked_for_once() {
     shelf.tag(&manifest);
     let peer = shelf.serve();
     let (image, _) = checked(&peer.image());
-    measured("200 layers with one digest", "12 requests", &format!("{} requests", peer.requests()));
+    assert_asked("200 layers with one digest", &peer, ONCE_EACH, LADDERS);
     assert_eq!(image["pullable"], true, "{image:#}");
-    assert!(peer.requests() <= 12 + LADDERS, "{} requests", peer.requests());
 }
 
 #[test]
@@ -101,9 +107,8 @@ fn hops_count_as_requests() {
         shelf.reply(asked)
     });
     let (image, _) = checked(&peer.image());
-    measured("nine hops before each of eight documents", "64 requests", &format!("{} requests", peer.requests()));
-    assert!(peer.requests() <= BOUND + 3 * LADDERS, "{} requests", peer.requests());
-    assert_limit(&image, "64 requests");
+    assert_asked("nine hops before each of eight documents", &peer, BOUND, LADDERS);
+    assert_limit(&image, &format!("{BOUND} requests"));
 }
 
 /// A realm that refuses each token anew, for each of a hundred documents.
@@ -134,7 +139,6 @@ fn tokens_count_as_requests() {
         shelf.reply(asked)
     });
     let (image, _) = checked(&peer.image());
-    measured("a realm and an index of 100 manifests", "64 requests", &format!("{} requests", peer.requests()));
-    assert!(peer.requests() <= BOUND + 2 * LADDERS, "{} requests", peer.requests());
-    assert_limit(&image, "64 requests");
+    assert_asked("a realm and an index of 100 manifests", &peer, BOUND, 2 * LADDERS);
+    assert_limit(&image, &format!("{BOUND} requests"));
 }

@@ -99,7 +99,7 @@ async fn hold(job: &Job) -> Evidence {
         let report = errand.predict(&node, &observation).await;
         let prediction = Prediction { report, requests: servers.take_requests() };
         let cause = prediction.report["images"][0]["cause"].as_str().map(str::to_owned);
-        let within = contradictions::of(&prediction.report);
+        let within = contradictions::of(&prediction.report, contradictions::By::Check);
         let found = [compare::disagreements(&observation, &prediction), within.contradictions].concat();
         (Some(found), cause, within.statements)
     };

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::binary::repository;
-use super::super::contradictions;
+use super::super::contradictions::{self, By};
 use super::super::exposition::Exposition;
 use super::said::{Daemon, Said};
 
@@ -83,7 +83,8 @@ impl Expect {
     /// What `check` and `run` say alike.
     fn judge_document(&self, way: &str, document: &Value, problems: &mut Problems) {
         against_schema(way, document, problems);
-        problems.extend(contradictions::of(document).contradictions.iter().map(|what| format!("{way}: {what}")));
+        let by = if way == "run" { By::Run } else { By::Check };
+        problems.extend(contradictions::of(document, by).contradictions.iter().map(|what| format!("{way}: {what}")));
         same(
             &format!("{way}: something unclassified"),
             &document.to_string().contains("unclassified"),
@@ -146,6 +147,8 @@ impl Expect {
     }
 
     pub fn judge_agent(&self, said: &Said, problems: &mut Problems) {
+        let strangers: Vec<_> = self.unwatched.iter().filter(|line| !self.endpoints.contains(line)).collect();
+        same("unwatched hosts that are no endpoints", &strangers, &Vec::new(), problems);
         let Daemon { metrics, report, .. } = &said.agent;
         self.judge_document("run", report, problems);
         let (document, image) = said.image();
