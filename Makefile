@@ -12,13 +12,24 @@ DENY := target/tools/bin/cargo-deny
 # It keeps both cores busy for minutes: it runs alone, and prints what it compared.
 JUDGE := judge::pullprobe_answers_as_real_containerds_do
 
-.PHONY: help demo test check tools lint docs static bench fuzz clean
+# Modules of unit tests that are for root, or for programs that `make tools` installs.
+SKIPPED_BY_QUICK := --skip needs_root --skip needs_tools
+# Unit tests wait more than they compute.
+QUICK_THREADS := 8
+
+.PHONY: help demo quick test tools lint docs static bench fuzz clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## a lab with good and broken registries, and pullprobe looking at it (ONCE=1: end by itself)
 	bash tests/tools/demo.sh
+
+quick: ## format, clippy of the program, unit tests without root, tools and daemons; before a commit
+	cargo fmt --all --check
+	cargo clippy --locked --lib --bins -- -D warnings
+	cargo test --lib --locked -- --test-threads $(QUICK_THREADS) $(SKIPPED_BY_QUICK)
+	echo "== quick: $$SECONDS s"
 
 test: tools lint static ## install what is missing, then every check and test
 	export PULLPROBE_STATIC_BIN="$$(realpath $(STATIC))" PULLPROBE_REQUIRE_STATIC=1

@@ -197,31 +197,6 @@ impl Squid {
     }
 }
 
-#[tokio::test]
-async fn squid_opens_a_tunnel_and_denies_by_name() {
-    let squid = Squid::start(false).await;
-    let url = format!("http://{}", squid.address);
-    let (step, tunnel) = through(&url, &echo().await.to_string()).await;
-    assert_eq!(step.facts().unwrap().connect_status, Some(200), "{step:?}");
-    assert_eq!(step.facts().unwrap().proxy.as_deref(), Some(url.as_str()));
-    assert!(echoes(tunnel.unwrap()).await);
-    let (step, _) = through(&url, "blocked.example:443").await;
-    assert_eq!(told(&step), (Cause::ProxyDenied, "Forbidden", Some(403)));
-}
-
-#[tokio::test]
-async fn squid_asks_for_credentials_and_takes_the_right_ones() {
-    let squid = Squid::start(true).await;
-    let target = echo().await.to_string();
-    let (step, _) = through(&format!("http://{}", squid.address), &target).await;
-    assert_eq!(told(&step), (Cause::ProxyAuthRequired, "Proxy Authentication Required", Some(407)));
-    let (step, _) = through(&format!("http://probe:wrong@{}", squid.address), &target).await;
-    assert_eq!(told(&step).0, Cause::ProxyAuthRequired);
-    let (step, tunnel) = through(&format!("http://probe:p%3Aw%401@{}", squid.address), &target).await;
-    assert!(echoes(tunnel.unwrap()).await, "{step:?}");
-    assert!(!format!("{step:?}").contains("p:w"));
-}
-
 /// A SOCKS 5 proxy for one connection: asks for this user and password, answers with this code.
 async fn socks(user: Option<&'static str>, code: u8) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -353,4 +328,33 @@ fn what_may_be_a_proxy_before_a_password_is_not_called_dead_unasked() {
     assert!(garbled_of("http://127.0.0.1:1/?mail=a").is_none());
     let certain = garbled_of("http://user:99999#ss@proxy:3128").unwrap();
     assert!(!certain.doubtful);
+}
+
+mod needs_tools {
+    use super::*;
+
+    #[tokio::test]
+    async fn squid_opens_a_tunnel_and_denies_by_name() {
+        let squid = Squid::start(false).await;
+        let url = format!("http://{}", squid.address);
+        let (step, tunnel) = through(&url, &echo().await.to_string()).await;
+        assert_eq!(step.facts().unwrap().connect_status, Some(200), "{step:?}");
+        assert_eq!(step.facts().unwrap().proxy.as_deref(), Some(url.as_str()));
+        assert!(echoes(tunnel.unwrap()).await);
+        let (step, _) = through(&url, "blocked.example:443").await;
+        assert_eq!(told(&step), (Cause::ProxyDenied, "Forbidden", Some(403)));
+    }
+
+    #[tokio::test]
+    async fn squid_asks_for_credentials_and_takes_the_right_ones() {
+        let squid = Squid::start(true).await;
+        let target = echo().await.to_string();
+        let (step, _) = through(&format!("http://{}", squid.address), &target).await;
+        assert_eq!(told(&step), (Cause::ProxyAuthRequired, "Proxy Authentication Required", Some(407)));
+        let (step, _) = through(&format!("http://probe:wrong@{}", squid.address), &target).await;
+        assert_eq!(told(&step).0, Cause::ProxyAuthRequired);
+        let (step, tunnel) = through(&format!("http://probe:p%3Aw%401@{}", squid.address), &target).await;
+        assert!(echoes(tunnel.unwrap()).await, "{step:?}");
+        assert!(!format!("{step:?}").contains("p:w"));
+    }
 }

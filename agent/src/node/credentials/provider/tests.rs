@@ -131,34 +131,6 @@ async fn an_answer_is_used_again_as_far_as_the_plugin_says() {
 }
 
 #[tokio::test]
-async fn kubelet_goes_on_without_a_plugin_that_fails_and_the_failure_is_told() {
-    for (script, words) in [
-        ("echo 'no role: password=planted' >&2; exit 3", "it ended with exit code 3: no role: password=***"),
-        ("kill -9 $$", "it was killed by a signal"),
-        ("echo nonsense", "its answer is not JSON (line 1, column 2)"),
-        ("echo '{\"kind\":5}'", "its answer is not a response"),
-        // serde would read these as fields in order.
-        ("echo '[\"CredentialProviderResponse\"]'", "its answer is not a response"),
-        (&GOOD.replace("{\"username\":\"x\"}", "[\"x\"]"), "its answer is not a response"),
-        ("exit 0", "its answer is not JSON"),
-        (&GOOD.replace("CredentialProviderResponse", "Other"), "kind `Other`"),
-        (
-            &GOOD.replace("k8s.io/v1", "k8s.io/v1beta1"),
-            "apiVersion `credentialprovider.kubelet.k8s.io/v1beta1`, expected",
-        ),
-        (&GOOD.replace("\"1h\"", "\"soon\""), "cacheDuration `soon`"),
-        (&GOOD.replace("\"%s\",' \"$1\"", "\"Always\",'"), "cacheKeyType `Always`"),
-    ] {
-        let asked = Lab::new(script, "Image").ask("r.example/a").await;
-        assert!(asked.credentials.is_empty() && asked.failures().len() == 1, "{script}: {asked:?}");
-        let failure = asked.failures().remove(0);
-        assert_eq!(failure.cause, Cause::CredentialProviderFailed);
-        assert!(failure.detail.contains(words), "{script}: {}", failure.detail);
-        assert!(!failure.detail.contains("planted"), "{}", failure.detail);
-    }
-}
-
-#[tokio::test]
 async fn what_a_plugin_said_outlives_a_new_look_at_an_unchanged_configuration() {
     let lab = Lab::new(GOOD, "Registry");
     lab.ask("r.example/a").await;
@@ -188,20 +160,6 @@ async fn an_empty_login_is_one() {
         assert_eq!(asked.credentials.len(), 1, "{empty}: {asked:?}");
         assert_eq!(asked.credentials[0].login(), None, "{empty}");
     }
-}
-
-#[tokio::test]
-async fn a_plugin_that_failed_is_left_alone_for_a_minute() {
-    let lab = Lab::new("cat > \"$OUT/request.$$\"; exit 1", "Image");
-    for image in ["r.example/a:1", "r.example/a:2", "r.example/a:1", "r.example/b"] {
-        assert_eq!(lab.ask(image).await.failures().len(), 1, "{image}");
-    }
-    assert_eq!(lab.requests().len(), 2, "once for each image");
-    tokio::time::pause();
-    tokio::time::advance(Duration::from_secs(61)).await;
-    tokio::time::resume();
-    lab.ask("r.example/a").await;
-    assert_eq!(lab.requests().len(), 3);
 }
 
 #[tokio::test]
@@ -251,18 +209,6 @@ async fn a_plugin_that_needs_a_pod_is_not_run() {
     assert!(lab.requests().is_empty());
 }
 
-#[tokio::test]
-async fn a_binary_that_only_the_node_can_run_is_no_failure_of_the_plugin() {
-    let lab = Lab::new("", "Image");
-    std::fs::write(lab.dir.path().join("plugin"), "#!/no/such/loader\n").unwrap();
-    let here = lab.ask("r.example/a").await;
-    assert!(here.failures()[0].detail.contains("does not start"), "{here:?}");
-    let dir = tempfile::tempdir().unwrap();
-    let away = Providers { place: Place::of(&HostRoot::open(dir.path()).unwrap()), ..lab.providers };
-    let asked = away.ask(&Reference::parse("r.example/b").unwrap(), PATIENCE).await;
-    assert!(asked.failures().is_empty() && asked.unknown()[0].contains("cannot be run from here"), "{asked:?}");
-}
-
 #[test]
 fn a_missing_binary_or_flag_is_found() {
     let dir = tempfile::tempdir().unwrap();
@@ -277,5 +223,64 @@ fn a_missing_binary_or_flag_is_found() {
         let (providers, findings) = Providers::load(&root, Path::new("/c.yaml"), bin_dir.map(Path::new), false);
         assert!(providers.is_none());
         assert_eq!(findings.iter().map(|f| f.code).collect::<Vec<_>>(), [code]);
+    }
+}
+
+/// What a plugin does wrong is a failure only to who has the rights of kubelet.
+mod needs_root {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_binary_that_only_the_node_can_run_is_no_failure_of_the_plugin() {
+        let lab = Lab::new("", "Image");
+        std::fs::write(lab.dir.path().join("plugin"), "#!/no/such/loader\n").unwrap();
+        let here = lab.ask("r.example/a").await;
+        assert!(here.failures()[0].detail.contains("does not start"), "{here:?}");
+        let dir = tempfile::tempdir().unwrap();
+        let away = Providers { place: Place::of(&HostRoot::open(dir.path()).unwrap()), ..lab.providers };
+        let asked = away.ask(&Reference::parse("r.example/b").unwrap(), PATIENCE).await;
+        assert!(asked.failures().is_empty() && asked.unknown()[0].contains("cannot be run from here"), "{asked:?}");
+    }
+
+    #[tokio::test]
+    async fn a_plugin_that_failed_is_left_alone_for_a_minute() {
+        let lab = Lab::new("cat > \"$OUT/request.$$\"; exit 1", "Image");
+        for image in ["r.example/a:1", "r.example/a:2", "r.example/a:1", "r.example/b"] {
+            assert_eq!(lab.ask(image).await.failures().len(), 1, "{image}");
+        }
+        assert_eq!(lab.requests().len(), 2, "once for each image");
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(61)).await;
+        tokio::time::resume();
+        lab.ask("r.example/a").await;
+        assert_eq!(lab.requests().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn kubelet_goes_on_without_a_plugin_that_fails_and_the_failure_is_told() {
+        for (script, words) in [
+            ("echo 'no role: password=planted' >&2; exit 3", "it ended with exit code 3: no role: password=***"),
+            ("kill -9 $$", "it was killed by a signal"),
+            ("echo nonsense", "its answer is not JSON (line 1, column 2)"),
+            ("echo '{\"kind\":5}'", "its answer is not a response"),
+            // serde would read these as fields in order.
+            ("echo '[\"CredentialProviderResponse\"]'", "its answer is not a response"),
+            (&GOOD.replace("{\"username\":\"x\"}", "[\"x\"]"), "its answer is not a response"),
+            ("exit 0", "its answer is not JSON"),
+            (&GOOD.replace("CredentialProviderResponse", "Other"), "kind `Other`"),
+            (
+                &GOOD.replace("k8s.io/v1", "k8s.io/v1beta1"),
+                "apiVersion `credentialprovider.kubelet.k8s.io/v1beta1`, expected",
+            ),
+            (&GOOD.replace("\"1h\"", "\"soon\""), "cacheDuration `soon`"),
+            (&GOOD.replace("\"%s\",' \"$1\"", "\"Always\",'"), "cacheKeyType `Always`"),
+        ] {
+            let asked = Lab::new(script, "Image").ask("r.example/a").await;
+            assert!(asked.credentials.is_empty() && asked.failures().len() == 1, "{script}: {asked:?}");
+            let failure = asked.failures().remove(0);
+            assert_eq!(failure.cause, Cause::CredentialProviderFailed);
+            assert!(failure.detail.contains(words), "{script}: {}", failure.detail);
+            assert!(!failure.detail.contains("planted"), "{}", failure.detail);
+        }
     }
 }
