@@ -87,6 +87,23 @@ fn the_table_of_rooms_is_what_the_source_says() {
     assert!(unused.is_empty(), "edges of the table that no file uses: {unused:?}");
 }
 
+/// Rows such as "| `store`, `server` | … | 3 |".
+#[test]
+fn the_document_tells_of_each_room_and_its_layer() {
+    let document = text(&repository("docs/architecture.md"));
+    let mut told: Vec<(&str, u8)> = Vec::new();
+    for row in document.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        if let (Some(names), Some(layer)) = (cells.first(), cells.last().and_then(|layer| layer.parse().ok())) {
+            told.extend(names.split('`').skip(1).step_by(2).map(|room| (room, layer)));
+        }
+    }
+    told.sort_unstable();
+    let mut rooms: Vec<(&str, u8)> = ROOMS.iter().map(|(room, layer, _)| (*room, *layer)).collect();
+    rooms.sort_unstable();
+    assert_eq!(told, rooms, "the table of docs/architecture.md, and the rooms that there are");
+}
+
 #[test]
 fn probing_and_rendering_never_meet() {
     let knows = |room: &str| ROOMS.iter().find(|(name, ..)| *name == room).map(|(.., known)| *known).unwrap();
@@ -113,7 +130,10 @@ fn documents_name_no_path_of_this_machine() {
     let foreign = [here.as_str(), "/home/", "/root/"];
     let mut documents = under(&repository("docs"), &["md", "json"]);
     documents.extend(
-        ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"].map(repository).into_iter().filter(|file| file.exists()),
+        ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "tests/README.md"]
+            .map(repository)
+            .into_iter()
+            .filter(|file| file.exists()),
     );
     assert!(documents.len() > 3, "{documents:?}");
     for file in documents {

@@ -196,6 +196,22 @@ fn the_schema_knows_exactly_the_values_that_are_documented() {
 }
 
 /// `config` is the agent's own, of which the chart sets only what it has an opinion on.
+/// A setting that the chart refuses is none for who installs by it.
+#[test]
+fn each_setting_can_be_given_to_the_chart() {
+    // The one is the chart's own, the other is refused by the agent.
+    const NOT_THERE: [&str; 2] = ["node.host_root", "web.config_file"];
+    let schema: Value = serde_json::from_str(&text("deploy/helm/pullprobe/values.schema.json")).unwrap();
+    let settings = text("docs/settings.md");
+    let named = settings.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |"));
+    let named: Vec<&str> = named.map(|(name, _)| name).filter(|name| !NOT_THERE.contains(name)).collect();
+    assert!(named.len() > 20, "{named:?}");
+    let config = &schema["properties"]["config"];
+    let is_known = |name: &&str| name.split('.').try_fold(config, |at, key| at["properties"].get(key)).is_some();
+    let missing: Vec<&str> = named.into_iter().filter(|name| !is_known(name)).collect();
+    assert!(missing.is_empty(), "values.schema.json refuses {missing:?}");
+}
+
 fn assert_same_keys(at: &str, schema: &Value, values: &Value) {
     let (Some(properties), Some(values)) = (schema["properties"].as_object(), values.as_object()) else {
         return;
