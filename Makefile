@@ -15,7 +15,7 @@ JUDGE := judge::pullprobe_answers_as_real_containerds_do
 # Modules of unit tests that are for root, or for programs that `make tools` installs.
 SKIPPED_BY_QUICK := --skip needs_root --skip needs_tools
 # Unit tests wait more than they compute.
-QUICK_THREADS := 8
+QUICK_THREADS := 4
 
 .PHONY: help demo quick test tools lint docs static bench fuzz clean
 

@@ -233,12 +233,13 @@ async fn questions_in_turn_take_the_sum_and_rotation_goes_on_from_where_it_was()
 
 #[tokio::test]
 async fn servers_that_are_slow_rather_than_silent_leave_it_in_doubt() {
-    let slow = server(&[("r.example", &["192.0.2.1"])], vec![Fault::always(Fails::Delay(400))]);
+    let slow = server(&[("r.example", &["192.0.2.1"])], vec![Fault::always(Fails::Delay(1200))]);
     let mut names = names(&[&slow]);
     names.resolv.timeout = Duration::from_secs(5);
     names.resolv.ndots = 5;
     names.resolv.search = ["a.", "b.", "c.", "d.", "e."].map(str::to_owned).to_vec();
-    let step = lookup(&names, "r.example", SECOND / 2).await;
+    // Some answers come in time, also where the machine is busy, and not all.
+    let step = lookup(&names, "r.example", SECOND * 2).await;
     assert_eq!(failed(&step).0, Cause::DnsTimeout);
     assert!(step.failure().unwrap().doubtful, "{step:?}");
 }
