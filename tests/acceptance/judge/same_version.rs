@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::compare::Told;
-use super::recorded::Record;
+use super::recorded::{self, Record};
 use super::trial::Trial;
 
 /// The series that runs here has the version of this build of the record.
@@ -88,11 +88,13 @@ pub struct Held {
     pub differences: Vec<String>,
 }
 
-/// Of each scenario that has both.
+/// Of each scenario that has both, and is what it was when it was recorded.
 pub fn hold(trials: &[Trial], records: &BTreeMap<String, Record>) -> Held {
     let mut held = Held::default();
     for trial in trials.iter().filter(|trial| trial.version == SERIES) {
-        let recorded = records.get(&trial.scenario).and_then(|record| record.of_build(BUILD));
+        let is_as_recorded = |record: &&Record| record.of == recorded::fingerprint(&super::file_of(&trial.scenario));
+        let record = records.get(&trial.scenario).filter(is_as_recorded);
+        let recorded = record.and_then(|record| record.of_build(BUILD));
         if let (Ok(evidence), Some(recorded)) = (&trial.result, recorded) {
             held.add(&trial.scenario, recorded, &Told::of(&evidence.observation));
         }
