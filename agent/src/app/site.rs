@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::options::Options;
 use crate::ask::Question;
-use crate::model::containerd::{Build, Version, VersionSource};
+use crate::model::containerd::{Version, VersionSource};
 use crate::model::expiry::{self, CredentialExpiry};
 use crate::model::finding::{Finding, Severity};
 use crate::model::platform::Platform;
@@ -356,8 +356,8 @@ async fn daemon_version(
     }
     match cri::version(root, Some(socket)).await {
         Ok(Some(version)) => {
-            let build = Build { go: cri::golang(root, Some(socket)).await, ..Build::OPEN };
-            (Some(version.with_build(build)), Some(VersionSource::Cri), None)
+            let go = cri::golang(root, Some(socket)).await;
+            (Some(version.told_by_daemon(go)), Some(VersionSource::Cri), None)
         }
         Ok(None) => (None, None, None),
         Err(finding) => (None, None, Some(finding)),

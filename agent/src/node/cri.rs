@@ -18,7 +18,7 @@ pub use golang::golang;
 pub use images::images;
 
 use super::root::HostRoot;
-use crate::model::containerd::{Build, Maker, Version};
+use crate::model::containerd::Version;
 use crate::model::finding::{Finding, Severity};
 
 /// Where containerd listens, by distribution: upstream, k3s and RKE2, k0s, microk8s, Canonical Kubernetes.
@@ -65,14 +65,8 @@ pub async fn version(root: &HostRoot, named: Option<&str>) -> Result<Option<Vers
     let request = VersionRequest { version: "v1".to_owned() };
     match ask::<_, VersionResponse>(reachable, "/runtime.v1.RuntimeService/Version", request).await {
         Err(why) => Err(silent(why)),
-        Ok(answer) => Ok(told(&answer.runtime_version)),
+        Ok(answer) => Ok(answer.runtime_version.parse().ok()),
     }
-}
-
-/// A version that a daemon says, without a mark of Debian's, is built as the project builds it, or nearly so.
-fn told(version: &str) -> Option<Version> {
-    let of_project = Build { maker: Maker::Official, ..Build::OPEN };
-    Some(version.parse::<Version>().ok()?.with_build(of_project))
 }
 
 /// When the running daemon began to listen, in Unix seconds: it makes its socket anew at each start.
@@ -143,14 +137,6 @@ mod tests {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         let root = HostRoot::open(dir.path()).unwrap();
         (dir, root, path)
-    }
-
-    #[test]
-    fn whose_build_it_is_stands_in_the_version() {
-        let maker = |text: &str| told(text).map(|version| version.build.maker);
-        assert_eq!([maker("v2.1.9"), maker("1.7.27"), maker("1.7.27-k3s1")], [Some(Maker::Official); 3]);
-        assert_eq!([maker("2.1.9+unknown"), maker("1.6.20~ds1")], [Some(Maker::Debian); 2]);
-        assert_eq!(maker("unknown"), None);
     }
 
     #[tokio::test]

@@ -196,7 +196,10 @@ impl Search<'_> {
     /// The place tells the distribution, and with it where kubelet's files are.
     fn named(&self, path: &Path, reason: String) -> Layout {
         let same = |distribution: &&Distribution| self.config_of(distribution) == path;
+        // k3s and RKE2 may keep theirs anywhere, in directories of this name.
+        let moved = |one: &&Distribution| one.below_data_dir.is_some_and(|below| path.ends_with(below));
         let distribution = with_own_place().find(same).copied().or_else(|| Some(self.by_unit()?.0));
+        let distribution = distribution.or_else(|| with_own_place().find(moved).copied());
         Layout { config_named: true, ..of(&distribution.unwrap_or(UPSTREAM), path.to_owned(), reason) }
     }
 

@@ -6,12 +6,15 @@ use crate::model::containerd::{Build, Maker};
 /// `ID` of operating systems that ship a containerd of their own, close to the project's: EKS, Bottlerocket, GKE, AKS, Flatcar, Talos.
 const SYSTEMS: [&str; 7] = ["amzn", "bottlerocket", "cos", "azurelinux", "mariner", "flatcar", "talos"];
 const ANYBODYS: &str = "upstream";
+/// Those whose containerd has patches that no other has.
+const RANCHERS: [&str; 2] = ["k3s", "RKE2"];
 
 /// What the distribution whose files these are, the operating system and the unit's environment tell.
 pub fn build(distribution: &str, system: Option<&str>, environment: &DaemonEnvironment) -> Build {
     let of_vendor = distribution != ANYBODYS || system.is_some_and(|id| SYSTEMS.contains(&id));
     let maker = if of_vendor { Maker::Official } else { Maker::Open };
-    Build { maker, told: debug_settings(environment), ..Build::OPEN }
+    let ranchers = Some(RANCHERS.contains(&distribution));
+    Build { maker, told: debug_settings(environment), ranchers, ..Build::OPEN }
 }
 
 #[cfg(test)]
@@ -26,5 +29,12 @@ mod tests {
             assert_eq!(maker("upstream", Some(system)), Maker::Official, "{system}");
         }
         assert_eq!((maker("upstream", Some("debian")), maker("upstream", None)), (Maker::Open, Maker::Open));
+    }
+
+    #[test]
+    fn k3s_and_rke2_have_a_containerd_of_their_own() {
+        let ranchers = |distribution| build(distribution, None, &DaemonEnvironment::default()).ranchers;
+        assert_eq!([ranchers("k3s"), ranchers("RKE2")], [Some(true); 2]);
+        assert_eq!([ranchers("upstream"), ranchers("k0s")], [Some(false); 2]);
     }
 }

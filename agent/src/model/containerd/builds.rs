@@ -37,11 +37,13 @@ pub struct Build {
     pub go: Option<Release>,
     /// What its environment tells Go.
     pub told: GoDebug,
+    /// Whether it is the one of k3s and RKE2, which has patches of theirs. `None`: nothing tells.
+    pub ranchers: Option<bool>,
 }
 
 impl Build {
     /// Of which nothing is known.
-    pub const OPEN: Self = Self { maker: Maker::Open, go: None, told: GoDebug::UNTOLD };
+    pub const OPEN: Self = Self { maker: Maker::Open, go: None, told: GoDebug::UNTOLD, ranchers: None };
 
     /// What a version's text tells: `v2.1.9` and `1.7.27-k3s1` are the project's or a vendor's, `1.7.24~ds1` and
     /// `2.1.9+unknown` are Debian's, and `2.1.9` may be anybody's.
@@ -57,7 +59,8 @@ impl Build {
             "" if !text.starts_with('v') => Maker::Open,
             _ => Maker::Official,
         };
-        Self { maker, ..Self::default() }
+        let of_rancher = ["-k3s", "-rke2"].iter().any(|mark| behind.contains(mark));
+        Self { maker, ranchers: of_rancher.then_some(true), ..Self::default() }
     }
 }
 
@@ -186,7 +189,24 @@ impl Version {
     #[must_use]
     pub fn with_build(self, known: Build) -> Self {
         let maker = if self.build.maker == Maker::Open { known.maker } else { self.build.maker };
-        Self { build: Build { maker, go: self.build.go.or(known.go), told: known.told }, ..self }
+        let (go, ranchers) = (self.build.go.or(known.go), self.build.ranchers.or(known.ranchers));
+        Self { build: Build { maker, go, told: known.told, ranchers }, ..self }
+    }
+
+    /// As a running daemon says it, with the Go that it says it was built with. A version without a mark is the project's
+    /// only where the Go is, too: Ubuntu's build has the same version and a Go of its own.
+    #[must_use]
+    pub fn told_by_daemon(self, go: Option<Release>) -> Self {
+        let of_project = self.build.maker == Maker::Open && go == Some(self.of_project().0);
+        let maker = if of_project { Maker::Official } else { self.build.maker };
+        // k3s and RKE2 say theirs with their mark.
+        let ranchers = Some(self.build.ranchers.unwrap_or(false));
+        Self { build: Build { maker, go, ranchers, ..self.build }, ..self }
+    }
+
+    /// The table `rewrite` of a host or mirror is known.
+    pub fn knows_rewrite(self) -> bool {
+        self.build.ranchers == Some(true)
     }
 
     /// An index entry's `os.features` must all be the host's; a Linux host has none. Debian builds 2.1.9 with newer
@@ -317,6 +337,28 @@ mod tests {
         let layout = Build { maker: Maker::Official, ..Build::default() };
         assert_eq!(v("2.1.9~ds1").with_build(layout).build.maker, Maker::Debian);
         assert_eq!(v("2.1.9").with_build(layout).build.maker, Maker::Official);
+    }
+
+    #[test]
+    fn a_plain_version_is_the_projects_only_with_the_projects_go() {
+        let maker = |text: &str, go| v(text).told_by_daemon(go).build.maker;
+        let [projects, ubuntus] = [Release::new(23, 7), Release::new(22, 2)].map(Some);
+        assert_eq!(maker("1.7.27", projects), Maker::Official);
+        assert_eq!([maker("1.7.27", ubuntus), maker("1.7.27", None)], [Maker::Open; 2]);
+        assert_eq!([maker("v1.7.27", ubuntus), maker("1.7.27-k3s1", ubuntus)], [Maker::Official; 2]);
+        assert_eq!([maker("2.1.9+unknown", None), maker("1.6.20~ds1", projects)], [Maker::Debian; 2]);
+        assert_eq!(v("1.7.27").told_by_daemon(ubuntus).go().release, Release::new(22, 2));
+    }
+
+    #[test]
+    fn what_k3s_and_rke2_have_added_is_known_to_their_containerd_alone() {
+        let [ranchers, others] = [true, false].map(|own| Build { ranchers: Some(own), ..Build::OPEN });
+        assert!(v("1.7.27-k3s1").with_build(others).knows_rewrite() && v("v2.0.5-rke2").knows_rewrite());
+        assert!(v("v2.1.9").with_build(ranchers).knows_rewrite() && !v("2.1.9").with_build(others).knows_rewrite());
+        assert!(!v("2.1.9").knows_rewrite());
+        // The daemon that answers knows best whose it is.
+        assert!(!v("v2.1.9").told_by_daemon(None).with_build(ranchers).knows_rewrite());
+        assert!(v("1.7.27-k3s1").told_by_daemon(None).with_build(others).knows_rewrite());
     }
 
     #[test]

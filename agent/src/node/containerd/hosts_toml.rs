@@ -204,7 +204,7 @@ impl Decoder<'_> {
             },
             headers: self.headers(table)?,
             dial_timeout: self.dial_timeout(table)?,
-            rewrites: rewrites(table, self.version.dialect()),
+            rewrites: rewrites(table, self.version),
             place,
         })
     }
@@ -354,14 +354,9 @@ impl Decoder<'_> {
     }
 }
 
-/// Whether k3s or RKE2 wrote the file, for their own containerd.
-pub fn is_rancher(file: &str) -> bool {
-    file.contains("/agent/etc/containerd/")
-}
-
 /// The table `rewrite` of a host or mirror, where the containerd that reads it knows that.
-pub fn rewrites(table: &Table, dialect: Dialect) -> Rewrites {
-    let found = table.field("rewrite", dialect).filter(|value| is_rancher(&value.key.file));
+pub fn rewrites(table: &Table, version: Version) -> Rewrites {
+    let found = table.field("rewrite", version.dialect()).filter(|_| version.knows_rewrite());
     let entries = found.and_then(Value::as_table).into_iter().flat_map(|table| &table.entries);
     Rewrites(entries.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect())
 }

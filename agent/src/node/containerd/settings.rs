@@ -146,7 +146,7 @@ impl Decoder {
         for (name, value) in self.map(registry, "mirrors", "config.Registry.Mirrors", "map[string]config.Mirror")? {
             let table = self.entry(value, "config.Registry.Mirrors", "config.Mirror")?;
             let endpoints = self.texts(table.field("endpoint", self.dialect), "config.Mirror.Endpoints")?;
-            let (rewrites, place) = (super::hosts_toml::rewrites(table, self.dialect), value.key.clone());
+            let (rewrites, place) = (super::hosts_toml::rewrites(table, version), value.key.clone());
             settings.mirrors.push(Mirror { name: name.clone(), endpoints, rewrites, place });
         }
         for (host, value) in

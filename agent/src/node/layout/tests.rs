@@ -117,3 +117,17 @@ fn kubelets_root_is_the_distributions_where_it_is_there() {
     assert_eq!(found(&[(config, "")]).kubelet_root, Path::new("/var/lib/kubelet"));
     assert_eq!(found(&[(config, ""), ("/var/lib/k0s/kubelet/x", "")]).kubelet_root, Path::new("/var/lib/k0s/kubelet"));
 }
+
+#[test]
+fn a_file_of_k3s_that_somebody_names_is_known_by_its_place() {
+    let named = |path: &str, unit: Option<(&str, &str)>| {
+        let files: Vec<_> = unit.into_iter().chain([(path, "")]).collect();
+        let (_keep, root) = node(&files);
+        let environment = DaemonEnvironment::load(&root, None);
+        Layout::find(&root, &environment, Some(Path::new(path)), None).distribution
+    };
+    assert_eq!(named("/data/agent/etc/containerd/config.toml", None), "k3s");
+    assert_eq!(named("/data/config.toml", None), "upstream");
+    let (path, text) = unit("containerd.service", "/usr/bin/containerd");
+    assert_eq!(named("/data/agent/etc/containerd/config.toml", Some((&path, &text))), "upstream");
+}

@@ -3,7 +3,7 @@
 use super::super::certs_d::{Host, HostDirectory};
 use super::super::document::{Place, Table, Value};
 use super::super::gourl;
-use super::super::hosts_toml::{HOST_KEYS, HostSpec, is_rancher};
+use super::super::hosts_toml::{HOST_KEYS, HostSpec};
 use super::host::{is_loopback, never_answers, relative_paths};
 use super::{Lint, error, info, warning};
 use crate::model::finding::Finding;
@@ -83,7 +83,7 @@ impl Lint<'_, '_> {
                 continue;
             }
             let fix = match key.as_str() {
-                "rewrite" if is_rancher(&value.key.file) => {
+                "rewrite" if self.version.knows_rewrite() => {
                     found.push(rewritten(&value.key));
                     continue;
                 }

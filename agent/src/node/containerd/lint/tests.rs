@@ -106,9 +106,9 @@ fn of_registries() -> Vec<Provoked> {
         ),
         (
             "host_rewrite",
-            "2.1.9",
-            three("config_path = '/k/agent/etc/containerd/certs.d'\n"),
-            vec![("/k/agent/etc/containerd/certs.d/r.example/hosts.toml", "[host.'https://m'.rewrite]\nx = 'y'\n")],
+            "2.1.5-k3s1",
+            three("config_path = '/c'\n"),
+            vec![("/c/r.example/hosts.toml", "[host.'https://m'.rewrite]\nx = 'y'\n")],
         ),
         ("mirror_path_without_v2", "2.1.9", three("mirrors.x.endpoint = ['https://m/proj']\n"), vec![]),
         ("mirror_endpoint_unusable", "2.1.9", three("mirrors.x.endpoint = ['https://m:x']\n"), vec![]),
@@ -309,6 +309,36 @@ fn a_misspelt_key_is_answered_with_the_nearest() {
     let of = |code: &str| all().into_iter().find(|provoked| provoked.0 == code).unwrap();
     assert_eq!(fix(of("unknown_key")), "did you mean `config_path`?");
     assert_eq!(fix(of("hosts_file_unknown_key")), "did you mean `skip_verify`?");
+}
+
+/// Whose containerd reads a file decides, and not where the file lies.
+#[test]
+fn rewrite_is_known_to_the_containerd_of_k3s_and_rke2_wherever_its_files_lie() {
+    for (version, known) in [("2.1.5-k3s1", true), ("1.7.27-k3s1", true), ("v2.1.5", false), ("v1.7.27", false)] {
+        let start = if version.contains("1.7") { TWO } else { THREE };
+        for place in ["/c", "/k/agent/etc/containerd/certs.d"] {
+            let (config, hosts) =
+                (format!("{start}config_path = '{place}'\n"), format!("{place}/r.example/hosts.toml"));
+            let rewrite = "[host.'https://m'.rewrite]\n'^(.*)$' = 'all/$1'\n";
+            let found = load(&[(MAIN, &config), (&hosts, rewrite)], version);
+            let codes: BTreeSet<_> = found.findings.iter().map(|finding| finding.code).collect();
+            let told = (codes.contains("host_rewrite"), codes.contains("hosts_file_unknown_key"));
+            assert_eq!(told, (known, !known), "{version} {place}");
+            let planned = crate::plan::plan(&found, "r.example").hosts[0].rewrites.apply("a");
+            assert_eq!(planned.unwrap(), if known { "all/a" } else { "a" }, "{version} {place}");
+        }
+        let mirrors = format!(
+            "{start}[{}.mirrors.'r.example']\nendpoint = ['https://m']\nrewrite = {{ '^' = 'all/' }}\n",
+            registry(start)
+        );
+        let found = load(&[("/k/agent/etc/containerd/config.toml", ""), (MAIN, &mirrors)], version);
+        let planned = crate::plan::plan(&found, "r.example").hosts[0].rewrites.apply("a");
+        assert_eq!(planned.unwrap(), if known { "all/a" } else { "a" }, "{version}");
+    }
+}
+
+fn registry(start: &str) -> &str {
+    start.rsplit_once('[').unwrap().1.trim_end().trim_end_matches(']')
 }
 
 #[test]
