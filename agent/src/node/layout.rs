@@ -10,8 +10,8 @@ use super::root::HostRoot;
 use crate::model::finding::{Finding, Severity};
 use crate::yaml::{self, Value};
 
-/// os-release and the configuration of k3s have a page each.
-const FILE_LIMIT: usize = 1 << 16;
+/// os-release and the configuration of k3s have a page each; comments may make more of it.
+const FILE_LIMIT: usize = 1 << 20;
 const KUBELET_ROOT: &str = "/var/lib/kubelet";
 const UPSTREAM: Distribution = Distribution {
     name: "upstream",

@@ -68,7 +68,7 @@ pub struct DaemonEnvironment {
     pub variables: Vec<EnvVar>,
     /// The words of the command, the program first. Empty when not known.
     pub command: Vec<String>,
-    /// A file that systemd reads and pullprobe may not: it may say anything, a proxy too.
+    /// A file that systemd reads and pullprobe does not: it may say anything, a proxy too.
     pub closed: Option<ReadError>,
     pub findings: Vec<Finding>,
 }
@@ -77,7 +77,9 @@ impl DaemonEnvironment {
     /// `proc` is where the host's process table is inside the root, when this process sees it.
     pub fn load(root: &HostRoot, proc: Option<&Path>) -> Self {
         let mut loaded = UNITS.iter().find_map(|unit| service::load(root, unit)).unwrap_or_default();
-        if let Some(running) = proc.and_then(|proc| process::find(root, proc, loaded.unit)) {
+        let found = proc.map_or(Ok(None), |proc| process::find(root, proc, loaded.unit));
+        loaded.closed = loaded.closed.or(found.as_ref().err().cloned());
+        if let Ok(Some(running)) = found {
             // What the files would give at the next start is not what this process has.
             // What systemd passed over at the last start it passes over at the next.
             let passed_over = |finding: &Finding| ["unit_line_ignored", "drop_in_not_read"].contains(&finding.code);

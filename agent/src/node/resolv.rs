@@ -65,7 +65,7 @@ impl Names {
         let (mut findings, mut closed) = (Vec::new(), None);
         let mut read = |path: &str, limit: usize| match root.read(Path::new(path), limit) {
             Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
-            Err(error) if error.is_forbidden() || error.is_too_large() => {
+            Err(error) if error.is_ours() => {
                 closed.get_or_insert(error);
                 None
             }

@@ -62,6 +62,11 @@ impl ReadError {
         matches!(self, Self::TooLarge { .. })
     }
 
+    /// It is pullprobe alone that does not read what the daemons may well read: nothing that hangs on it is certain.
+    pub const fn is_ours(&self) -> bool {
+        self.is_forbidden() || self.is_too_large()
+    }
+
     /// As asked for.
     pub fn path(&self) -> &Path {
         match self {

@@ -289,6 +289,16 @@ fn deprecated_tls_settings_go_with_the_host_they_name_in_1_and_nowhere_in_2() {
 }
 
 #[test]
+fn a_certificate_that_only_pullprobe_does_not_read_leaves_the_answer_open() {
+    let config = "version = 2\n[plugins.'io.containerd.grpc.v1.cri'.registry.configs.'r.example'.tls]\nca_file = '/etc/large.pem'\n";
+    let large = "x".repeat((1 << 20) + 1);
+    let found = load(&[("/etc/containerd/config.toml", config), ("/etc/large.pem", &large)], "1.7.24");
+    let failure = plan(&found, "r.example").fatal.unwrap();
+    assert!(failure.doubtful && failure.detail.contains("larger than 1 MiB"), "{failure:?}");
+    assert_eq!(found.findings.iter().filter(|finding| finding.code == "file_unread").count(), 1);
+}
+
+#[test]
 fn containerds_own_credentials_go_to_the_host_they_name() {
     let with = |host: &str, domain: &str| {
         let config = format!(

@@ -22,8 +22,12 @@ pub fn hosts(containerd: &Containerd, mirrors: &[Mirror], domain: &str) -> Resul
         })?;
         let tls = match containerd.registry.tls.get(&url.host) {
             Some(Ok(tls)) => tls.clone(),
-            Some(Err(reason)) => {
-                let words = format!("get TLSConfig for registry {}: {reason}", quote(&gourl::shown(&endpoint)));
+            Some(Err(fault)) if fault.unread => {
+                return Err(Failure { doubtful: true, ..failed(Cause::CaUnusable, &origin, &fault.wording) });
+            }
+            Some(Err(fault)) => {
+                let shown = quote(&gourl::shown(&endpoint));
+                let words = format!("get TLSConfig for registry {shown}: {}", fault.wording);
                 return Err(failed(Cause::CaUnusable, &origin, &words));
             }
             None => HostTls::default(),

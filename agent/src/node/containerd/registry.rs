@@ -11,10 +11,10 @@ use super::gotext::quote;
 use super::gourl;
 use super::pem;
 use super::pull_mode::directories;
-use super::reader::{Reader, read_words};
+use super::reader::{Reader, read_words, unread};
 pub use super::settings::Mirror;
 use super::settings::{Auth, Settings, TlsSettings};
-use super::tls_files::pem_file;
+use super::tls_files::{TlsFault, pem_file};
 use crate::model::cause::Cause;
 use crate::model::containerd::{PullMode, Version};
 use crate::model::credential::{Credential, CredentialSource, CredentialValue};
@@ -34,9 +34,8 @@ pub struct RegistrySettings {
     pub credentials: BTreeMap<String, Credential>,
     /// Those that containerd fails on when the host asks for one.
     pub unusable_credentials: BTreeMap<String, Failure>,
-    /// `registry.configs.*.tls` by the host that is contacted; the error is containerd's. Empty
-    /// from containerd 2.0 on.
-    pub tls: BTreeMap<String, Result<HostTls, String>>,
+    /// `registry.configs.*.tls` by the host that is contacted. Empty from containerd 2.0 on.
+    pub tls: BTreeMap<String, Result<HostTls, TlsFault>>,
 }
 
 /// Which of containerd's two list makers is at work.
@@ -185,32 +184,33 @@ fn basic_of(auth: &str) -> Result<CredentialValue, String> {
 }
 
 /// `getTLSConfig` of containerd 1.x. An authority's file without a certificate is not noticed.
-fn load_tls(reader: &mut Reader<'_>, tls: &TlsSettings) -> Result<HostTls, String> {
+fn load_tls(reader: &mut Reader<'_>, tls: &TlsSettings) -> Result<HostTls, TlsFault> {
+    let mut read = |path: &str, what: &str| {
+        reader.read(path).map_err(|error| match unread(path, &error) {
+            Some(why) => TlsFault { unread: true, ..TlsFault::new(path, why) },
+            None => TlsFault::new(path, format!("failed to load {what} file: {}", read_words(path, &error))),
+        })
+    };
     let mut loaded = HostTls { skip_verify: Some(tls.insecure_skip_verify), ..HostTls::default() };
     match (tls.cert_file.as_str(), tls.key_file.as_str()) {
         ("", "") => {}
         (cert, "") => {
-            return Err(format!(
-                "cert file {} was specified, but no corresponding key file was specified",
-                quote(cert)
-            ));
+            let words = format!("cert file {} was specified, but no corresponding key file was specified", quote(cert));
+            return Err(TlsFault::new(cert, words));
         }
         ("", key) => {
-            return Err(format!("key file {} was specified, but no corresponding cert file was specified", quote(key)));
+            let words = format!("key file {} was specified, but no corresponding cert file was specified", quote(key));
+            return Err(TlsFault::new(key, words));
         }
         (cert, key) => {
-            let mut read = |path: &str| {
-                reader.read(path).map_err(|error| format!("failed to load cert file: {}", read_words(path, &error)))
-            };
-            let (certificate, key_pem) = (read(cert)?, read(key)?);
-            pem::check_pair(&certificate, &key_pem).map_err(|reason| format!("failed to load cert file: {reason}"))?;
+            let (certificate, key_pem) = (read(cert, "cert")?, read(key, "cert")?);
+            pem::check_pair(&certificate, &key_pem)
+                .map_err(|reason| TlsFault::new(cert, format!("failed to load cert file: {reason}")))?;
             loaded.client.push(ClientPair { certificate: pem_file(cert, &certificate), key: pem_file(key, &key_pem) });
         }
     }
     if !tls.ca_file.is_empty() {
-        let bytes = reader
-            .read(&tls.ca_file)
-            .map_err(|error| format!("failed to load CA file: {}", read_words(&tls.ca_file, &error)))?;
+        let bytes = read(&tls.ca_file, "CA")?;
         if pem::holds_certificate(&bytes) {
             loaded.ca.push(pem_file(&tls.ca_file, &bytes));
         }

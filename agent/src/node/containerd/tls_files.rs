@@ -34,7 +34,7 @@ pub struct TlsFault {
 }
 
 impl TlsFault {
-    fn new(path: &str, wording: impl Into<String>) -> Self {
+    pub fn new(path: &str, wording: impl Into<String>) -> Self {
         Self { wording: wording.into(), path: path.to_owned(), place: None, unread: false }
     }
 

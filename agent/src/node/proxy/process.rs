@@ -4,11 +4,11 @@ use std::path::Path;
 
 use super::{DaemonEnvironment, EnvVar, located};
 use crate::model::finding::{Finding, Severity};
-use crate::node::root::HostRoot;
+use crate::node::root::{HostRoot, ReadError};
 use crate::node::since_start;
 use crate::secret::Secret;
 
-/// The kernel limits neither file this low in theory, but a daemon's is never near it.
+/// The kernel takes more, but a daemon's environment and command are never near it.
 const FILE_LIMIT: usize = 1 << 20;
 
 pub struct Process {
@@ -18,17 +18,20 @@ pub struct Process {
 }
 
 /// The containerd of `unit`; without one of that unit, the only containerd that runs. `None` when there
-/// is none, several, or its environment may not be read.
-pub fn find(root: &HostRoot, proc: &Path, unit: Option<&str>) -> Option<Process> {
-    let entries = root.list(proc).ok()?;
+/// is none, several, or its environment may not be read: the files tell then. `Err`: it is longer than what is read of it.
+pub fn find(root: &HostRoot, proc: &Path, unit: Option<&str>) -> Result<Option<Process>, ReadError> {
+    let Ok(entries) = root.list(proc) else { return Ok(None) };
     let pids = entries.iter().filter_map(|entry| entry.name.to_str()?.parse::<u32>().ok());
     let running: Vec<u32> = pids.filter(|pid| is_containerd(root, &proc.join(pid.to_string()))).collect();
     let of_unit = |pid: &&u32| {
         let cgroup = root.read_text(&proc.join(pid.to_string()).join("cgroup"), FILE_LIMIT).unwrap_or_default();
         unit.is_some_and(|unit| cgroup.lines().any(|line| line.split('/').any(|part| part == unit)))
     };
-    let pid = *running.iter().find(of_unit).or(if let [only] = running.as_slice() { Some(only) } else { None })?;
-    read(root, &proc.join(pid.to_string()), pid)
+    let only = if let [only] = running.as_slice() { Some(only) } else { None };
+    match running.iter().find(of_unit).or(only) {
+        Some(pid) => read(root, &proc.join(pid.to_string()), *pid),
+        None => Ok(None),
+    }
 }
 
 /// What the unit's files set by now and the process was not started with.
@@ -53,16 +56,23 @@ fn is_containerd(root: &HostRoot, dir: &Path) -> bool {
     root.read(&dir.join("comm"), 64).is_ok_and(|comm| comm == b"containerd\n")
 }
 
-fn read(root: &HostRoot, dir: &Path, pid: u32) -> Option<Process> {
+fn read(root: &HostRoot, dir: &Path, pid: u32) -> Result<Option<Process>, ReadError> {
     let path = dir.join("environ");
-    let environ = root.read(&path, FILE_LIMIT).ok()?;
+    let environ = match root.read(&path, FILE_LIMIT) {
+        Ok(environ) => environ,
+        Err(error) if error.is_too_large() => return Err(error),
+        Err(_) => return Ok(None),
+    };
     let origin = path.to_string_lossy();
     let variables = strings(&environ).filter_map(|entry| {
         let (name, value) = entry.split_once('=')?;
         Some(EnvVar { name: name.into(), value: Secret::new(value), origin: origin.clone().into_owned() })
     });
-    let command = root.read(&dir.join("cmdline"), FILE_LIMIT).unwrap_or_default();
-    Some(Process { pid, variables: variables.collect(), command: strings(&command).collect() })
+    let command = match root.read(&dir.join("cmdline"), FILE_LIMIT) {
+        Err(error) if error.is_too_large() => return Err(error),
+        read => read.unwrap_or_default(),
+    };
+    Ok(Some(Process { pid, variables: variables.collect(), command: strings(&command).collect() }))
 }
 
 /// NUL-terminated strings.

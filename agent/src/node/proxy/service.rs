@@ -184,9 +184,9 @@ impl Service<'_> {
         Some(())
     }
 
-    /// What permissions keep only pullprobe out of.
+    /// What only pullprobe does not read.
     fn note(&mut self, error: ReadError) {
-        self.closed = self.closed.take().or(Some(error).filter(ReadError::is_forbidden));
+        self.closed = self.closed.take().or(Some(error).filter(ReadError::is_ours));
     }
 
     fn unset(&mut self, setting: &Setting) {

@@ -40,7 +40,7 @@ pub struct Setting {
 pub struct Settings {
     /// In the order in which systemd applies them.
     pub list: Vec<Setting>,
-    /// The first file or directory that permissions keep pullprobe out of.
+    /// The first file or directory that systemd reads and pullprobe does not: permissions keep it out, or it is too large.
     pub closed: Option<ReadError>,
     /// What systemd reads over, where it was meant to count.
     pub ignored: Vec<Ignored>,
@@ -53,7 +53,7 @@ pub fn unit_settings(root: &HostRoot, unit: &str) -> Option<Settings> {
     let mut settings = Settings::default();
     match root.read_text(&file, FILE_LIMIT) {
         Ok(text) => settings.add_text(&text, "Service", &file.to_string_lossy()),
-        Err(error) if error.is_forbidden() => settings.closed = Some(error),
+        Err(error) if error.is_ours() => settings.closed = Some(error),
         Err(_) => return None,
     }
     let names = drop_in_names(unit);
@@ -112,7 +112,7 @@ impl Settings {
 
     fn seen<T: Default>(&mut self, read: Result<T, ReadError>) -> T {
         read.unwrap_or_else(|error| {
-            self.closed = self.closed.take().or(Some(error).filter(ReadError::is_forbidden));
+            self.closed = self.closed.take().or(Some(error).filter(ReadError::is_ours));
             T::default()
         })
     }

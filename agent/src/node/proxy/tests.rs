@@ -188,3 +188,32 @@ fn a_node_without_any_known_service_has_an_empty_environment() {
     let environment = load(&[("/etc/hostname", "x")]);
     assert_eq!((environment.unit, environment.variables.len(), environment.findings.len()), (None, 0, 0));
 }
+
+/// systemd and the kernel have other limits: whatever stands in such a file, a proxy too, may count.
+#[test]
+fn a_file_that_is_too_large_is_not_taken_for_one_that_is_not_there() {
+    let large = format!("[Service]\n{}\n", "#".repeat(systemd::FILE_LIMIT));
+    let unit = (UNIT, "[Service]\nEnvironmentFile=/etc/default/containerd\nExecStart=/usr/bin/containerd\n");
+    let settings = (UNIT, "[Service]\nEnvironmentFile=-/etc/default/c*\nExecStart=/usr/bin/containerd\n");
+    let file = ("/etc/default/containerd", large.as_str());
+    let drop_in = ("/etc/systemd/system/containerd.service.d/a.conf", large.as_str());
+    for files in [vec![(UNIT, large.as_str())], vec![unit, file], vec![settings, file], vec![unit, drop_in]] {
+        let loaded = load(&files);
+        let Some(error) = loaded.closed else { panic!("{:?}", files[0].0) };
+        assert!(error.is_too_large() && loaded.unit == Some("containerd.service"), "{error}");
+        assert!(!loaded.findings.iter().any(|finding| finding.code == "environment_file_missing"));
+    }
+    let manager = load(&[unit, ("/etc/default/containerd", ""), ("/etc/systemd/system.conf", &large)]);
+    assert!(manager.closed.is_some_and(|error| error.is_too_large()));
+}
+
+#[test]
+fn an_environment_of_a_process_that_is_too_large_leaves_it_open() {
+    let environ = format!("HTTPS_PROXY=http://p:1\0{}", "x".repeat(systemd::FILE_LIMIT));
+    let process =
+        |environ| load(&[(UNIT, "[Service]\n"), ("/proc/7/comm", "containerd\n"), ("/proc/7/environ", environ)]);
+    assert_eq!(process("A=1\0").closed, None);
+    let large = process(&environ);
+    assert!(large.closed.as_ref().is_some_and(|error| error.path() == Path::new("/proc/7/environ")), "{large:?}");
+    assert_eq!(large.pid, None);
+}

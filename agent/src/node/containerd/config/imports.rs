@@ -63,7 +63,7 @@ pub fn glob(reader: &mut Reader<'_>, pattern: &str) -> Result<Vec<String>, (Stri
         for base in found {
             if part.contains(['*', '?', '[', '\\']) {
                 let entries = match reader.list(&base) {
-                    Err(error) if error.is_forbidden() => return Err((base, error)),
+                    Err(error) if error.is_ours() => return Err((base, error)),
                     listed => listed.unwrap_or_default(),
                 };
                 let names = entries.iter().filter_map(|entry| entry.name.to_str());
@@ -71,7 +71,7 @@ pub fn glob(reader: &mut Reader<'_>, pattern: &str) -> Result<Vec<String>, (Stri
             } else {
                 let path = join(&base, part);
                 match reader.stat(&path) {
-                    Err(error) if error.is_forbidden() => return Err((path, error)),
+                    Err(error) if error.is_ours() => return Err((path, error)),
                     Err(_) => {}
                     Ok(_) => next.push(path),
                 }

@@ -9,7 +9,7 @@ use super::super::reader::directory;
 use super::super::settings::section_id;
 use super::config_path::USUAL_NAMES;
 use super::host::world_readable;
-use super::{Lint, error, info, warning};
+use super::{Lint, error, info, unread, warning};
 use crate::model::containerd::{PullMode, VersionSource};
 use crate::model::finding::{Finding, Severity};
 
@@ -139,7 +139,11 @@ impl Lint<'_, '_> {
         }
         for (host, fault) in self.registry.tls.iter().filter_map(|(host, tls)| Some((host, tls.as_ref().err()?))) {
             let place = self.settings.configs.iter().find(|config| config.host == *host).map(|config| &config.place);
-            let message = format!("every pull from {host} fails: {fault}");
+            if fault.unread {
+                found.extend(place.map(|place| unread(place, &fault.wording).about(host)));
+                continue;
+            }
+            let message = format!("every pull from {host} fails: {}", fault.wording);
             let fix = "put a PEM file in its place, or take the key out";
             found.extend(place.map(|place| error("tls_file_unusable", place, message, fix).about(host)));
         }

@@ -35,6 +35,14 @@ impl Place {
 
 /// The configuration cannot be read.
 pub fn no_config(root: &HostRoot, path: &Path, error: &ReadError) -> Finding {
+    if error.is_too_large() {
+        let message = format!(
+            "pullprobe does not read it ({}): which credential providers kubelet has is not known",
+            error.reason()
+        );
+        let fix = "keep the file smaller; a provider takes a few lines of it";
+        return Finding::new(Severity::Warning, CONFIG_UNSEEN, message, fix).in_file(path.display().to_string());
+    }
     if is_unseen(root, path, error) {
         return unseen_finding(path, &error.reason(), "which credential providers kubelet has is not known");
     }
@@ -60,7 +68,7 @@ pub fn is_refusal(finding: &Finding) -> bool {
 }
 
 fn is_unseen(root: &HostRoot, path: &Path, error: &ReadError) -> bool {
-    unseen::is_closed(error) && !matches!(error, ReadError::TooLarge { .. } | ReadError::NotText(_))
+    unseen::is_closed(error) && !matches!(error, ReadError::NotText(_))
         || error.is_not_found() && unseen::is_out_of_sight(root, path)
 }
 

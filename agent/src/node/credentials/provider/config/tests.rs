@@ -104,6 +104,14 @@ fn every_fault_is_named_with_its_line() {
     assert!(loaded(&[], "/c.yaml").unwrap_err()[0].contains("no such file"));
 }
 
+/// kubelet has no such limit, and may start with it.
+#[test]
+fn a_configuration_that_is_too_large_is_not_told_to_be_wrong() {
+    let large = format!("{GOOD}#{}\n", "x".repeat(yaml::SIZE_LIMIT));
+    let told = loaded(&[("c.yaml", &large)], "/c.yaml").unwrap_err();
+    assert!(told[0].contains("is not known") && !told[0].contains("does not start"), "{told:?}");
+}
+
 #[test]
 fn the_files_of_a_directory_are_merged_in_the_order_of_their_names() {
     let second = GOOD.replace("ecr-credential-provider", "second");
