@@ -65,6 +65,9 @@ pub struct SyntaxError {
     pub certainty: Certainty,
 }
 
+/// What the reader of TOML in pullprobe says where it gives up. go-toml 2 has no such limits.
+const OWN_LIMITS: [&str; 2] = ["recursion limit", "max recursion depth"];
+
 /// How much of a refusal is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Certainty {
@@ -214,6 +217,9 @@ pub fn parse(text: &str, file: &str, dialect: Dialect) -> Result<Table, SyntaxEr
     }
     let document = Document::parse(text).map_err(|error| {
         let place = source.place(error.span().map_or(0, |span| span.start));
+        if OWN_LIMITS.iter().any(|words| error.message().contains(words)) {
+            return refused(place, "it nests deeper than pullprobe looks".into(), Certainty::Unknown);
+        }
         refused(place, error.message().replace('\n', ", "), Certainty::Refused)
     })?;
     source.refuse_newer_syntax(document.as_item())?;

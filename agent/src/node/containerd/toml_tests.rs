@@ -125,3 +125,26 @@ fn every_spelling_of_hosts_toml_is_read_as_real_containerds_read_it() {
     }
     assert!(quoted >= 14, "{quoted}");
 }
+
+/// The daemons have no such limits: only pullprobe gives up there.
+#[test]
+fn what_nests_deeper_than_pullprobe_looks_leaves_the_answer_open() {
+    let deep = |open: &str, close: &str, count: usize| format!("{}{}", open.repeat(count), close.repeat(count));
+    let long = vec!["a"; 300].join(".");
+    for (_, version) in DAEMONS {
+        for text in [
+            format!("x = {}", deep("[", "]", 300)),
+            format!("x = {}", deep("{ a = ", "}", 300).replacen('}', "1 }", 1)),
+            format!("{long} = 1"),
+            format!("[{long}]\nb = 1"),
+            format!("[{}]\nb = 1", vec!["a"; 450_000].join(".")),
+        ] {
+            let version_of_file = "version = 2\n";
+            let found = load(&[(MAIN, &format!("{version_of_file}{text}\n"))], version);
+            let fault = found.fatal.unwrap_or_else(|| panic!("{version} reads {}", &text[..40]));
+            assert_eq!(fault.kind, super::FaultKind::Unread, "{version} {}: {}", &text[..40], fault.message);
+            let rejected = hosts_toml::parse(text.as_bytes(), "/h", "/", version.parse().unwrap()).unwrap_err();
+            assert!(rejected.open, "{version} {}: {}", &text[..40], rejected.reason);
+        }
+    }
+}

@@ -62,17 +62,23 @@ pub fn read(tokens: Vec<Token>, file: &Arc<str>) -> Result<Tree, Refusal> {
     Ok(parser.tree)
 }
 
-/// The parts of a key with their places.
-fn steps(token: &Token, parts: &[Part]) -> Vec<Step> {
-    let characters: Vec<char> = token.text.chars().collect();
-    let place = |part: &Part| {
-        let before = characters.get(..part.before).unwrap_or_default();
-        let lines = before.iter().filter(|c| **c == '\n').count();
-        let column = before.iter().rev().take_while(|c| **c != '\n').count();
-        let first = if lines == 0 { token.at.column } else { 1 };
-        At { line: token.at.line + lines, column: first + column }
+/// The parts of a key with their places. A key of many parts is as many tables, and each is one more to go down for
+/// whoever walks them: below `above` tables it may have few.
+fn steps(token: &Token, parts: Vec<Part>, above: usize) -> Result<Vec<Step>, Refusal> {
+    if above + parts.len() > DEPTH_LIMIT {
+        let why = Why::Unknown(format!("it nests tables more than {DEPTH_LIMIT} deep"));
+        return Err(Refusal { at: token.start, why });
+    }
+    let (mut at, mut seen) = (token.at, 0);
+    let mut characters = token.text.chars();
+    let step = |part: Part| {
+        for c in characters.by_ref().take(part.before - seen) {
+            at = if c == '\n' { At { line: at.line + 1, column: 1 } } else { At { column: at.column + 1, ..at } };
+        }
+        seen = part.before;
+        (part.name, at)
     };
-    parts.iter().map(|part| (part.name.clone(), place(part))).collect()
+    Ok(parts.into_iter().map(step).collect())
 }
 
 fn joined(path: &[Step]) -> String {
@@ -110,7 +116,7 @@ impl Parser<'_> {
         }
         let parts =
             keys::parts(&key.text).or_else(|words| refuse(&key, &format!("invalid table array key: {words}")))?;
-        let path = bounded(steps(&key, &parts), 0, &key)?;
+        let path = steps(&key, parts, 0)?;
         let above = path.get(..path.len() - 1).unwrap_or_default();
         // What stands in the way is noticed later, if at all.
         let _ = self.tree.make(above, bracket.at);
@@ -144,7 +150,7 @@ impl Parser<'_> {
         }
         let parts =
             keys::parts(&key.text).or_else(|words| refuse(&key, &format!("invalid table array key: {words}")))?;
-        let path = bounded(steps(&key, &parts), 0, &key)?;
+        let path = steps(&key, parts, 0)?;
         if let Err(step) = self.tree.make(&path, bracket.at) {
             return Err(not_a_table(&key, &step));
         }
@@ -163,7 +169,7 @@ impl Parser<'_> {
     fn assignment(&mut self, key: &Token) -> Result<(), Refusal> {
         self.expect(Kind::Equal)?;
         let parts = keys::parts(&key.text).or_else(|words| refuse(key, &format!("invalid key: {words}")))?;
-        let written = bounded(steps(key, &parts), self.table.len(), key)?;
+        let written = steps(key, parts, self.table.len())?;
         let node = self.value()?;
         let Some(((name, place), above)) = written.split_last() else { return Ok(()) };
         let path = [self.table.as_slice(), above].concat();
@@ -315,7 +321,7 @@ impl Parser<'_> {
                     self.expect(Kind::Equal)?;
                     let parts =
                         keys::parts(&follow.text).or_else(|words| refuse(&follow, &format!("invalid key: {words}")))?;
-                    let path = bounded(steps(&follow, &parts), self.depth, &follow)?;
+                    let path = steps(&follow, parts, self.depth)?;
                     self.depth += path.len();
                     let value = self.value();
                     self.depth -= path.len();
@@ -334,15 +340,6 @@ impl Parser<'_> {
         tree.inline = true;
         Ok(tree)
     }
-}
-
-/// A key of many parts is as many tables, and each is one more to go down for whoever walks them.
-fn bounded<T>(path: Vec<T>, above: usize, key: &Token) -> Result<Vec<T>, Refusal> {
-    if above + path.len() > DEPTH_LIMIT {
-        let why = Why::Unknown(format!("it nests tables more than {DEPTH_LIMIT} deep"));
-        return Err(Refusal { at: key.start, why });
-    }
-    Ok(path)
 }
 
 fn no_number<T>(token: &Token, why: NotANumber) -> Result<T, Refusal> {
