@@ -65,7 +65,7 @@ impl Version {
 
     /// Whether a change that first came in each of these releases is in this one. A change that was
     /// carried back is listed once a series; series after the last listed one have it.
-    fn since(self, firsts: &[(u32, u32, u32)]) -> bool {
+    pub fn since(self, firsts: &[(u32, u32, u32)]) -> bool {
         let same_series = firsts.iter().find(|(major, minor, _)| (*major, *minor) == (self.major, self.minor));
         match (same_series, firsts.last()) {
             (Some((_, _, patch)), _) => self.patch >= *patch,

@@ -41,12 +41,13 @@ const KEYS: [Key; 10] = [
     key("timeouts", "Timeouts", Wanted::Map),
     key("proxy_plugins", "ProxyPlugins", Wanted::Each("config.ProxyPlugin", &PROXY_PLUGIN)),
 ];
-const GRPC: [Key; 9] = [
+const GRPC: [Key; 10] = [
     key("address", "Address", Wanted::Text),
     key("tcp_address", "TCPAddress", Wanted::Text),
     key("tcp_tls_ca", "TCPTLSCA", Wanted::Text),
     key("tcp_tls_cert", "TCPTLSCert", Wanted::Text),
     key("tcp_tls_key", "TCPTLSKey", Wanted::Text),
+    key("tcp_tls_common_name", "TCPTLSCName", Wanted::Text),
     key("uid", "UID", Wanted::Whole),
     key("gid", "GID", Wanted::Whole),
     key("max_recv_message_size", "MaxRecvMsgSize", Wanted::Whole),
@@ -54,13 +55,16 @@ const GRPC: [Key; 9] = [
 ];
 const TTRPC: [Key; 3] =
     [key("address", "Address", Wanted::Text), key("uid", "UID", Wanted::Whole), key("gid", "GID", Wanted::Whole)];
-const DEBUG: [Key; 5] = [
+const DEBUG: [Key; 6] = [
     key("address", "Address", Wanted::Text),
     key("uid", "UID", Wanted::Whole),
     key("gid", "GID", Wanted::Whole),
     key("level", "Level", Wanted::Text),
     key("format", "Format", Wanted::Text),
+    key("log_trace_id", "LogTraceID", Wanted::Flag),
 ];
+/// Keys that not every release has.
+const SINCE: [(&str, (u32, u32, u32)); 2] = [("tcp_tls_common_name", (2, 2, 0)), ("log_trace_id", (2, 3, 0))];
 const METRICS: [Key; 2] =
     [key("address", "Address", Wanted::Text), key("grpc_histogram", "GRPCHistogram", Wanted::Flag)];
 const PROXY_PLUGIN: [Key; 2] = [key("type", "Type", Wanted::Text), key("address", "Address", Wanted::Text)];
@@ -133,7 +137,9 @@ pub fn check_values(merged: &Merged, version: Version) -> Result<(), ConfigFault
 
 impl Key {
     fn check(&self, table: &Table, owner: &str, version: Version) -> Result<(), ConfigFault> {
-        let Some(value) = table.field(self.name, version.dialect()) else { return Ok(()) };
+        let came_later = |(name, first): &(&str, _)| *name == self.name && !version.since(&[*first]);
+        let found = table.field(self.name, version.dialect()).filter(|_| !SINCE.iter().any(came_later));
+        let Some(value) = found else { return Ok(()) };
         let wrong = |wanted: &str| Err(top_level_type(value, version, &format!("{owner}.{}", self.field), wanted));
         match (&self.wanted, &value.data) {
             (Wanted::Text, Data::String(_)) | (Wanted::Whole, Data::Integer(_)) | (Wanted::Flag, Data::Boolean(_)) => {

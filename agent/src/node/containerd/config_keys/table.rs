@@ -32,16 +32,21 @@ pub enum Kind {
     Structs,
 }
 
-pub fn read(text: &'static str) -> Sections {
+/// What a later table says of a key counts.
+pub fn read(texts: &[&'static str]) -> Sections {
     let mut sections = Sections::new();
-    for line in text.lines().filter(|line| !line.starts_with('#')) {
+    let mut current = 0;
+    for line in texts.iter().flat_map(|text| text.lines()).filter(|line| !line.starts_with('#')) {
         if let Some(id) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
-            sections.push((id.to_owned(), Vec::new()));
+            current = sections.iter().position(|(known, _)| known == id).unwrap_or_else(|| {
+                sections.push((id.to_owned(), Vec::new()));
+                sections.len() - 1
+            });
             continue;
         }
         let mut columns = line.split('\t');
         let (Some(path), Some(field), Some(go)) = (columns.next(), columns.next(), columns.next()) else { continue };
-        if let Some((_, keys)) = sections.last_mut() {
+        if let Some((_, keys)) = sections.get_mut(current) {
             add(keys, path, Some(field).filter(|field| *field != "-"), go);
         }
     }
@@ -69,7 +74,7 @@ fn kind(go: &str) -> Kind {
         "string" | "devmapper.fsType" => Kind::Text,
         "int" => Kind::Whole,
         "float64" => Kind::Float,
-        "bool" => Kind::Flag,
+        "bool" | "*bool" => Kind::Flag,
         "duration" => Kind::Duration,
         "time.Duration" => Kind::Nanoseconds,
         "[]string" => Kind::Texts,

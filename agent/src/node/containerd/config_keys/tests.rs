@@ -3,7 +3,7 @@
 use super::super::cases_tests::load;
 use super::super::config::FaultKind;
 use super::table::{Key, Kind, Sections};
-use super::{SERIES_1_6, SERIES_1_7, SERIES_2_1};
+use super::{SERIES_1_6, SERIES_1_7, SERIES_2_1, SERIES_2_2, SERIES_2_3};
 
 const MAIN: &str = "/etc/containerd/config.toml";
 
@@ -41,9 +41,13 @@ fn file(schema: u32, id: &str, path: &str, value: &str) -> String {
 
 #[test]
 fn a_wrong_type_in_any_key_of_any_plugin_ends_containerd() {
-    for (sections, version, schema, least) in
-        [(&SERIES_1_6, "1.6.20", 2, 130), (&SERIES_1_7, "1.7.24", 2, 170), (&SERIES_2_1, "2.1.9", 3, 150)]
-    {
+    for (sections, version, schema, least) in [
+        (&SERIES_1_6, "1.6.20", 2, 130),
+        (&SERIES_1_7, "1.7.24", 2, 170),
+        (&SERIES_2_1, "2.1.9", 3, 150),
+        (&SERIES_2_2, "2.2.7", 3, 165),
+        (&SERIES_2_3, "2.3.4", 4, 185),
+    ] {
         let wrong = wrong(sections);
         assert!(wrong.len() >= least, "{version}: {}", wrong.len());
         for (id, path, value) in wrong {
@@ -69,6 +73,32 @@ fn a_key_is_checked_where_a_release_has_it() {
     let transfer = "version = 2\n[plugins.'io.containerd.transfer.v1.local']\nconfig_path = 1\n";
     assert!(stops("1.7.0", transfer).is_none() && stops("1.7.1", transfer).is_some());
     assert!(stops("1.6.39", transfer).is_none() && stops("2.0.11", transfer).is_some());
+    for (section, key, since, before) in [
+        ("transfer.v1.local", "max_concurrent_unpacks = 'x'", "2.2.0", "2.1.9"),
+        ("snapshotter.v1.erofs", "default_size = 1", "2.2.0", "2.1.9"),
+        ("differ.v1.erofs", "enable_tar_index = 'x'", "2.2.0", "2.1.9"),
+        ("nri.v1.nri", "default_validator.enable = 'x'", "2.2.0", "2.1.9"),
+        ("nri.v1.nri", "default_validator.reject_sysctl_adjustment = 'x'", "2.2.1", "2.2.0"),
+        ("nri.v1.nri", "default_validator = 'x'", "2.3.0", "2.1.9"),
+        ("cri.v1.runtime", "enable_criu = 'x'", "2.2.7", "2.2.6"),
+        ("cri.v1.runtime", "enable_criu = 'x'", "2.3.4", "2.3.3"),
+        ("cri.v1.runtime", "stats_collect_period = 1", "2.3.0", "2.2.7"),
+        ("differ.v1.erofs", "enable_dmverity = 'x'", "2.3.0", "2.2.7"),
+        ("server.v1.grpc", "uid = 'x'", "2.3.0", "2.2.7"),
+        ("shim.v1.manager", "socket_dir = 1", "2.3.0", "2.2.7"),
+    ] {
+        let text = format!("version = 3\n[plugins.'io.containerd.{section}']\n{key}\n");
+        assert!(stops(since, &text).is_some() && stops(before, &text).is_none(), "{section} {key}");
+    }
+    let cdi = "version = 3\n[plugins.'io.containerd.cri.v1.runtime']\nenable_cdi = 'x'\n";
+    assert!(stops("2.2.7", cdi).unwrap().ends_with("EnableCDI of type bool"));
+    assert!(stops("2.3.4", cdi).unwrap().ends_with("EnableCDI of type *bool"));
+    for (key, since, before) in
+        [("grpc.tcp_tls_common_name", "2.2.0", "2.1.9"), ("debug.log_trace_id", "2.3.0", "2.2.7")]
+    {
+        let text = format!("version = 3\n{key} = 1\n");
+        assert!(stops(since, &text).is_some() && stops(before, &text).is_none(), "{key}");
+    }
     // Nobody has asked these.
     let scheduler = "version = 2\n[plugins.'io.containerd.gc.v1.scheduler']\nmutation_threshold = 'x'\n";
     assert!(stops("1.5.18", scheduler).is_none() && stops("2.9.0", scheduler).is_none());
