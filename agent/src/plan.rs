@@ -79,6 +79,20 @@ pub fn plan(containerd: &Containerd, domain: &str) -> Plan {
     plan
 }
 
+/// All that a pull from the registry goes by, as text: two plans of the same files with the same outline are one.
+pub fn outline(containerd: &Containerd, domain: &str) -> String {
+    let mut plan = plan(containerd, domain);
+    for host in &mut plan.hosts {
+        // Nobody pulls by the others.
+        let Capabilities { pull, resolve, .. } = host.capabilities;
+        host.capabilities = Capabilities { pull, resolve, ..Capabilities::NONE };
+        host.origin = Origin::ImplicitUpstream;
+    }
+    // Of a failure, each version has words of its own.
+    let fatal = plan.fatal.map(|failure| (failure.cause, failure.doubtful));
+    format!("{:?} {:?} {fatal:?}", plan.hosts, plan.notes)
+}
+
 /// A host as its configuration describes it, before what holds for every host is added.
 struct Draft {
     scheme: String,

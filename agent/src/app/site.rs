@@ -26,6 +26,7 @@ use crate::node::resolv::Names;
 use crate::node::root::HostRoot;
 use crate::node::trust::{self, TrustStore};
 use crate::node::{cpu, cri, kubelet, maker};
+use crate::plan;
 use crate::probe::image::attempt::PullBudget;
 use crate::probe::network::{Network, Timeouts};
 use crate::probe::tls::NodeTrust;
@@ -329,6 +330,7 @@ fn containerd_options(options: &Options, layout: &Layout, environment: &DaemonEn
         certs_d: options.certs_d.clone(),
         root: options.containerd_root.clone().or_else(|| environment.root_argument().map(PathBuf::from)),
         socket: layout.socket.clone(),
+        outline: Some(plan::outline),
         ..ContainerdOptions::default()
     }
 }

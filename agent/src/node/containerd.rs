@@ -80,7 +80,12 @@ pub struct ContainerdOptions {
     pub root: Option<PathBuf>,
     /// Where it listens.
     pub socket: String,
+    /// Where the version is a guess: tells whether another one would make another plan of the files. `None`: nobody asks.
+    pub outline: Option<Outline>,
 }
+
+/// What a pull from a registry goes by, as text that is the same where all of that is.
+pub type Outline = fn(&Containerd, &str) -> String;
 
 impl Default for ContainerdOptions {
     fn default() -> Self {
@@ -93,6 +98,7 @@ impl Default for ContainerdOptions {
             build: Build::OPEN,
             root: None,
             socket: DEFAULT_SOCKET.to_owned(),
+            outline: None,
         }
     }
 }

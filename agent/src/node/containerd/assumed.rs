@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::certs_d::{Selection, select};
-use super::registry::{HostSource, RegistrySettings};
-use super::{Containerd, ContainerdOptions, FaultKind};
+use super::{Containerd, ContainerdOptions, FaultKind, Outline};
 use crate::model::containerd::{Version, VersionSource};
 use crate::node::root::HostRoot;
 
@@ -19,6 +17,8 @@ const SERIES: [Version; 6] = [
 ];
 /// Registries that are named one by one.
 const NAMES_SHOWN: usize = 3;
+/// Stands for all registries that the files do not name.
+const NAMELESS: &str = "registry.invalid";
 
 /// Adds to what is said of the assumption what would differ; nothing where it would all be the same.
 pub fn compare(assumed: &mut Containerd, root: &HostRoot, options: &ContainerdOptions, before: Option<&Containerd>) {
@@ -30,6 +30,7 @@ pub fn compare(assumed: &mut Containerd, root: &HostRoot, options: &ContainerdOp
         assumed.findings[at].message.clone_from(&known.message);
         return;
     }
+    let Some(outline) = options.outline else { return };
     let mut groups: Vec<(Vec<String>, String)> = Vec::new();
     for series in SERIES.into_iter().filter(|series| !series.is_release(assumed.version)) {
         let flag = Some(VersionSource::Flag);
@@ -37,7 +38,7 @@ pub fn compare(assumed: &mut Containerd, root: &HostRoot, options: &ContainerdOp
             root,
             &ContainerdOptions { version: Some(series), version_source: flag, ..options.clone() },
         );
-        let Some(difference) = difference(assumed, &other) else { continue };
+        let Some(difference) = difference(assumed, &other, outline) else { continue };
         match groups.iter_mut().find(|(_, known)| *known == difference) {
             Some((names, _)) => names.push(series.to_string()),
             None => groups.push((vec![series.to_string()], difference)),
@@ -52,7 +53,7 @@ pub fn compare(assumed: &mut Containerd, root: &HostRoot, options: &ContainerdOp
     finding.message = format!("{}; {told}", finding.message).into();
 }
 
-fn difference(assumed: &Containerd, other: &Containerd) -> Option<String> {
+fn difference(assumed: &Containerd, other: &Containerd, outline: Outline) -> Option<String> {
     let state = |containerd: &Containerd| containerd.fatal.as_ref().map(|fault| fault.kind);
     match (state(assumed), state(other)) {
         (_, Some(FaultKind::Unread)) | (Some(_), Some(_)) | (Some(FaultKind::Unread), _) => return None,
@@ -61,33 +62,30 @@ fn difference(assumed: &Containerd, other: &Containerd) -> Option<String> {
         (Some(_), None) => return Some("it would start and pull".to_owned()),
         (None, None) => {}
     }
-    let names = assumed.registry.namespaces().into_iter().chain(other.registry.namespaces());
-    let names: BTreeSet<String> = names.collect();
-    let differing: Vec<String> =
-        names.into_iter().filter(|name| hosts(&assumed.registry, name) != hosts(&other.registry, name)).collect();
-    let more = differing.len().saturating_sub(NAMES_SHOWN);
-    match differing.as_slice() {
-        [] => None,
-        names if more > 0 => Some(format!("other hosts for {} and {more} more", names[..NAMES_SHOWN].join(", "))),
-        names => Some(format!("other hosts for {}", listed(names))),
+    if let Some(words) = unpacking(assumed, other) {
+        return Some(words.to_owned());
     }
+    let names: BTreeSet<String> =
+        assumed.registry.namespaces().into_iter().chain(other.registry.namespaces()).collect();
+    let differs = |name: &str| outline(assumed, name) != outline(other, name);
+    let mut differing: Vec<String> = names.into_iter().filter(|name| differs(name)).collect();
+    let more = differing.len().saturating_sub(NAMES_SHOWN);
+    if more > 0 {
+        differing.truncate(NAMES_SHOWN);
+        differing.push(format!("{more} more"));
+    }
+    if differs(NAMELESS) {
+        differing.push("every registry that they do not name".to_owned());
+    }
+    (!differing.is_empty()).then(|| format!("other hosts, or other settings of them, for {}", listed(&differing)))
 }
 
-/// Whom a registry's images are asked of, as far as a comparison goes. The registry itself comes last in any case.
-fn hosts(registry: &RegistrySettings, name: &str) -> Vec<String> {
-    match &registry.source {
-        HostSource::Mirrors { mirrors } => {
-            let of_name = mirrors.iter().find(|mirror| mirror.name == name || mirror.name == "*");
-            of_name.map_or_else(Vec::new, |mirror| mirror.endpoints.iter().map(|(url, _)| url.clone()).collect())
-        }
-        HostSource::CertsD { roots } => match select(roots, name) {
-            Selection::Nothing => Vec::new(),
-            Selection::Fault(words) | Selection::Unread(words) => vec![words.to_owned()],
-            Selection::Directory(directory) => {
-                let hosts = directory.hosts.iter().chain([&directory.server]);
-                hosts.filter(|host| !host.spec.name.is_empty()).map(|host| host.spec.name.clone()).collect()
-            }
-        },
+/// What the transfer service makes of the snapshotter is the same for every image.
+fn unpacking(assumed: &Containerd, other: &Containerd) -> Option<&'static str> {
+    match (&assumed.unpack_error, &other.unpack_error) {
+        (None, Some(_)) => Some("no image would be unpacked"),
+        (Some(_), None) => Some("images would be unpacked"),
+        _ => None,
     }
 }
 
@@ -112,7 +110,8 @@ mod tests {
             std::fs::write(path, text).unwrap();
         }
         let root = HostRoot::open(dir.path()).unwrap();
-        let found = Containerd::load(&root, &ContainerdOptions::default());
+        let options = ContainerdOptions { outline: Some(crate::plan::outline), ..ContainerdOptions::default() };
+        let found = Containerd::load(&root, &options);
         let finding = found.findings.into_iter().find(|finding| finding.code == "version_assumed");
         finding.map(|finding| finding.message.into_string()).unwrap_or_default()
     }
@@ -135,7 +134,39 @@ mod tests {
         let hosts =
             "server = 'https://r.example'\n[host.'https://mirror.example']\ncapabilities = ['pull', 'referrers']\n";
         let told = told(&[("/etc/containerd/config.toml", OLD), (HOSTS, hosts)]);
-        assert!(told.ends_with("under 1.6, 1.7, 2.0 and 2.1: other hosts for r.example"), "{told}");
+        assert!(
+            told.ends_with("under 1.6, 1.7, 2.0 and 2.1: other hosts, or other settings of them, for r.example"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn settings_of_the_same_hosts_are_compared_too() {
+        let of = |directory: &str, hosts: &str| {
+            told(&[
+                ("/etc/containerd/config.toml", OLD),
+                (&format!("/etc/containerd/certs.d/{directory}/hosts.toml"), hosts),
+            ])
+        };
+        let limit = of("r.example", "server = 'https://r.example'\n[host.'https://m.example']\ndial_timeout = '1s'\n");
+        assert!(limit.ends_with("under 1.6 and 1.7: other hosts, or other settings of them, for r.example"), "{limit}");
+        // Newer ones overlook case.
+        let ca = of("r.example", "server = 'https://r.example'\n[host.'https://m.example']\nSkip_Verify = true\n");
+        assert!(ca.ends_with("under 1.6 and 1.7: other hosts, or other settings of them, for r.example"), "{ca}");
+        let all = of("_default", "[host.'https://m.example']\nSkip_Verify = true\n");
+        assert!(
+            all.ends_with(
+                "under 1.6 and 1.7: other hosts, or other settings of them, for every registry that they do not name"
+            ),
+            "{all}"
+        );
+    }
+
+    #[test]
+    fn what_only_the_transfer_service_would_not_unpack_is_told() {
+        let other = "version = 2\n[[plugins.'io.containerd.transfer.v1.local'.unpack_config]]\nplatform = 'windows/amd64'\nsnapshotter = 'windows'\n";
+        let told = told(&[("/etc/containerd/config.toml", other)]);
+        assert!(told.ends_with("under 1.6, 1.7 and 2.0: images would be unpacked"), "{told}");
     }
 
     #[test]
