@@ -4,9 +4,11 @@ use super::super::document::{Data, Dialect, Table, Value};
 use super::super::gotext::duration;
 use super::table::{Key, Kind};
 use crate::model::containerd::Version;
+use crate::model::shown::without_credentials;
 
 /// More of a value is not shown.
 const SHOWN: usize = 80;
+const HIDDEN: &str = "***";
 
 pub struct Check<'a> {
     pub version: Version,
@@ -138,7 +140,7 @@ impl Check<'_> {
     fn words(&self, data: &Data, key: &Key, go: &str, at: At, path: &str) -> String {
         // A password without quotes is a number, and one in brackets a list: no value is shown there, whatever it is.
         let secret = path.split('.').any(|part| ["configs", "auths", "headers"].contains(&part));
-        let value = if secret { Some("***".to_owned()) } else { shown(data) };
+        let value = if secret { Some(HIDDEN.to_owned()) } else { shown(data) };
         let words = match value {
             Some(value) if self.one() => Some(words_showing(&value, data, go, at)),
             _ if self.one() => None,
@@ -152,8 +154,9 @@ impl Check<'_> {
 }
 
 /// go-toml 1's words. `None`: it prints the whole of the value, over several lines.
-pub fn words_of_1(data: &Data, go: &str, line: usize, column: usize) -> Option<String> {
-    Some(words_showing(&shown(data)?, data, go, At(line, column)))
+pub fn words_of_1(data: &Data, go: &str, line: usize, column: usize, is_secret: bool) -> Option<String> {
+    let value = if is_secret { HIDDEN.to_owned() } else { shown(data)? };
+    Some(words_showing(&value, data, go, At(line, column)))
 }
 
 fn words_showing(value: &str, data: &Data, go: &str, At(line, column): At) -> String {
@@ -216,7 +219,7 @@ const fn kind_of(data: &Data) -> &'static str {
 /// As Go prints it; `None` for what takes several lines or is not kept.
 fn shown(data: &Data) -> Option<String> {
     let text = match data {
-        Data::String(text) => text.clone(),
+        Data::String(text) => without_credentials(text),
         Data::Integer(number) => number.to_string(),
         Data::Float(number) => float(*number)?,
         Data::Boolean(flag) => flag.to_string(),
