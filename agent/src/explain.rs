@@ -8,17 +8,17 @@ mod quoting;
 mod subject;
 mod table;
 
-use std::collections::BTreeSet;
-
 use crate::model::cause::Cause;
 use crate::model::clean::Clean;
 use crate::model::outcome::clip_to;
 use crate::model::shown::without_credentials;
 
+pub use quoting::TEXT;
+pub use subject::veiled;
 pub use table::Meaning;
 
 /// More different failures than this are not told apart.
-const READINGS: usize = 16;
+pub const READINGS: usize = 16;
 /// Of each message so many bytes are repeated.
 const MESSAGE: usize = 600;
 
@@ -47,41 +47,51 @@ impl Reading {
     }
 }
 
+/// What a text tells of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    pub readings: Vec<Reading>,
+    /// There are more than those, or the text is longer than what is looked at.
+    pub is_cut: bool,
+}
+
 /// Every failure of a pull that the text tells of, in its order, each once. A wait between two tries is told
 /// only where nothing says why.
-pub fn read(text: &str) -> Vec<Reading> {
-    let mut readings: Vec<Reading> = Vec::new();
-    let mut seen = BTreeSet::new();
-    for message in quoting::messages(text) {
+pub fn read(text: &str) -> Told {
+    let mut found: Vec<(&'static table::Row, Reading)> = Vec::new();
+    let messages = quoting::messages(text);
+    let alone = messages.iter().filter(|message| !message.trim().is_empty()).count() == 1;
+    let mut is_cut = text.len() > TEXT;
+    for message in messages {
         for part in parts(&message) {
-            let Some(row) = table::row(part) else { continue };
+            let Some(row) = table::row(part, alone) else { continue };
             let reading = Reading {
-                message: clip_to(&subject::veiled(part.trim()), MESSAGE),
+                message: clip_to(&veiled(part.trim()), MESSAGE),
                 meaning: row.meaning,
                 note: row.note,
                 image: subject::image(&message).map(|image| shown(&image)),
                 host: subject::host(part).map(|host| shown(&host)),
                 url: subject::url(part).map(|url| shown(&url)),
             };
-            let key = (row.name(), reading.image.clone(), reading.host.clone());
-            if readings.len() < READINGS && seen.insert(key) {
-                readings.push(reading);
+            let same = |(known, other): &(&table::Row, Reading)| {
+                known.is(row) && other.image == reading.image && other.host == reading.host
+            };
+            match found.iter().any(same) {
+                true => {}
+                false if found.len() < READINGS => found.push((row, reading)),
+                false => is_cut = true,
             }
         }
     }
-    let tells_more = readings.iter().any(|reading| reading.meaning != Meaning::BackOff);
-    readings.retain(|reading| !tells_more || reading.meaning != Meaning::BackOff);
+    let tells_more = found.iter().any(|(_, reading)| reading.meaning != Meaning::BackOff);
+    found.retain(|(_, reading)| !tells_more || reading.meaning != Meaning::BackOff);
     // An event and a status tell of the same failure, one with the image's name and one without.
-    let named: BTreeSet<&str> = readings
-        .iter()
-        .filter(|r| r.image.is_some())
-        .map(|r| table::row(&r.message).map_or("", |row| row.name()))
-        .collect();
-    let named: BTreeSet<String> = named.into_iter().map(str::to_owned).collect();
-    readings.retain(|reading| {
-        reading.image.is_some() || table::row(&reading.message).is_none_or(|row| !named.contains(row.name()))
-    });
-    readings
+    let named: Vec<&table::Row> =
+        found.iter().filter(|(_, reading)| reading.image.is_some()).map(|(row, _)| *row).collect();
+    let is_new =
+        |(row, reading): &(&table::Row, Reading)| reading.image.is_some() || !named.iter().any(|named| named.is(row));
+    let readings = found.iter().filter(|one| is_new(one)).map(|(_, reading)| reading.clone()).collect();
+    Told { readings, is_cut }
 }
 
 /// As people may see it: whoever wrote the message may have written anything.

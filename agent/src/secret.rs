@@ -1,5 +1,6 @@
 //! A value that no `Display`, `Debug` or serializer can show. It does not encrypt anything.
 
+pub mod redact;
 pub mod veil;
 
 use std::fmt;

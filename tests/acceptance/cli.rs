@@ -186,10 +186,39 @@ fn explain_reads_what_is_piped_in() {
         assert_eq!(messages[0]["causes"][0]["cause"], "dns_nxdomain");
         assert_eq!(messages[0]["causes"][1]["cause"], "dns_no_address");
     }
-    let (reader, writer) = std::io::pipe().unwrap();
-    drop(writer);
-    let nothing = finish(pullprobe(["explain"]).stdin(reader));
-    assert_eq!((nothing.code, nothing.stdout.as_str()), (Some(2), ""));
+}
+
+#[test]
+fn explain_lists_all_causes_where_nothing_is_piped_in_and_says_what_it_left_out() {
+    let piped = |words: &[&str], text: &[u8]| {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        finish(pullprobe(words).stdin(std::fs::File::open(file.path()).unwrap()))
+    };
+    let nothing = piped(&["explain"], b"\n");
+    assert_eq!((nothing.code, nothing.stdout), (Some(0), run(&["explain"]).stdout));
+    let asked = piped(&["explain", "-"], b"");
+    assert_eq!((asked.code, asked.stdout.as_str()), (Some(2), ""));
+    let failure =
+        "failed to pull and unpack image \"r.example/a:1\": dial tcp 192.0.2.1:443: connect: connection refused\n";
+    let whole = piped(&["explain"], failure.as_bytes());
+    assert_eq!((whole.code, whole.stderr.as_str()), (Some(0), ""));
+    let long = format!("{failure}{}", "x\n".repeat(1 << 20));
+    let cut = piped(&["explain"], long.as_bytes());
+    assert!(cut.code == Some(0) && cut.stdout == whole.stdout && cut.stderr.contains("1 MiB"), "{}", cut.stderr);
+}
+
+#[test]
+fn explain_repeats_no_login_of_what_it_is_given() {
+    for text in [
+        "Authorization: Bearer hunter2-x",
+        "{\"password\": \"hunter2-x\"}",
+        "token: hunter2-x",
+        "failed to pull image \"r.example/a:1\": password=hunter2-x: dial tcp 192.0.2.1:443: connect: connection refused",
+    ] {
+        let told = run(&["explain", text]);
+        assert!(!format!("{}{}", told.stdout, told.stderr).contains("hunter2"), "{} {}", told.stdout, told.stderr);
+    }
 }
 
 #[test]

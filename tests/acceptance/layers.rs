@@ -22,7 +22,7 @@ const ROOMS: [(&str, u8, &[&str]); 19] = [
     ("probe", 4, &["file", "model", "node", "secret"]),
     ("render", 4, &["model"]),
     ("diagnose", 5, &["model", "probe"]),
-    ("explain", 2, &["model"]),
+    ("explain", 2, &["model", "secret"]),
     ("ask", 6, &["diagnose", "model", "node", "plan", "probe"]),
     ("store", 6, &["model"]),
     ("schedule", 7, &["file"]),

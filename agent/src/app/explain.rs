@@ -14,11 +14,10 @@ use crate::model::cause::text::{Text, text};
 use crate::model::cause::{Cause, Owner};
 use crate::model::nearest::nearest;
 use crate::model::outcome::clip_to;
-use crate::model::shown::without_credentials;
 use crate::render::json;
 
-/// More of standard input than this is not read, in bytes.
-const INPUT: u64 = 1 << 20;
+/// More of standard input than this is not read, in bytes: one more than is looked at.
+const INPUT: u64 = (explain::TEXT + 1) as u64;
 /// Of a text that is no message so much is repeated, in bytes.
 const REPEATED: usize = 200;
 
@@ -98,6 +97,12 @@ pub fn run(wanted: Option<&str>, format: Format) -> Ending {
         None => return list(format),
     };
     let text = match text {
+        // A pipe that nothing comes out of asks nothing, as with a cron job or a CI.
+        Ok(text) if text.trim().is_empty() && wanted.is_none() => return list(format),
+        Ok(text) if text.trim().is_empty() => {
+            complain("there is no text to explain");
+            return Ending::Refused;
+        }
         Ok(text) => text,
         Err(error) => {
             complain(&format!("standard input cannot be read: {error}"));
@@ -109,7 +114,14 @@ pub fn run(wanted: Option<&str>, format: Format) -> Ending {
         let told = if format == Format::Json { json::text(&one) } else { one.in_full() };
         return print(&told, Ending::Well);
     }
-    let readings = explain::read(&text);
+    let explain::Told { readings, is_cut } = explain::read(&text);
+    if is_cut {
+        complain(&format!(
+            "not all of it was looked at: explain reads {} MiB, and tells of {} different failures",
+            explain::TEXT >> 20,
+            explain::READINGS
+        ));
+    }
     if readings.is_empty() {
         complain(&unknown(&text));
         return Ending::Refused;
@@ -160,7 +172,7 @@ fn in_words(told: &Told) -> String {
             }
         }
         several => {
-            out.push_str("It can come from, the likeliest first:\n");
+            out.push_str("Possible causes, the likeliest first:\n");
             for one in several {
                 let _ = writeln!(out, "  {} (who can fix it: {}): {}", one.cause, one.owner, one.summary);
                 let _ = writeln!(out, "    confirm: {}\n    fix: {}", one.confirm, one.fix);
@@ -176,7 +188,7 @@ fn in_words(told: &Told) -> String {
 fn unknown(text: &str) -> String {
     let names = Cause::ALL.iter().map(|cause| cause.as_str());
     let near = nearest(text, names).map_or_else(|| ".".to_owned(), |name| format!("; did you mean `{name}`?"));
-    let shown = clip_to(&without_credentials(text.trim()), REPEATED);
+    let shown = clip_to(&explain::veiled(text.trim()), REPEATED);
     format!(
         "`{shown}` is neither a cause nor a message about a pull that failed{near} `pullprobe explain` lists all causes, \
          `pullprobe check IMAGE` finds an image's"

@@ -3,7 +3,7 @@
 //! A message is never cut: what stands around it has no words of a failure in it.
 
 /// More text than this is not looked at, in bytes.
-const TEXT: usize = 1 << 20;
+pub const TEXT: usize = 1 << 20;
 /// A string in a string in a string: kubelet logs an error that quotes an error.
 const NESTED: usize = 4;
 /// A line that goes on: containerd writes a registry's errors on lines of their own.

@@ -1,8 +1,7 @@
 //! What a message is about: the image, the host and the URL that it names.
 
 use crate::model::shown::without_credentials;
-
-const HIDDEN: &str = "***";
+use crate::secret::redact::redact_message;
 
 /// What stands before the name of an image.
 const IMAGE: [&str; 12] = [
@@ -55,23 +54,9 @@ pub fn host(message: &str) -> Option<String> {
         .or_else(|| word_after("dial tcp "))
 }
 
-/// Behind these stands a secret, up to the next blank.
-const BEFORE_SECRETS: [&str; 5] = ["Bearer ", "Basic ", "password=", "passwd=", "token="];
-
 /// A message without anybody's login.
 pub fn veiled(message: &str) -> String {
-    let mut shown = without_credentials(message);
-    for before in BEFORE_SECRETS {
-        let mut from = 0;
-        while let Some(at) = shown[from..].find(before) {
-            let start = from + at + before.len();
-            let length = shown[start..].find(|c: char| c.is_whitespace() || "\"',;".contains(c));
-            let end = length.map_or(shown.len(), |length| start + length);
-            shown.replace_range(start..end, HIDDEN);
-            from = start + HIDDEN.len();
-        }
-    }
-    shown
+    redact_message(&without_credentials(message))
 }
 
 #[cfg(test)]
@@ -81,9 +66,9 @@ mod tests {
     #[test]
     fn a_login_that_was_pasted_is_not_repeated() {
         for (message, veil) in [
-            ("Authorization: Bearer S3CRET, dial tcp", "Authorization: Bearer ***, dial tcp"),
-            ("Basic dTpw\" password=pw next", "Basic ***\" password=*** next"),
-            ("token=", "token=***"),
+            ("Authorization: Bearer S3CRET, dial tcp", "Authorization: Bearer *** dial tcp"),
+            ("https://u:pw@r.example/?a=b password=pw next", "https://***@r.example/?*** password=*** next"),
+            ("token=", "token="),
         ] {
             assert_eq!(veiled(message), veil);
         }

@@ -3,8 +3,11 @@
 //!
 //! The first row that fits decides. So what is special stands before what is general.
 
+mod answers;
+
 #[allow(clippy::enum_glob_use, reason = "a table of causes: their names say what they are")]
 use crate::model::cause::Cause::{self, *};
+use answers::{CONTENT, OTHERS, STATUS};
 
 /// What a message comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,14 +27,16 @@ pub struct Row {
     any: &'static [&'static str],
     /// And all of these.
     all: &'static [&'static str],
+    /// Others than those who pull say it too.
+    general: bool,
     pub meaning: Meaning,
     pub note: &'static str,
 }
 
 impl Row {
-    /// Tells rows apart.
-    pub fn name(&self) -> &'static str {
-        self.any[0]
+    /// Several rows begin with the same words.
+    pub fn is(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
     }
 
     fn fits(&self, message: &str) -> bool {
@@ -42,27 +47,39 @@ impl Row {
         Self { all, ..self }
     }
 
+    const fn general(self) -> Self {
+        Self { general: true, ..self }
+    }
+
     const fn note(self, note: &'static str) -> Self {
         Self { note, ..self }
     }
 }
 
 const fn means(meaning: Meaning, any: &'static [&'static str]) -> Row {
-    Row { any, all: &[], meaning, note: "" }
+    Row { any, all: &[], general: false, meaning, note: "" }
 }
 
 const fn of(causes: &'static [Cause], any: &'static [&'static str]) -> Row {
     means(Meaning::Causes(causes), any)
 }
 
-/// The row of a message. `None`: it tells of no failed pull.
-pub fn row(message: &str) -> Option<&'static Row> {
-    TABLES.iter().flat_map(|rows| rows.iter()).find(|row| row.fits(message))
+/// The row of a message. `None`: it tells of no failed pull. `alone`: somebody asks about this very message, and so about
+/// a pull; of many, those count that say so.
+pub fn row(message: &str, alone: bool) -> Option<&'static Row> {
+    let says = |words: &[&str]| words.iter().any(|words| message.contains(words));
+    if says(&OF_OTHERS) && !says(&OF_A_PULL_ALONE) {
+        return None;
+    }
+    let found = TABLES.iter().find_map(|(rows, general)| Some((rows.iter().find(|row| row.fits(message))?, *general)));
+    let (row, general) = found?;
+    let is_general = row.general || general;
+    (alone || !is_general || says(&OF_A_PULL)).then_some(row)
 }
 
 #[cfg(test)]
 pub fn all() -> impl Iterator<Item = &'static Row> {
-    TABLES.iter().flat_map(|rows| rows.iter())
+    TABLES.iter().flat_map(|(rows, _)| rows.iter())
 }
 
 #[cfg(test)]
@@ -74,8 +91,63 @@ impl Row {
     }
 }
 
-const TABLES: [&[Row]; 8] = [KUBELET, FILES, TOKEN, PROXY, NETWORK, CONTENT, STATUS, OTHERS];
+/// And whether others than those who pull say the words of the whole table too.
+const TABLES: [(&[Row], bool); 8] = [
+    (KUBELET, false),
+    (FILES, false),
+    (TOKEN, false),
+    (PROXY, true),
+    (NETWORK, true),
+    (CONTENT, false),
+    (STATUS, true),
+    (OTHERS, false),
+];
 
+/// One of these is in what is said of a pull.
+const OF_A_PULL: [&str; 16] = [
+    "pull",
+    "Pull",
+    "image",
+    "Image",
+    "registry",
+    "/v2/",
+    "failed to resolve",
+    "failed to do request",
+    "failed to authorize",
+    "failed to fetch",
+    "failed open",
+    "toomanyrequests",
+    "manifest",
+    "blob",
+    "layer",
+    "docker login",
+];
+/// Nobody else says these.
+const OF_A_PULL_ALONE: [&str; 5] =
+    ["failed to pull", "Failed to pull", "pull and unpack image", "ErrImagePull", "PullImage"];
+/// Events and lines of logs that have the same words and tell of something else.
+const OF_OTHERS: [&str; 17] = [
+    "probe failed",
+    "probe errored",
+    "MountVolume",
+    "FailedMount",
+    "AttachVolume",
+    "attach or mount volumes",
+    "failed calling webhook",
+    "FailedScheduling",
+    "containerPort",
+    "failed to setup network for sandbox",
+    "failed to set up sandbox container",
+    "failed (add)",
+    "Could not process manifest file",
+    "node status",
+    "node lease",
+    "Failed to watch",
+    "csi.sock",
+];
+
+/// A number alone may be a port.
+const STATUS_WORDS: &[&str] = &["status"];
 const TOKEN_WORDS: &[&str] = &["failed to authorize"];
 const OAUTH: &[&str] = &["failed to fetch oauth token"];
 const ANONYMOUS: &[&str] = &["failed to fetch anonymous token"];
@@ -113,10 +185,11 @@ const KUBELET: &[Row] = &[
 
 /// containerd's files, and containerd itself.
 const FILES: &[Row] = &[
-    of(&[ConfigInvalid, ContainerdUnreachable], &["unknown service runtime.v1", "connection error: desc ="]).note(
+    of(&[ConfigInvalid, ContainerdUnreachable], &["unknown service runtime.v1"]).note(
         "Nobody serves CRI at the socket: the CRI plugin of a running containerd did not load, or containerd does not run.",
     ),
     of(&[ContainerdUnreachable], &["containerd.sock: connect:"]),
+    of(&[ContainerdUnreachable, ConfigInvalid], &["connection error: desc ="]).with(&["containerd"]),
     of(
         &[CaUnusable],
         &[
@@ -130,6 +203,7 @@ const FILES: &[Row] = &[
     of(&[ConfigInvalid], &["get registry endpoints:", "unable to initialize unpacker"]),
     of(&[HostsFileInvalid], &["no resolve hosts", "hosts.toml: "]),
     of(&[DiskFull, InodesExhausted], &["no space left on device"])
+        .general()
         .note("`df -h` tells a full disk, `df -i` a disk without free inodes."),
 ];
 
@@ -256,131 +330,4 @@ const NETWORK: &[Row] = &[
         &["stopped after 10 redirects", "Location header", "no Host in request URL", "unsupported protocol scheme"],
     ),
     of(&[ResponseInvalid], &["transport connection broken", "http2: ", "stream error"]),
-];
-
-/// Manifests, blobs, platforms.
-const CONTENT: &[Row] = &[
-    of(
-        &[PlatformMismatch],
-        &[
-            "no match for platform in manifest",
-            "no matching manifest for ",
-            "no image found in manifest list for architecture",
-            "no image found in image index for architecture",
-            "exec format error",
-        ],
-    ),
-    of(&[PlatformMismatch], &["get image config descriptor: content digest"]),
-    of(&[NotARegistry], &["unexpected media type text/html"]),
-    of(&[ManifestUnsupported], &["content digest sha256:", "no processor for media-type"])
-        .with(&["failed to unpack image"]),
-    of(
-        &[ManifestUnsupported, ManifestInvalid, ManifestUnknown],
-        &[
-            "is no longer supported since containerd",
-            "image manifests are no longer supported",
-            "media type \"application/vnd.docker.distribution.manifest.v1",
-        ],
-    )
-    .note("The tag holds an image of Docker's old format, or a document without a media type that looks like one."),
-    of(&[ManifestInvalid], &["failed size validation"]).with(&["!= -"]),
-    of(&[DigestMismatch], &["unexpected commit digest", "failed size validation"]),
-    of(&[BlobUnknown, ManifestUnknown], &["could not fetch content descriptor"])
-        .note("The message names the media type: that of a layer or a configuration is a blob, any other a manifest."),
-    of(&[ManifestUnknown, BlobUnknown], &["content at "]).with(&["not found"]),
-    of(&[ManifestInvalid, ManifestUnknown], &["unexpected end of JSON input"]),
-    of(
-        &[ResponseInvalid],
-        &[
-            "failed to read expected number of bytes",
-            "short read: expected",
-            "gzip: invalid header",
-            "unsupported Content-Encoding",
-            "in header not a valid digest",
-        ],
-    ),
-    of(&[ManifestInvalid, RegistryError], &["looking for beginning of value"]),
-    of(
-        &[ManifestInvalid],
-        &[
-            "number of layers and diffIDs don't match",
-            "mismatched image rootfs and manifest layers",
-            "content size of zero",
-            "rejecting ",
-            "cannot unmarshal",
-            "invalid character ",
-            "parsing time ",
-            "Time.UnmarshalJSON",
-            "no signatures",
-            "children: invalid desc",
-            "failed to unpack image on snapshotter",
-            "get image diffIDs",
-        ],
-    ),
-];
-
-/// What the registry itself answered.
-const STATUS: &[Row] = &[
-    of(&[RateLimited], &["pull rate limit", "pull quota", "pull limit"]),
-    of(&[RateLimited, Throttled], &[": 429 Too Many Requests"])
-        .with(&["failed open"])
-        .note("A pull quota or a limit on how fast: `pullprobe check` reads the registry's announcement."),
-    of(&[Throttled, RateLimited], &[": 429 Too Many Requests", "toomanyrequests"])
-        .note("A limit on how fast or a pull quota: `pullprobe check` reads the registry's announcement."),
-    of(&[CredentialsMissing, CredentialsRejected, ChallengeInvalid], &[": 401 Unauthorized"]).note(
-        "No login was sent, or one that the registry refuses, or the registry does not say which login it wants.",
-    ),
-    of(&[CredentialsExpired], &["token has expired", "token is expired", "credentials have expired"]),
-    of(
-        &[PolicyBlocked],
-        &[
-            "blocking policy",
-            "policy violation",
-            "organization's policy",
-            "signature was required",
-            "Source image rejected",
-        ],
-    ),
-    of(&[StorageRefused, AccessDenied, NotFoundOrDenied, FilterBlocked], &[": 403 Forbidden"])
-        .with(&["failed open"])
-        .note("The URL says who refuses: the registry, or the storage to which it sends the node on."),
-    of(
-        &[NotFoundOrDenied, AccessDenied, HeadRefused, PolicyBlocked, FilterBlocked, LegallyBlocked, QuotaExceeded],
-        &[": 403 Forbidden"],
-    )
-    .note("The registry refuses without saying why in this message: `pullprobe check` reads its whole answer."),
-    of(&[ManifestUnknown, RepositoryUnknown, NotARegistry], &[": 404 Not Found", ": 410 Gone"]).note(
-        "Other tags of the repository tell whether it is the name or the tag; `/v2/` tells whether it is a registry.",
-    ),
-    of(&[RegistryTimeout], &[": 408 "]),
-    of(&[LegallyBlocked], &[": 451 "]),
-    of(&[QuotaExceeded], &[": 402 "]),
-    of(&[PolicyBlocked], &[": 412 "]),
-    of(&[RequestTooLarge], &[": 413 ", ": 414 ", ": 431 ", ": 494 "]),
-    of(&[TlsClientCertificateRequired], &[": 495 ", ": 496 "]),
-    of(&[RedirectInvalid], &[": 301 ", ": 302 ", ": 303 ", ": 304 ", ": 307 ", ": 308 "]),
-    of(&[StorageRefused, RegistryError], &[": 400 Bad Request"]).with(&["failed open"]),
-    of(&[RegistryError, RequestTooLarge, TlsClientCertificateRequired, CredentialsRejected], &[": 400 Bad Request"])
-        .note(
-            "The words stand in the body of the answer, which the message does not have: `pullprobe check` reads them.",
-        ),
-    of(&[RegistryError, HeadRefused], &[": 50", ": 52", ": 53", ": 56", ": 59"])
-        .note("A server error; or one that only HEAD meets, where `curl` of the same URL succeeds."),
-    of(
-        &[StatusUnexpected, HeadRefused],
-        &["unexpected status", "failed with status code", "failed with unexpected status"],
-    )
-    .note("A status that registries do not use: look at what stands before the registry."),
-];
-
-/// The words of Docker and CRI-O, and what is left.
-const OTHERS: &[Row] = &[
-    of(&[RepositoryUnknown], &["name unknown", "repository name not known", "name_unknown", "NAME_UNKNOWN"]),
-    of(&[ManifestUnknown], &["manifest unknown", "MANIFEST_UNKNOWN"]),
-    of(&[CredentialsRejected], &["invalid username/password", "incorrect username or password"]),
-    of(&[NotFoundOrDenied], &["requested access to the resource is denied", "pull access denied"])
-        .note("The registry gives the same answer for a missing and for a private repository."),
-    of(&[CredentialsMissing, CredentialsRejected], &["authentication required", "unauthorized: "]),
-    of(&[ManifestUnknown, RepositoryUnknown, NotARegistry], &[": not found"]).with(&["failed to resolve"]),
-    means(Meaning::BackOff, &["Back-off pulling image", "ImagePullBackOff", "ErrImagePull"]),
 ];

@@ -2,8 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::table::Row;
 use super::*;
+
+fn read(text: &str) -> Vec<Reading> {
+    super::read(text).readings
+}
 
 fn causes(text: &str) -> Vec<Vec<&'static str>> {
     read(text).iter().map(|reading| reading.causes().iter().map(|cause| cause.as_str()).collect()).collect()
@@ -17,10 +20,9 @@ fn first(text: &str) -> &'static str {
 fn every_row_can_be_reached() {
     for row in table::all() {
         let message = row.example();
-        let found = table::row(&message).map(Row::name);
-        assert_eq!(found, Some(row.name()), "{message}");
+        assert!(table::row(&message, true).is_some_and(|found| found.is(row)), "{message}");
         if let Meaning::Causes(causes) = row.meaning {
-            assert!(!causes.is_empty(), "{}", row.name());
+            assert!(!causes.is_empty(), "{message}");
         }
     }
 }
@@ -169,7 +171,10 @@ fn what_is_long_or_hostile_is_bounded_and_no_login_is_repeated() {
             "Failed to pull image \"r{n}.example/a:1\": dial tcp 192.0.2.1:443: connect: connection refused"
         );
     }
-    assert_eq!(read(&flood).len(), READINGS);
+    let told = super::read(&flood);
+    assert!(told.readings.len() == READINGS && told.is_cut);
+    let first = flood.lines().take(READINGS).collect::<Vec<_>>().join("\n");
+    assert!(!super::read(&first).is_cut && super::read(&"x\n".repeat(1 << 20)).is_cut);
     let secret = "failed to do request: Head \"https://ann:hunter2@r.example/v2/?token=abc\": dial tcp 192.0.2.1:443: connect: connection \
                   refused";
     let told = format!("{:?}", read(secret));
@@ -177,4 +182,58 @@ fn what_is_long_or_hostile_is_bounded_and_no_login_is_repeated() {
     let escape = read("failed to resolve \u{1b}[31mx: not found\u{7}");
     assert!(!escape[0].message.contains('\u{1b}'));
     assert_eq!(read(&format!("{}\u{e9}", "\\".repeat(2 << 20))).len(), 0);
+}
+
+/// What else stands in a description of a pod, in its manifest or in kubelet's log.
+#[test]
+fn what_tells_of_no_pull_is_no_failure_of_one() {
+    for other in [
+        "  Warning  Unhealthy  3s  kubelet  Readiness probe failed: Get \"http://10.0.0.1:8080/ready\": dial tcp 10.0.0.1:8080: connect: connection refused",
+        "  Warning  Unhealthy  3s  kubelet  Liveness probe failed: HTTP probe failed with statuscode: 503",
+        "  Warning  Unhealthy  3s  kubelet  Startup probe failed: Get \"https://10.0.0.1/\": context deadline exceeded (Client.Timeout exceeded while awaiting headers)",
+        "  Warning  FailedMount  9s  kubelet  MountVolume.SetUp failed for volume \"image-cache\" : rpc error: code = DeadlineExceeded desc = context deadline exceeded",
+        "  Warning  FailedMount  9s  kubelet  Unable to attach or mount volumes: unmounted volumes=[images]: timed out: context canceled",
+        "        - containerPort: 5000",
+        "    hostPort: 502 # the registry's",
+        "Internal error occurred: failed calling webhook \"images.example\": Post \"https://w.svc/v\": x509: certificate signed by unknown authority",
+        "  Warning  FailedCreatePodSandBox  1s  kubelet  Failed to create pod sandbox: plugin type=\"calico\" failed (add): Get \"https://10.0.0.1/\": dial tcp 10.0.0.1:443: i/o timeout",
+        "E1129 reflector.go:150] Failed to watch *v1.Service: Get \"https://10.0.0.1/\": dial tcp 10.0.0.1:443: connect: connection refused",
+        "rpc error: code = Unavailable desc = connection error: desc = \"transport: dial unix /csi/csi.sock: connect: connection refused\"",
+    ] {
+        assert!(read(other).is_empty(), "{other}");
+        assert!(read(&format!("Events:\n{other}\nConditions:\n")).is_empty(), "{other}");
+    }
+    for general in [
+        "web-1 | dial tcp 10.0.0.9:5432: connect: connection refused",
+        "web-1 | invalid character '<' looking for beginning of value",
+        "web-1 | write /var/log/x: no space left on device",
+        "web-1 | upstream answered with status code: 502 Bad Gateway",
+    ] {
+        assert!(read(&format!("Logs:\n{general}\n")).is_empty(), "{general}");
+    }
+    // Asked for by itself, a part of a message is taken at its word.
+    assert_eq!(first("dial tcp 192.0.2.1:443: connect: connection refused"), "tcp_refused");
+    // And a pause image is pulled like any other.
+    let sandbox = "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to get sandbox image \"r.example/pause:3.10\": failed to pull \
+                   image \"r.example/pause:3.10\": failed to pull and unpack image \"r.example/pause:3.10\": failed to resolve image: failed to do request: \
+                   Head \"https://r.example/v2/\": dial tcp 192.0.2.1:443: connect: connection refused";
+    assert_eq!(first(&format!("Events:\n{sandbox}\n")), "tcp_refused");
+}
+
+#[test]
+fn rows_that_begin_with_the_same_words_are_not_taken_for_each_other() {
+    let oauth = "failed to authorize: failed to fetch oauth token: unexpected status from POST request to https://r.example/token: 401 Unauthorized";
+    let anonymous = oauth.replace("oauth", "anonymous").replace("POST", "GET");
+    let pulled = |image: &str, words: &str| {
+        format!("failed to pull and unpack image \"{image}\": failed to resolve image: {words}")
+    };
+    let told = causes(&format!("{}\n{anonymous}\n", pulled("r.example/a:1", oauth)));
+    assert_eq!(
+        told.iter().map(|causes| causes[0]).collect::<Vec<_>>(),
+        ["credentials_rejected", "credentials_missing"]
+    );
+    // Of a long message only the beginning is shown, and all of it counts.
+    let long = "x".repeat(MESSAGE);
+    let told = causes(&format!("{}\n{long} failed to do request: EOF: {oauth}\n", pulled("r.example/a:1", oauth)));
+    assert_eq!(told.len(), 1, "{told:?}");
 }

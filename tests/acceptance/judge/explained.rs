@@ -25,7 +25,7 @@ impl Figures {
         for (cause, message) in told {
             let readings = explain::read(message);
             let causes: Vec<&str> =
-                readings.iter().flat_map(explain::Reading::causes).map(|cause| cause.as_str()).collect();
+                readings.readings.iter().flat_map(explain::Reading::causes).map(|cause| cause.as_str()).collect();
             figures.messages += 1;
             figures.first += usize::from(causes.first() == Some(&cause));
             figures.small += usize::from(causes.len() <= SMALL);

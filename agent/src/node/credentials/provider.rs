@@ -27,6 +27,7 @@ use crate::model::stage::Stage;
 use crate::node::proxy::DaemonEnvironment;
 use crate::node::root::{EntryKind, HostRoot};
 use crate::secret::Secret;
+use crate::secret::redact::redact;
 use crate::secret::veil::Veil;
 
 mod answer;
@@ -37,7 +38,6 @@ mod holders;
 pub mod inside;
 mod near;
 mod place;
-mod redact;
 
 use answer::Answer;
 use cache::Cache;
@@ -327,7 +327,7 @@ fn seconds(duration: Duration) -> f64 {
 }
 
 fn last_words(output: &Output, veil: &Veil) -> String {
-    let words = without_credentials(&redact::redact(&veil.hide(&String::from_utf8_lossy(&output.words))));
+    let words = without_credentials(&redact(&veil.hide(&String::from_utf8_lossy(&output.words))));
     let status = match output.status.code() {
         Some(code) => format!("it ended with exit code {code}"),
         None => "it was killed by a signal".to_owned(),
