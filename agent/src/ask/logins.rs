@@ -2,10 +2,11 @@
 
 use super::{Question, walk_with};
 use crate::model::cause::Cause;
+use crate::model::clean::Clean;
 use crate::model::credential::{Credential, CredentialValue};
 use crate::model::reference::Reference;
 use crate::model::verdict::Verdict;
-use crate::node::credentials::damage;
+use crate::node::credentials::damage::{self, Damage};
 use crate::plan::Plan;
 use crate::probe::image::{Ending, Walk};
 
@@ -70,14 +71,21 @@ pub(super) fn told(verdict: Verdict, credential: Option<&Credential>) -> Verdict
         summary = format!("{summary} It was sent as user `{user}`.");
     }
     let found = damage::of(credential);
-    let Some(first) = found.first() else { return Verdict { summary: summary.into(), ..verdict } };
+    let Some(first) = found.iter().find(|one| one.certain).or(found.first()) else {
+        return Verdict { summary: summary.into(), ..verdict };
+    };
     let what: Vec<&str> = found.iter().map(|one| one.what.as_str()).collect();
     let source = credential.origin.clone().unwrap_or_else(|| credential.source.to_string());
     Verdict {
         summary: format!("{summary} In key `{}` of {source} {}.", credential.key, what.join(", and ")).into(),
-        fix: format!("{} {}", first.fix, verdict.fix).into(),
+        fix: ordered(first, &verdict.fix).into(),
         ..verdict
     }
+}
+
+/// What is certain is mended first. What only looks odd may be right, and the registry's word goes before it.
+fn ordered(damage: &Damage, fix: &Clean) -> String {
+    if damage.certain { format!("{} {fix}", damage.fix) } else { format!("{fix} {}", damage.fix) }
 }
 
 /// No login was found, and a credential provider is nearly for this image.
@@ -93,4 +101,17 @@ pub(super) fn provider_meant(verdict: Verdict, near: Option<&str>) -> Verdict {
         verdict.fix
     };
     Verdict { summary: format!("{} {near}", verdict.summary).into(), fix, ..verdict }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_looks_odd_is_mended_after_what_the_registry_says() {
+        let damage = |certain| Damage { certain, what: String::new(), fix: "Encode it once." };
+        let fix = Clean::from("Renew the login.");
+        assert_eq!(ordered(&damage(true), &fix), "Encode it once. Renew the login.");
+        assert_eq!(ordered(&damage(false), &fix), "Renew the login. Encode it once.");
+    }
 }

@@ -47,9 +47,15 @@ impl CertsRoot {
     /// The registries that have a directory of their own here, as image references name them.
     pub fn registries(&self) -> Vec<String> {
         let RootState::Listed { entries, .. } = &self.state else { return Vec::new() };
-        let own = entries.iter().filter(|(name, dir)| *name != "_default" && matches!(dir, HostDir::Hosts(_)));
+        let is_one = |name: &str| name != "_default" && !is_of_volume(name);
+        let own = entries.iter().filter(|(name, dir)| is_one(name) && matches!(dir, HostDir::Hosts(_)));
         own.map(|(name, _)| with_port(name)).collect()
     }
+}
+
+/// `..data`, and the directory with a date that it leads to: how a volume of a `ConfigMap` or secret keeps its files.
+pub fn is_of_volume(name: &str) -> bool {
+    name.starts_with("..")
 }
 
 /// `host_5000_` stands for `host:5000`.

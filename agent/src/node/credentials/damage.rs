@@ -18,6 +18,9 @@ const SHORTEST_TEXT: usize = 8;
 /// Users whose passwords are base64 of a document, as they should be.
 const ENCODED_BY_DESIGN: [&str; 4] = ["AWS", "_json_key_base64", "$oauthtoken", "_token"];
 
+/// Documents, and JFrog's reference tokens, which are base64 by design too.
+const ENCODED_STARTS: [&str; 2] = ["{", "reftkn:"];
+
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_allow_trailing_bits(true)
     .with_decode_padding_mode(DecodePaddingMode::Indifferent);
@@ -120,7 +123,7 @@ fn is_wide(text: &str) -> bool {
     zeros > 0 && zeros * 3 >= text.chars().count()
 }
 
-/// `$NAME`, `${NAME}`, `{{ name }}` or `<name>`, but for names that registries use.
+/// `$NAME` in capitals, `${…}`, `{{…}}` or `$(…)`. A registry's `$oauthtoken` is none, for its small letters.
 fn is_variable(text: &str) -> bool {
     let is_name =
         |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
@@ -137,7 +140,7 @@ fn encoded_twice(user: &str, password: &Secret) -> Option<String> {
     let inner = readable(password.expose().trim())?;
     match inner.expose().split_once(':') {
         Some((inside, _)) if inside == user => Some("the password is base64 of user and password once more".into()),
-        _ if inner.expose().starts_with('{') => None,
+        _ if ENCODED_STARTS.iter().any(|start| inner.expose().starts_with(start)) => None,
         _ => Some("the password looks like base64 of a text: it may have been encoded twice".into()),
     }
 }
@@ -206,6 +209,8 @@ mod tests {
             ("ann", "two words"),
             ("ann", "pa$$WORD"),
             ("$oauthtoken", "c29tZXRoaW5nOmVsc2UtYXQtbmdj"),
+            // `reftkn:01:1700000000:abcdefgh`.
+            ("ann", "cmVmdGtuOjAxOjE3MDAwMDAwMDA6YWJjZGVmZ2g="),
         ] {
             assert_eq!(said(user, password), Vec::<String>::new(), "{user} {password}");
         }

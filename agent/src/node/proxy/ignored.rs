@@ -16,9 +16,40 @@ const SECTIONS: [&str; 3] = ["Unit", "Service", "Install"];
 /// Of other kinds of units.
 const OTHER_SECTIONS: [&str; 9] =
     ["Slice", "Socket", "Scope", "Mount", "Automount", "Swap", "Path", "Timer", "Manager"];
-/// Names that say that the file is not to count.
-const SET_ASIDE: [&str; 12] =
-    ["~", ".bak", ".backup", ".orig", ".old", ".save", ".swp", ".rpmsave", ".rpmnew", ".rpmorig", ".disabled", ".off"];
+/// Parts of names, numbers behind them aside, that say that the file is not to count: copies of people, of editors and of
+/// packagers, and examples.
+const SET_ASIDE: [&str; 30] = [
+    "bak",
+    "backup",
+    "orig",
+    "old",
+    "save",
+    "saved",
+    "swp",
+    "swo",
+    "tmp",
+    "rpmsave",
+    "rpmnew",
+    "rpmorig",
+    "dpkg-old",
+    "dpkg-dist",
+    "dpkg-new",
+    "dpkg-tmp",
+    "dpkg-bak",
+    "dpkg-remove",
+    "ucf-old",
+    "ucf-new",
+    "ucf-dist",
+    "disabled",
+    "off",
+    "example",
+    "sample",
+    "template",
+    "tmpl",
+    "tpl",
+    "j2",
+    "md",
+];
 
 /// Something that does not count, and how it would.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,7 +146,7 @@ pub fn misnamed(root: &HostRoot, dirs: &[&str], names: &[String]) -> Vec<Ignored
         for entry in root.list(Path::new(&dir)).unwrap_or_default() {
             let Some(name) = entry.name.to_str().filter(|_| entry.kind != EntryKind::Directory) else { continue };
             let counts = name.strip_suffix(".conf").is_some() && !name.starts_with('.');
-            if counts || SET_ASIDE.iter().any(|ending| name.ends_with(ending)) {
+            if counts || is_set_aside(name) {
                 continue;
             }
             let path = format!("{dir}/{name}");
@@ -131,6 +162,19 @@ pub fn misnamed(root: &HostRoot, dirs: &[&str], names: &[String]) -> Vec<Ignored
         }
     }
     found
+}
+
+/// `a.conf.bak`, `a.conf.bak2`, `a.conf~`, `a.conf.2026-11-29`, `README`.
+fn is_set_aside(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    let is_date =
+        |part: &str| part.len() >= 6 && part.bytes().all(|byte| byte.is_ascii_digit() || b"-_t".contains(&byte));
+    let says_so =
+        |part: &str| SET_ASIDE.contains(&part.trim_end_matches(|c: char| c.is_ascii_digit())) || is_date(part);
+    name.ends_with('~')
+        || name.starts_with('#')
+        || lower.starts_with("readme")
+        || lower.split('.').skip(1).any(|part| says_so(part) || part == "j2")
 }
 
 /// Whether it was to change what a daemon is started with.
@@ -163,6 +207,33 @@ mod tests {
         assert!(told("[Service]\nEnviroment=A=1\n")[0].1.contains("`Environment`"));
         assert!(told("[Service]\nHTTPS_PROXY=http://p\n")[0].1.contains("Environment=\"HTTPS_PROXY=VALUE\""));
         assert!(told("[Service]\nexport https_proxy=http://p\n")[0].1.contains("Environment=\"https_proxy=VALUE\""));
+    }
+
+    #[test]
+    fn a_file_that_was_set_aside_is_not_meant_to_count() {
+        for aside in [
+            "a.conf.bak",
+            "a.conf.bak2",
+            "a.conf~",
+            "a.conf.dpkg-old",
+            "a.conf.dpkg-dist",
+            "a.conf.ucf-dist",
+            "a.conf.ucf-old",
+            "a.conf.example",
+            "a.conf.rpmsave",
+            "a.conf.2026-11-29",
+            "a.conf.20261129",
+            "a.bak.2026",
+            "README.md",
+            ".a.conf.swp",
+            "a.conf.j2",
+            "a.conf.OLD",
+        ] {
+            assert!(is_set_aside(aside), "{aside}");
+        }
+        for meant in ["proxy.cfg", "proxy.conf.txt", "http-proxy", ".proxy.conf", "proxy", "old-proxy", "bak"] {
+            assert!(!is_set_aside(meant), "{meant}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::certs_d::{DIRECTORY_LIMIT, HostDir, HostDirectory, RootState, Source, ends_in};
+use super::super::certs_d::{DIRECTORY_LIMIT, HostDir, HostDirectory, RootState, Source, ends_in, is_of_volume};
 use super::super::document::Place;
 use super::super::registry::HostSource;
 use super::meant::port_of_directory;
@@ -34,7 +34,7 @@ impl Lint<'_, '_> {
                     "remove directories that serve no registry",
                 ));
             }
-            for (name, entry) in entries.iter().filter(|(name, _)| *name != SPEGEL_BACKUP) {
+            for (name, entry) in entries.iter().filter(|(name, _)| *name != SPEGEL_BACKUP && !is_of_volume(name)) {
                 self.entry(name, &format!("{}/{name}", root.path), entry, entries, found);
                 hidden(name, &root.path, &earlier, found);
             }
@@ -98,7 +98,8 @@ impl Lint<'_, '_> {
 
     /// A hosts.toml in a directory within that of a registry.
     fn too_deep(&self, directory: &HostDirectory) -> Option<Finding> {
-        let within = directory.files.iter().take(LOOK_LIMIT).filter(|name| *name != "hosts.toml");
+        let is_other = |name: &&String| *name != "hosts.toml" && !is_of_volume(name);
+        let within = directory.files.iter().take(LOOK_LIMIT).filter(is_other);
         let file = |name: &String| format!("{}/{name}/hosts.toml", directory.path);
         let (name, file) = within.map(|name| (name, file(name))).find(|(_, file)| self.reader.stat(file).is_ok())?;
         let message = format!(

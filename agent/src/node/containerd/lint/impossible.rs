@@ -57,7 +57,9 @@ fn not_one_url(authority: &str, shown: &str) -> Option<String> {
         ));
     }
     let name = authority.trim_end_matches(':');
-    let nested = ["http", "https"].contains(&name) || rest.contains("://");
+    // One in the path may be a proxy's, which is asked for what the path names.
+    let is_nested = rest.split_once("://").is_some_and(|(before, _)| !before.contains('/'));
+    let nested = ["http", "https"].contains(&name) || is_nested;
     nested.then(|| format!("`{shown}` is a URL within a URL, which makes `{name}` the host"))
 }
 
@@ -111,6 +113,9 @@ mod tests {
             assert_eq!(told(fine), "", "{fine}");
         }
         assert_eq!(why("m.example", "m.example/v2/https/a,b"), None);
+        for written in ["https://m.example/proxy/https://r.example", "http://m.example:5000/v2/http://r.example/v2"] {
+            assert_eq!(why(if written.contains(":5000") { "m.example:5000" } else { "m.example" }, written), None);
+        }
     }
 
     #[test]

@@ -341,6 +341,21 @@ fn registry(start: &str) -> &str {
     start.rsplit_once('[').unwrap().1.trim_end().trim_end_matches(']')
 }
 
+/// The files are links to those of `..data`.
+#[test]
+fn what_a_volume_keeps_beside_its_files_is_no_directory_of_a_registry() {
+    let hosts = "server = 'https://r.example'\n[host.'https://m.example']\n";
+    for place in
+        ["/c/r.example/..data", "/c/r.example/..2026_11_29_19_00_00.1", "/c/..data", "/c/..2026_11_29_19_00_00.1"]
+    {
+        let config = format!("{THREE}{CERTS}");
+        let kept = format!("{place}/hosts.toml");
+        let found = load(&[(MAIN, &config), ("/c/r.example/hosts.toml", hosts), (&kept, hosts)], "2.1.9");
+        let codes: Vec<&str> = found.findings.iter().map(|finding| finding.code).collect();
+        assert_eq!((codes, found.registry.namespaces()), (vec![], vec!["r.example".to_owned()]), "{place}");
+    }
+}
+
 #[test]
 fn a_sound_node_has_no_warnings() {
     let hosts = "server = 'https://registry-1.docker.io'\n[host.'https://m.example']\ncapabilities = ['pull', 'resolve']\ndial_timeout = '5s'\n[host.'https://m.example'.header]\nx = 'y'\n";

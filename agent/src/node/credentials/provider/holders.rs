@@ -1,19 +1,23 @@
 //! Who holds the writing end of a plugin's pipe: what it started, and be it in a session of its own.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 
 use rustix::process::{Pid, PidfdFlags, Signal, getpid, kill_process, pidfd_open, pidfd_send_signal};
 
-/// Ends every process but this one that has one of these pipes open. It can only be what the plugin started:
-/// nobody else inherits them.
+/// Ends every process but this one that has one of these pipes open. It can only be what the plugin started: nobody else
+/// inherits them, but for a process of ours that has not yet become the program it is to be (of another plugin, say), and
+/// loses them when it does.
 pub fn kill(pipes: &[u64]) {
     let names: Vec<String> = pipes.iter().map(|pipe| format!("pipe:[{pipe}]")).collect();
     let Ok(entries) = fs::read_dir("/proc") else { return };
     let pids = entries.flatten().filter_map(|entry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?));
+    let own = program("self");
     for pid in pids.filter(|pid| *pid != getpid()) {
         // Held before it is looked at: its number cannot become another's in between. Old kernels have no such hold.
         let process = pidfd_open(pid, PidfdFlags::empty());
-        if holds(pid, &names) {
+        let is_ours = || own.is_some() && program(&pid.as_raw_nonzero().to_string()) == own;
+        if holds(pid, &names) && !is_ours() {
             // Gone already is as good.
             let _ = match process {
                 Ok(process) => pidfd_send_signal(process, Signal::KILL),
@@ -21,6 +25,12 @@ pub fn kill(pipes: &[u64]) {
             };
         }
     }
+}
+
+/// The file that a process runs, as the kernel tells it from others.
+fn program(process: &str) -> Option<(u64, u64)> {
+    let file = fs::metadata(format!("/proc/{process}/exe")).ok()?;
+    Some((file.dev(), file.ino()))
 }
 
 fn holds(pid: Pid, names: &[String]) -> bool {
@@ -46,5 +56,28 @@ mod tests {
         assert!(other.try_wait().unwrap().is_none());
         other.kill().unwrap();
         other.wait().unwrap();
+    }
+
+    /// Runs until its input ends, as this very program.
+    #[test]
+    #[ignore = "a process for the test below"]
+    fn waits_for_its_input() {
+        std::io::stdin().lines().for_each(drop);
+    }
+
+    /// It stands for one between fork and exec: that one has the pipes of others for a moment.
+    #[test]
+    fn a_process_that_still_is_this_program_is_spared() {
+        let name = format!("{}::waits_for_its_input", module_path!().split_once("::").unwrap().1);
+        let mut own = Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", &name])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        kill(&[rustix::fs::fstat(own.stdout.as_ref().unwrap()).unwrap().st_ino]);
+        assert!(own.try_wait().unwrap().is_none());
+        drop(own.stdin.take());
+        assert!(own.wait_with_output().unwrap().status.success());
     }
 }
