@@ -34,8 +34,7 @@ pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
     String::from_utf8(read(path, limit)?).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8 text"))
 }
 
-/// Whether something stands there that no new file may be written over or through, for it would hold up the
-/// writer.
+/// `Ok` where nothing, a file or a link stands: a new file may take its place. A directory, a pipe or a device is left alone.
 pub fn replaceable(path: &Path) -> io::Result<()> {
     match std::fs::symlink_metadata(path) {
         Ok(found) if found.is_file() || found.is_symlink() => Ok(()),
@@ -45,7 +44,7 @@ pub fn replaceable(path: &Path) -> io::Result<()> {
     }
 }
 
-/// A new, empty file at `path`. What stands there is taken away first, be it a pipe.
+/// A new, empty file at `path`. A file or link that stands there is taken away first; what else stands there is an error.
 pub fn create(path: &Path) -> io::Result<File> {
     replaceable(path)?;
     match std::fs::remove_file(path) {

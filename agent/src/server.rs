@@ -101,8 +101,8 @@ async fn show_schema(State(content): Shared, headers: HeaderMap) -> Response {
     Reply::new("application/schema+json", content.schema.clone()).to(&headers)
 }
 
-/// What names nodes, registries and images is for who asks this node by one of its own names. Health and metrics
-/// are not looked at: Prometheus and the API server's proxy bring names of their own.
+/// The page and the report are for who asks this node by one of its own names. For health, metrics and the schema no name is
+/// asked: Prometheus and the API server's proxy bring names of their own.
 async fn by_name(State(content): Shared, request: Request, next: Next) -> Response {
     if content.names.allow(request.headers()) {
         return next.run(request).await;

@@ -93,9 +93,7 @@ fn findings(site: &Site, answers: &[Answer]) -> (Vec<Finding>, usize) {
     let domains: BTreeSet<&str> = answers.iter().filter_map(Answer::domain).collect();
     let bearing = Bearing::of(site, answers);
     let (here, elsewhere): (Vec<_>, Vec<_>) = site.findings.iter().cloned().partition(|finding| bearing.holds(finding));
-    let told = |found: &Finding| here.iter().any(|known| (known.code, &known.file) == (found.code, &found.file));
-    let other_port = domains.iter().filter_map(|domain| lint::other_port(&site.containerd.registry, domain));
-    let other_port = other_port.filter(|found| !told(found));
+    let other_port = lint::other_ports(&site.containerd.registry, domains, &here);
     let seen = observation::findings(&endpoints, &images)
         .into_iter()
         .chain(other_port)

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::address::host_and_port;
 use super::cause::Cause;
 use super::clean::Clean;
 use super::rewrites::Rewrites;
@@ -136,8 +137,8 @@ impl Endpoint {
 
     /// Host and digits; there may be none behind the colon.
     fn explicit_port(&self) -> Option<(&str, &str)> {
-        // The last colon of `[::1]` is part of the address.
-        self.authority.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()))
+        let (host, port) = host_and_port(&self.authority);
+        Some((host, port?))
     }
 }
 

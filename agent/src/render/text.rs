@@ -227,8 +227,8 @@ pub fn finding(finding: &Finding, style: Style) -> String {
 pub fn elsewhere(number: usize, style: Style) -> String {
     let line = match number {
         0 => return String::new(),
-        1 => "1 finding about other registries is not shown: `pullprobe lint` shows it".to_owned(),
-        many => format!("{many} findings about other registries are not shown: `pullprobe lint` shows them"),
+        1 => "1 finding that does not affect these targets is not shown: `pullprobe lint` shows it".to_owned(),
+        many => format!("{many} findings that do not affect these targets are not shown: `pullprobe lint` shows them"),
     };
     format!("{}\n", style.paint(Tone::Dim, &line))
 }

@@ -9,6 +9,8 @@ use std::net::IpAddr;
 use axum::http::HeaderMap;
 use axum::http::header::HOST;
 
+use crate::model::address::host_and_port;
+
 /// Besides addresses and `localhost`. In small letters.
 #[derive(Clone, Debug, Default)]
 pub struct Names(BTreeSet<String>);
@@ -32,13 +34,10 @@ impl Names {
 }
 
 fn without_port(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((name, port)) if !name.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => {
-            // An address of IPv6 without brackets has no port.
-            if name.contains(':') && !name.ends_with(']') { host } else { name }
-        }
-        _ => host,
-    }
+    let (name, _) = host_and_port(host);
+    // An address of IPv6 without brackets has no port.
+    let is_address = name.contains(':') && !name.ends_with(']');
+    if name.is_empty() || is_address { host } else { name }
 }
 
 #[cfg(test)]

@@ -29,12 +29,7 @@ pub fn ways(layout: &Layout, environment: &DaemonEnvironment, containerd: &Conta
 pub fn other_ports(containerd: &Containerd, images: &BTreeSet<String>) -> Vec<Finding> {
     let parsed = containerd.sandbox_image.iter().chain(images).filter_map(|image| Reference::parse(image).ok());
     let domains: BTreeSet<String> = parsed.map(|image| image.domain).collect();
-    let told = |found: &Finding| {
-        let same = |known: &Finding| (known.code, &known.file) == (found.code, &found.file);
-        containerd.findings.iter().any(same)
-    };
-    let found = domains.iter().filter_map(|domain| lint::other_port(&containerd.registry, domain));
-    found.filter(|found| !told(found)).collect()
+    lint::other_ports(&containerd.registry, domains.iter().map(String::as_str), &containerd.findings)
 }
 
 /// Files that were written after containerd has read them.

@@ -18,7 +18,7 @@ mod sections;
 #[cfg(test)]
 mod tests;
 
-pub use meant::beside as other_port;
+pub use meant::other_ports;
 
 use super::config::{ConfigFault, FaultKind, Merged};
 use super::configured::CERTS_D_FLAG;

@@ -155,8 +155,9 @@ pub fn misnamed(root: &HostRoot, dirs: &[&str], names: &[String]) -> Vec<Ignored
                 continue;
             }
             let stem = name.trim_start_matches('.').rsplit_once('.').map_or(name, |(stem, _)| stem);
-            let message =
-                format!("systemd reads only drop-ins named *.conf, and so not {name}: nothing of it is in force");
+            let message = format!(
+                "systemd reads drop-ins only if they are named *.conf. It does not read {name}: nothing in it counts"
+            );
             let fix = format!("rename it to {stem}.conf, then `systemctl daemon-reload` and restart the service");
             found.push(Ignored { code: "drop_in_not_read", file: path, line: None, message, fix });
         }

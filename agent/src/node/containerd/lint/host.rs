@@ -7,6 +7,7 @@ use super::super::document::{Data, Dialect, Place, Table, Value};
 use super::super::hosts_toml::{HostSpec, HostUrl};
 use super::super::tls_files::texts;
 use super::{Lint, error, impossible, info, unread, warning};
+use crate::model::address::host_and_port;
 use crate::model::finding::Finding;
 
 impl Lint<'_, '_> {
@@ -176,11 +177,7 @@ fn is_secret(name: &str) -> bool {
 
 /// Whether requests stay on the node.
 pub(super) fn is_loopback(authority: &str) -> bool {
-    let host = match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        _ => authority,
-    };
-    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let host = host_and_port(authority).0.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 

@@ -13,6 +13,7 @@ use super::certs_d::whole;
 use super::host::{is_loopback, never_answers};
 use super::names::domain_of;
 use super::{Lint, info, note};
+use crate::model::address::host_and_port;
 use crate::model::finding::{Finding, Severity};
 
 /// Registries that ask everybody for a token, whatever came with the request.
@@ -131,8 +132,19 @@ pub(super) fn port_of_directory(
     Some(another_port(&whole(&directory.path), &what, domain, &other, rename))
 }
 
+/// Directories that images of these registries do not look into, for want of a port or for one too many. Without what is
+/// known.
+pub fn other_ports<'a>(
+    registry: &RegistrySettings,
+    domains: impl IntoIterator<Item = &'a str>,
+    known: &[Finding],
+) -> Vec<Finding> {
+    let is_known = |found: &Finding| known.iter().any(|one| (one.code, &one.file) == (found.code, &found.file));
+    domains.into_iter().filter_map(|domain| beside(registry, domain)).filter(|found| !is_known(found)).collect()
+}
+
 /// A directory of the same host that an image of this registry does not look into.
-pub fn beside(registry: &RegistrySettings, domain: &str) -> Option<Finding> {
+fn beside(registry: &RegistrySettings, domain: &str) -> Option<Finding> {
     let HostSource::CertsD { roots } = &registry.source else { return None };
     match certs_d::select(roots, domain) {
         Selection::Nothing => {}
@@ -158,40 +170,32 @@ pub fn beside(registry: &RegistrySettings, domain: &str) -> Option<Finding> {
 }
 
 fn has_port(name: &str) -> bool {
-    name.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()))
+    host_and_port(name).1.is_some()
 }
 
 fn same_host(one: &str, other: &str) -> bool {
-    let host = |name: &str| match name.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host.to_ascii_lowercase(),
-        _ => name.to_ascii_lowercase(),
-    };
-    host(one) == host(other)
+    host_and_port(one).0.eq_ignore_ascii_case(host_and_port(other).0)
 }
 
 /// An address is hardly ever a registry on the port that https implies.
 fn another_port(place: &Place, what: &str, domain: &str, other: &str, fix: String) -> Finding {
-    let host = domain.split(':').next().unwrap_or_default();
-    let severity = if host.parse::<IpAddr>().is_ok() { Severity::Warning } else { Severity::Info };
+    let host = host_and_port(domain).0;
+    let severity =
+        if host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() { Severity::Warning } else { Severity::Info };
     let message = format!(
-        "{what} only: images of {other} do not use it, although it leads there. The port is part of a registry's name"
+        "{what} alone, and leads to {other}. Images that are named {other}/… do not use it: the port is part of a registry's name"
     );
     note(severity, "registry_port_differs", place, message, fix).about(other)
 }
 
 /// The same host on another port: how images may be named too.
 fn other_port(domain: &str, authority: &str) -> Option<String> {
-    let split = |text: &str| match text.rsplit_once(':') {
-        Some((host, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => {
-            (host.to_owned(), Some(port.to_owned()))
-        }
-        _ => (text.trim_end_matches(':').to_owned(), None),
-    };
-    let ((host, port), (other_host, other)) = (split(domain), split(authority));
-    let usual = |port: &Option<String>| port.as_deref().is_none_or(|port| port == "443" || port == "80");
+    let ((host, port), (other_host, other)) = (host_and_port(domain), host_and_port(authority));
+    let [port, other] = [port, other].map(|port| port.filter(|digits| !digits.is_empty()));
+    let usual = |port: Option<&str>| port.is_none_or(|port| port == "443" || port == "80");
     // A registry without a dot is none unless it has a port.
-    let alike = host.eq_ignore_ascii_case(&other_host) && port != other && !is_loopback(&host);
-    (alike && !(usual(&port) && usual(&other))).then(|| authority.trim_end_matches(':').to_owned())
+    let alike = host.eq_ignore_ascii_case(other_host) && port != other && !is_loopback(host);
+    (alike && !(usual(port) && usual(other))).then(|| authority.trim_end_matches(':').to_owned())
 }
 
 /// https is taken, whatever the same host is asked by elsewhere in the file.

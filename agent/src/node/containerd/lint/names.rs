@@ -1,5 +1,7 @@
 //! Which names of directories a lookup can reach.
 
+use crate::model::address::host_and_port;
+
 /// Why no image's registry leads to a directory of this name, with what was probably meant.
 pub fn unreachable(name: &str) -> Option<(String, String)> {
     let not = |why: &str, meant: String| Some((why.to_owned(), meant));
@@ -28,7 +30,7 @@ pub fn unreachable(name: &str) -> Option<(String, String)> {
     if let Some((host, port)) = without_last_underscore(name) {
         return not("the form with underscores ends in one", format!("name it {host}_{port}_ or {host}:{port}"));
     }
-    let host = domain.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map_or(domain.as_str(), |(host, _)| host);
+    let (host, _) = host_and_port(&domain);
     if host.ends_with('.') {
         return not(
             "no image reference has a registry that ends in a dot",
@@ -98,6 +100,7 @@ mod tests {
             "localhost:5000",
             "reg:5000",
             "reg_5000_",
+            "[::1]",
             "[::1]:5000",
             "[::1]_5000_",
             "10.0.0.1",
