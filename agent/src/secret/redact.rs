@@ -86,14 +86,13 @@ enum Expected {
 impl Expected {
     fn behind(word: &str, naming: Naming, before: Naming) -> Self {
         match naming {
-            Naming::Nothing | Naming::Whole(_) => Self::Words,
             // A name in quotes is a key of JSON, and `username/password` is none.
             Naming::Next if word.contains(['"', '\'']) || !(is_common(word) || word.contains('/')) => Self::Secret,
             Naming::Next => Self::Either,
             // `Authorization: Bearer`.
             Naming::Perhaps if before == Naming::Next => Self::Secret,
             Naming::Perhaps if word.starts_with(|c: char| c.is_ascii_uppercase()) => Self::Either,
-            Naming::Perhaps => Self::Words,
+            Naming::Nothing | Naming::Whole(_) | Naming::Perhaps => Self::Words,
         }
     }
 }

@@ -28,9 +28,12 @@ const OF_2_1: &str = include_str!("config_keys/2.1.txt");
 const OF_2_2: &str = include_str!("config_keys/2.2.txt");
 const OF_2_3: &str = include_str!("config_keys/2.3.txt");
 
+/// The first release of each series that has something.
+type Firsts = &'static [(u32, u32, u32)];
+
 /// Keys that came later than the first release of a table's users: section, key, and the first release of each series that
 /// has it. An empty key: the whole section.
-const SINCE: [(&str, &str, &[(u32, u32, u32)]); 21] = [
+const SINCE: [(&str, &str, Firsts); 21] = [
     ("io.containerd.transfer.v1.local", "", &[(1, 7, 1)]),
     ("io.containerd.snapshotter.v1.blockfile", "", &[(1, 7, 4)]),
     ("io.containerd.snapshotter.v1.overlayfs", "mount_options", &[(1, 7, 4)]),

@@ -18,7 +18,7 @@ const SHORTEST_TEXT: usize = 8;
 /// Users whose passwords are base64 of a document, as they should be.
 const ENCODED_BY_DESIGN: [&str; 4] = ["AWS", "_json_key_base64", "$oauthtoken", "_token"];
 
-/// Documents, and JFrog's reference tokens, which are base64 by design too.
+/// Documents, and reference tokens of Artifactory, which are base64 by design too.
 const ENCODED_STARTS: [&str; 2] = ["{", "reftkn:"];
 
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
