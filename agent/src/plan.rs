@@ -3,6 +3,7 @@
 //! Pure: everything was read by [`crate::node::containerd`]. No network, no file.
 
 mod address;
+pub mod assumed;
 mod configured;
 mod mirrors;
 
@@ -79,18 +80,19 @@ pub fn plan(containerd: &Containerd, domain: &str) -> Plan {
     plan
 }
 
-/// All that a pull from the registry goes by, as text: two plans of the same files with the same outline are one.
-pub fn outline(containerd: &Containerd, domain: &str) -> String {
-    let mut plan = plan(containerd, domain);
-    for host in &mut plan.hosts {
-        // Nobody pulls by the others.
-        let Capabilities { pull, resolve, .. } = host.capabilities;
-        host.capabilities = Capabilities { pull, resolve, ..Capabilities::NONE };
-        host.origin = Origin::ImplicitUpstream;
-    }
-    // Of a failure, each version has words of its own.
-    let fatal = plan.fatal.map(|failure| (failure.cause, failure.doubtful));
-    format!("{:?} {:?} {fatal:?}", plan.hosts, plan.notes)
+/// Whether pulls fare alike by both plans.
+fn are_alike(one: Plan, other: Plan) -> bool {
+    let essence = |mut plan: Plan| {
+        for host in &mut plan.hosts {
+            // Nobody pulls by the others.
+            let Capabilities { pull, resolve, .. } = host.capabilities;
+            host.capabilities = Capabilities { pull, resolve, ..Capabilities::NONE };
+            host.origin = Origin::ImplicitUpstream;
+        }
+        // Of a failure, each version has words of its own.
+        (plan.hosts, plan.notes, plan.fatal.map(|failure| (failure.cause, failure.doubtful)))
+    };
+    essence(one) == essence(other)
 }
 
 /// A host as its configuration describes it, before what holds for every host is added.

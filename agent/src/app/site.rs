@@ -158,7 +158,7 @@ impl Site {
             build: maker::build(layout.distribution, layout::system(&root).as_deref(), &environment),
             ..containerd_options(options, &layout, &environment)
         };
-        let containerd = match before {
+        let mut containerd = match before {
             None => Containerd::load(&root, &containerd_options),
             Some(Before { site, now }) => {
                 // Silent twice: it is not merely slow, and what is not running has nothing in memory.
@@ -167,6 +167,12 @@ impl Site {
             }
         };
         let mut names = Names::load(&root);
+        plan::assumed::compare(
+            &mut containerd,
+            &root,
+            &containerd_options,
+            before.as_ref().map(|before| &before.site.containerd),
+        );
         let containerd = containerd.beside(environment.closed.as_ref().or(names.closed.as_ref()));
         let go = containerd.version.go();
         names.resolv.edns = go.sends_edns();
@@ -330,7 +336,6 @@ fn containerd_options(options: &Options, layout: &Layout, environment: &DaemonEn
         certs_d: options.certs_d.clone(),
         root: options.containerd_root.clone().or_else(|| environment.root_argument().map(PathBuf::from)),
         socket: layout.socket.clone(),
-        outline: Some(plan::outline),
         ..ContainerdOptions::default()
     }
 }

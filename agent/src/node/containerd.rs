@@ -5,7 +5,6 @@
 //! Edits show in the next load, as in containerd; [`Containerd::reload`] also knows what containerd
 //! keeps in force when a file breaks.
 
-mod assumed;
 mod being_written;
 pub mod certs_d;
 pub mod config;
@@ -80,12 +79,7 @@ pub struct ContainerdOptions {
     pub root: Option<PathBuf>,
     /// Where it listens.
     pub socket: String,
-    /// Where the version is a guess: tells whether another one would make another plan of the files. `None`: nobody asks.
-    pub outline: Option<Outline>,
 }
-
-/// What a pull from a registry goes by, as text that is the same where all of that is.
-pub type Outline = fn(&Containerd, &str) -> String;
 
 impl Default for ContainerdOptions {
     fn default() -> Self {
@@ -98,7 +92,6 @@ impl Default for ContainerdOptions {
             build: Build::OPEN,
             root: None,
             socket: DEFAULT_SOCKET.to_owned(),
-            outline: None,
         }
     }
 }
@@ -145,22 +138,14 @@ struct Before<'a> {
 
 impl Containerd {
     pub fn load(root: &HostRoot, options: &ContainerdOptions) -> Self {
-        Self::look(root, options, None).compared(root, options, None)
-    }
-
-    /// Where its version is a guess, with what another one would make of the files.
-    fn compared(mut self, root: &HostRoot, options: &ContainerdOptions, before: Option<&Self>) -> Self {
-        if self.version_source == VersionSource::Assumed {
-            assumed::compare(&mut self, root, options, before);
-        }
-        self
+        Self::look(root, options, None)
     }
 
     /// Another look. A config.toml that broke does not count for the `running` containerd, which has
     /// read it at its start; a hosts.toml that broke counts when it stays so.
     #[must_use]
     pub fn reload(&self, root: &HostRoot, options: &ContainerdOptions, now: Timestamp, running: bool) -> Self {
-        Self::look(root, options, Some(&Before { containerd: self, now, running })).compared(root, options, Some(self))
+        Self::look(root, options, Some(&Before { containerd: self, now, running }))
     }
 
     /// What it goes by beside its own files (proxies, names) is closed to pullprobe: no answer is certain.

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Containerd, ContainerdOptions, FaultKind, Outline};
+use super::{are_alike, plan};
 use crate::model::containerd::{Version, VersionSource};
+use crate::node::containerd::{Containerd, ContainerdOptions, FaultKind};
 use crate::node::root::HostRoot;
 
 /// Every series that there are rules for, oldest first.
@@ -22,6 +23,9 @@ const NAMELESS: &str = "registry.invalid";
 
 /// Adds to what is said of the assumption what would differ; nothing where it would all be the same.
 pub fn compare(assumed: &mut Containerd, root: &HostRoot, options: &ContainerdOptions, before: Option<&Containerd>) {
+    if assumed.version_source != VersionSource::Assumed {
+        return;
+    }
     let Some(at) = assumed.findings.iter().position(|finding| finding.code == "version_assumed") else { return };
     // The same files were compared before.
     let alike = before.filter(|before| before.content_hash == assumed.content_hash);
@@ -30,7 +34,6 @@ pub fn compare(assumed: &mut Containerd, root: &HostRoot, options: &ContainerdOp
         assumed.findings[at].message.clone_from(&known.message);
         return;
     }
-    let Some(outline) = options.outline else { return };
     let mut groups: Vec<(Vec<String>, String)> = Vec::new();
     for series in SERIES.into_iter().filter(|series| !series.is_release(assumed.version)) {
         let flag = Some(VersionSource::Flag);
@@ -38,7 +41,7 @@ pub fn compare(assumed: &mut Containerd, root: &HostRoot, options: &ContainerdOp
             root,
             &ContainerdOptions { version: Some(series), version_source: flag, ..options.clone() },
         );
-        let Some(difference) = difference(assumed, &other, outline) else { continue };
+        let Some(difference) = difference(assumed, &other) else { continue };
         match groups.iter_mut().find(|(_, known)| *known == difference) {
             Some((names, _)) => names.push(series.to_string()),
             None => groups.push((vec![series.to_string()], difference)),
@@ -53,7 +56,7 @@ pub fn compare(assumed: &mut Containerd, root: &HostRoot, options: &ContainerdOp
     finding.message = format!("{}; {told}", finding.message).into();
 }
 
-fn difference(assumed: &Containerd, other: &Containerd, outline: Outline) -> Option<String> {
+fn difference(assumed: &Containerd, other: &Containerd) -> Option<String> {
     let state = |containerd: &Containerd| containerd.fatal.as_ref().map(|fault| fault.kind);
     match (state(assumed), state(other)) {
         (_, Some(FaultKind::Unread)) | (Some(_), Some(_)) | (Some(FaultKind::Unread), _) => return None,
@@ -67,7 +70,7 @@ fn difference(assumed: &Containerd, other: &Containerd, outline: Outline) -> Opt
     }
     let names: BTreeSet<String> =
         assumed.registry.namespaces().into_iter().chain(other.registry.namespaces()).collect();
-    let differs = |name: &str| outline(assumed, name) != outline(other, name);
+    let differs = |name: &str| !are_alike(plan(assumed, name), plan(other, name));
     let mut differing: Vec<String> = names.into_iter().filter(|name| differs(name)).collect();
     let more = differing.len().saturating_sub(NAMES_SHOWN);
     if more > 0 {
@@ -110,8 +113,9 @@ mod tests {
             std::fs::write(path, text).unwrap();
         }
         let root = HostRoot::open(dir.path()).unwrap();
-        let options = ContainerdOptions { outline: Some(crate::plan::outline), ..ContainerdOptions::default() };
-        let found = Containerd::load(&root, &options);
+        let options = ContainerdOptions::default();
+        let mut found = Containerd::load(&root, &options);
+        compare(&mut found, &root, &options, None);
         let finding = found.findings.into_iter().find(|finding| finding.code == "version_assumed");
         finding.map(|finding| finding.message.into_string()).unwrap_or_default()
     }
