@@ -5,23 +5,23 @@ use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Color, Format, LogArgs, LogLevel, NodeArgs, OutputArgs, Verb};
-use crate::node::credentials::provider;
+use crate::provider;
 use crate::render::text::Style;
 
 mod agent;
 mod answers;
-mod bearing;
 mod check;
 mod explain;
 mod hosts;
 mod lint;
+mod node;
 mod options;
 mod plan;
-mod purse;
-mod site;
+mod pull_budget;
+mod relevance;
 
+use node::Site;
 use options::{Options, Problems};
-use site::Site;
 
 /// How a verb ended; the numbers are the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::model::containerd::Version;
+use crate::version::Version;
 
 #[derive(Clone, Debug, Deserialize)]
 pub struct Case {

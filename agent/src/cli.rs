@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::model::build;
-use crate::model::containerd::Version;
-use crate::model::platform::Platform;
+use crate::image::platform::Platform;
 use crate::settings;
 use crate::telemetry;
+use crate::version::Version;
+use crate::version::own;
 
 /// Can this node pull this image as containerd would, and if not, why?
 #[derive(Debug, Parser)]
@@ -22,9 +22,9 @@ pub struct Cli {
 
 /// The version and, where the build knew it, the revision.
 fn version() -> String {
-    match build::REVISION {
-        Some(revision) => format!("{} (revision {revision})", build::VERSION),
-        None => build::VERSION.to_owned(),
+    match own::REVISION {
+        Some(revision) => format!("{} (revision {revision})", own::VERSION),
+        None => own::VERSION.to_owned(),
     }
 }
 

@@ -3,14 +3,14 @@
 
 pub mod message;
 
-use crate::model::cause::Cause;
-use crate::model::clean::Clean;
-use crate::model::containerd::{PullMode, Version};
+use crate::cause::Cause;
+use crate::image::reference::Reference;
 use crate::model::outcome::Failure;
-use crate::model::reference::Reference;
 use crate::model::report::Attempt;
 use crate::model::verdict::Verdict;
-use crate::probe::image::{Ending, Phase};
+use crate::pull::{Ending, Phase};
+use crate::redact::clean::Clean;
+use crate::version::{PullMode, Version};
 
 /// What the walk of one image came to, whoever walked it.
 #[derive(Clone, Copy, Debug)]

@@ -8,10 +8,10 @@ mod quoting;
 mod subject;
 mod table;
 
-use crate::model::cause::Cause;
-use crate::model::clean::Clean;
+use crate::cause::Cause;
 use crate::model::outcome::clip_to;
-use crate::model::shown::without_credentials;
+use crate::redact::clean::Clean;
+use crate::redact::urls::without_credentials;
 
 pub use quoting::TEXT;
 pub use subject::veiled;

@@ -12,15 +12,15 @@ mod cases_tests;
 
 pub use address::{is_localhost, namespace_query};
 
-use crate::model::cause::Cause;
+use crate::cause::Cause;
+use crate::go::text::clean;
+use crate::mirrors::certs_d::{Selection, Source, select};
+use crate::mirrors::hosts_toml::Rejection;
 use crate::model::finding::{Finding, Severity};
 use crate::model::host::{Capabilities, Endpoint, HostTls, Origin, RegistryHost, Role, Scheme};
 use crate::model::outcome::Failure;
 use crate::model::rewrites::Rewrites;
 use crate::model::stage::Stage;
-use crate::node::containerd::certs_d::{Selection, Source, select};
-use crate::node::containerd::gotext::clean;
-use crate::node::containerd::hosts_toml::Rejection;
 use crate::node::containerd::{Containerd, FaultKind, HostSource};
 
 /// The hosts of one registry.
@@ -102,7 +102,7 @@ struct Draft {
     path: String,
     capabilities: Capabilities,
     tls: HostTls,
-    headers: Vec<(String, crate::secret::Secret)>,
+    headers: Vec<(String, crate::redact::secret::Secret)>,
     dial_timeout: Option<std::time::Duration>,
     http_fallback: bool,
     rewrites: Rewrites,

@@ -1,29 +1,267 @@
-//! The network: what a pull would meet on its way, host by host and stage by stage.
+//! One question, one answer: can this node pull this image, does this registry let it in?
 //!
-//! Stages do not call each other; the order is known to [`network`] (the way to a host),
-//! [`endpoint`] and [`image`] (the two ladders).
+//! Plan, walk with each of kubelet's candidates in turn as kubelet does, and diagnose. It is used once
+//! by `check` and on a schedule by `run`, and knows nothing of either.
 
-pub mod challenge;
-pub mod connection;
-pub mod dns;
-pub mod endpoint;
-pub mod errno;
-pub mod gojson;
-pub mod gotime;
-pub mod headers;
-pub mod http;
-pub mod image;
-pub mod named;
-pub mod needs;
-pub mod network;
-pub mod proxy;
-pub mod ratelimit;
-pub mod raw;
-pub mod requests;
-pub mod session;
-pub mod status;
-pub mod step;
-pub mod tcp;
-pub mod tls;
-pub mod token;
-pub mod usage;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use tokio::time::Instant as Deadline;
+
+use crate::cause::Cause;
+use crate::credentials::Credentials;
+use crate::diagnose::{self, Evidence};
+use crate::image::platform::Platform;
+use crate::image::reference::{Reference, ReferenceError};
+use crate::keyring::expiry;
+use crate::model::credential::Credential;
+use crate::model::outcome::Failure;
+use crate::model::ratelimit::RateLimit;
+use crate::model::report::{Candidate, CandidatePull, CredentialUsed, EndpointReport, ImageReport, PlatformFacts};
+use crate::model::stage::Stage;
+use crate::model::verdict::Verdict;
+use crate::node::containerd::Containerd;
+use crate::observation::ways::Ways;
+use crate::plan::{Plan, plan};
+use crate::pull::attempt::PullBudget;
+use crate::pull::{Request, Walk, walk};
+use crate::redact::urls::without_credentials;
+use crate::route::dependencies;
+use crate::route::network::Network;
+
+mod doubt;
+mod dropped;
+mod ladders;
+mod logins;
+mod providers;
+
+#[cfg(test)]
+mod cases_tests;
+
+use doubt::in_doubt;
+pub use ladders::{Needs, dependents, not_reached, registry};
+use ladders::{climb_on, ladders};
+
+/// What an answer is sought with.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    pub containerd: &'a Containerd,
+    pub credentials: &'a Credentials,
+    pub platform: &'a Platform,
+    pub network: &'a Network,
+    pub budget: &'a PullBudget,
+    /// What is to be changed where, on this node.
+    pub ways: &'a Ways,
+    /// Of the whole answer.
+    pub timeout: Duration,
+}
+
+/// One image: its verdict, and every host that it needs with its ladder.
+pub async fn image(question: &Question<'_>, requested: &str, image: &Reference) -> (ImageReport, Vec<EndpointReport>) {
+    let deadline = Deadline::now() + question.timeout;
+    let plan = plan(question.containerd, &image.domain);
+    let nobody = BTreeSet::new();
+    let ladders = ladders(question, &image.domain, &plan, &nobody, deadline);
+    let (report, mut endpoints) = tokio::join!(Box::pin(verdict(question, requested, image)), ladders);
+    endpoints.extend(climb_on(question, &image.domain, &plan, [], deadline).await);
+    (report, endpoints)
+}
+
+/// One image's verdict alone.
+pub async fn verdict(question: &Question<'_>, requested: &str, image: &Reference) -> ImageReport {
+    let began = Instant::now();
+    let plan = plan(question.containerd, &image.domain);
+    let blank = blank(question, requested, Some(image.clone()));
+    let work = async {
+        if let Some(verdict) = settled(question, image, &plan) {
+            return ImageReport { verdict, ..blank.clone() };
+        }
+        let asked = question.credentials.ask_providers(image, question.timeout / 2).await;
+        let candidates = [question.credentials.candidates(image), asked.credentials.clone()].concat();
+        let report = verdict_of(question, image, &plan, &candidates, blank.clone()).await;
+        let verdict = providers::judged(report.verdict, report.credential.as_ref(), &asked);
+        let expiries = asked.credentials.iter().filter_map(expiry::known).collect();
+        ImageReport { verdict, providers: asked.providers, expiries, ..report }
+    };
+    let walked =
+        tokio::time::timeout(question.timeout, Box::pin(work)).await.inspect(|report| proved(question, report));
+    let report = walked.unwrap_or_else(|_| ImageReport {
+        verdict: out_of_time(question.timeout),
+        attempts: question.budget.journal.attempts(),
+        cut_off: true,
+        ..blank
+    });
+    let (counted_pulls, requests) = (question.budget.spent(), question.budget.requests.sent());
+    let verdict = Verdict { fix: question.ways.fix(&report.verdict.fix).into(), ..report.verdict };
+    ImageReport { verdict, duration: began.elapsed(), counted_pulls, requests, ..report }
+}
+
+/// What a good pull was sent to is worth watching.
+fn proved(question: &Question<'_>, report: &ImageReport) {
+    let Some(image) = report.image.as_ref().filter(|_| report.verdict.pullable == Some(true)) else { return };
+    let of = image.to_string();
+    for attempt in report.attempts.iter().filter(|attempt| attempt.failure.is_none()) {
+        let walk = dependencies::Walk { namespace: &image.domain, of: &of, via: &attempt.endpoint };
+        question.network.needs.succeeded(walk);
+    }
+}
+
+/// An image that nobody got to before the cycle was over.
+pub fn image_not_reached(question: &Question<'_>, requested: &str) -> ImageReport {
+    blank(question, requested, Reference::parse(requested).ok())
+}
+
+/// A text that is no reference.
+pub fn unparsable(question: &Question<'_>, requested: &str, error: &ReferenceError) -> ImageReport {
+    let failure = Failure::new(Stage::Config, Cause::ReferenceInvalid, error.reason.clone()).worded(&*error.words);
+    // Whoever writes a password into a reference does not want to read it again.
+    let requested = &without_credentials(requested);
+    ImageReport { verdict: diagnose::of_reference(&failure, requested), ..blank(question, requested, None) }
+}
+
+/// Without any credential and any request: kubelet or containerd does not get that far.
+fn settled(question: &Question<'_>, image: &Reference, plan: &Plan) -> Option<Verdict> {
+    let (version, mode) = (question.containerd.version, question.containerd.pull_mode);
+    let known = plan.fatal.as_ref().filter(|failure| !failure.doubtful);
+    if let (Some(fault), Some(failure)) = (&question.containerd.fatal, known) {
+        let socket = fault.kind.stops_containerd().then_some(question.containerd.socket.as_str());
+        return Some(diagnose::of_runtime(failure, &diagnose::message::unserved(socket)));
+    }
+    // kubelet reads the pod's secrets before it asks containerd.
+    if let Some(failure) = question.credentials.malformed() {
+        return Some(diagnose::of_kubelet(&failure));
+    }
+    if let Some(failure) = plan.fatal.as_ref() {
+        return Some(diagnose::of_files(image, version, mode, failure));
+    }
+    let error = image.refused_by(version)?;
+    let failure = Failure::new(Stage::Config, Cause::ReferenceInvalid, error.reason);
+    let wording = format!("failed to parse image reference \"{image}\": invalid reference format");
+    Some(diagnose::of_runtime(&failure, &wording))
+}
+
+async fn verdict_of(
+    question: &Question<'_>,
+    image: &Reference,
+    plan: &Plan,
+    candidates: &[Credential],
+    blank: ImageReport,
+) -> ImageReport {
+    let (version, mode) = (question.containerd.version, question.containerd.pull_mode);
+    let near_miss = question.credentials.near_miss(image).map(|near| near.to_string());
+    let anonymous = candidates.is_empty();
+    let near_provider = question.credentials.near_provider(image).filter(|_| anonymous);
+    let rejected_file = question.credentials.rejected_file().filter(|_| anonymous && near_miss.is_none());
+    let tries: Vec<Option<&Credential>> =
+        if candidates.is_empty() { vec![None] } else { candidates.iter().map(Some).collect() };
+    let mut messages = Vec::new();
+    let mut best: Option<ImageReport> = None;
+    let mut told: Vec<Candidate> =
+        candidates.iter().map(|one| Candidate { credential: used(one), ..one.into() }).collect();
+    for (nth, credential) in tries.into_iter().enumerate() {
+        let walk = walk_with(question, image, plan, credential).await;
+        let verdict = diagnose::verdict(Evidence {
+            image,
+            version,
+            mode,
+            snapshotter: &question.containerd.snapshotter,
+            ending: &walk.ending,
+            attempts: &walk.attempts,
+            near_miss: near_miss.as_deref().filter(|_| anonymous),
+            rejected_file: rejected_file.as_ref(),
+        });
+        let verdict = logins::shadowed(question, image, plan, credential, &walk, verdict).await;
+        let verdict = logins::told(logins::provider_meant(verdict, near_provider.as_deref()), credential);
+        let verdict = dropped::told(in_doubt(version, &walk.ending, verdict), plan.dropped.as_ref());
+        let succeeded = verdict.pullable != Some(false);
+        messages.extend(verdict.kubelet_message.clone());
+        if let Some(candidate) = told.get_mut(nth) {
+            candidate.pull = Some(CandidatePull { pullable: verdict.pullable, cause: verdict.cause });
+        }
+        let report = filled(blank.clone(), walk, verdict, credential);
+        // kubelet stops at the first success; of failures the first is the one to look at.
+        if succeeded || best.is_none() {
+            best = Some(report);
+        }
+        if succeeded {
+            break;
+        }
+    }
+    let mut report = best.unwrap_or(blank);
+    if report.verdict.pullable == Some(false) {
+        report.verdict.kubelet_message = diagnose::message::joined(&messages);
+    }
+    ImageReport { candidates: told, ..report }
+}
+
+async fn walk_with(question: &Question<'_>, image: &Reference, plan: &Plan, credential: Option<&Credential>) -> Walk {
+    Box::pin(walk(Request {
+        network: question.network,
+        hosts: &plan.hosts,
+        image,
+        credential,
+        mode: question.containerd.pull_mode,
+        wanted: question.platform,
+        budget: question.budget,
+        unpack_error: question.containerd.unpack_error.as_deref(),
+        snapshotter: &question.containerd.snapshotter,
+        store: &question.containerd.content,
+    }))
+    .await
+}
+
+fn used(credential: &Credential) -> CredentialUsed {
+    CredentialUsed { lifetime: expiry::of(credential), ..credential.into() }
+}
+
+fn filled(blank: ImageReport, walk: Walk, verdict: Verdict, credential: Option<&Credential>) -> ImageReport {
+    ImageReport {
+        verdict,
+        attempts: walk.attempts,
+        digest: walk.digest.map(Into::into),
+        media_type: walk.media_type.map(Into::into),
+        platform: walk.platform,
+        credential: credential.map(used),
+        blob: walk.blob,
+        rate_limit: walk.rate_limit,
+        limited_by: walk.limited_by,
+        warnings: walk.warnings.into_iter().map(Into::into).collect(),
+        source: walk.source,
+        space: walk.space,
+        ..blank
+    }
+}
+
+fn blank(question: &Question<'_>, requested: &str, image: Option<Reference>) -> ImageReport {
+    ImageReport {
+        requested: requested.into(),
+        image,
+        verdict: out_of_time(question.timeout),
+        attempts: Vec::new(),
+        digest: None,
+        media_type: None,
+        wanted: question.platform.clone(),
+        platform: PlatformFacts::default(),
+        credential: None,
+        expiries: Vec::new(),
+        candidates: Vec::new(),
+        providers: Vec::new(),
+        blob: None,
+        rate_limit: RateLimit::default(),
+        limited_by: None,
+        warnings: Vec::new(),
+        counted_pulls: 0,
+        requests: 0,
+        source: None,
+        space: None,
+        cut_off: false,
+        started_at: question.network.clock(),
+        duration: Duration::ZERO,
+    }
+}
+
+fn out_of_time(timeout: Duration) -> Verdict {
+    let summary =
+        format!("No answer within {timeout:?}: the hosts are slow or silent; the ladder below shows how far each got.");
+    diagnose::untold(&summary, "Give it longer with `--timeout`, or look at the slowest stage first.")
+}

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 mod backoff;
 mod ledger;
+pub mod slow;
 mod timing;
 
 pub use backoff::{Backoff, Held, Strike};

@@ -21,9 +21,9 @@ use axum::response::Response;
 use axum::routing::get;
 use jiff::Timestamp;
 
-use crate::model::snapshot::Snapshot;
 use crate::render::{metrics, page};
-use crate::store::Reader;
+use crate::state::snapshot::Snapshot;
+use crate::state::store::Reader;
 
 mod bind;
 mod connection;

@@ -7,8 +7,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::model::containerd::Version;
-use crate::model::platform::Platform;
+use crate::image::platform::Platform;
+use crate::version::Version;
 
 pub mod document;
 pub mod duration;

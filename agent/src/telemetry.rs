@@ -12,7 +12,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::model::clean::Clean;
+use crate::redact::clean::Clean;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
@@ -151,7 +151,7 @@ mod tests {
         let log = tracing_subscriber::fmt().event_format(Line(line)).with_writer(move || writer.clone()).finish();
         tracing::subscriber::with_default(log, || {
             tracing::warn!(endpoint = "https://r.example", tries = 3, error = %"a \"b\"\n\u{1b}[31m", "it \u{e9}nds");
-            tracing::info!(password = ?crate::secret::Secret::new("hunter2"), "plain");
+            tracing::info!(password = ?crate::redact::secret::Secret::new("hunter2"), "plain");
         });
         let bytes = sink.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()

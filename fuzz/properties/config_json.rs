@@ -5,8 +5,8 @@ use std::thread_local;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use pullprobe::model::reference::Reference;
-use pullprobe::node::credentials::{CredentialOptions, Credentials};
+use pullprobe::credentials::{CredentialOptions, Credentials};
+use pullprobe::image::reference::Reference;
 use serde_json::Value;
 
 use super::node::{Node, check_findings};

@@ -3,10 +3,11 @@
 
 use std::thread_local;
 
-use pullprobe::model::containerd::Version;
-use pullprobe::node::containerd::document::{self, Data, Table};
+use pullprobe::go::toml;
+use pullprobe::go::toml::{Data, Table};
 use pullprobe::node::containerd::{Containerd, ContainerdOptions, DEFAULT_CONFIG};
 use pullprobe::plan::{Plan, plan};
+use pullprobe::version::Version;
 
 use super::node::{Node, check_findings, check_place};
 
@@ -61,7 +62,7 @@ pub fn check_plan(plan: &Plan, data: &[u8]) {
 /// Whether the marker is the value of a password and stands nowhere else.
 fn holds_marked_secret(text: &str, version: Version) -> bool {
     let once = text.matches(super::MARKER).count() == 1;
-    once && document::parse(text, "", version.dialect()).is_ok_and(|table| marked(&table, false))
+    once && toml::parse(text, "", version.dialect()).is_ok_and(|table| marked(&table, false))
 }
 
 fn marked(table: &Table, of_registry: bool) -> bool {

@@ -1,10 +1,10 @@
 //! Manifests, indexes and image configs as a registry sends them: of the kind that was announced, or
 //! refused in a few words; what is chosen comes from the document.
 
-use pullprobe::model::containerd::PullMode;
-use pullprobe::probe::gojson::decode::Undecoded;
-use pullprobe::probe::image::documents::{Config, Descriptor, Document, Form, Invalid, Kind, parse};
-use pullprobe::probe::image::select::{Matcher, Selection, offered};
+use pullprobe::go::json::decode::Undecoded;
+use pullprobe::manifest::{Config, Descriptor, Document, Form, Invalid, Kind, parse};
+use pullprobe::pull::select::{Matcher, Selection, offered};
+use pullprobe::version::PullMode;
 
 const MEDIA_TYPES: [&str; 3] = [
     "application/vnd.oci.image.manifest.v1+json",

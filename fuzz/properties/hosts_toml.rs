@@ -2,12 +2,13 @@
 
 use std::thread_local;
 
-use pullprobe::model::containerd::Version;
+use pullprobe::go::toml;
+use pullprobe::go::toml::{Data, Table};
+use pullprobe::mirrors::hosts_toml::parse;
 use pullprobe::model::host::Origin;
-use pullprobe::node::containerd::document::{self, Data, Table};
-use pullprobe::node::containerd::hosts_toml::parse;
 use pullprobe::node::containerd::{Containerd, ContainerdOptions};
 use pullprobe::plan::plan;
+use pullprobe::version::Version;
 
 use super::config_toml::check_plan;
 use super::node::{Node, check_findings, check_place};
@@ -66,7 +67,7 @@ fn check(node: &Node, data: &[u8], version: Version) {
 }
 
 fn marked_header(text: &str, version: Version) -> bool {
-    document::parse(text, "", version.dialect()).is_ok_and(|table| in_header(&table, false))
+    toml::parse(text, "", version.dialect()).is_ok_and(|table| in_header(&table, false))
 }
 
 fn in_header(table: &Table, header: bool) -> bool {

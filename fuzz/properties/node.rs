@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use pullprobe::host::root::HostRoot;
 use pullprobe::model::finding::Finding;
-use pullprobe::node::root::HostRoot;
 
 /// A longer text of a finding is no help, and whoever writes the file decides how many there are.
 const MESSAGE_LIMIT: usize = 2048;

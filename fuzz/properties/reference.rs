@@ -1,7 +1,7 @@
 //! An image reference: one canonical form, which reads back as itself; errors that are short and plain.
 
-use pullprobe::model::reference::{Reference, ReferenceError};
-use pullprobe::model::target::Target;
+use pullprobe::image::reference::{Reference, ReferenceError};
+use pullprobe::image::target::Target;
 
 pub fn holds(data: &[u8]) {
     let text = String::from_utf8_lossy(data);

@@ -2,7 +2,7 @@
 
 use std::thread_local;
 
-use pullprobe::node::resolv::Names;
+use pullprobe::host::resolv::Names;
 
 use super::node::{Node, check_findings};
 

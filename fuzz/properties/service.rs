@@ -3,9 +3,9 @@
 
 use std::thread_local;
 
-use pullprobe::model::containerd::Version;
+use pullprobe::environment::{DaemonEnvironment, ProxyRules};
 use pullprobe::model::host::Scheme;
-use pullprobe::node::proxy::{DaemonEnvironment, ProxyRules};
+use pullprobe::version::Version;
 
 use super::node::{Node, check_findings};
 

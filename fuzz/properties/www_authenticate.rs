@@ -1,7 +1,7 @@
 //! `WWW-Authenticate`, a line of input each header line: what is kept is bounded by what was sent.
 
 use http::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
-use pullprobe::probe::challenge::{Challenge, parse};
+use pullprobe::registry::challenge::{Challenge, parse};
 
 /// As many lines as the agent looks at.
 const LINES: usize = 16;

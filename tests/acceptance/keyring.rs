@@ -15,10 +15,10 @@ use std::num::NonZero;
 use std::path::Path;
 use std::sync::Mutex;
 
+use pullprobe::credentials::{CredentialOptions, Credentials};
+use pullprobe::host::root::HostRoot;
+use pullprobe::image::reference::Reference;
 use pullprobe::model::credential::{Credential, CredentialValue};
-use pullprobe::model::reference::Reference;
-use pullprobe::node::credentials::{CredentialOptions, Credentials};
-use pullprobe::node::root::HostRoot;
 
 use super::binary::{report, repository};
 use case::Case;

@@ -9,35 +9,37 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 
+use super::node::Site;
 use super::options::Options;
-use super::purse::{Clock, Purse};
-use super::site::Site;
+use super::pull_budget::{Clock, Purse};
 use super::{Ending, complain};
-use crate::ask;
 use crate::cli::NodeArgs;
-use crate::model::clean::Clean;
+use crate::host::last_good;
+use crate::image::target::Target;
 use crate::model::finding::Finding;
 use crate::model::namespace::Namespace;
-use crate::model::snapshot::{NodeState, Snapshot, Targets};
-use crate::model::target::Target;
-use crate::node::in_force;
-use crate::probe::image::attempt::PullBudget;
-use crate::probe::network::Network;
-use crate::probe::network::reach::Reach;
+use crate::probe;
+use crate::pull::attempt::PullBudget;
+use crate::redact::clean::Clean;
 use crate::render::json;
+use crate::route::network::Network;
+use crate::route::network::reach::Reach;
 use crate::schedule::{self, Job, Prober, Schedule};
 use crate::server::{self, Content, Latch, Names};
 use crate::settings::{ImageTarget, Settings};
-use crate::store::Store;
+use crate::state::snapshot::{NodeState, Snapshot, Targets};
+use crate::state::store::Store;
 
+mod back_off;
+mod background_read;
 mod changes;
-mod look;
-mod patience;
 mod probing;
+#[cfg(test)]
+mod simulated_day;
 
+use back_off::{Offered, Patience};
+use background_read::Look;
 use changes::Changes;
-use look::Look;
-use patience::{Offered, Patience};
 use probing::Probing;
 
 /// One answer has this long, as `check` gives it, and longer where one request alone may take as long.
@@ -231,7 +233,7 @@ impl Agent {
     fn unreadable(&self, since: Timestamp, problem: &str) -> Finding {
         let consequence = "the files of the node were not looked at since, and may have changed";
         let fix = "mount the node's root there again; `docs/deployment.md` shows how";
-        in_force::finding(&self.options.host_root.to_string_lossy(), since, problem, consequence, fix)
+        last_good::finding(&self.options.host_root.to_string_lossy(), since, problem, consequence, fix)
     }
 
     fn wanted(&self, site: &Site) -> (Targets, Vec<Job<Probed>>) {
@@ -343,9 +345,9 @@ impl Prober for Agent {
         let question = site.question(&network, &budget, self.deadline());
         match &target {
             Probed::Registry(name) => {
-                ask::not_reached(&question, name).into_iter().for_each(|report| self.store.not_reached(report));
+                probe::not_reached(&question, name).into_iter().for_each(|report| self.store.not_reached(report));
             }
-            Probed::Image(image) => self.store.image_not_reached(ask::image_not_reached(&question, image)),
+            Probed::Image(image) => self.store.image_not_reached(probe::image_not_reached(&question, image)),
         }
     }
 
@@ -361,16 +363,13 @@ impl Prober for Agent {
 /// Each file that breaks is told once, and that it is whole again as well.
 fn log_news(before: &[Finding], now: &[Finding]) {
     let broken = |findings: &[Finding]| -> BTreeSet<Option<Clean>> {
-        findings.iter().filter(|finding| finding.code == in_force::CODE).map(|finding| finding.file.clone()).collect()
+        findings.iter().filter(|finding| finding.code == last_good::CODE).map(|finding| finding.file.clone()).collect()
     };
     let (known, still) = (broken(before), broken(now));
-    for finding in now.iter().filter(|finding| finding.code == in_force::CODE && !known.contains(&finding.file)) {
+    for finding in now.iter().filter(|finding| finding.code == last_good::CODE && !known.contains(&finding.file)) {
         tracing::error!(file = finding.file.as_deref(), line = finding.line, "{}", finding.message);
     }
     for file in known.difference(&still) {
         tracing::info!(file = file.as_deref(), "what this file says is in force again");
     }
 }
-
-#[cfg(test)]
-mod lab_day;

@@ -10,16 +10,16 @@ use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
 use super::Ending;
+use super::node::Site;
 use super::options::Options;
-use super::site::Site;
-use crate::ask;
 use crate::cli::{Format, OutputArgs};
+use crate::image::target::Target;
 use crate::model::registry::RegistryReport;
 use crate::model::report::{EndpointReport, ImageReport};
-use crate::model::target::Target;
 use crate::plan::plan;
-use crate::probe::image::attempt::PullBudget;
-use crate::probe::image::price::Prices;
+use crate::probe;
+use crate::pull::attempt::PullBudget;
+use crate::pull::limit_disclosure::Prices;
 use crate::schedule::in_turn;
 
 /// As many targets are started at a time.
@@ -85,16 +85,16 @@ pub async fn ask_all(
             let question = site.question(network, &budget, timeout);
             let answer = match Target::parse(&text) {
                 Ok(Target::Image(image)) => {
-                    let (report, endpoints) = Box::pin(ask::image(&question, &text, &image)).await;
+                    let (report, endpoints) = Box::pin(probe::image(&question, &text, &image)).await;
                     Answer::Image(Box::new(report), endpoints)
                 }
                 Ok(Target::Registry(domain)) => {
-                    let endpoints = ask::registry(&question, &domain, &ask::Needs::new(), &BTreeSet::new()).await;
+                    let endpoints = probe::registry(&question, &domain, &probe::Needs::new(), &BTreeSet::new()).await;
                     let plan = plan(&site.containerd, &domain);
                     let hosts = plan.hosts.iter().map(Into::into).collect();
                     Answer::Registry(Box::new(RegistryReport::new(domain, hosts, plan.fatal, endpoints)))
                 }
-                Err(error) => Answer::Image(Box::new(ask::unparsable(&question, &text, &error)), Vec::new()),
+                Err(error) => Answer::Image(Box::new(probe::unparsable(&question, &text, &error)), Vec::new()),
             };
             progress.done();
             answer

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::answers::{Answer, Progress, ask_all, configured, ending};
-use super::bearing::Bearing;
-use super::site::Site;
+use super::node::Site;
+use super::relevance::Bearing;
 use super::{Ending, complain, print, style};
 use crate::cli::{Format, NodeArgs, OutputArgs};
+use crate::lint;
 use crate::model::finding::Finding;
-use crate::model::observation;
 use crate::model::report::{EndpointReport, ImageReport};
-use crate::node::containerd::lint;
+use crate::observation;
 use crate::render::{json, text};
 
 pub async fn run(targets: &[String], timeout: Duration, node: &NodeArgs, output: &OutputArgs) -> Ending {

@@ -7,11 +7,11 @@ use rustix::fs::FileType;
 use serde::Serialize;
 
 use super::{Ending, complain, print};
+use crate::cause::text::kubelet;
+use crate::cause::text::{Text, text};
+use crate::cause::{Cause, Owner};
 use crate::cli::Format;
 use crate::explain::{self, Meaning, Reading};
-use crate::model::cause::text::kubelet;
-use crate::model::cause::text::{Text, text};
-use crate::model::cause::{Cause, Owner};
 use crate::model::nearest::nearest;
 use crate::model::outcome::clip_to;
 use crate::render::json;

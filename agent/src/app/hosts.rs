@@ -8,10 +8,10 @@ use super::answers::{Answer, Progress, ask_all, configured, ending};
 use super::{Ending, complain, print, style};
 use crate::cli::{Format, NodeArgs, OutputArgs};
 use crate::file;
-use crate::model::needed::{NeededHost, Place, needed_hosts};
-use crate::model::shown::without_credentials;
+use crate::redact::urls::without_credentials;
 use crate::render::json::{self, Hosts, Incomplete};
 use crate::render::text;
+use crate::state::host_dependencies::{NeededHost, Place, needed_hosts};
 
 /// Nothing that this program wrote is larger.
 const EARLIER_LIMIT: u64 = 16 << 20;

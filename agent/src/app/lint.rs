@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::site::Paths;
+use super::node::Paths;
 use super::{Ending, complain, print, style};
 use crate::cli::{Format, NodeArgs, OutputArgs};
 use crate::render::{json, text};

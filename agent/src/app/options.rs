@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::{NodeArgs, VersionChoice};
 use crate::file;
-use crate::model::containerd::Version;
-use crate::model::platform::Platform;
+use crate::image::platform::Platform;
 use crate::settings::{self, Settings};
+use crate::version::Version;
 
 /// A settings file is a few hundred lines.
 const SETTINGS_LIMIT: u64 = 1 << 20;

@@ -8,17 +8,17 @@ mod credentials;
 
 use credentials::{PlannedCredential, PlannedLogins, candidates};
 
+use super::node::{Paths, Site};
 use super::options::Options;
-use super::site::{Paths, Site};
 use super::{Ending, complain, print, style};
+use crate::cause::Cause;
 use crate::cli::{Format, NodeArgs, OutputArgs};
-use crate::model::cause::Cause;
-use crate::model::containerd::PullMode;
+use crate::image::target::Target;
 use crate::model::credential::Credential;
 use crate::model::host::{Origin, RegistryHost};
-use crate::model::target::Target;
 use crate::plan::Plan;
 use crate::render::json;
+use crate::version::PullMode;
 
 #[derive(Serialize)]
 struct Document {

@@ -3,11 +3,11 @@
 //! The words of the innermost error come with the failure; here are only those that containerd's
 //! CRI and kubelet put around them.
 
-use crate::model::clean::Clean;
-use crate::model::containerd::{PullMode, Version};
+use crate::image::reference::Reference;
 use crate::model::outcome::Failure;
-use crate::model::reference::Reference;
-use crate::probe::image::Phase;
+use crate::pull::Phase;
+use crate::redact::clean::Clean;
+use crate::version::{PullMode, Version};
 
 /// What stands around an error.
 #[derive(Clone, Copy, Debug)]

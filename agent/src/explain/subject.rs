@@ -1,7 +1,7 @@
 //! What a message is about: the image, the host and the URL that it names.
 
-use crate::model::shown::without_credentials;
-use crate::secret::redact::redact_message;
+use crate::redact::output::redact_message;
+use crate::redact::urls::without_credentials;
 
 /// What stands before the name of an image.
 const IMAGE: [&str; 12] = [

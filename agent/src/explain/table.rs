@@ -6,7 +6,9 @@
 mod answers;
 
 #[allow(clippy::enum_glob_use, reason = "a table of causes: their names say what they are")]
-use crate::model::cause::Cause::{self, *};
+use crate::cause::Cause;
+#[allow(clippy::enum_glob_use, reason = "a table of causes: their names say what they are")]
+use crate::cause::Cause::*;
 use answers::{CONTENT, OTHERS, STATUS};
 
 /// What a message comes to.

@@ -4,8 +4,8 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::clean::Clean;
-use crate::secret::Secret;
+use crate::redact::clean::Clean;
+use crate::redact::secret::Secret;
 
 /// Where a credential was found.
 #[derive(Clone, Debug, PartialEq, Eq)]

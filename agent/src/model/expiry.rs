@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::clean::Clean;
 use super::credential::CredentialSource;
 use super::finding::{Finding, Severity};
+use crate::redact::clean::Clean;
 
 pub const CREDENTIAL_EXPIRED: &str = "credential_expired";
 pub const CREDENTIAL_EXPIRES_SOON: &str = "credential_expires_soon";

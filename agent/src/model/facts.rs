@@ -3,9 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::address::Address;
-use super::cause::Cause;
-use super::clean::Clean;
+use crate::cause::Cause;
+use crate::go::address::Address;
+use crate::redact::clean::Clean;
 
 /// How the name became addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

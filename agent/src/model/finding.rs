@@ -1,7 +1,7 @@
 //! Something worth knowing about the node's files or path that is not itself the failure of a pull.
 
-use super::clean::Clean;
-use super::shown::without_credentials;
+use crate::redact::clean::Clean;
+use crate::redact::urls::without_credentials;
 
 /// Longer texts are cut: whoever writes a file must not fill the report.
 const TEXT_LIMIT: usize = 2048;

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::address::host_and_port;
-use super::cause::Cause;
-use super::clean::Clean;
 use super::rewrites::Rewrites;
-use crate::secret::Secret;
+use crate::cause::Cause;
+use crate::go::address::host_and_port;
+use crate::redact::clean::Clean;
+use crate::redact::secret::Secret;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scheme {
@@ -80,6 +80,9 @@ impl Capabilities {
             .collect()
     }
 }
+
+/// The registry's name in image references, and one of the hosts that containerd asks for it.
+pub type EndpointKey = (String, Endpoint);
 
 /// `scheme://host[:port]`, the value of the `endpoint` label.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,8 +1,8 @@
 //! Where pullprobe stops by a limit of its own: what lies behind is not known.
 
-use super::cause::Cause;
 use super::outcome::Failure;
 use super::stage::Stage;
+use crate::cause::Cause;
 
 /// A limit that pullprobe has and containerd has not. It becomes a doubtful failure and nothing else, so that
 /// no verdict is ever firm because of it.

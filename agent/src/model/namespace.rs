@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::cause::Cause;
+use super::dependency::{Need, Purpose};
 use super::host::{Capabilities, Endpoint, RegistryHost, Role};
-use super::need::{Need, Purpose};
 use super::outcome::Failure;
 use super::report::{EndpointReport, StageLine};
-use super::snapshot::EndpointKey;
+use crate::cause::Cause;
+use crate::model::host::EndpointKey;
 
 /// containerd's own time for a connection, its lookup included, unless hosts.toml's `dial_timeout` says otherwise.
 pub const DIAL_TIMEOUT: Duration = Duration::from_secs(30);

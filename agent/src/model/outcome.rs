@@ -4,11 +4,11 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::cause::text::text;
-use super::cause::{Cause, Owner};
-use super::clean::Clean;
-use super::shown::without_users;
 use super::stage::Stage;
+use crate::cause::text::text;
+use crate::cause::{Cause, Owner};
+use crate::redact::clean::Clean;
+use crate::redact::urls::without_users;
 
 /// The longest detail that is kept, in bytes: enough for an error chain, too little for a page of HTML.
 pub const DETAIL_LIMIT: usize = 512;

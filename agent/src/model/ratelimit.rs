@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::clean::Clean;
+use crate::redact::clean::Clean;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum LimitState {

@@ -48,7 +48,7 @@ impl RegistryReport {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::cause::Cause;
+    use crate::cause::Cause;
     use crate::model::host::Capabilities;
     use crate::model::sample;
     use crate::model::stage::Stage;

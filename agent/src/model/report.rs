@@ -4,21 +4,21 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::cause::Cause;
-use super::clean::Clean;
 use super::credential::{Credential, CredentialSource, ProviderReport};
+use super::dependency::Need;
 use super::expiry::{self, CredentialExpiry, Lifetime};
 use super::facts::{DnsFacts, PingFacts, ProxyFacts, TcpFacts, TlsFacts, TokenFacts};
 use super::finding::Finding;
 use super::host::{Endpoint, Role};
-use super::need::Need;
 use super::outcome::{Failure, Outcome, Skip, Step};
-use super::platform::Platform;
 use super::ratelimit::RateLimit;
-use super::reference::Reference;
 use super::space::Space;
 use super::stage::Stage;
 use super::verdict::Verdict;
+use crate::cause::Cause;
+use crate::image::platform::Platform;
+use crate::image::reference::Reference;
+use crate::redact::clean::Clean;
 
 /// One walk up the ladder of one endpoint.
 #[derive(Clone, Debug)]

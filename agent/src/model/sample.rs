@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::model::cause::Cause;
-use crate::model::containerd::{Version, VersionSource};
+use crate::cause::Cause;
+use crate::image::platform::Platform;
+use crate::image::reference::{Object, Reference};
 use crate::model::credential::{CredentialSource, ProviderOutcome, ProviderReport};
+use crate::model::dependency::{Need, Purpose};
 use crate::model::expiry;
 use crate::model::facts::{
     AddressFacts, CertificateFacts, ChallengeFacts, DnsFacts, NameSource, NameserverFacts, PingFacts, ProxyFacts,
@@ -18,18 +20,16 @@ use crate::model::facts::{
 use crate::model::finding::{Finding, Severity};
 use crate::model::host::{Capabilities, Endpoint, Role, Scheme};
 use crate::model::namespace::{Dependent, Namespace, PlannedHost};
-use crate::model::need::{Need, Purpose};
 use crate::model::outcome::{Failure, Outcome, Skip, Step};
-use crate::model::platform::Platform;
 use crate::model::ratelimit::{LimitState, RateLimit};
-use crate::model::reference::{Object, Reference};
 use crate::model::report::{
     Attempt, BlobFacts, ContentSource, CredentialUsed, EndpointReport, ImageReport, Operation, PlatformFacts, Stages,
 };
-use crate::model::snapshot::{ContainerdState, FilesystemSpace, NodeState, SeenLimit, Snapshot, Targets};
 use crate::model::stage::Stage;
 use crate::model::tally::RequestKind;
 use crate::model::verdict::Verdict;
+use crate::state::snapshot::{ContainerdState, FilesystemSpace, NodeState, SeenLimit, Snapshot, Targets};
+use crate::version::{Version, VersionSource};
 
 mod presenting;
 
@@ -55,7 +55,7 @@ pub fn empty() -> Snapshot {
         config_hash: String::new(),
         config_modified: None,
         findings: Vec::new(),
-        ways: super::ways::Ways::default(),
+        ways: crate::observation::ways::Ways::default(),
         image_filesystem: None,
         credential_expiries: Vec::new(),
     };
@@ -158,7 +158,7 @@ fn state() -> NodeState {
         config_hash: "5f2b8c1d90aa".into(),
         config_modified: Timestamp::from_second(1_795_000_000).ok(),
         findings,
-        ways: super::ways::Ways::default(),
+        ways: crate::observation::ways::Ways::default(),
         image_filesystem: Some(disk),
         credential_expiries: vec![expiry::tests::of_a_provider()],
     }

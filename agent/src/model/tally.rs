@@ -5,11 +5,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::cause::Cause;
 use super::host::Endpoint;
 use super::report::EndpointReport;
-use super::snapshot::EndpointKey;
 use super::stage::Stage;
+use crate::cause::Cause;
+use crate::model::host::EndpointKey;
 
 /// What a request to a registry was for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

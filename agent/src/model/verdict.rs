@@ -1,8 +1,8 @@
 //! The one answer about an image.
 
-use super::cause::{Cause, Owner};
-use super::clean::Clean;
 use super::stage::Stage;
+use crate::cause::{Cause, Owner};
+use crate::redact::clean::Clean;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {

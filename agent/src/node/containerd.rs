@@ -5,96 +5,46 @@
 //! Edits show in the next load, as in containerd; [`Containerd::reload`] also knows what containerd
 //! keeps in force when a file breaks.
 
-mod being_written;
-pub mod certs_d;
-pub mod config;
-mod config_keys;
-mod configured;
-mod cri_plugins;
-pub mod document;
-mod evidence;
-mod go_toml_1;
-mod go_toml_2;
-pub mod gotext;
-pub mod gourl;
-pub mod hosts_toml;
-pub mod lint;
-mod pem;
-mod pull_mode;
-mod reader;
-pub mod registry;
-mod settings;
-mod tls_files;
-
 #[cfg(test)]
 pub(crate) mod cases_tests;
 #[cfg(test)]
 mod config_tests;
+mod partial_write;
 #[cfg(test)]
 mod reload_tests;
 #[cfg(test)]
 mod toml_tests;
 
+use crate::containerd::config;
+use crate::containerd::configured;
+use crate::containerd::pull_mode;
+use crate::containerd::reader;
+use crate::go::toml;
+use crate::lint;
+use crate::mirrors::registry;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-pub use config::{ConfigFault, FaultKind};
-pub use registry::{HostSource, RegistrySettings};
+pub use crate::containerd::config::{ConfigFault, FaultKind};
+pub use crate::containerd::options::{ContainerdOptions, DEFAULT_CONFIG, DEFAULT_SOCKET};
+pub use crate::mirrors::registry::{HostSource, RegistrySettings};
 
-use crate::model::containerd::{Build, PullMode, Version, VersionSource};
+use crate::containerd::config::Merged;
+use crate::containerd::configured::{Before, Configured};
+use crate::containerd::reader::Reader;
+use crate::containerd::settings::Settings;
+use crate::cri::content::ContentStore;
+use crate::host::last_good::Broken;
+use crate::host::root::{HostRoot, ReadError};
+use crate::image::platform::Platform;
 use crate::model::finding::Finding;
-use crate::model::platform::Platform;
-use crate::node::content::ContentStore;
-use crate::node::in_force::Broken;
-use crate::node::root::{HostRoot, ReadError};
-use config::Merged;
-use configured::Configured;
-use reader::Reader;
-use settings::Settings;
+use crate::version::{PullMode, Version, VersionSource};
 
-/// Where containerd looks when it is told nothing.
-pub const DEFAULT_CONFIG: &str = "/etc/containerd/config.toml";
-/// Where it listens.
-pub const DEFAULT_SOCKET: &str = "/run/containerd/containerd.sock";
 const DEFAULT_ROOT: &str = "/var/lib/containerd";
 const DEFAULT_SNAPSHOTTER: &str = "overlayfs";
 const METADATA: &str = "io.containerd.metadata.v1.bolt";
-
-/// Which files to read, and by whose rules.
-#[derive(Clone, Debug)]
-pub struct ContainerdOptions {
-    pub config: PathBuf,
-    /// The file was named by a flag: then it must exist.
-    pub config_named: bool,
-    /// Takes the place of `config_path` and `mirrors`.
-    pub certs_d: Option<Vec<PathBuf>>,
-    /// `None`: from the file's evidence, else the newest.
-    pub version: Option<Version>,
-    pub version_source: Option<VersionSource>,
-    /// Whose build it is, as far as the node tells.
-    pub build: Build,
-    /// containerd's own directory, as its command line says, which wins over the file.
-    pub root: Option<PathBuf>,
-    /// Where it listens.
-    pub socket: String,
-}
-
-impl Default for ContainerdOptions {
-    fn default() -> Self {
-        Self {
-            config: DEFAULT_CONFIG.into(),
-            config_named: false,
-            certs_d: None,
-            version: None,
-            version_source: None,
-            build: Build::OPEN,
-            root: None,
-            socket: DEFAULT_SOCKET.to_owned(),
-        }
-    }
-}
 
 /// All that matters for pulls.
 #[derive(Clone, Debug)]
@@ -128,14 +78,6 @@ pub struct Containerd {
     broken: Broken,
 }
 
-/// What the last look at the files gave.
-struct Before<'a> {
-    containerd: &'a Containerd,
-    now: Timestamp,
-    /// Whether a containerd may be running that has read the files before.
-    running: bool,
-}
-
 impl Containerd {
     pub fn load(root: &HostRoot, options: &ContainerdOptions) -> Self {
         Self::look(root, options, None)
@@ -145,7 +87,8 @@ impl Containerd {
     /// read it at its start; a hosts.toml that broke counts when it stays so.
     #[must_use]
     pub fn reload(&self, root: &HostRoot, options: &ContainerdOptions, now: Timestamp, running: bool) -> Self {
-        Self::look(root, options, Some(&Before { containerd: self, now, running }))
+        let before = Before { last_good: self.last_good.as_ref(), broken: &self.broken, now, running };
+        Self::look(root, options, Some((self, &before)))
     }
 
     /// What it goes by beside its own files (proxies, names) is closed to pullprobe: no answer is certain.
@@ -159,18 +102,21 @@ impl Containerd {
         Self { fatal: Some(fault), findings, ..self }
     }
 
-    fn look(root: &HostRoot, options: &ContainerdOptions, before: Option<&Before<'_>>) -> Self {
+    fn look(root: &HostRoot, options: &ContainerdOptions, before: Option<(&Self, &Before<'_>)>) -> Self {
         let mut reader = Reader::new(root);
         let path = config::rooted(&options.config.to_string_lossy());
         let fresh = Configured::read(&mut reader, root, options, &path);
         let mut broken = Broken::default();
-        let in_force = configured::in_force(fresh, options.version, before, &path, &mut broken);
+        let in_force =
+            configured::in_force(fresh, options.version, before.map(|(_, before)| before), &path, &mut broken);
         let Configured { version, version_source, merged, settings, config_path, fault, hash } = &*in_force.configured;
         let (version, version_source) = (*version, *version_source);
         let (mode, reason) = pull_mode::decide(settings, version);
         let mut findings: Vec<Finding> = in_force.finding.into_iter().collect();
         let mut registry = registry::load(&mut reader, settings, config_path, mode, version, &mut findings);
-        let kept = before.map(|before| being_written::keep(&mut registry, before, &mut broken)).unwrap_or_default();
+        let kept = before
+            .map(|(containerd, before)| partial_write::keep(&mut registry, &containerd.registry, before, &mut broken));
+        let kept = kept.unwrap_or_default();
         let snapshotter = settings.snapshotter.as_ref().map_or(DEFAULT_SNAPSHOTTER, |(name, _)| name).to_owned();
         let own = options.root.clone().unwrap_or_else(|| merged.root.as_deref().unwrap_or(DEFAULT_ROOT).into());
         let content =
@@ -193,7 +139,7 @@ impl Containerd {
         findings.extend(lint.findings());
         let content_hash = match before.filter(|_| !kept.is_empty()) {
             // Of a hosts.toml that is put back only what it says is left, not its text.
-            Some(before) => before.containerd.content_hash.clone(),
+            Some((containerd, _)) => containerd.content_hash.clone(),
             None => reader::hash_of(&[hash, &reader.take_hash()]),
         };
         findings.extend(kept);
@@ -234,7 +180,7 @@ fn unpack_error(settings: &Settings, mode: PullMode, snapshotter: &str) -> Optio
 /// `content_sharing_policy` of the metadata store: by default content is there for every client.
 fn shares_content(merged: &Merged) -> bool {
     let policy = merged.plugins.table(METADATA).and_then(|table| table.get("content_sharing_policy"));
-    policy.and_then(document::Value::as_str) != Some("isolated")
+    policy.and_then(toml::Value::as_str) != Some("isolated")
 }
 
 /// The pause image that containerd pulls for every pod when nothing else is configured.

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::{are_alike, plan};
-use crate::model::containerd::{Version, VersionSource};
+use crate::host::root::HostRoot;
 use crate::node::containerd::{Containerd, ContainerdOptions, FaultKind};
-use crate::node::root::HostRoot;
+use crate::version::{Version, VersionSource};
 
 /// Every series that there are rules for, oldest first.
 const SERIES: [Version; 6] = [

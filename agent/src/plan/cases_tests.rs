@@ -5,12 +5,12 @@ use serde_json::{Value as Json, json};
 use super::mirrors::{default_scheme, endpoints};
 use super::{Plan, address, plan};
 use crate::cases::{Case, Cases};
-use crate::model::containerd::Version;
+use crate::go::toml::Place;
+use crate::mirrors::registry::Mirror;
 use crate::model::host::{RegistryHost, Role};
 use crate::model::rewrites::Rewrites;
 use crate::node::containerd::cases_tests::{load, releases, without_referrers};
-use crate::node::containerd::document::Place;
-use crate::node::containerd::registry::Mirror;
+use crate::version::Version;
 
 const CERTS: &str = "/etc/containerd/certs.d";
 

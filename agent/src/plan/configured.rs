@@ -1,13 +1,13 @@
 //! The list of hosts that comes of a certs.d directory, or of nothing at all.
 
 use super::{Draft, address, unusable};
-use crate::model::cause::Cause;
-use crate::model::containerd::Version;
+use crate::cause::Cause;
+use crate::mirrors::certs_d::{Host, HostDirectory};
 use crate::model::host::{Capabilities, HostTls, Origin};
 use crate::model::outcome::Failure;
 use crate::model::rewrites::Rewrites;
 use crate::node::containerd::Containerd;
-use crate::node::containerd::certs_d::{Host, HostDirectory};
+use crate::version::Version;
 
 impl Version {
     /// The registry itself is asked over plain http, unverified, when it is this node's.

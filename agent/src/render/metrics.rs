@@ -10,9 +10,9 @@ use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::{Bucket, Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
-use crate::model::clean::is_hostile;
-use crate::model::snapshot::Snapshot;
 use crate::model::tally::Histogram;
+use crate::redact::clean::is_hostile;
+use crate::state::snapshot::Snapshot;
 
 pub mod document;
 mod endpoint;

@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 
-use crate::model::snapshot::Snapshot;
+use crate::state::snapshot::Snapshot;
 
 mod image;
 mod markup;

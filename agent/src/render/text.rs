@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::model::cause::Cause;
+use crate::cause::Cause;
 use crate::model::finding::{Finding, Severity};
 use crate::model::ratelimit::Limiter;
 use crate::model::report::{

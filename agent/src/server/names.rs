@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use axum::http::HeaderMap;
 use axum::http::header::HOST;
 
-use crate::model::address::host_and_port;
+use crate::go::address::host_and_port;
 
 /// Besides addresses and `localhost`. In small letters.
 #[derive(Clone, Debug, Default)]

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::model::sample;
-use crate::store::Store;
+use crate::state::store::Store;
 
 struct Server {
     address: SocketAddr,

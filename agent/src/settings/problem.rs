@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::model::clean::is_hostile;
-use crate::model::shown::without_credentials;
+use crate::redact::clean::is_hostile;
+use crate::redact::urls::without_credentials;
 
 /// The longest piece of the file that is repeated in a problem, in characters.
 const FOUND_LIMIT: usize = 60;

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::problem::{Problem, quoted};
 use super::{Settings, all_addresses, duration};
-use crate::model::reference::Reference;
-use crate::model::shown::without_credentials;
+use crate::image::reference::Reference;
+use crate::redact::urls::without_credentials;
 use crate::yaml::{Fault, Node, Place, Value};
 
 /// Problems beyond this are not told one by one.

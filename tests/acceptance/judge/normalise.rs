@@ -1,6 +1,6 @@
 //! Takes out of an error text what differs between two runs of the same pull, and nothing else.
 
-use pullprobe::model::clean::Clean;
+use pullprobe::redact::clean::Clean;
 
 /// Replaces, in order: the client's ephemeral port of an established connection, whether reading or writing
 /// noticed a reset first, the current time in a certificate's complaint, the random key of an extraction

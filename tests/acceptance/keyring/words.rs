@@ -1,6 +1,6 @@
 //! kubelet's words, asked of its own code: for logins that do not decode, and for images that are none.
 
-use pullprobe::model::reference::Reference;
+use pullprobe::image::reference::Reference;
 use serde_json::json;
 
 use super::case::{Case, Secret};

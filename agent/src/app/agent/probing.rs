@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::back_off::{Offered, Pace, Patience};
 use super::changes::Changes;
-use super::patience::{Offered, Pace, Patience};
 use super::{Current, Probed};
-use crate::app::purse::Purse;
-use crate::ask;
+use crate::app::pull_budget::Purse;
+use crate::image::target::Target;
 use crate::model::report::ImageReport;
-use crate::model::target::Target;
-use crate::probe::image::attempt::PullBudget;
+use crate::probe;
+use crate::pull::attempt::PullBudget;
 use crate::schedule::Job;
-use crate::store::Store;
+use crate::state::store::Store;
 
 /// What a probe works with, however long it takes.
 pub struct Probing {
@@ -43,7 +43,7 @@ impl Probing {
         let budget = PullBudget::new(0);
         let question = self.current.site.question(&self.current.network, &budget, self.answer);
         let left_alone = self.patience.left_alone(name);
-        for report in ask::registry(&question, name, &self.store.needs(name), &left_alone).await {
+        for report in probe::registry(&question, name, &self.store.needs(name), &left_alone).await {
             self.changes.endpoint(&report, report.started_at);
             self.patience.saw_endpoint(&report, pace, |subject| Offered::of(&self.current.site, subject));
             self.store.apply_endpoint(report);
@@ -59,23 +59,23 @@ impl Probing {
         let domain = report.image.as_ref().map(|image| image.domain.clone());
         self.store.apply_image(report);
         if let Some(domain) = domain {
-            let dependents = ask::dependents(&question, &domain).await;
+            let dependents = probe::dependents(&question, &domain).await;
             dependents.into_iter().for_each(|report| self.store.apply_endpoint(report));
         }
     }
 }
 
-async fn about(question: &ask::Question<'_>, requested: &str) -> ImageReport {
+async fn about(question: &probe::Question<'_>, requested: &str) -> ImageReport {
     match Target::parse(requested) {
-        Ok(Target::Image(image)) => Box::pin(ask::verdict(question, requested, &image)).await,
+        Ok(Target::Image(image)) => Box::pin(probe::verdict(question, requested, &image)).await,
         Ok(Target::Registry(name)) => {
-            let error = crate::model::reference::ReferenceError {
+            let error = crate::image::reference::ReferenceError {
                 found: name,
                 reason: "this names a registry, not an image".to_owned(),
                 words: String::new(),
             };
-            ask::unparsable(question, requested, &error)
+            probe::unparsable(question, requested, &error)
         }
-        Err(error) => ask::unparsable(question, requested, &error),
+        Err(error) => probe::unparsable(question, requested, &error),
     }
 }

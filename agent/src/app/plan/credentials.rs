@@ -5,10 +5,11 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::credentials::{Credentials, NearMiss};
+use crate::image::target::Target;
+use crate::keyring::expiry;
 use crate::model::credential::Credential;
 use crate::model::expiry::Lifetime;
-use crate::model::target::Target;
-use crate::node::credentials::{Credentials, NearMiss, expiry};
 
 /// Everything about kubelet's credentials for one target, without their secrets.
 #[derive(Default, Serialize)]

@@ -2,7 +2,7 @@
 
 use super::{Meaning, Row, STATUS_WORDS, means, of};
 #[allow(clippy::enum_glob_use, reason = "a table of causes: their names say what they are")]
-use crate::model::cause::Cause::*;
+use crate::cause::Cause::*;
 
 /// Manifests, blobs, platforms.
 pub const CONTENT: &[Row] = &[

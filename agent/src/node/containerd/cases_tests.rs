@@ -6,13 +6,15 @@ use std::path::PathBuf;
 
 use serde_json::{Value as Json, json};
 
-use super::certs_d::{self, CertsRoot, HostDir, RootState, Selection};
-use super::hosts_toml::{self, HostSpec};
 use super::{Containerd, ContainerdOptions};
 use crate::cases::{Case, Cases};
-use crate::model::containerd::{PullMode, Version};
+use crate::host::root::{EntryKind, HostRoot};
+use crate::mirrors::certs_d;
+use crate::mirrors::certs_d::{CertsRoot, HostDir, RootState, Selection};
+use crate::mirrors::hosts_toml;
+use crate::mirrors::hosts_toml::HostSpec;
 use crate::model::credential::CredentialValue;
-use crate::node::root::{EntryKind, HostRoot};
+use crate::version::{PullMode, Version};
 
 /// A node's root with the given files.
 pub(crate) fn node(files: &[(&str, &str)]) -> (tempfile::TempDir, HostRoot) {
@@ -161,7 +163,7 @@ fn a_certificate_that_is_not_there_fails_the_registry_in_containerds_words() {
         }
         for version in releases(&case.versions) {
             let (_keep, root) = node(&files);
-            let loaded = certs_d::load_root(&mut super::reader::Reader::new(&root), "/etc/certs", version);
+            let loaded = certs_d::load_root(&mut crate::containerd::reader::Reader::new(&root), "/etc/certs", version);
             let Selection::Directory(directory) = certs_d::select(std::slice::from_ref(&loaded), "h") else { panic!() };
             let fault = directory.hosts[0].tls.clone().unwrap_err();
             let expected = text(&case.expected, "error").replace("/certs/", "/etc/certs/");
@@ -180,12 +182,12 @@ fn the_directory_of_a_registry_is_found_as_containerd_does() {
         for version in releases(&case.versions) {
             let (_keep, root) = node(&files);
             let mode = if case.id == "hostdir-008" { PullMode::Transfer } else { PullMode::Local };
-            let paths = super::pull_mode::directories(&written, mode);
+            let paths = crate::containerd::pull_mode::directories(&written, mode);
             let names = certs_d::candidates(text(&case.input, "host"));
             let tried: Vec<String> =
                 paths.iter().flat_map(|path| names.iter().map(move |name| format!("{path}/{name}"))).collect();
             assert_eq!(tried, strings(&case.expected["candidates"]), "{}", case.id);
-            let mut reader = super::reader::Reader::new(&root);
+            let mut reader = crate::containerd::reader::Reader::new(&root);
             let roots: Vec<CertsRoot> =
                 paths.iter().map(|path| certs_d::load_root(&mut reader, path, version)).collect();
             let selected = match certs_d::select(&roots, text(&case.input, "host")) {
@@ -213,7 +215,7 @@ fn certificate_files_are_told_by_their_endings() {
 #[test]
 fn a_hosts_toml_of_no_length_counts_as_absent() {
     let (_keep, root) = node(&[("/c/r.example/hosts.toml", ""), ("/c/r.example/ca.crt", "no certificate")]);
-    let loaded = certs_d::load_root(&mut super::reader::Reader::new(&root), "/c", Version::NEWEST);
+    let loaded = certs_d::load_root(&mut crate::containerd::reader::Reader::new(&root), "/c", Version::NEWEST);
     let RootState::Listed { entries, .. } = loaded.state else { panic!() };
     let HostDir::Hosts(directory) = &entries["r.example"] else { panic!() };
     assert!(matches!(directory.source, certs_d::Source::CertificateFiles));
@@ -326,7 +328,7 @@ fn the_transfer_service_unpacks_only_what_is_configured() {
             .map(|pair| (named(&pair[0]), named(&pair[1])))
             .collect();
         let wanted = &case.input["wanted"];
-        let found = super::pull_mode::unpacks(
+        let found = crate::containerd::pull_mode::unpacks(
             &configured,
             &named(&wanted["platform"]),
             text(wanted, "snapshotter"),

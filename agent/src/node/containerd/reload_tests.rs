@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::node::in_force::CODE;
+use crate::host::last_good::CODE;
 use crate::plan::plan;
 
 const CONFIG: &str = "/etc/containerd/config.toml";

@@ -5,7 +5,8 @@ use serde::Deserialize;
 
 use super::Containerd;
 use super::cases_tests::load;
-use super::hosts_toml::{self, Rejection};
+use crate::mirrors::hosts_toml;
+use crate::mirrors::hosts_toml::Rejection;
 
 const MAIN: &str = "/etc/containerd/config.toml";
 /// The patch of each series that was asked.

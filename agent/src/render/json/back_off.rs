@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Endpoint, Image, Report};
-use crate::model::back_off::BackOff;
-use crate::model::snapshot::Snapshot;
+use crate::state::back_off::BackOff;
+use crate::state::snapshot::Snapshot;
 
 /// The registry struggles, asked to be left alone, or refuses a login; what stands beside it is the last result.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -75,9 +75,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::model::back_off::Subject;
-    use crate::model::cause::Cause;
+    use crate::cause::Cause;
     use crate::model::sample;
+    use crate::state::back_off::Subject;
 
     fn seconds(count: u64) -> Duration {
         Duration::from_secs(count)

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{BackingOff, seconds};
-use crate::model::cause::Cause;
+use crate::cause::Cause;
 use crate::model::facts::{
     CertificateFacts, ChallengeFacts, DnsFacts, NameserverFacts, PingFacts, ProxyFacts, TcpFacts, TlsFacts, TokenFacts,
 };

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::SCHEMA_VERSION;
-use crate::model::needed::{NeededHost, Place};
+use crate::state::host_dependencies::{NeededHost, Place};
 
 /// The hosts that pulls need from this node.
 #[derive(Debug, Serialize, JsonSchema)]

@@ -184,7 +184,7 @@ pub struct RateLimit {
 impl From<&ImageReport> for Image {
     fn from(report: &ImageReport) -> Self {
         let verdict = &report.verdict;
-        let text = |cause: Option<crate::model::cause::Cause>| cause.map(|cause| cause.as_str().to_owned());
+        let text = |cause: Option<crate::cause::Cause>| cause.map(|cause| cause.as_str().to_owned());
         Self {
             requested: report.requested.clone().into(),
             image: report.image.as_ref().map(ToString::to_string),

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::{Family, Kind, Sample, truth, unix_seconds};
 use crate::model::ratelimit::{LimitState, RateLimit};
 use crate::model::report::{EndpointReport, StageResult};
-use crate::model::snapshot::Snapshot;
+use crate::state::snapshot::Snapshot;
 
 const HOST: &[&str] = &["namespace", "endpoint", "role"];
 const KEY: &[&str] = &["namespace", "endpoint"];
@@ -221,7 +221,7 @@ fn not_after(host: &EndpointReport) -> Option<Sample> {
 }
 
 fn limit_state(snapshot: &Snapshot) -> Vec<Sample> {
-    let of_host = |(key, _): (crate::model::snapshot::EndpointKey, _)| {
+    let of_host = |(key, _): (crate::model::host::EndpointKey, _)| {
         let current = snapshot.limit_state(&key);
         let endpoint = key.1.to_string();
         LimitState::ALL.map(|state| Sample::new([&key.0, &endpoint, state.as_str()], truth(state == current)))

@@ -2,7 +2,7 @@
 
 use super::{Family, Kind, Sample, truth, unix_seconds};
 use crate::model::report::ImageReport;
-use crate::model::snapshot::Snapshot;
+use crate::state::snapshot::Snapshot;
 
 const IMAGE: &[&str] = &["image"];
 

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use super::{Family, Kind, Sample, truth};
-use crate::model::cause::Cause;
+use crate::cause::Cause;
 use crate::model::facts::NameserverFacts;
 use crate::model::namespace::Health;
-use crate::model::snapshot::Snapshot;
+use crate::state::snapshot::Snapshot;
 
 const NAMESPACE: &[&str] = &["namespace"];
 const NAMESERVER: &[&str] = &["nameserver"];

@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::{Family, Kind, Sample, unix_seconds};
-use crate::model::build;
 use crate::model::credential::ProviderOutcome;
 use crate::model::expiry::CredentialExpiry;
 use crate::model::finding::Severity;
-use crate::model::snapshot::{FilesystemSpace, Snapshot};
+use crate::state::snapshot::{FilesystemSpace, Snapshot};
+use crate::version::own;
 
 pub const BUILD: &[Family] = &[Family {
     name: "pullprobe_build_info",
     help: "Always 1; which build of pullprobe this is.",
     kind: Kind::Gauge,
     labels: &["version", "revision"],
-    samples: |_| vec![Sample::new([build::VERSION, build::REVISION.unwrap_or("unknown")], 1.0)],
+    samples: |_| vec![Sample::new([own::VERSION, own::REVISION.unwrap_or("unknown")], 1.0)],
 }];
 
 pub const FAMILIES: &[Family] = &[

@@ -7,9 +7,9 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::*;
-use crate::model::back_off::{BackOff, Subject};
-use crate::model::cause::Cause;
+use crate::cause::Cause;
 use crate::model::sample;
+use crate::state::back_off::{BackOff, Subject};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

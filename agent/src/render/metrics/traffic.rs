@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::{Family, Kind, Sample, Value, number};
-use crate::model::cause::Cause;
+use crate::cause::Cause;
 use crate::model::host::Endpoint;
+use crate::model::host::EndpointKey;
 use crate::model::report::Stages;
-use crate::model::snapshot::{EndpointKey, Snapshot};
 use crate::model::tally::{Histogram, RequestKind};
+use crate::state::snapshot::Snapshot;
 
 pub const FAMILIES: &[Family] = &[
     Family {

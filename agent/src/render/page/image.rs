@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::markup::{self, Html, Tone, bytes, from_now, millis};
 use crate::model::report::{Attempt, ImageReport};
-use crate::model::snapshot::Snapshot;
+use crate::state::snapshot::Snapshot;
 
 pub fn section(page: &mut Html, snapshot: &Snapshot, now: Timestamp) {
     page.raw("<section><h2>Images</h2>");

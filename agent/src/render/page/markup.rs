@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::model::back_off::BackOff;
-use crate::model::clean::is_hostile;
+use crate::redact::clean::is_hostile;
+use crate::state::back_off::BackOff;
 
 #[derive(Default)]
 pub struct Html(String);

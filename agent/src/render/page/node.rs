@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::markup::{Html, Tone, bytes, from_now, millis};
 use crate::model::finding::{Finding, Severity};
-use crate::model::snapshot::{FilesystemSpace, Snapshot};
+use crate::state::snapshot::{FilesystemSpace, Snapshot};
 
 pub fn findings(page: &mut Html, snapshot: &Snapshot, now: Timestamp) {
     let mut findings: Vec<Finding> = snapshot.findings(now);

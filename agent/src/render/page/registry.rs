@@ -4,10 +4,11 @@
 use jiff::Timestamp;
 
 use super::markup::{self, Html, Tone, from_now, millis};
+use crate::model::host::EndpointKey;
 use crate::model::namespace::{Health, Namespace, PlannedHost};
 use crate::model::ratelimit::{LimitState, Limiter};
 use crate::model::report::{EndpointReport, StageLine, StageResult};
-use crate::model::snapshot::{EndpointKey, SeenLimit, Snapshot};
+use crate::state::snapshot::{SeenLimit, Snapshot};
 
 pub fn section(page: &mut Html, snapshot: &Snapshot, now: Timestamp) {
     page.raw("<section><h2>Registries</h2>");

@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::model::back_off::{BackOff, Subject};
-use crate::model::cause::Cause;
+use crate::cause::Cause;
+use crate::image::platform::Platform;
 use crate::model::credential::CredentialSource;
 use crate::model::finding::{Finding, Severity};
 use crate::model::host::{Endpoint, Scheme};
 use crate::model::outcome::{Failure, Outcome, Step};
-use crate::model::platform::Platform;
 use crate::model::sample;
 use crate::model::space::Space;
 use crate::model::stage::Stage;
+use crate::state::back_off::{BackOff, Subject};
 
 fn rich() -> String {
     html(&sample::rich(), sample::now())

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Style, Tone};
-use crate::model::needed::NeededHost;
+use crate::state::host_dependencies::NeededHost;
 
 /// A line each: place, state, way, what for, for whom.
 pub fn table(hosts: &[NeededHost], style: Style) -> String {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{Style, Tone, endpoint};
 use crate::model::outcome::Failure;
 use crate::model::registry::RegistryReport;
-use crate::model::ways::Ways;
+use crate::observation::ways::Ways;
 
 pub fn registry(report: &RegistryReport, ways: &Ways, style: Style) -> String {
     let (tone, word) = match (report.health.pullable, report.health.degraded) {

@@ -1,0 +1,189 @@
+//! What the agent leaves alone for a while: hosts and images whose registry struggles or asked for it.
+
+mod offered_credentials;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
+
+use crate::app::pull_budget::Clock;
+use crate::cause::Cause;
+use crate::model::host::Endpoint;
+use crate::model::report::{EndpointReport, ImageReport};
+use crate::schedule::{Backoff, Held, Strike};
+use crate::state::back_off::{BackOff, Strain, Subject, is_refused_login};
+use crate::state::snapshot::Targets;
+
+pub use offered_credentials::Offered;
+use offered_credentials::Refused;
+
+type Book = Backoff<Subject, Cause>;
+
+pub struct Patience {
+    book: Mutex<Book>,
+    /// What was offered, where that is why it waits.
+    refused: Mutex<BTreeMap<Subject, Refused>>,
+    clock: Clock,
+}
+
+/// When a probe began, and how often it is usually made.
+#[derive(Clone, Copy)]
+pub struct Pace {
+    pub began: Instant,
+    pub interval: Duration,
+}
+
+impl Patience {
+    pub fn new(clock: Clock) -> Self {
+        Self { book: Mutex::default(), refused: Mutex::default(), clock }
+    }
+
+    fn refused(&self) -> MutexGuard<'_, BTreeMap<Subject, Refused>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Another login than the one that was refused is tried at the next interval.
+    pub fn try_new_logins(&self, offered: impl Fn(&Subject) -> Offered) {
+        let (now, mut book) = ((self.clock)(), self.book());
+        self.refused().retain(|subject, refused| {
+            let is_held = book.iter().any(|(other, held)| other == subject && is_refused_login(held.reason));
+            let is_over = is_held && refused.is_over(&offered(subject), now);
+            if is_over {
+                book.clear(subject);
+                tracing::info!(registry = subject.namespace(), "another login than the refused one: it is tried");
+            }
+            is_held && !is_over
+        });
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is no target any more is forgotten, and waiting along ends by itself.
+    pub fn retain(&self, targets: &Targets) {
+        let now = Instant::now();
+        self.book().retain(|subject, held| match subject {
+            Subject::Host(key) => targets.has(key),
+            Subject::Images { .. } => held.gate > now,
+            Subject::Image { requested, .. } => targets.images.contains(requested),
+        });
+    }
+
+    /// The hosts of this registry whose time has not come yet.
+    pub fn left_alone(&self, namespace: &str) -> BTreeSet<Endpoint> {
+        let now = Instant::now();
+        let book = self.book();
+        let of_it = book.iter().filter(|(subject, held)| subject.namespace() == namespace && held.gate > now);
+        of_it
+            .filter_map(|(subject, _)| if let Subject::Host((_, host)) = subject { Some(host.clone()) } else { None })
+            .collect()
+    }
+
+    /// When this image may be asked about: it would be asked from any host of the plan. A host that fails
+    /// without naming a time is no reason of its own, as another one may serve the image: walks that fail
+    /// there are told apart by image.
+    pub fn image_gate(&self, targets: &Targets, namespace: &str, requested: &str) -> Option<Instant> {
+        let own = Subject::Image { namespace: namespace.to_owned(), requested: requested.to_owned() };
+        let all = Subject::Images { namespace: namespace.to_owned() };
+        let hosts = targets.namespaces.get(namespace).map_or(&[][..], |planned| &planned.hosts);
+        let hosts = hosts.iter().map(|host| Subject::Host((namespace.to_owned(), host.endpoint.clone())));
+        let book = self.book();
+        let asked = hosts.filter(|subject| book.is_asked_for(subject));
+        asked.chain([own, all]).filter_map(|subject| book.gate(&subject)).max()
+    }
+
+    pub fn saw_endpoint(
+        &self,
+        report: &EndpointReport,
+        Pace { began, interval }: Pace,
+        offered: impl Fn(&Subject) -> Offered,
+    ) {
+        let subject = Subject::Host((report.namespace.clone(), report.endpoint.clone()));
+        let mut book = self.book();
+        if let Some(Strain { reason, asked, .. }) = Strain::of_endpoint(report) {
+            // A ladder is climbed at the slots of the schedule only: the one that falls due is not to be missed.
+            let strike = Strike { reason, began, interval, asked, slack: interval / 2 };
+            if book.strike(&subject, strike) {
+                self.tell(&book, &subject, &report.endpoint.to_string());
+            }
+            self.note_login(&subject, reason, offered, None);
+        } else if report.up().is_some() && book.clear(&subject).is_some() {
+            // The door is open again: whoever waited before it may try, save where the registry named a time,
+            // and with a login that was refused behind it.
+            let stays = |held: &Held<Cause>| held.asked || is_refused_login(held.reason);
+            book.retain(|other, held| {
+                matches!(other, Subject::Host(_)) || other.namespace() != report.namespace || stays(held)
+            });
+            tracing::info!(registry = report.namespace, host = %report.endpoint, "probed at its usual interval again");
+        }
+    }
+
+    pub fn saw_image(
+        &self,
+        report: &ImageReport,
+        Pace { began, interval }: Pace,
+        offered: impl Fn(&Subject) -> Offered,
+    ) {
+        let Some(namespace) = report.image.as_ref().map(|image| image.domain.clone()) else { return };
+        let subject = Subject::Image { namespace: namespace.clone(), requested: report.requested.clone().into() };
+        let mut book = self.book();
+        if let Some(Strain { reason, asked, is_limit }) = Strain::of_image(report) {
+            let strike = Strike { reason, began, interval, asked, slack: Duration::ZERO };
+            if book.strike(&subject, strike) {
+                self.tell(&book, &subject, &report.requested);
+            }
+            self.note_login(&subject, reason, offered, offered_credentials::renews(report, (self.clock)()));
+            // A limit is of who asks, and a time is named for the host: neither is about this one image.
+            if is_limit || book.is_asked_for(&subject) {
+                book.hold_along(&Subject::Images { namespace }, &subject);
+            }
+        } else if book.clear(&subject).is_some() {
+            tracing::info!(image = %report.requested, "probed at its usual interval again");
+        }
+    }
+
+    fn note_login(
+        &self,
+        subject: &Subject,
+        reason: Cause,
+        offered: impl Fn(&Subject) -> Offered,
+        renews: Option<Timestamp>,
+    ) {
+        if is_refused_login(reason) {
+            self.refused().insert(subject.clone(), Refused { offered: offered(subject), renews });
+        }
+    }
+
+    fn tell(&self, book: &Book, subject: &Subject, who: &str) {
+        let Some((_, held)) = book.iter().find(|(other, _)| *other == subject) else { return };
+        let (reason, factor) = (held.reason, held.factor);
+        let next = self.at(held.until);
+        tracing::warn!(registry = subject.namespace(), who, %reason, factor, %next, "backing off: probed less often");
+    }
+
+    /// For the outside, which knows no other clock than the wall's.
+    pub fn shown(&self) -> BTreeMap<Subject, BackOff> {
+        let show = |held: &Held<Cause>| BackOff {
+            reason: held.reason,
+            since: self.at(held.since),
+            wait: held.wait,
+            factor: held.factor,
+            next_probe_at: self.at(held.until),
+            asked: held.asked,
+        };
+        self.book().iter().map(|(subject, held)| (subject.clone(), show(held))).collect()
+    }
+
+    /// In whole seconds.
+    fn at(&self, instant: Instant) -> Timestamp {
+        let (now, wall) = (Instant::now(), (self.clock)());
+        let ahead = SignedDuration::try_from(instant.saturating_duration_since(now)).unwrap_or_default();
+        let behind = SignedDuration::try_from(now.saturating_duration_since(instant)).unwrap_or_default();
+        let at = wall.saturating_add(ahead).and_then(|at| at.saturating_sub(behind)).unwrap_or(wall);
+        at.round(jiff::Unit::Second).unwrap_or(at)
+    }
+}

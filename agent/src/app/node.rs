@@ -1,0 +1,386 @@
+//! The node as it was read, ready to be planned and probed: one value, replaced as a whole.
+
+mod local;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::options::Options;
+use crate::credentials::{CredentialOptions, Credentials};
+use crate::cri;
+use crate::environment::layout;
+use crate::environment::layout::Layout;
+use crate::environment::maker;
+use crate::environment::trust;
+use crate::environment::trust::TrustStore;
+use crate::environment::{DaemonEnvironment, ProxyRules};
+use crate::host::cpu;
+use crate::host::resolv::Names;
+use crate::host::root::HostRoot;
+use crate::image::platform::Platform;
+use crate::keyring;
+use crate::keyring::kubelet;
+use crate::model::expiry::{self, CredentialExpiry};
+use crate::model::finding::{Finding, Severity};
+use crate::node::containerd::{Containerd, ContainerdOptions};
+use crate::observation::ways::Ways;
+use crate::plan;
+use crate::probe::Question;
+use crate::pull::attempt::PullBudget;
+use crate::render::json;
+use crate::route::network::{Network, Timeouts};
+use crate::settings::StageTimeouts;
+use crate::state::snapshot::{ContainerdState, FilesystemSpace, NodeState};
+use crate::tls::NodeTrust;
+use crate::version::{Version, VersionSource};
+use crate::{credentials, provider};
+
+/// Where the node's files are, as `lint` and `plan` say it.
+#[derive(Debug, Serialize)]
+pub struct Paths {
+    /// `upstream`, or the name of the distribution whose places they are.
+    pub distribution: &'static str,
+    pub containerd_config: String,
+    /// Why that file.
+    pub reason: String,
+    pub kubelet_root: String,
+    /// Where containerd listens, or would.
+    pub socket: String,
+}
+
+#[derive(Debug)]
+pub struct Site {
+    pub root: HostRoot,
+    pub layout: Layout,
+    pub containerd: Containerd,
+    pub names: Arc<Names>,
+    pub proxies: Arc<ProxyRules>,
+    trust_store: Arc<TrustStore>,
+    pub trust: Arc<NodeTrust>,
+    pub credentials: Credentials,
+    pub platform: Platform,
+    /// What is to be changed where.
+    pub ways: Ways,
+    pub findings: Vec<Finding>,
+    /// Of credentials in files, where their end can be known.
+    expiries: Vec<CredentialExpiry>,
+    /// Of the node and its pods, where the settings ask for them.
+    pub found_images: BTreeSet<String>,
+    timeouts: Timeouts,
+    /// containerd has a socket and did not answer on it.
+    silent: bool,
+}
+
+/// What the node trusts. As most often nothing has changed, its certificates are not parsed again.
+fn trusted(
+    root: &HostRoot,
+    environment: &DaemonEnvironment,
+    before: Option<&Site>,
+) -> (Arc<TrustStore>, Arc<NodeTrust>) {
+    if let Some(site) = before.filter(|site| trust::is_current(&site.trust_store, root, environment)) {
+        return (Arc::clone(&site.trust_store), Arc::clone(&site.trust));
+    }
+    let mut store = trust::load(root, environment);
+    let trust = Arc::new(NodeTrust::from(&store));
+    // They are in the trust; what is kept here tells whether it is still current.
+    store.certificates = Vec::new();
+    (Arc::new(store), trust)
+}
+
+/// On a thread that may hang.
+async fn aside<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+    tokio::task::spawn_blocking(read).await.map_err(|error| format!("the node could not be read: {error}"))
+}
+
+/// The last look at the node, for the next.
+struct Before<'a> {
+    site: &'a Site,
+    now: Timestamp,
+}
+
+/// What must be known to find containerd's socket.
+struct Ground {
+    root: HostRoot,
+    environment: DaemonEnvironment,
+    layout: Layout,
+}
+
+/// What containerd says of itself.
+struct Told {
+    version: Option<Version>,
+    source: Option<VersionSource>,
+    /// It has a socket and did not answer on it.
+    silent: Option<Finding>,
+    images: BTreeSet<String>,
+    unlisted: Option<Finding>,
+}
+
+impl Ground {
+    fn of(options: &Options) -> Result<Self, String> {
+        let root = HostRoot::open(&options.host_root).map_err(|e| format!("--host-root: {e}"))?;
+        let environment = DaemonEnvironment::load(&root, Some(Path::new("/proc")));
+        let layout =
+            Layout::find(&root, &environment, options.containerd_config.as_deref(), options.kubelet_root.as_deref());
+        Ok(Self { root, environment, layout })
+    }
+
+    async fn ask(&self, options: &Options) -> Told {
+        let (version, source, silent) = daemon_version(&self.root, options, &self.layout.socket).await;
+        let (images, unlisted) = images_of_node(&self.root, options, &self.layout.socket).await;
+        Told { version, source, silent, images, unlisted }
+    }
+}
+
+impl Site {
+    pub async fn load(options: &Options) -> Result<Self, String> {
+        let ground = Ground::of(options)?;
+        let told = ground.ask(options).await;
+        Ok(Self::read(options, ground, told, None))
+    }
+
+    /// Another look: what the daemons keep in force when a file breaks stays in force. Files are read on
+    /// threads of their own: a disk that hangs must not hold up what is probed and served.
+    pub async fn reload(before: Arc<Self>, options: Arc<Options>, now: Timestamp) -> Result<(Self, NodeState), String> {
+        let of = Arc::clone(&options);
+        let ground = aside(move || Ground::of(&of)).await??;
+        let told = ground.ask(&options).await;
+        aside(move || {
+            let site = Self::read(&options, ground, told, Some(&Before { site: &before, now }));
+            let state = site.state();
+            (site, state)
+        })
+        .await
+    }
+
+    fn read(options: &Options, ground: Ground, told: Told, before: Option<&Before<'_>>) -> Self {
+        let Ground { root, environment, layout } = ground;
+        let containerd_options = ContainerdOptions {
+            version: told.version,
+            version_source: told.source,
+            build: maker::build(layout.distribution, layout::system(&root).as_deref(), &environment),
+            ..containerd_options(options, &layout, &environment)
+        };
+        let mut containerd = match before {
+            None => Containerd::load(&root, &containerd_options),
+            Some(Before { site, now }) => {
+                // Silent twice: it is not merely slow, and what is not running has nothing in memory.
+                let running = told.silent.is_none() || !site.silent;
+                site.containerd.reload(&root, &containerd_options, *now, running)
+            }
+        };
+        let mut names = Names::load(&root);
+        plan::assumed::compare(
+            &mut containerd,
+            &root,
+            &containerd_options,
+            before.as_ref().map(|before| &before.site.containerd),
+        );
+        let containerd = containerd.beside(environment.closed.as_ref().or(names.closed.as_ref()));
+        let go = containerd.version.go();
+        names.resolv.edns = go.sends_edns();
+        names.resolv.reads_additionals = go.reads_additional_records();
+        let proxies = ProxyRules::of(&environment, containerd.version);
+        let (trust_store, trust) = trusted(&root, &environment, before.map(|before| before.site));
+        let credentials = match before {
+            None => Credentials::load(&root, &credential_options(options, &layout)),
+            Some(Before { site, now }) => site.credentials.reload(&root, &credential_options(options, &layout), *now),
+        };
+        let platform = options.platform.clone().unwrap_or_else(|| cpu::platform(&root));
+        let mut findings = containerd.findings.clone();
+        findings.extend(layout.findings.iter().cloned());
+        findings.extend(local::other_ports(&containerd, &told.images));
+        let silent = told.silent.is_some();
+        findings.extend(told.silent.into_iter().chain(told.unlisted));
+        let of_node = names.findings.iter().chain(&environment.findings).chain(&trust_store.findings);
+        findings.extend(of_node.chain(&credentials.findings).cloned());
+        findings.extend(kubelet::findings(&root, &layout.kubelet_root));
+        if !silent {
+            findings.extend(local::newer(options, &root, &layout, &containerd, &environment, &trust_store));
+        }
+        let ways = local::ways(&layout, &environment, &containerd);
+        let expiries = expiries(&containerd, &credentials);
+        let now = before.map_or_else(Timestamp::now, |before| before.now);
+        findings.extend(expiry::findings(expiries.iter().map(|one| (one, now))));
+        let findings = local::in_order(findings, &ways);
+        let StageTimeouts { dns, tcp, tls, http } = options.settings.probe.timeouts;
+        Self {
+            root,
+            layout,
+            containerd,
+            names: Arc::new(names),
+            proxies: Arc::new(proxies),
+            trust_store,
+            trust,
+            credentials,
+            platform,
+            ways,
+            findings,
+            expiries,
+            found_images: told.images,
+            timeouts: Timeouts { dns, tcp, tls, http },
+            silent,
+        }
+    }
+
+    /// For checks that may take so long.
+    #[must_use]
+    pub fn patient(self, check: Duration) -> Self {
+        Self { timeouts: self.timeouts.within(check), ..self }
+    }
+
+    /// The network for one cycle that begins now.
+    pub fn network(&self, now: Timestamp) -> Network {
+        Network::new(
+            Arc::clone(&self.names),
+            Arc::clone(&self.trust),
+            Arc::clone(&self.proxies),
+            self.timeouts,
+            self.containerd.version,
+            now,
+        )
+    }
+
+    /// What answers are sought with.
+    pub fn question<'a>(&'a self, network: &'a Network, budget: &'a PullBudget, timeout: Duration) -> Question<'a> {
+        Question {
+            containerd: &self.containerd,
+            credentials: &self.credentials,
+            platform: &self.platform,
+            network,
+            budget,
+            ways: &self.ways,
+            timeout,
+        }
+    }
+
+    /// What the outside may see of the node's files.
+    pub fn state(&self) -> NodeState {
+        let containerd = &self.containerd;
+        let modified = |file: &String| {
+            let stat = self.root.stat(Path::new(file)).ok()?;
+            Timestamp::from_second(stat.modified).ok()
+        };
+        NodeState {
+            platform: self.platform.clone(),
+            containerd: ContainerdState {
+                version: containerd.version,
+                source: containerd.version_source,
+                config_files: containerd.config_files.clone(),
+                config_path: containerd.config_path.clone(),
+            },
+            config_hash: containerd.content_hash.clone(),
+            config_modified: containerd.config_files.iter().filter_map(modified).max(),
+            findings: self.findings.clone(),
+            ways: self.ways.clone(),
+            image_filesystem: self.image_filesystem(),
+            credential_expiries: self.expiries.clone(),
+        }
+    }
+
+    fn image_filesystem(&self) -> Option<FilesystemSpace> {
+        let disk = self.containerd.content.disk()?;
+        Some(FilesystemSpace {
+            size_bytes: disk.size_bytes,
+            available_bytes: disk.available_bytes,
+            inodes: disk.inodes,
+            inodes_free: disk.inodes_free,
+        })
+    }
+
+    /// Where the node's files are, and why there.
+    pub fn paths(&self) -> Paths {
+        Paths {
+            distribution: self.layout.distribution,
+            containerd_config: self.layout.config.display().to_string(),
+            reason: self.layout.reason.clone(),
+            kubelet_root: self.layout.kubelet_root.display().to_string(),
+            socket: self.layout.socket.clone(),
+        }
+    }
+
+    /// The first line of what people read.
+    pub fn headline(&self) -> String {
+        let about = self.about_containerd();
+        let paths = self.paths();
+        format!(
+            "as containerd {} ({}), reading {}: {}\n",
+            about.version, about.version_source, paths.containerd_config, paths.reason
+        )
+    }
+
+    pub fn has_errors(&self) -> bool {
+        self.findings.iter().any(|finding| finding.severity == Severity::Error)
+    }
+
+    pub fn about_containerd(&self) -> json::Containerd {
+        json::Containerd {
+            version: self.containerd.version.to_string(),
+            version_source: self.containerd.version_source.as_str().to_owned(),
+            build: self.containerd.version.build.maker.name().map(str::to_owned),
+            go: self.containerd.version.go().release.to_string(),
+            config_files: self.containerd.config_files.clone(),
+            config_path: self.containerd.config_path.clone(),
+        }
+    }
+}
+
+/// containerd's own and those that kubelet would offer.
+fn expiries(containerd: &Containerd, credentials: &Credentials) -> Vec<CredentialExpiry> {
+    let own = containerd.registry.credentials.values().filter_map(keyring::expiry::known);
+    own.chain(credentials.expiries()).collect()
+}
+
+/// What is known of containerd before it is asked.
+fn containerd_options(options: &Options, layout: &Layout, environment: &DaemonEnvironment) -> ContainerdOptions {
+    ContainerdOptions {
+        config_named: layout.config_named,
+        config: layout.config.clone(),
+        certs_d: options.certs_d.clone(),
+        root: options.containerd_root.clone().or_else(|| environment.root_argument().map(PathBuf::from)),
+        socket: layout.socket.clone(),
+        ..ContainerdOptions::default()
+    }
+}
+
+fn credential_options(options: &Options, layout: &Layout) -> CredentialOptions {
+    CredentialOptions {
+        kubelet_root: layout.kubelet_root.clone(),
+        kubelet: options.kubelet_credentials && !options.no_credentials,
+        pull_secrets_dir: options.pull_secrets_dir.clone().filter(|_| !options.no_credentials),
+        provider_config: options.provider_config.clone().filter(|_| !options.no_credentials),
+        provider_bin_dir: options.provider_bin_dir.clone(),
+        may_enter: provider::inside::is_allowed(),
+        home: PathBuf::from("/root"),
+    }
+}
+
+/// Whose semantics apply: as typed, else as the running daemon says. Neither: the files tell.
+async fn daemon_version(
+    root: &HostRoot,
+    options: &Options,
+    socket: &str,
+) -> (Option<Version>, Option<VersionSource>, Option<Finding>) {
+    if let Some(version) = options.containerd_version {
+        return (Some(version), Some(VersionSource::Flag), None);
+    }
+    match cri::version(root, Some(socket)).await {
+        Ok(Some(version)) => {
+            let go = cri::golang(root, Some(socket)).await;
+            (Some(version.told_by_daemon(go)), Some(VersionSource::Cri), None)
+        }
+        Ok(None) => (None, None, None),
+        Err(finding) => (None, None, Some(finding)),
+    }
+}
+
+/// What containerd has and runs, where the settings ask for it.
+async fn images_of_node(root: &HostRoot, options: &Options, socket: &str) -> (BTreeSet<String>, Option<Finding>) {
+    let discover = &options.settings.targets.discover;
+    let listed = cri::images(root, Some(socket), discover.node_images, discover.node_pods).await;
+    listed.map_or_else(|why| (BTreeSet::new(), Some(why)), |found| (found, None))
+}

@@ -1,0 +1,56 @@
+//! What this node is called and has, beside the files that are read for pulls: whose words a fix is in, which
+//! directories its own images pass by, what was written after containerd had started.
+
+use std::collections::BTreeSet;
+
+use crate::app::options::Options;
+use crate::environment::DaemonEnvironment;
+use crate::environment::layout::Layout;
+use crate::environment::restart_pending;
+use crate::environment::restart_pending::ReadOnce;
+use crate::host::root::HostRoot;
+use crate::image::reference::Reference;
+use crate::lint;
+use crate::model::finding::Finding;
+use crate::model::trust::TrustStore;
+use crate::node::containerd::Containerd;
+use crate::observation::ways::{Ground, Ways};
+
+/// Whose words a fix is to be in.
+pub fn ways(layout: &Layout, environment: &DaemonEnvironment, containerd: &Containerd) -> Ways {
+    Ways::of(&Ground {
+        distribution: layout.distribution,
+        unit: environment.unit,
+        config: &layout.config.to_string_lossy(),
+        certs_d: containerd.config_path.first().map(String::as_str).filter(|path| !path.contains(':')),
+        reads_schema_3: containerd.version.config_schema() >= 3,
+    })
+}
+
+/// Directories that the node's own images do not look into, for want of a port or for one too many.
+pub fn other_ports(containerd: &Containerd, images: &BTreeSet<String>) -> Vec<Finding> {
+    let parsed = containerd.sandbox_image.iter().chain(images).filter_map(|image| Reference::parse(image).ok());
+    let domains: BTreeSet<String> = parsed.map(|image| image.domain).collect();
+    lint::other_ports(&containerd.registry, domains.iter().map(String::as_str), &containerd.findings)
+}
+
+/// Files that were written after containerd has read them.
+pub fn newer(
+    options: &Options,
+    root: &HostRoot,
+    layout: &Layout,
+    containerd: &Containerd,
+    environment: &DaemonEnvironment,
+    trust: &TrustStore,
+) -> Vec<Finding> {
+    // A file that was named for this look is not the one that the daemon reads.
+    let config = if options.containerd_config.is_some() { &[][..] } else { &containerd.config_files };
+    restart_pending::findings(root, &layout.socket, &ReadOnce { config, environment, trust })
+}
+
+/// In the words of this node, by their places.
+pub fn in_order(findings: Vec<Finding>, ways: &Ways) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = findings.into_iter().map(|finding| ways.mended(finding)).collect();
+    findings.sort_by(|a, b| (&a.file, a.line, b.severity).cmp(&(&b.file, b.line, a.severity)));
+    findings
+}

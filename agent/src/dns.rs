@@ -1,0 +1,163 @@
+//! DNS: the addresses of a host as Go's resolver would find them on this node.
+//!
+//! Beside the lookup itself every nameserver is asked on its own, so that one that is dead or
+//! answers differently is seen although another one saves the pull.
+
+mod answer;
+mod candidates;
+mod exchange;
+mod nameserver;
+mod resolver;
+mod sort;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::{join, join_all};
+use tokio::time::timeout;
+
+use crate::cause::Cause;
+use crate::go::address::Address;
+use crate::host::nsswitch::NameService;
+use crate::host::resolv::Names;
+use crate::model::facts::{DnsFacts, NameSource, NameserverFacts};
+use crate::model::limit::LimitReached;
+use crate::model::outcome::{Failure, Outcome, Step, clip};
+use crate::model::stage::Stage;
+use resolver::{Desk, Found, Lookup, Miss};
+
+/// How long a nameserver that is asked aside may take: it delays the stage, but not the lookup.
+const ASIDE_LIMIT: Duration = Duration::from_secs(3);
+/// The same for a name of the hosts file, which no pull ever asks a nameserver for.
+const COMPARISON_LIMIT: Duration = Duration::from_millis(750);
+
+/// How long a lookup may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// containerd's, for looking up and connecting together.
+    pub budget: Duration,
+    /// pullprobe's, which it reckons on from.
+    pub limit: Duration,
+}
+
+/// Looks the host up. The step's duration is how long containerd's lookup takes: questions aside do not
+/// count, and what pullprobe did not wait for does.
+///
+/// A failure names no party: the caller knows the port that belongs to the host.
+pub async fn lookup(names: &Names, host: &str, patience: Patience) -> Step<DnsFacts> {
+    let limit = patience.limit;
+    if let Ok(address) = host.parse::<IpAddr>() {
+        let facts = facts(NameSource::Literal, host.to_owned(), vec![address.to_canonical().into()]);
+        return Step::new(Outcome::Passed(facts), Duration::ZERO);
+    }
+    let hosts_first = names.order.first() != Some(&NameService::Dns);
+    if hosts_first && let Some(facts) = in_hosts_file(names, host) {
+        let nameservers = compare(names, host, limit).await;
+        return Step::new(Outcome::Passed(DnsFacts { nameservers, ..facts }), Duration::ZERO);
+    }
+    if !names.order.contains(&NameService::Dns) || !candidates::is_domain_name(host) {
+        let detail = if candidates::is_domain_name(host) {
+            "not in /etc/hosts, and /etc/nsswitch.conf names no other source"
+        } else {
+            "not a domain name: no nameserver is asked"
+        };
+        let words = format!("dial tcp: lookup {host}: no such host");
+        let failure = Failure::new(Stage::Dns, Cause::DnsNxdomain, detail).worded(words);
+        return Step::new(Outcome::Failed(failure, None), Duration::ZERO);
+    }
+    let step = in_dns(names, host, patience).await;
+    let in_time = step.duration.is_none_or(|took| took < patience.budget);
+    let hosts_last = !hosts_first && in_time && names.order.contains(&NameService::Files);
+    match in_hosts_file(names, host).filter(|_| hosts_last && !step.passed()) {
+        Some(facts) => Step { outcome: Outcome::Passed(facts), ..step },
+        None => step,
+    }
+}
+
+fn facts(source: NameSource, answered: String, addresses: Vec<Address>) -> DnsFacts {
+    DnsFacts { source, answered: answered.into(), addresses, reckoned: false, nameservers: Vec::new() }
+}
+
+fn in_hosts_file(names: &Names, host: &str) -> Option<DnsFacts> {
+    let entry = names.hosts.lookup(host)?;
+    let answered = format!("/etc/hosts:{}", entry.line);
+    Some(facts(NameSource::HostsFile, answered, sort::by_rfc6724(entry.addresses)))
+}
+
+/// What DNS would have said where the hosts file said something.
+async fn compare(names: &Names, host: &str, limit: Duration) -> Vec<NameserverFacts> {
+    if !names.order.contains(&NameService::Dns) || !candidates::is_domain_name(host) {
+        return Vec::new();
+    }
+    let desk = Desk::new(&names.resolv);
+    let limit = limit.min(COMPARISON_LIMIT);
+    let aside = names.resolv.servers.iter().map(|server| nameserver::ask(&desk, *server, host, limit));
+    join_all(aside).await
+}
+
+async fn in_dns(names: &Names, host: &str, patience: Patience) -> Step<DnsFacts> {
+    let Patience { budget, limit } = patience;
+    let desk = Desk::new(&names.resolv);
+    let lookup = Lookup::as_go(&desk, host);
+    // Boxed: what awaits a lookup is itself awaited deep down.
+    let main = timeout(limit.min(budget), lookup.run().boxed());
+    let servers = names.resolv.servers.iter();
+    let aside = servers.map(|server| nameserver::ask(&desk, *server, host, limit.min(ASIDE_LIMIT)));
+    // The lookup comes first each time both can go on: the others share its questions, not it theirs.
+    let (ending, nameservers) = join(main, join_all(aside)).await;
+    let reckoned = ending.is_err() && limit < budget;
+    let (result, takes) = match ending {
+        Ok(ending) if ending.takes < budget => (conclude(ending.result, host, lookup.told()), ending.takes),
+        Err(_) if reckoned => foretell(&desk, host, patience).await,
+        Ok(_) | Err(_) => (Err(out_of_time(host, budget, &lookup.told())), budget),
+    };
+    let with = |facts: DnsFacts| DnsFacts { reckoned, nameservers, ..facts };
+    let outcome = match result {
+        Ok(facts) => Outcome::Passed(with(facts)),
+        Err(failure) => Outcome::Failed(failure, Some(with(facts(NameSource::Dns, String::new(), Vec::new())))),
+    };
+    Step::new(outcome, takes)
+}
+
+fn conclude(result: Result<Found, Miss>, host: &str, told: String) -> Result<DnsFacts, Failure> {
+    match result {
+        Ok(found) => {
+            let addresses = found.addresses.into_iter().map(Address::from).collect();
+            Ok(facts(NameSource::Dns, found.name, sort::by_rfc6724(addresses)))
+        }
+        Err(miss) if miss.cause == Cause::LimitReached => {
+            Err(LimitReached::new(Stage::Dns, format!("pullprobe is at a limit of its own process: {told}")).into())
+        }
+        Err(miss) => {
+            let words = format!("dial tcp: lookup {host}{}", miss.words);
+            Err(Failure::new(Stage::Dns, miss.cause, clip(told)).worded(words))
+        }
+    }
+}
+
+/// What the lookup comes to after our limit, and how long that takes: containerd waits on, and turns to
+/// servers that have meanwhile been asked.
+async fn foretell(desk: &Desk<'_>, host: &str, patience: Patience) -> (Result<DnsFacts, Failure>, Duration) {
+    let Patience { budget, limit } = patience;
+    let lookup = Lookup::foretold(desk, host, budget);
+    let limit = limit.min(ASIDE_LIMIT);
+    match timeout(limit, lookup.run()).await {
+        Ok(ending) if ending.takes >= budget => (Err(out_of_time(host, budget, &lookup.told())), budget),
+        Ok(ending) => (conclude(ending.result, host, lookup.told()), ending.takes),
+        Err(_) => {
+            let failure = out_of_time(host, budget, &lookup.told());
+            let detail = format!("its nameservers answer, but too slowly to tell the end: {}", lookup.told());
+            (Err(Failure { detail: clip(detail).into(), doubtful: true, ..failure }), patience.limit + limit)
+        }
+    }
+}
+
+/// The words are those of Go's dialer, whose time includes the lookup.
+fn out_of_time(host: &str, budget: Duration, told: &str) -> Failure {
+    let detail = format!("no end within the {budget:?} that containerd has for looking up and connecting: {told}");
+    Failure::new(Stage::Dns, Cause::DnsTimeout, clip(detail)).worded(format!("dial tcp: lookup {host}: i/o timeout"))
+}
+
+#[cfg(test)]
+mod tests;

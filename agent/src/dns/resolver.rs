@@ -1,0 +1,303 @@
+//! Go's resolver: which name is asked of which server, in which order, and which error counts.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::future::join;
+use hickory_proto::rr::RecordType;
+use tokio::sync::OnceCell;
+use tokio::time::timeout;
+
+use super::answer::Trouble;
+use super::candidates::candidates;
+use super::exchange::{Exchange, Manner, exchange};
+use crate::cause::Cause;
+use crate::host::resolv::ResolvConf;
+
+/// Where `rotate` begins: as in containerd, it goes on as long as the process lives.
+static TURN: AtomicUsize = AtomicUsize::new(0);
+/// More says nothing new: rounds repeat themselves.
+const HEARD_LIMIT: usize = 256;
+
+type Asked = (SocketAddr, RecordType);
+type Cells = HashMap<(SocketAddr, String, RecordType), Arc<OnceCell<Exchange>>>;
+
+/// What all lookups of one host share: the rules, and the answers already given.
+pub(super) struct Desk<'a> {
+    pub conf: &'a ResolvConf,
+    cells: Mutex<Cells>,
+    /// Who has never answered questions of a type, and how that showed; `None` for who has.
+    mute: Mutex<HashMap<Asked, Option<Exchange>>>,
+    /// With which server each question began.
+    turns: Mutex<HashMap<(String, RecordType), usize>>,
+}
+
+/// One lookup of the host. It keeps what it heard, also when it is cut short.
+pub(super) struct Lookup<'a> {
+    desk: &'a Desk<'a>,
+    host: &'a str,
+    servers: Vec<SocketAddr>,
+    timeout: Duration,
+    mode: Mode,
+    heard: Mutex<Vec<Heard>>,
+}
+
+/// How a lookup is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// As containerd makes it, with all its waiting.
+    AsGo,
+    /// Of one server, which is waited for only once for each type of question.
+    Aside,
+    /// As containerd makes it, in as long as containerd has: but only what is not known yet is asked, and
+    /// the rest of the waiting is reckoned.
+    Foretold { budget: Duration },
+}
+
+/// A question that was answered or given up.
+#[derive(Clone, Debug)]
+pub(super) struct Heard {
+    pub server: SocketAddr,
+    pub fqdn: String,
+    pub kind: RecordType,
+    pub exchange: Exchange,
+}
+
+/// The addresses, and the name that has them without its trailing dot.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    pub name: String,
+    pub addresses: Vec<IpAddr>,
+}
+
+/// Why no name has an address.
+#[derive(Clone, Debug)]
+pub(super) struct Miss {
+    pub cause: Cause,
+    /// Go's, from behind the name on: ` on 192.0.2.1:53: no such host`.
+    pub words: String,
+}
+
+/// What a lookup came to, and how long it takes by the times of its questions.
+#[derive(Clone, Debug)]
+pub(super) struct Ending {
+    pub result: Result<Found, Miss>,
+    pub takes: Duration,
+}
+
+/// One record type's end: the last server's trouble.
+#[derive(Clone, Debug)]
+struct Dry {
+    server: SocketAddr,
+    trouble: Trouble,
+}
+
+impl<'a> Desk<'a> {
+    pub fn new(conf: &'a ResolvConf) -> Self {
+        Self { conf, cells: Mutex::default(), mute: Mutex::default(), turns: Mutex::default() }
+    }
+
+    fn cell(&self, server: SocketAddr, fqdn: &str, kind: RecordType) -> Arc<OnceCell<Exchange>> {
+        Arc::clone(open(&self.cells).entry((server, fqdn.to_owned(), kind)).or_default())
+    }
+
+    fn turn(&self, fqdn: &str, kind: RecordType) -> usize {
+        *open(&self.turns).entry((fqdn.to_owned(), kind)).or_insert_with(|| TURN.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn learn(&self, server: SocketAddr, kind: RecordType, exchange: &Exchange) {
+        let mut mute = open(&self.mute);
+        if exchange.is_in_vain() {
+            mute.entry((server, kind)).or_insert_with(|| Some(exchange.clone()));
+        } else {
+            mute.insert((server, kind), None);
+        }
+    }
+
+    /// What the next question of this type will come to, when none was ever answered.
+    fn silence(&self, server: SocketAddr, kind: RecordType) -> Option<Exchange> {
+        open(&self.mute).get(&(server, kind)).cloned().flatten()
+    }
+}
+
+impl<'a> Lookup<'a> {
+    pub fn as_go(desk: &'a Desk<'a>, host: &'a str) -> Self {
+        Self::new(desk, host, desk.conf.servers.clone(), desk.conf.timeout, Mode::AsGo)
+    }
+
+    /// As if this were the only nameserver.
+    pub fn aside(desk: &'a Desk<'a>, host: &'a str, server: SocketAddr, limit: Duration) -> Self {
+        Self::new(desk, host, vec![server], desk.conf.timeout.min(limit), Mode::Aside)
+    }
+
+    /// What a lookup that was cut short would come to, had it all the time that containerd gives it.
+    pub fn foretold(desk: &'a Desk<'a>, host: &'a str, budget: Duration) -> Self {
+        Self::new(desk, host, desk.conf.servers.clone(), desk.conf.timeout, Mode::Foretold { budget })
+    }
+
+    fn new(desk: &'a Desk<'a>, host: &'a str, servers: Vec<SocketAddr>, timeout: Duration, mode: Mode) -> Self {
+        Self { desk, host, servers, timeout, mode, heard: Mutex::default() }
+    }
+
+    pub async fn run(&self) -> Ending {
+        let conf = self.desk.conf;
+        let itself = format!("{}.", self.host.trim_end_matches('.'));
+        let mut miss: Option<Miss> = None;
+        let mut takes = Duration::ZERO;
+        for fqdn in candidates(self.host, &conf.search, conf.ndots) {
+            let (addresses, dry, took) = self.ask_both(&fqdn).await;
+            takes += took;
+            if matches!(self.mode, Mode::Foretold { budget } if takes >= budget) {
+                return Ending { result: Err(Miss { cause: Cause::DnsTimeout, words: ": i/o timeout".into() }), takes };
+            }
+            if !addresses.is_empty() {
+                let name = fqdn.strip_suffix('.').filter(|_| !self.host.ends_with('.')).unwrap_or(&fqdn).to_owned();
+                return Ending { result: Ok(Found { name, addresses }), takes };
+            }
+            // The name as it was given tells best what is wrong.
+            if miss.is_none() || fqdn == itself {
+                miss = Some(worst(&dry));
+            }
+        }
+        let unasked = || Miss { cause: Cause::DnsNxdomain, words: ": no such host".into() };
+        Ending { result: Err(miss.unwrap_or_else(unasked)), takes }
+    }
+
+    /// A and AAAA of one name, what went wrong in the order in which it did, and how long both take.
+    async fn ask_both(&self, fqdn: &str) -> (Vec<IpAddr>, Vec<Dry>, Duration) {
+        let dry = Mutex::new(Vec::new());
+        let ask = async |kind| {
+            let (result, took) = self.ask_one(fqdn, kind).await;
+            let addresses = result.unwrap_or_else(|trouble| {
+                open(&dry).push(trouble);
+                Vec::new()
+            });
+            (addresses, took)
+        };
+        let in_turn = self.desk.conf.single_request;
+        let ((a, of_a), (aaaa, of_aaaa)) = if in_turn && self.mode != Mode::Aside {
+            (ask(RecordType::A).await, ask(RecordType::AAAA).await)
+        } else {
+            join(ask(RecordType::A), ask(RecordType::AAAA)).await
+        };
+        let took = if in_turn { of_a + of_aaaa } else { of_a.max(of_aaaa) };
+        ([a, aaaa].concat(), dry.into_inner().unwrap_or_else(PoisonError::into_inner), took)
+    }
+
+    /// Round by round, server by server, until one says what the name has or that it has nothing.
+    async fn ask_one(&self, fqdn: &str, kind: RecordType) -> (Result<Vec<IpAddr>, Dry>, Duration) {
+        let conf = self.desk.conf;
+        let offset = if conf.rotate && self.mode != Mode::Aside { self.desk.turn(fqdn, kind) } else { 0 };
+        let rounds = if self.mode == Mode::AsGo { conf.attempts } else { 1 };
+        let mut took = Duration::ZERO;
+        let mut last = None;
+        for round in 0..rounds {
+            for place in 0..self.servers.len() {
+                let server = self.servers[offset.wrapping_add(place) % self.servers.len()];
+                let exchange = self.ask(server, fqdn, kind, round == 0, round == 0 && place == 0).await;
+                self.note(server, fqdn, kind, &exchange);
+                took += exchange.cost(conf.timeout);
+                match exchange.result {
+                    Ok(addresses) => return (Ok(addresses), took),
+                    Err(trouble) if trouble.is_final() => return (Err(Dry { server, trouble }), took),
+                    Err(trouble) => last = Some(Dry { server, trouble }),
+                }
+            }
+        }
+        if matches!(self.mode, Mode::Foretold { .. }) {
+            // Each further round is as the first.
+            took = took.saturating_mul(u32::try_from(conf.attempts).unwrap_or(u32::MAX));
+        }
+        let unasked =
+            || Dry { server: ([0, 0, 0, 0], 0).into(), trouble: Trouble::new(Cause::DnsTimeout, "no server") };
+        (Err(last.unwrap_or_else(unasked)), took)
+    }
+
+    /// As containerd, or with what another lookup has heard or is just hearing.
+    async fn ask(&self, server: SocketAddr, fqdn: &str, kind: RecordType, share: bool, first: bool) -> Exchange {
+        let conf = self.desk.conf;
+        let manner = Manner {
+            timeout: self.timeout,
+            tcp_only: conf.use_tcp,
+            trust_ad: conf.trust_ad,
+            edns: conf.edns,
+            reads_additionals: conf.reads_additionals,
+        };
+        let put = || exchange(server, fqdn, kind, manner);
+        let cell = self.desk.cell(server, fqdn, kind);
+        let exchange = if self.mode != Mode::AsGo {
+            match (cell.get(), self.desk.silence(server, kind)) {
+                (Some(known), _) => known.clone(),
+                (None, Some(silence)) => silence,
+                // Who began to ask may wait longer than this lookup can.
+                (None, None) => timeout(self.timeout, cell.get_or_init(put))
+                    .await
+                    .map_or_else(|_| Exchange::silent(), Exchange::clone),
+            }
+        } else if first {
+            cell.get_or_init(put).await.clone()
+        } else {
+            // Silence that another lookup met is never taken for an answer.
+            match cell.get().filter(|exchange| share && exchange.rcode.is_some()) {
+                Some(exchange) => exchange.clone(),
+                None => put().await,
+            }
+        };
+        self.desk.learn(server, kind, &exchange);
+        exchange
+    }
+
+    fn note(&self, server: SocketAddr, fqdn: &str, kind: RecordType, exchange: &Exchange) {
+        let heard = Heard { server, fqdn: fqdn.to_owned(), kind, exchange: exchange.clone() };
+        let mut all = open(&self.heard);
+        if all.len() < HEARD_LIMIT {
+            all.push(heard);
+        }
+    }
+
+    pub fn heard(&self) -> Vec<Heard> {
+        open(&self.heard).clone()
+    }
+
+    /// Which server answered what, each answer told once.
+    pub fn told(&self) -> String {
+        let mut told: Vec<String> = Vec::new();
+        for heard in self.heard() {
+            let answer = match (&heard.exchange.rcode, &heard.exchange.result) {
+                (Some(rcode), Err(trouble)) if trouble.cause == Cause::DnsNoAddress => {
+                    format!("{rcode} without {}", heard.kind)
+                }
+                (Some(rcode), Err(trouble)) if rcode == "NOERROR" => trouble.words.clone(),
+                (Some(rcode), _) => rcode.clone(),
+                (None, Err(trouble)) if trouble.cause == Cause::DnsTimeout => "no answer".into(),
+                (None, Err(trouble)) => trouble.words.clone(),
+                (None, Ok(_)) => "answered".into(),
+            };
+            let line = format!("{} on {}: {answer}", heard.fqdn.trim_end_matches('.'), heard.server);
+            if !told.contains(&line) {
+                told.push(line);
+            }
+        }
+        if told.is_empty() { "no nameserver has answered".into() } else { told.join("; ") }
+    }
+}
+
+fn open<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The words are those of the trouble met last, as Go keeps it. The cause is the surest of both:
+/// that there is no such name, else why a record could not be had, else that there is none.
+fn worst(dry: &[Dry]) -> Miss {
+    let rank = |dry: &&Dry| match dry.trouble.cause {
+        Cause::DnsNxdomain => 2,
+        Cause::DnsNoAddress => 0,
+        _ => 1,
+    };
+    let cause = dry.iter().max_by_key(rank).map_or(Cause::DnsTimeout, |dry| dry.trouble.cause);
+    let words = dry.last().map(|dry| format!(" on {}: {}", dry.server, dry.trouble.words)).unwrap_or_default();
+    Miss { cause, words }
+}

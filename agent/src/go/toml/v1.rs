@@ -1,0 +1,33 @@
+//! TOML as go-toml 1 of containerd 1.x reads it: less than the language's later additions, much that the language
+//! forbids, and in its own words where it refuses.
+
+mod keys;
+mod lexer;
+mod literals;
+mod parser;
+mod token;
+mod tree;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+pub use parser::Why;
+
+use super::{Place, Table};
+
+/// Why a file is not read, and where.
+pub struct Refusal {
+    pub place: Place,
+    pub why: Why,
+}
+
+pub fn read(text: &str, file: &Arc<str>) -> Result<Table, Refusal> {
+    let tree = parser::read(lexer::tokens(text), file).map_err(|refusal| {
+        let place = Place { file: Arc::clone(file), line: refusal.at.line.max(1), column: refusal.at.column.max(1) };
+        Refusal { place, why: refusal.why }
+    })?;
+    Ok(tree.into_table(file))
+}

@@ -1,0 +1,10 @@
+//! The node's own files below its root: resolver, hosts file, disk, processor.
+
+pub mod cpu;
+pub mod disk;
+pub mod hosts_file;
+pub mod last_good;
+pub mod nsswitch;
+pub mod resolv;
+pub mod root;
+pub mod zone;

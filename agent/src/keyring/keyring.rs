@@ -1,0 +1,72 @@
+//! kubelet's keyring: which credentials fit an image, and in which order.
+
+use super::dockerconfig::DockerConfig;
+use super::key::{IndexKey, falls_back_to_hub};
+use crate::model::credential::{Credential, CredentialSource, CredentialValue};
+use crate::redact::urls::without_credentials;
+
+/// The index key whose entries stand in for Docker Hub.
+const HUB: &str = "index.docker.io";
+
+/// The credentials of one origin: all pull secrets, the node file, or one provider's answer.
+#[derive(Clone, Debug, Default)]
+pub struct Keyring {
+    /// In the order in which kubelet tries them.
+    held: Vec<Held>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Held {
+    pub index: IndexKey,
+    pub credential: Credential,
+}
+
+impl Keyring {
+    /// Adds what one file holds. Keys that are no URL are passed over and returned with the reason.
+    pub fn add(&mut self, config: &DockerConfig, source: &CredentialSource, file: &str) -> Vec<(String, String)> {
+        let mut refused = Vec::new();
+        for entry in &config.entries {
+            let index = match IndexKey::of(&entry.key) {
+                Ok(index) => index,
+                Err(reason) => {
+                    refused.push((entry.key.clone(), reason));
+                    continue;
+                }
+            };
+            let origin = entry.position.map_or_else(|| file.to_owned(), |at| format!("{file}:{}", at.line));
+            self.held.push(Held {
+                index,
+                credential: Credential {
+                    source: source.clone(),
+                    key: without_credentials(&entry.key),
+                    origin: Some(origin).filter(|origin| !origin.is_empty()),
+                    value: CredentialValue::Basic {
+                        username: entry.username.clone(),
+                        password: entry.password.clone(),
+                    },
+                    renews: None,
+                },
+            });
+        }
+        // Reverse order of bytes puts the more specific of two paths first; equal keys keep theirs.
+        self.held.sort_by(|a, b| b.index.cmp(&a.index));
+        refused
+    }
+
+    /// `image` is the repository's full name, `docker.io/library/nginx`.
+    pub fn lookup(&self, image: &str) -> Vec<Credential> {
+        let fitting: Vec<Credential> = self.matching(|held| held.index.matches(image));
+        if fitting.is_empty() && falls_back_to_hub(image) {
+            return self.matching(|held| held.index.0 == HUB);
+        }
+        fitting
+    }
+
+    fn matching(&self, fits: impl Fn(&Held) -> bool) -> Vec<Credential> {
+        self.held.iter().filter(|held| fits(held)).map(|held| held.credential.clone()).collect()
+    }
+
+    pub fn held(&self) -> &[Held] {
+        &self.held
+    }
+}

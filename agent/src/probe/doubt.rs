@@ -1,0 +1,72 @@
+//! What is said where pullprobe lacks what containerd has, or stops where containerd waits on.
+
+use crate::cause::Cause;
+use crate::model::outcome::Failure;
+use crate::model::verdict::Verdict;
+use crate::pull::Ending;
+use crate::redact::clean::Clean;
+use crate::version::Version;
+
+/// The last of Go's words where no answer begins.
+const NO_HEADER: &str = "timeout awaiting response headers";
+
+/// Then nobody knows from here what containerd would see.
+pub fn in_doubt(version: Version, ending: &Ending, verdict: Verdict) -> Verdict {
+    let Ending::Failed(_, failure) = ending else { return verdict };
+    if !failure.doubtful {
+        return verdict;
+    }
+    let place = failure.host.as_ref().map(|host| format!("{host}: ")).unwrap_or_default();
+    let what = failure.particulars.as_ref().and_then(|known| known.summary.as_deref());
+    let what = what.map(|what| format!(" {what}")).unwrap_or_default();
+    Verdict {
+        pullable: None,
+        cause: None,
+        also_possible: Vec::new(),
+        stage: None,
+        host: None,
+        owner: None,
+        kubelet_message: None,
+        summary: format!("It cannot be told from here: {place}{}.{what}{}", failure.detail, outcome(version, failure))
+            .into(),
+        fix: way_out(failure),
+        ..verdict
+    }
+}
+
+/// What a silence comes to that outlasts pullprobe's patience.
+fn outcome(version: Version, failure: &Failure) -> String {
+    // Of a body that comes to no end the header was there in time.
+    let is_of_header = failure.cause == Cause::RegistryTimeout && failure.wording.ends_with(NO_HEADER);
+    if !is_of_header {
+        return String::new();
+    }
+    match version.response_header_timeout() {
+        Some(patience) => format!(" containerd {version} gives up after {patience:?}, and asks the next host."),
+        None => format!(
+            " containerd {version} goes on waiting and asks no other host meanwhile: {}.",
+            version.end_of_silence()
+        ),
+    }
+}
+
+/// What spares the one who runs the registry, and so pullprobe, what only containerd can do.
+fn way_out(failure: &Failure) -> Clean {
+    if let Some(fix) = failure.particulars.as_ref().and_then(|known| known.fix.clone()) {
+        return fix;
+    }
+    match failure.cause {
+        Cause::TlsProtocol | Cause::TlsClosed | Cause::TlsTimeout => {
+            "Let the server take a cipher suite with AES-GCM or ChaCha20 and a key of at least 2048 bits, which newer \
+             containerds will need too."
+        }
+        Cause::RegistryTimeout => {
+            "Give it longer: `--timeout 5m` with `check`, `probe.timeouts.http` in the settings of `run` (`timeouts: \
+             {http: 60s}`). If it answers then, it is slow and good: a proxy cache may ask its upstream first. If not, \
+             look for an overloaded registry in its log."
+        }
+        Cause::LimitReached => failure.fix(),
+        _ => "Pull it once on the node to know; what stands in pullprobe's way is said above.",
+    }
+    .into()
+}

@@ -1,0 +1,118 @@
+//! What a login has to do with a failure: whether it is the login that stands in the way, and what is wrong with it.
+
+use super::{Question, walk_with};
+use crate::cause::Cause;
+use crate::image::reference::Reference;
+use crate::keyring::damage;
+use crate::keyring::damage::Damage;
+use crate::model::credential::{Credential, CredentialValue};
+use crate::model::verdict::Verdict;
+use crate::plan::Plan;
+use crate::pull::{Ending, Walk};
+use crate::redact::clean::Clean;
+
+/// A credential failed: if nobody in particular may pull, the credential is what stands in the way.
+pub(super) async fn shadowed(
+    question: &Question<'_>,
+    image: &Reference,
+    plan: &Plan,
+    credential: Option<&Credential>,
+    walk: &Walk,
+    verdict: Verdict,
+) -> Verdict {
+    let suspects = [
+        Cause::CredentialsRejected,
+        Cause::CredentialsExpired,
+        Cause::AccessDenied,
+        Cause::NotFoundOrDenied,
+        Cause::LoginLocked,
+    ];
+    let (Ending::Failed(_, failure), Some(used)) = (&walk.ending, credential.filter(|one| one.login().is_some()))
+    else {
+        return verdict;
+    };
+    if !suspects.contains(&failure.cause) {
+        return verdict;
+    }
+    let nobody = Credential::empty();
+    let anonymous = walk_with(question, image, plan, Some(&nobody)).await;
+    if anonymous.digest.is_none() || matches!(anonymous.ending, Ending::Failed(..)) {
+        return verdict;
+    }
+    if failure.cause == Cause::LoginLocked {
+        // What locks it has to be found in any case.
+        let summary = format!("{} Without this login the image can be pulled.", verdict.summary);
+        return Verdict { summary: summary.into(), ..verdict };
+    }
+    let cause = Cause::CredentialsShadowAnonymous;
+    let text = crate::cause::text::text(cause);
+    let source = used.origin.clone().unwrap_or_else(|| used.source.to_string());
+    Verdict {
+        cause: Some(cause),
+        also_possible: Vec::new(),
+        owner: Some(cause.owner()),
+        summary: format!("{} (key `{}` of {source}; the registry said: {})", text.summary, used.key, failure.detail)
+            .into(),
+        fix: text.fix.into(),
+        ..verdict
+    }
+}
+
+/// A login that was refused: as whom it was sent, and what came to harm in it.
+pub(super) fn told(verdict: Verdict, credential: Option<&Credential>) -> Verdict {
+    let of_login = [Cause::CredentialsRejected, Cause::CredentialsShadowAnonymous, Cause::LoginLocked];
+    let about_login = verdict.cause.is_some_and(|cause| of_login.contains(&cause));
+    let Some(credential) = credential.filter(|one| about_login && one.login().is_some()) else { return verdict };
+    let mut summary = verdict.summary.to_string();
+    let user = match &credential.value {
+        CredentialValue::Basic { username, .. } => damage::shown_user(username),
+        CredentialValue::IdentityToken(_) | CredentialValue::RegistryToken(_) => None,
+    };
+    if let Some(user) = user {
+        summary = format!("{summary} It was sent as user `{user}`.");
+    }
+    let found = damage::of(credential);
+    let Some(first) = found.iter().find(|one| one.certain).or(found.first()) else {
+        return Verdict { summary: summary.into(), ..verdict };
+    };
+    let what: Vec<&str> = found.iter().map(|one| one.what.as_str()).collect();
+    let source = credential.origin.clone().unwrap_or_else(|| credential.source.to_string());
+    Verdict {
+        summary: format!("{summary} In key `{}` of {source} {}.", credential.key, what.join(", and ")).into(),
+        fix: ordered(first, &verdict.fix).into(),
+        ..verdict
+    }
+}
+
+/// What is certain is mended first. What only looks odd may be right, and the registry's word goes before it.
+fn ordered(damage: &Damage, fix: &Clean) -> String {
+    if damage.certain { format!("{} {fix}", damage.fix) } else { format!("{fix} {}", damage.fix) }
+}
+
+/// No login was found, and a credential provider is nearly for this image.
+pub(super) fn provider_meant(verdict: Verdict, near: Option<&str>) -> Verdict {
+    let missing = Cause::CredentialsMissing;
+    let wants_login = verdict.cause == Some(missing) || verdict.also_possible.contains(&missing);
+    let Some(near) = near.filter(|_| wants_login) else { return verdict };
+    let fix = if verdict.cause == Some(missing) {
+        "Add the pattern that the report names to `matchImages` of the provider, in the file of \
+         `--image-credential-provider-config`; then `systemctl restart kubelet`."
+            .into()
+    } else {
+        verdict.fix
+    };
+    Verdict { summary: format!("{} {near}", verdict.summary).into(), fix, ..verdict }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_looks_odd_is_mended_after_what_the_registry_says() {
+        let damage = |certain| Damage { certain, what: String::new(), fix: "Encode it once." };
+        let fix = Clean::from("Renew the login.");
+        assert_eq!(ordered(&damage(true), &fix), "Encode it once. Renew the login.");
+        assert_eq!(ordered(&damage(false), &fix), "Renew the login. Encode it once.");
+    }
+}

@@ -1,0 +1,79 @@
+//! Where plugins run from here, and what it is worth that one comes to nothing there.
+
+use std::path::Path;
+
+use super::{BINARY_MISSING, CONFIG_INVALID, CONFIG_UNSEEN, Said};
+use crate::host::root::{HostRoot, ReadError};
+use crate::keyring::inaccessible;
+use crate::model::finding::{Finding, Severity};
+
+/// Why a plugin does not fare here as it does with kubelet. `None`: it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place(Option<&'static str>);
+
+impl Place {
+    pub fn of(root: &HostRoot) -> Self {
+        if !inaccessible::is_whole(root) {
+            return Self(Some("where it may not find all that the node has"));
+        }
+        let is_root = rustix::process::geteuid().is_root();
+        Self((!is_root).then_some("without the rights of root, which kubelet has"))
+    }
+
+    pub const fn is_kubelets(self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Certain only where kubelet would see the same.
+    pub fn failed(self, why: String) -> Said {
+        match self.0 {
+            None => Said::Failed(why),
+            Some(place) => Said::Unknown(format!("came to nothing when it was run from here, {place}: {why}")),
+        }
+    }
+}
+
+/// The configuration cannot be read.
+pub fn no_config(root: &HostRoot, path: &Path, error: &ReadError) -> Finding {
+    if error.is_too_large() {
+        let message = format!(
+            "pullprobe does not read it ({}): which credential providers kubelet has is not known",
+            error.reason()
+        );
+        let fix = "keep the file smaller; a provider takes a few lines of it";
+        return Finding::new(Severity::Warning, CONFIG_UNSEEN, message, fix).in_file(path.display().to_string());
+    }
+    if is_unseen(root, path, error) {
+        return unseen_finding(path, &error.reason(), "which credential providers kubelet has is not known");
+    }
+    super::config::invalid(&path.display().to_string(), None, &error.reason())
+}
+
+/// A binary is not there.
+pub fn no_binary(path: &Path, reason: &str) -> Finding {
+    let message = format!("kubelet does not start without this credential provider: {reason}");
+    let fix = "put the binary there, or take the provider out of the configuration";
+    Finding::new(Severity::Error, BINARY_MISSING, message, fix).in_file(path.display().to_string())
+}
+
+/// `None`: it is certain that kubelet does not find the binary either.
+pub fn unseen_binary(root: &HostRoot, path: &Path, error: &ReadError) -> Option<Finding> {
+    let consequence = "what this credential provider gives is not known";
+    is_unseen(root, path, error).then(|| unseen_finding(path, &error.reason(), consequence))
+}
+
+/// kubelet does not start.
+pub fn is_refusal(finding: &Finding) -> bool {
+    [CONFIG_INVALID, BINARY_MISSING].contains(&finding.code)
+}
+
+fn is_unseen(root: &HostRoot, path: &Path, error: &ReadError) -> bool {
+    inaccessible::is_closed(error) && !matches!(error, ReadError::NotText(_))
+        || error.is_not_found() && inaccessible::is_out_of_sight(root, path)
+}
+
+fn unseen_finding(path: &Path, reason: &str, consequence: &str) -> Finding {
+    let message = format!("cannot be seen from here ({reason}): {consequence}");
+    let fix = "mount its directory for pullprobe and let pullprobe run as root, or ask on the node itself";
+    Finding::new(Severity::Warning, CONFIG_UNSEEN, message, fix).in_file(path.display().to_string())
+}

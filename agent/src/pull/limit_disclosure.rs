@@ -1,0 +1,211 @@
+//! What a GET of a manifest costs at each host, and the one way to make one.
+//!
+//! A registry that announces no limit counts nothing. Most tell of theirs with a HEAD, which is free. Where
+//! the answer to a GET is the first to tell, one pull is spent by then: it is booked at once, and from then
+//! on this host is asked only within the budget.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
+
+use tokio::sync::Mutex;
+
+use super::{Pull, Stop};
+use crate::file;
+use crate::model::host::Endpoint;
+use crate::model::ratelimit::{LimitState, RateLimit};
+use crate::refusal::ratelimit;
+use crate::registry::session::{Answer, Ask, NoAnswer};
+
+/// More hosts than a node names; any further one is as new at each GET.
+const HOSTS_LIMIT: usize = 4_096;
+/// A name and a port have fewer bytes than 280.
+const FILE_LIMIT: u64 = 280 * HOSTS_LIMIT as u64;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Price {
+    /// No GET was made there yet.
+    #[default]
+    Unknown,
+    /// What the host says to a HEAD is all there is.
+    AsTold,
+    /// It has a limit that a HEAD does not tell of.
+    Hidden,
+}
+
+/// What was learnt of the hosts. Those that hide their limit are remembered over a restart, where there is a
+/// file: an agent that restarts in a loop would spend a pull at each of them.
+#[derive(Debug, Default)]
+pub struct Prices {
+    file: Option<PathBuf>,
+    hosts: std::sync::Mutex<BTreeMap<Endpoint, Arc<Mutex<Price>>>>,
+    hidden: std::sync::Mutex<BTreeSet<String>>,
+}
+
+impl Prices {
+    pub fn open(file: Option<PathBuf>) -> Self {
+        let hidden = file.as_deref().map(read).transpose().unwrap_or_else(|error| {
+            tracing::warn!(%error, "which hosts count pulls unannounced cannot be read: each may cost one more");
+            None
+        });
+        Self { file, hidden: std::sync::Mutex::new(hidden.unwrap_or_default()), ..Self::default() }
+    }
+
+    fn of(&self, host: &Endpoint) -> Arc<Mutex<Price>> {
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        if hosts.len() >= HOSTS_LIMIT && !hosts.contains_key(host) {
+            return Arc::default();
+        }
+        let hidden = self.hidden.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = if hidden.contains(&host.to_string()) { Price::Hidden } else { Price::Unknown };
+        Arc::clone(hosts.entry(host.clone()).or_insert_with(|| Arc::new(Mutex::new(first))))
+    }
+
+    fn remember(&self, host: &Endpoint) {
+        let mut hidden = self.hidden.lock().unwrap_or_else(PoisonError::into_inner);
+        if hidden.len() >= HOSTS_LIMIT || !hidden.insert(host.to_string()) {
+            return;
+        }
+        if let Some(Err(error)) = self.file.as_deref().map(|file| write(file, &hidden)) {
+            tracing::warn!(%error, %host, "that this host counts pulls unannounced cannot be noted down");
+        }
+    }
+}
+
+impl Pull<'_> {
+    /// Whether a manifest that is got there is known to be counted.
+    pub(super) async fn is_counted(&mut self, index: usize) -> bool {
+        let price = self.budget.prices().of(&self.sessions[index].host.endpoint);
+        let price = *price.lock().await;
+        self.note_price(index, price);
+        self.counts[index]
+    }
+
+    fn note_price(&mut self, index: usize, price: Price) {
+        if price != Price::Hidden || self.counts[index] {
+            return;
+        }
+        self.counts[index] = true;
+        if self.limits[index].state == LimitState::Unlimited {
+            // That a HEAD was silent tells nothing here.
+            self.limits[index] = RateLimit::default();
+        }
+    }
+
+    /// Where it is counted, one pull is taken from the budget first.
+    pub(super) async fn get_manifest(&mut self, index: usize, ask: &Ask) -> Result<Result<Answer, NoAnswer>, Stop> {
+        let host = self.sessions[index].host.endpoint.clone();
+        let price = self.budget.prices().of(&host);
+        let known = price.lock().await;
+        self.note_price(index, *known);
+        let paid = self.counts[index];
+        // At a host that nobody knows one asks, and the others go by what it is told.
+        let alone = (!paid && *known == Price::Unknown).then_some(known);
+        if paid {
+            if !self.budget.spend() {
+                return Err(Stop::OverBudget);
+            }
+            self.network.usage.counted_pull(&host);
+        }
+        let sent = self.sessions[index].ask(ask).await;
+        let counted = |answer: &Answer| answer.response.status.is_success() && ratelimit::announces(&answer.response);
+        let found_out = !paid && sent.as_ref().is_ok_and(counted);
+        if found_out {
+            self.budget.book();
+            self.budget.prices().remember(&host);
+            self.network.usage.counted_pull(&host);
+        }
+        match alone {
+            Some(mut known) => *known = if found_out { Price::Hidden } else { Price::AsTold },
+            None if found_out => *price.lock().await = Price::Hidden,
+            None => {}
+        }
+        if let Ok(answer) = &sent {
+            self.learn_limit(index, answer);
+        }
+        Ok(sent)
+    }
+
+    pub(super) fn learn_limit(&mut self, index: usize, answer: &Answer) {
+        self.book.warned(answer);
+        let told = ratelimit::of(&answer.response, self.network.clock(), answer.party(), &self.image.name());
+        self.counts[index] |= ratelimit::announces(&answer.response);
+        let silent = match told.state {
+            // Announced once, a limit is not gone because one answer does not repeat it.
+            LimitState::Unlimited => self.counts[index],
+            LimitState::Unknown => self.limits[index].state != LimitState::Unknown,
+            LimitState::Limited | LimitState::Blocked => false,
+        };
+        if !silent {
+            self.limits[index] = told;
+        }
+    }
+}
+
+/// A line for each host; a file that is not there yet is an empty one.
+fn read(file: &Path) -> io::Result<BTreeSet<String>> {
+    let text = match file::read_text(file, FILE_LIMIT) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+        read => read?,
+    };
+    Ok(text.lines().map(str::to_owned).collect())
+}
+
+/// Whole or not at all: a new file takes the place of the old one.
+fn write(file: &Path, hosts: &BTreeSet<String>) -> io::Result<()> {
+    let mut beside = file.to_owned();
+    beside.as_mut_os_string().push(".new");
+    let lines: String = hosts.iter().flat_map(|host| [host.as_str(), "\n"]).collect();
+    file::create(&beside)?.write_all(lines.as_bytes())?;
+    fs::rename(&beside, file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::host::Scheme;
+
+    fn host(name: &str) -> Endpoint {
+        Endpoint::new(Scheme::Https, name)
+    }
+
+    async fn is_hidden(prices: &Prices, name: &str) -> bool {
+        *prices.of(&host(name)).lock().await == Price::Hidden
+    }
+
+    #[tokio::test]
+    async fn a_host_that_hides_its_limit_is_remembered_over_a_restart() {
+        let directory = tempfile::tempdir().unwrap();
+        let open = || Prices::open(Some(directory.path().join("hosts")));
+        open().remember(&host("a.example:5000"));
+        open().remember(&host("b.example"));
+        let again = open();
+        assert!(is_hidden(&again, "a.example:5000").await && is_hidden(&again, "b.example").await);
+        assert!(!is_hidden(&again, "a.example").await);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_cannot_be_read_or_written_stops_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("hosts"), b"\xff\xfe").unwrap();
+        for file in [directory.path().join("hosts"), directory.path().join("missing/hosts")] {
+            let prices = Prices::open(Some(file));
+            prices.remember(&host("a.example"));
+            assert!(is_hidden(&prices, "a.example").await);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_memory_is_bounded() {
+        let prices = Prices::default();
+        for number in 0..2 * HOSTS_LIMIT {
+            let host = host(&format!("{number}.example"));
+            prices.remember(&host);
+            drop(prices.of(&host));
+        }
+        assert_eq!(prices.hosts.lock().unwrap().len(), HOSTS_LIMIT);
+        assert_eq!(prices.hidden.lock().unwrap().len(), HOSTS_LIMIT);
+    }
+}

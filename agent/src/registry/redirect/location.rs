@@ -1,0 +1,174 @@
+//! Where an answer sends the client on: `Location` as Go's `net/http` reads it, which is stricter than
+//! browsers are, and takes hosts as they are written.
+
+use http::header;
+use url::Url;
+
+use crate::cause::Cause;
+use crate::go::text::quote;
+use crate::go::url_parse;
+use crate::go::url_parse::GoUrl;
+use crate::http::Response;
+use crate::model::outcome::Failure;
+use crate::model::stage::Stage;
+use crate::registry::session::redacted_url::without_signatures;
+
+/// A redirect that leads nowhere.
+#[derive(Debug)]
+pub struct Astray {
+    /// The URL that Go names in its error. `None`: the one that was asked.
+    pub at: Option<String>,
+    pub failure: Box<Failure>,
+}
+
+/// `None`: the answer sends nobody on. An empty `Location` is none.
+pub fn target(response: &Response, from: &Url) -> Result<Option<Url>, Astray> {
+    let follows = matches!(response.status.as_u16(), 301 | 302 | 303 | 307 | 308);
+    let location = response.headers.get(header::LOCATION).filter(|location| follows && !location.is_empty());
+    let Some(location) = location else { return Ok(None) };
+    let Ok(text) = std::str::from_utf8(location.as_bytes()) else {
+        return Err(Astray { at: None, failure: untold("the Location header is not UTF-8").into() });
+    };
+    let written = url_parse::parse(text).map_err(|reason| {
+        let words = format!("failed to parse Location header {}: {reason}", quote(&url_parse::shown(text)));
+        Astray { at: None, failure: unusable("the Location header holds no usable URL", words).into() }
+    })?;
+    let named = || quote(&url_parse::shown(text)).trim_matches('"').to_owned();
+    let astray = |failure: Failure| Astray { at: Some(named()), failure: failure.into() };
+    if let Some(words) = unaskable(&written) {
+        return Err(astray(unusable("the Location header holds no URL that can be asked", words)));
+    }
+    // What browsers take for a slash is a character of the path.
+    let target = from.join(&text.replace('\\', "%5C")).ok().filter(|target| leads_as_written(&written, target));
+    target.map(Some).ok_or_else(|| {
+        astray(untold(&format!("pullprobe cannot go where the Location header leads, to the host `{}`", written.host)))
+    })
+}
+
+/// The Location that led to `target`, for an error: relative where it is relative.
+pub fn shown(response: &Response, target: &Url) -> String {
+    let shown = without_signatures(target);
+    let location = response.headers.get(header::LOCATION).map(http::HeaderValue::as_bytes).unwrap_or_default();
+    let written = std::str::from_utf8(location).unwrap_or_default();
+    if url_parse::parse(written).is_ok_and(|url| !url.host.is_empty()) {
+        return shown;
+    }
+    match (written.split_once('?'), shown.split_once('?')) {
+        (None, _) => written.to_owned(),
+        (Some((place, _)), Some((_, query))) => format!("{place}?{query}"),
+        (Some((place, _)), None) => place.to_owned(),
+    }
+}
+
+/// Go's words for a URL that names a place nobody can go to.
+fn unaskable(written: &GoUrl) -> Option<String> {
+    if !written.scheme.is_empty() {
+        if !matches!(&*written.scheme, "http" | "https") {
+            return Some(format!("unsupported protocol scheme {}", quote(&written.scheme)));
+        }
+        if written.host.is_empty() {
+            return Some("http: no Host in request URL".into());
+        }
+    }
+    let port = parts(&written.host).1;
+    let is_too_high = !port.is_empty() && port.parse::<u16>().is_err();
+    is_too_high.then(|| format!("dial tcp: address {port}: invalid port"))
+}
+
+/// Browsers read `0x7f000001` as an address, where Go looks for a host of that name.
+fn leads_as_written(written: &GoUrl, target: &Url) -> bool {
+    let host = parts(&written.host).0;
+    let is_plain = host.is_ascii() && !host.is_empty() && !host.starts_with('[');
+    target.has_host() && (!is_plain || target.host_str().is_some_and(|found| found.eq_ignore_ascii_case(host)))
+}
+
+fn parts(authority: &str) -> (&str, &str) {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port),
+        _ => (authority, ""),
+    }
+}
+
+fn unusable(detail: &str, words: String) -> Failure {
+    Failure::new(Stage::Manifest, Cause::RedirectInvalid, detail).worded(words)
+}
+
+fn untold(detail: &str) -> Failure {
+    Failure { doubtful: true, ..unusable(detail, String::new()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue, StatusCode};
+
+    use super::*;
+
+    fn answer(location: &str) -> Response {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::LOCATION, HeaderValue::from_bytes(location.as_bytes()).unwrap());
+        Response { status: StatusCode::TEMPORARY_REDIRECT, headers, ..Response::empty() }
+    }
+
+    fn led(location: &str) -> Result<Option<Url>, Astray> {
+        target(&answer(location), &Url::parse("https://r.example/v2/a").unwrap())
+    }
+
+    fn to(location: &str) -> String {
+        led(location).unwrap().map(String::from).unwrap_or_default()
+    }
+
+    /// What containerd 1.6, 1.7 and 2.1 go to.
+    #[test]
+    fn a_location_leads_where_go_is_led() {
+        assert_eq!(to("../b?c#d"), "https://r.example/b?c#d");
+        assert_eq!(to("//S.example/b"), "https://s.example/b");
+        assert_eq!(to("?é"), "https://r.example/v2/a?%C3%A9");
+        assert_eq!(to("https://s.example/a\\b"), "https://s.example/a%5Cb");
+        assert_eq!(to("https://s.example:/b"), "https://s.example/b");
+        assert_eq!(to("https://[2001:0db8::10]:8443/b"), "https://[2001:db8::10]:8443/b");
+        assert_eq!(to("https://bücher.example/b"), "https://xn--bcher-kva.example/b");
+        assert_eq!(to(""), "");
+    }
+
+    /// The URL in the error, and the words behind it; empty words where it could not be told.
+    #[test]
+    fn a_location_that_go_refuses_leads_nowhere() {
+        let refused = |location: &str| {
+            let astray = led(location).unwrap_err();
+            assert_eq!(astray.failure.doubtful, astray.failure.wording.is_empty(), "{location}");
+            (astray.at.unwrap_or_default(), astray.failure.wording)
+        };
+        let of_request = |location: &str| {
+            let (at, words) = refused(location);
+            assert_eq!(at, "", "{location}");
+            words
+        };
+        let prefix = "failed to parse Location header \"https://s.example";
+        assert!(of_request("https://s.example/%zz").starts_with(prefix));
+        assert!(of_request("https://s.example:x/b").ends_with("invalid port \":x\" after host"));
+        assert!(of_request("https://s%72.example/b").ends_with("invalid URL escape \"%72\""));
+        assert!(of_request("https://s.example\\x/b").ends_with("invalid character \"\\\\\" in host name"));
+        assert!(of_request("/b\tc").ends_with("net/url: invalid control character in URL"));
+        let words = |words: &str| words.to_owned();
+        assert_eq!(refused("ftp://s.example/b").1, "unsupported protocol scheme \"ftp\"");
+        assert_eq!(refused("https:///b"), (words("https:///b"), words("http: no Host in request URL").into()));
+        assert_eq!(refused("https:").1, "http: no Host in request URL");
+        assert_eq!(refused("https:\\\\s.example/b").1, "http: no Host in request URL");
+        assert_eq!(refused("https://s.example:99999/b").1, "dial tcp: address 99999: invalid port");
+        // Hosts that Go looks up as they are written.
+        for host in ["0x7f000001", "3221225994", "192.10", "0300.0.02.012"] {
+            assert_eq!(refused(&format!("https://{host}/b")).1, "");
+        }
+        // Who signs in is not repeated.
+        assert!(!refused("https://me:secret@s.example:99999/b").0.contains("secret"));
+    }
+
+    #[test]
+    fn an_error_repeats_the_location_without_its_values() {
+        let shown = |location: &str| shown(&answer(location), &led(location).unwrap().unwrap());
+        assert_eq!(shown("?hop=10"), "?hop=%5BREDACTED%5D");
+        assert_eq!(shown("#frag"), "#frag");
+        assert_eq!(shown("../b"), "../b");
+        assert_eq!(shown("https://s.example/b?c=d"), "https://s.example/b?c=%5BREDACTED%5D");
+    }
+}

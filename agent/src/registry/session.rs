@@ -1,0 +1,343 @@
+//! Speaks to one host of the plan as containerd's client does: headers, `ns=`, challenges, tokens,
+//! redirects and retries of one logical request. What the answer means is judged by the callers.
+//!
+//! Sources: containerd `core/remotes/docker/{resolver,authorizer,registry}.go`; Go `net/http/client.go`.
+
+use crate::registry::redirect::location;
+use std::collections::HashMap;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use tokio::sync::Mutex;
+use url::Url;
+
+use super::token::{self, Token};
+use crate::cause::Cause;
+use crate::http::headers;
+use crate::http::{HttpClient, Request, Response};
+use crate::image::reference::Reference;
+use crate::model::credential::Credential;
+use crate::model::dependency::Purpose;
+use crate::model::host::{Endpoint, RegistryHost, Scheme};
+use crate::model::outcome::{Failure, clip};
+use crate::model::stage::Stage;
+use crate::refusal::Errors;
+use crate::refusal::evidence::Party;
+use crate::refusal::ratelimit;
+use crate::route::dependencies;
+use crate::route::named::{Named, blame};
+use crate::route::network::{Destination, Network, Way};
+use crate::route::requests::Requests;
+use crate::route::usage::RequestKind;
+use crate::version::PullMode;
+
+mod authorize;
+mod base;
+mod redacted_url;
+
+use super::redirect::location::Astray;
+pub(super) use super::redirect::trail::Trail;
+use authorize::Handler;
+pub use base::Base;
+
+/// Requests in a row, the first among them: Go's `http.Client` with containerd's check follows the redirect
+/// of the tenth no more.
+const REQUEST_LIMIT: usize = 10;
+
+/// What containerd leaves between a connection that broke off and the next.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The headers that Go's client does not repeat to another host, `Cookie2` and `Www-Authenticate` aside,
+/// which no request has.
+pub(super) const OF_ONE_HOST: [HeaderName; 2] = [header::AUTHORIZATION, header::COOKIE];
+
+/// One host, for one image and one credential. Tokens are kept until they are refused.
+#[derive(Debug)]
+pub struct Session<'a> {
+    pub network: &'a Network,
+    pub host: &'a RegistryHost,
+    pub image: &'a Reference,
+    /// Its name on this host. `Err`: chance decides about it.
+    pub repository: Result<String, String>,
+    /// What kubelet passed. `None`: nothing, and containerd's own configuration may step in.
+    pub credential: Option<&'a Credential>,
+    pub mode: PullMode,
+    /// The last host of the list is asked once more after some server errors.
+    pub is_last: bool,
+    /// What may still be sent for this image, shared by its hosts.
+    pub allowed: &'a Requests,
+    auth: Mutex<HashMap<String, Handler>>,
+}
+
+/// A request by its place below the host's prefix.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    pub method: Method,
+    /// `manifests` or `blobs`.
+    pub collection: &'static str,
+    pub object: String,
+    pub accept: String,
+    /// Only these bytes, as the Range header says it.
+    pub range: Option<String>,
+    pub body_limit: usize,
+    pub kind: RequestKind,
+}
+
+/// The last answer of a logical request.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub response: Response,
+    pub method: Method,
+    /// Of the request as first sent.
+    pub url: Url,
+    /// Of the answer, after redirects.
+    pub final_url: Url,
+    /// Where the bytes come from, when that is another host.
+    pub redirect: Option<Endpoint>,
+    pub credential_sent: bool,
+    /// Whether an `Authorization` header went to the one who answered.
+    pub signed: bool,
+    /// How a token was got, where one was.
+    pub token: Option<Token>,
+}
+
+impl Answer {
+    /// Who answered: a redirect may lead to another registry, or to where a registry keeps its content.
+    pub fn party(&self) -> Party {
+        let (path, response) = (self.final_url.path(), &self.response);
+        // A storage may have a path that looks like the API's, and speaks no registry's language.
+        let speaks = || Errors::of(response).has_code() || response.headers.contains_key(header::WWW_AUTHENTICATE);
+        let is_api = || path.contains("/manifests/") || (path.contains("/blobs/sha256:") && speaks());
+        if self.final_url == self.url || is_api() { Party::Registry } else { Party::Storage }
+    }
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug)]
+pub struct NoAnswer {
+    pub failure: Failure,
+    pub credential_sent: bool,
+    /// The failure is one from before (no token was to be had); nothing was sent.
+    pub known: bool,
+    /// The status of the answer that led to it. `None`: there was none.
+    pub http_status: Option<u16>,
+}
+
+impl NoAnswer {
+    const fn new(failure: Failure, credential_sent: bool) -> Self {
+        Self { failure, credential_sent, known: false, http_status: None }
+    }
+}
+
+impl<'a> Session<'a> {
+    pub fn new(
+        network: &'a Network,
+        host: &'a RegistryHost,
+        image: &'a Reference,
+        credential: Option<&'a Credential>,
+        mode: PullMode,
+        is_last: bool,
+        allowed: &'a Requests,
+    ) -> Self {
+        let repository = host.rewrites.apply(&image.repository);
+        Self { network, host, image, repository, credential, mode, is_last, allowed, auth: Mutex::default() }
+    }
+
+    pub async fn way(&self) -> std::sync::Arc<Way> {
+        self.network.way(&Destination::of(self.host)).await
+    }
+
+    /// The URL that containerd asks: its path is cleaned, `ns` added for a stand-in.
+    pub fn url(&self, endpoint: &Endpoint, ask: &Ask) -> Result<Url, Failure> {
+        let repository = self.repository.as_ref().map_err(|why| {
+            let failure = Failure::new(Stage::Config, Cause::HostsFileInvalid, why.clone());
+            Failure { doubtful: true, ..failure.host_or(&endpoint.host_port()) }
+        })?;
+        let path = format!("/{}/{repository}/{}/{}", self.host.path, ask.collection, ask.object);
+        let clean: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+        let mut text = format!("{endpoint}/{}", clean.join("/"));
+        if let Some(namespace) = &self.host.namespace_query {
+            text.push_str("?ns=");
+            text.extend(url::form_urlencoded::byte_serialize(namespace.as_bytes()));
+        }
+        Url::parse(&text).map_err(|e| self.unaskable(endpoint, ask, &text, e))
+    }
+
+    /// Sends until there is an answer that containerd would look at. A HEAD that is refused with 405 is
+    /// answered: what containerd asks instead may cost a pull, and the caller has the purse.
+    pub async fn ask(&self, ask: &Ask) -> Result<Answer, NoAnswer> {
+        let way = self.way().await;
+        let url = self.url(&way.endpoint, ask).map_err(|failure| NoAnswer {
+            failure,
+            credential_sent: false,
+            known: false,
+            http_status: None,
+        })?;
+        let mut refusals = 0_u32;
+        let mut retried_status = None;
+        let mut repeated = false;
+        let (mut number, limit) = (0, self.network.version.request_limit());
+        loop {
+            number += 1;
+            let sent = match Box::pin(self.send_once(&way, ask, &url)).await {
+                Err(broken) if way.client.is_ok() && number < limit && self.may_send_again(&broken) => {
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
+                sent => sent?,
+            };
+            let status = sent.response.status;
+            match status.as_u16() {
+                408 | 429
+                    if !repeated
+                        && ratelimit::may_follow_at_once(&sent.response, self.network.clock())
+                        && !ratelimit::announces(&sent.response) =>
+                {
+                    repeated = true;
+                }
+                401 => {
+                    refusals += 1;
+                    let learnt = self.authenticate(&way, &sent, refusals).await;
+                    if !learnt.map_err(|no| NoAnswer { http_status: Some(401), ..no })? {
+                        return Ok(sent);
+                    }
+                }
+                500 | 503 | 504 if self.may_retry(status, retried_status) => retried_status = Some(status),
+                // containerd repeats 408 and 429 five times at once; once is enough to see them pass.
+                _ => return Ok(sent),
+            }
+        }
+    }
+
+    /// The last host is asked again where a connection ended before its answer, as often as containerd does: one that
+    /// answers every third time serves it. Where it waited in vain the silence is the same next time, and is not waited
+    /// for again. Nor is the token service asked again.
+    fn may_send_again(&self, broken: &NoAnswer) -> bool {
+        let is_cut = broken.failure.stage != Stage::Token && broken.failure.wording.ends_with("EOF");
+        is_cut && self.is_last && self.network.version.retries_transport_errors()
+    }
+
+    fn may_retry(&self, status: StatusCode, retried: Option<StatusCode>) -> bool {
+        self.is_last && self.network.version.retries_server_errors() && retried.is_none_or(|before| before != status)
+    }
+
+    /// Why Go's client sends nothing: a header of the host, or the token, is none that HTTP can carry.
+    fn sendable(&self, verb: &str, url: &Url, token: Option<&Token>) -> Result<(), NoAnswer> {
+        let fault = headers::fault(self.host).or_else(|| token.and_then(Token::fault));
+        fault.map_or(Ok(()), |failure| {
+            let text = format!("failed to do request: {verb} \"{}\": {}", self.shown(url), failure.wording);
+            Err(NoAnswer::new(failure.worded(text), false))
+        })
+    }
+
+    async fn send_once(&self, way: &Way, ask: &Ask, url: &Url) -> Result<Answer, NoAnswer> {
+        let verb = if ask.method == Method::HEAD { "Head" } else { "Get" };
+        let mut url_now = url.clone();
+        let mut client = way.client.clone();
+        let mut redirect: Option<Endpoint> = None;
+        let (authorization, token) = self.authorization(url).await?;
+        let mut credential_sent = gives_away(authorization.as_ref(), token.as_ref());
+        let mut led_by = String::new();
+        let (mut trail, mut keeps) = (Trail::new(self.network.version.go(), url), true);
+        self.sendable(verb, url, token.as_ref())?;
+        for _ in 0..REQUEST_LIMIT {
+            let here =
+                client.as_ref().map_or_else(|_| way.endpoint.host_port(), |client| client.endpoint().host_port());
+            let shown = self.shown(&url_now);
+            let undone_at = |shown: &str, failure: &Failure, credential_sent| {
+                let text = format!("failed to do request: {verb} \"{shown}\": {}", failure.wording);
+                NoAnswer::new(failure.clone().worded(text).host_or(&here), credential_sent)
+            };
+            let undone = |failure: &Failure, credential_sent| undone_at(&shown, failure, credential_sent);
+            let client_now = client.as_ref().map_err(|failure| undone(failure, credential_sent))?;
+            let kept = authorization.as_ref().filter(|_| keeps);
+            let stays = redirect.is_none() && keeps;
+            let value = if stays { kept.cloned() } else { self.on_redirect(&url_now, kept).await };
+            credential_sent |= redirect.is_some() && value.is_some() && token.is_none();
+            self.allowed.take(stage_of(ask)).map_err(|limit| NoAnswer::new(limit.into(), credential_sent))?;
+            let request = self.request(ask, &url_now, value.as_ref(), !keeps);
+            let signed = request.headers.contains_key(header::AUTHORIZATION);
+            self.network.usage.request(client_now.endpoint(), ask.kind);
+            let response = match client_now.send(request).await {
+                Ok(response) => response,
+                Err(failure) => {
+                    let failure = failure.staged(stage_of(ask));
+                    let failure = self.network.unreadable(client_now.endpoint(), self.host, failure).await;
+                    return Err(undone(&failure, credential_sent));
+                }
+            };
+            let target = match location::target(&response, &url_now) {
+                Ok(None) => {
+                    let (method, url, final_url) = (ask.method.clone(), url.clone(), url_now);
+                    return Ok(Answer { response, method, url, final_url, redirect, credential_sent, signed, token });
+                }
+                Ok(Some(target)) => target,
+                Err(Astray { at, failure }) => {
+                    let failure = Failure { stage: stage_of(ask), ..*failure };
+                    return Err(undone_at(at.as_ref().unwrap_or(&shown), &failure, credential_sent));
+                }
+            };
+            led_by = location::shown(&response, &target);
+            keeps = trail.keeps_credentials_to(&target);
+            let endpoint = endpoint_of(&target);
+            client = self.client_for(&endpoint, way, ask).await;
+            if token::authority(&target) != token::authority(url) {
+                redirect = Some(endpoint);
+            }
+            url_now = target;
+        }
+        let failure = Failure::new(stage_of(ask), Cause::RedirectInvalid, "ten redirects in a row");
+        let text = format!("failed to do request: {verb} \"{}\": stopped after 10 redirects", clip(led_by));
+        Err(NoAnswer::new(failure.worded(text).at(token::host_port(&url_now)), credential_sent))
+    }
+
+    async fn client_for(&self, endpoint: &Endpoint, way: &Way, ask: &Ask) -> Result<HttpClient, Failure> {
+        if *endpoint == way.endpoint {
+            return way.client.clone();
+        }
+        let purpose = if ask.collection == "blobs" { Purpose::Blob } else { Purpose::Manifest };
+        let walk =
+            dependencies::Walk { namespace: &self.image.domain, of: &self.image.to_string(), via: &self.host.endpoint };
+        self.network.needs.note(walk, endpoint, purpose);
+        let client = self.network.led(self.host, endpoint, false).await.client.clone();
+        client.map_err(|failure| blame(failure, endpoint, &way.endpoint, Named::Redirect))
+    }
+
+    /// `leaves`: a redirect leads to somebody else, for whom the credentials among the host's own headers
+    /// are not meant.
+    fn request(&self, ask: &Ask, url: &Url, authorization: Option<&HeaderValue>, leaves: bool) -> Request {
+        let mut headers = headers::of(self.host);
+        if leaves {
+            OF_ONE_HOST.iter().for_each(|name| drop(headers.remove(name)));
+        }
+        if let Ok(accept) = HeaderValue::from_bytes(ask.accept.as_bytes()) {
+            headers.entry(header::ACCEPT).or_insert(accept);
+        }
+        if let Some(Ok(range)) = ask.range.as_deref().map(HeaderValue::from_str) {
+            headers.insert(header::RANGE, range);
+        }
+        if let Some(value) = authorization {
+            headers.insert(header::AUTHORIZATION, value.clone());
+        }
+        Request { method: ask.method.clone(), url: url.clone(), headers, form: None, body_limit: ask.body_limit }
+    }
+}
+
+/// Whether a credential goes out, be it inside a token.
+fn gives_away(authorization: Option<&HeaderValue>, token: Option<&Token>) -> bool {
+    authorization.is_some() && token.is_none_or(|token| !token.anonymous)
+}
+
+const fn stage_of(ask: &Ask) -> Stage {
+    match ask.kind {
+        RequestKind::Ping => Stage::Ping,
+        RequestKind::Token => Stage::Token,
+        RequestKind::Head | RequestKind::Get => Stage::Manifest,
+        RequestKind::Blob => Stage::Blob,
+    }
+}
+
+fn endpoint_of(url: &Url) -> Endpoint {
+    let scheme = if url.scheme() == "http" { Scheme::Http } else { Scheme::Https };
+    Endpoint::new(scheme, token::authority(url))
+}

@@ -1,0 +1,101 @@
+//! The base of the API, `/v2/`: containerd never asks for it, and it tells a registry from everything else.
+
+use http::{HeaderMap, HeaderValue, Method, header};
+use url::Url;
+
+use super::Session;
+use crate::http::headers;
+use crate::http::{Request, Response};
+use crate::model::stage::Stage;
+use crate::refusal;
+use crate::refusal::Errors;
+use crate::registry::challenge;
+use crate::route::usage::RequestKind;
+
+/// Error pages may be some KiB.
+const BODY_LIMIT: usize = 16 << 10;
+/// Words in an address to which people are sent to sign in.
+const SIGN_IN: [&str; 7] = ["login", "signin", "sign_in", "oauth", "saml", "sso", "auth"];
+
+/// What is at the base of the API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Base {
+    Registry,
+    /// Something else, in words: `404 Not Found: no such route`.
+    Other(String),
+    Untold,
+}
+
+impl Session<'_> {
+    /// Asks for the base at `path`, as nobody in particular.
+    pub async fn base(&self, path: &str) -> Base {
+        let way = self.way().await;
+        let Ok(client) = way.client.clone() else { return Base::Untold };
+        let Ok(url) = Url::parse(&format!("{}/{}/", client.endpoint(), path.trim_matches('/'))) else {
+            return Base::Untold;
+        };
+        if headers::fault(self.host).is_some() {
+            return Base::Untold;
+        }
+        let mut sent: HeaderMap = headers::of(self.host);
+        sent.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+        if self.allowed.take(Stage::Ping).is_err() {
+            return Base::Untold;
+        }
+        self.network.usage.request(client.endpoint(), RequestKind::Ping);
+        let request = Request { method: Method::GET, url, headers: sent, form: None, body_limit: BODY_LIMIT };
+        client.send(request).await.map_or(Base::Untold, |response| judge(&response))
+    }
+}
+
+fn judge(response: &Response) -> Base {
+    let errors = Errors::of(response);
+    let is_api = errors.has_code() || response.headers.contains_key("docker-distribution-api-version");
+    let other = || Base::Other(format!("{}{}", response.line(), refusal::behind(": ", response, &errors)));
+    let page = refusal::is_web_page(response);
+    match response.status.as_u16() {
+        _ if is_api => Base::Registry,
+        200..=299 if page => other(),
+        200..=299 => Base::Registry,
+        401 if !challenge::of(response).is_empty() => Base::Registry,
+        401 | 403 if page => other(),
+        404 | 405 | 410 => other(),
+        301 | 302 | 303 | 307 | 308 => {
+            let location = response.header("location").unwrap_or_default().to_ascii_lowercase();
+            let place = location.split('?').next().unwrap_or_default().to_owned();
+            if SIGN_IN.iter().any(|word| place.contains(word)) { other() } else { Base::Untold }
+        }
+        _ => Base::Untold,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+
+    use super::*;
+
+    fn base(status: u16, header: Option<(&'static str, &'static str)>, body: &str) -> Base {
+        let mut response = Response { body: body.as_bytes().to_vec().into(), ..Response::empty() };
+        response.status = StatusCode::from_u16(status).unwrap();
+        if let Some((name, value)) = header {
+            response.headers.insert(name, value.parse().unwrap());
+        }
+        judge(&response)
+    }
+
+    #[test]
+    fn the_base_of_the_api_tells_a_registry_from_everything_else() {
+        let is_other = |base: Base| matches!(base, Base::Other(_));
+        assert_eq!(base(200, None, ""), Base::Registry);
+        assert_eq!(base(200, None, "{}"), Base::Registry);
+        assert_eq!(base(401, Some(("www-authenticate", "Basic realm=\"r\"")), "<html>"), Base::Registry);
+        assert_eq!(base(404, Some(("docker-distribution-api-version", "registry/2.0")), ""), Base::Registry);
+        assert_eq!(base(404, None, r#"{"errors":[{"code":"NOT_FOUND","message":"x"}]}"#), Base::Registry);
+        assert!(is_other(base(404, None, "default backend - 404")));
+        assert!(is_other(base(200, None, "<!doctype html><title>Welcome to nginx!</title>")));
+        assert!(is_other(base(302, Some(("location", "https://sso.example/login?next=x")), "")));
+        assert_eq!(base(302, Some(("location", "https://r.example/v2/")), ""), Base::Untold);
+        assert_eq!(base(503, None, "no healthy upstream"), Base::Untold);
+    }
+}

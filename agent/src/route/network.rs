@@ -1,0 +1,388 @@
+//! The way to a host: DNS, TCP, proxy and TLS, climbed once per cycle and shared by all who ask.
+//!
+//! It knows the order of these stages and nothing of registries.
+
+mod follow_up;
+pub mod reach;
+mod timeouts;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::FutureExt as _;
+use jiff::Timestamp;
+use tokio::net::TcpStream;
+use tokio::sync::OnceCell;
+
+use super::dependencies::Needs;
+use super::proxy;
+use super::usage::Usage;
+use crate::cause::Cause;
+use crate::dns::Patience;
+use crate::environment::{ProxyRules, ProxyUrl};
+use crate::host::resolv::Names;
+use crate::http::{Binding, HttpClient, Informational, Kept, Proved};
+use crate::model::facts::{DnsFacts, ProxyFacts, TcpFacts, TlsFacts};
+use crate::model::host::{Endpoint, HostTls, RegistryHost, Scheme};
+use crate::model::namespace::DIAL_TIMEOUT;
+use crate::model::outcome::{Failure, Outcome, Skip, Step};
+use crate::model::stage::Stage;
+use crate::observation::sinkhole;
+use crate::tls::{NodeTrust, TlsSetup};
+use crate::transport::connection::Connection;
+use crate::transport::tcp;
+use crate::version::Version;
+use crate::{dns, tls};
+use reach::Reach;
+pub use timeouts::Timeouts;
+
+/// The node's network as containerd would use it, for one cycle.
+#[derive(Debug)]
+pub struct Network {
+    pub names: Arc<Names>,
+    pub trust: Arc<NodeTrust>,
+    pub proxies: Arc<ProxyRules>,
+    pub timeouts: Timeouts,
+    pub version: Version,
+    reach: Reach,
+    /// The wall clock when the cycle began: what certificates are judged by.
+    pub now: Timestamp,
+    began: Instant,
+    pub usage: Arc<Usage>,
+    pub needs: Needs,
+    kept: Kept,
+    ways: Mutex<HashMap<WayKey, Arc<OnceCell<Arc<Way>>>>>,
+}
+
+/// Hosts with other TLS settings are other ways, even at the same address.
+type WayKey = (Endpoint, bool, Option<Duration>, String, Option<Endpoint>);
+
+/// What came of climbing to a host, and the client that speaks to it.
+#[derive(Debug)]
+pub struct Way {
+    /// The scheme that worked: http where the https attempt fell back.
+    pub endpoint: Endpoint,
+    pub dns: Step<DnsFacts>,
+    pub tcp: Step<TcpFacts>,
+    pub proxy: Step<ProxyFacts>,
+    pub tls: Step<TlsFacts>,
+    /// `Err` when a stage failed.
+    pub client: Result<HttpClient, Failure>,
+}
+
+/// What is needed to reach a host.
+#[derive(Clone, Debug)]
+pub struct Destination<'a> {
+    pub endpoint: Endpoint,
+    pub tls: &'a HostTls,
+    pub dial_timeout: Option<Duration>,
+    /// Try https, fall back to http.
+    pub http_fallback: bool,
+    /// The host of the plan that sends there. `None`: the plan names it.
+    pub led_by: Option<&'a RegistryHost>,
+}
+
+impl<'a> Destination<'a> {
+    pub fn of(host: &'a RegistryHost) -> Self {
+        Self {
+            endpoint: host.endpoint.clone(),
+            tls: &host.tls,
+            dial_timeout: host.dial_timeout,
+            http_fallback: host.http_fallback,
+            led_by: None,
+        }
+    }
+}
+
+impl Network {
+    pub fn new(
+        names: Arc<Names>,
+        trust: Arc<NodeTrust>,
+        proxies: Arc<ProxyRules>,
+        timeouts: Timeouts,
+        version: Version,
+        now: Timestamp,
+    ) -> Self {
+        let (began, ways) = (Instant::now(), Mutex::default());
+        let (usage, needs, kept) = (Arc::default(), Needs::default(), Kept::default());
+        let reach = Reach::default();
+        Self { names, trust, proxies, timeouts, version, reach, now, began, usage, needs, kept, ways }
+    }
+
+    fn setup(&self, to: &Destination<'_>) -> Result<TlsSetup, Failure> {
+        let offers_mlkem = self.version.go().offers_mlkem();
+        TlsSetup::new(self.version, offers_mlkem, &self.trust, to.tls, self.now)
+    }
+
+    /// The wall clock as it goes on from the cycle's beginning.
+    pub fn clock(&self) -> Timestamp {
+        let passed = jiff::SignedDuration::try_from(self.began.elapsed()).unwrap_or_default();
+        self.now.checked_add(passed).unwrap_or(self.now)
+    }
+
+    /// The way to a host: walked at the first call, shared by the later ones.
+    pub async fn way(&self, to: &Destination<'_>) -> Arc<Way> {
+        let led_by = to.led_by.map(|host| host.endpoint.clone());
+        let key = (to.endpoint.clone(), to.http_fallback, to.dial_timeout, format!("{:?}", to.tls), led_by);
+        let cell = {
+            let mut ways = self.ways.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(ways.entry(key).or_default())
+        };
+        // Boxed: what awaits a way is itself awaited deep down, and the compiler follows futures only so far.
+        let climb = || async { Arc::new(self.climb(to).await) }.boxed();
+        Arc::clone(cell.get_or_init(climb).await)
+    }
+
+    async fn climb(&self, to: &Destination<'_>) -> Way {
+        let way = self.climb_once(to, &to.endpoint).await;
+        let falls_back = to.http_fallback
+            && way.client.as_ref().is_err_and(|failure| falls_back(failure, self.version, to.endpoint.has_port()));
+        if !falls_back {
+            return way;
+        }
+        let plain = Endpoint::new(Scheme::Http, to.endpoint.authority.clone());
+        self.climb_once(to, &plain).await
+    }
+
+    async fn climb_once(&self, to: &Destination<'_>, endpoint: &Endpoint) -> Way {
+        let mut way = Way::begin(endpoint);
+        let reached = self.reach(to, &mut way).await;
+        way.client = reached.map_err(|failure| {
+            sinkhole::explained(failure.host_or(&endpoint.host_port()), endpoint.host(), way.dns.facts())
+        });
+        way
+    }
+
+    async fn reach(&self, to: &Destination<'_>, way: &mut Way) -> Result<HttpClient, Failure> {
+        let setup = self.setup(to).inspect_err(|failure| {
+            way.tls = Step::new(Outcome::Failed(failure.clone(), None), Duration::ZERO);
+        })?;
+        let (stream, bound) = self.connect(to, way, &setup).await?;
+        let is_proxied_plainly = bound.proxy.is_some() && way.endpoint.scheme == Scheme::Http;
+        let proved = match self.secure(way, stream, &setup).await {
+            Err(failure) => return Err(Box::pin(self.look_again(to, way, &setup, failure)).await),
+            // A proxy is sent requests of another form.
+            Ok(Secured::Plain(_)) if is_proxied_plainly => Proved::default(),
+            Ok(Secured::Plain(stream)) => Proved::over(stream, &self.kept).await,
+            Ok(Secured::Tls(stream)) => Proved::over(*stream, &self.kept).await,
+        };
+        Ok(HttpClient::new(Binding {
+            endpoint: way.endpoint.clone(),
+            address: bound.address,
+            proxy: bound.proxy,
+            tls: setup.client_config(),
+            proved,
+            limit: self.timeouts.http,
+            patience: self.version.response_header_timeout(),
+            informational: Informational::of(self.version),
+        }))
+    }
+
+    /// DNS and TCP to the host itself or, where the rules say so, a tunnel through the proxy.
+    async fn connect(
+        &self,
+        to: &Destination<'_>,
+        way: &mut Way,
+        setup: &TlsSetup,
+    ) -> Result<(Connection, Bound), Failure> {
+        let endpoint = way.endpoint.clone();
+        if let Some(port) = endpoint.impossible_port() {
+            let detail = format!("there is no port {port}: the highest is 65535");
+            let failure = Failure::new(Stage::Tcp, Cause::HostsFileInvalid, detail)
+                .worded(format!("dial tcp: address {port}: invalid port"));
+            way.tcp = Step::new(Outcome::Failed(failure.clone(), None), Duration::ZERO);
+            return Err(failure);
+        }
+        if let Some(words) = self.proxies.refusal(endpoint.scheme) {
+            let detail = "REQUEST_METHOD is set for containerd, and Go takes no HTTP_PROXY in a CGI program: unset it";
+            let failure = Failure::new(Stage::Proxy, Cause::ProxyUnreachable, detail).worded(words);
+            way.proxy = Step::new(Outcome::Failed(failure.clone(), None), Duration::ZERO);
+            return Err(failure);
+        }
+        if let Some(failure) = self.literal_kept_back(to, &endpoint).await {
+            (way.dns, way.tcp) = (Step::skipped(Skip::NotNeeded), Step::skipped(Skip::NotFollowed));
+            return Err(failure);
+        }
+        let decision = self.proxies.decide(endpoint.scheme, endpoint.host(), endpoint.port());
+        let Some(proxy) = decision.proxy else {
+            let (dns, tcp, stream) = self.dial(endpoint.host(), endpoint.port(), to.dial_timeout, Some(to)).await;
+            let address = tcp.facts().and_then(|facts| facts.chosen);
+            let failure = dns.failure().or_else(|| tcp.failure()).cloned();
+            (way.dns, way.tcp) = (dns, tcp);
+            if failure.as_ref().is_some_and(reach::is_kept_back) {
+                way.tcp = Step::skipped(Skip::NotFollowed);
+            } else if way.dns.failure().is_some_and(|failure| failure.doubtful && failure.cause != Cause::LimitReached)
+            {
+                way.dns = Step::skipped(Skip::OutOfTime);
+            }
+            let (Some(stream), Some(address)) = (stream, address) else {
+                return Err(
+                    failure.unwrap_or_else(|| Failure::new(Stage::Tcp, Cause::Unclassified, "no address chosen"))
+                );
+            };
+            let facts = ProxyFacts { proxy: None, rule: decision.rule.into(), connect_status: None };
+            way.proxy = Step { outcome: Outcome::Passed(facts), duration: Some(Duration::ZERO) };
+            return Ok((stream.into(), Bound { address, proxy: None }));
+        };
+        way.dns = Step::skipped(Skip::LeftToProxy);
+        way.tcp = Step::skipped(Skip::LeftToProxy);
+        let tunnel = Tunnel { endpoint: &endpoint, proxy: &proxy, rule: &decision.rule, setup };
+        let (step, reached) = self.through_proxy(tunnel, to.dial_timeout).await;
+        let failure = step.failure().cloned();
+        let doubt = failure.as_ref().filter(|failure| failure.doubtful).map(Failure::skip);
+        way.proxy = doubt.map_or(step, Step::skipped);
+        reached
+            .map(|(stream, address)| (stream, Bound { address, proxy: Some(proxy) }))
+            .ok_or_else(|| failure.unwrap_or_else(|| Failure::new(Stage::Proxy, Cause::Unclassified, "no tunnel")))
+    }
+
+    async fn dial(
+        &self,
+        host: &str,
+        port: u16,
+        dial_timeout: Option<Duration>,
+        guarded: Option<&Destination<'_>>,
+    ) -> (Step<DnsFacts>, Step<TcpFacts>, Option<TcpStream>) {
+        let budget = dial_timeout.unwrap_or(DIAL_TIMEOUT);
+        let patience = Patience { budget, limit: self.timeouts.dns };
+        let dns = dns::lookup(&self.names, host, patience).await;
+        let addresses = match &dns.outcome {
+            Outcome::Passed(facts) => facts.addresses.clone(),
+            Outcome::Failed(..) | Outcome::Skipped(_) => return (dns, Step::default(), None),
+        };
+        if let Some(to) = guarded
+            && let Some(failure) = self.kept_back(to, &addresses, port).await
+        {
+            return (dns, Step::new(Outcome::Failed(failure, None), Duration::ZERO), None);
+        }
+        let left = budget.saturating_sub(dns.duration.unwrap_or_default());
+        let (tcp, stream) = tcp::connect(&addresses, port, host, left, self.timeouts.tcp).await;
+        (dns, tcp, stream)
+    }
+
+    async fn through_proxy(
+        &self,
+        tunnel: Tunnel<'_>,
+        dial_timeout: Option<Duration>,
+    ) -> (Step<ProxyFacts>, Option<(Connection, SocketAddr)>) {
+        let Tunnel { endpoint, proxy, rule, setup } = tunnel;
+        let began = Instant::now();
+        let facts = |connect_status| ProxyFacts {
+            proxy: Some(proxy.to_string().into()),
+            rule: rule.to_owned().into(),
+            connect_status,
+        };
+        if let Some(failure) = proxy::garbled(proxy) {
+            return (Step::new(Outcome::Failed(failure, Some(facts(None))), began.elapsed()), None);
+        }
+        let (dns, tcp, stream) = self.dial(&proxy.host, proxy.port, dial_timeout, None).await;
+        let address = tcp.facts().and_then(|facts| facts.chosen);
+        let (Some(stream), Some(address)) = (stream, address) else {
+            let failure = dns.failure().or_else(|| tcp.failure()).map_or_else(
+                || Failure::new(Stage::Proxy, Cause::ProxyUnreachable, "the proxy cannot be reached"),
+                |inner| {
+                    let detail = format!("{} of the proxy: {} ({})", inner.stage, inner.detail, inner.cause);
+                    let failure = Failure::new(Stage::Proxy, Cause::ProxyUnreachable, detail)
+                        .worded(format!("proxyconnect tcp: {}", inner.wording))
+                        .fixed_by(proxy::unreachable_fix(proxy));
+                    // Nobody knows of a proxy what nobody knows of the way to it.
+                    Failure { doubtful: inner.doubtful, ..failure }
+                },
+            );
+            let failure = failure.at(proxy.host_port());
+            return (Step::new(Outcome::Failed(failure, Some(facts(None))), began.elapsed()), None);
+        };
+        let target = proxy::Target {
+            host_port: &endpoint.host_port(),
+            bare_users: self.version.go().signs_in_without_password(),
+            plain: endpoint.scheme == Scheme::Http,
+        };
+        let (step, stream) = proxy::tunnel(stream, proxy, rule, target, setup, self.timeouts.http).await;
+        // The way to the proxy has no stage of its own: those of the host are left to the proxy.
+        let step = Step { duration: Some(began.elapsed()), ..step };
+        (step, stream.map(|stream| (stream, address)))
+    }
+
+    /// TLS where the scheme asks for it. Further connections of the client resume its session.
+    async fn secure(&self, way: &mut Way, stream: Connection, setup: &TlsSetup) -> Result<Secured, Failure> {
+        if way.endpoint.scheme == Scheme::Http {
+            way.tls = Step::skipped(Skip::NotNeeded);
+            return Ok(Secured::Plain(stream));
+        }
+        let (step, stream) = tls::handshake(stream, way.endpoint.host(), setup, self.timeouts.tls).await;
+        way.tls = step;
+        match (way.tls.failure(), stream) {
+            (Some(failure), _) => Err(failure.clone()),
+            (None, Some(stream)) => Ok(Secured::Tls(Box::new(stream))),
+            (None, None) => Err(Failure::new(Stage::Tls, Cause::Unclassified, "no session")),
+        }
+    }
+}
+
+impl Way {
+    /// At the foot: nothing is reached yet.
+    fn begin(endpoint: &Endpoint) -> Self {
+        Self {
+            endpoint: endpoint.clone(),
+            dns: Step::default(),
+            tcp: Step::default(),
+            proxy: Step::default(),
+            tls: Step::default(),
+            client: Err(Failure::new(Stage::Dns, Cause::Unclassified, "not reached")),
+        }
+    }
+}
+
+/// A path that was proved.
+enum Secured {
+    Plain(Connection),
+    Tls(Box<tokio_rustls::client::TlsStream<Connection>>),
+}
+
+/// What is asked of a proxy.
+#[derive(Clone, Copy)]
+struct Tunnel<'a> {
+    endpoint: &'a Endpoint,
+    proxy: &'a ProxyUrl,
+    rule: &'a str,
+    setup: &'a TlsSetup,
+}
+
+/// Where the client's connections go.
+struct Bound {
+    address: SocketAddr,
+    proxy: Option<ProxyUrl>,
+}
+
+/// Whether containerd's fallback client would go on with plain HTTP after this failure
+/// (containerd `core/remotes/docker/resolver.go`, `HTTPFallback`).
+fn falls_back(failure: &Failure, version: Version, has_port: bool) -> bool {
+    match failure.cause {
+        Cause::TlsPlainHttp => version.upgrades_http_with_tls(),
+        Cause::TlsTimeout => version.falls_back_on_handshake_timeout(),
+        Cause::TcpRefused | Cause::TcpTimeout => version.falls_back_on_refused() && !has_port,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cases::Cases;
+    use crate::node::containerd::cases_tests::releases;
+
+    #[test]
+    fn a_refused_connection_falls_back_to_http_only_without_a_port() {
+        for case in Cases::of_kind("http_fallback_trigger") {
+            assert_eq!(case.input["error"], "connect: connection refused");
+            let endpoint = Endpoint::new(Scheme::Https, case.input["host"].as_str().unwrap());
+            let refused = Failure::new(Stage::Tcp, Cause::TcpRefused, "");
+            for version in releases(&case.versions) {
+                let found = falls_back(&refused, version, endpoint.has_port());
+                assert_eq!(found, case.expected["fallback"], "{} on {version}", case.id);
+            }
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The proxy stage: a tunnel to the registry through the proxy that containerd's environment names.
+
+use std::time::{Duration, Instant};
+
+use crate::cause::{Cause, Owner};
+use crate::model::facts::ProxyFacts;
+use crate::model::outcome::{Failure, Outcome, Step};
+use crate::model::proxy::{ProxyScheme, ProxyUrl};
+use crate::model::stage::Stage;
+use crate::tls;
+use crate::tls::TlsSetup;
+use crate::transport::connection::Connection;
+
+mod answer;
+mod connect;
+mod schemes;
+mod socks;
+
+pub use answer::{or_the_proxy, refusal};
+
+/// What the proxy is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    pub host_port: &'a str,
+    /// A SOCKS proxy is given a user that has no password.
+    pub bare_users: bool,
+    /// Plain HTTP: an HTTP proxy passes its requests on one by one, without a tunnel.
+    pub plain: bool,
+}
+
+/// Asks the proxy at the other end of `stream` for a tunnel to the target. `tls` is that of the
+/// registry's host: Go uses one configuration for both.
+pub async fn tunnel(
+    stream: impl Into<Connection>,
+    proxy: &ProxyUrl,
+    rule: &str,
+    target: Target<'_>,
+    tls: &TlsSetup,
+    limit: Duration,
+) -> (Step<ProxyFacts>, Option<Connection>) {
+    let began = Instant::now();
+    let mut facts =
+        ProxyFacts { proxy: Some(proxy.to_string().into()), rule: rule.to_owned().into(), connect_status: None };
+    let mut said = Said::default();
+    let asked = tokio::time::timeout(limit, ask(stream.into(), proxy, target, tls, limit, &mut said)).await;
+    facts.connect_status = said.status;
+    // What does not even greet as SOCKS does is none, however long one waits.
+    let patience = if proxy.scheme == ProxyScheme::Socks5 && !said.greeted { Duration::ZERO } else { PATIENCE };
+    let outcome = asked.unwrap_or_else(|_| Err(silent(limit, patience)));
+    match outcome {
+        Ok(connection) => (Step::new(Outcome::Passed(facts), began.elapsed()), Some(connection)),
+        Err(failure) => (Step::new(Outcome::Failed(failure.at(proxy.host_port()), Some(facts)), began.elapsed()), None),
+    }
+}
+
+/// What a proxy has told so far.
+#[derive(Default)]
+struct Said {
+    /// Of its answer to CONNECT.
+    status: Option<u16>,
+    /// It answered as SOCKS does.
+    greeted: bool,
+}
+
+async fn ask(
+    connection: Connection,
+    proxy: &ProxyUrl,
+    target: Target<'_>,
+    tls: &TlsSetup,
+    limit: Duration,
+    said: &mut Said,
+) -> Result<Connection, Failure> {
+    match proxy.scheme {
+        ProxyScheme::Http if target.plain => Ok(connection),
+        ProxyScheme::Http => connect::connect(connection, proxy, target.host_port, &mut said.status).await,
+        ProxyScheme::Https if target.plain => secure(connection, proxy, tls, limit).await,
+        ProxyScheme::Https => {
+            connect::connect(secure(connection, proxy, tls, limit).await?, proxy, target.host_port, &mut said.status)
+                .await
+        }
+        ProxyScheme::Socks5 => {
+            socks::connect(connection, proxy, target.host_port, target.bare_users, &mut said.greeted).await
+        }
+    }
+}
+
+async fn secure(
+    connection: Connection,
+    proxy: &ProxyUrl,
+    tls: &TlsSetup,
+    limit: Duration,
+) -> Result<Connection, Failure> {
+    let ends = connection.ends();
+    let (step, stream) = tls::handshake(connection, &proxy.host, tls, limit).await;
+    if let Some(stream) = stream {
+        return Ok(Connection::inside(stream, ends));
+    }
+    let failure = step.failure().cloned();
+    let Some(inner) = failure else {
+        return Err(Failure::new(Stage::Proxy, Cause::ProxyUnreachable, "TLS to the proxy failed"));
+    };
+    let failed = |detail: &str, wording: &str| {
+        Failure::new(Stage::Proxy, Cause::ProxyUnreachable, format!("TLS to the proxy failed: {detail}"))
+            .worded(format!("proxyconnect tcp: {wording}"))
+    };
+    if inner.cause == Cause::TlsPlainHttp {
+        return Err(speaks_plainly(failed(&inner.detail, NO_HANDSHAKE), proxy));
+    }
+    Err(Failure { doubtful: inner.doubtful, ..failed(&inner.detail, &inner.wording) })
+}
+
+/// The proxy as it is set does not do: which variable says so, and what to write there.
+pub fn unreachable_fix(proxy: &ProxyUrl) -> String {
+    format!(
+        "Correct the proxy in {}, or exempt the registry there with `NO_PROXY`; then `systemctl daemon-reload` and `systemctl \
+         restart containerd`.",
+        proxy.setting()
+    )
+}
+
+/// A URL whose password is written so that Go takes a part of it for the proxy's name: that is looked up
+/// nowhere and shown to nobody. `None`: the URL is whole.
+pub fn garbled(proxy: &ProxyUrl) -> Option<Failure> {
+    proxy.holds_password.then(|| {
+        let detail = "the proxy's URL has a `#`, `/` or `?` in its password as it stands: containerd takes a part of the password \
+                      for the proxy's name";
+        let failure = Failure::new(Stage::Proxy, Cause::ProxyUnreachable, detail);
+        // A host with a port, and no user before it, may be one: containerd dials it, and the rest is a path.
+        let may_be_host = proxy.port != 0 && proxy.credentials.is_none();
+        let failure = Failure { doubtful: may_be_host, ..failure };
+        failure
+            .at(proxy.host_port())
+            .worded(format!("proxyconnect tcp: dial tcp: lookup {}: no such host", proxy.host_port()))
+            .owned_by(Owner::Config)
+            .fixed_by(format!(
+                "Write the password in {} with `%23` for `#`, `%2F` for `/`, `%3F` for `?`, `%40` for `@` and `%25` for `%`; then \
+                 `systemctl daemon-reload` and `systemctl restart containerd`.",
+                proxy.setting()
+            ))
+    })
+}
+
+/// Go's words, which it replaces where a registry answers so, but not where a proxy does.
+const NO_HANDSHAKE: &str = "tls: first record does not look like a TLS handshake";
+
+/// The URL's scheme says TLS to the proxy itself, and few proxies have that.
+fn speaks_plainly(failure: Failure, proxy: &ProxyUrl) -> Failure {
+    failure
+        .owned_by(Owner::Config)
+        .summarized("containerd is told to speak TLS to the proxy itself, and the proxy speaks plain HTTP.")
+        .fixed_by(format!(
+            "Write `http://{}` instead of `https://` in {}: the `S` of `HTTPS_PROXY` is about the registry, the scheme of its \
+             value about the way to the proxy. Then `systemctl daemon-reload` and `systemctl restart containerd`.",
+            proxy.host_port(),
+            proxy.setting()
+        ))
+}
+
+/// How long Go waits for the answer to CONNECT.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn silent(limit: Duration, patience: Duration) -> Failure {
+    let detail = if limit < patience {
+        format!(
+            "the proxy accepted the connection and did not answer within {limit:?}, where pullprobe stops; containerd waits for longer"
+        )
+    } else {
+        format!("the proxy accepted the connection and did not answer within {limit:?}")
+    };
+    let failure = Failure::new(Stage::Proxy, Cause::ProxyUnreachable, detail).worded("context deadline exceeded");
+    if limit >= patience {
+        return failure;
+    }
+    let failure = failure.fixed_by(
+        "Give it longer: `--timeout 5m` with `check`, `probe.timeouts.http` in the settings of `run` (`timeouts: {http: 60s}`). \
+         If the proxy stays silent, look at its log, or exempt the registry with `NO_PROXY`.",
+    );
+    Failure { doubtful: true, ..failure }
+}
+
+#[cfg(test)]
+mod tests;

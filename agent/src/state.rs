@@ -1,0 +1,8 @@
+//! What the agent knows and shows: the snapshot, its one writer, and what is remembered over time.
+
+pub mod back_off;
+pub mod dependents;
+pub mod host_dependencies;
+pub mod memory;
+pub mod snapshot;
+pub mod store;

@@ -1,0 +1,229 @@
+//! What is probed less often than usual because the far side struggles, asked for it or refuses a login, and why.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::snapshot::Snapshot;
+use crate::cause::Cause;
+use crate::model::host::EndpointKey;
+use crate::model::outcome::Failure;
+use crate::model::ratelimit::LimitState;
+use crate::model::report::{EndpointReport, ImageReport};
+
+/// What is left alone.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// The ladder of a host, and, where it named a time, every image that its registry serves.
+    Host(EndpointKey),
+    /// All images of a registry.
+    Images { namespace: String },
+    /// One image, as the user wrote it.
+    Image { namespace: String, requested: String },
+}
+
+impl Subject {
+    pub fn namespace(&self) -> &str {
+        match self {
+            Self::Host((namespace, _)) | Self::Images { namespace } | Self::Image { namespace, .. } => namespace,
+        }
+    }
+}
+
+/// The last result stands until the next probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BackOff {
+    pub reason: Cause,
+    pub since: Timestamp,
+    /// How far apart probes are at present: so many intervals.
+    pub wait: Duration,
+    pub factor: u32,
+    pub next_probe_at: Timestamp,
+    /// The registry said for how long.
+    pub asked: bool,
+}
+
+/// A login that is sent again and again may be locked out, and with it all who have it.
+pub const fn is_refused_login(reason: Cause) -> bool {
+    matches!(reason, Cause::CredentialsRejected | Cause::CredentialsExpired | Cause::LoginLocked)
+}
+
+/// What an answer says of how its sender fares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Strain {
+    pub reason: Cause,
+    /// For how long it asked to be left alone.
+    pub asked: Option<Duration>,
+    /// It turned away who asks, not what was asked for: other images of the registry would fare alike.
+    pub is_limit: bool,
+}
+
+impl Strain {
+    /// A failure that more requests would make worse. One on the way there (names, connections, certificates)
+    /// costs the registry nothing, and its end is to be seen soon.
+    fn of_failure(failure: &Failure) -> Option<Self> {
+        let is_limit = matches!(failure.cause, Cause::RateLimited | Cause::Throttled);
+        let is_strain = matches!(failure.cause, Cause::RegistryError | Cause::RegistryTimeout | Cause::TlsTimeout)
+            || is_refused_login(failure.cause);
+        let strain = Self { reason: failure.cause, asked: failure.retry_after(), is_limit };
+        (is_limit || is_strain).then_some(strain)
+    }
+
+    /// The reason of the first, and the longest pause of both.
+    fn and(self, other: Self) -> Self {
+        let (first, second) = if other.is_limit && !self.is_limit { (other, self) } else { (self, other) };
+        Self { asked: first.asked.max(second.asked), ..first }
+    }
+
+    pub fn of_endpoint(report: &EndpointReport) -> Option<Self> {
+        let failure = report.failure();
+        let told = failure.and_then(Self::of_failure);
+        let limit = (report.rate_limit.state == LimitState::Blocked).then(|| Self {
+            reason: told.map_or(Cause::RateLimited, |told| told.reason),
+            asked: report.rate_limit.retry_after,
+            is_limit: true,
+        });
+        let hung = (report.up().is_none() && report.stages.reached()).then_some(Self::HUNG);
+        [limit, told, hung].into_iter().flatten().reduce(Self::and)
+    }
+
+    pub fn of_image(report: &ImageReport) -> Option<Self> {
+        let attempts = report.attempts.iter().filter_map(|attempt| attempt.failure.as_ref());
+        let blob = report.blob.as_ref().and_then(|blob| blob.failure.as_ref());
+        let told = attempts.chain(blob).filter_map(Self::of_failure);
+        let limit = (report.rate_limit.state == LimitState::Blocked).then_some(Self {
+            reason: Cause::RateLimited,
+            asked: report.rate_limit.retry_after,
+            is_limit: true,
+        });
+        // Also where a later credential works.
+        let refused = report.candidates.iter().filter_map(|candidate| candidate.pull?.cause);
+        let refused = refused.filter(|cause| is_refused_login(*cause)).map(|reason| Self {
+            reason,
+            asked: None,
+            is_limit: false,
+        });
+        told.chain(limit).chain(refused).chain(report.cut_off.then_some(Self::HUNG)).reduce(Self::and)
+    }
+
+    const HUNG: Self = Self { reason: Cause::RegistryTimeout, asked: None, is_limit: false };
+}
+
+impl Snapshot {
+    /// Why this host is not asked at its interval. `None`: it is.
+    pub fn endpoint_back_off(&self, key: &EndpointKey) -> Option<&BackOff> {
+        self.back_offs.get(&Subject::Host(key.clone()))
+    }
+
+    /// Likewise of an image: its own reason, or the time that a host named that it would be asked from.
+    pub fn image_back_off(&self, report: &ImageReport) -> Option<&BackOff> {
+        let namespace = report.image.as_ref()?.domain.as_str();
+        let concerns = |subject: &Subject, held: &BackOff| match subject {
+            Subject::Host((of, endpoint)) => held.asked && of == namespace && self.plans(namespace, endpoint),
+            Subject::Images { namespace: of } => of == namespace,
+            Subject::Image { requested, .. } => *requested == report.requested,
+        };
+        let all = self.back_offs.iter().filter(|(subject, held)| concerns(subject, held)).map(|(_, back_off)| back_off);
+        all.max_by_key(|back_off| back_off.next_probe_at)
+    }
+
+    fn plans(&self, namespace: &str, endpoint: &crate::model::host::Endpoint) -> bool {
+        let planned = self.targets.namespaces.get(namespace);
+        planned.is_some_and(|planned| planned.hosts.iter().any(|host| host.endpoint == *endpoint))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::outcome::{Outcome, Skip, Step};
+    use crate::model::ratelimit::RateLimit;
+    use crate::model::sample;
+    use crate::model::stage::Stage;
+
+    fn up() -> EndpointReport {
+        let snapshot = sample::rich();
+        snapshot.endpoints.values().find(|report| report.serves()).unwrap().as_ref().clone()
+    }
+
+    fn failing(cause: Cause, retry_after: Option<u64>) -> Failure {
+        Failure::new(Stage::Ping, cause, "").again_after(retry_after.map(Duration::from_secs))
+    }
+
+    fn with(failure: Failure) -> EndpointReport {
+        let mut report = up();
+        report.stages.ping = Step::new(Outcome::Failed(failure, None), Duration::ZERO);
+        report
+    }
+
+    #[test]
+    fn a_registry_that_fails_or_hangs_struggles_and_a_broken_way_to_it_is_no_strain() {
+        let reason = |cause| Strain::of_endpoint(&with(failing(cause, None))).map(|strain| strain.reason);
+        for cause in [
+            Cause::RegistryError,
+            Cause::RegistryTimeout,
+            Cause::TlsTimeout,
+            Cause::Throttled,
+            Cause::CredentialsRejected,
+            Cause::CredentialsExpired,
+        ] {
+            assert_eq!(reason(cause), Some(cause));
+        }
+        for cause in [
+            Cause::DnsTimeout,
+            Cause::DnsServfail,
+            Cause::TcpRefused,
+            Cause::TcpTimeout,
+            Cause::TlsExpired,
+            Cause::ProxyUnreachable,
+            Cause::NotARegistry,
+            Cause::CredentialsMissing,
+            Cause::AccessDenied,
+        ] {
+            assert_eq!(reason(cause), None, "{cause}");
+        }
+        assert_eq!(Strain::of_endpoint(&up()), None);
+    }
+
+    #[test]
+    fn a_host_that_took_the_connection_and_no_more_struggles_and_one_that_nobody_got_to_does_not() {
+        let mut report = up();
+        report.stages.ping = Step::skipped(Skip::OutOfTime);
+        assert_eq!(Strain::of_endpoint(&report), Some(Strain::HUNG));
+        report.stages = crate::model::report::Stages::default();
+        assert_eq!(Strain::of_endpoint(&report), None);
+    }
+
+    #[test]
+    fn the_longest_pause_that_was_asked_for_counts() {
+        let mut report = with(failing(Cause::RegistryError, Some(90)));
+        assert_eq!(Strain::of_endpoint(&report).unwrap().asked, Some(Duration::from_secs(90)));
+        let retry_after = Some(Duration::from_secs(120));
+        report.rate_limit = RateLimit { state: LimitState::Blocked, retry_after, ..RateLimit::default() };
+        let strain = Strain::of_endpoint(&report).unwrap();
+        assert_eq!((strain.reason, strain.asked, strain.is_limit), (Cause::RegistryError, retry_after, true));
+    }
+
+    #[test]
+    fn an_image_tells_of_the_host_that_failed_it_also_where_another_one_served_it() {
+        let snapshot = sample::rich();
+        let mut image = snapshot.images["busybox:1.36"].as_ref().clone();
+        image.rate_limit = RateLimit::default();
+        assert_eq!((image.verdict.pullable, Strain::of_image(&image)), (Some(true), None));
+        let mut attempt = snapshot.images["ghcr.io/example/private:1"].attempts[0].clone();
+        attempt.failure = Some(failing(Cause::RegistryError, None));
+        image.attempts.insert(0, attempt.clone());
+        let strain = Strain::of_image(&image).unwrap();
+        assert_eq!((strain.reason, strain.is_limit), (Cause::RegistryError, false));
+        attempt.failure = Some(failing(Cause::Throttled, Some(7)));
+        image.attempts.push(attempt);
+        let strain = Strain::of_image(&image).unwrap();
+        assert_eq!((strain.reason, strain.is_limit), (Cause::Throttled, true));
+        // Where nobody was asked nobody struggles, and a file that is mended is to be seen at once.
+        image.attempts.clear();
+        image.verdict.pullable = None;
+        assert_eq!(Strain::of_image(&image), None);
+        image.cut_off = true;
+        assert_eq!(Strain::of_image(&image).unwrap().reason, Cause::RegistryTimeout);
+    }
+}

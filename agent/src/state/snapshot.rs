@@ -1,0 +1,197 @@
+//! Everything that the outside may see, as one value: metrics, JSON, text and page are made of it.
+//!
+//! `store` is the only writer. What was not measured is not in here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::back_off::{BackOff, Subject};
+use super::memory::Memory;
+use crate::image::platform::Platform;
+use crate::model::expiry;
+use crate::model::expiry::CredentialExpiry;
+use crate::model::finding::Finding;
+use crate::model::host::{Endpoint, EndpointKey};
+use crate::model::namespace::Namespace;
+use crate::model::ratelimit::{LimitState, RateLimit};
+use crate::model::report::{EndpointReport, ImageReport};
+use crate::model::tally::Tally;
+use crate::observation;
+use crate::observation::ways::Ways;
+use crate::version::{Version, VersionSource};
+
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// The node's name.
+    pub node: String,
+    pub started_at: Timestamp,
+    pub state: NodeState,
+    pub config: ConfigState,
+    pub targets: Targets,
+    pub endpoints: BTreeMap<EndpointKey, Arc<EndpointReport>>,
+    pub last_success: BTreeMap<EndpointKey, Timestamp>,
+    /// By the image as the user wrote it.
+    pub images: BTreeMap<String, Arc<ImageReport>>,
+    /// What is known of each endpoint's pull quota; an endpoint without an entry said nothing yet.
+    pub rate_limits: BTreeMap<EndpointKey, SeenLimit>,
+    /// What is probed less often than usual.
+    pub back_offs: BTreeMap<Subject, BackOff>,
+    /// Of the hosts that were needed so far.
+    pub memory: Memory,
+    pub tally: Tally,
+    /// How long the last whole cycle took. `None` before the first has ended.
+    pub last_cycle: Option<Duration>,
+}
+
+/// What the node's files and its containerd say.
+#[derive(Clone, Debug)]
+pub struct NodeState {
+    pub platform: Platform,
+    pub containerd: ContainerdState,
+    /// Hex digits that are the same on every node with the same configuration. Empty: none was read.
+    pub config_hash: String,
+    /// The newest modification of a file that was read. `None` when there is none.
+    pub config_modified: Option<Timestamp>,
+    pub findings: Vec<Finding>,
+    /// The words of this node for what is to be changed.
+    pub ways: Ways,
+    /// `None` when containerd's root is out of sight.
+    pub image_filesystem: Option<FilesystemSpace>,
+    /// Of the credentials in files whose end can be known.
+    pub credential_expiries: Vec<CredentialExpiry>,
+}
+
+#[derive(Clone, Debug)]
+pub struct ContainerdState {
+    pub version: Version,
+    pub source: VersionSource,
+    /// The configuration files that were read, in order.
+    pub config_files: Vec<String>,
+    /// The directories where hosts.toml files are looked for.
+    pub config_path: Vec<String>,
+}
+
+/// The file system that images are unpacked on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FilesystemSpace {
+    pub size_bytes: u64,
+    /// To others than root: what containerd's own checks and kubelet's eviction look at.
+    pub available_bytes: u64,
+    pub inodes: u64,
+    pub inodes_free: u64,
+}
+
+/// Which configuration is in force and since when. Both `None` when none was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfigState {
+    pub hash: Option<String>,
+    pub changed_at: Option<Timestamp>,
+}
+
+/// What is probed. A target that is not in here has no report either.
+#[derive(Clone, Debug, Default)]
+pub struct Targets {
+    /// By name.
+    pub namespaces: BTreeMap<String, Namespace>,
+    /// As the user wrote them.
+    pub images: BTreeSet<String>,
+    /// Images that were found beyond the cap.
+    pub images_dropped: u64,
+}
+
+impl Targets {
+    /// Every planned host, each namespace's in containerd's order.
+    pub fn endpoints(&self) -> impl Iterator<Item = (EndpointKey, &crate::model::namespace::PlannedHost)> {
+        self.namespaces.iter().flat_map(|(name, namespace)| {
+            namespace.hosts.iter().map(move |host| ((name.clone(), host.endpoint.clone()), host))
+        })
+    }
+
+    pub fn has(&self, (namespace, endpoint): &EndpointKey) -> bool {
+        self.namespaces.get(namespace).is_some_and(|found| found.has(endpoint))
+    }
+
+    /// Every planned host, and every one that those send to.
+    pub fn keys(&self) -> impl Iterator<Item = EndpointKey> {
+        let planned = self.endpoints().map(|(key, _)| key);
+        let dependents = self.namespaces.iter().flat_map(|(name, namespace)| {
+            namespace.dependents.keys().map(move |endpoint| (name.clone(), endpoint.clone()))
+        });
+        planned.chain(dependents)
+    }
+
+    pub fn has_endpoint(&self, endpoint: &Endpoint) -> bool {
+        self.namespaces.values().any(|namespace| namespace.has(endpoint))
+    }
+}
+
+/// A pull quota and when it was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenLimit {
+    pub limit: RateLimit,
+    pub at: Timestamp,
+}
+
+impl SeenLimit {
+    /// `None` when the registry named no time, or one beyond the calendar.
+    pub fn retry_at(&self) -> Option<Timestamp> {
+        self.at.checked_add(self.limit.retry_after?).ok()
+    }
+}
+
+impl Snapshot {
+    pub fn new(node: impl Into<String>, state: NodeState, now: Timestamp) -> Self {
+        let config = ConfigState::default().after(&state, now);
+        Self {
+            node: node.into(),
+            started_at: now,
+            state,
+            config,
+            targets: Targets::default(),
+            endpoints: BTreeMap::new(),
+            last_success: BTreeMap::new(),
+            images: BTreeMap::new(),
+            rate_limits: BTreeMap::new(),
+            back_offs: BTreeMap::new(),
+            memory: Memory::default(),
+            tally: Tally::default(),
+            last_cycle: None,
+        }
+    }
+
+    /// About the node's files, and about what was seen on the way.
+    pub fn findings(&self, now: Timestamp) -> Vec<Finding> {
+        let endpoints: Vec<&EndpointReport> = self.endpoints.values().map(AsRef::as_ref).collect();
+        let images: Vec<&ImageReport> = self.images.values().map(AsRef::as_ref).collect();
+        let files = self.state.findings.iter().cloned();
+        let seen = observation::findings(&endpoints, &images).into_iter().chain(self.memory.findings(now));
+        files.chain(seen.map(|finding| self.state.ways.mended(finding))).collect()
+    }
+
+    /// Those in files and those that providers gave, for each source and registry the one that ends first.
+    pub fn credential_expiries(&self) -> Vec<&CredentialExpiry> {
+        let provided = self.images.values().flat_map(|image| &image.expiries);
+        expiry::earliest(self.state.credential_expiries.iter().chain(provided))
+    }
+
+    pub fn limit_state(&self, key: &EndpointKey) -> LimitState {
+        self.rate_limits.get(key).map_or(LimitState::Unknown, |seen| seen.limit.state)
+    }
+}
+
+impl ConfigState {
+    /// The first configuration changed when its files did, a later one when it was first seen.
+    #[must_use]
+    pub fn after(self, state: &NodeState, now: Timestamp) -> Self {
+        let hash = Some(state.config_hash.clone()).filter(|hash| !hash.is_empty());
+        let changed_at = match &self.hash {
+            before if *before == hash => self.changed_at,
+            None => state.config_modified,
+            Some(_) => Some(now),
+        };
+        Self { hash, changed_at }
+    }
+}

@@ -1,0 +1,276 @@
+//! The only writer of the [`Snapshot`]. Readers get a whole one that never changes under them.
+
+use crate::state::dependents;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use crate::model::dependency::Need;
+use crate::model::host::Endpoint;
+use crate::model::host::EndpointKey;
+use crate::model::ratelimit::{LimitState, RateLimit};
+use crate::model::report::{EndpointReport, ImageReport};
+use crate::model::tally::Counts;
+use crate::state::back_off::{BackOff, Subject};
+use crate::state::snapshot::{NodeState, SeenLimit, Snapshot, Targets};
+
+/// Where the current snapshot is kept. Shared by reference; each change publishes a new snapshot.
+#[derive(Debug)]
+pub struct Store {
+    current: watch::Sender<Arc<Snapshot>>,
+}
+
+/// What a reader may hold: it can look at the current snapshot and wait for the next.
+pub type Reader = watch::Receiver<Arc<Snapshot>>;
+
+impl Store {
+    pub fn new(first: Snapshot) -> Self {
+        Self { current: watch::Sender::new(Arc::new(first)) }
+    }
+
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.current.borrow().clone()
+    }
+
+    pub fn subscribe(&self) -> Reader {
+        self.current.subscribe()
+    }
+
+    /// From now on these are the targets: what was seen of others is forgotten.
+    pub fn retain(&self, mut targets: Targets, now: Timestamp) {
+        self.change(|snapshot| {
+            dependents::keep(&mut targets, &mut snapshot.targets, now);
+            snapshot.memory.retain(&targets);
+            snapshot.endpoints.retain(|key, _| targets.has(key));
+            snapshot.last_success.retain(|key, _| targets.has(key));
+            snapshot.rate_limits.retain(|key, _| targets.has(key));
+            snapshot.images.retain(|requested, _| targets.images.contains(requested));
+            snapshot.tally.retain(|key| targets.has(key), |endpoint| targets.has_endpoint(endpoint));
+            snapshot.back_offs.retain(|subject, _| match subject {
+                Subject::Host(key) => targets.has(key),
+                Subject::Images { namespace } => targets.namespaces.contains_key(namespace),
+                Subject::Image { requested, .. } => targets.images.contains(requested),
+            });
+            snapshot.targets = targets;
+        });
+    }
+
+    pub fn apply_node(&self, state: NodeState, now: Timestamp) {
+        self.change(|snapshot| {
+            snapshot.config = std::mem::take(&mut snapshot.config).after(&state, now);
+            snapshot.state = state;
+        });
+    }
+
+    /// A report about a target that was removed while it was probed is dropped.
+    pub fn apply_endpoint(&self, report: EndpointReport) {
+        let key = (report.namespace.clone(), report.endpoint.clone());
+        self.change(|snapshot| {
+            dependents::note(&mut snapshot.targets, &report);
+            if !snapshot.targets.has(&key) {
+                if snapshot.targets.namespaces.contains_key(&key.0) {
+                    name_once(snapshot, &report);
+                }
+                return;
+            }
+            snapshot.memory.note(&report, snapshot.last_cycle.is_none());
+            snapshot.tally.count(&report);
+            if report.ok() {
+                snapshot.last_success.insert(key.clone(), report.started_at);
+            }
+            note_limit(snapshot, key.clone(), &report.rate_limit, report.started_at);
+            snapshot.endpoints.insert(key, Arc::new(report));
+        });
+    }
+
+    /// Nobody got to this host before the deadline: what was seen of it before is no answer any more,
+    /// and the time of the last probe stays what it was.
+    pub fn not_reached(&self, mut report: EndpointReport) {
+        let key = (report.namespace.clone(), report.endpoint.clone());
+        self.change(|snapshot| {
+            if snapshot.targets.has(&key) {
+                let last = snapshot.endpoints.get(&key).map(|known| known.started_at);
+                report.started_at = last.unwrap_or(snapshot.started_at);
+                snapshot.endpoints.insert(key, Arc::new(report));
+            }
+        });
+    }
+
+    /// Likewise to this image.
+    pub fn image_not_reached(&self, mut report: ImageReport) {
+        self.change(|snapshot| {
+            if snapshot.targets.images.contains(report.requested.as_str()) {
+                let last = snapshot.images.get(report.requested.as_str()).map(|known| known.started_at);
+                report.started_at = last.unwrap_or(snapshot.started_at);
+                snapshot.images.insert(report.requested.clone().into(), Arc::new(report));
+            }
+        });
+    }
+
+    /// The hosts that this registry's own were seen to send to.
+    pub fn needs(&self, namespace: &str) -> BTreeMap<Endpoint, Need> {
+        let snapshot = self.snapshot();
+        let known = snapshot.targets.namespaces.get(namespace);
+        let dependents = known.into_iter().flat_map(|found| &found.dependents);
+        dependents.map(|(endpoint, dependent)| (endpoint.clone(), dependent.need.clone())).collect()
+    }
+
+    /// Likewise.
+    pub fn apply_image(&self, report: ImageReport) {
+        self.change(|snapshot| {
+            if !snapshot.targets.images.contains(report.requested.as_str()) {
+                return;
+            }
+            if let (Some(image), Some(endpoint)) = (&report.image, &report.limited_by) {
+                let key = (image.domain.clone(), endpoint.clone());
+                if snapshot.targets.has(&key) {
+                    note_limit(snapshot, key, &report.rate_limit, report.started_at);
+                }
+            }
+            snapshot.images.insert(report.requested.clone().into(), Arc::new(report));
+        });
+    }
+
+    /// What is probed less often than usual from now on.
+    pub fn apply_back_offs(&self, back_offs: BTreeMap<Subject, BackOff>) {
+        self.change(|snapshot| snapshot.back_offs = back_offs);
+    }
+
+    /// Adds what probing cost since the last call. Endpoints that are no targets are not counted:
+    /// their number has no bound.
+    pub fn apply_cost(&self, more: &Counts) {
+        self.change(|snapshot| {
+            let mut planned = more.clone();
+            planned.requests.retain(|(endpoint, _), _| snapshot.targets.has_endpoint(endpoint));
+            planned.counted_pulls.retain(|endpoint, _| snapshot.targets.has_endpoint(endpoint));
+            snapshot.tally.cost.add(&planned);
+        });
+    }
+
+    pub fn end_cycle(&self, took: Duration) {
+        self.change(|snapshot| snapshot.last_cycle = Some(took));
+    }
+
+    /// Copies only if a reader still holds the snapshot; the reports themselves are shared.
+    fn change(&self, edit: impl FnOnce(&mut Snapshot)) {
+        self.current.send_modify(|current| edit(Arc::make_mut(current)));
+    }
+}
+
+/// Not having learnt a limit this time does not unlearn the last one.
+fn note_limit(snapshot: &mut Snapshot, key: EndpointKey, limit: &RateLimit, at: Timestamp) {
+    if limit.state != LimitState::Unknown {
+        snapshot.rate_limits.insert(key, SeenLimit { limit: limit.clone(), at });
+    }
+}
+
+/// What no good pull needed is not looked at again, nor shown to whoever asks.
+fn name_once(snapshot: &mut Snapshot, report: &EndpointReport) {
+    if snapshot.memory.name(report, snapshot.last_cycle.is_none()) {
+        let reached = report.up();
+        tracing::info!(registry = report.namespace, host = %report.endpoint, reached, "pulls are sent there, and none came to a good end: it is not watched");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::sample;
+    use crate::model::tally::RequestKind;
+
+    fn store() -> Store {
+        Store::new(sample::rich())
+    }
+
+    fn some_endpoint(store: &Store) -> EndpointReport {
+        store.snapshot().endpoints.values().find(|report| report.ok()).unwrap().as_ref().clone()
+    }
+
+    #[test]
+    fn a_target_that_is_gone_takes_everything_that_was_known_of_it() {
+        let store = store();
+        let report = some_endpoint(&store);
+        let image = store.snapshot().images.values().next().unwrap().as_ref().clone();
+        store.retain(Targets::default(), sample::now());
+        store.apply_endpoint(report.clone());
+        store.apply_image(image);
+        store.apply_cost(&Counts { requests: [((report.endpoint, RequestKind::Ping), 3)].into(), ..Counts::default() });
+        let after = store.snapshot();
+        assert!(after.endpoints.is_empty() && after.images.is_empty() && after.rate_limits.is_empty());
+        assert!(after.last_success.is_empty() && after.tally.probes.is_empty() && after.tally.failures.is_empty());
+        assert!(after.tally.durations.is_empty() && after.tally.cost == Counts::default());
+    }
+
+    #[test]
+    fn a_probe_is_counted_and_a_failure_keeps_the_time_of_the_last_success() {
+        let store = store();
+        let mut report = some_endpoint(&store);
+        let key = (report.namespace.clone(), report.endpoint.clone());
+        let before = store.snapshot();
+        report.started_at = Timestamp::UNIX_EPOCH;
+        report.stages = before.endpoints.values().find(|report| report.failure().is_some()).unwrap().stages.clone();
+        store.apply_endpoint(report);
+        let after = store.snapshot();
+        assert_eq!(after.last_success.get(&key), before.last_success.get(&key));
+        assert_eq!(after.tally.probes[&key], before.tally.probes[&key] + 1);
+        assert!(!after.endpoints[&key].ok() && before.endpoints[&key].ok(), "a reader's snapshot changed");
+    }
+
+    #[test]
+    fn a_walk_that_ran_out_of_time_is_not_counted_and_is_neither_up_nor_down() {
+        let store = store();
+        let mut report = some_endpoint(&store);
+        let key = (report.namespace.clone(), report.endpoint.clone());
+        let before = store.snapshot().tally.probes[&key];
+        report.stages = crate::model::report::Stages::default();
+        store.apply_endpoint(report);
+        let after = store.snapshot();
+        assert_eq!((after.tally.probes[&key], after.endpoints[&key].up()), (before, None));
+    }
+
+    #[test]
+    fn a_host_that_nobody_got_to_keeps_no_old_answer_but_the_time_of_its_last_probe() {
+        let store = store();
+        let before = some_endpoint(&store);
+        let mut blank = before.clone();
+        blank.stages = crate::model::report::Stages::default();
+        blank.started_at = Timestamp::UNIX_EPOCH;
+        store.not_reached(blank);
+        let key = (before.namespace.clone(), before.endpoint.clone());
+        let after = store.snapshot().endpoints[&key].clone();
+        assert_eq!((after.up(), after.started_at), (None, before.started_at));
+        let mut image = store.snapshot().images["busybox:1.36"].as_ref().clone();
+        let probed = image.started_at;
+        (image.verdict.pullable, image.started_at) = (None, Timestamp::UNIX_EPOCH);
+        store.image_not_reached(image);
+        let after = store.snapshot().images["busybox:1.36"].clone();
+        assert_eq!((after.verdict.pullable, after.started_at), (None, probed));
+    }
+
+    #[test]
+    fn a_limit_once_learnt_is_not_unlearnt_by_a_probe_that_learnt_none() {
+        let store = store();
+        let report = some_endpoint(&store);
+        let key = (report.namespace.clone(), report.endpoint.clone());
+        let mut told = report.clone();
+        told.rate_limit = RateLimit { state: LimitState::Blocked, ..RateLimit::default() };
+        store.apply_endpoint(told);
+        store.apply_endpoint(report);
+        assert_eq!(store.snapshot().limit_state(&key), LimitState::Blocked);
+    }
+
+    #[test]
+    fn a_changed_configuration_has_changed_now_and_the_same_one_when_its_files_did() {
+        let store = store();
+        let first = store.snapshot();
+        assert_eq!(first.config.changed_at, first.state.config_modified);
+        let later = sample::now();
+        store.apply_node(NodeState { config_modified: Some(later), ..first.state.clone() }, later);
+        assert_eq!(store.snapshot().config, first.config);
+        store.apply_node(NodeState { config_hash: "other".into(), ..first.state.clone() }, later);
+        assert_eq!(store.snapshot().config.changed_at, Some(later));
+    }
+}

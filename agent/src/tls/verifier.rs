@@ -1,0 +1,167 @@
+//! rustls's question about the server's certificate, answered by Go's rules and remembered.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, PeerMisbehaved, SignatureScheme};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+
+use super::reject;
+use crate::cause::Cause;
+use crate::model::outcome::{Failure, clip};
+use crate::model::stage::Stage;
+use crate::version::Version;
+use crate::x509::certificate::Certificate;
+use crate::x509::signature;
+use crate::x509::verify::{Roots, verify};
+
+/// What the other side showed during one handshake.
+#[derive(Debug, Default)]
+pub struct Presented {
+    pub chain: Vec<CertificateDer<'static>>,
+    /// `None`: the chain verifies, or none was presented.
+    pub refused: Option<Failure>,
+    pub client_certificate_asked: bool,
+    pub client_certificate_sent: bool,
+}
+
+tokio::task_local! {
+    /// Where a probed handshake collects what is shown. Other connections have no listener.
+    pub static PRESENTED: RefCell<Presented>;
+}
+
+#[derive(Debug)]
+pub struct Verifier {
+    pub roots: Arc<Roots>,
+    pub version: Version,
+    /// `skip_verify`: the verdict is remembered and the handshake goes on.
+    pub skip: bool,
+}
+
+/// Carries the failure through rustls and whoever wraps its errors.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.wording)]
+pub struct Rejected(pub Failure);
+
+impl Verifier {
+    /// What is wrong with the chain, be it skipped or not. Where nothing tells whose build this containerd is, and the
+    /// builds do not agree, it could not be told.
+    pub fn judge(&self, chain: &[CertificateDer<'_>], host: &str, now: Timestamp) -> Result<(), Judged> {
+        let told = self.judge_as(self.version, chain, host, now);
+        let Some(other) = self.version.other_build() else { return told };
+        let is_fatal = |told: &Result<(), Judged>| told.as_ref().is_err_and(|judged| judged.fatal);
+        let others = self.judge_as(other, chain, host, now);
+        if is_fatal(&told) == is_fatal(&others) {
+            return told;
+        }
+        let (Judged { failure, .. }, what) = match (told, others) {
+            (Err(judged), _) => (judged, "it is refused"),
+            (Ok(()), Err(judged)) => (judged, "it is taken"),
+            (Ok(()), Ok(())) => return Ok(()),
+        };
+        let detail = self.version.differing_builds(&format!("{}; {what}", failure.detail));
+        Err(Judged { failure: Failure { detail: clip(detail).into(), doubtful: true, ..failure }, fatal: true })
+    }
+
+    fn judge_as(
+        &self,
+        version: Version,
+        chain: &[CertificateDer<'_>],
+        host: &str,
+        now: Timestamp,
+    ) -> Result<(), Judged> {
+        let parsed: Vec<Certificate<'_>> = chain
+            .iter()
+            .map(|der| Certificate::parse(der))
+            .collect::<Result<_, _>>()
+            .map_err(|why| Judged { failure: reject::unparsable(&why), fatal: true })?;
+        let negative = parsed.iter().find(|certificate| certificate.has_negative_serial());
+        if let Some(certificate) = negative.filter(|_| version.go().refuses_negative_serials()) {
+            return Err(Judged { failure: reject::negative_serial(certificate), fatal: true });
+        }
+        if let Some(why) = parsed.iter().find_map(|certificate| certificate.check_readable(version).err()) {
+            return Err(Judged { failure: reject::unreadable(&why), fatal: true });
+        }
+        verify(&self.roots, &parsed, host, now, version)
+            .map_err(|invalid| Judged { failure: reject::failure(&invalid, &parsed, &self.roots), fatal: !self.skip })
+    }
+
+    fn check_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+        tls13: bool,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let leaf = Certificate::parse(cert).map_err(|_| CertificateError::BadEncoding)?;
+        if !signature::offered_by(self.version.go()).contains(&dss.scheme) {
+            return Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into());
+        }
+        if signature::check_handshake(&leaf, dss.scheme, message, dss.signature(), tls13) {
+            Ok(HandshakeSignatureValid::assertion())
+        } else if let Some(detail) = signature::is_beyond_us(&leaf) {
+            let failure = Failure::new(Stage::Tls, Cause::TlsProtocol, detail);
+            Err(CertificateError::Other(OtherError(Arc::new(Rejected(Failure { doubtful: true, ..failure })))).into())
+        } else {
+            Err(CertificateError::BadSignature.into())
+        }
+    }
+}
+
+/// A chain that was found wanting.
+pub struct Judged {
+    pub failure: Failure,
+    /// Whether the handshake ends here: an unreadable certificate ends it even where nothing is verified.
+    pub fatal: bool,
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        _ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let chain: Vec<_> =
+            std::iter::once(end_entity).chain(intermediates).map(|der| der.clone().into_owned()).collect();
+        let now = Timestamp::from_second(i64::try_from(now.as_secs()).unwrap_or(i64::MAX)).unwrap_or(Timestamp::MAX);
+        let judged = self.judge(&chain, &server_name.to_str(), now).err();
+        let _ = PRESENTED.try_with(|presented| {
+            let mut presented = presented.borrow_mut();
+            presented.refused = judged.as_ref().map(|judged| judged.failure.clone());
+            presented.chain = chain;
+        });
+        match judged {
+            Some(Judged { failure, fatal: true }) => {
+                Err(CertificateError::Other(OtherError(Arc::new(Rejected(failure)))).into())
+            }
+            Some(_) | None => Ok(ServerCertVerified::assertion()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.check_signature(message, cert, dss, false)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.check_signature(message, cert, dss, true)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        signature::offered_by(self.version.go())
+    }
+}

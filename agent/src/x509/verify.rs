@@ -1,0 +1,297 @@
+//! Verifies a presented chain by the rules of Go's `crypto/x509`, which differ from webpki's.
+//!
+//! The leaf's own dates come first, then its name, then the way to a root. A leaf that is itself among
+//! the roots needs no issuer; roots may be of version 1; several ways are tried.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rustls_pki_types::CertificateDer;
+
+use super::certificate::Certificate;
+use super::chains::Reached;
+use super::names;
+use super::signature::{check_signed_by, is_authority_beyond_us};
+use super::verified::Verified;
+use crate::version::Version;
+
+/// As Go: a guard against chains made to be slow.
+const SIGNATURE_CHECKS: usize = 100;
+
+/// Trusted certificates by their subject.
+#[derive(Debug, Default)]
+pub struct Roots {
+    /// Those of the node, which all hosts share: a bundle holds some 140.
+    shared: Option<Arc<Roots>>,
+    own: HashMap<Vec<u8>, Vec<CertificateDer<'static>>>,
+    /// What was verified on the way to any of them.
+    verified: Arc<Verified>,
+}
+
+impl Roots {
+    /// These, and what is added.
+    pub fn beside(shared: &Arc<Self>) -> Self {
+        Self { shared: Some(Arc::clone(shared)), own: HashMap::new(), verified: Arc::clone(&shared.verified) }
+    }
+
+    pub fn add(&mut self, der: CertificateDer<'static>) {
+        let Some(subject) = Certificate::parse(&der).ok().map(|certificate| certificate.subject().to_vec()) else {
+            return;
+        };
+        if !self.ders(&subject).any(|known| *known == der) {
+            self.own.entry(subject).or_default().push(der);
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.own.is_empty() && self.shared.as_ref().is_none_or(|shared| shared.is_empty())
+    }
+
+    /// Whether a root has this name, whatever its key.
+    pub fn know(&self, subject: &[u8]) -> bool {
+        self.ders(subject).next().is_some()
+    }
+
+    /// Whether one signed the other, be it known or found out now.
+    pub fn check_signed_by(&self, child: &Certificate<'_>, parent: &Certificate<'_>) -> Result<(), String> {
+        check_signed_by(child, parent, &self.verified)
+    }
+
+    fn contains(&self, certificate: &Certificate<'_>) -> bool {
+        self.ders(certificate.subject()).any(|der| der.as_ref() == certificate.der)
+    }
+
+    /// Those that Go of this containerd reads; it passes over others.
+    fn with_subject(&self, subject: &[u8], version: Version) -> impl Iterator<Item = Certificate<'_>> {
+        let parsed = self.ders(subject).filter_map(|der| Certificate::parse(der).ok());
+        parsed.filter(move |certificate| certificate.check_readable(version).is_ok())
+    }
+
+    fn ders(&self, subject: &[u8]) -> impl Iterator<Item = &CertificateDer<'static>> {
+        let shared = self.shared.iter().filter_map(|shared| shared.own.get(subject));
+        shared.chain(self.own.get(subject)).flatten()
+    }
+}
+
+/// Why a chain does not verify.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Invalid {
+    #[error("x509: unhandled critical extension")]
+    UnhandledCriticalExtension,
+    #[error("x509: issuer name does not match subject from issuing certificate")]
+    IssuerMismatch,
+    #[error("x509: certificate has expired or is not yet valid: current time {} is after {}", rfc3339(.now), rfc3339(.not_after))]
+    Expired { now: Timestamp, not_after: Timestamp, subject: String },
+    #[error("x509: certificate has expired or is not yet valid: current time {} is before {}", rfc3339(.now), rfc3339(.not_before))]
+    NotYetValid { now: Timestamp, not_before: Timestamp, subject: String },
+    #[error("{0}")]
+    Name(String),
+    #[error("x509: a root or intermediate certificate is not authorized to sign for this name: {0}")]
+    NameConstraint(String),
+    #[error("x509: certificate is not authorized to sign other certificates")]
+    NotAuthority,
+    #[error("x509: too many intermediates for path length constraint")]
+    PathTooLong,
+    #[error("x509: certificate specifies an incompatible key usage")]
+    KeyUsage,
+    #[error("x509: no valid chains built: {0}")]
+    NoValidChains(String),
+    /// Go may verify what pullprobe cannot.
+    #[error("{0}")]
+    BeyondUs(String),
+    #[error("x509: signature check attempts limit reached while verifying certificate chain")]
+    TooManyChecks,
+    #[error("x509: certificate signed by unknown authority{0}")]
+    UnknownAuthority(Hint),
+}
+
+/// A candidate authority that was refused. Go prints it behind the error.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hint(Option<(String, String)>);
+
+impl std::fmt::Display for Hint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.0 {
+            Some((error, name)) => {
+                write!(
+                    f,
+                    " (possibly because of {error:?} while trying to verify candidate authority certificate {name:?})"
+                )
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whole seconds in UTC: what Go prints on a node whose zone is UTC.
+fn rfc3339(time: &Timestamp) -> String {
+    Timestamp::from_second(time.as_second()).unwrap_or(*time).to_string()
+}
+
+/// Verifies `chain` (leaf first) for `host` at the time `now`, as this containerd does.
+pub fn verify(
+    roots: &Roots,
+    chain: &[Certificate<'_>],
+    host: &str,
+    now: Timestamp,
+    version: Version,
+) -> Result<(), Invalid> {
+    let Some((leaf, intermediates)) = chain.split_first() else {
+        return Err(Invalid::UnknownAuthority(Hint::default()));
+    };
+    check(leaf, Kind::Leaf, &[], now, version)?;
+    names::check_host(leaf, host).map_err(Invalid::Name)?;
+    if roots.contains(leaf) {
+        return if leaf.allows_server_auth() { Ok(()) } else { Err(Invalid::KeyUsage) };
+    }
+    let mut search =
+        Search { roots, intermediates, now, version, checks: 0, reached: Reached::default(), beyond: None };
+    let outcome = search.build(&[leaf]);
+    match (search.reached.judge(version), search.beyond, outcome) {
+        (Some(Ok(())), _, _) => Ok(()),
+        (_, Some(detail), _) => Err(Invalid::BeyondUs(detail)),
+        (Some(Err(invalid)), None, _) | (None, None, Err(invalid)) => Err(invalid),
+        (None, None, Ok(())) => Err(Invalid::UnknownAuthority(Hint::default())),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Leaf,
+    Intermediate,
+    Root,
+}
+
+struct Search<'s, 'c> {
+    roots: &'s Roots,
+    intermediates: &'s [Certificate<'c>],
+    now: Timestamp,
+    version: Version,
+    checks: usize,
+    reached: Reached,
+    /// An issuer whose signatures cannot be verified here.
+    beyond: Option<String>,
+}
+
+impl<'c> Search<'_, 'c> {
+    /// Goes on from the last of `chain` to every possible issuer. Of several failures the last that is
+    /// not about a signature is told, as Go tells it.
+    fn build(&mut self, chain: &[&Certificate<'c>]) -> Result<(), Invalid> {
+        let Some(last) = chain.last() else { return Ok(()) };
+        let (roots, intermediates) = (self.roots, self.intermediates);
+        let mut told = Ok(());
+        let mut hint = Hint::default();
+        let mut found = false;
+        for root in by_key_id(roots.with_subject(last.issuer(), self.version).collect(), last) {
+            match self.consider(&root, Kind::Root, chain, &mut hint) {
+                Some(Ok(())) => {
+                    found = true;
+                    self.reached.count(chain, &root, self.version);
+                }
+                Some(invalid) => told = invalid,
+                None => {}
+            }
+        }
+        let candidates = intermediates.iter().filter(|candidate| candidate.subject() == last.issuer());
+        for candidate in by_key_id(candidates.collect(), last) {
+            match self.consider(candidate, Kind::Intermediate, chain, &mut hint) {
+                Some(Ok(())) => {
+                    told = self.build(&[chain, &[candidate]].concat());
+                    found |= told.is_ok();
+                }
+                Some(invalid) => told = invalid,
+                None => {}
+            }
+        }
+        match told {
+            _ if found => Ok(()),
+            Ok(()) => Err(Invalid::UnknownAuthority(hint)),
+            Err(invalid) => Err(invalid),
+        }
+    }
+
+    /// `None`: not an issuer at all, at most a hint.
+    fn consider(
+        &mut self,
+        candidate: &Certificate<'_>,
+        kind: Kind,
+        chain: &[&Certificate<'c>],
+        hint: &mut Hint,
+    ) -> Option<Result<(), Invalid>> {
+        let last = chain.last()?;
+        if chain.iter().any(|link| is_same_authority(candidate, link)) {
+            return None;
+        }
+        self.checks += 1;
+        if self.checks > SIGNATURE_CHECKS {
+            return Some(Err(Invalid::TooManyChecks));
+        }
+        if let Err(error) = self.roots.check_signed_by(last, candidate) {
+            self.beyond = self.beyond.take().or_else(|| is_authority_beyond_us(last, candidate));
+            hint.0.get_or_insert_with(|| (error, candidate.short_name()));
+            return None;
+        }
+        Some(check(candidate, kind, chain, self.now, self.version))
+    }
+}
+
+/// Same key identifier first, then where one of the two has none, then the others.
+fn by_key_id<'a, C: std::borrow::Borrow<Certificate<'a>>>(mut candidates: Vec<C>, child: &Certificate<'_>) -> Vec<C> {
+    let wanted = child.authority_key_id();
+    candidates.sort_by_key(|candidate| {
+        let own = candidate.borrow().subject_key_id();
+        if own == wanted { 0 } else { 1 + u8::from(!own.is_empty() && !wanted.is_empty()) }
+    });
+    candidates
+}
+
+/// One authority under several certificates counts once in a chain, or cross-signing would loop.
+fn is_same_authority(a: &Certificate<'_>, b: &Certificate<'_>) -> bool {
+    a.subject() == b.subject()
+        && a.x509.public_key().raw == b.x509.public_key().raw
+        && (a.has_names, &a.dns_names, &a.addresses) == (b.has_names, &b.dns_names, &b.addresses)
+}
+
+fn check(
+    certificate: &Certificate<'_>,
+    kind: Kind,
+    chain: &[&Certificate<'_>],
+    now: Timestamp,
+    version: Version,
+) -> Result<(), Invalid> {
+    if certificate.has_unhandled_critical(version) {
+        return Err(Invalid::UnhandledCriticalExtension);
+    }
+    if chain.last().is_some_and(|child| child.issuer() != certificate.subject()) {
+        return Err(Invalid::IssuerMismatch);
+    }
+    check_dates(certificate, now)?;
+    if let Some(leaf) = chain.first() {
+        names::check_constraints(certificate, leaf, version).map_err(Invalid::NameConstraint)?;
+    }
+    let constraints = certificate.basic_constraints();
+    if kind == Kind::Intermediate && !constraints.is_some_and(|(is_ca, _)| is_ca) {
+        return Err(Invalid::NotAuthority);
+    }
+    let limit = constraints.and_then(|(_, limit)| limit).and_then(|limit| usize::try_from(limit).ok());
+    if limit.is_some_and(|limit| chain.len().saturating_sub(1) > limit) {
+        return Err(Invalid::PathTooLong);
+    }
+    Ok(())
+}
+
+fn check_dates(certificate: &Certificate<'_>, now: Timestamp) -> Result<(), Invalid> {
+    let validity = certificate.x509.validity();
+    // A date outside jiff's range is as good as the end of it.
+    let not_before = Timestamp::from_second(validity.not_before.timestamp()).unwrap_or(Timestamp::MIN);
+    let not_after = Timestamp::from_second(validity.not_after.timestamp()).unwrap_or(Timestamp::MAX);
+    let subject = || certificate.x509.subject().to_string();
+    if now < not_before {
+        return Err(Invalid::NotYetValid { now, not_before, subject: subject() });
+    }
+    if now > not_after {
+        return Err(Invalid::Expired { now, not_after, subject: subject() });
+    }
+    Ok(())
+}
