@@ -20,28 +20,28 @@ mod plan;
 mod pull_budget;
 mod relevance;
 
-use node::Site;
+use node::Node;
 use options::{Options, Problems};
 
 /// How a verb ended; the numbers are the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub enum ExitStatus {
     Well,
     /// At least one target is not pullable, or lint found an error.
     Bad,
     /// The request or the settings were wrong.
     Refused,
     /// It could not be told.
-    Untold,
+    Unknown,
 }
 
-impl From<Ending> for ExitCode {
-    fn from(ending: Ending) -> Self {
+impl From<ExitStatus> for ExitCode {
+    fn from(ending: ExitStatus) -> Self {
         Self::from(match ending {
-            Ending::Well => 0,
-            Ending::Bad => 1,
-            Ending::Refused => 2,
-            Ending::Untold => 3,
+            ExitStatus::Well => 0,
+            ExitStatus::Bad => 1,
+            ExitStatus::Refused => 2,
+            ExitStatus::Unknown => 3,
         })
     }
 }
@@ -57,7 +57,7 @@ pub fn as_plugin() -> Option<ExitCode> {
 }
 
 /// Does what was asked for.
-pub fn run(cli: Cli) -> Ending {
+pub fn run(cli: Cli) -> ExitStatus {
     match cli.verb {
         Verb::Explain { cause, output } => explain::run(cause.as_deref(), output.format),
         Verb::Completions { shell } => completions(shell),
@@ -86,17 +86,17 @@ pub fn run(cli: Cli) -> Ending {
 }
 
 /// The settings and the node as read, or every problem with the request.
-async fn prepare(node: &NodeArgs) -> Result<(Site, Options), Problems> {
+async fn prepare(node: &NodeArgs) -> Result<(Node, Options), Problems> {
     let options = Options::of(node)?;
-    let site = Site::load(&options).await.map_err(|problem| vec![problem])?;
-    Ok((site, options))
+    let node = Node::load(&options).await.map_err(|problem| vec![problem])?;
+    Ok((node, options))
 }
 
 fn start_log(log: &LogArgs) {
     crate::telemetry::init(log.log_level.unwrap_or(LogLevel::Warn), log.log_format);
 }
 
-fn on_runtime(work: impl Future<Output = Ending>) -> Ending {
+fn on_runtime(work: impl Future<Output = ExitStatus>) -> ExitStatus {
     // One thread: probes wait, they do not compute, and what is handed between threads is woken twice.
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => {
@@ -108,26 +108,26 @@ fn on_runtime(work: impl Future<Output = Ending>) -> Ending {
         Err(error) => {
             complain(&format!("the runtime cannot start: {error}"));
             // Nothing was found to be wrong with any image.
-            Ending::Untold
+            ExitStatus::Unknown
         }
     }
 }
 
-fn completions(shell: clap_complete::Shell) -> Ending {
+fn completions(shell: clap_complete::Shell) -> ExitStatus {
     use clap::CommandFactory as _;
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "pullprobe", &mut script);
-    print(&String::from_utf8_lossy(&script), Ending::Well)
+    print(&String::from_utf8_lossy(&script), ExitStatus::Well)
 }
 
 /// Writes the answer to standard output, and ends as it says. A reader that went away has what it wanted;
 /// where nobody gets the answer otherwise (a full disk), nothing was told.
-fn print(text: &str, ending: Ending) -> Ending {
+fn print(text: &str, ending: ExitStatus) -> ExitStatus {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             complain(&format!("the answer cannot be written: {error}"));
-            Ending::Untold
+            ExitStatus::Unknown
         }
         _ => ending,
     }

@@ -23,7 +23,7 @@ mod node_files;
 mod pull_secrets;
 
 use crate::keyring::dockerconfig::Malformed;
-pub use crate::keyring::inaccessible::Unread;
+pub use crate::keyring::inaccessible::Inaccessible;
 use crate::keyring::keyring::Keyring;
 pub use crate::keyring::near::NearMiss;
 pub use crate::provider::Asked;
@@ -61,12 +61,12 @@ pub struct Credentials {
     /// Why kubelet does not start with the configuration of its providers.
     refused_providers: Option<Failure>,
     /// The configuration of its providers, where that is out of sight.
-    unseen_providers: Option<Unread>,
+    unseen_providers: Option<Inaccessible>,
     malformed_secret: Option<Failure>,
     /// The file that `node` was read from.
     node_file: Option<String>,
     rejected: Vec<(String, Malformed)>,
-    unread: Vec<Unread>,
+    unread: Vec<Inaccessible>,
     broken: Broken,
     pub findings: Vec<Finding>,
 }
@@ -97,7 +97,7 @@ impl Credentials {
         for secret in &secrets.secrets {
             self.pull_secrets.add(&secret.config, &secret.source, &secret.file);
         }
-        self.malformed_secret = secrets.malformed.map(|(detail, words)| unusable(detail).worded(words));
+        self.malformed_secret = secrets.malformed.map(|(detail, words)| unusable(detail).with_go_message(words));
         self.unread.extend(secrets.unread);
         self.findings.extend(secrets.findings);
     }
@@ -172,8 +172,8 @@ fn refused(finding: &Finding) -> Failure {
     provider::failed(format!("{file}{}: {}", places.collect::<String>(), finding.message))
 }
 
-fn unseen_config(finding: &Finding) -> Unread {
-    Unread {
+fn unseen_config(finding: &Finding) -> Inaccessible {
+    Inaccessible {
         file: finding.file.clone().unwrap_or_default().into(),
         why: finding.message.clone().into(),
         comes_first: false,

@@ -8,7 +8,7 @@ use crate::image::reference::Reference;
 use crate::model::outcome::Failure;
 use crate::model::report::Attempt;
 use crate::model::verdict::Verdict;
-use crate::pull::{Ending, Phase};
+use crate::pull::{Phase, PullEnd};
 use crate::redact::clean::Clean;
 use crate::version::{PullMode, Version};
 
@@ -19,7 +19,7 @@ pub struct Evidence<'a> {
     pub version: Version,
     pub mode: PullMode,
     pub snapshotter: &'a str,
-    pub ending: &'a Ending,
+    pub ending: &'a PullEnd,
     pub attempts: &'a [Attempt],
     /// Why kubelet's own candidates came to nothing: the nearest key and the reason.
     pub near_miss: Option<&'a str>,
@@ -30,12 +30,12 @@ pub struct Evidence<'a> {
 /// The answer for an image whose hosts were walked.
 pub fn verdict(evidence: Evidence<'_>) -> Verdict {
     match evidence.ending {
-        Ending::Pulled { unrunnable: None } => pulled(&evidence),
-        Ending::Pulled { unrunnable: Some(failure) } => {
+        PullEnd::Pulled { unrunnable: None } => pulled(&evidence),
+        PullEnd::Pulled { unrunnable: Some(failure) } => {
             let summary = format!("The pull succeeds, but the image will not start: {}.", failure.detail);
             Verdict { pullable: Some(true), runnable: Some(false), ..failed(failure, summary, None) }
         }
-        Ending::Failed(phase, failure) => {
+        PullEnd::Failed(phase, failure) => {
             let message = message::of(&message::Frame::of(&evidence), *phase, failure);
             let mut summary = sentence(failure);
             if let (Cause::CredentialsMissing, Some(near)) = (failure.cause, evidence.near_miss) {
@@ -49,7 +49,7 @@ pub fn verdict(evidence: Evidence<'_>) -> Verdict {
                 None => failed(failure, summary, Some(&message)),
             }
         }
-        Ending::OverBudget => untold(
+        PullEnd::OverBudget => unknown_verdict(
             "The registry answers for this tag; the rest could not be told without a request that it counts as a pull.",
             "Allow more with `--counted-pulls` (check; an index and its manifest are two) or `probe.counted_pulls_per_hour` (run).",
         ),
@@ -57,7 +57,7 @@ pub fn verdict(evidence: Evidence<'_>) -> Verdict {
 }
 
 /// The answer where nobody can know.
-pub fn untold(summary: &str, fix: &str) -> Verdict {
+pub fn unknown_verdict(summary: &str, fix: &str) -> Verdict {
     Verdict {
         pullable: None,
         runnable: None,
@@ -74,7 +74,7 @@ pub fn untold(summary: &str, fix: &str) -> Verdict {
 
 /// The answer where no host was ever asked: the node's files decide.
 pub fn of_files(image: &Reference, version: Version, mode: PullMode, failure: &Failure) -> Verdict {
-    if failure.doubtful {
+    if failure.inconclusive {
         return Verdict {
             pullable: None,
             runnable: None,
@@ -97,7 +97,7 @@ pub fn of_runtime(failure: &Failure, message: &str) -> Verdict {
 
 /// The answer for a text that is no reference.
 pub fn of_reference(failure: &Failure, requested: &str) -> Verdict {
-    let words = if failure.wording.is_empty() { "invalid reference format" } else { &failure.wording };
+    let words = if failure.go_message.is_empty() { "invalid reference format" } else { &failure.go_message };
     let message = format!(
         "Failed to apply default image tag \"{requested}\": couldn't parse image name \"{requested}\": {words}"
     );
@@ -106,7 +106,7 @@ pub fn of_reference(failure: &Failure, requested: &str) -> Verdict {
 
 /// The answer where kubelet does not get as far as asking containerd. Its words are those of the failure, where known.
 pub fn of_kubelet(failure: &Failure) -> Verdict {
-    failed(failure, sentence(failure), Some(failure.wording.as_str()).filter(|words| !words.is_empty()))
+    failed(failure, sentence(failure), Some(failure.go_message.as_str()).filter(|words| !words.is_empty()))
 }
 
 fn pulled(evidence: &Evidence<'_>) -> Verdict {

@@ -25,7 +25,7 @@ use crate::model::facts::{DnsFacts, NameSource, NameserverFacts};
 use crate::model::limit::LimitReached;
 use crate::model::outcome::{Failure, Outcome, Step, clip};
 use crate::model::stage::Stage;
-use resolver::{Desk, Found, Lookup, Miss};
+use resolver::{Found, Lookup, LookupError, QueryCache};
 
 /// How long a nameserver that is asked aside may take: it delays the stage, but not the lookup.
 const ASIDE_LIMIT: Duration = Duration::from_secs(3);
@@ -34,7 +34,7 @@ const COMPARISON_LIMIT: Duration = Duration::from_millis(750);
 
 /// How long a lookup may take.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct LookupLimits {
     /// containerd's, for looking up and connecting together.
     pub budget: Duration,
     /// pullprobe's, which it reckons on from.
@@ -45,8 +45,8 @@ pub struct Patience {
 /// count, and what pullprobe did not wait for does.
 ///
 /// A failure names no party: the caller knows the port that belongs to the host.
-pub async fn lookup(names: &Names, host: &str, patience: Patience) -> Step<DnsFacts> {
-    let limit = patience.limit;
+pub async fn lookup(names: &Names, host: &str, limits: LookupLimits) -> Step<DnsFacts> {
+    let limit = limits.limit;
     if let Ok(address) = host.parse::<IpAddr>() {
         let facts = facts(NameSource::Literal, host.to_owned(), vec![address.to_canonical().into()]);
         return Step::new(Outcome::Passed(facts), Duration::ZERO);
@@ -63,11 +63,11 @@ pub async fn lookup(names: &Names, host: &str, patience: Patience) -> Step<DnsFa
             "not a domain name: no nameserver is asked"
         };
         let words = format!("dial tcp: lookup {host}: no such host");
-        let failure = Failure::new(Stage::Dns, Cause::DnsNxdomain, detail).worded(words);
+        let failure = Failure::new(Stage::Dns, Cause::DnsNxdomain, detail).with_go_message(words);
         return Step::new(Outcome::Failed(failure, None), Duration::ZERO);
     }
-    let step = in_dns(names, host, patience).await;
-    let in_time = step.duration.is_none_or(|took| took < patience.budget);
+    let step = in_dns(names, host, limits).await;
+    let in_time = step.duration.is_none_or(|took| took < limits.budget);
     let hosts_last = !hosts_first && in_time && names.order.contains(&NameService::Files);
     match in_hosts_file(names, host).filter(|_| hosts_last && !step.passed()) {
         Some(facts) => Step { outcome: Outcome::Passed(facts), ..step },
@@ -90,26 +90,26 @@ async fn compare(names: &Names, host: &str, limit: Duration) -> Vec<NameserverFa
     if !names.order.contains(&NameService::Dns) || !candidates::is_domain_name(host) {
         return Vec::new();
     }
-    let desk = Desk::new(&names.resolv);
+    let cache = QueryCache::new(&names.resolv);
     let limit = limit.min(COMPARISON_LIMIT);
-    let aside = names.resolv.servers.iter().map(|server| nameserver::ask(&desk, *server, host, limit));
+    let aside = names.resolv.servers.iter().map(|server| nameserver::ask(&cache, *server, host, limit));
     join_all(aside).await
 }
 
-async fn in_dns(names: &Names, host: &str, patience: Patience) -> Step<DnsFacts> {
-    let Patience { budget, limit } = patience;
-    let desk = Desk::new(&names.resolv);
-    let lookup = Lookup::as_go(&desk, host);
+async fn in_dns(names: &Names, host: &str, limits: LookupLimits) -> Step<DnsFacts> {
+    let LookupLimits { budget, limit } = limits;
+    let cache = QueryCache::new(&names.resolv);
+    let lookup = Lookup::as_go(&cache, host);
     // Boxed: what awaits a lookup is itself awaited deep down.
     let main = timeout(limit.min(budget), lookup.run().boxed());
     let servers = names.resolv.servers.iter();
-    let aside = servers.map(|server| nameserver::ask(&desk, *server, host, limit.min(ASIDE_LIMIT)));
+    let aside = servers.map(|server| nameserver::ask(&cache, *server, host, limit.min(ASIDE_LIMIT)));
     // The lookup comes first each time both can go on: the others share its questions, not it theirs.
     let (ending, nameservers) = join(main, join_all(aside)).await;
     let reckoned = ending.is_err() && limit < budget;
     let (result, takes) = match ending {
         Ok(ending) if ending.takes < budget => (conclude(ending.result, host, lookup.told()), ending.takes),
-        Err(_) if reckoned => foretell(&desk, host, patience).await,
+        Err(_) if reckoned => foretell(&cache, host, limits).await,
         Ok(_) | Err(_) => (Err(out_of_time(host, budget, &lookup.told())), budget),
     };
     let with = |facts: DnsFacts| DnsFacts { reckoned, nameservers, ..facts };
@@ -120,7 +120,7 @@ async fn in_dns(names: &Names, host: &str, patience: Patience) -> Step<DnsFacts>
     Step::new(outcome, takes)
 }
 
-fn conclude(result: Result<Found, Miss>, host: &str, told: String) -> Result<DnsFacts, Failure> {
+fn conclude(result: Result<Found, LookupError>, host: &str, told: String) -> Result<DnsFacts, Failure> {
     match result {
         Ok(found) => {
             let addresses = found.addresses.into_iter().map(Address::from).collect();
@@ -131,16 +131,16 @@ fn conclude(result: Result<Found, Miss>, host: &str, told: String) -> Result<Dns
         }
         Err(miss) => {
             let words = format!("dial tcp: lookup {host}{}", miss.words);
-            Err(Failure::new(Stage::Dns, miss.cause, clip(told)).worded(words))
+            Err(Failure::new(Stage::Dns, miss.cause, clip(told)).with_go_message(words))
         }
     }
 }
 
 /// What the lookup comes to after our limit, and how long that takes: containerd waits on, and turns to
 /// servers that have meanwhile been asked.
-async fn foretell(desk: &Desk<'_>, host: &str, patience: Patience) -> (Result<DnsFacts, Failure>, Duration) {
-    let Patience { budget, limit } = patience;
-    let lookup = Lookup::foretold(desk, host, budget);
+async fn foretell(cache: &QueryCache<'_>, host: &str, limits: LookupLimits) -> (Result<DnsFacts, Failure>, Duration) {
+    let LookupLimits { budget, limit } = limits;
+    let lookup = Lookup::foretold(cache, host, budget);
     let limit = limit.min(ASIDE_LIMIT);
     match timeout(limit, lookup.run()).await {
         Ok(ending) if ending.takes >= budget => (Err(out_of_time(host, budget, &lookup.told())), budget),
@@ -148,7 +148,7 @@ async fn foretell(desk: &Desk<'_>, host: &str, patience: Patience) -> (Result<Dn
         Err(_) => {
             let failure = out_of_time(host, budget, &lookup.told());
             let detail = format!("its nameservers answer, but too slowly to tell the end: {}", lookup.told());
-            (Err(Failure { detail: clip(detail).into(), doubtful: true, ..failure }), patience.limit + limit)
+            (Err(Failure { detail: clip(detail).into(), inconclusive: true, ..failure }), limits.limit + limit)
         }
     }
 }
@@ -156,7 +156,8 @@ async fn foretell(desk: &Desk<'_>, host: &str, patience: Patience) -> (Result<Dn
 /// The words are those of Go's dialer, whose time includes the lookup.
 fn out_of_time(host: &str, budget: Duration, told: &str) -> Failure {
     let detail = format!("no end within the {budget:?} that containerd has for looking up and connecting: {told}");
-    Failure::new(Stage::Dns, Cause::DnsTimeout, clip(detail)).worded(format!("dial tcp: lookup {host}: i/o timeout"))
+    Failure::new(Stage::Dns, Cause::DnsTimeout, clip(detail))
+        .with_go_message(format!("dial tcp: lookup {host}: i/o timeout"))
 }
 
 #[cfg(test)]

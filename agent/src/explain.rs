@@ -49,7 +49,7 @@ impl Reading {
 
 /// What a text tells of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct Explanation {
     pub readings: Vec<Reading>,
     /// There are more than those, or the text is longer than what is looked at.
     pub is_cut: bool,
@@ -57,7 +57,7 @@ pub struct Told {
 
 /// Every failure of a pull that the text tells of, in its order, each once. A wait between two tries is told
 /// only where nothing says why.
-pub fn read(text: &str) -> Told {
+pub fn read(text: &str) -> Explanation {
     let mut found: Vec<(&'static table::Row, Reading)> = Vec::new();
     let messages = quoting::messages(text);
     let alone = messages.iter().filter(|message| !message.trim().is_empty()).count() == 1;
@@ -91,7 +91,7 @@ pub fn read(text: &str) -> Told {
     let is_new =
         |(row, reading): &(&table::Row, Reading)| reading.image.is_some() || !named.iter().any(|named| named.is(row));
     let readings = found.iter().filter(|one| is_new(one)).map(|(_, reading)| reading.clone()).collect();
-    Told { readings, is_cut }
+    Explanation { readings, is_cut }
 }
 
 /// As people may see it: whoever wrote the message may have written anything.

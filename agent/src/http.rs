@@ -31,7 +31,7 @@ use crate::model::outcome::{Failure, Mark, clip};
 use crate::model::proxy::{ProxyScheme, ProxyUrl};
 use crate::model::stage::Stage;
 use crate::redact::clean::Clean;
-use crate::redact::redactor::Veil;
+use crate::redact::redactor::Redactor;
 use crate::redact::urls::without_credentials;
 use crate::transport::errno::own_limit;
 use body::Body;
@@ -39,7 +39,7 @@ use chain::chain;
 pub use encoding::{is_gzip, readable_part};
 pub use informational::Informational;
 use pooled::Taken;
-pub use pooled::{Kept, Proved};
+pub use pooled::{IdlePool, PooledConnection};
 
 /// As Go's transport: idle connections are kept this long.
 const IDLE: Duration = Duration::from_secs(30);
@@ -83,7 +83,7 @@ pub struct Response {
     /// What was left of the body when reading stopped.
     pub body_end: BodyEnd,
     /// Over what it was told in confidence with the request.
-    pub told: Veil,
+    pub told: Redactor,
     /// `host:port` of the proxy that passes on requests one by one, and may have answered itself.
     pub passed_on_by: Option<String>,
 }
@@ -105,7 +105,7 @@ impl Response {
     #[cfg(test)]
     pub fn empty() -> Self {
         let (status, headers) = (StatusCode::OK, HeaderMap::new());
-        let (reason, body, told) = (Clean::default(), Body::default(), Veil::default());
+        let (reason, body, told) = (Clean::default(), Body::default(), Redactor::default());
         Self { status, reason, headers, body, body_end: BodyEnd::Whole, told, passed_on_by: None }
     }
 
@@ -147,7 +147,7 @@ pub struct Binding {
     pub proxy: Option<ProxyUrl>,
     pub tls: rustls::ClientConfig,
     /// Empty where requests have another form than on the connection at hand, as to an HTTP proxy.
-    pub proved: Proved,
+    pub pooled: PooledConnection,
     pub limit: Duration,
     /// How long containerd would wait for the head of an answer. `None`: without end.
     pub patience: Option<Duration>,
@@ -207,7 +207,7 @@ impl HttpClient {
         if let Some(words) = head::framing_refused(&headers) {
             return Err(Failure::new(Stage::Ping, Cause::ResponseInvalid, words.clone())
                 .at(self.binding.endpoint.host_port())
-                .worded(format!("{}{words}", head::BROKEN))
+                .with_go_message(format!("{}{words}", head::BROKEN))
                 .marked(Mark::NoHttp));
         }
         let headers = readable(headers);
@@ -227,7 +227,7 @@ impl HttpClient {
 
     /// Asks on the connection that was proved, or on another one.
     async fn exchange(&self, request: Request) -> Result<(reqwest::Response, Option<Taken>), Failure> {
-        if let Some((mut connection, mut written)) = self.binding.proved.take(&request).await {
+        if let Some((mut connection, mut written)) = self.binding.pooled.take(&request).await {
             let heads = self.binding.informational.watch(&mut written);
             let sent = heads.bound(connection.send(written)).await;
             let sent = sent.ok_or_else(|| self.binding.informational.refusal(&self.binding.endpoint))?;
@@ -267,8 +267,8 @@ impl HttpClient {
         let failure = Failure::new(Stage::Ping, Cause::RegistryTimeout, detail)
             .at(self.binding.endpoint.host_port())
             .or_maybe(if self.binding.passed_on_by().is_some() { &[Cause::ProxyUnreachable] } else { &[] })
-            .worded("net/http: timeout awaiting response headers");
-        Failure { doubtful: patience.is_none_or(|patience| patience > limit), ..failure }
+            .with_go_message("net/http: timeout awaiting response headers");
+        Failure { inconclusive: patience.is_none_or(|patience| patience > limit), ..failure }
     }
 
     /// An error after the connection was proved once: which kind, and what Go would say. `said` is all
@@ -299,13 +299,13 @@ impl HttpClient {
     }
 
     fn unparsable(&self, error: &hyper::Error) -> Failure {
-        let wording = "net/http: HTTP/1.x transport connection broken: malformed HTTP response";
+        let go_message = "net/http: HTTP/1.x transport connection broken: malformed HTTP response";
         let cause = Cause::ResponseInvalid;
         let detail = match self.binding.endpoint.scheme {
             Scheme::Http => format!("the answer is not HTTP: {}", chain(error)),
             Scheme::Https => format!("the answer breaks HTTP: {}", chain(error)),
         };
-        Failure::new(Stage::Ping, cause, detail).worded(wording).marked(Mark::NoHttp)
+        Failure::new(Stage::Ping, cause, detail).with_go_message(go_message).marked(Mark::NoHttp)
     }
 
     fn of_io(&self, io: &std::io::Error, connecting: bool, said: &str) -> Failure {
@@ -315,14 +315,14 @@ impl HttpClient {
         }
         match io.kind() {
             ErrorKind::ConnectionRefused if connecting => {
-                Failure::new(Stage::Tcp, Cause::TcpRefused, said).worded("connect: connection refused")
+                Failure::new(Stage::Tcp, Cause::TcpRefused, said).with_go_message("connect: connection refused")
             }
             ErrorKind::ConnectionReset
                 if self.binding.endpoint.scheme == Scheme::Http && !self.used.load(Ordering::Relaxed) =>
             {
                 let detail = format!("the first connection was reset: {said}");
                 let failure = Failure::new(Stage::Tcp, Cause::TcpReset, detail).marked(Mark::Closed);
-                failure.worded(reset_by(self.binding.address))
+                failure.with_go_message(reset_by(self.binding.address))
             }
             ErrorKind::ConnectionReset => ended(said, &reset_by(self.binding.address)).marked(Mark::Closed),
             ErrorKind::BrokenPipe => ended(said, "write: broken pipe"),
@@ -387,6 +387,6 @@ fn readable(mut headers: HeaderMap) -> HeaderMap {
     headers
 }
 
-fn ended(detail: &str, wording: &str) -> Failure {
-    Failure::new(Stage::Ping, Cause::ResponseInvalid, detail).worded(wording)
+fn ended(detail: &str, go_message: &str) -> Failure {
+    Failure::new(Stage::Ping, Cause::ResponseInvalid, detail).with_go_message(go_message)
 }

@@ -24,7 +24,7 @@ use crate::containerd::config::{ConfigFault, FaultKind, Merged};
 use crate::containerd::configured::CERTS_D_FLAG;
 use crate::containerd::reader::Reader;
 use crate::containerd::settings::Settings;
-use crate::go::toml::Place;
+use crate::go::toml::SourceLocation;
 use crate::mirrors::registry::RegistrySettings;
 use crate::model::finding::{Finding, Severity};
 use crate::version::{PullMode, Version, VersionSource};
@@ -202,7 +202,7 @@ impl Lint<'_, '_> {
 const READABLE: &str = "run pullprobe as root, as containerd is, and make it a file of at most 1 MiB";
 
 /// What containerd makes of a file is not known, for pullprobe does not read it.
-fn unread(place: &Place, why: &str) -> Finding {
+fn unread(place: &SourceLocation, why: &str) -> Finding {
     let message = format!("what containerd makes of this file could not be told: {why}");
     error("file_unread", place, message, READABLE)
 }
@@ -215,7 +215,7 @@ pub(super) fn beside(fault: &ConfigFault) -> Finding {
 fn note(
     severity: Severity,
     code: &'static str,
-    place: &Place,
+    place: &SourceLocation,
     message: impl Into<String>,
     fix: impl Into<String>,
 ) -> Finding {
@@ -224,14 +224,14 @@ fn note(
     if *place.file == *CERTS_D_FLAG { finding } else { finding.in_file(&*place.file).at(place.line, place.column) }
 }
 
-fn error(code: &'static str, place: &Place, message: impl Into<String>, fix: impl Into<String>) -> Finding {
+fn error(code: &'static str, place: &SourceLocation, message: impl Into<String>, fix: impl Into<String>) -> Finding {
     note(Severity::Error, code, place, message, fix)
 }
 
-fn warning(code: &'static str, place: &Place, message: impl Into<String>, fix: impl Into<String>) -> Finding {
+fn warning(code: &'static str, place: &SourceLocation, message: impl Into<String>, fix: impl Into<String>) -> Finding {
     note(Severity::Warning, code, place, message, fix)
 }
 
-fn info(code: &'static str, place: &Place, message: impl Into<String>, fix: impl Into<String>) -> Finding {
+fn info(code: &'static str, place: &SourceLocation, message: impl Into<String>, fix: impl Into<String>) -> Finding {
     note(Severity::Info, code, place, message, fix)
 }

@@ -8,7 +8,7 @@ pub mod digest;
 pub use config::{Config, Form};
 
 use crate::go::json::decode::{Dialect, Undecoded, decode, decode_valid};
-use crate::go::json::target::{Bytes, Fields, Map, Named, Place, Raw, Target, Text};
+use crate::go::json::target::{Bytes, FieldTarget, Fields, Map, Named, Raw, Target, Text};
 use crate::image::platform::Platform;
 use crate::model::outcome::clip_to;
 use crate::version::Version;
@@ -102,16 +102,16 @@ impl Fields for Descriptor {
         "Descriptor"
     }
 
-    fn field(&mut self, key: &str) -> Option<Place<'_>> {
+    fn field(&mut self, key: &str) -> Option<FieldTarget<'_>> {
         match key {
-            "mediatype" => Place::text("mediaType", &mut self.media_type),
-            "digest" => Place::new("digest", "digest.Digest", &mut self.digest),
-            "size" => Place::new("size", "int64", &mut self.size),
-            "urls" => Place::new("urls", "[]string", &mut self.urls),
-            "annotations" => Place::new("annotations", "map[string]string", &mut self.annotations),
-            "data" => Place::new("data", "[]uint8", &mut self.data),
-            "platform" => Place::new("platform", "v1.Platform", &mut self.platform),
-            "artifacttype" => Place::text("artifactType", &mut self.artifact_type),
+            "mediatype" => FieldTarget::text("mediaType", &mut self.media_type),
+            "digest" => FieldTarget::new("digest", "digest.Digest", &mut self.digest),
+            "size" => FieldTarget::new("size", "int64", &mut self.size),
+            "urls" => FieldTarget::new("urls", "[]string", &mut self.urls),
+            "annotations" => FieldTarget::new("annotations", "map[string]string", &mut self.annotations),
+            "data" => FieldTarget::new("data", "[]uint8", &mut self.data),
+            "platform" => FieldTarget::new("platform", "v1.Platform", &mut self.platform),
+            "artifacttype" => FieldTarget::text("artifactType", &mut self.artifact_type),
             _ => None,
         }
     }
@@ -137,13 +137,13 @@ impl Fields for PlatformFields {
         "Platform"
     }
 
-    fn field(&mut self, key: &str) -> Option<Place<'_>> {
+    fn field(&mut self, key: &str) -> Option<FieldTarget<'_>> {
         match key {
-            "os" => Place::text("os", &mut self.os),
-            "architecture" => Place::text("architecture", &mut self.architecture),
-            "variant" => Place::text("variant", &mut self.variant),
-            "os.version" => Place::text("os.version", &mut self.os_version),
-            "os.features" => Place::new("os.features", "[]string", &mut self.os_features),
+            "os" => FieldTarget::text("os", &mut self.os),
+            "architecture" => FieldTarget::text("architecture", &mut self.architecture),
+            "variant" => FieldTarget::text("variant", &mut self.variant),
+            "os.version" => FieldTarget::text("os.version", &mut self.os_version),
+            "os.features" => FieldTarget::new("os.features", "[]string", &mut self.os_features),
             _ => None,
         }
     }
@@ -212,18 +212,18 @@ impl Fields for Document {
         self.kind
     }
 
-    fn field(&mut self, key: &str) -> Option<Place<'_>> {
+    fn field(&mut self, key: &str) -> Option<FieldTarget<'_>> {
         let is_index = self.kind == INDEX;
         match key {
-            "schemaversion" => Place::new("schemaVersion", "int", &mut self.schema_version)
-                .map(|place| Place { embedded: "Versioned", ..place }),
-            "mediatype" => Place::text("mediaType", &mut self.text),
-            "artifacttype" if self.artifact_types => Place::text("artifactType", &mut self.text),
-            "config" if !is_index => Place::new("config", Descriptor::NAME, &mut self.config),
-            "layers" if !is_index => Place::new("layers", "[]v1.Descriptor", &mut self.layers),
-            "manifests" if is_index => Place::new("manifests", "[]v1.Descriptor", &mut self.manifests),
-            "subject" => Place::new("subject", Descriptor::NAME, &mut self.subject),
-            "annotations" => Place::new("annotations", "map[string]string", &mut self.annotations),
+            "schemaversion" => FieldTarget::new("schemaVersion", "int", &mut self.schema_version)
+                .map(|place| FieldTarget { embedded: "Versioned", ..place }),
+            "mediatype" => FieldTarget::text("mediaType", &mut self.text),
+            "artifacttype" if self.artifact_types => FieldTarget::text("artifactType", &mut self.text),
+            "config" if !is_index => FieldTarget::new("config", Descriptor::NAME, &mut self.config),
+            "layers" if !is_index => FieldTarget::new("layers", "[]v1.Descriptor", &mut self.layers),
+            "manifests" if is_index => FieldTarget::new("manifests", "[]v1.Descriptor", &mut self.manifests),
+            "subject" => FieldTarget::new("subject", Descriptor::NAME, &mut self.subject),
+            "annotations" => FieldTarget::new("annotations", "map[string]string", &mut self.annotations),
             _ => None,
         }
     }
@@ -251,14 +251,14 @@ impl Fields for Shape {
         "unknownDocument"
     }
 
-    fn field(&mut self, key: &str) -> Option<Place<'_>> {
+    fn field(&mut self, key: &str) -> Option<FieldTarget<'_>> {
         match key {
-            "mediatype" => Place::text("mediaType", &mut self.media_type),
-            "config" => Place::new("config", "", &mut self.config),
-            "layers" => Place::new("layers", "", &mut self.layers),
-            "manifests" => Place::new("manifests", "", &mut self.manifests),
-            "fslayers" => Place::new("fsLayers", "", &mut self.fs_layers),
-            "signatures" => Place::new("signatures", "", &mut self.signatures),
+            "mediatype" => FieldTarget::text("mediaType", &mut self.media_type),
+            "config" => FieldTarget::new("config", "", &mut self.config),
+            "layers" => FieldTarget::new("layers", "", &mut self.layers),
+            "manifests" => FieldTarget::new("manifests", "", &mut self.manifests),
+            "fslayers" => FieldTarget::new("fsLayers", "", &mut self.fs_layers),
+            "signatures" => FieldTarget::new("signatures", "", &mut self.signatures),
             _ => None,
         }
     }

@@ -55,13 +55,13 @@ pub fn plan(containerd: &Containerd, domain: &str) -> Plan {
         (Some(fault), _) => {
             let place = fault.line.map_or_else(|| fault.file.clone(), |line| format!("{}:{line}", fault.file));
             let failure = unusable(Cause::ConfigInvalid, format!("{place}: {}", fault.message), &fault.message);
-            Err(Failure { doubtful: fault.kind == FaultKind::Unread, ..failure })
+            Err(Failure { inconclusive: fault.kind == FaultKind::Unread, ..failure })
         }
         (None, HostSource::Mirrors { mirrors }) => mirrors::hosts(containerd, mirrors, domain),
         (None, HostSource::CertsD { roots }) => match select(roots, domain) {
             Selection::Fault(words) => Err(unusable(Cause::HostsFileInvalid, words.to_owned(), words)),
             Selection::Unread(why) => {
-                Err(Failure { doubtful: true, ..unusable(Cause::HostsFileInvalid, why.to_owned(), why) })
+                Err(Failure { inconclusive: true, ..unusable(Cause::HostsFileInvalid, why.to_owned(), why) })
             }
             Selection::Nothing => configured::hosts(containerd, None, domain),
             Selection::Directory(directory) => {
@@ -90,7 +90,7 @@ fn are_alike(one: Plan, other: Plan) -> bool {
             host.origin = Origin::ImplicitUpstream;
         }
         // Of a failure, each version has words of its own.
-        (plan.hosts, plan.notes, plan.fatal.map(|failure| (failure.cause, failure.doubtful)))
+        (plan.hosts, plan.notes, plan.fatal.map(|failure| (failure.cause, failure.inconclusive)))
     };
     essence(one) == essence(other)
 }
@@ -110,8 +110,8 @@ struct Draft {
 }
 
 /// The whole registry cannot be used.
-fn unusable(cause: Cause, detail: impl Into<String>, wording: &str) -> Failure {
-    Failure::new(Stage::Config, cause, detail).worded(wording)
+fn unusable(cause: Cause, detail: impl Into<String>, go_message: &str) -> Failure {
+    Failure::new(Stage::Config, cause, detail).with_go_message(go_message)
 }
 
 impl Plan {

@@ -21,10 +21,10 @@ use crate::model::report::{Candidate, CandidatePull, CredentialUsed, EndpointRep
 use crate::model::stage::Stage;
 use crate::model::verdict::Verdict;
 use crate::node::containerd::Containerd;
-use crate::observation::ways::Ways;
+use crate::observation::ways::DistributionTerms;
 use crate::plan::{Plan, plan};
 use crate::pull::attempt::PullBudget;
-use crate::pull::{Request, Walk, walk};
+use crate::pull::{PullTrace, Request, trace};
 use crate::redact::urls::without_credentials;
 use crate::route::dependencies;
 use crate::route::network::Network;
@@ -39,7 +39,7 @@ mod providers;
 mod cases_tests;
 
 use doubt::in_doubt;
-pub use ladders::{Needs, dependents, not_reached, registry};
+pub use ladders::{Dependencies, dependents, not_reached, registry};
 use ladders::{climb_on, ladders};
 
 /// What an answer is sought with.
@@ -51,7 +51,7 @@ pub struct Question<'a> {
     pub network: &'a Network,
     pub budget: &'a PullBudget,
     /// What is to be changed where, on this node.
-    pub ways: &'a Ways,
+    pub ways: &'a DistributionTerms,
     /// Of the whole answer.
     pub timeout: Duration,
 }
@@ -84,7 +84,7 @@ pub async fn verdict(question: &Question<'_>, requested: &str, image: &Reference
         ImageReport { verdict, providers: asked.providers, expiries, ..report }
     };
     let walked =
-        tokio::time::timeout(question.timeout, Box::pin(work)).await.inspect(|report| proved(question, report));
+        tokio::time::timeout(question.timeout, Box::pin(work)).await.inspect(|report| pooled(question, report));
     let report = walked.unwrap_or_else(|_| ImageReport {
         verdict: out_of_time(question.timeout),
         attempts: question.budget.journal.attempts(),
@@ -97,12 +97,12 @@ pub async fn verdict(question: &Question<'_>, requested: &str, image: &Reference
 }
 
 /// What a good pull was sent to is worth watching.
-fn proved(question: &Question<'_>, report: &ImageReport) {
+fn pooled(question: &Question<'_>, report: &ImageReport) {
     let Some(image) = report.image.as_ref().filter(|_| report.verdict.pullable == Some(true)) else { return };
     let of = image.to_string();
     for attempt in report.attempts.iter().filter(|attempt| attempt.failure.is_none()) {
-        let walk = dependencies::Walk { namespace: &image.domain, of: &of, via: &attempt.endpoint };
-        question.network.needs.succeeded(walk);
+        let trace = dependencies::PullOrigin { namespace: &image.domain, of: &of, via: &attempt.endpoint };
+        question.network.dependencies.succeeded(trace);
     }
 }
 
@@ -113,7 +113,8 @@ pub fn image_not_reached(question: &Question<'_>, requested: &str) -> ImageRepor
 
 /// A text that is no reference.
 pub fn unparsable(question: &Question<'_>, requested: &str, error: &ReferenceError) -> ImageReport {
-    let failure = Failure::new(Stage::Config, Cause::ReferenceInvalid, error.reason.clone()).worded(&*error.words);
+    let failure =
+        Failure::new(Stage::Config, Cause::ReferenceInvalid, error.reason.clone()).with_go_message(&*error.words);
     // Whoever writes a password into a reference does not want to read it again.
     let requested = &without_credentials(requested);
     ImageReport { verdict: diagnose::of_reference(&failure, requested), ..blank(question, requested, None) }
@@ -122,7 +123,7 @@ pub fn unparsable(question: &Question<'_>, requested: &str, error: &ReferenceErr
 /// Without any credential and any request: kubelet or containerd does not get that far.
 fn settled(question: &Question<'_>, image: &Reference, plan: &Plan) -> Option<Verdict> {
     let (version, mode) = (question.containerd.version, question.containerd.pull_mode);
-    let known = plan.fatal.as_ref().filter(|failure| !failure.doubtful);
+    let known = plan.fatal.as_ref().filter(|failure| !failure.inconclusive);
     if let (Some(fault), Some(failure)) = (&question.containerd.fatal, known) {
         let socket = fault.kind.stops_containerd().then_some(question.containerd.socket.as_str());
         return Some(diagnose::of_runtime(failure, &diagnose::message::unserved(socket)));
@@ -136,8 +137,8 @@ fn settled(question: &Question<'_>, image: &Reference, plan: &Plan) -> Option<Ve
     }
     let error = image.refused_by(version)?;
     let failure = Failure::new(Stage::Config, Cause::ReferenceInvalid, error.reason);
-    let wording = format!("failed to parse image reference \"{image}\": invalid reference format");
-    Some(diagnose::of_runtime(&failure, &wording))
+    let go_message = format!("failed to parse image reference \"{image}\": invalid reference format");
+    Some(diagnose::of_runtime(&failure, &go_message))
 }
 
 async fn verdict_of(
@@ -159,26 +160,26 @@ async fn verdict_of(
     let mut told: Vec<Candidate> =
         candidates.iter().map(|one| Candidate { credential: used(one), ..one.into() }).collect();
     for (nth, credential) in tries.into_iter().enumerate() {
-        let walk = walk_with(question, image, plan, credential).await;
+        let trace = walk_with(question, image, plan, credential).await;
         let verdict = diagnose::verdict(Evidence {
             image,
             version,
             mode,
             snapshotter: &question.containerd.snapshotter,
-            ending: &walk.ending,
-            attempts: &walk.attempts,
+            ending: &trace.ending,
+            attempts: &trace.attempts,
             near_miss: near_miss.as_deref().filter(|_| anonymous),
             rejected_file: rejected_file.as_ref(),
         });
-        let verdict = logins::shadowed(question, image, plan, credential, &walk, verdict).await;
+        let verdict = logins::shadowed(question, image, plan, credential, &trace, verdict).await;
         let verdict = logins::told(logins::provider_meant(verdict, near_provider.as_deref()), credential);
-        let verdict = dropped::told(in_doubt(version, &walk.ending, verdict), plan.dropped.as_ref());
+        let verdict = dropped::told(in_doubt(version, &trace.ending, verdict), plan.dropped.as_ref());
         let succeeded = verdict.pullable != Some(false);
         messages.extend(verdict.kubelet_message.clone());
         if let Some(candidate) = told.get_mut(nth) {
             candidate.pull = Some(CandidatePull { pullable: verdict.pullable, cause: verdict.cause });
         }
-        let report = filled(blank.clone(), walk, verdict, credential);
+        let report = filled(blank.clone(), trace, verdict, credential);
         // kubelet stops at the first success; of failures the first is the one to look at.
         if succeeded || best.is_none() {
             best = Some(report);
@@ -194,8 +195,13 @@ async fn verdict_of(
     ImageReport { candidates: told, ..report }
 }
 
-async fn walk_with(question: &Question<'_>, image: &Reference, plan: &Plan, credential: Option<&Credential>) -> Walk {
-    Box::pin(walk(Request {
+async fn walk_with(
+    question: &Question<'_>,
+    image: &Reference,
+    plan: &Plan,
+    credential: Option<&Credential>,
+) -> PullTrace {
+    Box::pin(trace(Request {
         network: question.network,
         hosts: &plan.hosts,
         image,
@@ -214,20 +220,20 @@ fn used(credential: &Credential) -> CredentialUsed {
     CredentialUsed { lifetime: expiry::of(credential), ..credential.into() }
 }
 
-fn filled(blank: ImageReport, walk: Walk, verdict: Verdict, credential: Option<&Credential>) -> ImageReport {
+fn filled(blank: ImageReport, trace: PullTrace, verdict: Verdict, credential: Option<&Credential>) -> ImageReport {
     ImageReport {
         verdict,
-        attempts: walk.attempts,
-        digest: walk.digest.map(Into::into),
-        media_type: walk.media_type.map(Into::into),
-        platform: walk.platform,
+        attempts: trace.attempts,
+        digest: trace.digest.map(Into::into),
+        media_type: trace.media_type.map(Into::into),
+        platform: trace.platform,
         credential: credential.map(used),
-        blob: walk.blob,
-        rate_limit: walk.rate_limit,
-        limited_by: walk.limited_by,
-        warnings: walk.warnings.into_iter().map(Into::into).collect(),
-        source: walk.source,
-        space: walk.space,
+        blob: trace.blob,
+        rate_limit: trace.rate_limit,
+        limited_by: trace.limited_by,
+        warnings: trace.warnings.into_iter().map(Into::into).collect(),
+        source: trace.source,
+        space: trace.space,
         ..blank
     }
 }
@@ -263,5 +269,5 @@ fn blank(question: &Question<'_>, requested: &str, image: Option<Reference>) -> 
 fn out_of_time(timeout: Duration) -> Verdict {
     let summary =
         format!("No answer within {timeout:?}: the hosts are slow or silent; the ladder below shows how far each got.");
-    diagnose::untold(&summary, "Give it longer with `--timeout`, or look at the slowest stage first.")
+    diagnose::unknown_verdict(&summary, "Give it longer with `--timeout`, or look at the slowest stage first.")
 }

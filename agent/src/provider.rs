@@ -20,14 +20,14 @@ use crate::host::root::{EntryKind, HostRoot};
 use crate::image::reference::Reference;
 use crate::keyring::dockerconfig::DockerConfig;
 use crate::keyring::inaccessible;
-use crate::keyring::inaccessible::Unread;
+use crate::keyring::inaccessible::Inaccessible;
 use crate::keyring::keyring::Keyring;
 use crate::model::credential::{Credential, CredentialSource, ProviderOutcome, ProviderReport};
 use crate::model::finding::{Finding, Severity};
 use crate::model::outcome::{Failure, clip};
 use crate::model::stage::Stage;
 use crate::redact::output::redact;
-use crate::redact::redactor::Veil;
+use crate::redact::redactor::Redactor;
 use crate::redact::secret::Secret;
 use crate::redact::urls::without_credentials;
 
@@ -40,12 +40,12 @@ pub mod inside;
 mod near;
 mod place;
 
-use answer::Answer;
+use answer::ProviderResponse;
 use cache::Cache;
 use config::Plugin;
 use exec::{Binary, KUBELET_PATIENCE, Output, RunError};
 use inside::Inside;
-use place::Place;
+use place::RunConditions;
 pub use place::is_refusal;
 
 pub const CONFIG_INVALID: &str = "credential_provider_config_invalid";
@@ -56,7 +56,7 @@ pub const CONFIG_UNSEEN: &str = "credential_provider_unseen";
 #[derive(Debug)]
 pub struct Providers {
     plugins: Vec<Arc<Ready>>,
-    place: Place,
+    place: RunConditions,
 }
 
 #[derive(Debug)]
@@ -78,7 +78,7 @@ pub struct Asked {
     /// kubelet does not start with the configuration of its plugins.
     pub refused: Option<Failure>,
     /// Files that may hold more.
-    pub unread: Vec<Unread>,
+    pub unread: Vec<Inaccessible>,
 }
 
 impl Asked {
@@ -97,7 +97,7 @@ impl Asked {
             ProviderOutcome::Unknown(why) => Some(format!("credential provider `{}` {why}", one.name)),
             _ => None,
         };
-        let of_file = |one: &Unread| format!("{} {}", one.file, one.why);
+        let of_file = |one: &Inaccessible| format!("{} {}", one.file, one.why);
         self.unread.iter().map(of_file).chain(self.providers.iter().filter_map(of_plugin)).collect()
     }
 }
@@ -156,7 +156,8 @@ impl Providers {
                 },
             }
         }
-        let usable = (!findings.iter().any(is_refusal)).then(|| Self { plugins: ready, place: Place::of(root) });
+        let usable =
+            (!findings.iter().any(is_refusal)).then(|| Self { plugins: ready, place: RunConditions::of(root) });
         (usable, findings)
     }
 
@@ -241,7 +242,7 @@ impl Ready {
         Self { plugin, binary: Some(Binary { here, inside }), cache: Mutex::default() }
     }
 
-    async fn ask(&self, image: &str, patience: Duration, place: Place) -> Said {
+    async fn ask(&self, image: &str, patience: Duration, place: RunConditions) -> Said {
         if self.plugin.wants_pod_token {
             return Said::Unknown("uses the identity of the pod: what it gives cannot be told without one".into());
         }
@@ -270,7 +271,13 @@ impl Ready {
         }
     }
 
-    async fn run(&self, binary: &Binary, image: &str, patience: Duration, place: Place) -> Result<Answer, Said> {
+    async fn run(
+        &self,
+        binary: &Binary,
+        image: &str,
+        patience: Duration,
+        place: RunConditions,
+    ) -> Result<ProviderResponse, Said> {
         let request = serde_json::json!({
             "kind": "CredentialProviderRequest",
             "apiVersion": self.plugin.api_version,
@@ -280,15 +287,15 @@ impl Ready {
         let output = exec::run(binary, &self.plugin, &request.to_string(), patience)
             .await
             .map_err(|error| judge(&binary.here, &error, patience, place))?;
-        let veil = self.plugin.veil(&output.answer);
+        let redactor = self.plugin.redactor(&output.answer);
         if !output.status.success() {
-            return Err(place.failed(last_words(&output, &veil)));
+            return Err(place.failed(last_words(&output, &redactor)));
         }
-        Answer::parse(&output.answer, &self.plugin, &veil).map_err(|why| place.failed(why))
+        ProviderResponse::parse(&output.answer, &self.plugin, &redactor).map_err(|why| place.failed(why))
     }
 }
 
-fn judge(binary: &Path, error: &RunError, patience: Duration, place: Place) -> Said {
+fn judge(binary: &Path, error: &RunError, patience: Duration, place: RunConditions) -> Said {
     match error {
         RunError::Start(error) => not_started(binary, error, place),
         RunError::Timeout if seconds(patience) < seconds(KUBELET_PATIENCE) => Said::Unknown(format!(
@@ -302,7 +309,7 @@ fn judge(binary: &Path, error: &RunError, patience: Duration, place: Place) -> S
     }
 }
 
-fn not_started(binary: &Path, error: &std::io::Error, place: Place) -> Said {
+fn not_started(binary: &Path, error: &std::io::Error, place: RunConditions) -> Said {
     let directory_is_there = || binary.parent().is_some_and(Path::is_dir);
     match std::fs::metadata(binary) {
         Ok(found) if found.permissions().mode() & 0o111 == 0 => Said::Failed("its binary is not executable".into()),
@@ -327,8 +334,8 @@ fn seconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 10.0).round() / 10.0
 }
 
-fn last_words(output: &Output, veil: &Veil) -> String {
-    let words = without_credentials(&redact(&veil.hide(&String::from_utf8_lossy(&output.words))));
+fn last_words(output: &Output, redactor: &Redactor) -> String {
+    let words = without_credentials(&redact(&redactor.hide(&String::from_utf8_lossy(&output.words))));
     let status = match output.status.code() {
         Some(code) => format!("it ended with exit code {code}"),
         None => "it was killed by a signal".to_owned(),

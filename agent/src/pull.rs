@@ -18,7 +18,7 @@ use crate::model::ratelimit::{LimitState, RateLimit};
 use crate::model::report::{Attempt, BlobFacts, ContentSource, PlatformFacts};
 use crate::model::space::Space;
 use crate::model::stage::Stage;
-use crate::registry::session::{Answer, Session};
+use crate::registry::session::{RegistryResponse, Session};
 use crate::route::network::Network;
 use crate::version::{PullMode, Version};
 
@@ -40,8 +40,8 @@ mod warning;
 pub(crate) use crate::manifest::digest::digest_of;
 use crate::manifest::digest::{digest_fault, is_digest};
 use crate::manifest::{Descriptor, Document, Invalid, Kind};
-use attempt::{Book, PullBudget};
-use local::Need;
+use attempt::{AttemptRecord, PullBudget};
+use local::Downloads;
 use resolve::Resolved;
 
 /// An index in an index in an index is followed this deep: real ones have two levels at most.
@@ -67,8 +67,8 @@ pub struct Request<'a> {
 
 /// What came of a walk.
 #[derive(Debug)]
-pub struct Walk {
-    pub ending: Ending,
+pub struct PullTrace {
+    pub ending: PullEnd,
     pub attempts: Vec<Attempt>,
     pub digest: Option<String>,
     pub media_type: Option<String>,
@@ -85,7 +85,7 @@ pub struct Walk {
 }
 
 #[derive(Debug)]
-pub enum Ending {
+pub enum PullEnd {
     /// containerd would have pulled it. `runnable`: why it would not start, when it would not.
     Pulled { unrunnable: Option<Failure> },
     /// containerd's pull ends with this, met in this phase.
@@ -129,16 +129,16 @@ impl Stop {
     /// Met after `earlier` hosts. One of which nothing could be told may have served, and then containerd never got
     /// here: what ends the walk is not certain.
     fn after<'f>(self, mut earlier: impl Iterator<Item = &'f Failure>) -> Self {
-        let doubt = earlier.find(|failure| failure.doubtful).cloned();
+        let doubt = earlier.find(|failure| failure.inconclusive).cloned();
         match (self, doubt) {
-            (Self::Resolve(failure), Some(doubt)) if !failure.doubtful => Self::Resolve(doubt),
-            (Self::Fetch(_, failure), Some(doubt)) if !failure.doubtful => Self::Fetch(Phase::Open, doubt),
+            (Self::Resolve(failure), Some(doubt)) if !failure.inconclusive => Self::Resolve(doubt),
+            (Self::Fetch(_, failure), Some(doubt)) if !failure.inconclusive => Self::Fetch(Phase::Open, doubt),
             (stop, _) => stop,
         }
     }
 }
 
-impl From<Stop> for Ending {
+impl From<Stop> for PullEnd {
     fn from(stop: Stop) -> Self {
         match stop {
             Stop::Resolve(failure) => Self::Failed(Phase::Resolve, failure),
@@ -156,7 +156,7 @@ struct Pull<'a> {
     mode: PullMode,
     wanted: &'a Platform,
     budget: &'a PullBudget,
-    book: Book<'a>,
+    record: AttemptRecord<'a>,
     /// What each host said of its quota last.
     limits: Vec<RateLimit>,
     /// Whether it counts manifests that are got there, as far as is known.
@@ -165,7 +165,7 @@ struct Pull<'a> {
     priced: BTreeSet<usize>,
     store: &'a ContentStore,
     source: Option<ContentSource>,
-    need: Need,
+    need: Downloads,
     space: Option<Space>,
     unpack_error: Option<&'a str>,
     snapshotter: &'a str,
@@ -179,7 +179,7 @@ struct Pull<'a> {
 }
 
 /// Walks one image with one credential.
-pub async fn walk(request: Request<'_>) -> Walk {
+pub async fn trace(request: Request<'_>) -> PullTrace {
     let last = request.hosts.len().saturating_sub(1);
     let session = |(index, host)| {
         let (network, allowed) = (request.network, &request.budget.requests);
@@ -194,13 +194,13 @@ pub async fn walk(request: Request<'_>) -> Walk {
         mode: request.mode,
         wanted: request.wanted,
         budget: request.budget,
-        book: Book::begin(&request.budget.journal),
+        record: AttemptRecord::begin(&request.budget.journal),
         priced: BTreeSet::new(),
         limits: vec![RateLimit::default(); request.hosts.len()],
         counts: vec![false; request.hosts.len()],
         store: request.store,
         source: None,
-        need: Need::default(),
+        need: Downloads::default(),
         space: None,
         unpack_error: request.unpack_error,
         snapshotter: request.snapshotter,
@@ -211,7 +211,7 @@ pub async fn walk(request: Request<'_>) -> Walk {
         touched: BTreeSet::new(),
     };
     let ending = match pull.run().await {
-        Ok(unrunnable) => Ending::Pulled { unrunnable },
+        Ok(unrunnable) => PullEnd::Pulled { unrunnable },
         Err(stop) => {
             let stop = pull.refine(stop).await;
             stop.into()
@@ -230,7 +230,7 @@ impl Pull<'_> {
         if let Some(words) = self.unpack_error {
             let detail =
                 format!("the transfer service is not configured to unpack for snapshotter {}", self.snapshotter);
-            let failure = Failure::new(Stage::Config, Cause::ConfigInvalid, detail).worded(words);
+            let failure = Failure::new(Stage::Config, Cause::ConfigInvalid, detail).with_go_message(words);
             return Err(Stop::Fetch(Phase::Commit, failure));
         }
         self.refuse_unsupported(&resolved)?;
@@ -276,17 +276,19 @@ impl Pull<'_> {
         let cause = if media_type == "text/html" { Cause::NotARegistry } else { Cause::ManifestUnsupported };
         let failure =
             Failure::new(Stage::Manifest, cause, format!("{digest} is no image: its media type is `{media_type}`"));
-        let wording = format!("unexpected media type {media_type} for {digest}: not found");
+        let go_message = format!("unexpected media type {media_type} for {digest}: not found");
         let phase = match self.mode {
             PullMode::Local => Phase::Unpack,
             PullMode::Transfer => Phase::Config,
         };
-        (phase, failure.worded(wording))
+        (phase, failure.with_go_message(go_message))
     }
 
     /// Whether containerd still waits for this answer, and asks no other host meanwhile.
     fn waits_on(&self, failure: &Failure) -> bool {
-        failure.doubtful && failure.cause == Cause::RegistryTimeout && self.version.response_header_timeout().is_none()
+        failure.inconclusive
+            && failure.cause == Cause::RegistryTimeout
+            && self.version.response_header_timeout().is_none()
     }
 
     /// The host whose quota counts: one that refuses, one that announces a limit, the last that answered.
@@ -302,16 +304,16 @@ impl Pull<'_> {
             .or_else(|| limits.iter().rposition(answers))
     }
 
-    fn finish(self, ending: Ending) -> Walk {
+    fn finish(self, ending: PullEnd) -> PullTrace {
         let told = self.who_limits();
         let rate_limit = told.map(|index| self.limits[index].clone()).unwrap_or_default();
         let limited_by = told.map(|index| self.sessions[index].host.endpoint.clone());
-        let (attempts, warnings) = self.book.into_parts();
+        let (attempts, warnings) = self.record.into_parts();
         let (digest, media_type) = match self.resolved {
             Some(resolved) => (Some(resolved.digest), Some(resolved.media_type)),
             None => (None, None),
         };
-        Walk {
+        PullTrace {
             ending,
             attempts,
             digest,
@@ -332,32 +334,38 @@ fn not_empty(descriptor: &Descriptor) -> Result<(), Stop> {
     if descriptor.size != 0 {
         return Ok(());
     }
-    let wording = format!(
+    let go_message = format!(
         "unable to fetch descriptor ({}) which reports content size of zero: invalid argument",
         descriptor.digest
     );
     let detail = "a descriptor says that its content is empty";
-    Err(Stop::Fetch(Phase::Commit, Failure::new(Stage::Manifest, Cause::ManifestInvalid, detail).worded(wording)))
+    Err(Stop::Fetch(
+        Phase::Commit,
+        Failure::new(Stage::Manifest, Cause::ManifestInvalid, detail).with_go_message(go_message),
+    ))
 }
 
 fn parse(body: &[u8], descriptor: &Descriptor, version: Version) -> Result<Document, Stop> {
     manifest::parse(body, &descriptor.media_type, version).map_err(|invalid| {
-        let (reason, wording) = match invalid {
+        let (reason, go_message) = match invalid {
             Invalid::TooMuch(reason) => {
                 return Stop::at_limit(Stage::Manifest, format!("{}: {reason}", descriptor.digest));
             }
             Invalid::Shape(reason) => {
-                let wording = format!("children: invalid desc {}: {reason}", descriptor.digest);
-                (reason, wording)
+                let go_message = format!("children: invalid desc {}: {reason}", descriptor.digest);
+                (reason, go_message)
             }
             Invalid::Field(reason) => (reason.clone(), reason),
         };
         let detail = format!("the document {} is not what its media type says: {reason}", descriptor.digest);
-        Stop::Fetch(Phase::Commit, Failure::new(Stage::Manifest, Cause::ManifestInvalid, detail).worded(wording))
+        Stop::Fetch(
+            Phase::Commit,
+            Failure::new(Stage::Manifest, Cause::ManifestInvalid, detail).with_go_message(go_message),
+        )
     })
 }
 
 /// Who gave an answer: `host:port`, after redirects.
-fn party(answer: &Answer) -> String {
+fn party(answer: &RegistryResponse) -> String {
     crate::registry::token::host_port(&answer.final_url)
 }

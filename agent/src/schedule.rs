@@ -22,7 +22,7 @@ mod ledger;
 pub mod slow;
 mod timing;
 
-pub use backoff::{Backoff, Held, Strike};
+pub use backoff::{BackOffState, Backoff, RepeatedFailure};
 pub use ledger::Ledger;
 use timing::Timing;
 

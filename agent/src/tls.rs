@@ -71,7 +71,7 @@ async fn shake(
     let began = Instant::now();
     let name = ServerName::try_from(server_name.to_owned()).map_err(|_| {
         let detail = format!("pullprobe cannot ask for a certificate of `{server_name}`, which is no host name");
-        Failure { doubtful: true, ..Failure::new(Stage::Tls, Cause::ReferenceInvalid, detail) }
+        Failure { inconclusive: true, ..Failure::new(Stage::Tls, Cause::ReferenceInvalid, detail) }
     })?;
     let (ends, head) = (connection.ends(), connection.head());
     let connector = TlsConnector::from(Arc::new(setup.client_config()));

@@ -16,7 +16,7 @@ const KEY_LIMIT: usize = 100;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
-    pub at: Place,
+    pub at: Position,
     pub value: Value,
 }
 
@@ -33,13 +33,13 @@ pub enum Value {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Key {
-    pub at: Place,
+    pub at: Position,
     pub name: String,
 }
 
 /// 1-based.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Position {
     pub line: usize,
     pub column: usize,
 }
@@ -47,7 +47,7 @@ pub struct Place {
 /// Why there is no tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    pub at: Place,
+    pub at: Position,
     pub found: String,
     pub allowed: &'static str,
 }
@@ -63,7 +63,7 @@ impl Node {
 pub fn load(text: &str) -> Result<Option<Node>, Fault> {
     if text.len() > SIZE_LIMIT {
         return Err(Fault {
-            at: Place { line: 1, column: 1 },
+            at: Position { line: 1, column: 1 },
             found: format!("{} bytes", text.len()),
             allowed: "at most 1048576 bytes",
         });
@@ -76,16 +76,16 @@ fn build(text: &str) -> Result<Option<Node>, Fault> {
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
         let (event, span) = event.map_err(|error| malformed(&error))?;
-        builder.take(event, Place::of(span.start))?;
+        builder.take(event, Position::of(span.start))?;
     }
     Ok(builder.root)
 }
 
 fn malformed(error: &ScanError) -> Fault {
-    Fault { at: Place::of(*error.marker()), found: error.info().to_owned(), allowed: "well-formed YAML" }
+    Fault { at: Position::of(*error.marker()), found: error.info().to_owned(), allowed: "well-formed YAML" }
 }
 
-impl Place {
+impl Position {
     fn of(marker: Marker) -> Self {
         Self { line: marker.line(), column: marker.col() + 1 }
     }
@@ -115,7 +115,7 @@ struct Builder {
 }
 
 struct Open {
-    at: Place,
+    at: Position,
     items: Items,
 }
 
@@ -126,7 +126,7 @@ enum Items {
 }
 
 impl Builder {
-    fn take(&mut self, event: Event<'_>, at: Place) -> Result<(), Fault> {
+    fn take(&mut self, event: Event<'_>, at: Position) -> Result<(), Fault> {
         match event {
             Event::Alias(_) => Err(at.fault("an alias (`*name`)", "the value itself, written out")),
             Event::Scalar(_, _, anchor, _) | Event::SequenceStart(anchor, _) | Event::MappingStart(anchor, _)
@@ -151,7 +151,7 @@ impl Builder {
         }
     }
 
-    fn open(&mut self, at: Place, items: Items) -> Result<(), Fault> {
+    fn open(&mut self, at: Position, items: Items) -> Result<(), Fault> {
         if self.open.len() >= DEPTH_LIMIT {
             return Err(at.fault("deeper nesting", "at most 16 levels"));
         }

@@ -143,7 +143,7 @@ fn pullprobe(scratch: &Path, case: &Case) -> Result<Logins, String> {
     };
     let credentials = Credentials::load(&root, &options);
     if let Some(failure) = credentials.malformed() {
-        return Err(failure.wording.into_string());
+        return Err(failure.go_message.into_string());
     }
     let image = Reference::parse(&case.image).unwrap();
     let login = |one: &Credential| match &one.value {

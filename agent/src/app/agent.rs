@@ -9,10 +9,10 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 
-use super::node::Site;
+use super::node::Node;
 use super::options::Options;
-use super::pull_budget::{Clock, Purse};
-use super::{Ending, complain};
+use super::pull_budget::{Clock, PullBudgets};
+use super::{ExitStatus, complain};
 use crate::cli::NodeArgs;
 use crate::host::last_good;
 use crate::image::target::Target;
@@ -37,8 +37,8 @@ mod probing;
 #[cfg(test)]
 mod simulated_day;
 
-use back_off::{Offered, Patience};
-use background_read::Look;
+use back_off::{BackOffs, OfferedCredentials};
+use background_read::BackgroundRead;
 use changes::Changes;
 use probing::Probing;
 
@@ -53,34 +53,34 @@ const REREAD: Duration = Duration::from_secs(10);
 /// More images than this are counted and left out: each costs requests and series.
 const IMAGE_LIMIT: usize = 100;
 
-pub async fn run(node: &NodeArgs) -> Ending {
-    let prepared = super::prepare(node).await.map(|(site, options)| (Arc::new(site), options));
-    let (site, options) = match prepared {
+pub async fn run(node: &NodeArgs) -> ExitStatus {
+    let prepared = super::prepare(node).await.map(|(node, options)| (Arc::new(node), options));
+    let (node, options) = match prepared {
         Ok(ready) => ready,
         Err(problems) => {
             problems.iter().for_each(|problem| complain(problem));
-            return Ending::Refused;
+            return ExitStatus::Refused;
         }
     };
     let stop = match crate::shutdown::on_signal() {
         Ok(stop) => stop,
         Err(error) => {
             complain(&format!("signals cannot be caught: {error}"));
-            return Ending::Bad;
+            return ExitStatus::Bad;
         }
     };
     let bound = match server::bind(&options.settings.web.listen).await {
         Ok(bound) => bound,
         Err(error) => {
             complain(&error.to_string());
-            return Ending::Bad;
+            return ExitStatus::Bad;
         }
     };
     for address in bound.addresses() {
         complain(&format!("listening on {address}"));
     }
     let (latch, readiness) = server::readiness();
-    let agent = Arc::new(Agent::new(options, site, latch, Timestamp::now));
+    let agent = Arc::new(Agent::new(options, node, latch, Timestamp::now));
     let content = Content {
         snapshots: agent.store.subscribe(),
         readiness,
@@ -94,7 +94,7 @@ pub async fn run(node: &NodeArgs) -> Ending {
     bound.serve(content, stop.clone()).await;
     stop.cancel();
     probing.abort();
-    Ending::Well
+    ExitStatus::Well
 }
 
 /// The snapshot as the published document.
@@ -137,7 +137,7 @@ impl std::fmt::Display for Probed {
 /// The node as last read, and the network of the cycle under way.
 #[derive(Clone)]
 struct Current {
-    site: Arc<Site>,
+    node: Arc<Node>,
     network: Arc<Network>,
     /// Since when the node cannot be read at all.
     unreadable: Option<Timestamp>,
@@ -146,27 +146,37 @@ struct Current {
 struct Agent {
     options: Arc<Options>,
     store: Arc<Store>,
-    purse: Arc<Purse>,
-    patience: Arc<Patience>,
+    pull_budgets: Arc<PullBudgets>,
+    back_offs: Arc<BackOffs>,
     changes: Arc<Changes>,
     clock: Clock,
     current: Mutex<Current>,
     latch: Mutex<Option<Latch>>,
-    look: Look<Result<(Site, NodeState), String>>,
+    look: BackgroundRead<Result<(Node, NodeState), String>>,
 }
 
 impl Agent {
-    fn new(options: Options, site: Arc<Site>, latch: Latch, clock: Clock) -> Self {
+    fn new(options: Options, node: Arc<Node>, latch: Latch, clock: Clock) -> Self {
         let now = clock();
         let probe = &options.settings.probe;
         let per_hour = options.counted_pulls.unwrap_or(probe.counted_pulls_per_hour);
-        let purse = Arc::new(Purse::open(per_hour, probe.counted_pulls_file.clone(), clock));
-        let store = Arc::new(Store::new(Snapshot::new(options.node_name.clone(), site.state(), now)));
-        let network = Arc::new(site.network(now).within(reach(&options.settings)));
-        let current = Mutex::new(Current { site, network, unreadable: None });
-        let (options, patience) = (Arc::new(options), Arc::new(Patience::new(clock)));
+        let pull_budgets = Arc::new(PullBudgets::open(per_hour, probe.counted_pulls_file.clone(), clock));
+        let store = Arc::new(Store::new(Snapshot::new(options.node_name.clone(), node.state(), now)));
+        let network = Arc::new(node.network(now).within(reach(&options.settings)));
+        let current = Mutex::new(Current { node, network, unreadable: None });
+        let (options, back_offs) = (Arc::new(options), Arc::new(BackOffs::new(clock)));
         let (changes, latch) = (Arc::default(), Mutex::new(Some(latch)));
-        Self { options, store, purse, patience, changes, clock, current, latch, look: Look::default() }
+        Self {
+            options,
+            store,
+            pull_budgets,
+            back_offs,
+            changes,
+            clock,
+            current,
+            latch,
+            look: BackgroundRead::default(),
+        }
     }
 
     fn schedule(&self) -> Schedule {
@@ -195,27 +205,27 @@ impl Agent {
 
     /// Reads the node anew for the cycle that begins. A root that cannot be opened, or a disk that hangs,
     /// leaves the last reading in force.
-    async fn begin_cycle(&self) -> Arc<Site> {
+    async fn begin_cycle(&self) -> Arc<Node> {
         let now = (self.clock)();
         let before = self.current();
-        let (site, state, unreadable) = match self.look_again(&before.site, now).await {
-            Ok((site, state)) => (Arc::new(site), state, None),
+        let (node, state, unreadable) = match self.follow_up(&before.node, now).await {
+            Ok((node, state)) => (Arc::new(node), state, None),
             Err(problem) => {
                 let since = before.unreadable.unwrap_or(now);
-                let state = self.state_before(&before.site, since, &problem);
-                (before.site, state, Some(since))
+                let state = self.state_before(&before.node, since, &problem);
+                (before.node, state, Some(since))
             }
         };
         log_news(&self.store.snapshot().state.findings, &state.findings);
-        let network = Arc::new(site.network(now).within(reach(&self.options.settings)));
+        let network = Arc::new(node.network(now).within(reach(&self.options.settings)));
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) =
-            Current { site: Arc::clone(&site), network, unreadable };
+            Current { node: Arc::clone(&node), network, unreadable };
         self.store.apply_node(state, now);
-        site
+        node
     }
 
-    async fn look_again(&self, site: &Arc<Site>, now: Timestamp) -> Result<(Site, NodeState), String> {
-        let look = || tokio::spawn(Site::reload(Arc::clone(site), Arc::clone(&self.options), now));
+    async fn follow_up(&self, node: &Arc<Node>, now: Timestamp) -> Result<(Node, NodeState), String> {
+        let look = || tokio::spawn(Node::reload(Arc::clone(node), Arc::clone(&self.options), now));
         match self.look.result(look, LOOK).await {
             Some(Ok(read)) => read,
             Some(Err(error)) => Err(format!("the node could not be read: {error}")),
@@ -224,8 +234,8 @@ impl Agent {
     }
 
     /// The last state, and why there is no other. Nothing is read for it.
-    fn state_before(&self, site: &Site, since: Timestamp, problem: &str) -> NodeState {
-        let mut findings = site.findings.clone();
+    fn state_before(&self, node: &Node, since: Timestamp, problem: &str) -> NodeState {
+        let mut findings = node.findings.clone();
         findings.push(self.unreadable(since, problem));
         NodeState { findings, ..self.store.snapshot().state.clone() }
     }
@@ -236,19 +246,19 @@ impl Agent {
         last_good::finding(&self.options.host_root.to_string_lossy(), since, problem, consequence, fix)
     }
 
-    fn wanted(&self, site: &Site) -> (Targets, Vec<Job<Probed>>) {
+    fn wanted(&self, node: &Node) -> (Targets, Vec<Job<Probed>>) {
         let settings = &self.options.settings;
         let mut images: Vec<ImageTarget> = settings.targets.images.clone();
-        if let (true, Some(image)) = (settings.targets.discover.sandbox_image, &site.containerd.sandbox_image) {
+        if let (true, Some(image)) = (settings.targets.discover.sandbox_image, &node.containerd.sandbox_image) {
             images.push(ImageTarget { image: Clean::line(image).into_string(), interval: ImageTarget::INTERVAL });
         }
-        let found = site.found_images.iter().map(|image| Clean::line(image).into_string());
+        let found = node.found_images.iter().map(|image| Clean::line(image).into_string());
         images.extend(found.map(|image| ImageTarget { image, interval: ImageTarget::INTERVAL }));
         let mut seen = BTreeSet::new();
         images.retain(|target| seen.insert(target.image.clone()));
         let dropped = images.len().saturating_sub(IMAGE_LIMIT);
         images.truncate(IMAGE_LIMIT);
-        let namespaces = self.namespaces(site, &images);
+        let namespaces = self.namespaces(node, &images);
         let interval = settings.probe.interval;
         let mut jobs: Vec<Job<Probed>> = namespaces
             .keys()
@@ -265,27 +275,27 @@ impl Agent {
 
     /// An image waits for the hosts that it would be asked from; a registry's own hosts are left out one by
     /// one, when it is their turn.
-    fn put_off(&self, site: &Site, jobs: &mut [Job<Probed>]) {
+    fn put_off(&self, node: &Node, jobs: &mut [Job<Probed>]) {
         let snapshot = self.store.snapshot();
-        self.patience.retain(&snapshot.targets);
-        self.patience.try_new_logins(|subject| Offered::of(site, subject));
+        self.back_offs.retain(&snapshot.targets);
+        self.back_offs.try_new_logins(|subject| OfferedCredentials::of(node, subject));
         for job in jobs {
             if let Probed::Image(image) = &job.target {
                 let domain = domain_of(image).unwrap_or_default();
-                job.not_before = self.patience.image_gate(&snapshot.targets, &domain, image);
+                job.not_before = self.back_offs.image_gate(&snapshot.targets, &domain, image);
             }
         }
     }
 
-    fn namespaces(&self, site: &Site, images: &[ImageTarget]) -> BTreeMap<String, Namespace> {
+    fn namespaces(&self, node: &Node, images: &[ImageTarget]) -> BTreeMap<String, Namespace> {
         let targets = &self.options.settings.targets;
         let mut names: BTreeSet<String> = targets.registries.iter().cloned().collect();
         names.extend(images.iter().filter_map(|target| domain_of(&target.image)));
         if targets.discover.certs_d {
-            names.extend(site.containerd.registry.namespaces());
+            names.extend(node.containerd.registry.namespaces());
         }
         let planned = |name: String| {
-            let plan = crate::plan::plan(&site.containerd, &name);
+            let plan = crate::plan::plan(&node.containerd, &name);
             let hosts = plan.hosts.iter().map(Into::into).collect();
             (name, Namespace { hosts, broken: plan.fatal, ..Namespace::default() })
         };
@@ -309,11 +319,11 @@ impl Prober for Agent {
 
     fn targets(&self) -> BoxFuture<'_, Vec<Job<Probed>>> {
         async move {
-            let site = self.begin_cycle().await;
-            let (targets, mut jobs) = self.wanted(&site);
+            let node = self.begin_cycle().await;
+            let (targets, mut jobs) = self.wanted(&node);
             self.store.retain(targets, Timestamp::now());
             self.changes.retain(&self.store.snapshot().targets);
-            self.put_off(&site, &mut jobs);
+            self.put_off(&node, &mut jobs);
             jobs
         }
         .boxed()
@@ -323,8 +333,8 @@ impl Prober for Agent {
         let probing = Probing {
             current: self.current(),
             store: Arc::clone(&self.store),
-            purse: Arc::clone(&self.purse),
-            patience: Arc::clone(&self.patience),
+            pull_budgets: Arc::clone(&self.pull_budgets),
+            back_offs: Arc::clone(&self.back_offs),
             changes: Arc::clone(&self.changes),
             answer: self.answer(),
         };
@@ -340,9 +350,9 @@ impl Prober for Agent {
 
     fn out_of_time(&self, target: Probed) {
         tracing::warn!(%target, deadline = ?self.deadline(), "not reached within the deadline");
-        let Current { site, network, .. } = self.current();
+        let Current { node, network, .. } = self.current();
         let budget = PullBudget::new(0);
-        let question = site.question(&network, &budget, self.deadline());
+        let question = node.question(&network, &budget, self.deadline());
         match &target {
             Probed::Registry(name) => {
                 probe::not_reached(&question, name).into_iter().for_each(|report| self.store.not_reached(report));

@@ -9,8 +9,8 @@ use futures::future::join_all;
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
-use super::Ending;
-use super::node::Site;
+use super::ExitStatus;
+use super::node::Node;
 use super::options::Options;
 use crate::cli::{Format, OutputArgs};
 use crate::image::target::Target;
@@ -19,19 +19,19 @@ use crate::model::report::{EndpointReport, ImageReport};
 use crate::plan::plan;
 use crate::probe;
 use crate::pull::attempt::PullBudget;
-use crate::pull::limit_disclosure::Prices;
+use crate::pull::limit_disclosure::LimitDisclosures;
 use crate::schedule::in_turn;
 
 /// As many targets are started at a time.
 const CONCURRENCY: usize = 8;
 
 /// What was found out about one target.
-pub enum Answer {
+pub enum TargetReport {
     Image(Box<ImageReport>, Vec<EndpointReport>),
     Registry(Box<RegistryReport>),
 }
 
-impl Answer {
+impl TargetReport {
     /// The registry, as image references name it. `None`: the target is none.
     pub fn domain(&self) -> Option<&str> {
         match self {
@@ -49,17 +49,17 @@ impl Answer {
 }
 
 /// The targets of the settings and of the node's files.
-pub fn configured(site: &Site, options: &Options) -> Vec<String> {
+pub fn configured(node: &Node, options: &Options) -> Vec<String> {
     let targets = &options.settings.targets;
     let mut texts: Vec<String> = targets.images.iter().map(|one| one.image.clone()).collect();
     texts.extend(targets.registries.iter().cloned());
     if targets.discover.certs_d {
-        texts.extend(site.containerd.registry.namespaces());
+        texts.extend(node.containerd.registry.namespaces());
     }
-    if let (true, Some(image)) = (targets.discover.sandbox_image, &site.containerd.sandbox_image) {
+    if let (true, Some(image)) = (targets.discover.sandbox_image, &node.containerd.sandbox_image) {
         texts.push(image.clone());
     }
-    texts.extend(site.found_images.iter().cloned());
+    texts.extend(node.found_images.iter().cloned());
     let mut seen = BTreeSet::new();
     texts.retain(|text| seen.insert(text.clone()));
     texts
@@ -67,34 +67,35 @@ pub fn configured(site: &Site, options: &Options) -> Vec<String> {
 
 /// In the order of the targets. One that hangs holds up no other.
 pub async fn ask_all(
-    site: &Site,
+    node: &Node,
     options: &Options,
     texts: &[String],
     timeout: Duration,
     progress: &Progress,
-) -> Vec<Answer> {
-    let network = site.network(Timestamp::now());
+) -> Vec<TargetReport> {
+    let network = node.network(Timestamp::now());
     let pulls = options.counted_pulls.unwrap_or(1);
     let places = Arc::new(Semaphore::new(CONCURRENCY));
     let network = &network;
-    let prices = Arc::<Prices>::default();
+    let disclosures = Arc::<LimitDisclosures>::default();
     let ask = |text: &String| {
-        let (text, places, prices) = (text.clone(), Arc::clone(&places), Arc::clone(&prices));
+        let (text, places, disclosures) = (text.clone(), Arc::clone(&places), Arc::clone(&disclosures));
         in_turn(places, async move {
-            let budget = PullBudget::knowing(pulls, prices);
-            let question = site.question(network, &budget, timeout);
+            let budget = PullBudget::knowing(pulls, disclosures);
+            let question = node.question(network, &budget, timeout);
             let answer = match Target::parse(&text) {
                 Ok(Target::Image(image)) => {
                     let (report, endpoints) = Box::pin(probe::image(&question, &text, &image)).await;
-                    Answer::Image(Box::new(report), endpoints)
+                    TargetReport::Image(Box::new(report), endpoints)
                 }
                 Ok(Target::Registry(domain)) => {
-                    let endpoints = probe::registry(&question, &domain, &probe::Needs::new(), &BTreeSet::new()).await;
-                    let plan = plan(&site.containerd, &domain);
+                    let endpoints =
+                        probe::registry(&question, &domain, &probe::Dependencies::new(), &BTreeSet::new()).await;
+                    let plan = plan(&node.containerd, &domain);
                     let hosts = plan.hosts.iter().map(Into::into).collect();
-                    Answer::Registry(Box::new(RegistryReport::new(domain, hosts, plan.fatal, endpoints)))
+                    TargetReport::Registry(Box::new(RegistryReport::new(domain, hosts, plan.fatal, endpoints)))
                 }
-                Err(error) => Answer::Image(Box::new(probe::unparsable(&question, &text, &error)), Vec::new()),
+                Err(error) => TargetReport::Image(Box::new(probe::unparsable(&question, &text, &error)), Vec::new()),
             };
             progress.done();
             answer
@@ -104,25 +105,27 @@ pub async fn ask_all(
 }
 
 /// The worst target decides.
-pub fn ending(answers: &[Answer]) -> Ending {
-    let of_one = |answer: &Answer| match answer {
-        Answer::Image(report, _) => match (report.image.is_some(), report.verdict.pullable, report.verdict.runnable) {
-            (false, ..) => Ending::Refused,
-            (_, Some(false), _) | (_, _, Some(false)) => Ending::Bad,
-            (_, None, _) => Ending::Untold,
-            (_, Some(true), _) => Ending::Well,
-        },
-        Answer::Registry(report) => match report.health.pullable {
-            Some(true) => Ending::Well,
-            Some(false) => Ending::Bad,
-            None => Ending::Untold,
+pub fn ending(answers: &[TargetReport]) -> ExitStatus {
+    let of_one = |answer: &TargetReport| match answer {
+        TargetReport::Image(report, _) => {
+            match (report.image.is_some(), report.verdict.pullable, report.verdict.runnable) {
+                (false, ..) => ExitStatus::Refused,
+                (_, Some(false), _) | (_, _, Some(false)) => ExitStatus::Bad,
+                (_, None, _) => ExitStatus::Unknown,
+                (_, Some(true), _) => ExitStatus::Well,
+            }
+        }
+        TargetReport::Registry(report) => match report.health.pullable {
+            Some(true) => ExitStatus::Well,
+            Some(false) => ExitStatus::Bad,
+            None => ExitStatus::Unknown,
         },
     };
-    let endings: Vec<Ending> = answers.iter().map(of_one).collect();
-    [Ending::Refused, Ending::Bad, Ending::Untold]
+    let endings: Vec<ExitStatus> = answers.iter().map(of_one).collect();
+    [ExitStatus::Refused, ExitStatus::Bad, ExitStatus::Unknown]
         .into_iter()
         .find(|worst| endings.contains(worst))
-        .unwrap_or(Ending::Well)
+        .unwrap_or(ExitStatus::Well)
 }
 
 /// A line on a terminal while the work goes on.

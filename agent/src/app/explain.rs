@@ -6,7 +6,7 @@ use std::io::Read as _;
 use rustix::fs::FileType;
 use serde::Serialize;
 
-use super::{Ending, complain, print};
+use super::{ExitStatus, complain, print};
 use crate::cause::text::kubelet;
 use crate::cause::text::{Text, text};
 use crate::cause::{Cause, Owner};
@@ -33,7 +33,7 @@ struct Explained {
 
 /// A message and all that it can come from, the likeliest first.
 #[derive(Serialize)]
-struct Told<'a> {
+struct Explanation<'a> {
     message: &'a str,
     image: Option<&'a str>,
     host: Option<&'a str>,
@@ -45,7 +45,7 @@ struct Told<'a> {
 
 #[derive(Serialize)]
 struct Messages<'a> {
-    messages: Vec<Told<'a>>,
+    messages: Vec<Explanation<'a>>,
 }
 
 impl Explained {
@@ -68,7 +68,7 @@ impl From<Cause> for Explained {
     }
 }
 
-impl<'a> From<&'a Reading> for Told<'a> {
+impl<'a> From<&'a Reading> for Explanation<'a> {
     fn from(reading: &'a Reading) -> Self {
         let causes = match reading.meaning {
             Meaning::Causes(causes) => causes.iter().copied().map(Explained::from).collect(),
@@ -89,7 +89,7 @@ impl<'a> From<&'a Reading> for Told<'a> {
     }
 }
 
-pub fn run(wanted: Option<&str>, format: Format) -> Ending {
+pub fn run(wanted: Option<&str>, format: Format) -> ExitStatus {
     let text = match wanted {
         Some("-") => input(),
         Some(text) => Ok(text.to_owned()),
@@ -101,20 +101,20 @@ pub fn run(wanted: Option<&str>, format: Format) -> Ending {
         Ok(text) if text.trim().is_empty() && wanted.is_none() => return list(format),
         Ok(text) if text.trim().is_empty() => {
             complain("there is no text to explain");
-            return Ending::Refused;
+            return ExitStatus::Refused;
         }
         Ok(text) => text,
         Err(error) => {
             complain(&format!("standard input cannot be read: {error}"));
-            return Ending::Refused;
+            return ExitStatus::Refused;
         }
     };
     if let Ok(cause) = text.trim().parse::<Cause>() {
         let one = Explained::from(cause);
         let told = if format == Format::Json { json::text(&one) } else { one.in_full() };
-        return print(&told, Ending::Well);
+        return print(&told, ExitStatus::Well);
     }
-    let explain::Told { readings, is_cut } = explain::read(&text);
+    let explain::Explanation { readings, is_cut } = explain::read(&text);
     if is_cut {
         complain(&format!(
             "not all of it was looked at: explain reads {} MiB, and tells of {} different failures",
@@ -124,24 +124,24 @@ pub fn run(wanted: Option<&str>, format: Format) -> Ending {
     }
     if readings.is_empty() {
         complain(&unknown(&text));
-        return Ending::Refused;
+        return ExitStatus::Refused;
     }
-    let messages: Vec<Told> = readings.iter().map(Told::from).collect();
+    let messages: Vec<Explanation> = readings.iter().map(Explanation::from).collect();
     let told = match format {
         Format::Json => json::text(&Messages { messages }),
         Format::Text => messages.iter().map(in_words).collect::<Vec<_>>().join("\n"),
     };
-    print(&told, Ending::Well)
+    print(&told, ExitStatus::Well)
 }
 
-fn list(format: Format) -> Ending {
+fn list(format: Format) -> ExitStatus {
     let all: Vec<Explained> = Cause::ALL.iter().copied().map(Explained::from).collect();
     let line = |one: &Explained| format!("{:<34} {:<12} {}\n", one.cause, one.owner, one.summary);
     let told = match format {
         Format::Json => json::text(&all),
         Format::Text => all.iter().map(line).collect(),
     };
-    print(&told, Ending::Well)
+    print(&told, ExitStatus::Well)
 }
 
 /// Whether somebody hands a text over: a pipe or a file, and no terminal or `/dev/null`.
@@ -156,7 +156,7 @@ fn input() -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn in_words(told: &Told) -> String {
+fn in_words(told: &Explanation) -> String {
     let mut out = String::new();
     let subject = [("image", told.image), ("host", told.host), ("url", told.url)];
     let _ = writeln!(out, "{}", told.message);

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use super::answers::{Answer, Progress, ask_all, configured, ending};
-use super::{Ending, complain, print, style};
+use super::answers::{Progress, TargetReport, ask_all, configured, ending};
+use super::{ExitStatus, complain, print, style};
 use crate::cli::{Format, NodeArgs, OutputArgs};
 use crate::file;
 use crate::redact::urls::without_credentials;
 use crate::render::json::{self, Hosts, Incomplete};
 use crate::render::text;
-use crate::state::host_dependencies::{NeededHost, Place, needed_hosts};
+use crate::state::host_dependencies::{Destination, NeededHost, needed_hosts};
 
 /// Nothing that this program wrote is larger.
 const EARLIER_LIMIT: u64 = 16 << 20;
@@ -25,29 +25,29 @@ pub struct Wish<'a> {
     pub since: Option<&'a Path>,
 }
 
-pub async fn run(wish: Wish<'_>, node: &NodeArgs, output: &OutputArgs) -> Ending {
+pub async fn run(wish: Wish<'_>, node: &NodeArgs, output: &OutputArgs) -> ExitStatus {
     let Wish { targets, timeout, plain, since } = wish;
     let earlier = match since.map(earlier).transpose() {
         Ok(earlier) => earlier,
         Err(problem) => {
             complain(&problem);
-            return Ending::Refused;
+            return ExitStatus::Refused;
         }
     };
-    let (site, options) = match super::prepare(node).await {
-        Ok((site, options)) => (site.patient(timeout), options),
+    let (node, options) = match super::prepare(node).await {
+        Ok((node, options)) => (node.patient(timeout), options),
         Err(problems) => {
             problems.iter().for_each(|problem| complain(problem));
-            return Ending::Refused;
+            return ExitStatus::Refused;
         }
     };
-    let texts: Vec<String> = if targets.is_empty() { configured(&site, &options) } else { targets.to_vec() };
+    let texts: Vec<String> = if targets.is_empty() { configured(&node, &options) } else { targets.to_vec() };
     if texts.is_empty() {
         complain("nothing to ask for: name an image or a registry, or configure targets (--config)");
-        return Ending::Refused;
+        return ExitStatus::Refused;
     }
     let progress = Progress::new(output, texts.len());
-    let answers = ask_all(&site, &options, &texts, timeout, &progress).await;
+    let answers = ask_all(&node, &options, &texts, timeout, &progress).await;
     progress.clear();
     let reports = texts
         .iter()
@@ -70,7 +70,7 @@ pub async fn run(wish: Wish<'_>, node: &NodeArgs, output: &OutputArgs) -> Ending
 }
 
 /// The places in an earlier answer.
-fn earlier(file: &Path) -> Result<BTreeSet<Place>, String> {
+fn earlier(file: &Path) -> Result<BTreeSet<Destination>, String> {
     let problem = |what: &dyn std::fmt::Display| format!("--since {}: {what}", file.display());
     let text = file::read_text(file, EARLIER_LIMIT).map_err(|error| problem(&error))?;
     let why = |error| problem(&format!("it is no answer of `pullprobe hosts --format json`: {error}"));
@@ -94,14 +94,16 @@ fn warning(one: &Incomplete) -> String {
 }
 
 /// Why a target's list may be short. `None`: its walk went to the end.
-fn incomplete((text, answer): (&String, &Answer)) -> Option<Incomplete> {
+fn incomplete((text, answer): (&String, &TargetReport)) -> Option<Incomplete> {
     let reason = match answer {
-        Answer::Image(report, _) if report.verdict.pullable == Some(true) => return None,
-        Answer::Image(report, _) => report.verdict.summary.clone(),
-        Answer::Registry(report) if report.broken.is_some() => {
+        TargetReport::Image(report, _) if report.verdict.pullable == Some(true) => return None,
+        TargetReport::Image(report, _) => report.verdict.summary.clone(),
+        TargetReport::Registry(report) if report.broken.is_some() => {
             report.broken.as_ref().map(text::sentence).unwrap_or_default().into()
         }
-        Answer::Registry(_) => "where a registry keeps its content shows when an image is walked: name one.".into(),
+        TargetReport::Registry(_) => {
+            "where a registry keeps its content shows when an image is walked: name one.".into()
+        }
     };
     Some(Incomplete { target: without_credentials(text), reason: reason.into() })
 }

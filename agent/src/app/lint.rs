@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::node::Paths;
-use super::{Ending, complain, print, style};
+use super::{ExitStatus, complain, print, style};
 use crate::cli::{Format, NodeArgs, OutputArgs};
 use crate::render::{json, text};
 
@@ -15,30 +15,30 @@ struct Document {
     findings: Vec<json::Finding>,
 }
 
-pub async fn run(node: &NodeArgs, output: &OutputArgs) -> Ending {
-    let site = match super::prepare(node).await {
-        Ok((site, _)) => site,
+pub async fn run(node: &NodeArgs, output: &OutputArgs) -> ExitStatus {
+    let node = match super::prepare(node).await {
+        Ok((node, _)) => node,
         Err(problems) => {
             problems.iter().for_each(|problem| complain(problem));
-            return Ending::Refused;
+            return ExitStatus::Refused;
         }
     };
     let told = match output.format {
         Format::Json => json::text(&Document {
             schema_version: json::SCHEMA_VERSION,
-            paths: site.paths(),
-            containerd: site.about_containerd(),
-            findings: site.findings.iter().map(json::Finding::from).collect(),
+            paths: node.paths(),
+            containerd: node.about_containerd(),
+            findings: node.findings.iter().map(json::Finding::from).collect(),
         }),
         Format::Text => {
             let style = style(output);
-            let mut out = site.headline();
-            out.extend(site.findings.iter().map(|finding| text::finding(finding, style)));
-            if site.findings.is_empty() {
+            let mut out = node.headline();
+            out.extend(node.findings.iter().map(|finding| text::finding(finding, style)));
+            if node.findings.is_empty() {
                 out.push_str("nothing found\n");
             }
             out
         }
     };
-    print(&told, if site.has_errors() { Ending::Bad } else { Ending::Well })
+    print(&told, if node.has_errors() { ExitStatus::Bad } else { ExitStatus::Well })
 }

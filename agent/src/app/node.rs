@@ -28,7 +28,7 @@ use crate::keyring::kubelet;
 use crate::model::expiry::{self, CredentialExpiry};
 use crate::model::finding::{Finding, Severity};
 use crate::node::containerd::{Containerd, ContainerdOptions};
-use crate::observation::ways::Ways;
+use crate::observation::ways::DistributionTerms;
 use crate::plan;
 use crate::probe::Question;
 use crate::pull::attempt::PullBudget;
@@ -54,7 +54,7 @@ pub struct Paths {
 }
 
 #[derive(Debug)]
-pub struct Site {
+pub struct Node {
     pub root: HostRoot,
     pub layout: Layout,
     pub containerd: Containerd,
@@ -65,7 +65,7 @@ pub struct Site {
     pub credentials: Credentials,
     pub platform: Platform,
     /// What is to be changed where.
-    pub ways: Ways,
+    pub ways: DistributionTerms,
     pub findings: Vec<Finding>,
     /// Of credentials in files, where their end can be known.
     expiries: Vec<CredentialExpiry>,
@@ -80,10 +80,10 @@ pub struct Site {
 fn trusted(
     root: &HostRoot,
     environment: &DaemonEnvironment,
-    before: Option<&Site>,
+    before: Option<&Node>,
 ) -> (Arc<TrustStore>, Arc<NodeTrust>) {
-    if let Some(site) = before.filter(|site| trust::is_current(&site.trust_store, root, environment)) {
-        return (Arc::clone(&site.trust_store), Arc::clone(&site.trust));
+    if let Some(node) = before.filter(|node| trust::is_current(&node.trust_store, root, environment)) {
+        return (Arc::clone(&node.trust_store), Arc::clone(&node.trust));
     }
     let mut store = trust::load(root, environment);
     let trust = Arc::new(NodeTrust::from(&store));
@@ -99,19 +99,19 @@ async fn aside<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> 
 
 /// The last look at the node, for the next.
 struct Before<'a> {
-    site: &'a Site,
+    node: &'a Node,
     now: Timestamp,
 }
 
 /// What must be known to find containerd's socket.
-struct Ground {
+struct HostFiles {
     root: HostRoot,
     environment: DaemonEnvironment,
     layout: Layout,
 }
 
 /// What containerd says of itself.
-struct Told {
+struct RuntimeInfo {
     version: Option<Version>,
     source: Option<VersionSource>,
     /// It has a socket and did not answer on it.
@@ -120,7 +120,7 @@ struct Told {
     unlisted: Option<Finding>,
 }
 
-impl Ground {
+impl HostFiles {
     fn of(options: &Options) -> Result<Self, String> {
         let root = HostRoot::open(&options.host_root).map_err(|e| format!("--host-root: {e}"))?;
         let environment = DaemonEnvironment::load(&root, Some(Path::new("/proc")));
@@ -129,16 +129,16 @@ impl Ground {
         Ok(Self { root, environment, layout })
     }
 
-    async fn ask(&self, options: &Options) -> Told {
+    async fn ask(&self, options: &Options) -> RuntimeInfo {
         let (version, source, silent) = daemon_version(&self.root, options, &self.layout.socket).await;
         let (images, unlisted) = images_of_node(&self.root, options, &self.layout.socket).await;
-        Told { version, source, silent, images, unlisted }
+        RuntimeInfo { version, source, silent, images, unlisted }
     }
 }
 
-impl Site {
+impl Node {
     pub async fn load(options: &Options) -> Result<Self, String> {
-        let ground = Ground::of(options)?;
+        let ground = HostFiles::of(options)?;
         let told = ground.ask(options).await;
         Ok(Self::read(options, ground, told, None))
     }
@@ -147,18 +147,18 @@ impl Site {
     /// threads of their own: a disk that hangs must not hold up what is probed and served.
     pub async fn reload(before: Arc<Self>, options: Arc<Options>, now: Timestamp) -> Result<(Self, NodeState), String> {
         let of = Arc::clone(&options);
-        let ground = aside(move || Ground::of(&of)).await??;
+        let ground = aside(move || HostFiles::of(&of)).await??;
         let told = ground.ask(&options).await;
         aside(move || {
-            let site = Self::read(&options, ground, told, Some(&Before { site: &before, now }));
-            let state = site.state();
-            (site, state)
+            let node = Self::read(&options, ground, told, Some(&Before { node: &before, now }));
+            let state = node.state();
+            (node, state)
         })
         .await
     }
 
-    fn read(options: &Options, ground: Ground, told: Told, before: Option<&Before<'_>>) -> Self {
-        let Ground { root, environment, layout } = ground;
+    fn read(options: &Options, ground: HostFiles, told: RuntimeInfo, before: Option<&Before<'_>>) -> Self {
+        let HostFiles { root, environment, layout } = ground;
         let containerd_options = ContainerdOptions {
             version: told.version,
             version_source: told.source,
@@ -167,10 +167,10 @@ impl Site {
         };
         let mut containerd = match before {
             None => Containerd::load(&root, &containerd_options),
-            Some(Before { site, now }) => {
+            Some(Before { node, now }) => {
                 // Silent twice: it is not merely slow, and what is not running has nothing in memory.
-                let running = told.silent.is_none() || !site.silent;
-                site.containerd.reload(&root, &containerd_options, *now, running)
+                let running = told.silent.is_none() || !node.silent;
+                node.containerd.reload(&root, &containerd_options, *now, running)
             }
         };
         let mut names = Names::load(&root);
@@ -178,17 +178,17 @@ impl Site {
             &mut containerd,
             &root,
             &containerd_options,
-            before.as_ref().map(|before| &before.site.containerd),
+            before.as_ref().map(|before| &before.node.containerd),
         );
         let containerd = containerd.beside(environment.closed.as_ref().or(names.closed.as_ref()));
         let go = containerd.version.go();
         names.resolv.edns = go.sends_edns();
         names.resolv.reads_additionals = go.reads_additional_records();
         let proxies = ProxyRules::of(&environment, containerd.version);
-        let (trust_store, trust) = trusted(&root, &environment, before.map(|before| before.site));
+        let (trust_store, trust) = trusted(&root, &environment, before.map(|before| before.node));
         let credentials = match before {
             None => Credentials::load(&root, &credential_options(options, &layout)),
-            Some(Before { site, now }) => site.credentials.reload(&root, &credential_options(options, &layout), *now),
+            Some(Before { node, now }) => node.credentials.reload(&root, &credential_options(options, &layout), *now),
         };
         let platform = options.platform.clone().unwrap_or_else(|| cpu::platform(&root));
         let mut findings = containerd.findings.clone();

@@ -8,9 +8,9 @@ mod credentials;
 
 use credentials::{PlannedCredential, PlannedLogins, candidates};
 
-use super::node::{Paths, Site};
+use super::node::{Node, Paths};
 use super::options::Options;
-use super::{Ending, complain, print, style};
+use super::{ExitStatus, complain, print, style};
 use crate::cause::Cause;
 use crate::cli::{Format, NodeArgs, OutputArgs};
 use crate::image::target::Target;
@@ -68,41 +68,41 @@ struct PlannedHost {
     credential_offered: Option<PlannedCredential>,
 }
 
-pub async fn run(targets: &[String], node: &NodeArgs, output: &OutputArgs) -> Ending {
-    let (site, targets) = match prepare(targets, node).await {
+pub async fn run(targets: &[String], node: &NodeArgs, output: &OutputArgs) -> ExitStatus {
+    let (node, targets) = match prepare(targets, node).await {
         Ok(ready) => ready,
         Err(problems) => {
             problems.iter().for_each(|problem| complain(problem));
-            return Ending::Refused;
+            return ExitStatus::Refused;
         }
     };
-    let planned: Vec<Planned> = targets.iter().map(|target| describe(&site, target)).collect();
+    let planned: Vec<Planned> = targets.iter().map(|target| describe(&node, target)).collect();
     let fatal = planned.iter().any(|plan| plan.error.is_some());
-    let untold = planned.iter().any(|plan| plan.unknown.is_some());
+    let unknown_verdict = planned.iter().any(|plan| plan.unknown.is_some());
     let told = match output.format {
         Format::Json => json::text(&Document {
             schema_version: json::SCHEMA_VERSION,
-            paths: site.paths(),
+            paths: node.paths(),
             images: planned,
-            findings: site.findings.iter().map(json::Finding::from).collect(),
+            findings: node.findings.iter().map(json::Finding::from).collect(),
         }),
         Format::Text => {
             let style = style(output);
-            let mut out = site.headline();
+            let mut out = node.headline();
             planned.iter().for_each(|plan| write_plan(&mut out, plan));
-            site.findings.iter().for_each(|finding| out.push_str(&crate::render::text::finding(finding, style)));
+            node.findings.iter().for_each(|finding| out.push_str(&crate::render::text::finding(finding, style)));
             out
         }
     };
-    let ending = match (fatal, untold) {
-        (true, _) => Ending::Bad,
-        (false, true) => Ending::Untold,
-        (false, false) => Ending::Well,
+    let ending = match (fatal, unknown_verdict) {
+        (true, _) => ExitStatus::Bad,
+        (false, true) => ExitStatus::Unknown,
+        (false, false) => ExitStatus::Well,
     };
     print(&told, ending)
 }
 
-async fn prepare(targets: &[String], node: &NodeArgs) -> Result<(Site, Vec<Target>), Vec<String>> {
+async fn prepare(targets: &[String], node: &NodeArgs) -> Result<(Node, Vec<Target>), Vec<String>> {
     let options = Options::of(node)?;
     let mut problems = Vec::new();
     let mut parsed = Vec::new();
@@ -115,41 +115,41 @@ async fn prepare(targets: &[String], node: &NodeArgs) -> Result<(Site, Vec<Targe
     if !problems.is_empty() {
         return Err(problems);
     }
-    let site = Site::load(&options).await.map_err(|problem| vec![problem])?;
-    Ok((site, parsed))
+    let node = Node::load(&options).await.map_err(|problem| vec![problem])?;
+    Ok((node, parsed))
 }
 
-fn describe(site: &Site, target: &Target) -> Planned {
-    let plan: Plan = crate::plan::plan(&site.containerd, target.domain());
-    let refused = refused(site, target);
+fn describe(node: &Node, target: &Target) -> Planned {
+    let plan: Plan = crate::plan::plan(&node.containerd, target.domain());
+    let refused = refused(node, target);
     let hosts = if refused.is_some() { &[][..] } else { &plan.hosts };
-    let kubelet = candidates(&site.credentials, target);
-    let known = plan.fatal.as_ref().filter(|failure| !failure.doubtful);
-    let doubtful = plan.fatal.as_ref().filter(|failure| failure.doubtful);
+    let kubelet = candidates(&node.credentials, target);
+    let known = plan.fatal.as_ref().filter(|failure| !failure.inconclusive);
+    let inconclusive = plan.fatal.as_ref().filter(|failure| failure.inconclusive);
     Planned {
         image: target.to_string(),
         error: refused.or_else(|| known.map(|failure| format!("{}: {}", failure.cause, failure.detail))),
-        unknown: doubtful.map(|failure| failure.detail.clone()).map(Into::into),
+        unknown: inconclusive.map(|failure| failure.detail.clone()).map(Into::into),
         left_out: plan.notes.iter().map(json::Finding::from).collect(),
-        pull_mode: match site.containerd.pull_mode {
+        pull_mode: match node.containerd.pull_mode {
             PullMode::Local => "local",
             PullMode::Transfer => "transfer",
         },
-        pull_mode_reason: site.containerd.pull_mode_reason.clone(),
-        hosts: hosts.iter().map(|host| planned_host(site, host, kubelet.first())).collect(),
-        logins: PlannedLogins::of(&site.credentials, target),
+        pull_mode_reason: node.containerd.pull_mode_reason.clone(),
+        hosts: hosts.iter().map(|host| planned_host(node, host, kubelet.first())).collect(),
+        logins: PlannedLogins::of(&node.credentials, target),
     }
 }
 
 /// Why containerd of this version takes no such reference, whatever its hosts would say.
-fn refused(site: &Site, target: &Target) -> Option<String> {
+fn refused(node: &Node, target: &Target) -> Option<String> {
     let Target::Image(image) = target else { return None };
-    let error = image.refused_by(site.containerd.version)?;
+    let error = image.refused_by(node.containerd.version)?;
     Some(format!("{}: {}", Cause::ReferenceInvalid, error.reason))
 }
 
-fn planned_host(site: &Site, host: &RegistryHost, kubelet: Option<&Credential>) -> PlannedHost {
-    let decision = site.proxies.decide(host.endpoint.scheme, host.endpoint.host(), host.endpoint.port());
+fn planned_host(node: &Node, host: &RegistryHost, kubelet: Option<&Credential>) -> PlannedHost {
+    let decision = node.proxies.decide(host.endpoint.scheme, host.endpoint.host(), host.endpoint.port());
     let (origin, line) = match &host.origin {
         Origin::File { path, line } => (path.clone(), Some(*line)),
         Origin::ImplicitUpstream => ("implicit upstream".to_owned(), None),
@@ -163,7 +163,7 @@ fn planned_host(site: &Site, host: &RegistryHost, kubelet: Option<&Credential>) 
         capabilities: host.capabilities.names(),
         origin,
         line,
-        trust: own.into_iter().chain(site.trust.sources().iter().cloned()).collect(),
+        trust: own.into_iter().chain(node.trust.sources().iter().cloned()).collect(),
         client_certificates: host.tls.client.iter().map(|pair| pair.certificate.path.clone()).collect(),
         skip_verify: host.tls.skip_verify.unwrap_or(false),
         headers: host.headers.iter().map(|(name, _)| name.clone()).collect(),

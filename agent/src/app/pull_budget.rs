@@ -6,8 +6,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::pull::attempt::{Allowance, PullBudget};
-use crate::pull::limit_disclosure::Prices;
-use crate::pull::manifest_cache::Purchases;
+use crate::pull::limit_disclosure::LimitDisclosures;
+use crate::pull::manifest_cache::ManifestCache;
 use crate::schedule::Ledger;
 
 /// The wall clock, or a test's.
@@ -16,10 +16,10 @@ pub type Clock = fn() -> Timestamp;
 /// Where a service or the chart gives the agent a directory that outlives it.
 const STATE: &str = "/var/lib/pullprobe";
 
-pub struct Purse {
+pub struct PullBudgets {
     ledger: Arc<Ledger>,
-    purchases: Arc<Purchases>,
-    prices: Arc<Prices>,
+    manifest_cache: Arc<ManifestCache>,
+    disclosures: Arc<LimitDisclosures>,
     clock: Clock,
 }
 
@@ -34,29 +34,29 @@ impl Allowance for Hourly {
         self.ledger.take((self.clock)())
     }
 
-    fn book(&self) {
-        self.ledger.book((self.clock)());
+    fn record(&self) {
+        self.ledger.record((self.clock)());
     }
 }
 
-impl Purse {
+impl PullBudgets {
     /// `file`: as the settings say. Without one, and without the usual directory, nothing outlives the agent.
     pub fn open(per_hour: u32, file: Option<PathBuf>, clock: Clock) -> Self {
         let usual = || Path::new(STATE).is_dir().then(|| Path::new(STATE).join("counted-pulls"));
-        let book = file.or_else(usual);
-        let beside = |book: PathBuf, suffix| {
-            let mut path = book;
+        let record = file.or_else(usual);
+        let beside = |record: PathBuf, suffix| {
+            let mut path = record;
             path.as_mut_os_string().push(suffix);
             path
         };
         // Worth keeping with any budget: what costs a pull unannounced.
-        let hosts = book.clone().map(|book| beside(book, ".hosts"));
-        let book = book.filter(|_| per_hour > 0);
-        let bought = book.clone().map(|book| beside(book, ".d"));
+        let hosts = record.clone().map(|record| beside(record, ".hosts"));
+        let record = record.filter(|_| per_hour > 0);
+        let bought = record.clone().map(|record| beside(record, ".d"));
         Self {
-            ledger: Arc::new(Ledger::open(per_hour, book, clock())),
-            purchases: Arc::new(Purchases::open(bought)),
-            prices: Arc::new(Prices::open(hosts)),
+            ledger: Arc::new(Ledger::open(per_hour, record, clock())),
+            manifest_cache: Arc::new(ManifestCache::open(bought)),
+            disclosures: Arc::new(LimitDisclosures::open(hosts)),
             clock,
         }
     }
@@ -64,6 +64,6 @@ impl Purse {
     /// For one image: each counted request is asked for when it is made.
     pub fn budget(&self) -> PullBudget {
         let hourly = Hourly { ledger: Arc::clone(&self.ledger), clock: self.clock };
-        PullBudget::shared(Box::new(hourly), Arc::clone(&self.purchases), Arc::clone(&self.prices))
+        PullBudget::shared(Box::new(hourly), Arc::clone(&self.manifest_cache), Arc::clone(&self.disclosures))
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::answers::Answer;
-use super::node::Site;
+use super::answers::TargetReport;
+use super::node::Node;
 use crate::mirrors::certs_d;
 use crate::mirrors::certs_d::Selection;
 use crate::model::finding::Finding;
@@ -23,7 +23,7 @@ const HUB: [&str; 5] =
     ["docker.io", "registry-1.docker.io", "index.docker.io", "registry.hub.docker.com", "hub.docker.com"];
 
 /// What the targets of a check go through.
-pub struct Bearing {
+pub struct Relevance {
     /// The registries of the targets, as their images name them.
     domains: BTreeSet<String>,
     /// The same and their hosts, without ports.
@@ -38,10 +38,10 @@ pub struct Bearing {
     has_tls: bool,
 }
 
-impl Bearing {
-    pub fn of(site: &Site, answers: &[Answer]) -> Self {
-        let domains: BTreeSet<&str> = answers.iter().filter_map(Answer::domain).collect();
-        let mut bearing = Self {
+impl Relevance {
+    pub fn of(node: &Node, answers: &[TargetReport]) -> Self {
+        let domains: BTreeSet<&str> = answers.iter().filter_map(TargetReport::domain).collect();
+        let mut relevance = Self {
             domains: domains.iter().map(|domain| domain.to_ascii_lowercase()).collect(),
             names: domains.iter().map(|domain| plain(domain)).collect(),
             roots: Vec::new(),
@@ -50,23 +50,23 @@ impl Bearing {
             has_tls: false,
         };
         for domain in &domains {
-            let hosts = plan(&site.containerd, domain).hosts;
-            bearing.has_tls |= hosts.iter().any(|host| host.endpoint.scheme == Scheme::Https);
-            bearing.names.extend(hosts.iter().map(|host| plain(host.endpoint.host())));
+            let hosts = plan(&node.containerd, domain).hosts;
+            relevance.has_tls |= hosts.iter().any(|host| host.endpoint.scheme == Scheme::Https);
+            relevance.names.extend(hosts.iter().map(|host| plain(host.endpoint.host())));
         }
-        if let HostSource::CertsD { roots } = &site.containerd.registry.source {
-            bearing.roots = roots.iter().map(|root| root.path.clone()).collect();
+        if let HostSource::CertsD { roots } = &node.containerd.registry.source {
+            relevance.roots = roots.iter().map(|root| root.path.clone()).collect();
             for domain in &domains {
                 let own = certs_d::candidates(domain).into_iter().filter(|name| name != "_default");
                 let own = own.flat_map(|name| roots.iter().map(move |root| format!("{}/{name}", root.path)));
-                bearing.directories.extend(own);
+                relevance.directories.extend(own);
                 match certs_d::select(roots, domain) {
                     Selection::Directory(found) if !found.path.ends_with("/_default") => {}
-                    _ => bearing.by_default = true,
+                    _ => relevance.by_default = true,
                 }
             }
         }
-        bearing
+        relevance
     }
 
     /// What is about no registry in particular bears on all of them.
@@ -121,9 +121,9 @@ mod tests {
     use super::*;
     use crate::model::finding::Severity;
 
-    fn of(by_default: bool) -> Bearing {
+    fn of(by_default: bool) -> Relevance {
         let names = ["docker.io", "mirror.example"];
-        Bearing {
+        Relevance {
             domains: names.iter().map(|name| (*name).to_owned()).collect(),
             names: names.iter().map(|name| plain(name)).collect(),
             roots: vec!["/c".into()],
@@ -141,7 +141,7 @@ mod tests {
     fn a_proxy_for_tls_alone_is_no_matter_of_plain_hosts() {
         let unset = Finding::new(Severity::Warning, OF_TLS, "of HTTPS_PROXY", "fix");
         assert!(of(false).holds(&unset));
-        assert!(!Bearing { has_tls: false, ..of(false) }.holds(&unset));
+        assert!(!Relevance { has_tls: false, ..of(false) }.holds(&unset));
     }
 
     #[test]
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn what_other_registries_have_does_not_bear() {
-        let bearing = of(false);
+        let relevance = of(false);
         for (code, file) in [
             ("config_type", "/etc/containerd/config.toml"),
             ("skip_verify", "/c/docker.io/hosts.toml"),
@@ -179,7 +179,7 @@ mod tests {
             ("certs_d_too_large", "/c"),
             ("proxy_url_invalid", "/etc/default/containerd"),
         ] {
-            assert!(bearing.holds(&finding(code, file)), "{code} {file}");
+            assert!(relevance.holds(&finding(code, file)), "{code} {file}");
         }
         for (code, file) in [
             ("skip_verify", "/c/quay.io/hosts.toml"),
@@ -188,7 +188,7 @@ mod tests {
             ("skip_verify", "/c/docker.io:5000/hosts.toml"),
             ("host_dir_unreachable", "/c/R.example"),
         ] {
-            assert!(!bearing.holds(&finding(code, file)), "{code} {file}");
+            assert!(!relevance.holds(&finding(code, file)), "{code} {file}");
         }
         assert!(of(true).holds(&finding("skip_verify", "/c/_default/hosts.toml")));
     }

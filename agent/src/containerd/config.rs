@@ -13,7 +13,7 @@ use std::collections::{HashMap, VecDeque};
 use super::reader::{Reader, read_words, unread};
 use crate::go::text::{clean, quote};
 use crate::go::toml;
-use crate::go::toml::{Data, Dialect, Place, Table, Value};
+use crate::go::toml::{Data, Dialect, SourceLocation, Table, Value};
 use crate::host::root::ReadError;
 use crate::version::Version;
 use imports::Import;
@@ -90,12 +90,12 @@ pub struct Merged {
     /// What the files say of containerd itself, as far as a value can end it.
     pub service: Table,
     pub root: Option<String>,
-    pub disabled: Vec<(String, Place)>,
-    pub required: Vec<(String, Place)>,
+    pub disabled: Vec<(String, SourceLocation)>,
+    pub required: Vec<(String, SourceLocation)>,
     /// Plugin sections of an earlier file that a later one replaced as a whole (containerd 1.x).
-    pub replaced: Vec<(String, Place, Place)>,
+    pub replaced: Vec<(String, SourceLocation, SourceLocation)>,
     /// Imports by name that lead back to where they come from: the file and the place.
-    pub circular: Vec<(String, Place)>,
+    pub circular: Vec<(String, SourceLocation)>,
     /// containerd 2.x could not carry a section over to the plugin that has it now.
     pub migration: Option<ConfigFault>,
 }
@@ -106,7 +106,7 @@ impl ConfigFault {
     }
 
     #[must_use]
-    pub fn at(mut self, place: &Place) -> Self {
+    pub fn at(mut self, place: &SourceLocation) -> Self {
         (self.file, self.line, self.column) = (place.file.to_string(), Some(place.line), Some(place.column));
         self
     }
@@ -269,13 +269,18 @@ impl Merged {
         Ok(())
     }
 
-    fn note_migration(&mut self, done: Result<(), (Place, String)>) {
+    fn note_migration(&mut self, done: Result<(), (SourceLocation, String)>) {
         if let (None, Err((place, words))) = (&self.migration, done) {
             self.migration = Some(ConfigFault::new(FaultKind::WrongType, words, &place.file).at(&place));
         }
     }
 
-    fn unite(&mut self, disabled: Vec<(String, Place)>, required: Vec<(String, Place)>, dialect: Dialect) {
+    fn unite(
+        &mut self,
+        disabled: Vec<(String, SourceLocation)>,
+        required: Vec<(String, SourceLocation)>,
+        dialect: Dialect,
+    ) {
         for (list, more) in [(&mut self.disabled, disabled), (&mut self.required, required)] {
             for (name, place) in more {
                 if dialect == Dialect::One || !list.iter().any(|(known, _)| *known == name) {
@@ -343,7 +348,12 @@ fn is_plugin_name(id: &str, version: Version) -> bool {
     }
 }
 
-fn names(table: &Table, key: &str, field: &str, version: Version) -> Result<Vec<(String, Place)>, ConfigFault> {
+fn names(
+    table: &Table,
+    key: &str,
+    field: &str,
+    version: Version,
+) -> Result<Vec<(String, SourceLocation)>, ConfigFault> {
     let Some(value) = table.field(key, version.dialect()) else { return Ok(Vec::new()) };
     let wrong = || top_level_type(value, version, &format!("config.Config.{field}"), "[]string");
     let Data::Array(items) = &value.data else { return Err(wrong()) };

@@ -9,7 +9,7 @@ use super::options::ContainerdOptions;
 use super::reader::Reader;
 use super::settings::{self, Settings};
 use super::{config_keys, cri_plugins, evidence, pull_mode};
-use crate::go::toml::Place;
+use crate::go::toml::SourceLocation;
 use crate::host::last_good;
 use crate::host::last_good::{Broken, GRACE};
 use crate::host::root::HostRoot;
@@ -144,6 +144,6 @@ fn read_files(reader: &mut Reader<'_>, path: &str, named: bool, version: Version
 /// A configuration that is tried out: its directories count, the deprecated mirrors do not.
 fn with_directories(settings: Settings, directories: &[std::path::PathBuf]) -> Settings {
     let joined = directories.iter().map(|path| path.to_string_lossy().into_owned()).collect::<Vec<_>>().join(":");
-    let place = Place { file: CERTS_D_FLAG.into(), line: 1, column: 1 };
+    let place = SourceLocation { file: CERTS_D_FLAG.into(), line: 1, column: 1 };
     Settings { config_path: Some((joined, place)), mirrors: Vec::new(), ..settings }
 }

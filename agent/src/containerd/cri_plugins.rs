@@ -4,7 +4,7 @@
 use super::config::migrate::{IMAGES, OLD_CRI, RUNTIME};
 use super::config::{ConfigFault, FaultKind, Merged};
 use super::settings::{Settings, section_id};
-use crate::go::toml::{Place, Table, Value};
+use crate::go::toml::{SourceLocation, Table, Value};
 use crate::version::Version;
 
 const DEFAULT_RUNTIME: &str = "runc";
@@ -101,7 +101,7 @@ fn not_included(merged: &Merged, version: Version) -> Option<ConfigFault> {
         None => false,
     };
     let is_disabled = |id: &String| merged.disabled.iter().any(|(disabled, _)| disabled == id);
-    let missing: Vec<&(String, Place)> =
+    let missing: Vec<&(String, SourceLocation)> =
         merged.required.iter().filter(|(id, _)| is_disabled(id) || (!short && unknown(id))).collect();
     let (_, place) = missing.first()?;
     let ids: Vec<&str> = missing.iter().map(|(id, _)| id.as_str()).collect();

@@ -3,7 +3,7 @@
 use super::config::{ConfigFault, FaultKind};
 use super::settings::Settings;
 use crate::go::text;
-use crate::go::toml::Place;
+use crate::go::toml::SourceLocation;
 use crate::image::platform::Platform;
 use crate::version::{PullMode, Version};
 
@@ -83,8 +83,8 @@ pub fn decide(settings: &Settings, version: Version) -> (PullMode, String) {
 }
 
 /// The setting that the transfer service does not support, and where it is written.
-pub fn forced_by(settings: &Settings) -> Option<(&'static str, &Place)> {
-    fn place_of<T>(setting: Option<&(T, Place)>, forces: impl Fn(&T) -> bool) -> Option<&Place> {
+pub fn forced_by(settings: &Settings) -> Option<(&'static str, &SourceLocation)> {
+    fn place_of<T>(setting: Option<&(T, SourceLocation)>, forces: impl Fn(&T) -> bool) -> Option<&SourceLocation> {
         setting.filter(|(value, _)| forces(value)).map(|(_, place)| place)
     }
     let forcing = [

@@ -3,7 +3,7 @@
 
 use super::config::migrate::{IMAGES, OLD_CRI};
 use super::config::{ConfigFault, FaultKind, Merged, other_type, type_words};
-use crate::go::toml::{Data, Dialect, Place, Table, Value};
+use crate::go::toml::{Data, Dialect, SourceLocation, Table, Value};
 use crate::model::rewrites::Rewrites;
 use crate::redact::secret::Secret;
 use crate::version::Version;
@@ -15,26 +15,26 @@ pub const TRANSFER: &str = "io.containerd.transfer.v1.local";
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// As written. `None`: the key is absent.
-    pub config_path: Option<(String, Place)>,
+    pub config_path: Option<(String, SourceLocation)>,
     pub mirrors: Vec<Mirror>,
     pub configs: Vec<HostSettings>,
     /// `registry.auths`, by URL.
     pub auths: Vec<(String, Auth)>,
     /// Sent to every registry host.
     pub headers: Vec<(String, Secret)>,
-    pub snapshotter: Option<(String, Place)>,
-    pub disable_snapshot_annotations: Option<(bool, Place)>,
+    pub snapshotter: Option<(String, SourceLocation)>,
+    pub disable_snapshot_annotations: Option<(bool, SourceLocation)>,
     pub discard_unpacked_layers: bool,
-    pub max_concurrent_downloads: Option<(i64, Place)>,
-    pub image_pull_with_sync_fs: Option<(bool, Place)>,
+    pub max_concurrent_downloads: Option<(i64, SourceLocation)>,
+    pub image_pull_with_sync_fs: Option<(bool, SourceLocation)>,
     pub use_local_image_pull: bool,
-    pub image_pull_progress_timeout: Option<(String, Place)>,
+    pub image_pull_progress_timeout: Option<(String, SourceLocation)>,
     pub sandbox_image: Option<String>,
     /// The transfer service's `unpack_config`: platform (empty: the node's) and snapshotter.
     /// `None`: its default.
     pub unpack_config: Option<Vec<(String, String)>>,
     /// The transfer service's `config_path`, which nothing reads.
-    pub transfer_config_path: Option<(String, Place)>,
+    pub transfer_config_path: Option<(String, SourceLocation)>,
 }
 
 /// An entry of `registry.mirrors`.
@@ -42,10 +42,10 @@ pub struct Settings {
 pub struct Mirror {
     /// The registry's name, or `*`.
     pub name: String,
-    pub endpoints: Vec<(String, Place)>,
+    pub endpoints: Vec<(String, SourceLocation)>,
     /// Known to the containerd of k3s and RKE2 alone.
     pub rewrites: Rewrites,
-    pub place: Place,
+    pub place: SourceLocation,
 }
 
 /// An entry of `registry.configs`.
@@ -54,7 +54,7 @@ pub struct HostSettings {
     pub host: String,
     pub auth: Option<Auth>,
     pub tls: Option<TlsSettings>,
-    pub place: Place,
+    pub place: SourceLocation,
 }
 
 #[derive(Clone, Debug)]
@@ -64,7 +64,7 @@ pub struct Auth {
     /// Base64 of `user:password`.
     pub encoded: Secret,
     pub identity_token: Secret,
-    pub place: Place,
+    pub place: SourceLocation,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -220,7 +220,7 @@ impl Decoder {
         ConfigFault::new(FaultKind::WrongType, message, &place.file).at(place)
     }
 
-    fn text(&self, table: &Table, key: &str, field: &str) -> Result<Option<(String, Place)>, ConfigFault> {
+    fn text(&self, table: &Table, key: &str, field: &str) -> Result<Option<(String, SourceLocation)>, ConfigFault> {
         match table.field(key, self.dialect) {
             None => Ok(None),
             Some(Value { data: Data::String(text), at, .. }) => Ok(Some((text.clone(), at.clone()))),
@@ -229,7 +229,7 @@ impl Decoder {
     }
 
     /// With the place of its key, like a number.
-    fn flag(&self, table: &Table, key: &str, field: &str) -> Result<Option<(bool, Place)>, ConfigFault> {
+    fn flag(&self, table: &Table, key: &str, field: &str) -> Result<Option<(bool, SourceLocation)>, ConfigFault> {
         match table.field(key, self.dialect) {
             None => Ok(None),
             Some(Value { data: Data::Boolean(flag), key, .. }) => Ok(Some((*flag, key.clone()))),
@@ -237,7 +237,7 @@ impl Decoder {
         }
     }
 
-    fn number(&self, table: &Table, key: &str, field: &str) -> Result<Option<(i64, Place)>, ConfigFault> {
+    fn number(&self, table: &Table, key: &str, field: &str) -> Result<Option<(i64, SourceLocation)>, ConfigFault> {
         match table.field(key, self.dialect) {
             None => Ok(None),
             Some(Value { data: Data::Integer(number), key, .. }) => Ok(Some((*number, key.clone()))),
@@ -271,7 +271,7 @@ impl Decoder {
         value.as_table().ok_or_else(|| self.wrong(value, field, wanted))
     }
 
-    fn texts(&self, value: Option<&Value>, field: &str) -> Result<Vec<(String, Place)>, ConfigFault> {
+    fn texts(&self, value: Option<&Value>, field: &str) -> Result<Vec<(String, SourceLocation)>, ConfigFault> {
         let Some(value) = value else { return Ok(Vec::new()) };
         let Data::Array(items) = &value.data else { return Err(self.wrong(value, field, "[]string")) };
         let text = |item: &Value| {

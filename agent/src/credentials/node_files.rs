@@ -6,7 +6,7 @@ use super::{CredentialOptions, FILE_LIMIT};
 use crate::host::root::{HostRoot, ReadError};
 use crate::keyring::dockerconfig::{DockerConfig, Form, Malformed};
 use crate::keyring::inaccessible;
-use crate::keyring::inaccessible::Unread;
+use crate::keyring::inaccessible::Inaccessible;
 use crate::keyring::lint;
 use crate::model::finding::Finding;
 
@@ -18,7 +18,7 @@ pub struct NodeFiles {
     /// Those that kubelet met before it, and skipped without a word.
     pub rejected: Vec<(String, Malformed)>,
     /// Those before it that kubelet may read.
-    pub unread: Vec<Unread>,
+    pub unread: Vec<Inaccessible>,
     pub findings: Vec<Finding>,
 }
 
@@ -48,7 +48,7 @@ impl NodeFiles {
         if let Some((used, _)) = &self.used {
             self.findings.push(lint::shadowed(&file, used));
         } else if inaccessible::is_closed(error) || error.is_not_found() {
-            let unread = Unread { comes_first: true, ..Unread::new(file, error) };
+            let unread = Inaccessible { comes_first: true, ..Inaccessible::new(file, error) };
             self.findings.push(unread.finding());
             self.unread.push(unread);
         } else {

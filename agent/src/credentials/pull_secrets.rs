@@ -10,7 +10,7 @@ use super::FILE_LIMIT;
 use crate::host::root::{Entry, EntryKind, HostRoot, ReadError};
 use crate::keyring::dockerconfig::{DockerConfig, Form};
 use crate::keyring::inaccessible;
-use crate::keyring::inaccessible::Unread;
+use crate::keyring::inaccessible::Inaccessible;
 use crate::keyring::lint;
 use crate::model::credential::CredentialSource;
 use crate::model::finding::{Finding, Severity};
@@ -33,7 +33,7 @@ pub struct PullSecrets {
     /// The first that does not parse: in words, and in kubelet's. kubelet then does not pull at all.
     pub malformed: Option<(String, String)>,
     /// What may be a secret, or hold some.
-    pub unread: Vec<Unread>,
+    pub unread: Vec<Inaccessible>,
     pub findings: Vec<Finding>,
 }
 
@@ -68,7 +68,7 @@ impl PullSecrets {
     }
 
     fn miss(&mut self, place: String, error: &ReadError) {
-        let unread = Unread::new(place, error);
+        let unread = Inaccessible::new(place, error);
         self.findings.push(unread.finding());
         if inaccessible::is_closed(error) {
             self.unread.push(unread);

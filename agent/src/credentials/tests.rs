@@ -194,8 +194,8 @@ fn entries_that_do_nothing_are_named_with_their_line() {
             ("credentials_key_never_matches", Some(12)),
         ]
     );
-    let doubtful = credentials.findings.iter().filter(|f| [Some(5), Some(9)].contains(&f.line));
-    assert!(doubtful.clone().all(|f| f.severity == Severity::Warning) && doubtful.count() == 2);
+    let inconclusive = credentials.findings.iter().filter(|f| [Some(5), Some(9)].contains(&f.line));
+    assert!(inconclusive.clone().all(|f| f.severity == Severity::Warning) && inconclusive.count() == 2);
 }
 
 #[test]

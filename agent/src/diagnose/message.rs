@@ -32,7 +32,7 @@ impl<'a> Frame<'a> {
 /// containerd's CRI error for one pull.
 pub fn of(frame: &Frame<'_>, phase: Phase, failure: &Failure) -> String {
     let Frame { image, version, mode, snapshotter } = frame;
-    let inner = if failure.wording.is_empty() { &failure.detail } else { &failure.wording };
+    let inner = if failure.go_message.is_empty() { &failure.detail } else { &failure.go_message };
     let inner = if version.go().words_verification() {
         inner.to_string()
     } else {

@@ -13,7 +13,7 @@ pub(super) const UDP_SIZE: u16 = 1232;
 
 /// Why an exchange gave no address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Trouble {
+pub(super) struct QueryError {
     pub cause: Cause,
     /// Go's.
     pub words: String,
@@ -21,7 +21,7 @@ pub(super) struct Trouble {
     pub in_vain: bool,
 }
 
-impl Trouble {
+impl QueryError {
     pub fn new(cause: Cause, words: impl Into<String>) -> Self {
         Self { cause, words: words.into(), in_vain: false }
     }
@@ -47,23 +47,23 @@ pub(super) struct Question {
 }
 
 /// An answer that belongs to the question.
-pub(super) struct Answer {
+pub(super) struct DnsAnswer {
     pub rcode: ResponseCode,
     pub truncated: bool,
     /// Not empty.
-    pub result: Result<Vec<IpAddr>, Trouble>,
+    pub result: Result<Vec<IpAddr>, QueryError>,
 }
 
-impl Answer {
+impl DnsAnswer {
     /// Go did not hear it and waited in vain; its code still says why.
     pub fn ignored(rcode: ResponseCode, cause: Cause, words: String) -> Self {
-        Self { rcode, truncated: false, result: Err(Trouble { cause, ..Trouble::silence(words) }) }
+        Self { rcode, truncated: false, result: Err(QueryError { cause, ..QueryError::silence(words) }) }
     }
 }
 
 impl Question {
-    pub fn new(fqdn: &str, kind: RecordType, trust_ad: bool, edns: bool) -> Result<Self, Trouble> {
-        let unfit = || Trouble::new(Cause::DnsNxdomain, "cannot marshal DNS message");
+    pub fn new(fqdn: &str, kind: RecordType, trust_ad: bool, edns: bool) -> Result<Self, QueryError> {
+        let unfit = || QueryError::new(Cause::DnsNxdomain, "cannot marshal DNS message");
         let name = Name::from_ascii(fqdn).map_err(|_| unfit())?;
         let mut message = Message::query();
         message.metadata.recursion_desired = true;
@@ -79,7 +79,7 @@ impl Question {
     }
 
     /// `None` for what answers another question: over UDP, where anyone may send, it is not heard.
-    pub fn answer(&self, bytes: &[u8]) -> Option<Answer> {
+    pub fn answer(&self, bytes: &[u8]) -> Option<DnsAnswer> {
         let mut decoder = BinDecoder::new(bytes);
         let header = Header::read(&mut decoder).ok()?;
         let query = Query::read(&mut decoder).ok()?;
@@ -109,12 +109,12 @@ impl Question {
 
     /// As Go, records count up to where the message is cut, and the sections behind the answers are looked
     /// at only for the extended response code.
-    fn read(&self, header: &Header, decoder: &mut BinDecoder<'_>) -> Answer {
+    fn read(&self, header: &Header, decoder: &mut BinDecoder<'_>) -> DnsAnswer {
         let meta = header.metadata;
-        let fails = |words: &str| Answer {
+        let fails = |words: &str| DnsAnswer {
             rcode: meta.response_code,
             truncated: meta.truncation,
-            result: Err(Trouble::new(Cause::DnsServfail, words)),
+            result: Err(QueryError::new(Cause::DnsServfail, words)),
         };
         if header.counts.queries != 1 {
             return fails("invalid DNS response");
@@ -136,20 +136,20 @@ impl Question {
         let rcode = ResponseCode::from(high, meta.response_code.low());
         let is_alone = header.counts.additionals == 0 || !self.reads_additionals;
         let lame = answers.is_empty() && is_alone && !meta.authoritative && !meta.recursion_available;
-        Answer { rcode, truncated: meta.truncation, result: self.judge(rcode, lame, &answers) }
+        DnsAnswer { rcode, truncated: meta.truncation, result: self.judge(rcode, lame, &answers) }
     }
 
-    fn judge(&self, rcode: ResponseCode, lame: bool, answers: &[Record]) -> Result<Vec<IpAddr>, Trouble> {
+    fn judge(&self, rcode: ResponseCode, lame: bool, answers: &[Record]) -> Result<Vec<IpAddr>, QueryError> {
         match rcode {
-            ResponseCode::NXDomain => return Err(Trouble::new(Cause::DnsNxdomain, "no such host")),
-            ResponseCode::NoError if lame => return Err(Trouble::new(Cause::DnsServfail, "lame referral")),
+            ResponseCode::NXDomain => return Err(QueryError::new(Cause::DnsNxdomain, "no such host")),
+            ResponseCode::NoError if lame => return Err(QueryError::new(Cause::DnsServfail, "lame referral")),
             ResponseCode::NoError => {}
-            ResponseCode::Refused => return Err(Trouble::new(Cause::DnsRefused, "server misbehaving")),
-            _ => return Err(Trouble::new(Cause::DnsServfail, "server misbehaving")),
+            ResponseCode::Refused => return Err(QueryError::new(Cause::DnsRefused, "server misbehaving")),
+            _ => return Err(QueryError::new(Cause::DnsServfail, "server misbehaving")),
         }
         let from_first = answers.iter().skip_while(|record| record.record_type() != self.kind);
         let addresses: Vec<IpAddr> = from_first.filter_map(address).collect();
-        if addresses.is_empty() { Err(Trouble::new(Cause::DnsNoAddress, "no such host")) } else { Ok(addresses) }
+        if addresses.is_empty() { Err(QueryError::new(Cause::DnsNoAddress, "no such host")) } else { Ok(addresses) }
     }
 }
 

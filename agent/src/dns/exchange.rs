@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::{Instant, timeout};
 
-use super::answer::{Answer, Question, Trouble, UDP_SIZE};
+use super::answer::{DnsAnswer, QueryError, Question, UDP_SIZE};
 use crate::cause::Cause;
 use crate::model::facts::Transport;
 use crate::transport::errno::{classify_io, go_words};
@@ -20,7 +20,7 @@ pub(super) struct Exchange {
     pub transport: Transport,
     /// `None` when no answer came.
     pub rcode: Option<String>,
-    pub result: Result<Vec<IpAddr>, Trouble>,
+    pub result: Result<Vec<IpAddr>, QueryError>,
     /// Not counting what was waited in vain.
     took: Duration,
 }
@@ -28,7 +28,7 @@ pub(super) struct Exchange {
 impl Exchange {
     /// Nobody answered before this was given up.
     pub fn silent() -> Self {
-        let result = Err(Trouble::silence("i/o timeout"));
+        let result = Err(QueryError::silence("i/o timeout"));
         Self { transport: Transport::Udp, rcode: None, result, took: Duration::ZERO }
     }
 
@@ -45,7 +45,7 @@ impl Exchange {
 /// How the questions are put.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a rule on its own")]
-pub(super) struct Manner {
+pub(super) struct QueryOptions {
     /// For each transport anew, as Go counts it.
     pub timeout: Duration,
     pub tcp_only: bool,
@@ -54,31 +54,36 @@ pub(super) struct Manner {
     pub reads_additionals: bool,
 }
 
-pub(super) async fn exchange(server: SocketAddr, fqdn: &str, kind: RecordType, manner: Manner) -> Exchange {
+pub(super) async fn exchange(server: SocketAddr, fqdn: &str, kind: RecordType, options: QueryOptions) -> Exchange {
     let began = Instant::now();
-    let (transport, answer) = ask(server, fqdn, kind, manner).await;
+    let (transport, answer) = ask(server, fqdn, kind, options).await;
     let (rcode, result) = match answer {
         Ok(answer) => (Some(mnemonic(answer.rcode)), answer.result),
         Err(trouble) => (None, Err(trouble)),
     };
     let in_vain = result.as_ref().is_err_and(|trouble| trouble.in_vain);
-    let took = began.elapsed().saturating_sub(if in_vain { manner.timeout } else { Duration::ZERO });
+    let took = began.elapsed().saturating_sub(if in_vain { options.timeout } else { Duration::ZERO });
     Exchange { transport, rcode, result, took }
 }
 
-async fn ask(server: SocketAddr, fqdn: &str, kind: RecordType, manner: Manner) -> (Transport, Result<Answer, Trouble>) {
-    let question = match Question::new(fqdn, kind, manner.trust_ad, manner.edns) {
-        Ok(question) => Question { reads_additionals: manner.reads_additionals, ..question },
+async fn ask(
+    server: SocketAddr,
+    fqdn: &str,
+    kind: RecordType,
+    options: QueryOptions,
+) -> (Transport, Result<DnsAnswer, QueryError>) {
+    let question = match Question::new(fqdn, kind, options.trust_ad, options.edns) {
+        Ok(question) => Question { reads_additionals: options.reads_additionals, ..question },
         Err(trouble) => return (Transport::Udp, Err(trouble)),
     };
-    if !manner.tcp_only {
-        match over_udp(server, &question, manner.timeout).await {
+    if !options.tcp_only {
+        match over_udp(server, &question, options.timeout).await {
             Ok(answer) if answer.truncated => {}
             answer => return (Transport::Udp, answer),
         }
     }
     // What is truncated over TCP too is taken as it is: so does Go since 1.23.
-    (Transport::Tcp, over_tcp(server, &question, manner.timeout).await)
+    (Transport::Tcp, over_tcp(server, &question, options.timeout).await)
 }
 
 /// As `dig` prints it.
@@ -98,7 +103,7 @@ fn mnemonic(rcode: hickory_proto::op::ResponseCode) -> String {
     }
 }
 
-async fn over_udp(server: SocketAddr, question: &Question, limit: Duration) -> Result<Answer, Trouble> {
+async fn over_udp(server: SocketAddr, question: &Question, limit: Duration) -> Result<DnsAnswer, QueryError> {
     let any: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let dial = |error: io::Error| lost("dial udp", server, "connect", &error);
     let socket = UdpSocket::bind((any, 0)).await.map_err(dial)?;
@@ -117,17 +122,17 @@ async fn over_udp(server: SocketAddr, question: &Question, limit: Duration) -> R
             refusal = refusal.or_else(|| question.bare_refusal(&buffer[..size]));
         }
     };
-    let heard = timeout(limit, talk).await;
-    heard.unwrap_or_else(|_| {
+    let log = timeout(limit, talk).await;
+    log.unwrap_or_else(|_| {
         let silence = silent("read udp", &pair);
         match refusal {
-            Some((rcode, cause)) => Ok(Answer::ignored(rcode, cause, silence.words)),
+            Some((rcode, cause)) => Ok(DnsAnswer::ignored(rcode, cause, silence.words)),
             None => Err(silence),
         }
     })
 }
 
-async fn over_tcp(server: SocketAddr, question: &Question, limit: Duration) -> Result<Answer, Trouble> {
+async fn over_tcp(server: SocketAddr, question: &Question, limit: Duration) -> Result<DnsAnswer, QueryError> {
     let deadline = Instant::now() + limit;
     let stream = tokio::time::timeout_at(deadline, TcpStream::connect(server)).await;
     let mut stream = match stream {
@@ -143,7 +148,7 @@ async fn over_tcp(server: SocketAddr, question: &Question, limit: Duration) -> R
         let size = stream.read_u16().await.map_err(broken)?;
         let mut buffer = vec![0; usize::from(size)];
         stream.read_exact(&mut buffer).await.map_err(broken)?;
-        let foreign = || Trouble::new(Cause::DnsServfail, "invalid DNS response");
+        let foreign = || QueryError::new(Cause::DnsServfail, "invalid DNS response");
         question.answer(&buffer).ok_or_else(foreign)
     };
     tokio::time::timeout_at(deadline, talk).await.unwrap_or_else(|_| Err(silent("read tcp", &pair)))
@@ -153,18 +158,18 @@ fn pair(local: io::Result<SocketAddr>, server: SocketAddr) -> String {
     local.map_or_else(|_| server.to_string(), |local| format!("{local}->{server}"))
 }
 
-fn silent(operation: &str, parties: impl std::fmt::Display) -> Trouble {
-    Trouble::silence(format!("{operation} {parties}: i/o timeout"))
+fn silent(operation: &str, parties: impl std::fmt::Display) -> QueryError {
+    QueryError::silence(format!("{operation} {parties}: i/o timeout"))
 }
 
-fn lost(operation: &str, parties: impl std::fmt::Display, call: &str, error: &io::Error) -> Trouble {
+fn lost(operation: &str, parties: impl std::fmt::Display, call: &str, error: &io::Error) -> QueryError {
     if error.kind() == io::ErrorKind::UnexpectedEof {
-        return Trouble::new(Cause::DnsUnreachable, "EOF");
+        return QueryError::new(Cause::DnsUnreachable, "EOF");
     }
     let cause = match classify_io(error) {
         Cause::TcpTimeout => Cause::DnsTimeout,
         Cause::LimitReached => Cause::LimitReached,
         _ => Cause::DnsUnreachable,
     };
-    Trouble::new(cause, format!("{operation} {parties}: {call}: {}", go_words(error)))
+    QueryError::new(cause, format!("{operation} {parties}: {call}: {}", go_words(error)))
 }

@@ -11,9 +11,9 @@ use hickory_proto::rr::RecordType;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
-use super::answer::Trouble;
+use super::answer::QueryError;
 use super::candidates::candidates;
-use super::exchange::{Exchange, Manner, exchange};
+use super::exchange::{Exchange, QueryOptions, exchange};
 use crate::cause::Cause;
 use crate::host::resolv::ResolvConf;
 
@@ -26,7 +26,7 @@ type Asked = (SocketAddr, RecordType);
 type Cells = HashMap<(SocketAddr, String, RecordType), Arc<OnceCell<Exchange>>>;
 
 /// What all lookups of one host share: the rules, and the answers already given.
-pub(super) struct Desk<'a> {
+pub(super) struct QueryCache<'a> {
     pub conf: &'a ResolvConf,
     cells: Mutex<Cells>,
     /// Who has never answered questions of a type, and how that showed; `None` for who has.
@@ -37,12 +37,12 @@ pub(super) struct Desk<'a> {
 
 /// One lookup of the host. It keeps what it heard, also when it is cut short.
 pub(super) struct Lookup<'a> {
-    desk: &'a Desk<'a>,
+    cache: &'a QueryCache<'a>,
     host: &'a str,
     servers: Vec<SocketAddr>,
     timeout: Duration,
     mode: Mode,
-    heard: Mutex<Vec<Heard>>,
+    log: Mutex<Vec<LoggedQuery>>,
 }
 
 /// How a lookup is made.
@@ -59,7 +59,7 @@ enum Mode {
 
 /// A question that was answered or given up.
 #[derive(Clone, Debug)]
-pub(super) struct Heard {
+pub(super) struct LoggedQuery {
     pub server: SocketAddr,
     pub fqdn: String,
     pub kind: RecordType,
@@ -75,7 +75,7 @@ pub(super) struct Found {
 
 /// Why no name has an address.
 #[derive(Clone, Debug)]
-pub(super) struct Miss {
+pub(super) struct LookupError {
     pub cause: Cause,
     /// Go's, from behind the name on: ` on 192.0.2.1:53: no such host`.
     pub words: String,
@@ -83,19 +83,19 @@ pub(super) struct Miss {
 
 /// What a lookup came to, and how long it takes by the times of its questions.
 #[derive(Clone, Debug)]
-pub(super) struct Ending {
-    pub result: Result<Found, Miss>,
+pub(super) struct LookupEnd {
+    pub result: Result<Found, LookupError>,
     pub takes: Duration,
 }
 
 /// One record type's end: the last server's trouble.
 #[derive(Clone, Debug)]
-struct Dry {
+struct NoRecords {
     server: SocketAddr,
-    trouble: Trouble,
+    trouble: QueryError,
 }
 
-impl<'a> Desk<'a> {
+impl<'a> QueryCache<'a> {
     pub fn new(conf: &'a ResolvConf) -> Self {
         Self { conf, cells: Mutex::default(), mute: Mutex::default(), turns: Mutex::default() }
     }
@@ -124,50 +124,53 @@ impl<'a> Desk<'a> {
 }
 
 impl<'a> Lookup<'a> {
-    pub fn as_go(desk: &'a Desk<'a>, host: &'a str) -> Self {
-        Self::new(desk, host, desk.conf.servers.clone(), desk.conf.timeout, Mode::AsGo)
+    pub fn as_go(cache: &'a QueryCache<'a>, host: &'a str) -> Self {
+        Self::new(cache, host, cache.conf.servers.clone(), cache.conf.timeout, Mode::AsGo)
     }
 
     /// As if this were the only nameserver.
-    pub fn aside(desk: &'a Desk<'a>, host: &'a str, server: SocketAddr, limit: Duration) -> Self {
-        Self::new(desk, host, vec![server], desk.conf.timeout.min(limit), Mode::Aside)
+    pub fn aside(cache: &'a QueryCache<'a>, host: &'a str, server: SocketAddr, limit: Duration) -> Self {
+        Self::new(cache, host, vec![server], cache.conf.timeout.min(limit), Mode::Aside)
     }
 
     /// What a lookup that was cut short would come to, had it all the time that containerd gives it.
-    pub fn foretold(desk: &'a Desk<'a>, host: &'a str, budget: Duration) -> Self {
-        Self::new(desk, host, desk.conf.servers.clone(), desk.conf.timeout, Mode::Foretold { budget })
+    pub fn foretold(cache: &'a QueryCache<'a>, host: &'a str, budget: Duration) -> Self {
+        Self::new(cache, host, cache.conf.servers.clone(), cache.conf.timeout, Mode::Foretold { budget })
     }
 
-    fn new(desk: &'a Desk<'a>, host: &'a str, servers: Vec<SocketAddr>, timeout: Duration, mode: Mode) -> Self {
-        Self { desk, host, servers, timeout, mode, heard: Mutex::default() }
+    fn new(cache: &'a QueryCache<'a>, host: &'a str, servers: Vec<SocketAddr>, timeout: Duration, mode: Mode) -> Self {
+        Self { cache, host, servers, timeout, mode, log: Mutex::default() }
     }
 
-    pub async fn run(&self) -> Ending {
-        let conf = self.desk.conf;
+    pub async fn run(&self) -> LookupEnd {
+        let conf = self.cache.conf;
         let itself = format!("{}.", self.host.trim_end_matches('.'));
-        let mut miss: Option<Miss> = None;
+        let mut miss: Option<LookupError> = None;
         let mut takes = Duration::ZERO;
         for fqdn in candidates(self.host, &conf.search, conf.ndots) {
             let (addresses, dry, took) = self.ask_both(&fqdn).await;
             takes += took;
             if matches!(self.mode, Mode::Foretold { budget } if takes >= budget) {
-                return Ending { result: Err(Miss { cause: Cause::DnsTimeout, words: ": i/o timeout".into() }), takes };
+                return LookupEnd {
+                    result: Err(LookupError { cause: Cause::DnsTimeout, words: ": i/o timeout".into() }),
+                    takes,
+                };
             }
             if !addresses.is_empty() {
                 let name = fqdn.strip_suffix('.').filter(|_| !self.host.ends_with('.')).unwrap_or(&fqdn).to_owned();
-                return Ending { result: Ok(Found { name, addresses }), takes };
+                return LookupEnd { result: Ok(Found { name, addresses }), takes };
             }
             // The name as it was given tells best what is wrong.
             if miss.is_none() || fqdn == itself {
                 miss = Some(worst(&dry));
             }
         }
-        let unasked = || Miss { cause: Cause::DnsNxdomain, words: ": no such host".into() };
-        Ending { result: Err(miss.unwrap_or_else(unasked)), takes }
+        let unasked = || LookupError { cause: Cause::DnsNxdomain, words: ": no such host".into() };
+        LookupEnd { result: Err(miss.unwrap_or_else(unasked)), takes }
     }
 
     /// A and AAAA of one name, what went wrong in the order in which it did, and how long both take.
-    async fn ask_both(&self, fqdn: &str) -> (Vec<IpAddr>, Vec<Dry>, Duration) {
+    async fn ask_both(&self, fqdn: &str) -> (Vec<IpAddr>, Vec<NoRecords>, Duration) {
         let dry = Mutex::new(Vec::new());
         let ask = async |kind| {
             let (result, took) = self.ask_one(fqdn, kind).await;
@@ -177,7 +180,7 @@ impl<'a> Lookup<'a> {
             });
             (addresses, took)
         };
-        let in_turn = self.desk.conf.single_request;
+        let in_turn = self.cache.conf.single_request;
         let ((a, of_a), (aaaa, of_aaaa)) = if in_turn && self.mode != Mode::Aside {
             (ask(RecordType::A).await, ask(RecordType::AAAA).await)
         } else {
@@ -188,9 +191,9 @@ impl<'a> Lookup<'a> {
     }
 
     /// Round by round, server by server, until one says what the name has or that it has nothing.
-    async fn ask_one(&self, fqdn: &str, kind: RecordType) -> (Result<Vec<IpAddr>, Dry>, Duration) {
-        let conf = self.desk.conf;
-        let offset = if conf.rotate && self.mode != Mode::Aside { self.desk.turn(fqdn, kind) } else { 0 };
+    async fn ask_one(&self, fqdn: &str, kind: RecordType) -> (Result<Vec<IpAddr>, NoRecords>, Duration) {
+        let conf = self.cache.conf;
+        let offset = if conf.rotate && self.mode != Mode::Aside { self.cache.turn(fqdn, kind) } else { 0 };
         let rounds = if self.mode == Mode::AsGo { conf.attempts } else { 1 };
         let mut took = Duration::ZERO;
         let mut last = None;
@@ -202,8 +205,8 @@ impl<'a> Lookup<'a> {
                 took += exchange.cost(conf.timeout);
                 match exchange.result {
                     Ok(addresses) => return (Ok(addresses), took),
-                    Err(trouble) if trouble.is_final() => return (Err(Dry { server, trouble }), took),
-                    Err(trouble) => last = Some(Dry { server, trouble }),
+                    Err(trouble) if trouble.is_final() => return (Err(NoRecords { server, trouble }), took),
+                    Err(trouble) => last = Some(NoRecords { server, trouble }),
                 }
             }
         }
@@ -212,24 +215,24 @@ impl<'a> Lookup<'a> {
             took = took.saturating_mul(u32::try_from(conf.attempts).unwrap_or(u32::MAX));
         }
         let unasked =
-            || Dry { server: ([0, 0, 0, 0], 0).into(), trouble: Trouble::new(Cause::DnsTimeout, "no server") };
+            || NoRecords { server: ([0, 0, 0, 0], 0).into(), trouble: QueryError::new(Cause::DnsTimeout, "no server") };
         (Err(last.unwrap_or_else(unasked)), took)
     }
 
     /// As containerd, or with what another lookup has heard or is just hearing.
     async fn ask(&self, server: SocketAddr, fqdn: &str, kind: RecordType, share: bool, first: bool) -> Exchange {
-        let conf = self.desk.conf;
-        let manner = Manner {
+        let conf = self.cache.conf;
+        let options = QueryOptions {
             timeout: self.timeout,
             tcp_only: conf.use_tcp,
             trust_ad: conf.trust_ad,
             edns: conf.edns,
             reads_additionals: conf.reads_additionals,
         };
-        let put = || exchange(server, fqdn, kind, manner);
-        let cell = self.desk.cell(server, fqdn, kind);
+        let put = || exchange(server, fqdn, kind, options);
+        let cell = self.cache.cell(server, fqdn, kind);
         let exchange = if self.mode != Mode::AsGo {
-            match (cell.get(), self.desk.silence(server, kind)) {
+            match (cell.get(), self.cache.silence(server, kind)) {
                 (Some(known), _) => known.clone(),
                 (None, Some(silence)) => silence,
                 // Who began to ask may wait longer than this lookup can.
@@ -246,29 +249,29 @@ impl<'a> Lookup<'a> {
                 None => put().await,
             }
         };
-        self.desk.learn(server, kind, &exchange);
+        self.cache.learn(server, kind, &exchange);
         exchange
     }
 
     fn note(&self, server: SocketAddr, fqdn: &str, kind: RecordType, exchange: &Exchange) {
-        let heard = Heard { server, fqdn: fqdn.to_owned(), kind, exchange: exchange.clone() };
-        let mut all = open(&self.heard);
+        let log = LoggedQuery { server, fqdn: fqdn.to_owned(), kind, exchange: exchange.clone() };
+        let mut all = open(&self.log);
         if all.len() < HEARD_LIMIT {
-            all.push(heard);
+            all.push(log);
         }
     }
 
-    pub fn heard(&self) -> Vec<Heard> {
-        open(&self.heard).clone()
+    pub fn log(&self) -> Vec<LoggedQuery> {
+        open(&self.log).clone()
     }
 
     /// Which server answered what, each answer told once.
     pub fn told(&self) -> String {
         let mut told: Vec<String> = Vec::new();
-        for heard in self.heard() {
-            let answer = match (&heard.exchange.rcode, &heard.exchange.result) {
+        for log in self.log() {
+            let answer = match (&log.exchange.rcode, &log.exchange.result) {
                 (Some(rcode), Err(trouble)) if trouble.cause == Cause::DnsNoAddress => {
-                    format!("{rcode} without {}", heard.kind)
+                    format!("{rcode} without {}", log.kind)
                 }
                 (Some(rcode), Err(trouble)) if rcode == "NOERROR" => trouble.words.clone(),
                 (Some(rcode), _) => rcode.clone(),
@@ -276,7 +279,7 @@ impl<'a> Lookup<'a> {
                 (None, Err(trouble)) => trouble.words.clone(),
                 (None, Ok(_)) => "answered".into(),
             };
-            let line = format!("{} on {}: {answer}", heard.fqdn.trim_end_matches('.'), heard.server);
+            let line = format!("{} on {}: {answer}", log.fqdn.trim_end_matches('.'), log.server);
             if !told.contains(&line) {
                 told.push(line);
             }
@@ -291,13 +294,13 @@ fn open<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// The words are those of the trouble met last, as Go keeps it. The cause is the surest of both:
 /// that there is no such name, else why a record could not be had, else that there is none.
-fn worst(dry: &[Dry]) -> Miss {
-    let rank = |dry: &&Dry| match dry.trouble.cause {
+fn worst(dry: &[NoRecords]) -> LookupError {
+    let rank = |dry: &&NoRecords| match dry.trouble.cause {
         Cause::DnsNxdomain => 2,
         Cause::DnsNoAddress => 0,
         _ => 1,
     };
     let cause = dry.iter().max_by_key(rank).map_or(Cause::DnsTimeout, |dry| dry.trouble.cause);
     let words = dry.last().map(|dry| format!(" on {}: {}", dry.server, dry.trouble.words)).unwrap_or_default();
-    Miss { cause, words }
+    LookupError { cause, words }
 }

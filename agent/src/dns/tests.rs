@@ -18,7 +18,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const BUDGET: Duration = Duration::from_secs(30);
 
 async fn lookup(names: &Names, host: &str, limit: Duration) -> Step<DnsFacts> {
-    super::lookup(names, host, Patience { budget: BUDGET, limit }).await
+    super::lookup(names, host, LookupLimits { budget: BUDGET, limit }).await
 }
 
 /// A nameserver that knows `name` by these addresses.
@@ -65,7 +65,7 @@ fn found(step: &Step<DnsFacts>) -> Vec<String> {
 
 fn failed(step: &Step<DnsFacts>) -> (Cause, String) {
     let failure = step.failure().unwrap_or_else(|| panic!("{step:?}"));
-    (failure.cause, failure.wording.clone().into())
+    (failure.cause, failure.go_message.clone().into())
 }
 
 /// Response code, counts and cause of each nameserver.

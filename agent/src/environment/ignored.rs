@@ -85,7 +85,7 @@ pub fn lines(lines: &[(usize, String)], section: &str, file: &str) -> Vec<Ignore
         };
         if let Some(name) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             current = Some(name);
-            found.extend(misspelt_section(name).map(|meant| {
+            found.extend(misspelled_section(name).map(|meant| {
                 let message = format!("systemd ignores all lines of this section: there is no section [{name}]");
                 ignored(message, format!("write [{meant}], with this capital letter"))
             }));
@@ -99,7 +99,7 @@ pub fn lines(lines: &[(usize, String)], section: &str, file: &str) -> Vec<Ignore
                 let message = "systemd ignores this line and all others before the first section".to_owned();
                 found.push(ignored(message, format!("write [{section}] on a line above it")));
             }
-            Some(of) if of == section => found.extend(misspelt_key(key).map(|(message, fix)| ignored(message, fix))),
+            Some(of) if of == section => found.extend(misspelled_key(key).map(|(message, fix)| ignored(message, fix))),
             // These have no meaning in the others.
             Some(of) if SECTIONS.contains(&of) && section == "Service" && KEYS[..4].contains(&key) => {
                 let message = format!("systemd ignores this line: there is no `{key}` in [{of}]");
@@ -111,7 +111,7 @@ pub fn lines(lines: &[(usize, String)], section: &str, file: &str) -> Vec<Ignore
     found
 }
 
-fn misspelt_section(name: &str) -> Option<&'static str> {
+fn misspelled_section(name: &str) -> Option<&'static str> {
     let known = |section: &&&str| section.eq_ignore_ascii_case(name.trim()) && **section != name;
     SECTIONS.iter().find(known).copied().or_else(|| {
         let near = nearest(name, SECTIONS).filter(|_| !OTHER_SECTIONS.contains(&name))?;
@@ -119,7 +119,7 @@ fn misspelt_section(name: &str) -> Option<&'static str> {
     })
 }
 
-fn misspelt_key(key: &str) -> Option<(String, String)> {
+fn misspelled_key(key: &str) -> Option<(String, String)> {
     let variable = key.strip_prefix("export ").map_or(key, str::trim);
     if MATTERS.contains(&variable) {
         let message =

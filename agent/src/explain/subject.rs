@@ -65,12 +65,12 @@ mod tests {
 
     #[test]
     fn a_login_that_was_pasted_is_not_repeated() {
-        for (message, veil) in [
+        for (message, redactor) in [
             ("Authorization: Bearer S3CRET, dial tcp", "Authorization: Bearer *** dial tcp"),
             ("https://u:pw@r.example/?a=b password=pw next", "https://***@r.example/?*** password=*** next"),
             ("token=", "token="),
         ] {
-            assert_eq!(veiled(message), veil);
+            assert_eq!(veiled(message), redactor);
         }
     }
 

@@ -21,7 +21,7 @@ pub enum Dialect {
 
 /// A place in a file of the node, 1-based.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct SourceLocation {
     pub file: Arc<str>,
     pub line: usize,
     pub column: usize,
@@ -43,8 +43,8 @@ pub enum Data {
 pub struct Value {
     pub data: Data,
     /// Of an array's item: the item's own place.
-    pub key: Place,
-    pub at: Place,
+    pub key: SourceLocation,
+    pub at: SourceLocation,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -198,7 +198,7 @@ pub fn parse(text: &str, file: &str, dialect: Dialect) -> Result<Table, SyntaxEr
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         return v1::read(text, &Arc::from(file)).map_err(of_go_toml_1);
     }
-    let refused = |place: Place, message: String, certainty| SyntaxError {
+    let refused = |place: SourceLocation, message: String, certainty| SyntaxError {
         line: place.line,
         column: place.column,
         message,
@@ -250,11 +250,11 @@ impl<'a> Source<'a> {
         Self { text, file: file.into(), lines }
     }
 
-    fn place(&self, offset: usize) -> Place {
+    fn place(&self, offset: usize) -> SourceLocation {
         let line = self.lines.partition_point(|start| *start <= offset).max(1);
         let start = self.lines.get(line - 1).copied().unwrap_or(0);
         let column = self.text.get(start..offset).map_or(0, |before| before.chars().count()) + 1;
-        Place { file: Arc::clone(&self.file), line, column }
+        SourceLocation { file: Arc::clone(&self.file), line, column }
     }
 
     fn table(&self, table: &dyn TableLike) -> Table {
@@ -272,7 +272,7 @@ impl<'a> Source<'a> {
     }
 
     /// `None` for an item that stands for nothing.
-    fn value(&self, item: &Item, key: Place) -> Option<Value> {
+    fn value(&self, item: &Item, key: SourceLocation) -> Option<Value> {
         let at = item.span().map_or_else(|| key.clone(), |span| self.place(span.start));
         let data = match item {
             Item::None => return None,

@@ -7,14 +7,14 @@ use url::form_urlencoded;
 
 use super::Request;
 use crate::model::proxy::ProxyUrl;
-use crate::redact::redactor::Veil;
+use crate::redact::redactor::Redactor;
 use crate::redact::secret::Secret;
 
 /// What pullprobe and registries write into queries and forms, and everybody may know.
 const PUBLIC: [&str; 9] =
     ["ns", "scope", "service", "client_id", "account", "grant_type", "username", "access_type", "offline_token"];
 
-pub fn with(request: &Request, proxy: Option<&ProxyUrl>) -> Veil {
+pub fn with(request: &Request, proxy: Option<&ProxyUrl>) -> Redactor {
     let mut told: Vec<Secret> = Vec::new();
     for (name, value) in &request.headers {
         if value.is_sensitive() || *name == header::AUTHORIZATION {
@@ -31,7 +31,7 @@ pub fn with(request: &Request, proxy: Option<&ProxyUrl>) -> Veil {
         told.extend([Secret::new(password), decoded]);
     }
     told.extend(proxy.and_then(|proxy| proxy.credentials.as_ref()).map(|credentials| credentials.password.clone()));
-    Veil::over(told)
+    Redactor::over(told)
 }
 
 /// The whole value, what stands behind its scheme, and the password in it.
@@ -76,7 +76,7 @@ mod tests {
         let form = Some("grant_type=password&username=user&password=form%2Fword".to_owned());
         let request = Request { method: Method::POST, url: Url::parse(url).unwrap(), headers, form, body_limit: 0 };
         let proxy = ProxyUrl::parse("http://u:of-proxy@proxy:3128");
-        let veil = with(&request, proxy.as_ref());
+        let redactor = with(&request, proxy.as_ref());
         for secret in [
             "hunter2",
             "dXNlcjpodW50ZXIy",
@@ -87,10 +87,10 @@ mod tests {
             "form%2Fword",
             "of-proxy",
         ] {
-            assert!(!veil.hide(&format!("is {secret} yours?")).contains(secret), "{secret}");
+            assert!(!redactor.hide(&format!("is {secret} yours?")).contains(secret), "{secret}");
         }
         for known in ["docker.io", "application/json", "user", "password"] {
-            assert_eq!(veil.hide(known), known);
+            assert_eq!(redactor.hide(known), known);
         }
     }
 }

@@ -40,7 +40,7 @@ pub fn fault(host: &RegistryHost) -> Option<Failure> {
         let words = format!("pullprobe sends at most {LIMIT} headers of a host's configuration, and these are more");
         return Some(Failure::from(LimitReached::new(Stage::Config, words)).at(host.endpoint.host_port()));
     }
-    let (detail, wording) = host.headers.iter().find_map(|(name, value)| {
+    let (detail, go_message) = host.headers.iter().find_map(|(name, value)| {
         if HeaderName::try_from(name.as_str()).is_err() {
             let detail = format!("{} is no name of a header", quote(name));
             return Some((detail, format!("net/http: invalid header field name {}", quote(name))));
@@ -51,8 +51,8 @@ pub fn fault(host: &RegistryHost) -> Option<Failure> {
             (detail, format!("net/http: invalid header field value for {}", quote(name)))
         })
     })?;
-    let failure = Failure::new(Stage::Config, host.misspelt(), format!("{detail}: nothing is sent to the host"));
-    Some(failure.worded(wording).at(host.endpoint.host_port()))
+    let failure = Failure::new(Stage::Config, host.misspelled(), format!("{detail}: nothing is sent to the host"));
+    Some(failure.with_go_message(go_message).at(host.endpoint.host_port()))
 }
 
 #[cfg(test)]
@@ -80,6 +80,6 @@ mod tests {
             origin: Origin::ImplicitUpstream,
         };
         assert_eq!(of(&host).len(), LIMIT + 1, "with the user agent");
-        assert!(fault(&host).is_some_and(|failure| failure.doubtful));
+        assert!(fault(&host).is_some_and(|failure| failure.inconclusive));
     }
 }

@@ -53,7 +53,7 @@ impl Informational {
             let words = format!("{}{TOO_MANY}", head::BROKEN);
             ("more than five informational answers (1xx) come before the answer", words)
         };
-        Failure::new(Stage::Ping, Cause::ResponseInvalid, detail).worded(words).at(endpoint.host_port())
+        Failure::new(Stage::Ping, Cause::ResponseInvalid, detail).with_go_message(words).at(endpoint.host_port())
     }
 }
 

@@ -27,16 +27,16 @@ const KEPT: usize = 8;
 
 /// Empty while a request is under way, and when it is closed.
 #[derive(Clone, Debug, Default)]
-pub struct Proved {
+pub struct PooledConnection {
     slot: Arc<Slot>,
-    kept: Kept,
+    kept: IdlePool,
 }
 
 /// The idle connections of a cycle, the longest idle first.
 #[derive(Clone, Debug, Default)]
-pub struct Kept(Arc<Mutex<VecDeque<Weak<Slot>>>>);
+pub struct IdlePool(Arc<Mutex<VecDeque<Weak<Slot>>>>);
 
-impl Kept {
+impl IdlePool {
     fn put(&self, slot: &Arc<Slot>, sender: SendRequest<String>) {
         *lock(slot) = Some(Idle { sender, since: Instant::now() });
         self.add(slot);
@@ -71,18 +71,18 @@ struct Idle {
 pub struct Taken {
     sender: SendRequest<String>,
     slot: Weak<Slot>,
-    kept: Kept,
+    kept: IdlePool,
 }
 
-impl Proved {
-    pub async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, kept: &Kept) -> Self {
-        let proved = Self { kept: kept.clone(), ..Self::default() };
+impl PooledConnection {
+    pub async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, kept: &IdlePool) -> Self {
+        let pooled = Self { kept: kept.clone(), ..Self::default() };
         // It sends nothing yet.
         if let Ok((sender, connection)) = as_go_reads().handshake(TokioIo::new(stream)).await {
-            proved.kept.put(&proved.slot, sender);
-            tokio::spawn(serve(connection, Arc::downgrade(&proved.slot)));
+            pooled.kept.put(&pooled.slot, sender);
+            tokio::spawn(serve(connection, Arc::downgrade(&pooled.slot)));
         }
-        proved
+        pooled
     }
 
     /// For this request. `None`: the client must send it.

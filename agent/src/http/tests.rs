@@ -18,7 +18,7 @@ fn get(url: &str) -> Request {
     Request { method: Method::GET, url, headers: HeaderMap::new(), form: None, body_limit: 1 << 20 }
 }
 
-fn client(scheme: Scheme, address: SocketAddr, tls: rustls::ClientConfig, proved: Proved) -> HttpClient {
+fn client(scheme: Scheme, address: SocketAddr, tls: rustls::ClientConfig, pooled: PooledConnection) -> HttpClient {
     let endpoint = Endpoint::new(scheme, "registry.example".to_owned());
     let informational = Informational::of(Version::NEWEST);
     HttpClient::new(Binding {
@@ -26,7 +26,7 @@ fn client(scheme: Scheme, address: SocketAddr, tls: rustls::ClientConfig, proved
         address,
         proxy: None,
         tls,
-        proved,
+        pooled,
         limit: LIMIT,
         patience: None,
         informational,
@@ -75,8 +75,9 @@ async fn both(answer: &'static str) -> [Result<Response, Failure>; 2] {
     let stream = TcpStream::connect(address).await.unwrap();
     let name = "registry.example".try_into().unwrap();
     let stream = TlsConnector::from(Arc::new(tls.clone())).connect(name, stream).await.unwrap();
-    let proved = Proved::over(stream, &Kept::default()).await;
-    let [first, other] = [proved, Proved::default()].map(|proved| client(Scheme::Https, address, tls.clone(), proved));
+    let pooled = PooledConnection::over(stream, &IdlePool::default()).await;
+    let [first, other] =
+        [pooled, PooledConnection::default()].map(|pooled| client(Scheme::Https, address, tls.clone(), pooled));
     let url = format!("https://registry.example:{}/v2/", address.port());
     [first.send(get(&url)).await, other.send(get(&url)).await]
 }
@@ -103,8 +104,8 @@ async fn a_field_may_go_on_in_the_next_line() {
 async fn a_framing_that_go_refuses_is_refused() {
     for sent in both("HTTP/1.1 200 OK\r\nContent-Length: 0, 0\r\n\r\n").await {
         let failure = sent.unwrap_err();
-        let wording = "net/http: HTTP/1.x transport connection broken: bad Content-Length \"0, 0\"";
-        assert_eq!((failure.cause, &*failure.wording), (Cause::ResponseInvalid, wording));
+        let go_message = "net/http: HTTP/1.x transport connection broken: bad Content-Length \"0, 0\"";
+        assert_eq!((failure.cause, &*failure.go_message), (Cause::ResponseInvalid, go_message));
     }
 }
 
@@ -126,8 +127,8 @@ async fn a_connection_that_served_and_is_reset_then_is_followed_by_another() {
     });
     let authority = Authority::new("lab").unwrap();
     let stream = TcpStream::connect(address).await.unwrap();
-    let proved = Proved::over(stream, &Kept::default()).await;
-    let client = client(Scheme::Http, address, trusting(&authority), proved);
+    let pooled = PooledConnection::over(stream, &IdlePool::default()).await;
+    let client = client(Scheme::Http, address, trusting(&authority), pooled);
     let url = format!("http://registry.example:{}/v2/", address.port());
     for _ in 0..2 {
         assert_eq!(client.send(get(&url)).await.unwrap().status, StatusCode::OK);
@@ -150,7 +151,7 @@ async fn the_body_of_a_redirect_is_not_waited_for() {
             }
         });
         let authority = Authority::new("lab").unwrap();
-        let client = client(Scheme::Http, address, trusting(&authority), Proved::default());
+        let client = client(Scheme::Http, address, trusting(&authority), PooledConnection::default());
         let began = std::time::Instant::now();
         let url = format!("http://registry.example:{}/v2/", address.port());
         let response = client.send(get(&url)).await.unwrap();
@@ -179,11 +180,11 @@ async fn hinting(count: usize, version: &str) -> Result<Response, Failure> {
         let _ = stream.write_all(rest.as_bytes()).await;
     });
     let authority = Authority::new("lab").unwrap();
-    let proved = Proved::over(TcpStream::connect(address).await.unwrap(), &Kept::default()).await;
+    let pooled = PooledConnection::over(TcpStream::connect(address).await.unwrap(), &IdlePool::default()).await;
     let endpoint = Endpoint::new(Scheme::Http, "registry.example");
     let informational = Informational::of(version.parse().unwrap());
     let tls = trusting(&authority);
-    let binding = Binding { endpoint, address, proxy: None, tls, proved, limit: LIMIT, patience: None, informational };
+    let binding = Binding { endpoint, address, proxy: None, tls, pooled, limit: LIMIT, patience: None, informational };
     HttpClient::new(binding).send(get(&format!("http://registry.example:{}/v2/", address.port()))).await
 }
 
@@ -192,10 +193,10 @@ async fn as_many_informational_answers_are_taken_as_go_takes() {
     for (count, version) in [(5, "1.6.20"), (5, "2.1.9"), (6, "2.1.9"), (1_000, "2.1.9")] {
         assert_eq!(hinting(count, version).await.unwrap().status, StatusCode::OK, "{count} on {version}");
     }
-    let wording = "net/http: HTTP/1.x transport connection broken: net/http: too many 1xx informational responses";
+    let go_message = "net/http: HTTP/1.x transport connection broken: net/http: too many 1xx informational responses";
     for _ in 0..20 {
         let failure = hinting(6, "1.6.20").await.unwrap_err();
-        assert_eq!((failure.cause, &*failure.wording), (Cause::ResponseInvalid, wording));
+        assert_eq!((failure.cause, &*failure.go_message), (Cause::ResponseInvalid, go_message));
     }
 }
 
@@ -203,6 +204,6 @@ async fn as_many_informational_answers_are_taken_as_go_takes() {
 async fn informational_answers_without_end_are_hung_up_on() {
     let began = std::time::Instant::now();
     let failure = hinting(usize::MAX / 2, "2.1.9").await.unwrap_err();
-    assert!(failure.wording.contains("exceeded 10485760 bytes"), "{failure:?}");
+    assert!(failure.go_message.contains("exceeded 10485760 bytes"), "{failure:?}");
     assert!(began.elapsed() < LIMIT, "{:?}", began.elapsed());
 }

@@ -10,7 +10,7 @@ use crate::model::finding::Finding;
 
 /// A file, or a directory, of which kubelet may know more.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unread {
+pub struct Inaccessible {
     pub file: String,
     /// Said of the file.
     pub why: String,
@@ -18,7 +18,7 @@ pub struct Unread {
     pub comes_first: bool,
 }
 
-impl Unread {
+impl Inaccessible {
     pub fn new(file: impl Into<String>, error: &ReadError) -> Self {
         let why = format!("cannot be read here ({})", error.reason());
         Self { file: file.into(), why, comes_first: false }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::meant::port_of_directory;
 use super::names::{domain_of, unreachable};
 use super::{Lint, error, info, unread, warning};
-use crate::go::toml::Place;
+use crate::go::toml::SourceLocation;
 use crate::mirrors::certs_d::{DIRECTORY_LIMIT, HostDir, HostDirectory, RootState, Source, ends_in, is_of_volume};
 use crate::mirrors::registry::HostSource;
 use crate::model::finding::Finding;
@@ -134,7 +134,7 @@ impl Lint<'_, '_> {
         if !is_unreachable {
             found.extend(port_of_directory(domain.as_deref(), directory, beside));
         }
-        let file = Place { file: format!("{}/hosts.toml", directory.path).into(), line: 1, column: 1 };
+        let file = SourceLocation { file: format!("{}/hosts.toml", directory.path).into(), line: 1, column: 1 };
         match &directory.source {
             Source::HostsToml(table) => {
                 self.hosts_file(domain.as_deref(), directory, table, found);
@@ -171,7 +171,7 @@ impl Lint<'_, '_> {
     }
 
     /// A hosts.toml that is there and counts as missing.
-    fn hosts_file_without_content(&self, file: &Place, directory: &HostDirectory) -> Finding {
+    fn hosts_file_without_content(&self, file: &SourceLocation, directory: &HostDirectory) -> Finding {
         let effect = "containerd goes on as if there were none: the registry is asked directly";
         if self.reader.stat(&file.file).is_ok() {
             let message = format!("the file has no content: {effect}");
@@ -191,9 +191,9 @@ fn certificate_fault(name: &str, directory: &HostDirectory, found: &mut Vec<Find
         && let Err(fault) = &directory.server.tls
     {
         if fault.unread {
-            return found.push(unread(&whole(&fault.path), &fault.wording));
+            return found.push(unread(&whole(&fault.path), &fault.go_message));
         }
-        let message = format!("every pull from {name} fails: {}", fault.wording);
+        let message = format!("every pull from {name} fails: {}", fault.go_message);
         found.push(error(
             "tls_file_unusable",
             &whole(&fault.path),
@@ -308,6 +308,6 @@ fn hidden(name: &str, root: &str, earlier: &[(&str, &BTreeMap<String, HostDir>)]
     }
 }
 
-pub(super) fn whole(path: &str) -> Place {
-    Place { file: path.into(), line: 1, column: 1 }
+pub(super) fn whole(path: &str) -> SourceLocation {
+    SourceLocation { file: path.into(), line: 1, column: 1 }
 }

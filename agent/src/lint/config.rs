@@ -8,14 +8,14 @@ use crate::containerd::pull_mode;
 use crate::containerd::reader::directory;
 use crate::containerd::settings::section_id;
 use crate::go::text::join;
-use crate::go::toml::{Data, Place, Table, Value};
+use crate::go::toml::{Data, SourceLocation, Table, Value};
 use crate::mirrors::certs_d::ends_in;
 use crate::model::finding::{Finding, Severity};
 use crate::version::{PullMode, VersionSource};
 
 impl Lint<'_, '_> {
     pub(super) fn config(&mut self, found: &mut Vec<Finding>) {
-        let whole = Place { file: self.config.into(), line: 1, column: 1 };
+        let whole = SourceLocation { file: self.config.into(), line: 1, column: 1 };
         if self.merged.files.is_empty() && self.fatal.is_none() {
             let message = format!("there is no {}: containerd {} runs on its defaults", self.config, self.version);
             found.push(
@@ -140,10 +140,10 @@ impl Lint<'_, '_> {
         for (host, fault) in self.registry.tls.iter().filter_map(|(host, tls)| Some((host, tls.as_ref().err()?))) {
             let place = self.settings.configs.iter().find(|config| config.host == *host).map(|config| &config.place);
             if fault.unread {
-                found.extend(place.map(|place| unread(place, &fault.wording).about(host)));
+                found.extend(place.map(|place| unread(place, &fault.go_message).about(host)));
                 continue;
             }
-            let message = format!("every pull from {host} fails: {}", fault.wording);
+            let message = format!("every pull from {host} fails: {}", fault.go_message);
             let fix = "put a PEM file in its place, or take the key out";
             found.extend(place.map(|place| error("tls_file_unusable", place, message, fix).about(host)));
         }

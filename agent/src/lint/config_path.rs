@@ -6,7 +6,7 @@ use crate::containerd::configured::CERTS_D_FLAG;
 use crate::containerd::pull_mode::DEFAULT_CONFIG_PATH;
 use crate::containerd::reader::directory;
 use crate::go::text::join;
-use crate::go::toml::Place;
+use crate::go::toml::SourceLocation;
 use crate::host::root::EntryKind;
 use crate::mirrors::certs_d::{RootState, ends_in};
 use crate::mirrors::registry::HostSource;
@@ -44,7 +44,7 @@ impl Lint<'_, '_> {
         }
     }
 
-    fn unset(&self, place: &Place) -> Finding {
+    fn unset(&self, place: &SourceLocation) -> Finding {
         if self.is_typed() {
             let message = format!("--certs-d names no directory: containerd would read none of those in {USUAL}");
             return warning("config_path_unset", place, message, format!("write --certs-d {USUAL}"));
@@ -81,7 +81,7 @@ impl Lint<'_, '_> {
     }
 
     /// Several directories, and a client that takes them for one.
-    fn not_split(&mut self, written: bool, place: &Place, found: &mut Vec<Finding>) {
+    fn not_split(&mut self, written: bool, place: &SourceLocation, found: &mut Vec<Finding>) {
         let message = format!(
             "the transfer service takes `{}` for one directory, which does not exist: no hosts.toml is read",
             self.config_path
@@ -106,7 +106,7 @@ impl Lint<'_, '_> {
         found.push(make("config_path_default_unread", place, message, fix));
     }
 
-    fn roots(&mut self, place: &Place, found: &mut Vec<Finding>) {
+    fn roots(&mut self, place: &SourceLocation, found: &mut Vec<Finding>) {
         let registry = self.registry;
         let HostSource::CertsD { roots } = &registry.source else { return };
         for root in roots {
@@ -134,7 +134,7 @@ impl Lint<'_, '_> {
     }
 
     /// Most distributions name a directory that need not be there; beside a likely one it is a mistake.
-    fn missing(&mut self, path: &str, place: &Place, found: &mut Vec<Finding>) {
+    fn missing(&mut self, path: &str, place: &SourceLocation, found: &mut Vec<Finding>) {
         let meant = self.meant(path);
         let conventional = USUAL_NAMES.iter().any(|name| ends_in(path, &format!("/{name}")))
             && self.reader.stat(directory(path)).is_ok();

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::{Lint, error, impossible, info, unread, warning};
 use crate::go::address::host_and_port;
-use crate::go::toml::{Data, Dialect, Place, Table, Value};
+use crate::go::toml::{Data, Dialect, SourceLocation, Table, Value};
 use crate::mirrors::certs_d::Host;
 use crate::mirrors::hosts_toml::{HostSpec, HostUrl};
 use crate::mirrors::tls_files::texts;
@@ -38,7 +38,7 @@ impl Lint<'_, '_> {
     }
 
     /// Where the host's key is written; else where the host is.
-    pub(super) fn place<'p>(&self, keys: &'p Table, key: &str, spec: &'p HostSpec) -> &'p Place {
+    pub(super) fn place<'p>(&self, keys: &'p Table, key: &str, spec: &'p HostSpec) -> &'p SourceLocation {
         keys.field(key, self.version.dialect()).map_or(&spec.place, |value| &value.key)
     }
 
@@ -124,9 +124,10 @@ fn tls_files(host: &Host, found: &mut Vec<Finding>) {
     let spec = &host.spec;
     let place = fault.place.as_ref().unwrap_or(&spec.place);
     if fault.unread {
-        return found.push(unread(place, &fault.wording));
+        return found.push(unread(place, &fault.go_message));
     }
-    let message = format!("every pull of the registry fails, whatever its other hosts would serve: {}", fault.wording);
+    let message =
+        format!("every pull of the registry fails, whatever its other hosts would serve: {}", fault.go_message);
     let fix = if spec.tls.client.len() == 2 && spec.tls.client.iter().all(|(_, key)| key.is_none()) {
         "a certificate and its key are a pair: client = [[\"cert\", \"key\"]]"
     } else {
@@ -135,7 +136,7 @@ fn tls_files(host: &Host, found: &mut Vec<Finding>) {
     found.push(error("tls_file_unusable", place, message, fix));
 }
 
-pub(super) fn world_readable(place: &Place, what: &str) -> Finding {
+pub(super) fn world_readable(place: &SourceLocation, what: &str) -> Finding {
     let message = format!("every user of the node can read {what}: the file is open to all");
     let fix = format!("chmod 600 {}; containerd reads it as root", place.file);
     warning("secret_world_readable", place, message, fix)

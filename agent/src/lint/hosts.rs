@@ -2,7 +2,7 @@
 
 use super::host::{is_loopback, never_answers, relative_paths};
 use super::{Lint, error, info, warning};
-use crate::go::toml::{Place, Table, Value};
+use crate::go::toml::{SourceLocation, Table, Value};
 use crate::go::url_parse;
 use crate::mirrors::certs_d::{Host, HostDirectory};
 use crate::mirrors::hosts_toml::{HOST_KEYS, HostSpec};
@@ -186,14 +186,14 @@ fn of_config(key: &str) -> Option<&'static str> {
     })
 }
 
-fn rewritten(place: &Place) -> Finding {
+fn rewritten(place: &SourceLocation) -> Finding {
     let message = "the containerd of k3s and RKE2 asks this host for repositories under their rewritten names, and so does pullprobe";
     let fix = "leave it as it is; any other containerd ignores `rewrite`";
     info("host_rewrite", place, message, fix)
 }
 
 /// The table below a host that stands last in the file.
-fn last_table(keys: &Table) -> Option<&Place> {
+fn last_table(keys: &Table) -> Option<&SourceLocation> {
     let tables = keys.entries.iter().filter(|(_, value)| value.as_table().is_some());
     tables.map(|(_, value)| &value.key).max_by_key(|place| place.line)
 }
@@ -208,7 +208,7 @@ fn without_usual_port(scheme: &str, authority: &str) -> String {
 /// Hosts that are asked twice: once more in vain for whatever the first time lacked. The registry itself comes last
 /// in any case, and to give it settings of its own it has to stand among the hosts.
 fn repeated(directory: &HostDirectory, hosts: Option<&Table>, found: &mut Vec<Finding>) {
-    let mut seen: Vec<(String, &Place)> = Vec::new();
+    let mut seen: Vec<(String, &SourceLocation)> = Vec::new();
     for host in &directory.hosts {
         let spec = &host.spec;
         let Some(parsed) = &spec.url else { continue };

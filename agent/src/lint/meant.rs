@@ -10,7 +10,7 @@ use super::names::domain_of;
 use super::{Lint, info, note};
 use crate::containerd::settings::Mirror;
 use crate::go::address::host_and_port;
-use crate::go::toml::{Place, Table};
+use crate::go::toml::{SourceLocation, Table};
 use crate::mirrors::certs_d;
 use crate::mirrors::certs_d::{Host, HostDir, HostDirectory, RootState, Selection};
 use crate::mirrors::hosts_toml::HostSpec;
@@ -179,7 +179,7 @@ fn same_host(one: &str, other: &str) -> bool {
 }
 
 /// An address is hardly ever a registry on the port that https implies.
-fn another_port(place: &Place, what: &str, domain: &str, other: &str, fix: String) -> Finding {
+fn another_port(place: &SourceLocation, what: &str, domain: &str, other: &str, fix: String) -> Finding {
     let host = host_and_port(domain).0;
     let severity =
         if host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() { Severity::Warning } else { Severity::Info };

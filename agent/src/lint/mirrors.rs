@@ -3,7 +3,7 @@
 use super::host::has_usable_port;
 use super::{Lint, error, impossible, warning};
 use crate::containerd::settings::Mirror;
-use crate::go::toml::Place;
+use crate::go::toml::SourceLocation;
 use crate::go::url_parse;
 use crate::go::url_parse::GoUrl;
 use crate::model::finding::Finding;
@@ -23,7 +23,7 @@ impl Lint<'_, '_> {
     }
 }
 
-fn of_endpoint(mirror: &Mirror, endpoint: &str, place: &Place) -> Option<Finding> {
+fn of_endpoint(mirror: &Mirror, endpoint: &str, place: &SourceLocation) -> Option<Finding> {
     let shown = url_parse::shown(endpoint);
     let has_scheme = endpoint.contains("://");
     let parsed = if has_scheme { url_parse::parse(endpoint) } else { url_parse::parse(&format!("https://{endpoint}")) };

@@ -5,7 +5,7 @@ use super::{Lint, error, info, warning};
 use crate::containerd::config::ConfigFile;
 use crate::containerd::config::migrate::{IMAGES, OLD_CRI};
 use crate::containerd::settings::section_id;
-use crate::go::toml::{Place, Value};
+use crate::go::toml::{SourceLocation, Value};
 use crate::model::finding::{Finding, Severity};
 use crate::version::{Version, VersionSource};
 
@@ -117,7 +117,7 @@ impl Lint<'_, '_> {
         }
     }
 
-    fn unread_section(&self, id: &str, place: &Place, file: &ConfigFile) -> Finding {
+    fn unread_section(&self, id: &str, place: &SourceLocation, file: &ConfigFile) -> Finding {
         let one = self.version.major < 2;
         let message = if !one && file.schema <= 1 {
             format!(
@@ -147,7 +147,7 @@ impl Lint<'_, '_> {
     }
 
     /// The `version` of another file, where that is what counts for this one.
-    fn decided_elsewhere(&self, file: &ConfigFile) -> Option<&Place> {
+    fn decided_elsewhere(&self, file: &ConfigFile) -> Option<&SourceLocation> {
         let others = self.merged.files.iter().rev().filter(|other| other.path != file.path);
         let decides = |other: &&ConfigFile| other.schema == self.merged.schema && other.schema != file.schema;
         let version = others.filter(decides).find_map(|other| other.table.field("version", self.version.dialect()))?;

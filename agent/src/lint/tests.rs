@@ -227,7 +227,7 @@ fn what_is_not_read() -> Vec<&'static str> {
     let found = Containerd::load(&root, &ContainerdOptions::default());
     for domain in ["a.example", "b.example"] {
         let failure = crate::plan::plan(&found, domain).fatal.unwrap();
-        assert!(failure.doubtful && failure.detail.contains(&format!("/c/{domain}/hosts.toml")), "{failure:?}");
+        assert!(failure.inconclusive && failure.detail.contains(&format!("/c/{domain}/hosts.toml")), "{failure:?}");
     }
     assert_eq!(crate::plan::plan(&found, "c.example").fatal, None);
     let codes: Vec<&str> =
@@ -245,7 +245,7 @@ fn a_file_up_to_the_limit_is_read_and_a_larger_one_leaves_the_answer_open() {
     assert_eq!((whole.config_path, whole.fatal), (vec!["/x".to_owned()], None));
     let larger = load(&[(MAIN, &of_size(limit + 1))], "2.1.9");
     let failure = crate::plan::plan(&larger, "r.example").fatal.unwrap();
-    assert!(failure.doubtful && failure.detail.contains("larger than 1 MiB"), "{failure:?}");
+    assert!(failure.inconclusive && failure.detail.contains("larger than 1 MiB"), "{failure:?}");
     let codes: Vec<&str> = larger.findings.iter().map(|finding| finding.code).collect();
     assert_eq!(codes, ["file_unread"]);
 }

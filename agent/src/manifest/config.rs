@@ -2,7 +2,7 @@
 
 use super::{PlatformFields, REASON_LIMIT};
 use crate::go::json::decode::{Dialect, Undecoded, decode};
-use crate::go::json::target::{Each, Empty, Fields, Map, Named, Place, Target, Text, Time, Truth};
+use crate::go::json::target::{Each, Empty, FieldTarget, Fields, Map, Named, Target, Text, Time, Truth};
 use crate::image::platform::Platform;
 use crate::model::outcome::clip_to;
 use crate::version::Version;
@@ -73,17 +73,17 @@ impl Fields for Config {
         }
     }
 
-    fn field(&mut self, key: &str) -> Option<Place<'_>> {
+    fn field(&mut self, key: &str) -> Option<FieldTarget<'_>> {
         let whole = self.form == Form::Image;
         match key {
-            "rootfs" => Place::new("rootfs", "v1.RootFS", &mut self.rootfs),
-            "created" if whole => Place::new("created", "time.Time", &mut self.created),
-            "author" if whole => Place::text("author", &mut self.author),
-            "config" if whole => Place::new("config", "v1.ImageConfig", &mut self.run),
-            "history" if whole => Place::new("history", "[]v1.History", &mut self.history),
+            "rootfs" => FieldTarget::new("rootfs", "v1.RootFS", &mut self.rootfs),
+            "created" if whole => FieldTarget::new("created", "time.Time", &mut self.created),
+            "author" if whole => FieldTarget::text("author", &mut self.author),
+            "config" if whole => FieldTarget::new("config", "v1.ImageConfig", &mut self.run),
+            "history" if whole => FieldTarget::new("history", "[]v1.History", &mut self.history),
             platform => {
                 let place = self.platform.field(platform)?;
-                Some(Place { embedded: "Platform", ..place })
+                Some(FieldTarget { embedded: "Platform", ..place })
             }
         }
     }
@@ -106,10 +106,10 @@ impl Fields for RootFs {
         "RootFS"
     }
 
-    fn field(&mut self, key: &str) -> Option<Place<'_>> {
+    fn field(&mut self, key: &str) -> Option<FieldTarget<'_>> {
         match key {
-            "type" => Place::text("type", &mut self.kind),
-            "diff_ids" => Place::new("diff_ids", "[]digest.Digest", &mut self.diff_ids),
+            "type" => FieldTarget::text("type", &mut self.kind),
+            "diff_ids" => FieldTarget::new("diff_ids", "[]digest.Digest", &mut self.diff_ids),
             _ => None,
         }
     }
@@ -135,7 +135,7 @@ impl Target for DiffId {
         true
     }
 
-    fn text(&mut self, text: &str) -> Result<(), crate::go::json::target::Unfit> {
+    fn text(&mut self, text: &str) -> Result<(), crate::go::json::target::TypeMismatch> {
         self.0.text(text)
     }
 }
@@ -161,19 +161,19 @@ impl Fields for Run {
         "ImageConfig"
     }
 
-    fn field(&mut self, key: &str) -> Option<Place<'_>> {
+    fn field(&mut self, key: &str) -> Option<FieldTarget<'_>> {
         const SET: &str = "map[string]struct {}";
         match key {
-            "user" => Place::text("User", &mut self.text),
-            "exposedports" => Place::new("ExposedPorts", SET, &mut self.set),
-            "env" => Place::new("Env", "[]string", &mut self.texts),
-            "entrypoint" => Place::new("Entrypoint", "[]string", &mut self.texts),
-            "cmd" => Place::new("Cmd", "[]string", &mut self.texts),
-            "volumes" => Place::new("Volumes", SET, &mut self.set),
-            "workingdir" => Place::text("WorkingDir", &mut self.text),
-            "labels" => Place::new("Labels", "map[string]string", &mut self.labels),
-            "stopsignal" => Place::text("StopSignal", &mut self.text),
-            "argsescaped" => Place::new("ArgsEscaped", "bool", &mut self.truth),
+            "user" => FieldTarget::text("User", &mut self.text),
+            "exposedports" => FieldTarget::new("ExposedPorts", SET, &mut self.set),
+            "env" => FieldTarget::new("Env", "[]string", &mut self.texts),
+            "entrypoint" => FieldTarget::new("Entrypoint", "[]string", &mut self.texts),
+            "cmd" => FieldTarget::new("Cmd", "[]string", &mut self.texts),
+            "volumes" => FieldTarget::new("Volumes", SET, &mut self.set),
+            "workingdir" => FieldTarget::text("WorkingDir", &mut self.text),
+            "labels" => FieldTarget::new("Labels", "map[string]string", &mut self.labels),
+            "stopsignal" => FieldTarget::text("StopSignal", &mut self.text),
+            "argsescaped" => FieldTarget::new("ArgsEscaped", "bool", &mut self.truth),
             _ => None,
         }
     }
@@ -202,13 +202,13 @@ impl Fields for Step {
         "History"
     }
 
-    fn field(&mut self, key: &str) -> Option<Place<'_>> {
+    fn field(&mut self, key: &str) -> Option<FieldTarget<'_>> {
         match key {
-            "created" => Place::new("created", "time.Time", &mut self.created),
-            "created_by" => Place::text("created_by", &mut self.text),
-            "author" => Place::text("author", &mut self.text),
-            "comment" => Place::text("comment", &mut self.text),
-            "empty_layer" => Place::new("empty_layer", "bool", &mut self.empty_layer),
+            "created" => FieldTarget::new("created", "time.Time", &mut self.created),
+            "created_by" => FieldTarget::text("created_by", &mut self.text),
+            "author" => FieldTarget::text("author", &mut self.text),
+            "comment" => FieldTarget::text("comment", &mut self.text),
+            "empty_layer" => FieldTarget::new("empty_layer", "bool", &mut self.empty_layer),
             _ => None,
         }
     }

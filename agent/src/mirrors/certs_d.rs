@@ -9,7 +9,7 @@ use super::hosts_toml::{self, HostSpec, Rejection};
 use super::tls_files::{self, TlsFault, TlsKeys};
 use crate::containerd::reader::{Reader, read_words, unread};
 use crate::go::text::join;
-use crate::go::toml::{Place, Table, Value};
+use crate::go::toml::{SourceLocation, Table, Value};
 use crate::host::root::{EntryKind, HostRoot, ReadError};
 use crate::model::host::{Capabilities, HostTls};
 use crate::model::rewrites::Rewrites;
@@ -229,7 +229,7 @@ fn load_directory(reader: &mut Reader<'_>, path: &str, version: Version) -> Resu
             Ok(HostDirectory { path: path.into(), files: names, source, hosts, server })
         }
         Err(rejection) if rejection.open => {
-            let Place { line, column, .. } = rejection.place;
+            let SourceLocation { line, column, .. } = rejection.place;
             Err(HostDir::Unread(format!("{file}, line {line}, column {column}: {}", rejection.reason)))
         }
         Err(rejection) => {
@@ -282,7 +282,7 @@ fn certificate_files(reader: &mut Reader<'_>, path: &str, files: &[(String, Entr
         headers: Vec::new(),
         dial_timeout: None,
         rewrites: Rewrites::default(),
-        place: Place { file: path.into(), line: 1, column: 1 },
+        place: SourceLocation { file: path.into(), line: 1, column: 1 },
     };
     Host { tls: spec.tls.load(reader), spec }
 }

@@ -10,7 +10,7 @@ use crate::containerd::settings::rewrites;
 use crate::go::text;
 use crate::go::text::{clean, join, quote};
 use crate::go::toml;
-use crate::go::toml::{Certainty, Data, Dialect, Place, Table, Value};
+use crate::go::toml::{Certainty, Data, Dialect, SourceLocation, Table, Value};
 use crate::go::url_parse;
 use crate::model::host::Capabilities;
 use crate::model::namespace::NO_DIAL_TIMEOUT;
@@ -42,7 +42,7 @@ pub struct HostSpec {
     pub dial_timeout: Option<text::GoDuration>,
     /// Known to the containerd of k3s and RKE2 alone: empty in the files of others.
     pub rewrites: Rewrites,
-    pub place: Place,
+    pub place: SourceLocation,
 }
 
 /// What containerd makes of a host's name.
@@ -57,14 +57,14 @@ pub struct HostUrl {
 /// Why containerd rejects the file, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
-    pub place: Place,
+    pub place: SourceLocation,
     pub reason: String,
     /// Some builds of this containerd read it: then it is not known what comes of it.
     pub open: bool,
 }
 
 impl Rejection {
-    fn new(place: Place, reason: String) -> Self {
+    fn new(place: SourceLocation, reason: String) -> Self {
         Self { place, reason, open: false }
     }
 }
@@ -83,11 +83,11 @@ impl Version {
 pub fn parse(bytes: &[u8], file: &str, dir: &str, version: Version) -> Result<HostsFile, Rejection> {
     let dialect = version.dialect();
     let table = toml::read(bytes, file, dialect).map_err(|error| Rejection {
-        place: Place { file: file.into(), line: error.line, column: error.column },
+        place: SourceLocation { file: file.into(), line: error.line, column: error.column },
         reason: error.message,
         open: error.certainty == Certainty::Unknown,
     })?;
-    let start = Place { file: file.into(), line: 1, column: 1 };
+    let start = SourceLocation { file: file.into(), line: 1, column: 1 };
     let decoder = Decoder { dir, version };
     let host = if dialect == Dialect::Two { table.field("host", dialect) } else { table.get("host") };
     let order = match host.map(|host| &host.data) {
@@ -157,8 +157,8 @@ struct Decoder<'a> {
 
 impl Decoder<'_> {
     fn wrong_type(&self, key: &str, found: Option<&Value>, expected: &str) -> Rejection {
-        let place =
-            found.map_or_else(|| Place { file: self.dir.into(), line: 1, column: 1 }, |value| value.key.clone());
+        let place = found
+            .map_or_else(|| SourceLocation { file: self.dir.into(), line: 1, column: 1 }, |value| value.key.clone());
         let kind = found.map_or("nothing", Value::kind);
         Rejection::new(place, format!("invalid type for {}: found {}, expected {expected}", quote(key), article(kind)))
     }
@@ -167,7 +167,7 @@ impl Decoder<'_> {
         table.field(key, self.version.dialect())
     }
 
-    fn server(&self, table: &Table, start: Place) -> Result<HostSpec, Rejection> {
+    fn server(&self, table: &Table, start: SourceLocation) -> Result<HostSpec, Rejection> {
         let server = self.field(table, "server");
         let place = server.map_or(start, |server| server.key.clone());
         match server {
@@ -194,7 +194,7 @@ impl Decoder<'_> {
         self.dial_timeout_text(table).map(|_| ())
     }
 
-    fn spec(&self, name: &str, table: &Table, place: Place) -> Result<HostSpec, Rejection> {
+    fn spec(&self, name: &str, table: &Table, place: SourceLocation) -> Result<HostSpec, Rejection> {
         let override_path = self.boolean(table, "override_path")?.unwrap_or(false);
         Ok(HostSpec {
             name: name.to_owned(),
@@ -212,7 +212,7 @@ impl Decoder<'_> {
         })
     }
 
-    fn url(name: &str, override_path: bool, place: &Place) -> Result<Option<HostUrl>, Rejection> {
+    fn url(name: &str, override_path: bool, place: &SourceLocation) -> Result<Option<HostUrl>, Rejection> {
         if name.is_empty() {
             return Ok(None);
         }

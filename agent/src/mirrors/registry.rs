@@ -103,7 +103,7 @@ pub fn load(
                 credentials.remove(&host);
                 findings.push(unusable_auth(&host, auth, &reason));
                 let detail = format!("{}:{}: {reason}", auth.place.file, auth.place.line);
-                let failure = Failure::new(Stage::Token, Cause::ConfigInvalid, detail).worded(reason);
+                let failure = Failure::new(Stage::Token, Cause::ConfigInvalid, detail).with_go_message(reason);
                 unusable_credentials.insert(host, failure);
             }
         }

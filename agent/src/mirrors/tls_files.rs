@@ -6,7 +6,7 @@
 use super::pem;
 use crate::containerd::reader::{Reader, read_words, unread};
 use crate::go::text::{join, quote};
-use crate::go::toml::{Data, Dialect, Place, Table, Value};
+use crate::go::toml::{Data, Dialect, SourceLocation, Table, Value};
 use crate::host::root::ReadError;
 use crate::model::host::{ClientPair, HostTls, PemFile};
 use crate::redact::secret::Secret;
@@ -24,18 +24,18 @@ pub struct TlsKeys {
 /// Why the hosts of a registry cannot be made, in containerd's words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFault {
-    pub wording: String,
+    pub go_message: String,
     /// The file at fault.
     pub path: String,
     /// Where it is named; `None`: found by its name alone.
-    pub place: Option<Place>,
+    pub place: Option<SourceLocation>,
     /// pullprobe does not read what containerd may well read: nobody can tell from here.
     pub unread: bool,
 }
 
 impl TlsFault {
-    pub fn new(path: &str, wording: impl Into<String>) -> Self {
-        Self { wording: wording.into(), path: path.to_owned(), place: None, unread: false }
+    pub fn new(path: &str, go_message: impl Into<String>) -> Self {
+        Self { go_message: go_message.into(), path: path.to_owned(), place: None, unread: false }
     }
 
     fn reading(path: &str, what: &str, error: &ReadError) -> Self {
@@ -79,14 +79,14 @@ fn load_pair(reader: &mut Reader<'_>, certificate: &str, key: Option<&str>) -> R
 }
 
 /// Where the host's `ca` or `client` names the file.
-pub fn named_at(keys: &Table, dialect: Dialect, dir: &str, path: &str) -> Option<Place> {
+pub fn named_at(keys: &Table, dialect: Dialect, dir: &str, path: &str) -> Option<SourceLocation> {
     let named = ["ca", "client"].into_iter().filter_map(|key| keys.field(key, dialect)).flat_map(texts);
     let is_it = |text: &str| if text.starts_with('/') { text == path } else { join(dir, text) == path };
     named.into_iter().find(|(text, _)| is_it(text)).map(|(_, place)| place.clone())
 }
 
 /// All texts in a value, however deep in arrays.
-pub fn texts(value: &Value) -> Vec<(&str, &Place)> {
+pub fn texts(value: &Value) -> Vec<(&str, &SourceLocation)> {
     match &value.data {
         Data::String(text) => vec![(text, &value.at)],
         Data::Array(items) => items.iter().flat_map(texts).collect(),

@@ -36,19 +36,19 @@ impl Purpose {
 
 /// What such a host is needed for, and on whose behalf.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Need {
+pub struct Dependency {
     pub purposes: BTreeSet<Purpose>,
     /// The hosts of the plan that led there: it is spoken to with their TLS settings.
     pub via: BTreeSet<Endpoint>,
     /// Whether this cycle led there. `false`: an earlier one did.
     pub seen: bool,
     /// Whether a walk that led there came to a good end. `false`: the host may be of use to nobody.
-    pub proved: bool,
+    pub pooled: bool,
 }
 
-impl Need {
+impl Dependency {
     pub fn new(purpose: Purpose, via: Endpoint) -> Self {
-        Self { purposes: [purpose].into(), via: [via].into(), seen: true, proved: true }
+        Self { purposes: [purpose].into(), via: [via].into(), seen: true, pooled: true }
     }
 
     /// A host that gives tokens keeps that role whatever else it gives: a series must not change its name.
@@ -60,6 +60,6 @@ impl Need {
         self.purposes.extend(&other.purposes);
         self.via.extend(other.via.iter().cloned());
         self.seen |= other.seen;
-        self.proved |= other.proved;
+        self.pooled |= other.pooled;
     }
 }

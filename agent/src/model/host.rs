@@ -229,7 +229,7 @@ pub struct RegistryHost {
 
 impl RegistryHost {
     /// Who has to be corrected where the host as it is written cannot be asked.
-    pub fn misspelt(&self) -> Cause {
+    pub fn misspelled(&self) -> Cause {
         match &self.origin {
             Origin::ImplicitUpstream => Cause::ReferenceInvalid,
             Origin::File { path, .. } if path.ends_with("hosts.toml") => Cause::HostsFileInvalid,

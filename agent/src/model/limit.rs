@@ -21,7 +21,7 @@ impl LimitReached {
 
 impl From<LimitReached> for Failure {
     fn from(reached: LimitReached) -> Self {
-        Self { doubtful: true, ..Self::new(reached.stage, Cause::LimitReached, reached.words) }
+        Self { inconclusive: true, ..Self::new(reached.stage, Cause::LimitReached, reached.words) }
     }
 }
 
@@ -32,7 +32,7 @@ mod tests {
     #[test]
     fn what_stops_at_a_limit_is_never_certain() {
         let failure = Failure::from(LimitReached::new(Stage::Manifest, "pullprobe reads 5 bytes"));
-        assert!(failure.doubtful);
+        assert!(failure.inconclusive);
         assert_eq!((failure.cause, failure.detail.as_str()), (Cause::LimitReached, "pullprobe reads 5 bytes"));
     }
 }

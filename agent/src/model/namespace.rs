@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::dependency::{Need, Purpose};
+use super::dependency::{Dependency, Purpose};
 use super::host::{Capabilities, Endpoint, RegistryHost, Role};
 use super::outcome::Failure;
 use super::report::{EndpointReport, StageLine};
@@ -35,7 +35,7 @@ pub struct Namespace {
 /// A host that is needed because one of the plan sends there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dependent {
-    pub need: Need,
+    pub need: Dependency,
     /// When a pull was last sent there.
     pub last_needed: Timestamp,
 }
@@ -80,7 +80,7 @@ impl Namespace {
 
     pub fn health(&self, name: &str, endpoints: &BTreeMap<EndpointKey, Arc<EndpointReport>>) -> Health {
         if let Some(failure) = &self.broken {
-            let known = (!failure.doubtful).then_some(false);
+            let known = (!failure.inconclusive).then_some(false);
             return Health { pullable: known, degraded: known, fallback_delay: None };
         }
         let seen: Vec<Seen<'_>> = self
@@ -108,7 +108,7 @@ impl Namespace {
     /// answers, and nothing can be pulled through it.
     fn is_cut_off(&self, name: &str, via: &Endpoint, endpoints: &BTreeMap<EndpointKey, Arc<EndpointReport>>) -> bool {
         [Purpose::Manifest, Purpose::Blob].into_iter().any(|purpose| {
-            let leads = |need: &Need| need.purposes.contains(&purpose) && need.via.contains(via);
+            let leads = |need: &Dependency| need.purposes.contains(&purpose) && need.via.contains(via);
             let mut targets = self.dependents.iter().filter(|(_, dependent)| leads(&dependent.need)).peekable();
             let down = |endpoint: &Endpoint| {
                 endpoints.get(&(name.to_owned(), endpoint.clone())).is_some_and(|report| report.up() == Some(false))
@@ -281,7 +281,7 @@ mod tests {
         let upstream = host("r.example", Role::Upstream);
         let stores = [host("a.example", Role::Redirect), host("b.example", Role::Redirect)];
         let dependent = |store: &PlannedHost| {
-            let need = Need::new(Purpose::Blob, upstream.endpoint.clone());
+            let need = Dependency::new(Purpose::Blob, upstream.endpoint.clone());
             (store.endpoint.clone(), Dependent { need, last_needed: Timestamp::UNIX_EPOCH })
         };
         let health = |known: &[PlannedHost], down: &[PlannedHost]| {

@@ -25,12 +25,12 @@ pub struct Failure {
     /// What was seen, redacted and at most [`DETAIL_LIMIT`] bytes. Never a label.
     pub detail: Clean,
     /// pullprobe cannot do here what containerd can: no verdict follows from it.
-    pub doubtful: bool,
+    pub inconclusive: bool,
     /// For how many seconds the party asked to be left alone; small, for failures are passed around a lot.
     pub retry_after_seconds: Option<NonZeroU32>,
     /// The words of Go's `net/http` and containerd for this very error, from the innermost request
     /// error on (`dial tcp 192.0.2.1:443: connect: connection refused`). Empty when not known.
-    pub wording: Clean,
+    pub go_message: Clean,
     /// What the evidence says about this failure that differs from what is usual for its cause.
     /// `None`: the words of the cause hold.
     pub particulars: Option<Box<Particulars>>,
@@ -69,9 +69,9 @@ impl Failure {
             also_possible: Vec::new(),
             host: None,
             detail: Clean::clipped(&without_users(&detail.into()), DETAIL_LIMIT),
-            doubtful: false,
+            inconclusive: false,
             retry_after_seconds: None,
-            wording: Clean::default(),
+            go_message: Clean::default(),
             particulars: None,
         }
     }
@@ -157,8 +157,8 @@ impl Failure {
     }
 
     #[must_use]
-    pub fn worded(mut self, wording: impl Into<String>) -> Self {
-        self.wording = Clean::lines(&without_users(&wording.into()));
+    pub fn with_go_message(mut self, go_message: impl Into<String>) -> Self {
+        self.go_message = Clean::lines(&without_users(&go_message.into()));
         self
     }
 
@@ -304,7 +304,8 @@ mod tests {
     fn what_marks_a_failure_stays_whatever_is_said_of_it() {
         let failure = Failure::new(Stage::Tcp, Cause::RedirectInvalid, "x");
         assert!(!failure.is_marked(Mark::KeptBack));
-        let marked = failure.marked(Mark::KeptBack).summarized("a").fixed_by("b").owned_by(Owner::Node).worded("c");
+        let marked =
+            failure.marked(Mark::KeptBack).summarized("a").fixed_by("b").owned_by(Owner::Node).with_go_message("c");
         assert!(marked.is_marked(Mark::KeptBack) && !marked.is_marked(Mark::Closed));
     }
 

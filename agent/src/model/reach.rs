@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum NodeAddress {
     /// The node itself.
     Loopback,
     /// Its own link, where clouds put their metadata services; and those that are elsewhere.
@@ -13,7 +13,7 @@ pub enum Place {
     Agent,
 }
 
-impl Place {
+impl NodeAddress {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Loopback => "the node itself",
@@ -29,14 +29,14 @@ const METADATA_6: [Ipv6Addr; 2] =
     [Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254), Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)];
 
 /// `None`: an address as any other.
-pub fn place(address: IpAddr) -> Option<Place> {
+pub fn place(address: IpAddr) -> Option<NodeAddress> {
     match address.to_canonical() {
         // Nobody's address: the kernel takes it for loopback.
-        IpAddr::V4(four) if four.is_loopback() || four.octets()[0] == 0 => Some(Place::Loopback),
-        IpAddr::V4(four) if four.is_link_local() || METADATA_4.contains(&four) => Some(Place::Link),
+        IpAddr::V4(four) if four.is_loopback() || four.octets()[0] == 0 => Some(NodeAddress::Loopback),
+        IpAddr::V4(four) if four.is_link_local() || METADATA_4.contains(&four) => Some(NodeAddress::Link),
         IpAddr::V4(_) => None,
-        IpAddr::V6(six) if six.is_loopback() || six.is_unspecified() => Some(Place::Loopback),
-        IpAddr::V6(six) if six.is_unicast_link_local() || METADATA_6.contains(&six) => Some(Place::Link),
+        IpAddr::V6(six) if six.is_loopback() || six.is_unspecified() => Some(NodeAddress::Loopback),
+        IpAddr::V6(six) if six.is_unicast_link_local() || METADATA_6.contains(&six) => Some(NodeAddress::Link),
         IpAddr::V6(six) => translated(six).and_then(|four| place(four.into())),
     }
 }
@@ -62,7 +62,7 @@ mod tests {
         let of = |text: &str| place(text.parse().unwrap());
         for loopback in ["127.0.0.1", "127.9.9.9", "0.0.0.0", "0.1.2.3", "::1", "::", "::ffff:127.0.0.1", "::127.0.0.1"]
         {
-            assert_eq!(of(loopback), Some(Place::Loopback), "{loopback}");
+            assert_eq!(of(loopback), Some(NodeAddress::Loopback), "{loopback}");
         }
         for link in [
             "169.254.169.254",
@@ -77,7 +77,7 @@ mod tests {
             "64:ff9b::a9fe:a9fe",
             "2002:a9fe:a9fe::1",
         ] {
-            assert_eq!(of(link), Some(Place::Link), "{link}");
+            assert_eq!(of(link), Some(NodeAddress::Link), "{link}");
         }
         for other in ["192.0.2.1", "10.0.0.1", "168.63.129.17", "2001:db8::1", "fd00:ec2::253", "64:ff9b::c000:201"] {
             assert_eq!(of(other), None, "{other}");

@@ -83,8 +83,10 @@ mod tests {
 
     #[test]
     fn what_keeps_containerd_from_asking_anybody_is_what_to_look_at() {
-        let broken = |doubtful| Failure { doubtful, ..Failure::new(Stage::Config, Cause::CaUnusable, "no such file") };
-        let report = |doubtful| RegistryReport::new("r.example".into(), Vec::new(), Some(broken(doubtful)), Vec::new());
+        let broken =
+            |inconclusive| Failure { inconclusive, ..Failure::new(Stage::Config, Cause::CaUnusable, "no such file") };
+        let report =
+            |inconclusive| RegistryReport::new("r.example".into(), Vec::new(), Some(broken(inconclusive)), Vec::new());
         assert_eq!(report(false).health.pullable, Some(false));
         assert_eq!(report(true).health.pullable, None);
         assert_eq!(report(false).failure(), Some(&broken(false)));

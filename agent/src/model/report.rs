@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::credential::{Credential, CredentialSource, ProviderReport};
-use super::dependency::Need;
+use super::dependency::Dependency;
 use super::expiry::{self, CredentialExpiry, Lifetime};
 use super::facts::{DnsFacts, PingFacts, ProxyFacts, TcpFacts, TlsFacts, TokenFacts};
 use super::finding::Finding;
@@ -28,7 +28,7 @@ pub struct EndpointReport {
     pub endpoint: Endpoint,
     pub role: Role,
     /// `None`: the plan names it.
-    pub need: Option<Need>,
+    pub need: Option<Dependency>,
     pub stages: Stages,
     /// The far clock minus ours, in seconds, from the `Date` header. `None` when none was sent.
     pub clock_skew: Option<f64>,
@@ -124,7 +124,7 @@ impl EndpointReport {
     /// As [`Self::ok`], but `None` when the walk ended early without a failure that counts: nothing was
     /// measured, or pullprobe gave up where containerd would not.
     pub fn up(&self) -> Option<bool> {
-        if self.ok() { Some(true) } else { self.failure().filter(|failure| !failure.doubtful).map(|_| false) }
+        if self.ok() { Some(true) } else { self.failure().filter(|failure| !failure.inconclusive).map(|_| false) }
     }
 
     /// Whether the whole ladder was climbed: to an authorised request, or, of a host that is only sent

@@ -11,7 +11,7 @@ use crate::cause::Cause;
 use crate::image::platform::Platform;
 use crate::image::reference::{Object, Reference};
 use crate::model::credential::{CredentialSource, ProviderOutcome, ProviderReport};
-use crate::model::dependency::{Need, Purpose};
+use crate::model::dependency::{Dependency, Purpose};
 use crate::model::expiry;
 use crate::model::facts::{
     AddressFacts, CertificateFacts, ChallengeFacts, DnsFacts, NameSource, NameserverFacts, PingFacts, ProxyFacts,
@@ -55,7 +55,7 @@ pub fn empty() -> Snapshot {
         config_hash: String::new(),
         config_modified: None,
         findings: Vec::new(),
-        ways: crate::observation::ways::Ways::default(),
+        ways: crate::observation::ways::DistributionTerms::default(),
         image_filesystem: None,
         credential_expiries: Vec::new(),
     };
@@ -115,7 +115,7 @@ fn add(snapshot: &mut Snapshot, namespace: &str, host: &str, role: Role, stages:
 fn send_on(snapshot: &mut Snapshot, namespace: &str, host: &str) {
     let via = key(namespace, namespace).1;
     let need =
-        Need { purposes: [Purpose::Manifest, Purpose::Blob].into(), via: [via].into(), seen: true, proved: true };
+        Dependency { purposes: [Purpose::Manifest, Purpose::Blob].into(), via: [via].into(), seen: true, pooled: true };
     let stages = Stages { ping: Step::skipped(Skip::NotNeeded), token: Step::skipped(Skip::NotNeeded), ..climbed() };
     let report = EndpointReport {
         namespace: namespace.to_owned(),
@@ -158,7 +158,7 @@ fn state() -> NodeState {
         config_hash: "5f2b8c1d90aa".into(),
         config_modified: Timestamp::from_second(1_795_000_000).ok(),
         findings,
-        ways: crate::observation::ways::Ways::default(),
+        ways: crate::observation::ways::DistributionTerms::default(),
         image_filesystem: Some(disk),
         credential_expiries: vec![expiry::tests::of_a_provider()],
     }

@@ -6,7 +6,7 @@ use super::PRIVATE_TARGET;
 use crate::model::finding::{Finding, Severity};
 use crate::model::host::Endpoint;
 use crate::model::outcome::{Outcome, Skip};
-use crate::model::reach::{Place, place};
+use crate::model::reach::{NodeAddress, place};
 use crate::model::report::EndpointReport;
 
 /// Where the agent was sent and did not go. `None`: it did, or nothing barred it.
@@ -16,7 +16,7 @@ pub fn kept_back(report: &EndpointReport) -> Option<Finding> {
     }
     let via = report.need.as_ref()?.via.first()?;
     let barred = addresses(report).into_iter().find_map(|address| Some((address, place(address)?)));
-    let at = barred.map_or_else(|| Place::Agent.as_str().to_owned(), |(address, place)| told(address, place));
+    let at = barred.map_or_else(|| NodeAddress::Agent.as_str().to_owned(), |(address, place)| told(address, place));
     let message =
         format!("{via} sends pulls to {}, {at}: the agent does not go there on its schedule.", report.endpoint);
     let fix = "If this is intended, set `probe.follow_private: true`: only then are pulls that lead there judged. If it is \
@@ -27,7 +27,7 @@ pub fn kept_back(report: &EndpointReport) -> Option<Finding> {
 /// Where it went, as containerd does.
 pub fn findings(endpoints: &[&EndpointReport]) -> Vec<Finding> {
     let chosen = |report: &EndpointReport| Some(report.stages.tcp.facts()?.chosen?.ip());
-    let is_there = |via: &Endpoint, wanted: Place| {
+    let is_there = |via: &Endpoint, wanted: NodeAddress| {
         let planned = endpoints.iter().filter(|report| report.need.is_none() && report.endpoint.same_place(via));
         planned.filter_map(|report| chosen(report)).any(|address| place(address) == Some(wanted))
     };
@@ -44,7 +44,7 @@ pub fn findings(endpoints: &[&EndpointReport]) -> Vec<Finding> {
     endpoints.iter().filter_map(led).collect()
 }
 
-fn told(address: IpAddr, place: Place) -> String {
+fn told(address: IpAddr, place: NodeAddress) -> String {
     format!("which is at {address}, {}", place.as_str())
 }
 
@@ -58,7 +58,7 @@ mod tests {
     use std::net::SocketAddr;
 
     use super::*;
-    use crate::model::dependency::{Need, Purpose};
+    use crate::model::dependency::{Dependency, Purpose};
     use crate::model::facts::TcpFacts;
     use crate::model::host::{Role, Scheme};
     use crate::model::outcome::Step;
@@ -70,7 +70,7 @@ mod tests {
         let facts = TcpFacts { addresses: Vec::new(), chosen: Some(chosen) };
         report.stages.tcp = Step::new(Outcome::Passed(facts), report.duration);
         if let Some(via) = via {
-            report.need = Some(Need::new(Purpose::Blob, Endpoint::new(Scheme::Https, via)));
+            report.need = Some(Dependency::new(Purpose::Blob, Endpoint::new(Scheme::Https, via)));
             report.role = Role::Redirect;
         }
         report

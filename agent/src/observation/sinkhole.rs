@@ -51,7 +51,7 @@ pub fn finding(host: &str, facts: &DnsFacts) -> Option<Finding> {
 pub fn explained(failure: Failure, host: &str, facts: Option<&DnsFacts>) -> Failure {
     let Some(what) = facts.and_then(|facts| sunk(host, facts)) else { return failure };
     let has_summary = failure.particulars.as_ref().is_some_and(|known| known.summary.is_some());
-    match failure.doubtful {
+    match failure.inconclusive {
         false => failure.owned_by(Owner::Network).summarized(format!("{what}.")).fixed_by(FIX),
         // What helps against the doubt stays.
         true if !has_summary => failure.summarized(format!("{what}.")),
@@ -96,10 +96,10 @@ mod tests {
     #[test]
     fn where_pullprobe_did_not_go_the_name_servers_doing_is_told_as_well() {
         let failure = Failure::new(Stage::Tcp, Cause::RedirectInvalid, "not followed").fixed_by("look yourself");
-        let kept_back = Failure { doubtful: true, ..failure };
+        let kept_back = Failure { inconclusive: true, ..failure };
         let told = explained(kept_back.clone(), "auth.docker.io", Some(&facts(NameSource::Dns, "0.0.0.0")));
         assert!(told.summary().starts_with("DNS answers 0.0.0.0 for auth.docker.io"), "{told:?}");
-        assert_eq!((told.fix(), told.doubtful, told.owner()), ("look yourself", true, kept_back.owner()));
+        assert_eq!((told.fix(), told.inconclusive, told.owner()), ("look yourself", true, kept_back.owner()));
         let other = explained(kept_back.clone(), "auth.docker.io", Some(&facts(NameSource::Dns, "192.0.2.1")));
         assert_eq!(other, kept_back);
     }

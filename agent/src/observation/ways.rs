@@ -12,7 +12,7 @@ const ENVIRONMENT: &str = "/etc/systemd/system/containerd.service.d/http-proxy.c
 
 /// One distribution's own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ways {
+pub struct DistributionTerms {
     /// Empty: a containerd like that of its packages.
     name: &'static str,
     /// The directory of registries' directories.
@@ -53,7 +53,7 @@ impl Rewritten {
 
 /// What is known of the node.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Ground<'a> {
+pub struct DistributionFacts<'a> {
     /// As `environment::layout` names it.
     pub distribution: &'a str,
     /// The service that runs containerd, where one is installed.
@@ -99,8 +99,8 @@ const TALOS_PHRASES: &[(&str, &str)] = &[
 
 const NO_SYSTEMD: &[(&str, &str)] = &[("`systemctl daemon-reload` and ", "")];
 
-impl Ways {
-    pub fn of(ground: &Ground<'_>) -> Self {
+impl DistributionTerms {
+    pub fn of(ground: &DistributionFacts<'_>) -> Self {
         let own = |usual: &str| ground.certs_d.unwrap_or(usual).to_owned();
         match ground.distribution {
             "k3s" => Self::rancher("k3s", "k3s.service", ground),
@@ -115,7 +115,7 @@ impl Ways {
     }
 
     /// A plain containerd, whose directories may lie elsewhere.
-    fn plain(ground: &Ground<'_>, certs_d: String) -> Self {
+    fn plain(ground: &DistributionFacts<'_>, certs_d: String) -> Self {
         let config = match ground.config {
             "" => CONFIG.to_owned(),
             // /usr cannot be written to: its own file is copied, and the service told of the copy.
@@ -126,7 +126,7 @@ impl Ways {
     }
 
     /// Two of one house: everything is written from registries.yaml and a template.
-    fn rancher(program: &'static str, usual_unit: &str, ground: &Ground<'_>) -> Self {
+    fn rancher(program: &'static str, usual_unit: &str, ground: &DistributionFacts<'_>) -> Self {
         let service = ground.unit.unwrap_or(usual_unit).trim_end_matches(".service");
         let restart = format!("systemctl restart {service}");
         let directory = ground.config.rsplit_once('/').map_or("", |(directory, _)| directory).to_owned();
@@ -162,7 +162,7 @@ impl Ways {
         }
     }
 
-    fn k0s(ground: &Ground<'_>, certs_d: String) -> Self {
+    fn k0s(ground: &DistributionFacts<'_>, certs_d: String) -> Self {
         let service = ground.unit.unwrap_or("k0sworker.service").trim_end_matches(".service");
         let restart = format!("systemctl restart {service}");
         let config = "/etc/k0s/containerd.d/registry.toml".to_owned();
@@ -185,7 +185,7 @@ impl Ways {
         }
     }
 
-    fn microk8s(ground: &Ground<'_>, certs_d: String) -> Self {
+    fn microk8s(ground: &DistributionFacts<'_>, certs_d: String) -> Self {
         let config = "/var/snap/microk8s/current/args/containerd-template.toml".to_owned();
         let restart = "snap restart microk8s.daemon-containerd".to_owned();
         let note = format!("microk8s makes this file from `{config}` at each start: change that, then `{restart}`");

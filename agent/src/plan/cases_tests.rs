@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use super::mirrors::{default_scheme, endpoints};
 use super::{Plan, address, plan};
 use crate::cases::{Case, Cases};
-use crate::go::toml::Place;
+use crate::go::toml::SourceLocation;
 use crate::mirrors::registry::Mirror;
 use crate::model::host::{RegistryHost, Role};
 use crate::model::rewrites::Rewrites;
@@ -105,7 +105,7 @@ fn the_namespace_is_sent_to_every_other_host() {
 #[test]
 fn deprecated_mirrors_end_in_the_registry_unless_they_name_it() {
     for Case { id, input, expected, .. } in Cases::of_kind("deprecated_mirror_endpoints") {
-        let place = Place { file: "config.toml".into(), line: 1, column: 1 };
+        let place = SourceLocation { file: "config.toml".into(), line: 1, column: 1 };
         let endpoint = |json: &Json| (json.as_str().unwrap().to_owned(), place.clone());
         let list = |json: &Json| json.as_array().unwrap().iter().map(endpoint).collect();
         let mirrors: Vec<Mirror> = input["mirrors"]
@@ -243,7 +243,7 @@ fn the_order_of_hosts_and_a_host_twice_are_as_seen_of_real_daemons() {
 #[test]
 fn what_ends_every_pull_of_a_registry_has_containerds_words() {
     let fatal =
-        |version: &str, domain: &str, files: &[(&str, &str)]| planned(version, domain, files).fatal.unwrap().wording;
+        |version: &str, domain: &str, files: &[(&str, &str)]| planned(version, domain, files).fatal.unwrap().go_message;
     let ca = [("r.example/hosts.toml", "[host.'https://good.example']\n[host.'https://m.example']\nca = 'ca.pem'\n")];
     let words = "unable to read CA cert \"/etc/containerd/certs.d/r.example/ca.pem\": open /etc/containerd/certs.d/r.example/ca.pem: no such file or directory";
     assert_eq!(fatal("2.1.9", "r.example", &ca), words);
@@ -263,7 +263,7 @@ fn a_config_toml_that_keeps_cri_from_loading_ends_every_plan() {
     let config =
         "version = 2\n[plugins.'io.containerd.grpc.v1.cri'.registry]\nconfig_path = '/c'\nmirrors = {x = {}}\n";
     let failure = with_config("1.7.24", "docker.io", config).fatal.unwrap();
-    assert_eq!(failure.wording, "invalid plugin config: `mirrors` cannot be set when `config_path` is provided");
+    assert_eq!(failure.go_message, "invalid plugin config: `mirrors` cannot be set when `config_path` is provided");
     assert!(failure.detail.starts_with("/etc/containerd/config.toml:4: "), "{}", failure.detail);
 }
 
@@ -276,14 +276,14 @@ fn deprecated_tls_settings_go_with_the_host_they_name_in_1_and_nowhere_in_2() {
     let half = config.replace("insecure_skip_verify = true", "cert_file = '/c'");
     let failure = with_config("1.6.20", "r.example", &half).fatal.unwrap();
     assert_eq!(
-        failure.wording,
+        failure.go_message,
         "get TLSConfig for registry \"https://r.example\": cert file \"/c\" was specified, but no corresponding key file was specified"
     );
     assert_eq!(with_config("1.6.20", "other.example", &half).fatal, None);
     let missing = config.replace("insecure_skip_verify = true", "ca_file = '/nothing.pem'");
     let failure = with_config("1.7.24", "r.example", &missing).fatal.unwrap();
     assert_eq!(
-        failure.wording,
+        failure.go_message,
         "get TLSConfig for registry \"https://r.example\": failed to load CA file: open /nothing.pem: no such file or directory"
     );
 }
@@ -294,7 +294,7 @@ fn a_certificate_that_only_pullprobe_does_not_read_leaves_the_answer_open() {
     let large = "x".repeat((1 << 20) + 1);
     let found = load(&[("/etc/containerd/config.toml", config), ("/etc/large.pem", &large)], "1.7.24");
     let failure = plan(&found, "r.example").fatal.unwrap();
-    assert!(failure.doubtful && failure.detail.contains("larger than 1 MiB"), "{failure:?}");
+    assert!(failure.inconclusive && failure.detail.contains("larger than 1 MiB"), "{failure:?}");
     assert_eq!(found.findings.iter().filter(|finding| finding.code == "file_unread").count(), 1);
 }
 
@@ -371,7 +371,7 @@ fn what_is_wrong_is_named_with_the_line_that_says_it() {
     for endpoint in ["'://'", "'https://[::1'", "'http://a b'", "'https://m:abc'", "'m:abc'"] {
         let failure = with_config("1.7.24", "r.example", &mirrors(endpoint)).fatal.unwrap();
         assert!(failure.detail.starts_with("/etc/containerd/config.toml:5: get registry endpoints: "), "{failure:?}");
-        assert!(failure.wording.starts_with("get registry endpoints: "), "{failure:?}");
+        assert!(failure.go_message.starts_with("get registry endpoints: "), "{failure:?}");
     }
     for endpoint in ["'ftp://x'", "''"] {
         let found = with_config("1.7.24", "r.example", &mirrors(endpoint));

@@ -57,8 +57,8 @@ pub fn hosts(containerd: &Containerd, directory: Option<&HostDirectory>, domain:
     for (host, last) in directory.hosts.iter().map(|host| (host, false)).chain([(&directory.server, true)]) {
         let tls = host.tls.clone().map_err(|fault| {
             let place = fault.place.as_ref().unwrap_or(&host.spec.place);
-            let detail = format!("{} (named by {}:{})", fault.wording, place.file, place.line);
-            Failure { doubtful: fault.unread, ..unusable(Cause::CaUnusable, detail, &fault.wording) }
+            let detail = format!("{} (named by {}:{})", fault.go_message, place.file, place.line);
+            Failure { inconclusive: fault.unread, ..unusable(Cause::CaUnusable, detail, &fault.go_message) }
         })?;
         let tls_is_set =
             host.spec.tls.is_set() || (host.spec.dial_timeout.is_some() && version.takes_dial_timeout_for_tls());

@@ -23,11 +23,11 @@ pub fn hosts(containerd: &Containerd, mirrors: &[Mirror], domain: &str) -> Resul
         let tls = match containerd.registry.tls.get(&url.host) {
             Some(Ok(tls)) => tls.clone(),
             Some(Err(fault)) if fault.unread => {
-                return Err(Failure { doubtful: true, ..failed(Cause::CaUnusable, &origin, &fault.wording) });
+                return Err(Failure { inconclusive: true, ..failed(Cause::CaUnusable, &origin, &fault.go_message) });
             }
             Some(Err(fault)) => {
                 let shown = quote(&url_parse::shown(&endpoint));
-                let words = format!("get TLSConfig for registry {shown}: {}", fault.wording);
+                let words = format!("get TLSConfig for registry {shown}: {}", fault.go_message);
                 return Err(failed(Cause::CaUnusable, &origin, &words));
             }
             None => HostTls::default(),

@@ -118,7 +118,7 @@ impl Node {
             platform: &Platform::new("linux", "amd64", ""),
             network: &network,
             budget: &PullBudget::new(0),
-            ways: &Ways::default(),
+            ways: &DistributionTerms::default(),
             timeout: self.timeout,
         };
         let image = Reference::parse(requested).unwrap();

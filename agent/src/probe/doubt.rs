@@ -3,7 +3,7 @@
 use crate::cause::Cause;
 use crate::model::outcome::Failure;
 use crate::model::verdict::Verdict;
-use crate::pull::Ending;
+use crate::pull::PullEnd;
 use crate::redact::clean::Clean;
 use crate::version::Version;
 
@@ -11,9 +11,9 @@ use crate::version::Version;
 const NO_HEADER: &str = "timeout awaiting response headers";
 
 /// Then nobody knows from here what containerd would see.
-pub fn in_doubt(version: Version, ending: &Ending, verdict: Verdict) -> Verdict {
-    let Ending::Failed(_, failure) = ending else { return verdict };
-    if !failure.doubtful {
+pub fn in_doubt(version: Version, ending: &PullEnd, verdict: Verdict) -> Verdict {
+    let PullEnd::Failed(_, failure) = ending else { return verdict };
+    if !failure.inconclusive {
         return verdict;
     }
     let place = failure.host.as_ref().map(|host| format!("{host}: ")).unwrap_or_default();
@@ -37,7 +37,7 @@ pub fn in_doubt(version: Version, ending: &Ending, verdict: Verdict) -> Verdict 
 /// What a silence comes to that outlasts pullprobe's patience.
 fn outcome(version: Version, failure: &Failure) -> String {
     // Of a body that comes to no end the header was there in time.
-    let is_of_header = failure.cause == Cause::RegistryTimeout && failure.wording.ends_with(NO_HEADER);
+    let is_of_header = failure.cause == Cause::RegistryTimeout && failure.go_message.ends_with(NO_HEADER);
     if !is_of_header {
         return String::new();
     }

@@ -6,21 +6,21 @@ use futures::future::join_all;
 use tokio::time::Instant as Deadline;
 
 use super::Question;
-use crate::model::dependency::Need;
+use crate::model::dependency::Dependency;
 use crate::model::host::Endpoint;
 use crate::model::report::EndpointReport;
 use crate::plan::{Plan, plan};
 use crate::registry::endpoint;
 
 /// Hosts that no plan names, and why a pull needs them.
-pub type Needs = BTreeMap<Endpoint, Need>;
+pub type Dependencies = BTreeMap<Endpoint, Dependency>;
 
 /// Every host of a registry's plan, and those that they send to now or sent to before, save those that
 /// are to be left alone.
 pub async fn registry(
     question: &Question<'_>,
     domain: &str,
-    remembered: &Needs,
+    remembered: &Dependencies,
     left_alone: &BTreeSet<Endpoint>,
 ) -> Vec<EndpointReport> {
     let deadline = Deadline::now() + question.timeout;
@@ -62,22 +62,22 @@ pub(super) async fn climb_on<'a>(
     question: &Question<'_>,
     domain: &str,
     plan: &Plan,
-    remembered: impl IntoIterator<Item = (&'a Endpoint, &'a Need)>,
+    remembered: impl IntoIterator<Item = (&'a Endpoint, &'a Dependency)>,
     deadline: Deadline,
 ) -> Vec<EndpointReport> {
-    let mut needs = question.network.needs.of(domain);
+    let mut dependencies = question.network.dependencies.of(domain);
     for (endpoint, need) in remembered {
-        needs.entry(endpoint.clone()).or_default().merge(&Need { seen: false, ..need.clone() });
+        dependencies.entry(endpoint.clone()).or_default().merge(&Dependency { seen: false, ..need.clone() });
     }
-    needs.retain(|endpoint, _| !plan.hosts.iter().any(|host| host.endpoint.same_place(endpoint)));
-    let climb = |(endpoint, need): (Endpoint, Need)| async move {
+    dependencies.retain(|endpoint, _| !plan.hosts.iter().any(|host| host.endpoint.same_place(endpoint)));
+    let connect_to = |(endpoint, need): (Endpoint, Dependency)| async move {
         let via = plan.hosts.iter().filter(|host| need.via.contains(&host.endpoint));
-        let climb = |via| endpoint::dependent(question.network, domain, &endpoint, &need, via, deadline);
-        let reports = join_all(via.map(climb)).await;
+        let connect_to = |via| endpoint::dependent(question.network, domain, &endpoint, &need, via, deadline);
+        let reports = join_all(via.map(connect_to)).await;
         // With the TLS settings of one host it may work and with those of another not.
         reports.into_iter().min_by_key(EndpointReport::ok)
     };
-    join_all(needs.into_iter().map(|need| Box::pin(climb(need)))).await.into_iter().flatten().collect()
+    join_all(dependencies.into_iter().map(|need| Box::pin(connect_to(need)))).await.into_iter().flatten().collect()
 }
 
 #[cfg(test)]
@@ -96,7 +96,7 @@ mod tests {
     use crate::image::platform::Platform;
     use crate::model::outcome::{Outcome, Skip};
     use crate::node::containerd::{Containerd, ContainerdOptions};
-    use crate::observation::ways::Ways;
+    use crate::observation::ways::DistributionTerms;
     use crate::pull::attempt::PullBudget;
     use crate::route::network::{Network, Timeouts};
     use crate::tls::NodeTrust;
@@ -115,13 +115,13 @@ mod tests {
             platform: &Platform::new("linux", "amd64", ""),
             network: &network,
             budget: &PullBudget::new(0),
-            ways: &Ways::default(),
+            ways: &DistributionTerms::default(),
             timeout,
         };
         if timeout.is_zero() {
             not_reached(&question, domain)
         } else {
-            registry(&question, domain, &Needs::new(), &BTreeSet::new()).await
+            registry(&question, domain, &Dependencies::new(), &BTreeSet::new()).await
         }
     }
 

@@ -8,7 +8,7 @@ use crate::keyring::damage::Damage;
 use crate::model::credential::{Credential, CredentialValue};
 use crate::model::verdict::Verdict;
 use crate::plan::Plan;
-use crate::pull::{Ending, Walk};
+use crate::pull::{PullEnd, PullTrace};
 use crate::redact::clean::Clean;
 
 /// A credential failed: if nobody in particular may pull, the credential is what stands in the way.
@@ -17,7 +17,7 @@ pub(super) async fn shadowed(
     image: &Reference,
     plan: &Plan,
     credential: Option<&Credential>,
-    walk: &Walk,
+    trace: &PullTrace,
     verdict: Verdict,
 ) -> Verdict {
     let suspects = [
@@ -27,7 +27,7 @@ pub(super) async fn shadowed(
         Cause::NotFoundOrDenied,
         Cause::LoginLocked,
     ];
-    let (Ending::Failed(_, failure), Some(used)) = (&walk.ending, credential.filter(|one| one.login().is_some()))
+    let (PullEnd::Failed(_, failure), Some(used)) = (&trace.ending, credential.filter(|one| one.login().is_some()))
     else {
         return verdict;
     };
@@ -36,7 +36,7 @@ pub(super) async fn shadowed(
     }
     let nobody = Credential::empty();
     let anonymous = walk_with(question, image, plan, Some(&nobody)).await;
-    if anonymous.digest.is_none() || matches!(anonymous.ending, Ending::Failed(..)) {
+    if anonymous.digest.is_none() || matches!(anonymous.ending, PullEnd::Failed(..)) {
         return verdict;
     }
     if failure.cause == Cause::LoginLocked {

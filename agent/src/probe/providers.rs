@@ -31,7 +31,7 @@ pub fn judged(verdict: Verdict, used: Option<&CredentialUsed>, asked: &Asked) ->
     let is_doubtful = verdict.pullable == Some(true) && is_of_file_behind(used, asked);
     if !unknown.is_empty() && (fails_for(&OPEN) || is_doubtful) {
         let fix = fix(asked);
-        return Verdict { fix: fix.into(), ..untold(&unknown, verdict) };
+        return Verdict { fix: fix.into(), ..unknown_verdict(&unknown, verdict) };
     }
     let failures = asked.failures();
     let Some(failure) = failures.first().filter(|_| fails_for(&WANTING)) else { return verdict };
@@ -65,7 +65,7 @@ fn fix(asked: &Asked) -> String {
     }
 }
 
-fn untold(unknown: &[String], verdict: Verdict) -> Verdict {
+fn unknown_verdict(unknown: &[String], verdict: Verdict) -> Verdict {
     let summary =
         format!("It cannot be told from here: {}. Without its credential: {}", unknown.join("; "), verdict.summary);
     Verdict {

@@ -13,7 +13,7 @@ use super::config::Plugin;
 use crate::go::text;
 use crate::keyring::dockerconfig::{DockerConfig, Entry};
 use crate::model::outcome::clip_to;
-use crate::redact::redactor::Veil;
+use crate::redact::redactor::Redactor;
 use crate::redact::secret::Secret;
 
 const KIND: &str = "CredentialProviderResponse";
@@ -27,7 +27,7 @@ pub enum CacheKey {
 }
 
 #[derive(Debug)]
-pub struct Answer {
+pub struct ProviderResponse {
     pub logins: DockerConfig,
     pub cache_key: CacheKey,
     /// Zero: only for this once.
@@ -84,18 +84,18 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
-impl Answer {
+impl ProviderResponse {
     /// `Err`: kubelet rejects it. The reason never holds anything of a login.
-    pub fn parse(text: &Secret, plugin: &Plugin, veil: &Veil) -> Result<Self, String> {
+    pub fn parse(text: &Secret, plugin: &Plugin, redactor: &Redactor) -> Result<Self, String> {
         let Object(response): Object<Response> = serde_json::from_str(text.expose()).map_err(|error| {
             let kind = if error.is_data() { "not a response" } else { "not JSON" };
             format!("its answer is {kind} (line {}, column {})", error.line(), error.column())
         })?;
         if response.kind != KIND {
-            return Err(format!("its answer has {}, expected `{KIND}`", shown("kind", &veil.hide(&response.kind))));
+            return Err(format!("its answer has {}, expected `{KIND}`", shown("kind", &redactor.hide(&response.kind))));
         }
         if response.api_version != plugin.api_version {
-            let (found, expected) = (shown("apiVersion", &veil.hide(&response.api_version)), &plugin.api_version);
+            let (found, expected) = (shown("apiVersion", &redactor.hide(&response.api_version)), &plugin.api_version);
             return Err(format!("its answer has {found}, expected `{expected}`"));
         }
         let cache_key = match response.cache_key_type.as_str() {
@@ -103,7 +103,7 @@ impl Answer {
             "Registry" => CacheKey::Registry,
             "Global" => CacheKey::Global,
             other => {
-                let found = shown("cacheKeyType", &veil.hide(other));
+                let found = shown("cacheKeyType", &redactor.hide(other));
                 return Err(format!("its answer has {found}, expected Image, Registry or Global"));
             }
         };
@@ -112,7 +112,7 @@ impl Answer {
             Some(text) => match text::duration(text) {
                 Ok(found) if found.negative => Duration::ZERO,
                 Ok(found) => found.length,
-                Err(_) => return Err(format!("its answer has {}", shown("cacheDuration", &veil.hide(text)))),
+                Err(_) => return Err(format!("its answer has {}", shown("cacheDuration", &redactor.hide(text)))),
             },
         };
         let entry = |(key, login): (String, Option<Object<Login>>)| {

@@ -9,9 +9,9 @@ use crate::go::text;
 use crate::host::root::{EntryKind, HostRoot, ReadError};
 use crate::keyring::key::Parts;
 use crate::model::finding::{Finding, Severity};
-use crate::redact::redactor::Veil;
+use crate::redact::redactor::Redactor;
 use crate::redact::secret::Secret;
-use crate::yaml::{self, Node, Place, Value};
+use crate::yaml::{self, Node, Position, Value};
 
 const GROUP: &str = "kubelet.config.k8s.io/";
 pub const PROTOCOL: &str = "credentialprovider.kubelet.k8s.io/";
@@ -41,14 +41,14 @@ impl Plugin {
     }
 
     /// Over what it was given and what it answers: in its other words nobody is to read that.
-    pub fn veil(&self, answer: &Secret) -> Veil {
+    pub fn redactor(&self, answer: &Secret) -> Redactor {
         let inherited = self.inherited.iter().filter(|(name, value)| !is_open_proxy(name, value));
         let values = self.env.iter().chain(inherited).map(|(_, value)| value.expose());
         let arguments = self.args.iter().map(Secret::expose);
         let parts = arguments.clone().filter_map(|argument| argument.split_once('=').map(|(_, value)| value));
         let given = values.chain(arguments).chain(parts).filter(|text| !text.starts_with('/'));
         let answer = serde_json::from_str(answer.expose()).unwrap_or_default();
-        Veil::over(given.map(str::to_owned).map(Secret::new).chain(passwords(&answer)))
+        Redactor::over(given.map(str::to_owned).map(Secret::new).chain(passwords(&answer)))
     }
 }
 
@@ -110,7 +110,7 @@ fn files(root: &HostRoot, path: &Path) -> Result<Vec<PathBuf>, ReadError> {
     Ok(files.map(|entry| path.join(entry.name)).collect())
 }
 
-pub fn invalid(file: &str, at: Option<Place>, message: &str) -> Finding {
+pub fn invalid(file: &str, at: Option<Position>, message: &str) -> Finding {
     let message = format!("kubelet does not start with this credential provider configuration: {message}");
     let fix = format!("correct {file}, then `systemctl restart kubelet`");
     let finding = Finding::new(Severity::Error, super::CONFIG_INVALID, message, fix).in_file(file);
@@ -120,15 +120,15 @@ pub fn invalid(file: &str, at: Option<Place>, message: &str) -> Finding {
 /// Reads one file and gathers every fault in it.
 #[derive(Default)]
 struct Reading {
-    faults: Vec<(Option<Place>, String)>,
+    faults: Vec<(Option<Position>, String)>,
 }
 
 impl Reading {
-    fn fault(&mut self, at: Place, message: impl Into<String>) {
+    fn fault(&mut self, at: Position, message: impl Into<String>) {
         self.faults.push((Some(at), message.into()));
     }
 
-    fn config(&mut self, text: &str) -> Vec<(Plugin, Place)> {
+    fn config(&mut self, text: &str) -> Vec<(Plugin, Position)> {
         let node = match yaml::load(text) {
             Ok(Some(node)) => node,
             Ok(None) => {

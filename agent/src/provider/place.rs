@@ -9,9 +9,9 @@ use crate::model::finding::{Finding, Severity};
 
 /// Why a plugin does not fare here as it does with kubelet. `None`: it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place(Option<&'static str>);
+pub struct RunConditions(Option<&'static str>);
 
-impl Place {
+impl RunConditions {
     pub fn of(root: &HostRoot) -> Self {
         if !inaccessible::is_whole(root) {
             return Self(Some("where it may not find all that the node has"));

@@ -237,7 +237,7 @@ mod needs_root {
         let here = lab.ask("r.example/a").await;
         assert!(here.failures()[0].detail.contains("does not start"), "{here:?}");
         let dir = tempfile::tempdir().unwrap();
-        let away = Providers { place: Place::of(&HostRoot::open(dir.path()).unwrap()), ..lab.providers };
+        let away = Providers { place: RunConditions::of(&HostRoot::open(dir.path()).unwrap()), ..lab.providers };
         let asked = away.ask(&Reference::parse("r.example/b").unwrap(), PATIENCE).await;
         assert!(asked.failures().is_empty() && asked.unknown()[0].contains("cannot be run from here"), "{asked:?}");
     }

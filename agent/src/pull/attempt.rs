@@ -5,22 +5,22 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::limit_disclosure::Prices;
-use super::manifest_cache::Purchases;
+use super::limit_disclosure::LimitDisclosures;
+use super::manifest_cache::ManifestCache;
 use super::warning;
 use crate::model::host::{Endpoint, Scheme};
 use crate::model::outcome::Failure;
 use crate::model::report::{Attempt, Operation};
 use crate::redact::clean::Clean;
-use crate::registry::session::{Answer, NoAnswer, Session};
+use crate::registry::session::{RegistryResponse, RequestError, Session};
 use crate::route::requests::Requests;
 
 /// Whether one more request that a registry counts as a pull may be made, and what earlier ones brought.
 #[derive(Debug)]
 pub struct PullBudget {
-    purse: Purse,
-    purchases: Option<Arc<Purchases>>,
-    prices: Arc<Prices>,
+    source: BudgetSource,
+    manifest_cache: Option<Arc<ManifestCache>>,
+    disclosures: Arc<LimitDisclosures>,
     spent: AtomicU32,
     /// What may be sent for it, whether it counts or not.
     pub requests: Requests,
@@ -48,16 +48,16 @@ pub trait Allowance: Send + Sync {
     fn take(&self) -> bool;
 
     /// One was spent before anybody could know that it counts.
-    fn book(&self);
+    fn record(&self);
 }
 
-enum Purse {
+enum BudgetSource {
     /// So many are left.
     Left(AtomicU32),
     Shared(Box<dyn Allowance>),
 }
 
-impl fmt::Debug for Purse {
+impl fmt::Debug for BudgetSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Left(left) => f.debug_tuple("Left").field(left).finish(),
@@ -72,11 +72,11 @@ impl PullBudget {
     }
 
     /// `prices`: what was learnt of the hosts so far, and will be.
-    pub fn knowing(pulls: u32, prices: Arc<Prices>) -> Self {
+    pub fn knowing(pulls: u32, disclosures: Arc<LimitDisclosures>) -> Self {
         Self {
-            purse: Purse::Left(AtomicU32::new(pulls)),
-            purchases: None,
-            prices,
+            source: BudgetSource::Left(AtomicU32::new(pulls)),
+            manifest_cache: None,
+            disclosures,
             spent: AtomicU32::new(0),
             requests: Requests::default(),
             journal: Journal::default(),
@@ -84,41 +84,45 @@ impl PullBudget {
     }
 
     /// `allowance` is asked right before each such request, and `purchases` has what they brought.
-    pub fn shared(allowance: Box<dyn Allowance>, purchases: Arc<Purchases>, prices: Arc<Prices>) -> Self {
+    pub fn shared(
+        allowance: Box<dyn Allowance>,
+        manifest_cache: Arc<ManifestCache>,
+        disclosures: Arc<LimitDisclosures>,
+    ) -> Self {
         Self {
-            purse: Purse::Shared(allowance),
-            purchases: Some(purchases),
-            prices,
+            source: BudgetSource::Shared(allowance),
+            manifest_cache: Some(manifest_cache),
+            disclosures,
             spent: AtomicU32::new(0),
             requests: Requests::default(),
             journal: Journal::default(),
         }
     }
 
-    pub(super) fn prices(&self) -> &Prices {
-        &self.prices
+    pub(super) fn disclosures(&self) -> &LimitDisclosures {
+        &self.disclosures
     }
 
     /// Takes one, if one is left.
     pub fn spend(&self) -> bool {
-        let granted = match &self.purse {
-            Purse::Left(left) => {
+        let granted = match &self.source {
+            BudgetSource::Left(left) => {
                 left.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1)).is_ok()
             }
-            Purse::Shared(allowance) => allowance.take(),
+            BudgetSource::Shared(allowance) => allowance.take(),
         };
         self.spent.fetch_add(u32::from(granted), Ordering::AcqRel);
         granted
     }
 
     /// One was spent, whether it was left or not.
-    pub fn book(&self) {
-        match &self.purse {
-            Purse::Left(left) => {
+    pub fn record(&self) {
+        match &self.source {
+            BudgetSource::Left(left) => {
                 let less = |left: u32| Some(left.saturating_sub(1));
                 let _ = left.fetch_update(Ordering::AcqRel, Ordering::Acquire, less);
             }
-            Purse::Shared(allowance) => allowance.book(),
+            BudgetSource::Shared(allowance) => allowance.record(),
         }
         self.spent.fetch_add(1, Ordering::AcqRel);
     }
@@ -130,25 +134,25 @@ impl PullBudget {
 
     /// What was paid for under this digest.
     pub(super) fn bought(&self, digest: &str) -> Option<Vec<u8>> {
-        self.purchases.as_ref()?.get(digest)
+        self.manifest_cache.as_ref()?.get(digest)
     }
 
     pub(super) fn keep(&self, digest: &str, body: &[u8]) {
-        if let Some(purchases) = &self.purchases {
-            purchases.put(digest, body);
+        if let Some(manifest_cache) = &self.manifest_cache {
+            manifest_cache.put(digest, body);
         }
     }
 }
 
 /// Attempts in containerd's order; neighbours that are alike are written once.
 #[derive(Debug)]
-pub struct Book<'a> {
+pub struct AttemptRecord<'a> {
     attempts: Vec<Attempt>,
     warnings: Vec<String>,
     journal: &'a Journal,
 }
 
-impl<'a> Book<'a> {
+impl<'a> AttemptRecord<'a> {
     pub fn begin(journal: &'a Journal) -> Self {
         journal.note(&[]);
         Self { attempts: Vec::new(), warnings: Vec::new(), journal }
@@ -158,13 +162,13 @@ impl<'a> Book<'a> {
         &mut self,
         session: &Session<'_>,
         operation: Operation,
-        answer: &Answer,
-        verdict: Verdict<'_>,
+        answer: &RegistryResponse,
+        verdict: AttemptResult<'_>,
         took: Duration,
     ) {
         let (failure, detail) = match verdict {
-            Verdict::Good(detail) => (None, Clean::line(detail)),
-            Verdict::Bad(failure) => (Some(failure.clone()), failure.detail.clone()),
+            AttemptResult::Good(detail) => (None, Clean::line(detail)),
+            AttemptResult::Bad(failure) => (Some(failure.clone()), failure.detail.clone()),
         };
         self.add(Attempt {
             operation,
@@ -178,7 +182,13 @@ impl<'a> Book<'a> {
         });
     }
 
-    pub fn unanswered(&mut self, session: &Session<'_>, operation: Operation, no_answer: &NoAnswer, took: Duration) {
+    pub fn unanswered(
+        &mut self,
+        session: &Session<'_>,
+        operation: Operation,
+        no_answer: &RequestError,
+        took: Duration,
+    ) {
         if no_answer.known {
             // Nothing was sent this time.
             return;
@@ -228,7 +238,7 @@ impl<'a> Book<'a> {
     }
 
     /// What the registry wants its users to know.
-    pub fn warned(&mut self, answer: &Answer) {
+    pub fn warned(&mut self, answer: &RegistryResponse) {
         warning::read(&answer.response, &mut self.warnings);
     }
 
@@ -242,14 +252,14 @@ fn met(attempt: &Attempt, known: &Failure) -> bool {
 }
 
 /// The host as it was asked: over http where https fell back.
-fn asked_at(session: &Session<'_>, answer: &Answer) -> Endpoint {
+fn asked_at(session: &Session<'_>, answer: &RegistryResponse) -> Endpoint {
     let scheme = if answer.url.scheme() == "http" { Scheme::Http } else { Scheme::Https };
     Endpoint::new(scheme, session.host.endpoint.authority.clone())
 }
 
 /// What an answer turned out to be.
 #[derive(Clone, Copy, Debug)]
-pub enum Verdict<'a> {
+pub enum AttemptResult<'a> {
     Good(&'a str),
     Bad(&'a Failure),
 }

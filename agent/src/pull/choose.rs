@@ -42,8 +42,8 @@ impl Pull<'_> {
             let misfit = one.as_ref().filter(|failure| failure.cause == Cause::PlatformMismatch && named.is_none());
             if let Some(failure) = misfit {
                 // An entry that says nothing is checked against its config once it is there.
-                let wording = format!("no match for platform in manifest {}: not found", self.root_digest(index));
-                return Err(Stop::Fetch(Phase::Config, failure.clone().worded(wording)));
+                let go_message = format!("no match for platform in manifest {}: not found", self.root_digest(index));
+                return Err(Stop::Fetch(Phase::Config, failure.clone().with_go_message(go_message)));
             }
             self.platform.selected = self.platform.selected.take().or(named);
             outcome = one;
@@ -60,7 +60,7 @@ impl Pull<'_> {
         }
         let detail = self.version.differing_builds("entries of the index ask for features of the operating system");
         let failure = Failure::new(Stage::Platform, Cause::PlatformMismatch, detail);
-        Err(Stop::Fetch(Phase::Config, Failure { doubtful: true, ..failure }))
+        Err(Stop::Fetch(Phase::Config, Failure { inconclusive: true, ..failure }))
     }
 
     /// The digest that the reference leads to: what CRI speaks of after the pull.
@@ -73,15 +73,19 @@ impl Pull<'_> {
         let failure = Failure::new(Stage::Platform, Cause::PlatformMismatch, detail);
         match (self.mode, compatible) {
             (PullMode::Local, _) => {
-                Stop::Fetch(Phase::Commit, failure.worded("no match for platform in manifest: not found"))
+                Stop::Fetch(Phase::Commit, failure.with_go_message("no match for platform in manifest: not found"))
             }
             (PullMode::Transfer, None) => Stop::Fetch(
                 Phase::Config,
-                failure.worded(format!("no match for platform in manifest {}: not found", self.root_digest(index))),
+                failure.with_go_message(format!(
+                    "no match for platform in manifest {}: not found",
+                    self.root_digest(index)
+                )),
             ),
-            (PullMode::Transfer, Some(entry)) => {
-                Stop::Fetch(Phase::Config, failure.worded(format!("content digest {}: not found", entry.digest)))
-            }
+            (PullMode::Transfer, Some(entry)) => Stop::Fetch(
+                Phase::Config,
+                failure.with_go_message(format!("content digest {}: not found", entry.digest)),
+            ),
         }
     }
 }

@@ -84,10 +84,10 @@ impl Pull<'_> {
         // 2.x reads the whole config only for its list of images.
         let parsed = readable(&config, Config::parse(&fetched.body, Form::Image, self.version))?.map_err(|reason| {
             let digest = &config.digest;
-            let wording = format!(
+            let go_message = format!(
                 "failed to update image store \"{digest}\": get image info from containerd: get image diffIDs: {reason}"
             );
-            Stop::Fetch(Phase::Store, unreadable(&config, &reason).worded(wording))
+            Stop::Fetch(Phase::Store, unreadable(&config, &reason).with_go_message(go_message))
         })?;
         if !is_image {
             let detail = format!("{} is no image: its config is `{}`", manifest.digest, config.media_type);
@@ -106,7 +106,8 @@ impl Pull<'_> {
         if self.mode == PullMode::Transfer {
             return Ok(());
         }
-        let fault = |failure: Failure, wording: String| Err(Stop::Fetch(Phase::Unpack, failure.worded(wording)));
+        let fault =
+            |failure: Failure, go_message: String| Err(Stop::Fetch(Phase::Unpack, failure.with_go_message(go_message)));
         let parsed = match readable(config, Config::parse(body, Form::Image, self.version))? {
             Ok(parsed) => parsed,
             Err(reason) => {
@@ -118,8 +119,8 @@ impl Pull<'_> {
         let layers: Vec<&Descriptor> =
             layers.iter().filter(|layer| !only_known || manifest::is_layer(&layer.media_type, self.version)).collect();
         if parsed.layer_count() != layers.len() {
-            let wording = "mismatched image rootfs and manifest layers".to_owned();
-            return fault(mismatch(layers.len(), parsed.layer_count()), wording);
+            let go_message = "mismatched image rootfs and manifest layers".to_owned();
+            return fault(mismatch(layers.len(), parsed.layer_count()), go_message);
         }
         for layer in layers {
             let Descriptor { media_type, digest, .. } = layer;
@@ -152,15 +153,15 @@ impl Pull<'_> {
     fn unpack_while_pulling(&self, body: &[u8], config: &Descriptor, known: usize) -> Result<(), Stop> {
         let form = if self.version.reads_configs_in_part() { Form::Unpack } else { Form::Image };
         let parsed = readable(config, Config::parse(body, form, self.version))?.map_err(|reason| {
-            let wording = format!("unmarshal image config: {reason}");
-            Stop::Fetch(Phase::Commit, unreadable(config, &reason).worded(wording))
+            let go_message = format!("unmarshal image config: {reason}");
+            Stop::Fetch(Phase::Commit, unreadable(config, &reason).with_go_message(go_message))
         })?;
         let listed = parsed.layer_count();
         if listed == known {
             return Ok(());
         }
-        let wording = format!("number of layers and diffIDs don't match: {known} != {listed}");
-        Err(Stop::Fetch(Phase::Commit, mismatch(known, listed).worded(wording)))
+        let go_message = format!("number of layers and diffIDs don't match: {known} != {listed}");
+        Err(Stop::Fetch(Phase::Commit, mismatch(known, listed).with_go_message(go_message)))
     }
 
     /// A single manifest is never checked by containerd: the config tells whether it would start.
@@ -176,7 +177,7 @@ impl Pull<'_> {
         }
         let detail = format!("{} is built for {built_for}, this node is {}", manifest.digest, self.wanted);
         self.platform.selected.get_or_insert(built_for);
-        Some(Failure::new(Stage::Platform, Cause::PlatformMismatch, detail).worded("exec format error"))
+        Some(Failure::new(Stage::Platform, Cause::PlatformMismatch, detail).with_go_message("exec format error"))
     }
 
     /// The party that failed, where it is none of the hosts of the plan: a redirect led there.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use http::Method;
 use tokio::time::Instant as TokioInstant;
 
-use super::attempt::Verdict;
+use super::attempt::AttemptResult;
 use super::resolve::refuses_head;
 use super::{Phase, Pull, Stop};
 use crate::cause::Cause;
@@ -21,7 +21,7 @@ use crate::model::report::{ContentSource, Operation};
 use crate::model::stage::Stage;
 use crate::redact::clean::Clean;
 use crate::refusal::Errors;
-use crate::registry::session::{Answer, Ask, NoAnswer, Session};
+use crate::registry::session::{ObjectRequest, RegistryResponse, RequestError, Session};
 use crate::route::proxy;
 use crate::route::usage::RequestKind;
 
@@ -53,9 +53,9 @@ pub(super) struct Want<'d> {
 }
 
 impl Want<'_> {
-    fn ask(&self) -> Ask {
+    fn ask(&self) -> ObjectRequest {
         let media_type = &self.descriptor.media_type;
-        Ask {
+        ObjectRequest {
             method: Method::GET,
             collection: self.collection,
             object: self.descriptor.digest.clone(),
@@ -93,7 +93,7 @@ impl Pull<'_> {
         if !self.priced.insert(index) {
             return;
         }
-        let ask = Ask { method: Method::HEAD, kind: RequestKind::Head, ..want.ask() };
+        let ask = ObjectRequest { method: Method::HEAD, kind: RequestKind::Head, ..want.ask() };
         match self.sessions[index].ask(&ask).await {
             Ok(answer) => self.learn_limit(index, &answer),
             // The GET is to meet its refusal itself: it is what containerd reports.
@@ -110,38 +110,40 @@ impl Pull<'_> {
         }
         if !self.sessions.iter().any(|session| session.host.capabilities.pull) {
             let detail = "no host of the configuration has the capability `pull`";
-            let failure =
-                Failure::new(Stage::Config, Cause::HostsFileInvalid, detail).worded("no pull hosts: not found");
+            let failure = Failure::new(Stage::Config, Cause::HostsFileInvalid, detail)
+                .with_go_message("no pull hosts: not found");
             return Err(Stop::Fetch(Phase::Open, failure));
         }
         let mut first: Option<Failure> = None;
         for index in 0..self.sessions.len() {
             match self.fetch_at(index, want).await {
                 Ok(fetched) => return Ok(fetched),
-                Err(Miss::Next(failure)) if self.waits_on(&failure) => {
+                Err(FetchError::Next(failure)) if self.waits_on(&failure) => {
                     return Err(Stop::Fetch(Phase::Open, failure));
                 }
                 // One of which nothing could be told may have it, whatever the others say.
-                Err(Miss::Next(failure)) if failure.doubtful && first.as_ref().is_none_or(|first| !first.doubtful) => {
+                Err(FetchError::Next(failure))
+                    if failure.inconclusive && first.as_ref().is_none_or(|first| !first.inconclusive) =>
+                {
                     first = Some(failure);
                 }
-                Err(Miss::Next(failure)) => {
+                Err(FetchError::Next(failure)) => {
                     first.get_or_insert(failure);
                 }
-                Err(Miss::End(stop)) => return Err(stop.after(first.iter())),
+                Err(FetchError::End(stop)) => return Err(stop.after(first.iter())),
             }
         }
         let failure = first.unwrap_or_else(|| Failure::new(Stage::Manifest, Cause::Unclassified, "no host was asked"));
         Err(Stop::Fetch(Phase::Open, failure))
     }
 
-    async fn fetch_at(&mut self, index: usize, want: Want<'_>) -> Result<Fetched, Miss> {
+    async fn fetch_at(&mut self, index: usize, want: Want<'_>) -> Result<Fetched, FetchError> {
         let is_manifest = want.kind == RequestKind::Get;
         if is_manifest && self.limits[index].state == LimitState::Unknown && !self.counts[index] {
             self.learn_price(index, &want).await;
         }
         if is_manifest && self.limits[index].state == LimitState::Blocked && self.limits[index].remaining == Some(0) {
-            return Err(Miss::Next(self.nothing_left(index)));
+            return Err(FetchError::Next(self.nothing_left(index)));
         }
         let counts = is_manifest && self.is_counted(index).await;
         let bought = counts.then(|| self.budget.bought(&want.descriptor.digest)).flatten();
@@ -151,27 +153,29 @@ impl Pull<'_> {
             Ok(Err(no_answer)) => {
                 if want.collection == "manifests" {
                     let session = &self.sessions[index];
-                    self.book.unanswered(session, Operation::Fetch, &no_answer, began.elapsed());
+                    self.record.unanswered(session, Operation::Fetch, &no_answer, began.elapsed());
                 }
-                return Err(Miss::Next(no_answer.failure));
+                return Err(FetchError::Next(no_answer.failure));
             }
-            Err(stop) => return Err(Miss::End(stop)),
+            Err(stop) => return Err(FetchError::End(stop)),
         };
         // Where HEAD was refused it was got anew.
         let bought = bought.filter(|_| answer.method == Method::HEAD);
         let judged = if answer.response.status.is_success() {
             self.judge_arrival(&want, &answer, bought.is_some())
         } else {
-            Err(Miss::Next(self.not_served(index, &want, &answer)))
+            Err(FetchError::Next(self.not_served(index, &want, &answer)))
         };
         if want.collection == "manifests" {
             let session = &self.sessions[index];
             let verdict = match &judged {
-                Ok(()) => Verdict::Good(&want.descriptor.digest),
-                Err(Miss::Next(failure) | Miss::End(Stop::Fetch(_, failure))) => Verdict::Bad(failure),
-                Err(Miss::End(_)) => Verdict::Good(""),
+                Ok(()) => AttemptResult::Good(&want.descriptor.digest),
+                Err(FetchError::Next(failure) | FetchError::End(Stop::Fetch(_, failure))) => {
+                    AttemptResult::Bad(failure)
+                }
+                Err(FetchError::End(_)) => AttemptResult::Good(""),
             };
-            self.book.answered(session, Operation::Fetch, &answer, verdict, began.elapsed());
+            self.record.answered(session, Operation::Fetch, &answer, verdict, began.elapsed());
         }
         judged?;
         let source = if bought.is_some() { ContentSource::Remembered } else { ContentSource::Registry };
@@ -184,10 +188,15 @@ impl Pull<'_> {
     }
 
     /// `known`: what it says was paid for before, and whether it can still be had is told for nothing.
-    async fn obtain(&mut self, index: usize, want: &Want<'_>, known: bool) -> Result<Result<Answer, NoAnswer>, Stop> {
+    async fn obtain(
+        &mut self,
+        index: usize,
+        want: &Want<'_>,
+        known: bool,
+    ) -> Result<Result<RegistryResponse, RequestError>, Stop> {
         let get = want.ask();
         if known {
-            let head = Ask { method: Method::HEAD, kind: RequestKind::Head, ..get.clone() };
+            let head = ObjectRequest { method: Method::HEAD, kind: RequestKind::Head, ..get.clone() };
             let sent = self.sessions[index].ask(&head).await;
             if let Ok(answer) = &sent {
                 self.learn_limit(index, answer);
@@ -202,7 +211,12 @@ impl Pull<'_> {
         }
     }
 
-    async fn get(&mut self, index: usize, want: &Want<'_>, ask: &Ask) -> Result<Result<Answer, NoAnswer>, Stop> {
+    async fn get(
+        &mut self,
+        index: usize,
+        want: &Want<'_>,
+        ask: &ObjectRequest,
+    ) -> Result<Result<RegistryResponse, RequestError>, Stop> {
         match want.kind {
             RequestKind::Get => self.get_manifest(index, ask).await,
             RequestKind::Blob | RequestKind::Head | RequestKind::Ping | RequestKind::Token => {
@@ -213,7 +227,13 @@ impl Pull<'_> {
 
     /// A body whose connection ends early is asked for from there on, as containerd does: it gives up
     /// after more than three answers in a row without progress. Each is a request of its own.
-    async fn resume(&mut self, index: usize, want: &Want<'_>, ask: &Ask, mut answer: Answer) -> Result<Answer, Stop> {
+    async fn resume(
+        &mut self,
+        index: usize,
+        want: &Want<'_>,
+        ask: &ObjectRequest,
+        mut answer: RegistryResponse,
+    ) -> Result<RegistryResponse, Stop> {
         let began = Instant::now();
         let mut fruitless = 0;
         for pieces in 1.. {
@@ -225,15 +245,15 @@ impl Pull<'_> {
                 return Err(Stop::at_limit(stage_of(want), words));
             }
             let have = answer.response.body.len();
-            let rest = Ask { range: Some(format!("bytes={have}-")), ..ask.clone() };
+            let rest = ObjectRequest { range: Some(format!("bytes={have}-")), ..ask.clone() };
             let sent = self.get(index, want, &rest).await.inspect_err(|_| {
-                let verdict = Verdict::Good("the rest is had only by a request that counts as a pull");
+                let verdict = AttemptResult::Good("the rest is had only by a request that counts as a pull");
                 let session = &self.sessions[index];
-                self.book.answered(session, Operation::Fetch, &answer, verdict, began.elapsed());
+                self.record.answered(session, Operation::Fetch, &answer, verdict, began.elapsed());
             })?;
             let more = match sent {
                 Ok(more) => more,
-                Err(no_answer) if no_answer.failure.doubtful => {
+                Err(no_answer) if no_answer.failure.inconclusive => {
                     return Err(Stop::Fetch(Phase::Copy, no_answer.failure));
                 }
                 Err(_) => break,
@@ -251,12 +271,12 @@ impl Pull<'_> {
         Ok(answer)
     }
 
-    fn not_served(&self, index: usize, want: &Want<'_>, answer: &Answer) -> Failure {
+    fn not_served(&self, index: usize, want: &Want<'_>, answer: &RegistryResponse) -> Failure {
         let response = &answer.response;
         let errors = Errors::of(response);
         let code = response.status.as_u16();
         if let Some(failure) = proxy::refusal(response, &errors) {
-            return failure.worded(self.get_wording(&self.sessions[index], want, answer, &errors));
+            return failure.with_go_message(self.get_wording(&self.sessions[index], want, answer, &errors));
         }
         let missing = match (want.collection, code) {
             ("blobs", 404) if want.kind == RequestKind::Blob => Some(Cause::BlobUnknown),
@@ -267,15 +287,21 @@ impl Pull<'_> {
         let words = crate::refusal::behind(": ", response, &errors);
         let (collection, digest) = (want.collection, &want.descriptor.digest);
         let detail = format!("GET {collection} {digest} answered {}{words}", response.line());
-        let wording = self.get_wording(&self.sessions[index], want, answer, &errors);
+        let go_message = self.get_wording(&self.sessions[index], want, answer, &errors);
         let failure = match missing.filter(|_| refused.cause == Cause::ManifestUnknown) {
             Some(cause) => Failure::new(stage_of(want), cause, detail).at(super::party(answer)),
             None => Failure { detail: clip(detail).into(), ..refused },
         };
-        Failure { stage: stage_of(want), ..failure }.worded(wording)
+        Failure { stage: stage_of(want), ..failure }.with_go_message(go_message)
     }
 
-    fn get_wording(&self, session: &Session<'_>, want: &Want<'_>, answer: &Answer, errors: &Errors) -> String {
+    fn get_wording(
+        &self,
+        session: &Session<'_>,
+        want: &Want<'_>,
+        answer: &RegistryResponse,
+        errors: &Errors,
+    ) -> String {
         let line = answer.response.line();
         let url = session.shown_of_answer(&answer.url);
         if answer.response.status.as_u16() == 404 {
@@ -308,17 +334,19 @@ impl Pull<'_> {
         let detail = format!("no pull{limit} is left at {}", host.endpoint);
         let url = format!("{}/v2/{}/manifests/{}", host.endpoint, self.image.repository, self.image.object());
         let line = "429 Too Many Requests\ntoomanyrequests: You have reached your pull rate limit.";
-        let wording = if self.version.words_get_status_anew() {
+        let go_message = if self.version.words_get_status_anew() {
             format!("unexpected status from GET request to {url}: {line}")
         } else {
             format!("unexpected status code {url}: {}", line.replace('\n', " - Server message: "))
         };
-        Failure::new(Stage::Manifest, Cause::RateLimited, detail).at(host.endpoint.host_port()).worded(wording)
+        Failure::new(Stage::Manifest, Cause::RateLimited, detail)
+            .at(host.endpoint.host_port())
+            .with_go_message(go_message)
     }
 }
 
 /// Why a host did not give an object.
-pub(super) enum Miss {
+pub(super) enum FetchError {
     Next(Failure),
     End(Stop),
 }

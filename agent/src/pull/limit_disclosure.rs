@@ -17,7 +17,7 @@ use crate::file;
 use crate::model::host::Endpoint;
 use crate::model::ratelimit::{LimitState, RateLimit};
 use crate::refusal::ratelimit;
-use crate::registry::session::{Answer, Ask, NoAnswer};
+use crate::registry::session::{ObjectRequest, RegistryResponse, RequestError};
 
 /// More hosts than a node names; any further one is as new at each GET.
 const HOSTS_LIMIT: usize = 4_096;
@@ -25,7 +25,7 @@ const HOSTS_LIMIT: usize = 4_096;
 const FILE_LIMIT: u64 = 280 * HOSTS_LIMIT as u64;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Price {
+enum LimitDisclosure {
     /// No GET was made there yet.
     #[default]
     Unknown,
@@ -38,13 +38,13 @@ enum Price {
 /// What was learnt of the hosts. Those that hide their limit are remembered over a restart, where there is a
 /// file: an agent that restarts in a loop would spend a pull at each of them.
 #[derive(Debug, Default)]
-pub struct Prices {
+pub struct LimitDisclosures {
     file: Option<PathBuf>,
-    hosts: std::sync::Mutex<BTreeMap<Endpoint, Arc<Mutex<Price>>>>,
+    hosts: std::sync::Mutex<BTreeMap<Endpoint, Arc<Mutex<LimitDisclosure>>>>,
     hidden: std::sync::Mutex<BTreeSet<String>>,
 }
 
-impl Prices {
+impl LimitDisclosures {
     pub fn open(file: Option<PathBuf>) -> Self {
         let hidden = file.as_deref().map(read).transpose().unwrap_or_else(|error| {
             tracing::warn!(%error, "which hosts count pulls unannounced cannot be read: each may cost one more");
@@ -53,13 +53,13 @@ impl Prices {
         Self { file, hidden: std::sync::Mutex::new(hidden.unwrap_or_default()), ..Self::default() }
     }
 
-    fn of(&self, host: &Endpoint) -> Arc<Mutex<Price>> {
+    fn of(&self, host: &Endpoint) -> Arc<Mutex<LimitDisclosure>> {
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         if hosts.len() >= HOSTS_LIMIT && !hosts.contains_key(host) {
             return Arc::default();
         }
         let hidden = self.hidden.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = if hidden.contains(&host.to_string()) { Price::Hidden } else { Price::Unknown };
+        let first = if hidden.contains(&host.to_string()) { LimitDisclosure::Hidden } else { LimitDisclosure::Unknown };
         Arc::clone(hosts.entry(host.clone()).or_insert_with(|| Arc::new(Mutex::new(first))))
     }
 
@@ -77,14 +77,14 @@ impl Prices {
 impl Pull<'_> {
     /// Whether a manifest that is got there is known to be counted.
     pub(super) async fn is_counted(&mut self, index: usize) -> bool {
-        let price = self.budget.prices().of(&self.sessions[index].host.endpoint);
-        let price = *price.lock().await;
-        self.note_price(index, price);
+        let disclosure = self.budget.disclosures().of(&self.sessions[index].host.endpoint);
+        let disclosure = *disclosure.lock().await;
+        self.note_price(index, disclosure);
         self.counts[index]
     }
 
-    fn note_price(&mut self, index: usize, price: Price) {
-        if price != Price::Hidden || self.counts[index] {
+    fn note_price(&mut self, index: usize, disclosure: LimitDisclosure) {
+        if disclosure != LimitDisclosure::Hidden || self.counts[index] {
             return;
         }
         self.counts[index] = true;
@@ -95,14 +95,18 @@ impl Pull<'_> {
     }
 
     /// Where it is counted, one pull is taken from the budget first.
-    pub(super) async fn get_manifest(&mut self, index: usize, ask: &Ask) -> Result<Result<Answer, NoAnswer>, Stop> {
+    pub(super) async fn get_manifest(
+        &mut self,
+        index: usize,
+        ask: &ObjectRequest,
+    ) -> Result<Result<RegistryResponse, RequestError>, Stop> {
         let host = self.sessions[index].host.endpoint.clone();
-        let price = self.budget.prices().of(&host);
-        let known = price.lock().await;
+        let disclosure = self.budget.disclosures().of(&host);
+        let known = disclosure.lock().await;
         self.note_price(index, *known);
         let paid = self.counts[index];
         // At a host that nobody knows one asks, and the others go by what it is told.
-        let alone = (!paid && *known == Price::Unknown).then_some(known);
+        let alone = (!paid && *known == LimitDisclosure::Unknown).then_some(known);
         if paid {
             if !self.budget.spend() {
                 return Err(Stop::OverBudget);
@@ -110,16 +114,17 @@ impl Pull<'_> {
             self.network.usage.counted_pull(&host);
         }
         let sent = self.sessions[index].ask(ask).await;
-        let counted = |answer: &Answer| answer.response.status.is_success() && ratelimit::announces(&answer.response);
+        let counted =
+            |answer: &RegistryResponse| answer.response.status.is_success() && ratelimit::announces(&answer.response);
         let found_out = !paid && sent.as_ref().is_ok_and(counted);
         if found_out {
-            self.budget.book();
-            self.budget.prices().remember(&host);
+            self.budget.record();
+            self.budget.disclosures().remember(&host);
             self.network.usage.counted_pull(&host);
         }
         match alone {
-            Some(mut known) => *known = if found_out { Price::Hidden } else { Price::AsTold },
-            None if found_out => *price.lock().await = Price::Hidden,
+            Some(mut known) => *known = if found_out { LimitDisclosure::Hidden } else { LimitDisclosure::AsTold },
+            None if found_out => *disclosure.lock().await = LimitDisclosure::Hidden,
             None => {}
         }
         if let Ok(answer) = &sent {
@@ -128,8 +133,8 @@ impl Pull<'_> {
         Ok(sent)
     }
 
-    pub(super) fn learn_limit(&mut self, index: usize, answer: &Answer) {
-        self.book.warned(answer);
+    pub(super) fn learn_limit(&mut self, index: usize, answer: &RegistryResponse) {
+        self.record.warned(answer);
         let told = ratelimit::of(&answer.response, self.network.clock(), answer.party(), &self.image.name());
         self.counts[index] |= ratelimit::announces(&answer.response);
         let silent = match told.state {
@@ -171,14 +176,14 @@ mod tests {
         Endpoint::new(Scheme::Https, name)
     }
 
-    async fn is_hidden(prices: &Prices, name: &str) -> bool {
-        *prices.of(&host(name)).lock().await == Price::Hidden
+    async fn is_hidden(disclosures: &LimitDisclosures, name: &str) -> bool {
+        *disclosures.of(&host(name)).lock().await == LimitDisclosure::Hidden
     }
 
     #[tokio::test]
     async fn a_host_that_hides_its_limit_is_remembered_over_a_restart() {
         let directory = tempfile::tempdir().unwrap();
-        let open = || Prices::open(Some(directory.path().join("hosts")));
+        let open = || LimitDisclosures::open(Some(directory.path().join("hosts")));
         open().remember(&host("a.example:5000"));
         open().remember(&host("b.example"));
         let again = open();
@@ -191,21 +196,21 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("hosts"), b"\xff\xfe").unwrap();
         for file in [directory.path().join("hosts"), directory.path().join("missing/hosts")] {
-            let prices = Prices::open(Some(file));
-            prices.remember(&host("a.example"));
-            assert!(is_hidden(&prices, "a.example").await);
+            let disclosures = LimitDisclosures::open(Some(file));
+            disclosures.remember(&host("a.example"));
+            assert!(is_hidden(&disclosures, "a.example").await);
         }
     }
 
     #[tokio::test]
     async fn the_memory_is_bounded() {
-        let prices = Prices::default();
+        let disclosures = LimitDisclosures::default();
         for number in 0..2 * HOSTS_LIMIT {
             let host = host(&format!("{number}.example"));
-            prices.remember(&host);
-            drop(prices.of(&host));
+            disclosures.remember(&host);
+            drop(disclosures.of(&host));
         }
-        assert_eq!(prices.hosts.lock().unwrap().len(), HOSTS_LIMIT);
-        assert_eq!(prices.hidden.lock().unwrap().len(), HOSTS_LIMIT);
+        assert_eq!(disclosures.hosts.lock().unwrap().len(), HOSTS_LIMIT);
+        assert_eq!(disclosures.hidden.lock().unwrap().len(), HOSTS_LIMIT);
     }
 }

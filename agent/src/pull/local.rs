@@ -41,7 +41,7 @@ async fn look<T: Send + 'static>(
 
 /// What is still to be downloaded, each digest once.
 #[derive(Debug, Default)]
-pub struct Need {
+pub struct Downloads {
     seen: BTreeSet<String>,
     bytes: u64,
     files: u64,
@@ -116,20 +116,20 @@ impl Pull<'_> {
         if disk.inodes > 0 && disk.inodes_free < files && found.unfinished == 0 {
             let detail =
                 format!("{files} new files are needed at least, {} inodes are free below {root}", disk.inodes_free);
-            let wording = format!("mkdir {store}/ingest/…: no space left on device");
-            let failure = Failure::new(Stage::Node, Cause::InodesExhausted, detail).worded(wording);
+            let go_message = format!("mkdir {store}/ingest/…: no space left on device");
+            let failure = Failure::new(Stage::Node, Cause::InodesExhausted, detail).with_go_message(go_message);
             return Err(Stop::Fetch(Phase::Commit, failure));
         }
         if needed <= disk.free_bytes {
             return Ok(());
         }
         let detail = format!("{} are needed at least, {} are free below {root}", bytes(needed), bytes(disk.free_bytes));
-        let wording = if disk.free_bytes < DATABASE_BYTES {
+        let go_message = if disk.free_bytes < DATABASE_BYTES {
             format!("write {root}/io.containerd.metadata.v1.bolt/meta.db: no space left on device")
         } else {
             format!("failed to copy: write {store}/ingest/…/data: no space left on device")
         };
-        let failure = Failure::new(Stage::Node, Cause::DiskFull, detail).worded(wording);
+        let failure = Failure::new(Stage::Node, Cause::DiskFull, detail).with_go_message(go_message);
         Err(Stop::Fetch(Phase::Commit, failure))
     }
 }

@@ -18,7 +18,7 @@ const BYTES_LIMIT: usize = 8 << 20;
 const LENGTH_LIMIT: usize = 1 << 20;
 
 #[derive(Debug, Default)]
-pub struct Purchases {
+pub struct ManifestCache {
     /// `None`: in memory only.
     directory: Option<PathBuf>,
     kept: Mutex<Kept>,
@@ -32,7 +32,7 @@ struct Kept {
     bytes: usize,
 }
 
-impl Purchases {
+impl ManifestCache {
     /// What an earlier agent bought and left in `directory`.
     pub fn open(directory: Option<PathBuf>) -> Self {
         let mut kept = Kept::default();
@@ -126,12 +126,12 @@ mod tests {
     #[test]
     fn what_was_bought_is_there_after_a_restart_and_what_was_tampered_with_is_not() {
         let directory = tempfile::tempdir().unwrap();
-        let open = || Purchases::open(Some(directory.path().join("manifests")));
+        let open = || ManifestCache::open(Some(directory.path().join("manifests")));
         let (one, other) = (digest_of(b"one"), digest_of(b"other"));
-        let purchases = open();
-        purchases.put(&one, b"one");
-        purchases.put(&other, b"other");
-        purchases.put("sha256:../../etc/passwd", b"x");
+        let manifest_cache = open();
+        manifest_cache.put(&one, b"one");
+        manifest_cache.put(&other, b"other");
+        manifest_cache.put("sha256:../../etc/passwd", b"x");
         fs::write(file_of(&directory.path().join("manifests"), &other), b"another").unwrap();
         let again = open();
         assert_eq!((again.get(&one).as_deref(), again.get(&other)), (Some(&b"one"[..]), None));
@@ -140,12 +140,12 @@ mod tests {
     #[test]
     fn the_oldest_make_room_in_memory_and_on_disk() {
         let directory = tempfile::tempdir().unwrap();
-        let purchases = Purchases::open(Some(directory.path().into()));
+        let manifest_cache = ManifestCache::open(Some(directory.path().into()));
         let body = |number: usize| number.to_string().into_bytes();
         for number in 0..COUNT_LIMIT + 2 {
-            purchases.put(&digest_of(&body(number)), &body(number));
+            manifest_cache.put(&digest_of(&body(number)), &body(number));
         }
-        let has = |number: usize| purchases.get(&digest_of(&body(number))).is_some();
+        let has = |number: usize| manifest_cache.get(&digest_of(&body(number))).is_some();
         assert!(!has(0) && !has(1) && has(2) && has(COUNT_LIMIT + 1));
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), COUNT_LIMIT);
     }

@@ -14,7 +14,7 @@ use crate::model::stage::Stage;
 use crate::refusal;
 use crate::refusal::Errors;
 use crate::refusal::evidence::Party;
-use crate::registry::session::{Answer, Ask, Base, Session};
+use crate::registry::session::{Base, ObjectRequest, RegistryResponse, Session};
 use crate::route::proxy;
 use crate::route::usage::RequestKind;
 
@@ -57,8 +57,8 @@ impl Pull<'_> {
 
     async fn explain(&mut self, failure: Failure) -> Failure {
         // An answer of the registry, not one of its token service or of the way there.
-        let of_registry = failure.stage == Stage::Manifest && !failure.wording.contains("authorization failed");
-        let status = self.book.met(&failure).and_then(|attempt| attempt.http_status);
+        let of_registry = failure.stage == Stage::Manifest && !failure.go_message.contains("authorization failed");
+        let status = self.record.met(&failure).and_then(|attempt| attempt.http_status);
         // Whoever struggles is not asked more than containerd would ask.
         let is_overloaded = matches!(status, Some(503 | 504));
         // What a bad request is about stands in its body alone.
@@ -69,7 +69,7 @@ impl Pull<'_> {
         }
         let before = failure.clone();
         let explained = self.why(failure).await;
-        self.book.explain(&before, &explained);
+        self.record.explain(&before, &explained);
         explained
     }
 
@@ -78,7 +78,7 @@ impl Pull<'_> {
         if answer.response.status.is_success() {
             return self.head_refused(index, failure, &answer).await;
         }
-        let of_head = self.book.met(&failure).and_then(|attempt| attempt.http_status);
+        let of_head = self.record.met(&failure).and_then(|attempt| attempt.http_status);
         let explained = match (failure.cause, answer.response.status.as_u16()) {
             // What befell the look itself says nothing of what HEAD met.
             (_, code @ (408 | 429 | 500..)) if of_head != Some(code) => return failure,
@@ -87,15 +87,15 @@ impl Pull<'_> {
             (_, 401 | 403 | 412) => self.why_forbidden(index, &answer, failure),
             _ => {
                 let by_get = self.refused(index, &answer);
-                Failure { wording: failure.wording, ..by_get }
+                Failure { go_message: failure.go_message, ..by_get }
             }
         };
         self.or_no_registry(index, &answer, explained).await
     }
 
     /// The same request by GET, to the host that failed: the host of the plan, or where it redirects.
-    async fn body_of(&mut self, failure: &Failure) -> Option<(usize, Answer)> {
-        let met = self.book.met(failure).map(|attempt| attempt.endpoint.authority.clone());
+    async fn body_of(&mut self, failure: &Failure) -> Option<(usize, RegistryResponse)> {
+        let met = self.record.met(failure).map(|attempt| attempt.endpoint.authority.clone());
         let met_it = |session: &Session<'_>| Some(&session.host.endpoint.authority) == met.as_ref();
         let is_host = |session: &Session<'_>| failure.host.as_deref() == Some(&session.host.endpoint.host_port());
         let sessions = &self.sessions;
@@ -107,11 +107,12 @@ impl Pull<'_> {
     }
 
     /// GET is answered. Where HEAD is refused still, the method makes the difference; otherwise it was a moment's.
-    async fn head_refused(&mut self, index: usize, failure: Failure, got: &Answer) -> Failure {
+    async fn head_refused(&mut self, index: usize, failure: Failure, got: &RegistryResponse) -> Failure {
         if refusal::is_web_page(&got.response) {
             return refused::of_page(got, no_registry(failure, "GET brings a web page"));
         }
-        let head = Ask { method: Method::HEAD, kind: RequestKind::Head, ..get("manifests", self.image.object()) };
+        let head =
+            ObjectRequest { method: Method::HEAD, kind: RequestKind::Head, ..get("manifests", self.image.object()) };
         let refused_again =
             self.sessions[index].ask(&head).await.is_ok_and(|again| again.response.status.as_u16() >= 400);
         if !refused_again {
@@ -135,7 +136,7 @@ impl Pull<'_> {
     }
 
     /// The repository, the tag, or no registry at all?
-    async fn why_not_found(&mut self, index: usize, answer: &Answer, failure: Failure) -> Failure {
+    async fn why_not_found(&mut self, index: usize, answer: &RegistryResponse, failure: Failure) -> Failure {
         let errors = Errors::of(&answer.response);
         if errors.has("NAME_UNKNOWN") || errors.has("NAME_INVALID") {
             return self.repository_unknown(failure, &errors);
@@ -143,7 +144,7 @@ impl Pull<'_> {
         if answer.party() == Party::Storage {
             let by_storage = self.refused(index, answer);
             if by_storage.cause == Cause::StorageRefused {
-                return Failure { wording: failure.wording, ..by_storage };
+                return Failure { go_message: failure.go_message, ..by_storage };
             }
         }
         if errors.is_empty() && refusal::is_web_page(&answer.response) {
@@ -169,7 +170,7 @@ impl Pull<'_> {
     }
 
     /// Where the answer has nothing of a registry's, the base of the API tells whether there is one.
-    async fn or_no_registry(&self, index: usize, answer: &Answer, failure: Failure) -> Failure {
+    async fn or_no_registry(&self, index: usize, answer: &RegistryResponse, failure: Failure) -> Failure {
         let session = &self.sessions[index];
         let is_api = Errors::of(&answer.response).has_code()
             || answer.response.headers.contains_key("docker-distribution-api-version")
@@ -193,7 +194,7 @@ impl Pull<'_> {
     }
 
     /// The body of a GET often tells what the bodyless refusal of a HEAD meant.
-    fn why_forbidden(&self, index: usize, answer: &Answer, failure: Failure) -> Failure {
+    fn why_forbidden(&self, index: usize, answer: &RegistryResponse, failure: Failure) -> Failure {
         let code = answer.response.status.as_u16();
         let errors = Errors::of(&answer.response);
         if refusal::says_no_such_place(&errors.text()) {
@@ -206,12 +207,13 @@ impl Pull<'_> {
         let note = ended.as_deref().unwrap_or_default();
         let words = refusal::behind(": ", &answer.response, &errors);
         let detail = clip(format!("{}{note}{words}", failure.detail));
-        let wording = if code == 403 { self.with_body(&failure, answer, &errors) } else { failure.wording.to_string() };
+        let go_message =
+            if code == 403 { self.with_body(&failure, answer, &errors) } else { failure.go_message.to_string() };
         let Refusal { reading, cause, others } = self.reading_of(index, answer, &errors);
         if code == 401 && !reading.is_by_words() {
             return Failure { detail: detail.into(), ..failure };
         }
-        let failure = Failure { detail: detail.into(), particulars: None, ..failure }.worded(wording);
+        let failure = Failure { detail: detail.into(), particulars: None, ..failure }.with_go_message(go_message);
         let failure = if ended.is_some() && words.is_empty() && cause == Cause::AccessDenied {
             // Refused without a reason, and past its time: that comes first.
             Failure { cause: Cause::CredentialsExpired, ..failure }.or_maybe(&[Cause::AccessDenied])
@@ -223,9 +225,9 @@ impl Pull<'_> {
     }
 
     /// Newer versions make the same GET and show its errors.
-    fn with_body(&self, failure: &Failure, answer: &Answer, errors: &Errors) -> String {
+    fn with_body(&self, failure: &Failure, answer: &RegistryResponse, errors: &Errors) -> String {
         let shows = self.version.explains_forbidden_head() && answer.method == Method::GET;
-        if shows { format!("{}{}", failure.wording, errors.lines()) } else { failure.wording.to_string() }
+        if shows { format!("{}{}", failure.go_message, errors.lines()) } else { failure.go_message.to_string() }
     }
 }
 
@@ -264,13 +266,13 @@ fn no_api_at_path(failure: Failure, session: &Session<'_>) -> Failure {
     ))
 }
 
-fn hidden_upstream(answer: &Answer) -> &'static [Cause] {
+fn hidden_upstream(answer: &RegistryResponse) -> &'static [Cause] {
     let server = answer.response.header("server").unwrap_or_default();
     HIDES_UPSTREAM.iter().find(|(name, _)| server.starts_with(name)).map_or(&[], |(_, causes)| *causes)
 }
 
-fn get(collection: &'static str, object: &str) -> Ask {
-    Ask {
+fn get(collection: &'static str, object: &str) -> ObjectRequest {
+    ObjectRequest {
         method: Method::GET,
         collection,
         object: object.to_owned(),

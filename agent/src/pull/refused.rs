@@ -9,7 +9,7 @@ use crate::refusal;
 use crate::refusal::evidence::{Party, storage};
 use crate::refusal::{Errors, Reading};
 use crate::registry::challenge;
-use crate::registry::session::{Answer, Session};
+use crate::registry::session::{RegistryResponse, Session};
 
 /// A header of more than this is more than servers take that nobody has told otherwise.
 const USUAL_HEADER: usize = 7_500;
@@ -24,7 +24,7 @@ pub(super) struct Refusal {
 
 impl Pull<'_> {
     /// What the answer says for itself comes first, then what its status means for who asked.
-    pub(super) fn reading_of(&self, index: usize, answer: &Answer, errors: &Errors) -> Refusal {
+    pub(super) fn reading_of(&self, index: usize, answer: &RegistryResponse, errors: &Errors) -> Refusal {
         let session = &self.sessions[index];
         let reading = refusal::read(&answer.response, errors, answer.party(), &self.image.name());
         let code = answer.response.status.as_u16();
@@ -65,7 +65,7 @@ impl Pull<'_> {
 }
 
 /// Owner, sentence and fix that the evidence knows better than the cause.
-pub(super) fn told(reading: &Reading, answer: &Answer, session: &Session<'_>, failure: Failure) -> Failure {
+pub(super) fn told(reading: &Reading, answer: &RegistryResponse, session: &Session<'_>, failure: Failure) -> Failure {
     let failure = reading.tell(failure);
     match failure.cause {
         Cause::StorageRefused if !reading.is_by_words() && answer.signed => along(answer, session, failure),
@@ -89,7 +89,7 @@ pub(super) fn told(reading: &Reading, answer: &Answer, session: &Session<'_>, fa
 }
 
 /// The link alone would be good; containerd cannot help sending the login along.
-fn along(answer: &Answer, session: &Session<'_>, failure: Failure) -> Failure {
+fn along(answer: &RegistryResponse, session: &Session<'_>, failure: Failure) -> Failure {
     let what = if answer.token.is_some() { "token" } else { "login" };
     let registry = session.host.endpoint.host();
     let same = answer.final_url.host_str().is_some_and(|host| host.eq_ignore_ascii_case(registry));
@@ -102,7 +102,7 @@ fn along(answer: &Answer, session: &Session<'_>, failure: Failure) -> Failure {
 }
 
 /// Content that is not what it should be because it is a page for people: of a captive portal, a filter, a login.
-pub(super) fn or_page(answer: &Answer, failure: Failure) -> Failure {
+pub(super) fn or_page(answer: &RegistryResponse, failure: Failure) -> Failure {
     let of_content = matches!(failure.cause, Cause::DigestMismatch | Cause::ResponseInvalid);
     if !of_content || !refusal::is_web_page(&answer.response) {
         return failure;
@@ -122,12 +122,12 @@ pub(super) fn or_page(answer: &Answer, failure: Failure) -> Failure {
 }
 
 /// Behind what answers web pages: their title and first words.
-fn page_of(answer: &Answer) -> String {
+fn page_of(answer: &RegistryResponse) -> String {
     refusal::behind(": ", &answer.response, &Errors::default())
 }
 
 /// A page stands where a registry should answer: whose it is, where it says so.
-pub(super) fn of_page(answer: &Answer, failure: Failure) -> Failure {
+pub(super) fn of_page(answer: &RegistryResponse, failure: Failure) -> Failure {
     let detail = clip(format!("{}{}", failure.detail, page_of(answer))).into();
     let failure = Failure { detail, ..failure };
     match said_by_page(answer) {
@@ -137,13 +137,13 @@ pub(super) fn of_page(answer: &Answer, failure: Failure) -> Failure {
 }
 
 /// What a page for people says of itself. `None`: nothing that is known.
-fn said_by_page(answer: &Answer) -> Option<Reading> {
+fn said_by_page(answer: &RegistryResponse) -> Option<Reading> {
     let reading = refusal::read(&answer.response, &Errors::default(), answer.party(), "");
     Some(reading).filter(Reading::is_by_words)
 }
 
 /// ECR Public answers 400, without a challenge, to a token that it does not accept.
-fn bad_request(answer: &Answer, by_status: Cause) -> (Cause, &'static [Cause]) {
+fn bad_request(answer: &RegistryResponse, by_status: Cause) -> (Cause, &'static [Cause]) {
     match &answer.token {
         Some(token) if token.value.expose().len() > USUAL_HEADER => (Cause::RequestTooLarge, &[Cause::TokenInvalid]),
         Some(token) if token.anonymous => (Cause::TokenInvalid, &[]),
@@ -153,7 +153,7 @@ fn bad_request(answer: &Answer, by_status: Cause) -> (Cause, &'static [Cause]) {
 }
 
 /// The words say that something is past its time: what was sent.
-fn expired(session: &Session<'_>, answer: &Answer, reading: &Reading) -> (Cause, &'static [Cause]) {
+fn expired(session: &Session<'_>, answer: &RegistryResponse, reading: &Reading) -> (Cause, &'static [Cause]) {
     match (&answer.token, answer.credential_sent) {
         (None, true) => (reading.cause, &[]),
         // Some services put the login itself into the token.
@@ -165,7 +165,7 @@ fn expired(session: &Session<'_>, answer: &Answer, reading: &Reading) -> (Cause,
 }
 
 /// A 401 that no challenge could turn.
-fn unauthorized(session: &Session<'_>, answer: &Answer) -> (Cause, &'static [Cause]) {
+fn unauthorized(session: &Session<'_>, answer: &RegistryResponse) -> (Cause, &'static [Cause]) {
     let challenged = !challenge::of(&answer.response).is_empty();
     match (&answer.token, answer.credential_sent) {
         (None, true) => (Cause::CredentialsRejected, &[]),

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use http::{Method, StatusCode};
 
-use super::attempt::Verdict;
+use super::attempt::AttemptResult;
 use super::refused::Refusal;
 use super::{Pull, Stop, digest_of};
 use crate::cause::Cause;
@@ -20,7 +20,7 @@ use crate::model::stage::Stage;
 use crate::refusal;
 use crate::refusal::Errors;
 use crate::refusal::ratelimit;
-use crate::registry::session::{Answer, Ask, NoAnswer, Session};
+use crate::registry::session::{ObjectRequest, RegistryResponse, RequestError, Session};
 use crate::route::proxy;
 use crate::route::usage::RequestKind;
 
@@ -58,9 +58,11 @@ impl Pull<'_> {
             })
             .collect();
         if eligible.is_empty() {
-            let wording = format!("no {} hosts: not found", if by_digest { "pull" } else { "resolve" });
+            let go_message = format!("no {} hosts: not found", if by_digest { "pull" } else { "resolve" });
             let detail = "no host of the configuration may be asked: each lacks the capability";
-            return Err(Stop::Resolve(Failure::new(Stage::Config, Cause::HostsFileInvalid, detail).worded(wording)));
+            return Err(Stop::Resolve(
+                Failure::new(Stage::Config, Cause::HostsFileInvalid, detail).with_go_message(go_message),
+            ));
         }
         let mut errors = Vec::new();
         for collection in if by_digest { &["manifests", "blobs"][..] } else { &["manifests"][..] } {
@@ -85,7 +87,7 @@ impl Pull<'_> {
 
     async fn resolve_at(&mut self, index: usize, collection: &'static str) -> Step {
         let began = Instant::now();
-        let ask = Ask {
+        let ask = ObjectRequest {
             method: Method::HEAD,
             collection,
             object: self.image.object().to_owned(),
@@ -98,12 +100,12 @@ impl Pull<'_> {
         if let Ok(head) = &sent {
             self.learn_limit(index, head);
             if refuses_head(&ask, head) {
-                let get = Ask { method: Method::GET, kind: RequestKind::Get, ..ask.clone() };
+                let get = ObjectRequest { method: Method::GET, kind: RequestKind::Get, ..ask.clone() };
                 match self.get_manifest(index, &get).await {
                     Ok(got) => sent = got,
                     Err(stop) => {
-                        let verdict = Verdict::Good("resolved only by a request that counts as a pull");
-                        self.book.answered(&self.sessions[index], Operation::Resolve, head, verdict, began.elapsed());
+                        let verdict = AttemptResult::Good("resolved only by a request that counts as a pull");
+                        self.record.answered(&self.sessions[index], Operation::Resolve, head, verdict, began.elapsed());
                         return Step::End(stop);
                     }
                 }
@@ -113,7 +115,7 @@ impl Pull<'_> {
             Ok(answer) => answer,
             Err(no_answer) => {
                 let no_answer = denied(no_answer);
-                self.book.unanswered(&self.sessions[index], Operation::Resolve, &no_answer, began.elapsed());
+                self.record.unanswered(&self.sessions[index], Operation::Resolve, &no_answer, began.elapsed());
                 return Step::Next(Rank::Transport, no_answer.failure);
             }
         };
@@ -123,16 +125,16 @@ impl Pull<'_> {
         let verdict = match &step {
             Step::Found(resolved) => {
                 good = format!("{} {}", resolved.digest, resolved.media_type);
-                Verdict::Good(&good)
+                AttemptResult::Good(&good)
             }
-            Step::Next(_, failure) | Step::End(Stop::Resolve(failure)) => Verdict::Bad(failure),
-            Step::End(_) => Verdict::Good("resolved only by a request that counts as a pull"),
+            Step::Next(_, failure) | Step::End(Stop::Resolve(failure)) => AttemptResult::Bad(failure),
+            Step::End(_) => AttemptResult::Good("resolved only by a request that counts as a pull"),
         };
-        self.book.answered(session, Operation::Resolve, &answer, verdict, began.elapsed());
+        self.record.answered(session, Operation::Resolve, &answer, verdict, began.elapsed());
         step
     }
 
-    async fn judge(&mut self, index: usize, ask: &Ask, answer: &Answer) -> Step {
+    async fn judge(&mut self, index: usize, ask: &ObjectRequest, answer: &RegistryResponse) -> Step {
         let status = answer.response.status;
         if status.as_u16() == 404 {
             let detail = format!("{} {} answered 404", answer.method, path_of(answer));
@@ -151,7 +153,7 @@ impl Pull<'_> {
     }
 
     /// The descriptor out of a good answer: from its headers, else from the body of a GET.
-    async fn descriptor(&mut self, index: usize, ask: &Ask, answer: &Answer) -> Step {
+    async fn descriptor(&mut self, index: usize, ask: &ObjectRequest, answer: &RegistryResponse) -> Step {
         let size = answer.response.header("content-length").and_then(|length| length.parse::<u64>().ok());
         let media_type = answer.response.media_type().to_owned();
         let announced = answer.response.header("docker-content-digest").unwrap_or_default();
@@ -164,8 +166,8 @@ impl Pull<'_> {
                 let fault = super::digest_fault(digest);
                 let digest = answer.response.repeated(digest);
                 let detail = format!("the header Docker-Content-Digest is no digest: `{digest}`");
-                let wording = format!("\"{digest}\" in header not a valid digest: {fault}");
-                let failure = Failure::new(Stage::Manifest, Cause::ResponseInvalid, detail).worded(wording);
+                let go_message = format!("\"{digest}\" in header not a valid digest: {fault}");
+                let failure = Failure::new(Stage::Manifest, Cause::ResponseInvalid, detail).with_go_message(go_message);
                 return Step::End(Stop::Resolve(failure.at(super::party(answer))));
             }
         };
@@ -185,12 +187,12 @@ impl Pull<'_> {
         };
         match resolved.size {
             Some(size) if size > MANIFEST_LIMIT as u64 => {
-                let wording = format!("rejecting {size} byte manifest for {}: not found", self.image);
+                let go_message = format!("rejecting {size} byte manifest for {}: not found", self.image);
                 let detail = format!("the manifest has {size} bytes; containerd takes at most {MANIFEST_LIMIT}");
                 Step::Next(
                     Rank::Oversized,
                     Failure::new(Stage::Manifest, Cause::ManifestInvalid, detail)
-                        .worded(wording)
+                        .with_go_message(go_message)
                         .at(super::party(answer)),
                 )
             }
@@ -199,8 +201,8 @@ impl Pull<'_> {
     }
 
     /// HEAD told no digest or no length: containerd gets the manifest from the same host.
-    async fn by_get(&mut self, index: usize, ask: &Ask, wanted: Option<&str>) -> Result<Resolved, Stop> {
-        let ask = Ask { method: Method::GET, kind: RequestKind::Get, ..ask.clone() };
+    async fn by_get(&mut self, index: usize, ask: &ObjectRequest, wanted: Option<&str>) -> Result<Resolved, Stop> {
+        let ask = ObjectRequest { method: Method::GET, kind: RequestKind::Get, ..ask.clone() };
         let answer = self.get_manifest(index, &ask).await?.map_err(|no| Stop::Resolve(no.failure))?;
         let failed = answer.response.status.as_u16() >= 400;
         if failed && self.version.checks_get_after_head() {
@@ -209,20 +211,20 @@ impl Pull<'_> {
         whole(&answer)?;
         if Kind::of(answer.response.media_type()) == Kind::Schema1 || answer.response.body.is_empty() {
             let failure = if failed { self.refused(index, &answer) } else { no_manifest(&answer) };
-            let wording = self.signature_wording(&answer);
-            return Err(Stop::Resolve(failure.worded(wording)));
+            let go_message = self.signature_wording(&answer);
+            return Err(Stop::Resolve(failure.with_go_message(go_message)));
         }
         Ok(of_body(&answer, wanted))
     }
 
     /// An answer of 400 or more, with who asked taken into account.
-    pub(super) fn refused(&self, index: usize, answer: &Answer) -> Failure {
+    pub(super) fn refused(&self, index: usize, answer: &RegistryResponse) -> Failure {
         let session = &self.sessions[index];
         let response = &answer.response;
         let errors = Errors::of(response);
         let code = response.status.as_u16();
         if let Some(failure) = proxy::refusal(response, &errors) {
-            return failure.worded(self.status_wording(session, answer, &errors));
+            return failure.with_go_message(self.status_wording(session, answer, &errors));
         }
         let Refusal { reading, cause, others } = self.reading_of(index, answer, &errors);
         let (cause, ended) = match cause {
@@ -238,11 +240,11 @@ impl Pull<'_> {
             .at(super::party(answer))
             .or_maybe(&[others.as_slice(), proxy::or_the_proxy(response, &errors).as_slice()].concat())
             .again_after(ratelimit::pause(response, self.network.clock()))
-            .worded(self.status_wording(session, answer, &errors));
+            .with_go_message(self.status_wording(session, answer, &errors));
         super::refused::told(&reading, answer, session, failure)
     }
 
-    fn status_wording(&self, session: &Session<'_>, answer: &Answer, errors: &Errors) -> String {
+    fn status_wording(&self, session: &Session<'_>, answer: &RegistryResponse, errors: &Errors) -> String {
         let line = answer.response.line();
         if !self.version.words_head_status_anew() {
             let place = format!("[manifests {}]", self.image.object());
@@ -259,7 +261,7 @@ impl Pull<'_> {
     }
 
     /// A body without a better type is read as schema 1, whose signature is looked for.
-    fn signature_wording(&self, answer: &Answer) -> String {
+    fn signature_wording(&self, answer: &RegistryResponse) -> String {
         if !self.version.reads_schema_1() {
             return "not implemented: media type \"application/vnd.docker.distribution.manifest.v1+prettyjws\" is no longer \
                 supported since containerd v2.0, please rebuild the image as \
@@ -272,47 +274,48 @@ impl Pull<'_> {
 }
 
 /// Then containerd asks with GET.
-pub(super) fn refuses_head(ask: &Ask, answer: &Answer) -> bool {
+pub(super) fn refuses_head(ask: &ObjectRequest, answer: &RegistryResponse) -> bool {
     ask.method == Method::HEAD
         && ask.collection == "manifests"
         && answer.response.status == StatusCode::METHOD_NOT_ALLOWED
 }
 
 /// `GET /blobs/`-style place of a request for a person.
-fn path_of(answer: &Answer) -> String {
+fn path_of(answer: &RegistryResponse) -> String {
     answer.url.path().to_owned()
 }
 
 /// A good status with nothing behind it that could be a manifest.
-fn no_manifest(answer: &Answer) -> Failure {
+fn no_manifest(answer: &RegistryResponse) -> Failure {
     let detail = format!("{} answers {} bytes that are no manifest", path_of(answer), answer.response.body.len());
     Failure::new(Stage::Manifest, Cause::ManifestInvalid, detail).at(super::party(answer))
 }
 
 /// Whether the body came to its end: of a part nobody knows the digest. One that is too long is known to be it.
-fn whole(answer: &Answer) -> Result<(), Stop> {
+fn whole(answer: &RegistryResponse) -> Result<(), Stop> {
     let got = answer.response.body.len();
     let failure = match answer.response.body_end {
         BodyEnd::Whole | BodyEnd::Cut => return Ok(()),
         BodyEnd::NoRoom => LimitReached::new(Stage::Manifest, no_room()).into(),
         BodyEnd::Broken => {
             let detail = format!("the manifest's body ended early, after {got} bytes");
-            Failure::new(Stage::Manifest, Cause::ResponseInvalid, detail).worded("unexpected EOF")
+            Failure::new(Stage::Manifest, Cause::ResponseInvalid, detail).with_go_message("unexpected EOF")
         }
         BodyEnd::Stalled => {
             let detail = format!(
                 "{got} bytes of the manifest arrived, and then nothing more came in pullprobe's time; containerd waits for \
                  longer"
             );
-            let failure = Failure::new(Stage::Manifest, Cause::RegistryTimeout, detail).worded("context canceled");
-            Failure { doubtful: true, ..failure }
+            let failure =
+                Failure::new(Stage::Manifest, Cause::RegistryTimeout, detail).with_go_message("context canceled");
+            Failure { inconclusive: true, ..failure }
         }
     };
     Err(Stop::Resolve(failure.at(super::party(answer))))
 }
 
 /// The digest, type and size out of a body.
-fn of_body(answer: &Answer, wanted: Option<&str>) -> Resolved {
+fn of_body(answer: &RegistryResponse, wanted: Option<&str>) -> Resolved {
     let body = &answer.response.body;
     Resolved {
         digest: wanted.map_or_else(|| digest_of(body), str::to_owned),
@@ -323,11 +326,11 @@ fn of_body(answer: &Answer, wanted: Option<&str>) -> Resolved {
 }
 
 /// An authorization that failed for good: the resolver puts this before it.
-fn denied(no_answer: NoAnswer) -> NoAnswer {
-    let wording = &no_answer.failure.wording;
-    if !wording.contains("authorization failed") {
+fn denied(no_answer: RequestError) -> RequestError {
+    let go_message = &no_answer.failure.go_message;
+    if !go_message.contains("authorization failed") {
         return no_answer;
     }
-    let text = format!("pull access denied, repository does not exist or may require authorization: {wording}");
-    NoAnswer { failure: no_answer.failure.worded(text), ..no_answer }
+    let text = format!("pull access denied, repository does not exist or may require authorization: {go_message}");
+    RequestError { failure: no_answer.failure.with_go_message(text), ..no_answer }
 }

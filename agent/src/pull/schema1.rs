@@ -17,7 +17,7 @@ impl Pull<'_> {
         let detail = format!("the image is of the old schema 1 (`{}`)", resolved.media_type);
         let failure = Failure::new(Stage::Manifest, Cause::ManifestUnsupported, detail);
         let (version, media_type) = (self.version, &resolved.media_type);
-        let wording = match self.mode {
+        let go_message = match self.mode {
             _ if version.converts_schema_1() => return Ok(()),
             _ if version.reads_schema_1() => format!(
                 "failed to get converter for \"{}\": Pulling Schema 1 images have been deprecated and disabled by default since \
@@ -32,7 +32,7 @@ impl Pull<'_> {
                  \"application/vnd.oci.image.manifest.v1+json\""
             ),
         };
-        Err(Stop::Fetch(Phase::Commit, failure.worded(wording)))
+        Err(Stop::Fetch(Phase::Commit, failure.with_go_message(go_message)))
     }
 }
 
@@ -44,6 +44,6 @@ pub(super) fn convert(body: &[u8], descriptor: &Descriptor) -> Result<Option<Fai
     let detail = format!("{} is called a manifest of schema 1 and is not signed", descriptor.digest);
     Err(Stop::Fetch(
         Phase::Commit,
-        Failure::new(Stage::Manifest, Cause::ManifestInvalid, detail).worded("no signatures"),
+        Failure::new(Stage::Manifest, Cause::ManifestInvalid, detail).with_go_message("no signatures"),
     ))
 }

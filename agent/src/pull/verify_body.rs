@@ -2,7 +2,7 @@
 
 use http::{StatusCode, header};
 
-use super::fetch::{Miss, Want, stage_of};
+use super::fetch::{FetchError, Want, stage_of};
 use super::{Phase, Pull, Stop, digest_of};
 use crate::cause::Cause;
 use crate::http::BodyEnd;
@@ -10,7 +10,7 @@ use crate::http::body::{Body, no_room};
 use crate::manifest;
 use crate::manifest::Descriptor;
 use crate::model::outcome::Failure;
-use crate::registry::session::Answer;
+use crate::registry::session::RegistryResponse;
 use crate::route::usage::RequestKind;
 
 /// What containerd undoes.
@@ -18,15 +18,20 @@ const KNOWN_ENCODINGS: [&str; 3] = ["zstd", "gzip", "deflate"];
 
 impl Pull<'_> {
     /// `known`: what it says was bought before, and nothing was read this time.
-    pub(super) fn judge_arrival(&self, want: &Want<'_>, answer: &Answer, known: bool) -> Result<(), Miss> {
+    pub(super) fn judge_arrival(
+        &self,
+        want: &Want<'_>,
+        answer: &RegistryResponse,
+        known: bool,
+    ) -> Result<(), FetchError> {
         if let Some((phase, failure)) = self.undecodable(want, answer) {
-            return Err(Miss::End(Stop::Fetch(phase, failure.at(super::party(answer)))));
+            return Err(FetchError::End(Stop::Fetch(phase, failure.at(super::party(answer)))));
         }
         let told = if want.touch { told_length(answer) } else { Some(length(answer, want)) };
         let Some(got) = told.filter(|_| !known) else { return Ok(()) };
         let at = |phase, failure: Failure| {
             let failure = super::refused::or_page(answer, failure.at(super::party(answer)));
-            Err(Miss::End(Stop::Fetch(phase, failure)))
+            Err(FetchError::End(Stop::Fetch(phase, failure)))
         };
         let expected = u64::try_from(want.descriptor.size).unwrap_or(got);
         let fault = |cause, detail: String| Failure::new(stage_of(want), cause, detail);
@@ -34,28 +39,28 @@ impl Pull<'_> {
         let verb = if want.touch { "are there" } else { "arrived" };
         let detail = format!("{got} of {expected} bytes of {} {verb}", want.descriptor.digest);
         if ended == BodyEnd::NoRoom {
-            return Err(Miss::End(Stop::at_limit(stage_of(want), format!("{detail}: {}", no_room()))));
+            return Err(FetchError::End(Stop::at_limit(stage_of(want), format!("{detail}: {}", no_room()))));
         }
         if ended == BodyEnd::Stalled {
             // containerd waits for as long as something comes, and for minutes where nothing does.
             let detail =
                 format!("{detail}, and then nothing more came in pullprobe's time; containerd waits for longer");
-            let failure = fault(Cause::RegistryTimeout, detail).worded("context canceled");
-            return at(Phase::Copy, Failure { doubtful: true, ..failure });
+            let failure = fault(Cause::RegistryTimeout, detail).with_go_message("context canceled");
+            return at(Phase::Copy, Failure { inconclusive: true, ..failure });
         }
         // What is announced beyond the size is never missed: there a reader is at its end.
         let is_whole = ended != BodyEnd::Broken || want.descriptor.size > 0;
         if !is_whole || got < expected {
-            let wording = if self.version.words_short_read_anew() {
+            let go_message = if self.version.words_short_read_anew() {
                 format!("short read: expected {expected} bytes but got {got}: unexpected EOF")
             } else {
                 "failed to read expected number of bytes: unexpected EOF".to_owned()
             };
-            return at(Phase::Copy, fault(Cause::ResponseInvalid, detail).worded(wording));
+            return at(Phase::Copy, fault(Cause::ResponseInvalid, detail).with_go_message(go_message));
         }
         if got > expected {
-            let wording = Self::wrong_size(want, got);
-            return at(Phase::Commit, fault(Cause::DigestMismatch, detail).worded(wording));
+            let go_message = Self::wrong_size(want, got);
+            return at(Phase::Commit, fault(Cause::DigestMismatch, detail).with_go_message(go_message));
         }
         let digest = &want.descriptor.digest;
         if want.touch {
@@ -64,7 +69,7 @@ impl Pull<'_> {
         if ended == BodyEnd::Cut {
             let limit = want.body_limit;
             let detail = format!("{digest} has {got} bytes, and pullprobe reads at most {limit} of such a document");
-            return Err(Miss::End(Stop::at_limit(stage_of(want), detail)));
+            return Err(FetchError::End(Stop::at_limit(stage_of(want), detail)));
         }
         match Self::wrong_digest(want, &answer.response.body) {
             Some(failure) => at(Phase::Commit, failure),
@@ -73,13 +78,13 @@ impl Pull<'_> {
     }
 
     /// A page that was resolved is had as any content is. Only while its answer is at hand does it tell whose it is.
-    fn not_a_page(&self, want: &Want<'_>, answer: &Answer) -> Result<(), Miss> {
+    fn not_a_page(&self, want: &Want<'_>, answer: &RegistryResponse) -> Result<(), FetchError> {
         if want.kind != RequestKind::Get || want.descriptor.media_type != "text/html" {
             return Ok(());
         }
         let (phase, failure) = self.no_image(want.descriptor);
         let failure = super::refused::of_page(answer, failure.at(super::party(answer)));
-        Err(Miss::End(Stop::Fetch(phase, failure)))
+        Err(FetchError::End(Stop::Fetch(phase, failure)))
     }
 
     /// What needs no request: newer versions take content out of its descriptor, and of less than no bytes
@@ -89,7 +94,7 @@ impl Pull<'_> {
         if *size < 0 {
             let detail = format!("a descriptor says that {digest} has {size} bytes");
             let failure = Failure::new(stage_of(want), Cause::ManifestInvalid, detail);
-            return Err(Stop::Fetch(Phase::Commit, failure.worded(Self::wrong_size(want, 0))));
+            return Err(Stop::Fetch(Phase::Commit, failure.with_go_message(Self::wrong_size(want, 0))));
         }
         let is_whole = u64::try_from(*size).is_ok_and(|size| size == data.0.len() as u64);
         if !is_whole || !self.version.takes_embedded_data() {
@@ -113,16 +118,16 @@ impl Pull<'_> {
         if !digest.starts_with("sha256:") || actual == *digest {
             return None;
         }
-        let wording = format!(
+        let go_message = format!(
             "failed commit on ref \"{}\": unexpected commit digest {actual}, expected {digest}: failed precondition",
             Self::ingest_of(want)
         );
         let detail = format!("the content of {digest} hashes to {actual}");
-        Some(Failure::new(stage_of(want), Cause::DigestMismatch, detail).worded(wording))
+        Some(Failure::new(stage_of(want), Cause::DigestMismatch, detail).with_go_message(go_message))
     }
 
     /// Of an encoded answer nothing is known but whether this containerd knows the encoding.
-    fn undecodable(&self, want: &Want<'_>, answer: &Answer) -> Option<(Phase, Failure)> {
+    fn undecodable(&self, want: &Want<'_>, answer: &RegistryResponse) -> Option<(Phase, Failure)> {
         let encodings = answer.response.headers.get_all(header::CONTENT_ENCODING).iter();
         let encodings = encodings.map(|value| String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase());
         let encodings = encodings.collect::<Vec<_>>().join(",");
@@ -131,7 +136,7 @@ impl Pull<'_> {
         let detail = format!("{} comes in the Content-Encoding `{encodings}`", want.descriptor.digest);
         let phase = if self.version.decodes_content() { Phase::Open } else { Phase::Copy };
         if encodings == "gzip" && !want.touch && is_no_gzip(&answer.response.body) {
-            let failure = fault(format!("{detail}, and is not encoded so")).worded(match phase {
+            let failure = fault(format!("{detail}, and is not encoded so")).with_go_message(match phase {
                 Phase::Copy => "failed to copy: gzip: invalid header",
                 _ => "gzip: invalid header",
             });
@@ -140,14 +145,14 @@ impl Pull<'_> {
         if !self.version.decodes_content() {
             // A part is never encoded on the way, and only gzip alone is undone.
             let is_undone = !want.touch && encodings == "gzip";
-            return is_undone.then(|| (phase, Failure { doubtful: true, ..fault(detail) }));
+            return is_undone.then(|| (phase, Failure { inconclusive: true, ..fault(detail) }));
         }
         let outermost = others.next_back()?;
         let unknown = std::iter::once(outermost).chain(others.rev()).find(|one| !KNOWN_ENCODINGS.contains(one));
         let failure = match unknown {
             Some(unknown) => fault(format!("{detail}, which containerd does not know"))
-                .worded(format!("unsupported Content-Encoding algorithm: {unknown}")),
-            None => Failure { doubtful: true, ..fault(detail) },
+                .with_go_message(format!("unsupported Content-Encoding algorithm: {unknown}")),
+            None => Failure { inconclusive: true, ..fault(detail) },
         };
         Some((phase, failure))
     }
@@ -170,7 +175,7 @@ fn is_no_gzip(body: &[u8]) -> bool {
 }
 
 /// How long the body is, also where it was too long to be kept.
-fn length(answer: &Answer, want: &Want<'_>) -> u64 {
+fn length(answer: &RegistryResponse, want: &Want<'_>) -> u64 {
     let kept = answer.response.body.len() as u64;
     match answer.response.body_end {
         BodyEnd::Cut => {
@@ -182,7 +187,7 @@ fn length(answer: &Answer, want: &Want<'_>) -> u64 {
 }
 
 /// How long the whole is of which one byte was asked for. `None`: the answer does not tell.
-fn told_length(answer: &Answer) -> Option<u64> {
+fn told_length(answer: &RegistryResponse) -> Option<u64> {
     match answer.response.status {
         StatusCode::PARTIAL_CONTENT => {
             let (_, whole) = answer.response.header("content-range")?.rsplit_once('/')?;
@@ -193,6 +198,6 @@ fn told_length(answer: &Answer) -> Option<u64> {
     }
 }
 
-fn announced(answer: &Answer) -> Option<u64> {
+fn announced(answer: &RegistryResponse) -> Option<u64> {
     answer.response.header("content-length")?.trim().parse().ok()
 }

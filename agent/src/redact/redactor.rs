@@ -17,7 +17,7 @@ const HIDDEN: &str = "***";
 
 /// Known secrets in every shape in which they are likely to come back.
 #[derive(Clone, Default)]
-pub struct Veil {
+pub struct Redactor {
     secrets: Vec<Secret>,
     /// Most answers are never shown.
     shapes: OnceLock<Shapes>,
@@ -68,7 +68,7 @@ impl Shapes {
     }
 }
 
-impl Veil {
+impl Redactor {
     pub fn over<T: AsRef<str>>(secrets: impl IntoIterator<Item = T>) -> Self {
         let secrets = secrets.into_iter().map(|secret| Secret::new(secret.as_ref())).collect();
         Self { secrets, shapes: OnceLock::new() }
@@ -96,7 +96,7 @@ impl Veil {
     }
 }
 
-impl fmt::Debug for Veil {
+impl fmt::Debug for Redactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Veil(over {})", self.secrets.len())
     }
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_secret_is_hidden_in_every_shape() {
-        let veil = Veil::over(["p\u{e4}ss+w/rd", "Basic abcdef"]);
+        let redactor = Redactor::over(["p\u{e4}ss+w/rd", "Basic abcdef"]);
         let login = STANDARD.encode("robot:p\u{e4}ss+w/rd");
         for (said, shown) in [
             ("no p\u{e4}ss+w/rd here".to_owned(), "no *** here"),
@@ -134,26 +134,26 @@ mod tests {
             ("Basic abcdef".to_owned(), "***"),
             ("nothing of them".to_owned(), "nothing of them"),
         ] {
-            assert_eq!(veil.hide(&said), shown);
+            assert_eq!(redactor.hide(&said), shown);
         }
-        assert!(!format!("{veil:?}").contains("ss+w"));
+        assert!(!format!("{redactor:?}").contains("ss+w"));
     }
 
     #[test]
     fn the_longer_secret_goes_first_and_short_ones_are_not_looked_for() {
-        assert_eq!(Veil::over(["abcd", "abcdefgh", "a", ""]).hide("a abcdefgh abcd"), "a *** ***");
+        assert_eq!(Redactor::over(["abcd", "abcdefgh", "a", ""]).hide("a abcdefgh abcd"), "a *** ***");
     }
 
     #[test]
     fn a_long_text_costs_its_length_and_its_end_uncovers_nothing() {
         let secret = "s3cr3t-of-the-lab";
-        let veil = Veil::over([secret]);
+        let redactor = Redactor::over([secret]);
         let piece = format!("{} ", STANDARD.encode(secret));
-        let shown = veil.hide(&piece.repeat(200_000));
+        let shown = redactor.hide(&piece.repeat(200_000));
         assert!(shown.len() < LONGEST_TEXT && shown.starts_with("*** *** "), "{} bytes", shown.len());
         for before in LONGEST_TEXT - 60..LONGEST_TEXT {
             for said in [secret.to_owned(), STANDARD.encode(secret)] {
-                let shown = veil.hide(&format!("{}{said}{}", " ".repeat(before), " and so on".repeat(9)));
+                let shown = redactor.hide(&format!("{}{said}{}", " ".repeat(before), " and so on".repeat(9)));
                 let parts = said.as_bytes().windows(5).map(String::from_utf8_lossy);
                 let seen: Vec<_> = parts.filter(|part| shown.contains(&**part)).collect();
                 assert!(seen.is_empty(), "{seen:?}");

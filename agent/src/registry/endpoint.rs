@@ -11,12 +11,12 @@ use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use super::challenge::{self, Challenge, Scheme};
-use super::token::{self, Asking, OnBehalf};
+use super::token::{self, OnBehalf, TokenRequestForm};
 use crate::cause::Cause;
 use crate::http::headers;
 use crate::http::{HttpClient, Request, Response};
 use crate::model::credential::Credential;
-use crate::model::dependency::{Need, Purpose};
+use crate::model::dependency::{Dependency, Purpose};
 use crate::model::facts::{PingFacts, TokenFacts};
 use crate::model::host::{self, Endpoint, RegistryHost, Role};
 use crate::model::outcome::{Failure, Outcome, Skip, Step};
@@ -28,7 +28,7 @@ use crate::refusal;
 use crate::refusal::Errors;
 use crate::refusal::evidence::Party;
 use crate::refusal::ratelimit;
-use crate::route::network::{Destination, Network, Way, reach};
+use crate::route::network::{Destination, Network, Route, reach};
 use crate::route::proxy;
 use crate::route::requests::Requests;
 use crate::route::usage::RequestKind;
@@ -40,7 +40,7 @@ const BODY_LIMIT: usize = 64_000;
 pub async fn probe(network: &Network, namespace: &str, host: &RegistryHost, deadline: Instant) -> EndpointReport {
     let began = Instant::now();
     let mut report = begin(network, namespace, &host.endpoint, host.role);
-    let climbing = Box::pin(climb(network, host, &mut report));
+    let climbing = Box::pin(connect_to(network, host, &mut report));
     if timeout_at(deadline, climbing).await.is_err() {
         report.out_of_time();
     }
@@ -54,7 +54,7 @@ pub async fn dependent(
     network: &Network,
     namespace: &str,
     endpoint: &Endpoint,
-    need: &Need,
+    need: &Dependency,
     via: &RegistryHost,
     deadline: Instant,
 ) -> EndpointReport {
@@ -62,7 +62,7 @@ pub async fn dependent(
     report.need = Some(need.clone());
     let falls_back = need.purposes.contains(&Purpose::Token) && endpoint.scheme == host::Scheme::Https;
     match timeout_at(deadline, network.led(via, endpoint, via.http_fallback && falls_back)).await {
-        Ok(way) => arrive(&mut report, &way),
+        Ok(route) => arrive(&mut report, &route),
         Err(_) => report.out_of_time(),
     }
     if report.ok() {
@@ -95,29 +95,29 @@ fn begin(network: &Network, namespace: &str, endpoint: &Endpoint, role: Role) ->
     }
 }
 
-fn arrive(report: &mut EndpointReport, way: &Way) {
+fn arrive(report: &mut EndpointReport, route: &Route) {
     report.stages = Stages {
-        dns: way.dns.clone(),
-        tcp: way.tcp.clone(),
-        proxy: way.proxy.clone(),
-        tls: way.tls.clone(),
+        dns: route.dns.clone(),
+        tcp: route.tcp.clone(),
+        proxy: route.proxy.clone(),
+        tls: route.tls.clone(),
         ..Stages::default()
     };
 }
 
-async fn climb(network: &Network, host: &RegistryHost, report: &mut EndpointReport) {
-    let way = network.way(&Destination::of(host)).await;
-    arrive(report, &way);
+async fn connect_to(network: &Network, host: &RegistryHost, report: &mut EndpointReport) {
+    let route = network.route(&Destination::of(host)).await;
+    arrive(report, &route);
     if let (Outcome::Failed(failure, _), Some(_)) = (&mut report.stages.tcp.outcome, host.endpoint.impossible_port()) {
-        failure.cause = host.misspelt();
+        failure.cause = host.misspelled();
     }
-    if let Ok(client) = &way.client {
+    if let Ok(client) = &route.client {
         let login = host.own_credential.as_ref().and_then(Credential::login);
-        Visit { network, host, client, login, report }.run().await;
+        EndpointProbe { network, host, client, login, report }.run().await;
     }
 }
 
-struct Visit<'a> {
+struct EndpointProbe<'a> {
     network: &'a Network,
     host: &'a RegistryHost,
     client: &'a HttpClient,
@@ -125,7 +125,7 @@ struct Visit<'a> {
     report: &'a mut EndpointReport,
 }
 
-impl Visit<'_> {
+impl EndpointProbe<'_> {
     async fn run(&mut self) {
         let began = Instant::now();
         let url = format!("{}/{}/", self.client.endpoint(), self.host.path.trim_matches('/'));
@@ -189,7 +189,7 @@ impl Visit<'_> {
     }
 
     async fn bearer(&self, challenge: &Challenge) -> Outcome<TokenFacts> {
-        let options = match token::options(challenge, None, Asking::default()) {
+        let options = match token::options(challenge, None, TokenRequestForm::default()) {
             Ok(options) => options,
             Err(failure) => return Outcome::Failed(failure, None),
         };
@@ -209,7 +209,7 @@ impl Visit<'_> {
         };
         match token::fetch(self.network, from, &options, self.login).await {
             Ok(token) => {
-                self.network.needs.succeeded(from.walk());
+                self.network.dependencies.succeeded(from.walk());
                 Outcome::Passed(facts(&token))
             }
             Err(failure) if reach::is_kept_back(&failure) => Outcome::Skipped(Skip::NotFollowed),
@@ -273,7 +273,7 @@ impl Visit<'_> {
 /// Where containerd would wait for longer, or reads what pullprobe does not, nothing is known of the host.
 fn told<F>(outcome: Outcome<F>, took: Duration) -> Step<F> {
     match outcome {
-        Outcome::Failed(failure, _) if failure.doubtful => Step::skipped(failure.skip()),
+        Outcome::Failed(failure, _) if failure.inconclusive => Step::skipped(failure.skip()),
         outcome => Step::new(outcome, took),
     }
 }

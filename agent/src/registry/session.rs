@@ -26,7 +26,7 @@ use crate::refusal::evidence::Party;
 use crate::refusal::ratelimit;
 use crate::route::dependencies;
 use crate::route::named::{Named, blame};
-use crate::route::network::{Destination, Network, Way};
+use crate::route::network::{Destination, Network, Route};
 use crate::route::requests::Requests;
 use crate::route::usage::RequestKind;
 use crate::version::PullMode;
@@ -35,7 +35,7 @@ mod authorize;
 mod base;
 mod redacted_url;
 
-use super::redirect::location::Astray;
+use super::redirect::location::RedirectError;
 pub(super) use super::redirect::trail::Trail;
 use authorize::Handler;
 pub use base::Base;
@@ -71,7 +71,7 @@ pub struct Session<'a> {
 
 /// A request by its place below the host's prefix.
 #[derive(Clone, Debug)]
-pub struct Ask {
+pub struct ObjectRequest {
     pub method: Method,
     /// `manifests` or `blobs`.
     pub collection: &'static str,
@@ -85,7 +85,7 @@ pub struct Ask {
 
 /// The last answer of a logical request.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct RegistryResponse {
     pub response: Response,
     pub method: Method,
     /// Of the request as first sent.
@@ -101,7 +101,7 @@ pub struct Answer {
     pub token: Option<Token>,
 }
 
-impl Answer {
+impl RegistryResponse {
     /// Who answered: a redirect may lead to another registry, or to where a registry keeps its content.
     pub fn party(&self) -> Party {
         let (path, response) = (self.final_url.path(), &self.response);
@@ -114,7 +114,7 @@ impl Answer {
 
 /// Why there is no answer.
 #[derive(Clone, Debug)]
-pub struct NoAnswer {
+pub struct RequestError {
     pub failure: Failure,
     pub credential_sent: bool,
     /// The failure is one from before (no token was to be had); nothing was sent.
@@ -123,7 +123,7 @@ pub struct NoAnswer {
     pub http_status: Option<u16>,
 }
 
-impl NoAnswer {
+impl RequestError {
     const fn new(failure: Failure, credential_sent: bool) -> Self {
         Self { failure, credential_sent, known: false, http_status: None }
     }
@@ -143,15 +143,15 @@ impl<'a> Session<'a> {
         Self { network, host, image, repository, credential, mode, is_last, allowed, auth: Mutex::default() }
     }
 
-    pub async fn way(&self) -> std::sync::Arc<Way> {
-        self.network.way(&Destination::of(self.host)).await
+    pub async fn route(&self) -> std::sync::Arc<Route> {
+        self.network.route(&Destination::of(self.host)).await
     }
 
     /// The URL that containerd asks: its path is cleaned, `ns` added for a stand-in.
-    pub fn url(&self, endpoint: &Endpoint, ask: &Ask) -> Result<Url, Failure> {
+    pub fn url(&self, endpoint: &Endpoint, ask: &ObjectRequest) -> Result<Url, Failure> {
         let repository = self.repository.as_ref().map_err(|why| {
             let failure = Failure::new(Stage::Config, Cause::HostsFileInvalid, why.clone());
-            Failure { doubtful: true, ..failure.host_or(&endpoint.host_port()) }
+            Failure { inconclusive: true, ..failure.host_or(&endpoint.host_port()) }
         })?;
         let path = format!("/{}/{repository}/{}/{}", self.host.path, ask.collection, ask.object);
         let clean: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
@@ -165,9 +165,9 @@ impl<'a> Session<'a> {
 
     /// Sends until there is an answer that containerd would look at. A HEAD that is refused with 405 is
     /// answered: what containerd asks instead may cost a pull, and the caller has the purse.
-    pub async fn ask(&self, ask: &Ask) -> Result<Answer, NoAnswer> {
-        let way = self.way().await;
-        let url = self.url(&way.endpoint, ask).map_err(|failure| NoAnswer {
+    pub async fn ask(&self, ask: &ObjectRequest) -> Result<RegistryResponse, RequestError> {
+        let route = self.route().await;
+        let url = self.url(&route.endpoint, ask).map_err(|failure| RequestError {
             failure,
             credential_sent: false,
             known: false,
@@ -179,8 +179,8 @@ impl<'a> Session<'a> {
         let (mut number, limit) = (0, self.network.version.request_limit());
         loop {
             number += 1;
-            let sent = match Box::pin(self.send_once(&way, ask, &url)).await {
-                Err(broken) if way.client.is_ok() && number < limit && self.may_send_again(&broken) => {
+            let sent = match Box::pin(self.send_once(&route, ask, &url)).await {
+                Err(broken) if route.client.is_ok() && number < limit && self.may_send_again(&broken) => {
                     tokio::time::sleep(PAUSE).await;
                     continue;
                 }
@@ -197,8 +197,8 @@ impl<'a> Session<'a> {
                 }
                 401 => {
                     refusals += 1;
-                    let learnt = self.authenticate(&way, &sent, refusals).await;
-                    if !learnt.map_err(|no| NoAnswer { http_status: Some(401), ..no })? {
+                    let learnt = self.authenticate(&route, &sent, refusals).await;
+                    if !learnt.map_err(|no| RequestError { http_status: Some(401), ..no })? {
                         return Ok(sent);
                     }
                 }
@@ -212,8 +212,8 @@ impl<'a> Session<'a> {
     /// The last host is asked again where a connection ended before its answer, as often as containerd does: one that
     /// answers every third time serves it. Where it waited in vain the silence is the same next time, and is not waited
     /// for again. Nor is the token service asked again.
-    fn may_send_again(&self, broken: &NoAnswer) -> bool {
-        let is_cut = broken.failure.stage != Stage::Token && broken.failure.wording.ends_with("EOF");
+    fn may_send_again(&self, broken: &RequestError) -> bool {
+        let is_cut = broken.failure.stage != Stage::Token && broken.failure.go_message.ends_with("EOF");
         is_cut && self.is_last && self.network.version.retries_transport_errors()
     }
 
@@ -222,18 +222,18 @@ impl<'a> Session<'a> {
     }
 
     /// Why Go's client sends nothing: a header of the host, or the token, is none that HTTP can carry.
-    fn sendable(&self, verb: &str, url: &Url, token: Option<&Token>) -> Result<(), NoAnswer> {
+    fn sendable(&self, verb: &str, url: &Url, token: Option<&Token>) -> Result<(), RequestError> {
         let fault = headers::fault(self.host).or_else(|| token.and_then(Token::fault));
         fault.map_or(Ok(()), |failure| {
-            let text = format!("failed to do request: {verb} \"{}\": {}", self.shown(url), failure.wording);
-            Err(NoAnswer::new(failure.worded(text), false))
+            let text = format!("failed to do request: {verb} \"{}\": {}", self.shown(url), failure.go_message);
+            Err(RequestError::new(failure.with_go_message(text), false))
         })
     }
 
-    async fn send_once(&self, way: &Way, ask: &Ask, url: &Url) -> Result<Answer, NoAnswer> {
+    async fn send_once(&self, route: &Route, ask: &ObjectRequest, url: &Url) -> Result<RegistryResponse, RequestError> {
         let verb = if ask.method == Method::HEAD { "Head" } else { "Get" };
         let mut url_now = url.clone();
-        let mut client = way.client.clone();
+        let mut client = route.client.clone();
         let mut redirect: Option<Endpoint> = None;
         let (authorization, token) = self.authorization(url).await?;
         let mut credential_sent = gives_away(authorization.as_ref(), token.as_ref());
@@ -242,11 +242,11 @@ impl<'a> Session<'a> {
         self.sendable(verb, url, token.as_ref())?;
         for _ in 0..REQUEST_LIMIT {
             let here =
-                client.as_ref().map_or_else(|_| way.endpoint.host_port(), |client| client.endpoint().host_port());
+                client.as_ref().map_or_else(|_| route.endpoint.host_port(), |client| client.endpoint().host_port());
             let shown = self.shown(&url_now);
             let undone_at = |shown: &str, failure: &Failure, credential_sent| {
-                let text = format!("failed to do request: {verb} \"{shown}\": {}", failure.wording);
-                NoAnswer::new(failure.clone().worded(text).host_or(&here), credential_sent)
+                let text = format!("failed to do request: {verb} \"{shown}\": {}", failure.go_message);
+                RequestError::new(failure.clone().with_go_message(text).host_or(&here), credential_sent)
             };
             let undone = |failure: &Failure, credential_sent| undone_at(&shown, failure, credential_sent);
             let client_now = client.as_ref().map_err(|failure| undone(failure, credential_sent))?;
@@ -254,7 +254,7 @@ impl<'a> Session<'a> {
             let stays = redirect.is_none() && keeps;
             let value = if stays { kept.cloned() } else { self.on_redirect(&url_now, kept).await };
             credential_sent |= redirect.is_some() && value.is_some() && token.is_none();
-            self.allowed.take(stage_of(ask)).map_err(|limit| NoAnswer::new(limit.into(), credential_sent))?;
+            self.allowed.take(stage_of(ask)).map_err(|limit| RequestError::new(limit.into(), credential_sent))?;
             let request = self.request(ask, &url_now, value.as_ref(), !keeps);
             let signed = request.headers.contains_key(header::AUTHORIZATION);
             self.network.usage.request(client_now.endpoint(), ask.kind);
@@ -269,10 +269,19 @@ impl<'a> Session<'a> {
             let target = match location::target(&response, &url_now) {
                 Ok(None) => {
                     let (method, url, final_url) = (ask.method.clone(), url.clone(), url_now);
-                    return Ok(Answer { response, method, url, final_url, redirect, credential_sent, signed, token });
+                    return Ok(RegistryResponse {
+                        response,
+                        method,
+                        url,
+                        final_url,
+                        redirect,
+                        credential_sent,
+                        signed,
+                        token,
+                    });
                 }
                 Ok(Some(target)) => target,
-                Err(Astray { at, failure }) => {
+                Err(RedirectError { at, failure }) => {
                     let failure = Failure { stage: stage_of(ask), ..*failure };
                     return Err(undone_at(at.as_ref().unwrap_or(&shown), &failure, credential_sent));
                 }
@@ -280,7 +289,7 @@ impl<'a> Session<'a> {
             led_by = location::shown(&response, &target);
             keeps = trail.keeps_credentials_to(&target);
             let endpoint = endpoint_of(&target);
-            client = self.client_for(&endpoint, way, ask).await;
+            client = self.client_for(&endpoint, route, ask).await;
             if token::authority(&target) != token::authority(url) {
                 redirect = Some(endpoint);
             }
@@ -288,24 +297,27 @@ impl<'a> Session<'a> {
         }
         let failure = Failure::new(stage_of(ask), Cause::RedirectInvalid, "ten redirects in a row");
         let text = format!("failed to do request: {verb} \"{}\": stopped after 10 redirects", clip(led_by));
-        Err(NoAnswer::new(failure.worded(text).at(token::host_port(&url_now)), credential_sent))
+        Err(RequestError::new(failure.with_go_message(text).at(token::host_port(&url_now)), credential_sent))
     }
 
-    async fn client_for(&self, endpoint: &Endpoint, way: &Way, ask: &Ask) -> Result<HttpClient, Failure> {
-        if *endpoint == way.endpoint {
-            return way.client.clone();
+    async fn client_for(&self, endpoint: &Endpoint, route: &Route, ask: &ObjectRequest) -> Result<HttpClient, Failure> {
+        if *endpoint == route.endpoint {
+            return route.client.clone();
         }
         let purpose = if ask.collection == "blobs" { Purpose::Blob } else { Purpose::Manifest };
-        let walk =
-            dependencies::Walk { namespace: &self.image.domain, of: &self.image.to_string(), via: &self.host.endpoint };
-        self.network.needs.note(walk, endpoint, purpose);
+        let walk = dependencies::PullOrigin {
+            namespace: &self.image.domain,
+            of: &self.image.to_string(),
+            via: &self.host.endpoint,
+        };
+        self.network.dependencies.note(walk, endpoint, purpose);
         let client = self.network.led(self.host, endpoint, false).await.client.clone();
-        client.map_err(|failure| blame(failure, endpoint, &way.endpoint, Named::Redirect))
+        client.map_err(|failure| blame(failure, endpoint, &route.endpoint, Named::Redirect))
     }
 
     /// `leaves`: a redirect leads to somebody else, for whom the credentials among the host's own headers
     /// are not meant.
-    fn request(&self, ask: &Ask, url: &Url, authorization: Option<&HeaderValue>, leaves: bool) -> Request {
+    fn request(&self, ask: &ObjectRequest, url: &Url, authorization: Option<&HeaderValue>, leaves: bool) -> Request {
         let mut headers = headers::of(self.host);
         if leaves {
             OF_ONE_HOST.iter().for_each(|name| drop(headers.remove(name)));
@@ -328,7 +340,7 @@ fn gives_away(authorization: Option<&HeaderValue>, token: Option<&Token>) -> boo
     authorization.is_some() && token.is_none_or(|token| !token.anonymous)
 }
 
-const fn stage_of(ask: &Ask) -> Stage {
+const fn stage_of(ask: &ObjectRequest) -> Stage {
     match ask.kind {
         RequestKind::Ping => Stage::Ping,
         RequestKind::Token => Stage::Token,

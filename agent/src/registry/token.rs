@@ -21,7 +21,7 @@ use crate::model::limit::LimitReached;
 use crate::model::outcome::Failure;
 use crate::model::stage::Stage;
 use crate::redact::secret::Secret;
-use crate::route::dependencies::Walk;
+use crate::route::dependencies::PullOrigin;
 use crate::route::named;
 use crate::route::named::Named;
 use crate::route::network::Network;
@@ -33,7 +33,7 @@ mod options;
 mod refusal;
 
 use answer::Form;
-pub use options::{Asking, TokenOptions, options};
+pub use options::{TokenOptions, TokenRequestForm, options};
 
 /// Tokens of the largest services are a few KiB.
 const BODY_LIMIT: usize = 1 << 20;
@@ -59,7 +59,7 @@ impl Token {
         HeaderValue::from_bytes(self.value.expose().as_bytes()).err().map(|_| {
             let detail = "the token holds a line end or another control character: no request can carry it";
             Failure::new(Stage::Token, Cause::TokenInvalid, detail)
-                .worded("net/http: invalid header field value for \"Authorization\"")
+                .with_go_message("net/http: invalid header field value for \"Authorization\"")
                 .at(self.host.clone())
         })
     }
@@ -84,8 +84,8 @@ pub struct OnBehalf<'a> {
 }
 
 impl<'a> OnBehalf<'a> {
-    pub const fn walk(&self) -> Walk<'a> {
-        Walk { namespace: self.namespace, of: self.image, via: &self.host.endpoint }
+    pub const fn walk(&self) -> PullOrigin<'a> {
+        PullOrigin { namespace: self.namespace, of: self.image, via: &self.host.endpoint }
     }
 }
 
@@ -99,26 +99,28 @@ pub async fn fetch(
     let authority = authority(&options.realm);
     let scheme = if options.realm.scheme() == "http" { Scheme::Http } else { Scheme::Https };
     let endpoint = Endpoint::new(scheme, authority);
-    network.needs.note(from.walk(), &endpoint, Purpose::Token);
-    let way = network.led(from.host, &endpoint, from.host.http_fallback && scheme == Scheme::Https).await;
+    network.dependencies.note(from.walk(), &endpoint, Purpose::Token);
+    let route = network.led(from.host, &endpoint, from.host.http_fallback && scheme == Scheme::Https).await;
     let kind = if login.is_some() { "oauth" } else { "anonymous" };
-    let worded = |failure: Failure, method: &str| {
+    let with_go_message = |failure: Failure, method: &str| {
         let text = format!(
             "failed to fetch {kind} token: {method} \"{}\": {}",
             shown(options, login.is_some(), network.version.redacts_queries()),
-            failure.wording
+            failure.go_message
         );
-        failure.worded(text)
+        failure.with_go_message(text)
     };
     let blamed = |failure: Failure| named::blame(failure, &endpoint, &from.host.endpoint, Named::Realm);
     let verb = if login.is_some() { "Post" } else { "Get" };
-    let client = way.client.as_ref().map_err(|f| worded(blamed(f.clone()), verb))?;
+    let client = route.client.as_ref().map_err(|f| with_go_message(blamed(f.clone()), verb))?;
     let exchange = Exchange { network, client, options, headers: from.headers, from };
     exchange.run(login).await.map_err(|error| match error {
-        Refusal::Transport(failure, method) => worded(Failure { stage: Stage::Token, ..blamed(*failure) }, method),
+        Refusal::Transport(failure, method) => {
+            with_go_message(Failure { stage: Stage::Token, ..blamed(*failure) }, method)
+        }
         Refusal::Status(failure) => {
-            let text = format!("failed to fetch {kind} token: {}", failure.wording);
-            failure.worded(text).host_or(&endpoint.host_port())
+            let text = format!("failed to fetch {kind} token: {}", failure.go_message);
+            failure.with_go_message(text).host_or(&endpoint.host_port())
         }
     })
 }
@@ -279,7 +281,7 @@ impl Exchange<'_> {
             let response = client.send(request.clone()).await.map_err(lost)?;
             let code = response.status.as_u16();
             let target = location::target(&response, &request.url)
-                .map_err(|astray| lost(Failure { stage: Stage::Token, ..*astray.failure }))?;
+                .map_err(|redirect_error| lost(Failure { stage: Stage::Token, ..*redirect_error.failure }))?;
             let Some(target) = target else { return Ok(response) };
             if matches!(code, 301..=303) {
                 request = Request { method: Method::GET, form: None, ..request };
@@ -292,14 +294,14 @@ impl Exchange<'_> {
             request.url = target;
         }
         let failure = Failure::new(Stage::Token, Cause::RedirectInvalid, "ten redirects in a row");
-        Err(lost(failure.worded("stopped after 10 redirects")))
+        Err(lost(failure.with_go_message("stopped after 10 redirects")))
     }
 
     async fn client_for(&self, target: &Url) -> Result<HttpClient, Failure> {
         let scheme = if target.scheme() == "http" { Scheme::Http } else { Scheme::Https };
         let host = self.from.host;
         let endpoint = Endpoint::new(scheme, authority(target));
-        self.network.needs.note(self.from.walk(), &endpoint, Purpose::Token);
+        self.network.dependencies.note(self.from.walk(), &endpoint, Purpose::Token);
         self.network.led(host, &endpoint, false).await.client.clone()
     }
 
@@ -323,11 +325,12 @@ impl Exchange<'_> {
             } else {
                 String::new()
             };
-            let told = refusal::Told { place: &place, login, now: self.network.clock(), about: &self.about() };
+            let told = refusal::TokenRefusal { place: &place, login, now: self.network.clock(), about: &self.about() };
             return Err(Refusal::Status(refusal::refused(response, &told)));
         }
-        let invalid =
-            |detail: &str, wording: &str| Failure::new(Stage::Token, Cause::TokenInvalid, detail).worded(wording);
+        let invalid = |detail: &str, go_message: &str| {
+            Failure::new(Stage::Token, Cause::TokenInvalid, detail).with_go_message(go_message)
+        };
         let form = if either { Form::Fetch } else { Form::OAuth };
         let decoded = match response.body_end {
             // What Go undoes is undone already where it is what it says.
@@ -381,7 +384,7 @@ fn unfinished(end: BodyEnd) -> Option<Failure> {
         BodyEnd::Stalled => {
             let detail = "the token did not come to its end in pullprobe's time; containerd waits for longer";
             let failure = Failure::new(Stage::Token, Cause::RegistryTimeout, detail);
-            Some(Failure { doubtful: true, ..failure })
+            Some(Failure { inconclusive: true, ..failure })
         }
     }
 }

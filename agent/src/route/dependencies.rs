@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
-use crate::model::dependency::{Need, Purpose};
+use crate::model::dependency::{Dependency, Purpose};
 use crate::model::host::Endpoint;
 use crate::redact::clean::Clean;
 
@@ -15,7 +15,7 @@ const AUTHORITY_LIMIT: usize = 260;
 
 /// One walk: from which registry, for what, and by which host of the plan.
 #[derive(Clone, Copy, Debug)]
-pub struct Walk<'a> {
+pub struct PullOrigin<'a> {
     /// The registry's name in image references.
     pub namespace: &'a str,
     /// The image. Empty: a ladder, climbed for no image.
@@ -26,7 +26,7 @@ pub struct Walk<'a> {
 /// What it was walked for, and the host of the plan, without its scheme: that may fall back.
 type Steps = BTreeSet<(String, Clean)>;
 
-impl Walk<'_> {
+impl PullOrigin<'_> {
     fn key(self) -> (String, Clean) {
         (self.of.to_owned(), self.via.authority.clone())
     }
@@ -34,27 +34,27 @@ impl Walk<'_> {
 
 /// By registry name.
 #[derive(Debug, Default)]
-pub struct Needs(Mutex<BTreeMap<String, OfName>>);
+pub struct Dependencies(Mutex<BTreeMap<String, OfName>>);
 
 #[derive(Debug, Default)]
 struct OfName {
-    hosts: BTreeMap<Endpoint, (Need, Steps)>,
+    hosts: BTreeMap<Endpoint, (Dependency, Steps)>,
     succeeded: Steps,
 }
 
-impl Needs {
+impl Dependencies {
     fn with<T>(&self, namespace: &str, act: impl FnOnce(&mut OfName) -> T) -> T {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         act(all.entry(namespace.to_owned()).or_default())
     }
 
     /// A walk is sent to `endpoint`.
-    pub fn note(&self, walk: Walk<'_>, endpoint: &Endpoint, purpose: Purpose) {
+    pub fn note(&self, walk: PullOrigin<'_>, endpoint: &Endpoint, purpose: Purpose) {
         self.with(walk.namespace, |of_name| {
             let has_room = of_name.hosts.len() < LIMIT && endpoint.authority.len() <= AUTHORITY_LIMIT;
             if has_room || of_name.hosts.contains_key(endpoint) {
                 let (need, steps) = of_name.hosts.entry(endpoint.clone()).or_default();
-                need.merge(&Need::new(purpose, walk.via.clone()));
+                need.merge(&Dependency::new(purpose, walk.via.clone()));
                 if steps.len() < LIMIT {
                     steps.insert(walk.key());
                 }
@@ -63,14 +63,14 @@ impl Needs {
     }
 
     /// A walk came to a good end, by this host of the plan.
-    pub fn succeeded(&self, walk: Walk<'_>) {
+    pub fn succeeded(&self, walk: PullOrigin<'_>) {
         self.with(walk.namespace, |of_name| of_name.succeeded.insert(walk.key()));
     }
 
-    pub fn of(&self, namespace: &str) -> BTreeMap<Endpoint, Need> {
+    pub fn of(&self, namespace: &str) -> BTreeMap<Endpoint, Dependency> {
         self.with(namespace, |of_name| {
-            let proved = |steps: &Steps| !steps.is_disjoint(&of_name.succeeded);
-            let need = |(need, steps): &(Need, Steps)| Need { proved: proved(steps), ..need.clone() };
+            let pooled = |steps: &Steps| !steps.is_disjoint(&of_name.succeeded);
+            let need = |(need, steps): &(Dependency, Steps)| Dependency { pooled: pooled(steps), ..need.clone() };
             of_name.hosts.iter().map(|(endpoint, known)| (endpoint.clone(), need(known))).collect()
         })
     }
@@ -85,44 +85,44 @@ mod tests {
         Endpoint::new(Scheme::Https, name)
     }
 
-    fn walk<'a>(namespace: &'a str, of: &'a str, via: &'a Endpoint) -> Walk<'a> {
-        Walk { namespace, of, via }
+    fn walk<'a>(namespace: &'a str, of: &'a str, via: &'a Endpoint) -> PullOrigin<'a> {
+        PullOrigin { namespace, of, via }
     }
 
     #[test]
     fn what_several_hosts_need_for_several_things_is_one_host_and_gives_tokens_first() {
-        let needs = Needs::default();
-        needs.note(walk("r.example", "a", &of("m.example")), &of("cdn.example"), Purpose::Blob);
-        needs.note(walk("r.example", "a", &of("r.example")), &of("cdn.example"), Purpose::Token);
-        needs.note(walk("other.example", "b", &of("other.example")), &of("x.example"), Purpose::Manifest);
-        let found = needs.of("r.example");
+        let dependencies = Dependencies::default();
+        dependencies.note(walk("r.example", "a", &of("m.example")), &of("cdn.example"), Purpose::Blob);
+        dependencies.note(walk("r.example", "a", &of("r.example")), &of("cdn.example"), Purpose::Token);
+        dependencies.note(walk("other.example", "b", &of("other.example")), &of("x.example"), Purpose::Manifest);
+        let found = dependencies.of("r.example");
         let need = &found[&of("cdn.example")];
         assert_eq!((found.len(), need.via.len(), need.role()), (1, 2, Role::Token));
-        assert_eq!(needs.of("other.example")[&of("x.example")].role(), Role::Redirect);
-        assert!(needs.of("unknown.example").is_empty());
+        assert_eq!(dependencies.of("other.example")[&of("x.example")].role(), Role::Redirect);
+        assert!(dependencies.of("unknown.example").is_empty());
     }
 
     #[test]
     fn a_registry_that_always_names_another_host_is_remembered_up_to_a_limit() {
-        let needs = Needs::default();
+        let dependencies = Dependencies::default();
         let via = of("r.example");
         for number in 0..1_000 {
-            needs.note(walk("r.example", "a", &via), &of(&format!("{number}.example")), Purpose::Blob);
+            dependencies.note(walk("r.example", "a", &via), &of(&format!("{number}.example")), Purpose::Blob);
         }
-        needs.note(walk("long.example", "a", &via), &of(&"a".repeat(300)), Purpose::Blob);
-        assert_eq!((needs.of("r.example").len(), needs.of("long.example").len()), (LIMIT, 0));
+        dependencies.note(walk("long.example", "a", &via), &of(&"a".repeat(300)), Purpose::Blob);
+        assert_eq!((dependencies.of("r.example").len(), dependencies.of("long.example").len()), (LIMIT, 0));
     }
 
     /// A registry that serves one image well, and sends whoever asks for another to scan ports.
     #[test]
     fn a_host_is_proved_by_the_walk_that_was_sent_there_and_by_no_other() {
-        let needs = Needs::default();
+        let dependencies = Dependencies::default();
         let (mirror, upstream) = (of("m.example"), of("r.example"));
-        needs.note(walk("r.example", "good", &upstream), &of("cdn.example"), Purpose::Blob);
-        needs.note(walk("r.example", "bad", &upstream), &of("10.0.0.5:22"), Purpose::Blob);
-        needs.note(walk("r.example", "good", &mirror), &of("10.0.0.6:22"), Purpose::Blob);
-        needs.succeeded(walk("r.example", "good", &upstream));
-        let proved = |host: &str| needs.of("r.example")[&of(host)].proved;
-        assert_eq!([proved("cdn.example"), proved("10.0.0.5:22"), proved("10.0.0.6:22")], [true, false, false]);
+        dependencies.note(walk("r.example", "good", &upstream), &of("cdn.example"), Purpose::Blob);
+        dependencies.note(walk("r.example", "bad", &upstream), &of("10.0.0.5:22"), Purpose::Blob);
+        dependencies.note(walk("r.example", "good", &mirror), &of("10.0.0.6:22"), Purpose::Blob);
+        dependencies.succeeded(walk("r.example", "good", &upstream));
+        let pooled = |host: &str| dependencies.of("r.example")[&of(host)].pooled;
+        assert_eq!([pooled("cdn.example"), pooled("10.0.0.5:22"), pooled("10.0.0.6:22")], [true, false, false]);
     }
 }

@@ -16,14 +16,14 @@ use jiff::Timestamp;
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 
-use super::dependencies::Needs;
+use super::dependencies::Dependencies;
 use super::proxy;
 use super::usage::Usage;
 use crate::cause::Cause;
-use crate::dns::Patience;
+use crate::dns::LookupLimits;
 use crate::environment::{ProxyRules, ProxyUrl};
 use crate::host::resolv::Names;
-use crate::http::{Binding, HttpClient, Informational, Kept, Proved};
+use crate::http::{Binding, HttpClient, IdlePool, Informational, PooledConnection};
 use crate::model::facts::{DnsFacts, ProxyFacts, TcpFacts, TlsFacts};
 use crate::model::host::{Endpoint, HostTls, RegistryHost, Scheme};
 use crate::model::namespace::DIAL_TIMEOUT;
@@ -51,17 +51,17 @@ pub struct Network {
     pub now: Timestamp,
     began: Instant,
     pub usage: Arc<Usage>,
-    pub needs: Needs,
-    kept: Kept,
-    ways: Mutex<HashMap<WayKey, Arc<OnceCell<Arc<Way>>>>>,
+    pub dependencies: Dependencies,
+    kept: IdlePool,
+    routes: Mutex<HashMap<RouteKey, Arc<OnceCell<Arc<Route>>>>>,
 }
 
 /// Hosts with other TLS settings are other ways, even at the same address.
-type WayKey = (Endpoint, bool, Option<Duration>, String, Option<Endpoint>);
+type RouteKey = (Endpoint, bool, Option<Duration>, String, Option<Endpoint>);
 
 /// What came of climbing to a host, and the client that speaks to it.
 #[derive(Debug)]
-pub struct Way {
+pub struct Route {
     /// The scheme that worked: http where the https attempt fell back.
     pub endpoint: Endpoint,
     pub dns: Step<DnsFacts>,
@@ -105,10 +105,10 @@ impl Network {
         version: Version,
         now: Timestamp,
     ) -> Self {
-        let (began, ways) = (Instant::now(), Mutex::default());
-        let (usage, needs, kept) = (Arc::default(), Needs::default(), Kept::default());
+        let (began, routes) = (Instant::now(), Mutex::default());
+        let (usage, dependencies, kept) = (Arc::default(), Dependencies::default(), IdlePool::default());
         let reach = Reach::default();
-        Self { names, trust, proxies, timeouts, version, reach, now, began, usage, needs, kept, ways }
+        Self { names, trust, proxies, timeouts, version, reach, now, began, usage, dependencies, kept, routes }
     }
 
     fn setup(&self, to: &Destination<'_>) -> Result<TlsSetup, Failure> {
@@ -123,57 +123,57 @@ impl Network {
     }
 
     /// The way to a host: walked at the first call, shared by the later ones.
-    pub async fn way(&self, to: &Destination<'_>) -> Arc<Way> {
+    pub async fn route(&self, to: &Destination<'_>) -> Arc<Route> {
         let led_by = to.led_by.map(|host| host.endpoint.clone());
         let key = (to.endpoint.clone(), to.http_fallback, to.dial_timeout, format!("{:?}", to.tls), led_by);
         let cell = {
-            let mut ways = self.ways.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(ways.entry(key).or_default())
+            let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(routes.entry(key).or_default())
         };
         // Boxed: what awaits a way is itself awaited deep down, and the compiler follows futures only so far.
-        let climb = || async { Arc::new(self.climb(to).await) }.boxed();
-        Arc::clone(cell.get_or_init(climb).await)
+        let connect_to = || async { Arc::new(self.connect_to(to).await) }.boxed();
+        Arc::clone(cell.get_or_init(connect_to).await)
     }
 
-    async fn climb(&self, to: &Destination<'_>) -> Way {
-        let way = self.climb_once(to, &to.endpoint).await;
+    async fn connect_to(&self, to: &Destination<'_>) -> Route {
+        let route = self.climb_once(to, &to.endpoint).await;
         let falls_back = to.http_fallback
-            && way.client.as_ref().is_err_and(|failure| falls_back(failure, self.version, to.endpoint.has_port()));
+            && route.client.as_ref().is_err_and(|failure| falls_back(failure, self.version, to.endpoint.has_port()));
         if !falls_back {
-            return way;
+            return route;
         }
         let plain = Endpoint::new(Scheme::Http, to.endpoint.authority.clone());
         self.climb_once(to, &plain).await
     }
 
-    async fn climb_once(&self, to: &Destination<'_>, endpoint: &Endpoint) -> Way {
-        let mut way = Way::begin(endpoint);
-        let reached = self.reach(to, &mut way).await;
-        way.client = reached.map_err(|failure| {
-            sinkhole::explained(failure.host_or(&endpoint.host_port()), endpoint.host(), way.dns.facts())
+    async fn climb_once(&self, to: &Destination<'_>, endpoint: &Endpoint) -> Route {
+        let mut route = Route::begin(endpoint);
+        let reached = self.reach(to, &mut route).await;
+        route.client = reached.map_err(|failure| {
+            sinkhole::explained(failure.host_or(&endpoint.host_port()), endpoint.host(), route.dns.facts())
         });
-        way
+        route
     }
 
-    async fn reach(&self, to: &Destination<'_>, way: &mut Way) -> Result<HttpClient, Failure> {
+    async fn reach(&self, to: &Destination<'_>, route: &mut Route) -> Result<HttpClient, Failure> {
         let setup = self.setup(to).inspect_err(|failure| {
-            way.tls = Step::new(Outcome::Failed(failure.clone(), None), Duration::ZERO);
+            route.tls = Step::new(Outcome::Failed(failure.clone(), None), Duration::ZERO);
         })?;
-        let (stream, bound) = self.connect(to, way, &setup).await?;
-        let is_proxied_plainly = bound.proxy.is_some() && way.endpoint.scheme == Scheme::Http;
-        let proved = match self.secure(way, stream, &setup).await {
-            Err(failure) => return Err(Box::pin(self.look_again(to, way, &setup, failure)).await),
+        let (stream, bound) = self.connect(to, route, &setup).await?;
+        let is_proxied_plainly = bound.proxy.is_some() && route.endpoint.scheme == Scheme::Http;
+        let pooled = match self.secure(route, stream, &setup).await {
+            Err(failure) => return Err(Box::pin(self.follow_up(to, route, &setup, failure)).await),
             // A proxy is sent requests of another form.
-            Ok(Secured::Plain(_)) if is_proxied_plainly => Proved::default(),
-            Ok(Secured::Plain(stream)) => Proved::over(stream, &self.kept).await,
-            Ok(Secured::Tls(stream)) => Proved::over(*stream, &self.kept).await,
+            Ok(Secured::Plain(_)) if is_proxied_plainly => PooledConnection::default(),
+            Ok(Secured::Plain(stream)) => PooledConnection::over(stream, &self.kept).await,
+            Ok(Secured::Tls(stream)) => PooledConnection::over(*stream, &self.kept).await,
         };
         Ok(HttpClient::new(Binding {
-            endpoint: way.endpoint.clone(),
+            endpoint: route.endpoint.clone(),
             address: bound.address,
             proxy: bound.proxy,
             tls: setup.client_config(),
-            proved,
+            pooled,
             limit: self.timeouts.http,
             patience: self.version.response_header_timeout(),
             informational: Informational::of(self.version),
@@ -184,25 +184,25 @@ impl Network {
     async fn connect(
         &self,
         to: &Destination<'_>,
-        way: &mut Way,
+        route: &mut Route,
         setup: &TlsSetup,
     ) -> Result<(Connection, Bound), Failure> {
-        let endpoint = way.endpoint.clone();
+        let endpoint = route.endpoint.clone();
         if let Some(port) = endpoint.impossible_port() {
             let detail = format!("there is no port {port}: the highest is 65535");
             let failure = Failure::new(Stage::Tcp, Cause::HostsFileInvalid, detail)
-                .worded(format!("dial tcp: address {port}: invalid port"));
-            way.tcp = Step::new(Outcome::Failed(failure.clone(), None), Duration::ZERO);
+                .with_go_message(format!("dial tcp: address {port}: invalid port"));
+            route.tcp = Step::new(Outcome::Failed(failure.clone(), None), Duration::ZERO);
             return Err(failure);
         }
         if let Some(words) = self.proxies.refusal(endpoint.scheme) {
             let detail = "REQUEST_METHOD is set for containerd, and Go takes no HTTP_PROXY in a CGI program: unset it";
-            let failure = Failure::new(Stage::Proxy, Cause::ProxyUnreachable, detail).worded(words);
-            way.proxy = Step::new(Outcome::Failed(failure.clone(), None), Duration::ZERO);
+            let failure = Failure::new(Stage::Proxy, Cause::ProxyUnreachable, detail).with_go_message(words);
+            route.proxy = Step::new(Outcome::Failed(failure.clone(), None), Duration::ZERO);
             return Err(failure);
         }
         if let Some(failure) = self.literal_kept_back(to, &endpoint).await {
-            (way.dns, way.tcp) = (Step::skipped(Skip::NotNeeded), Step::skipped(Skip::NotFollowed));
+            (route.dns, route.tcp) = (Step::skipped(Skip::NotNeeded), Step::skipped(Skip::NotFollowed));
             return Err(failure);
         }
         let decision = self.proxies.decide(endpoint.scheme, endpoint.host(), endpoint.port());
@@ -210,12 +210,15 @@ impl Network {
             let (dns, tcp, stream) = self.dial(endpoint.host(), endpoint.port(), to.dial_timeout, Some(to)).await;
             let address = tcp.facts().and_then(|facts| facts.chosen);
             let failure = dns.failure().or_else(|| tcp.failure()).cloned();
-            (way.dns, way.tcp) = (dns, tcp);
+            (route.dns, route.tcp) = (dns, tcp);
             if failure.as_ref().is_some_and(reach::is_kept_back) {
-                way.tcp = Step::skipped(Skip::NotFollowed);
-            } else if way.dns.failure().is_some_and(|failure| failure.doubtful && failure.cause != Cause::LimitReached)
+                route.tcp = Step::skipped(Skip::NotFollowed);
+            } else if route
+                .dns
+                .failure()
+                .is_some_and(|failure| failure.inconclusive && failure.cause != Cause::LimitReached)
             {
-                way.dns = Step::skipped(Skip::OutOfTime);
+                route.dns = Step::skipped(Skip::OutOfTime);
             }
             let (Some(stream), Some(address)) = (stream, address) else {
                 return Err(
@@ -223,16 +226,16 @@ impl Network {
                 );
             };
             let facts = ProxyFacts { proxy: None, rule: decision.rule.into(), connect_status: None };
-            way.proxy = Step { outcome: Outcome::Passed(facts), duration: Some(Duration::ZERO) };
+            route.proxy = Step { outcome: Outcome::Passed(facts), duration: Some(Duration::ZERO) };
             return Ok((stream.into(), Bound { address, proxy: None }));
         };
-        way.dns = Step::skipped(Skip::LeftToProxy);
-        way.tcp = Step::skipped(Skip::LeftToProxy);
+        route.dns = Step::skipped(Skip::LeftToProxy);
+        route.tcp = Step::skipped(Skip::LeftToProxy);
         let tunnel = Tunnel { endpoint: &endpoint, proxy: &proxy, rule: &decision.rule, setup };
         let (step, reached) = self.through_proxy(tunnel, to.dial_timeout).await;
         let failure = step.failure().cloned();
-        let doubt = failure.as_ref().filter(|failure| failure.doubtful).map(Failure::skip);
-        way.proxy = doubt.map_or(step, Step::skipped);
+        let doubt = failure.as_ref().filter(|failure| failure.inconclusive).map(Failure::skip);
+        route.proxy = doubt.map_or(step, Step::skipped);
         reached
             .map(|(stream, address)| (stream, Bound { address, proxy: Some(proxy) }))
             .ok_or_else(|| failure.unwrap_or_else(|| Failure::new(Stage::Proxy, Cause::Unclassified, "no tunnel")))
@@ -246,7 +249,7 @@ impl Network {
         guarded: Option<&Destination<'_>>,
     ) -> (Step<DnsFacts>, Step<TcpFacts>, Option<TcpStream>) {
         let budget = dial_timeout.unwrap_or(DIAL_TIMEOUT);
-        let patience = Patience { budget, limit: self.timeouts.dns };
+        let patience = LookupLimits { budget, limit: self.timeouts.dns };
         let dns = dns::lookup(&self.names, host, patience).await;
         let addresses = match &dns.outcome {
             Outcome::Passed(facts) => facts.addresses.clone(),
@@ -285,10 +288,10 @@ impl Network {
                 |inner| {
                     let detail = format!("{} of the proxy: {} ({})", inner.stage, inner.detail, inner.cause);
                     let failure = Failure::new(Stage::Proxy, Cause::ProxyUnreachable, detail)
-                        .worded(format!("proxyconnect tcp: {}", inner.wording))
+                        .with_go_message(format!("proxyconnect tcp: {}", inner.go_message))
                         .fixed_by(proxy::unreachable_fix(proxy));
                     // Nobody knows of a proxy what nobody knows of the way to it.
-                    Failure { doubtful: inner.doubtful, ..failure }
+                    Failure { inconclusive: inner.inconclusive, ..failure }
                 },
             );
             let failure = failure.at(proxy.host_port());
@@ -306,14 +309,14 @@ impl Network {
     }
 
     /// TLS where the scheme asks for it. Further connections of the client resume its session.
-    async fn secure(&self, way: &mut Way, stream: Connection, setup: &TlsSetup) -> Result<Secured, Failure> {
-        if way.endpoint.scheme == Scheme::Http {
-            way.tls = Step::skipped(Skip::NotNeeded);
+    async fn secure(&self, route: &mut Route, stream: Connection, setup: &TlsSetup) -> Result<Secured, Failure> {
+        if route.endpoint.scheme == Scheme::Http {
+            route.tls = Step::skipped(Skip::NotNeeded);
             return Ok(Secured::Plain(stream));
         }
-        let (step, stream) = tls::handshake(stream, way.endpoint.host(), setup, self.timeouts.tls).await;
-        way.tls = step;
-        match (way.tls.failure(), stream) {
+        let (step, stream) = tls::handshake(stream, route.endpoint.host(), setup, self.timeouts.tls).await;
+        route.tls = step;
+        match (route.tls.failure(), stream) {
             (Some(failure), _) => Err(failure.clone()),
             (None, Some(stream)) => Ok(Secured::Tls(Box::new(stream))),
             (None, None) => Err(Failure::new(Stage::Tls, Cause::Unclassified, "no session")),
@@ -321,7 +324,7 @@ impl Network {
     }
 }
 
-impl Way {
+impl Route {
     /// At the foot: nothing is reached yet.
     fn begin(endpoint: &Endpoint) -> Self {
         Self {

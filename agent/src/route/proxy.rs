@@ -99,14 +99,14 @@ async fn secure(
     let Some(inner) = failure else {
         return Err(Failure::new(Stage::Proxy, Cause::ProxyUnreachable, "TLS to the proxy failed"));
     };
-    let failed = |detail: &str, wording: &str| {
+    let failed = |detail: &str, go_message: &str| {
         Failure::new(Stage::Proxy, Cause::ProxyUnreachable, format!("TLS to the proxy failed: {detail}"))
-            .worded(format!("proxyconnect tcp: {wording}"))
+            .with_go_message(format!("proxyconnect tcp: {go_message}"))
     };
     if inner.cause == Cause::TlsPlainHttp {
         return Err(speaks_plainly(failed(&inner.detail, NO_HANDSHAKE), proxy));
     }
-    Err(Failure { doubtful: inner.doubtful, ..failed(&inner.detail, &inner.wording) })
+    Err(Failure { inconclusive: inner.inconclusive, ..failed(&inner.detail, &inner.go_message) })
 }
 
 /// The proxy as it is set does not do: which variable says so, and what to write there.
@@ -127,10 +127,10 @@ pub fn garbled(proxy: &ProxyUrl) -> Option<Failure> {
         let failure = Failure::new(Stage::Proxy, Cause::ProxyUnreachable, detail);
         // A host with a port, and no user before it, may be one: containerd dials it, and the rest is a path.
         let may_be_host = proxy.port != 0 && proxy.credentials.is_none();
-        let failure = Failure { doubtful: may_be_host, ..failure };
+        let failure = Failure { inconclusive: may_be_host, ..failure };
         failure
             .at(proxy.host_port())
-            .worded(format!("proxyconnect tcp: dial tcp: lookup {}: no such host", proxy.host_port()))
+            .with_go_message(format!("proxyconnect tcp: dial tcp: lookup {}: no such host", proxy.host_port()))
             .owned_by(Owner::Config)
             .fixed_by(format!(
                 "Write the password in {} with `%23` for `#`, `%2F` for `/`, `%3F` for `?`, `%40` for `@` and `%25` for `%`; then \
@@ -167,7 +167,8 @@ fn silent(limit: Duration, patience: Duration) -> Failure {
     } else {
         format!("the proxy accepted the connection and did not answer within {limit:?}")
     };
-    let failure = Failure::new(Stage::Proxy, Cause::ProxyUnreachable, detail).worded("context deadline exceeded");
+    let failure =
+        Failure::new(Stage::Proxy, Cause::ProxyUnreachable, detail).with_go_message("context deadline exceeded");
     if limit >= patience {
         return failure;
     }
@@ -175,7 +176,7 @@ fn silent(limit: Duration, patience: Duration) -> Failure {
         "Give it longer: `--timeout 5m` with `check`, `probe.timeouts.http` in the settings of `run` (`timeouts: {http: 60s}`). \
          If the proxy stays silent, look at its log, or exempt the registry with `NO_PROXY`.",
     );
-    Failure { doubtful: true, ..failure }
+    Failure { inconclusive: true, ..failure }
 }
 
 #[cfg(test)]

@@ -16,19 +16,19 @@ const LONGEST_WAIT: Duration = Duration::from_hours(6);
 
 #[derive(Clone, Debug)]
 pub struct Backoff<K, W> {
-    held: BTreeMap<K, Held<W>>,
+    held: BTreeMap<K, BackOffState<W>>,
 }
 
 /// One that is asked less often.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Held<W> {
+pub struct BackOffState<W> {
     pub reason: W,
     pub since: Instant,
     /// How far apart its probes are at present.
     pub wait: Duration,
     pub until: Instant,
     /// It may be asked from here on: no later than `until`, so that the slot there is not missed.
-    pub gate: Instant,
+    pub not_before: Instant,
     /// The far side said for how long.
     pub asked: bool,
     pub factor: u32,
@@ -37,7 +37,7 @@ pub struct Held<W> {
 
 /// One more failure of the kind that calls for patience.
 #[derive(Clone, Copy, Debug)]
-pub struct Strike<W> {
+pub struct RepeatedFailure<W> {
     pub reason: W,
     pub began: Instant,
     pub interval: Duration,
@@ -55,30 +55,31 @@ impl<K, W> Default for Backoff<K, W> {
 
 impl<K: Clone + Ord, W: Copy + PartialEq> Backoff<K, W> {
     /// Whether anything changed that is worth a line in the log.
-    pub fn strike(&mut self, key: &K, strike: Strike<W>) -> bool {
+    pub fn add_failure(&mut self, key: &K, add_failure: RepeatedFailure<W>) -> bool {
         let now = Instant::now();
         let before = self.held.get(key);
         let strikes = before.map_or(0, |held| held.strikes).saturating_add(1).min(DOUBLINGS);
-        let guess = strike.interval.saturating_mul(1 << strikes).min(LONGEST_GUESS).max(strike.interval);
-        let asked = strike.asked.map(|asked| asked.min(LONGEST_WAIT)).filter(|asked| *asked > guess);
+        let guess = add_failure.interval.saturating_mul(1 << strikes).min(LONGEST_GUESS).max(add_failure.interval);
+        let asked = add_failure.asked.map(|asked| asked.min(LONGEST_WAIT)).filter(|asked| *asked > guess);
         // What it asked for begins with its answer, and is not cut short.
-        let (wait, until, gate) = match asked {
+        let (wait, until, not_before) = match asked {
             Some(asked) => (asked, now + asked, now + asked),
-            None => (guess, strike.began + guess, strike.began + guess.saturating_sub(strike.slack)),
+            None => (guess, add_failure.began + guess, add_failure.began + guess.saturating_sub(add_failure.slack)),
         };
-        let factor = wait.as_nanos().div_ceil(strike.interval.as_nanos().max(1));
-        let held = Held {
-            reason: strike.reason,
-            since: before.map_or(strike.began, |held| held.since),
+        let factor = wait.as_nanos().div_ceil(add_failure.interval.as_nanos().max(1));
+        let held = BackOffState {
+            reason: add_failure.reason,
+            since: before.map_or(add_failure.began, |held| held.since),
             wait,
             until,
-            gate,
+            not_before,
             asked: asked.is_some(),
             factor: u32::try_from(factor).unwrap_or(u32::MAX),
             strikes,
         };
-        let alike =
-            |known: &Held<W>| (known.reason, known.factor, known.asked) == (held.reason, held.factor, held.asked);
+        let alike = |known: &BackOffState<W>| {
+            (known.reason, known.factor, known.asked) == (held.reason, held.factor, held.asked)
+        };
         let is_news = !before.is_some_and(alike);
         self.held.insert(key.clone(), held);
         is_news
@@ -88,19 +89,19 @@ impl<K: Clone + Ord, W: Copy + PartialEq> Backoff<K, W> {
     pub fn hold_along(&mut self, key: &K, with: &K) {
         let Some(leader) = self.held.get(with).cloned() else { return };
         let known = self.held.get(key);
-        if known.is_none_or(|known| known.gate < leader.gate) {
+        if known.is_none_or(|known| known.not_before < leader.not_before) {
             let since = known.map_or(leader.since, |known| known.since);
-            self.held.insert(key.clone(), Held { since, ..leader });
+            self.held.insert(key.clone(), BackOffState { since, ..leader });
         }
     }
 
     /// It answered: from now on it is asked as usual. Gives what was held.
-    pub fn clear(&mut self, key: &K) -> Option<Held<W>> {
+    pub fn clear(&mut self, key: &K) -> Option<BackOffState<W>> {
         self.held.remove(key)
     }
 
     /// Forgets those of no interest any more.
-    pub fn retain(&mut self, mut keep: impl FnMut(&K, &Held<W>) -> bool) {
+    pub fn retain(&mut self, mut keep: impl FnMut(&K, &BackOffState<W>) -> bool) {
         self.held.retain(|key, held| keep(key, held));
     }
 
@@ -110,11 +111,11 @@ impl<K: Clone + Ord, W: Copy + PartialEq> Backoff<K, W> {
     }
 
     /// When it may be asked again. `None`: at any time.
-    pub fn gate(&self, key: &K) -> Option<Instant> {
-        self.held.get(key).map(|held| held.gate)
+    pub fn not_before(&self, key: &K) -> Option<Instant> {
+        self.held.get(key).map(|held| held.not_before)
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = (&K, &Held<W>)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &BackOffState<W>)> {
         self.held.iter()
     }
 }
@@ -125,16 +126,16 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_mins(1);
 
-    fn strike(interval: Duration, asked: Option<Duration>) -> Strike<&'static str> {
-        Strike { reason: "busy", began: Instant::now(), interval, asked, slack: Duration::ZERO }
+    fn add_failure(interval: Duration, asked: Option<Duration>) -> RepeatedFailure<&'static str> {
+        RepeatedFailure { reason: "busy", began: Instant::now(), interval, asked, slack: Duration::ZERO }
     }
 
     /// The waits after so many failures in a row.
     fn waits(interval: Duration, asked: Option<Duration>) -> Vec<Duration> {
-        let mut book = Backoff::default();
+        let mut record = Backoff::default();
         let mut wait = || {
-            book.strike(&"a", strike(interval, asked));
-            book.gate(&"a").unwrap() - Instant::now()
+            record.add_failure(&"a", add_failure(interval, asked));
+            record.not_before(&"a").unwrap() - Instant::now()
         };
         (0..6).map(|_| wait()).collect()
     }
@@ -156,40 +157,44 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn each_step_is_news_once_and_an_answer_ends_it() {
-        let mut book = Backoff::default();
-        let mut news = |reason| book.strike(&"a", Strike { reason, ..strike(MINUTE, None) });
+        let mut record = Backoff::default();
+        let mut news = |reason| record.add_failure(&"a", RepeatedFailure { reason, ..add_failure(MINUTE, None) });
         assert_eq!([news("busy"), news("busy"), news("busy"), news("busy")], [true, true, true, false]);
         assert!(news("slow"), "another reason is news");
-        assert_eq!(book.clear(&"a").unwrap().factor, 8);
-        assert!(book.clear(&"a").is_none() && book.gate(&"a").is_none());
-        assert!(book.strike(&"a", strike(MINUTE, None)));
-        assert_eq!(book.clear(&"a").unwrap().factor, 2, "it begins anew");
+        assert_eq!(record.clear(&"a").unwrap().factor, 8);
+        assert!(record.clear(&"a").is_none() && record.not_before(&"a").is_none());
+        assert!(record.add_failure(&"a", add_failure(MINUTE, None)));
+        assert_eq!(record.clear(&"a").unwrap().factor, 2, "it begins anew");
     }
 
     #[tokio::test(start_paused = true)]
     async fn it_lasts_since_the_first_failure_and_may_be_asked_a_little_before_its_time() {
-        let mut book = Backoff::default();
+        let mut record = Backoff::default();
         let first = Instant::now();
-        book.strike(&"a", strike(MINUTE, None));
+        record.add_failure(&"a", add_failure(MINUTE, None));
         tokio::time::advance(2 * MINUTE).await;
-        book.strike(&"a", Strike { slack: MINUTE / 2, ..strike(MINUTE, None) });
-        let held = book.clear(&"a").unwrap();
+        record.add_failure(&"a", RepeatedFailure { slack: MINUTE / 2, ..add_failure(MINUTE, None) });
+        let held = record.clear(&"a").unwrap();
         assert_eq!(
-            (held.since, held.until - Instant::now(), held.gate - Instant::now()),
+            (held.since, held.until - Instant::now(), held.not_before - Instant::now()),
             (first, 4 * MINUTE, MINUTE * 7 / 2)
         );
-        book.strike(&"a", Strike { slack: MINUTE / 2, ..strike(MINUTE, Some(60 * MINUTE)) });
-        assert_eq!(book.gate(&"a").unwrap() - Instant::now(), 60 * MINUTE, "what was asked for is not cut short");
+        record.add_failure(&"a", RepeatedFailure { slack: MINUTE / 2, ..add_failure(MINUTE, Some(60 * MINUTE)) });
+        assert_eq!(
+            record.not_before(&"a").unwrap() - Instant::now(),
+            60 * MINUTE,
+            "what was asked for is not cut short"
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn others_wait_along_for_the_longest_and_on_their_own_account_no_longer() {
-        let mut book = Backoff::default();
-        book.strike(&"a", strike(MINUTE, Some(20 * MINUTE)));
-        book.strike(&"b", strike(MINUTE, Some(10 * MINUTE)));
-        book.hold_along(&"all", &"a");
-        book.hold_along(&"all", &"b");
-        book.hold_along(&"all", &"nobody");
-        assert_eq!(book.gate(&"all"), book.gate(&"a"));
+        let mut record = Backoff::default();
+        record.add_failure(&"a", add_failure(MINUTE, Some(20 * MINUTE)));
+        record.add_failure(&"b", add_failure(MINUTE, Some(10 * MINUTE)));
+        record.hold_along(&"all", &"a");
+        record.hold_along(&"all", &"b");
+        record.hold_along(&"all", &"nobody");
+        assert_eq!(record.not_before(&"all"), record.not_before(&"a"));
     }
 }

@@ -55,7 +55,7 @@ impl Ledger {
 
     /// One that was spent without being asked for: later ones wait for it. More than an hour's allowance
     /// need not be remembered.
-    pub fn book(&self, now: Timestamp) {
+    pub fn record(&self, now: Timestamp) {
         let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
         let mut recent = self.recent(&mut spent, now);
         recent.push(now);
@@ -143,7 +143,7 @@ mod tests {
         let (_directory, file) = file();
         let ledger = Ledger::open(2, file.clone(), at(0));
         assert!(ledger.take(at(0)));
-        (1..4).for_each(|second| ledger.book(at(second)));
+        (1..4).for_each(|second| ledger.record(at(second)));
         assert!(!ledger.take(at(3_661)) && !Ledger::open(2, file, at(3_661)).take(at(3_661)));
         assert!(ledger.take(at(3_662)) && !ledger.take(at(3_662)));
     }

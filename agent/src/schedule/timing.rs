@@ -42,7 +42,7 @@ impl<T: Clone + Ord> Timing<T> {
     pub fn due(&mut self, job: &Job<T>) -> Instant {
         // Not `now`: the caller's own reading of the clock is older.
         let due = *self.due.entry(job.target.clone()).or_insert(self.start);
-        job.not_before.map_or(due, |gate| due.max(gate))
+        job.not_before.map_or(due, |not_before| due.max(not_before))
     }
 
     pub fn earliest(&mut self, jobs: &[Job<T>], busy: &BTreeSet<T>) -> Option<Instant> {

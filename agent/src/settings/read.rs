@@ -10,7 +10,7 @@ use super::problem::{Problem, quoted};
 use super::{Settings, all_addresses, duration};
 use crate::image::reference::Reference;
 use crate::redact::urls::without_credentials;
-use crate::yaml::{Fault, Node, Place, Value};
+use crate::yaml::{Fault, Node, Position, Value};
 
 /// Problems beyond this are not told one by one.
 const PROBLEM_LIMIT: usize = 100;
@@ -43,7 +43,7 @@ impl Reader {
         self.problem(node.at, &describe(node), allowed, fix);
     }
 
-    pub fn problem(&mut self, at: Place, found: &str, allowed: &str, fix: &str) {
+    pub fn problem(&mut self, at: Position, found: &str, allowed: &str, fix: &str) {
         if self.problems.len() >= PROBLEM_LIMIT {
             return;
         }

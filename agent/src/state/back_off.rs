@@ -50,7 +50,7 @@ pub const fn is_refused_login(reason: Cause) -> bool {
 
 /// What an answer says of how its sender fares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Strain {
+pub struct Overload {
     pub reason: Cause,
     /// For how long it asked to be left alone.
     pub asked: Option<Duration>,
@@ -58,15 +58,15 @@ pub struct Strain {
     pub is_limit: bool,
 }
 
-impl Strain {
+impl Overload {
     /// A failure that more requests would make worse. One on the way there (names, connections, certificates)
     /// costs the registry nothing, and its end is to be seen soon.
     fn of_failure(failure: &Failure) -> Option<Self> {
         let is_limit = matches!(failure.cause, Cause::RateLimited | Cause::Throttled);
         let is_strain = matches!(failure.cause, Cause::RegistryError | Cause::RegistryTimeout | Cause::TlsTimeout)
             || is_refused_login(failure.cause);
-        let strain = Self { reason: failure.cause, asked: failure.retry_after(), is_limit };
-        (is_limit || is_strain).then_some(strain)
+        let overload = Self { reason: failure.cause, asked: failure.retry_after(), is_limit };
+        (is_limit || is_strain).then_some(overload)
     }
 
     /// The reason of the first, and the longest pause of both.
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_registry_that_fails_or_hangs_struggles_and_a_broken_way_to_it_is_no_strain() {
-        let reason = |cause| Strain::of_endpoint(&with(failing(cause, None))).map(|strain| strain.reason);
+        let reason = |cause| Overload::of_endpoint(&with(failing(cause, None))).map(|overload| overload.reason);
         for cause in [
             Cause::RegistryError,
             Cause::RegistryTimeout,
@@ -182,26 +182,26 @@ mod tests {
         ] {
             assert_eq!(reason(cause), None, "{cause}");
         }
-        assert_eq!(Strain::of_endpoint(&up()), None);
+        assert_eq!(Overload::of_endpoint(&up()), None);
     }
 
     #[test]
     fn a_host_that_took_the_connection_and_no_more_struggles_and_one_that_nobody_got_to_does_not() {
         let mut report = up();
         report.stages.ping = Step::skipped(Skip::OutOfTime);
-        assert_eq!(Strain::of_endpoint(&report), Some(Strain::HUNG));
+        assert_eq!(Overload::of_endpoint(&report), Some(Overload::HUNG));
         report.stages = crate::model::report::Stages::default();
-        assert_eq!(Strain::of_endpoint(&report), None);
+        assert_eq!(Overload::of_endpoint(&report), None);
     }
 
     #[test]
     fn the_longest_pause_that_was_asked_for_counts() {
         let mut report = with(failing(Cause::RegistryError, Some(90)));
-        assert_eq!(Strain::of_endpoint(&report).unwrap().asked, Some(Duration::from_secs(90)));
+        assert_eq!(Overload::of_endpoint(&report).unwrap().asked, Some(Duration::from_secs(90)));
         let retry_after = Some(Duration::from_secs(120));
         report.rate_limit = RateLimit { state: LimitState::Blocked, retry_after, ..RateLimit::default() };
-        let strain = Strain::of_endpoint(&report).unwrap();
-        assert_eq!((strain.reason, strain.asked, strain.is_limit), (Cause::RegistryError, retry_after, true));
+        let overload = Overload::of_endpoint(&report).unwrap();
+        assert_eq!((overload.reason, overload.asked, overload.is_limit), (Cause::RegistryError, retry_after, true));
     }
 
     #[test]
@@ -209,21 +209,21 @@ mod tests {
         let snapshot = sample::rich();
         let mut image = snapshot.images["busybox:1.36"].as_ref().clone();
         image.rate_limit = RateLimit::default();
-        assert_eq!((image.verdict.pullable, Strain::of_image(&image)), (Some(true), None));
+        assert_eq!((image.verdict.pullable, Overload::of_image(&image)), (Some(true), None));
         let mut attempt = snapshot.images["ghcr.io/example/private:1"].attempts[0].clone();
         attempt.failure = Some(failing(Cause::RegistryError, None));
         image.attempts.insert(0, attempt.clone());
-        let strain = Strain::of_image(&image).unwrap();
-        assert_eq!((strain.reason, strain.is_limit), (Cause::RegistryError, false));
+        let overload = Overload::of_image(&image).unwrap();
+        assert_eq!((overload.reason, overload.is_limit), (Cause::RegistryError, false));
         attempt.failure = Some(failing(Cause::Throttled, Some(7)));
         image.attempts.push(attempt);
-        let strain = Strain::of_image(&image).unwrap();
-        assert_eq!((strain.reason, strain.is_limit), (Cause::Throttled, true));
+        let overload = Overload::of_image(&image).unwrap();
+        assert_eq!((overload.reason, overload.is_limit), (Cause::Throttled, true));
         // Where nobody was asked nobody struggles, and a file that is mended is to be seen at once.
         image.attempts.clear();
         image.verdict.pullable = None;
-        assert_eq!(Strain::of_image(&image), None);
+        assert_eq!(Overload::of_image(&image), None);
         image.cut_off = true;
-        assert_eq!(Strain::of_image(&image).unwrap().reason, Cause::RegistryTimeout);
+        assert_eq!(Overload::of_image(&image).unwrap().reason, Cause::RegistryTimeout);
     }
 }

@@ -34,7 +34,7 @@ pub fn keep(targets: &mut Targets, before: &mut Targets, now: Timestamp) {
 pub fn note(targets: &mut Targets, report: &EndpointReport) {
     let Some(need) = report.need.as_ref().filter(|need| need.seen) else { return };
     let Some(namespace) = targets.namespaces.get_mut(&report.namespace) else { return };
-    if !need.proved && !namespace.dependents.contains_key(&report.endpoint) {
+    if !need.pooled && !namespace.dependents.contains_key(&report.endpoint) {
         return;
     }
     let known = namespace
@@ -58,7 +58,7 @@ fn drop_oldest(namespace: &mut Namespace) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::dependency::{Need, Purpose};
+    use crate::model::dependency::{Dependency, Purpose};
     use crate::model::host::{Capabilities, Role, Scheme};
     use crate::model::namespace::PlannedHost;
     use crate::model::sample;
@@ -80,7 +80,7 @@ mod tests {
         EndpointReport {
             namespace: NAME.to_owned(),
             role: Role::Redirect,
-            need: Some(Need::new(Purpose::Blob, of(NAME))),
+            need: Some(Dependency::new(Purpose::Blob, of(NAME))),
             started_at: sample::now() + SignedDuration::from_hours(hours),
             ..sample::presenting(host, "CN=A", true)
         }
@@ -107,7 +107,7 @@ mod tests {
     fn a_host_that_no_good_pull_needed_is_not_watched_but_a_watched_one_is_when_it_fails() {
         let unproved = |host: &str, hours| {
             let mut report = sent_to(host, hours);
-            report.need.as_mut().unwrap().proved = false;
+            report.need.as_mut().unwrap().pooled = false;
             report
         };
         let mut targets = targets();

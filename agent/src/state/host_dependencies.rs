@@ -67,10 +67,10 @@ pub struct NeededHost {
 }
 
 /// What a rule of a firewall names: a host, a port, and whether that is a nameserver's, of UDP.
-pub type Place = (String, u16, bool);
+pub type Destination = (String, u16, bool);
 
 impl NeededHost {
-    pub fn place(&self) -> Place {
+    pub fn place(&self) -> Destination {
         (self.host.clone(), self.port, self.is_nameserver())
     }
 
@@ -100,7 +100,7 @@ struct Entry {
 
 /// Sorted by host and port. Each report with the target that it was made for.
 pub fn needed_hosts<'a>(reports: impl IntoIterator<Item = (&'a str, &'a EndpointReport)>) -> Vec<NeededHost> {
-    let mut hosts: BTreeMap<Place, NeededHost> = BTreeMap::new();
+    let mut hosts: BTreeMap<Destination, NeededHost> = BTreeMap::new();
     for (target, report) in reports {
         for entry in entries(report) {
             let key = (entry.host.clone(), entry.port, entry.what == Use::Nameserver);
@@ -197,14 +197,14 @@ fn nameservers(report: &EndpointReport) -> Vec<Entry> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::dependency::Need;
+    use crate::model::dependency::Dependency;
     use crate::model::facts::ProxyFacts;
     use crate::model::host::{Endpoint, Role, Scheme};
     use crate::model::outcome::{Failure, Outcome, Skip, Step};
     use crate::model::sample::presenting;
 
     fn store(host: &str, via: &str, purpose: Purpose) -> EndpointReport {
-        let need = Need::new(purpose, Endpoint::new(Scheme::Https, via));
+        let need = Dependency::new(purpose, Endpoint::new(Scheme::Https, via));
         EndpointReport { role: need.role(), need: Some(need), ..presenting(host, "CN=A", true) }
     }
 

@@ -163,7 +163,7 @@ fn issuer_changed((namespace, endpoint): &EndpointKey, now: &str, before: &str, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::dependency::Need;
+    use crate::model::dependency::Dependency;
     use crate::model::host::{Capabilities, Role, Scheme};
     use crate::model::namespace::{Namespace, PlannedHost};
     use crate::model::sample;
@@ -185,7 +185,7 @@ mod tests {
         let mut store = issued_by("CN=A", false);
         store.endpoint = Endpoint::new(Scheme::Https, "cdn.example");
         store.role = Role::Redirect;
-        store.need = Some(Need::new(Purpose::Blob, Endpoint::new(Scheme::Https, "r.example")));
+        store.need = Some(Dependency::new(Purpose::Blob, Endpoint::new(Scheme::Https, "r.example")));
         memory.note(&store, false);
         memory.note(&store, false);
         assert_eq!((codes(&memory, 23), codes(&memory, 25)), (vec![HOST_NEW], vec![]));

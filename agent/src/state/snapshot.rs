@@ -20,7 +20,7 @@ use crate::model::ratelimit::{LimitState, RateLimit};
 use crate::model::report::{EndpointReport, ImageReport};
 use crate::model::tally::Tally;
 use crate::observation;
-use crate::observation::ways::Ways;
+use crate::observation::ways::DistributionTerms;
 use crate::version::{Version, VersionSource};
 
 #[derive(Clone, Debug)]
@@ -57,7 +57,7 @@ pub struct NodeState {
     pub config_modified: Option<Timestamp>,
     pub findings: Vec<Finding>,
     /// The words of this node for what is to be changed.
-    pub ways: Ways,
+    pub ways: DistributionTerms,
     /// `None` when containerd's root is out of sight.
     pub image_filesystem: Option<FilesystemSpace>,
     /// Of the credentials in files whose end can be known.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::model::dependency::Need;
+use crate::model::dependency::Dependency;
 use crate::model::host::Endpoint;
 use crate::model::host::EndpointKey;
 use crate::model::ratelimit::{LimitState, RateLimit};
@@ -111,7 +111,7 @@ impl Store {
     }
 
     /// The hosts that this registry's own were seen to send to.
-    pub fn needs(&self, namespace: &str) -> BTreeMap<Endpoint, Need> {
+    pub fn needs(&self, namespace: &str) -> BTreeMap<Endpoint, Dependency> {
         let snapshot = self.snapshot();
         let known = snapshot.targets.namespaces.get(namespace);
         let dependents = known.into_iter().flat_map(|found| &found.dependents);

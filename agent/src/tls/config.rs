@@ -197,8 +197,8 @@ fn labels(pem: &str) -> Vec<&str> {
     pem.lines().filter_map(|line| line.trim_end().strip_prefix("-----BEGIN ")?.strip_suffix("-----")).collect()
 }
 
-fn unusable(path: &str, reason: &str, wording: &str) -> Failure {
-    Failure::new(Stage::Config, Cause::CaUnusable, format!("{path}: {reason}")).worded(wording)
+fn unusable(path: &str, reason: &str, go_message: &str) -> Failure {
+    Failure::new(Stage::Config, Cause::CaUnusable, format!("{path}: {reason}")).with_go_message(go_message)
 }
 
 /// The client certificates of a host: the first that suits the server's request is sent, else none.

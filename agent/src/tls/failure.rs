@@ -10,7 +10,7 @@ use super::verifier::Rejected;
 use crate::cause::Cause;
 use crate::model::outcome::{Failure, Mark};
 use crate::model::stage::Stage;
-use crate::transport::connection::worded;
+use crate::transport::connection::with_go_message;
 
 const PLAIN_HTTP: &str = "http: server gave HTTP response to HTTPS client";
 
@@ -36,16 +36,16 @@ pub fn classify(broken: &Broken<'_>) -> Failure {
         let detail = "the server asked for a client certificate, got none and closed the connection";
         return fail(Cause::TlsClientCertificateRequired, detail.to_owned(), "remote error: tls: certificate required");
     }
-    let gone = |detail: &str, wording: String| fail(Cause::TlsClosed, detail.to_owned(), &wording);
+    let gone = |detail: &str, go_message: String| fail(Cause::TlsClosed, detail.to_owned(), &go_message);
     match broken.error.kind() {
         io::ErrorKind::UnexpectedEof => gone("the connection was closed during the handshake", "EOF".into()),
         io::ErrorKind::ConnectionReset => {
-            gone("the connection was reset during the handshake", worded("read", broken.ends, broken.error))
+            gone("the connection was reset during the handshake", with_go_message("read", broken.ends, broken.error))
         }
         io::ErrorKind::BrokenPipe => {
-            gone("the connection was closed during the handshake", worded("write", broken.ends, broken.error))
+            gone("the connection was closed during the handshake", with_go_message("write", broken.ends, broken.error))
         }
-        _ => fail(Cause::Unclassified, broken.error.to_string(), &worded("read", broken.ends, broken.error)),
+        _ => fail(Cause::Unclassified, broken.error.to_string(), &with_go_message("read", broken.ends, broken.error)),
     }
 }
 
@@ -81,8 +81,8 @@ pub fn is_plain_http(head: &[u8]) -> bool {
     head.starts_with(b"HTTP/")
 }
 
-fn fail(cause: Cause, detail: String, wording: &str) -> Failure {
-    Failure::new(Stage::Tls, cause, detail).worded(wording)
+fn fail(cause: Cause, detail: String, go_message: &str) -> Failure {
+    Failure::new(Stage::Tls, cause, detail).with_go_message(go_message)
 }
 
 /// What the first record tells before any parsing.
@@ -177,10 +177,10 @@ fn of_alert(alert: AlertDescription, asked: bool, sent: bool) -> Failure {
         AlertDescription::HandshakeFailure => asked && !sent,
         _ => false,
     };
-    let wording = format!("remote error: tls: {text}");
+    let go_message = format!("remote error: tls: {text}");
     if about_client {
         let what = if sent { "refused the client certificate" } else { "asks for a client certificate" };
-        return fail(Cause::TlsClientCertificateRequired, format!("the server {what} (alert: {text})"), &wording);
+        return fail(Cause::TlsClientCertificateRequired, format!("the server {what} (alert: {text})"), &go_message);
     }
     let hint = match alert {
         // Go also offers CBC suites in TLS 1.2, which rustls has none of.
@@ -190,7 +190,7 @@ fn of_alert(alert: AlertDescription, asked: bool, sent: bool) -> Failure {
         AlertDescription::UnrecognisedName => ": it has nothing under this name",
         _ => "",
     };
-    fail(Cause::TlsProtocol, format!("the server broke off the handshake (alert: {text}){hint}"), &wording)
+    fail(Cause::TlsProtocol, format!("the server broke off the handshake (alert: {text}){hint}"), &go_message)
 }
 
 /// Go's words for an alert.

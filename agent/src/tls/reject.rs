@@ -10,7 +10,8 @@ use crate::x509::verify::{Invalid, Roots};
 const PREFIX: &str = "tls: failed to verify certificate: ";
 
 pub fn failure(invalid: &Invalid, chain: &[Certificate<'_>], roots: &Roots) -> Failure {
-    let fail = |cause, detail: String| Failure::new(Stage::Tls, cause, detail).worded(format!("{PREFIX}{invalid}"));
+    let fail =
+        |cause, detail: String| Failure::new(Stage::Tls, cause, detail).with_go_message(format!("{PREFIX}{invalid}"));
     match invalid {
         Invalid::Expired { not_after, subject, .. } => {
             let failure = fail(Cause::TlsExpired, format!("the certificate of {subject} expired at {not_after}"));
@@ -33,7 +34,7 @@ pub fn failure(invalid: &Invalid, chain: &[Certificate<'_>], roots: &Roots) -> F
             fail(Cause::TlsCertificateUnusable, invalid.to_string())
         }
         Invalid::BeyondUs(detail) => {
-            Failure { doubtful: true, ..Failure::new(Stage::Tls, Cause::TlsUnknownAuthority, detail.clone()) }
+            Failure { inconclusive: true, ..Failure::new(Stage::Tls, Cause::TlsUnknownAuthority, detail.clone()) }
         }
     }
 }
@@ -66,7 +67,7 @@ fn of_old_store(failure: Failure) -> Failure {
 pub fn unparsable(why: &str) -> Failure {
     let detail = format!("a presented certificate cannot be read: {why}");
     Failure::new(Stage::Tls, Cause::TlsProtocol, detail)
-        .worded(format!("tls: failed to parse certificate from server: x509: {why}"))
+        .with_go_message(format!("tls: failed to parse certificate from server: x509: {why}"))
 }
 
 /// The newer Go refuses it; the older takes it.
@@ -97,7 +98,8 @@ pub fn unreadable(why: &str) -> Failure {
 ///   be seen for sure, so the other one stays possible. It is `tls_incomplete_chain` when something
 ///   speaks for an intermediate, see [`is_from_intermediate`], and else `tls_unknown_authority`.
 fn unknown_authority(invalid: &Invalid, chain: &[Certificate<'_>], roots: &Roots) -> Failure {
-    let fail = |cause, detail: String| Failure::new(Stage::Tls, cause, detail).worded(format!("{PREFIX}{invalid}"));
+    let fail =
+        |cause, detail: String| Failure::new(Stage::Tls, cause, detail).with_go_message(format!("{PREFIX}{invalid}"));
     let Some(top) = follow(chain, roots) else {
         return fail(Cause::TlsUnknownAuthority, "no certificate was presented".into());
     };

@@ -207,9 +207,9 @@ fn unusable_files_are_told_in_the_words_of_go() {
             "failed to load X509 key pair: tls: private key does not match public key",
         ),
     ];
-    for (tls, wording) in cases {
+    for (tls, go_message) in cases {
         let failure = TlsSetup::new(Version::NEWEST, false, &trust(&[]), &tls, jiff::Timestamp::now()).unwrap_err();
-        assert_eq!((failure.cause, failure.wording.as_str()), (Cause::CaUnusable, wording));
+        assert_eq!((failure.cause, failure.go_message.as_str()), (Cause::CaUnusable, go_message));
         assert!(!failure.detail.contains("PRIVATE KEY-----"));
     }
 }

@@ -42,7 +42,7 @@ pub struct Verifier {
 
 /// Carries the failure through rustls and whoever wraps its errors.
 #[derive(Debug, thiserror::Error)]
-#[error("{}", .0.wording)]
+#[error("{}", .0.go_message)]
 pub struct Rejected(pub Failure);
 
 impl Verifier {
@@ -62,7 +62,7 @@ impl Verifier {
             (Ok(()), Ok(())) => return Ok(()),
         };
         let detail = self.version.differing_builds(&format!("{}; {what}", failure.detail));
-        Err(Judged { failure: Failure { detail: clip(detail).into(), doubtful: true, ..failure }, fatal: true })
+        Err(Judged { failure: Failure { detail: clip(detail).into(), inconclusive: true, ..failure }, fatal: true })
     }
 
     fn judge_as(
@@ -103,7 +103,8 @@ impl Verifier {
             Ok(HandshakeSignatureValid::assertion())
         } else if let Some(detail) = signature::is_beyond_us(&leaf) {
             let failure = Failure::new(Stage::Tls, Cause::TlsProtocol, detail);
-            Err(CertificateError::Other(OtherError(Arc::new(Rejected(Failure { doubtful: true, ..failure })))).into())
+            Err(CertificateError::Other(OtherError(Arc::new(Rejected(Failure { inconclusive: true, ..failure }))))
+                .into())
         } else {
             Err(CertificateError::BadSignature.into())
         }

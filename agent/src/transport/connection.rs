@@ -73,7 +73,7 @@ impl Connection {
 }
 
 /// What Go's `net` package says of an error on this connection, `op` being `read` or `write`.
-pub fn worded(op: &str, ends: Option<(SocketAddr, SocketAddr)>, error: &io::Error) -> String {
+pub fn with_go_message(op: &str, ends: Option<(SocketAddr, SocketAddr)>, error: &io::Error) -> String {
     let reason = error.to_string().to_lowercase();
     let reason = reason.split(" (os error").next().unwrap_or_default();
     match ends {

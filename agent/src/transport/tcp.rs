@@ -135,7 +135,7 @@ impl Race {
             }
             Verdict::Nothing => {
                 let failure = Failure::new(Stage::Tcp, Cause::DnsNoAddress, "there is no address to connect to");
-                (Outcome::Failed(failure.at(party).worded("dial tcp: missing address"), Some(facts)), None)
+                (Outcome::Failed(failure.at(party).with_go_message("dial tcp: missing address"), Some(facts)), None)
             }
         }
     }
@@ -158,7 +158,7 @@ impl Race {
         let stopped = if cause == Cause::TcpTimeout { self.stopped_early() } else { String::new() };
         Failure::new(Stage::Tcp, cause, of_each.join("; ") + &stopped)
             .at(party)
-            .worded(format!("dial tcp {}: {words}", self.targets[index]))
+            .with_go_message(format!("dial tcp {}: {words}", self.targets[index]))
     }
 
     /// Silence is certain only for as long as it was listened to.

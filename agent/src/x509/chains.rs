@@ -7,7 +7,7 @@ use crate::version::Version;
 
 /// How many chains reach a root, by what becomes of them.
 #[derive(Default)]
-pub struct Reached {
+pub struct Chains {
     good: usize,
     /// May not authenticate servers.
     unfit: usize,
@@ -15,7 +15,7 @@ pub struct Reached {
     without_policy: usize,
 }
 
-impl Reached {
+impl Chains {
     pub fn count(&mut self, chain: &[&Certificate<'_>], root: &Certificate<'_>, version: Version) {
         if version.go().follows_certificate_policies() && !policies::hold(chain) {
             self.without_policy += 1;

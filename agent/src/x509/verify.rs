@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
 
 use super::certificate::Certificate;
-use super::chains::Reached;
+use super::chains::Chains;
 use super::names;
 use super::signature::{check_signed_by, is_authority_beyond_us};
 use super::verified::Verified;
@@ -145,10 +145,9 @@ pub fn verify(
     if roots.contains(leaf) {
         return if leaf.allows_server_auth() { Ok(()) } else { Err(Invalid::KeyUsage) };
     }
-    let mut search =
-        Search { roots, intermediates, now, version, checks: 0, reached: Reached::default(), beyond: None };
+    let mut search = Search { roots, intermediates, now, version, checks: 0, chains: Chains::default(), beyond: None };
     let outcome = search.build(&[leaf]);
-    match (search.reached.judge(version), search.beyond, outcome) {
+    match (search.chains.judge(version), search.beyond, outcome) {
         (Some(Ok(())), _, _) => Ok(()),
         (_, Some(detail), _) => Err(Invalid::BeyondUs(detail)),
         (Some(Err(invalid)), None, _) | (None, None, Err(invalid)) => Err(invalid),
@@ -169,7 +168,7 @@ struct Search<'s, 'c> {
     now: Timestamp,
     version: Version,
     checks: usize,
-    reached: Reached,
+    chains: Chains,
     /// An issuer whose signatures cannot be verified here.
     beyond: Option<String>,
 }
@@ -187,7 +186,7 @@ impl<'c> Search<'_, 'c> {
             match self.consider(&root, Kind::Root, chain, &mut hint) {
                 Some(Ok(())) => {
                     found = true;
-                    self.reached.count(chain, &root, self.version);
+                    self.chains.count(chain, &root, self.version);
                 }
                 Some(invalid) => told = invalid,
                 None => {}

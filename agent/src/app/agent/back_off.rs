@@ -13,17 +13,17 @@ use crate::app::pull_budget::Clock;
 use crate::cause::Cause;
 use crate::model::host::Endpoint;
 use crate::model::report::{EndpointReport, ImageReport};
-use crate::schedule::{Backoff, Held, Strike};
-use crate::state::back_off::{BackOff, Strain, Subject, is_refused_login};
+use crate::schedule::{BackOffState, Backoff, RepeatedFailure};
+use crate::state::back_off::{BackOff, Overload, Subject, is_refused_login};
 use crate::state::snapshot::Targets;
 
-pub use offered_credentials::Offered;
+pub use offered_credentials::OfferedCredentials;
 use offered_credentials::Refused;
 
-type Book = Backoff<Subject, Cause>;
+type Schedule = Backoff<Subject, Cause>;
 
-pub struct Patience {
-    book: Mutex<Book>,
+pub struct BackOffs {
+    record: Mutex<Schedule>,
     /// What was offered, where that is why it waits.
     refused: Mutex<BTreeMap<Subject, Refused>>,
     clock: Clock,
@@ -36,9 +36,9 @@ pub struct Pace {
     pub interval: Duration,
 }
 
-impl Patience {
+impl BackOffs {
     pub fn new(clock: Clock) -> Self {
-        Self { book: Mutex::default(), refused: Mutex::default(), clock }
+        Self { record: Mutex::default(), refused: Mutex::default(), clock }
     }
 
     fn refused(&self) -> MutexGuard<'_, BTreeMap<Subject, Refused>> {
@@ -46,29 +46,29 @@ impl Patience {
     }
 
     /// Another login than the one that was refused is tried at the next interval.
-    pub fn try_new_logins(&self, offered: impl Fn(&Subject) -> Offered) {
-        let (now, mut book) = ((self.clock)(), self.book());
+    pub fn try_new_logins(&self, offered: impl Fn(&Subject) -> OfferedCredentials) {
+        let (now, mut record) = ((self.clock)(), self.record());
         self.refused().retain(|subject, refused| {
-            let is_held = book.iter().any(|(other, held)| other == subject && is_refused_login(held.reason));
+            let is_held = record.iter().any(|(other, held)| other == subject && is_refused_login(held.reason));
             let is_over = is_held && refused.is_over(&offered(subject), now);
             if is_over {
-                book.clear(subject);
+                record.clear(subject);
                 tracing::info!(registry = subject.namespace(), "another login than the refused one: it is tried");
             }
             is_held && !is_over
         });
     }
 
-    fn book(&self) -> MutexGuard<'_, Book> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    fn record(&self) -> MutexGuard<'_, Schedule> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is no target any more is forgotten, and waiting along ends by itself.
     pub fn retain(&self, targets: &Targets) {
         let now = Instant::now();
-        self.book().retain(|subject, held| match subject {
+        self.record().retain(|subject, held| match subject {
             Subject::Host(key) => targets.has(key),
-            Subject::Images { .. } => held.gate > now,
+            Subject::Images { .. } => held.not_before > now,
             Subject::Image { requested, .. } => targets.images.contains(requested),
         });
     }
@@ -76,8 +76,8 @@ impl Patience {
     /// The hosts of this registry whose time has not come yet.
     pub fn left_alone(&self, namespace: &str) -> BTreeSet<Endpoint> {
         let now = Instant::now();
-        let book = self.book();
-        let of_it = book.iter().filter(|(subject, held)| subject.namespace() == namespace && held.gate > now);
+        let record = self.record();
+        let of_it = record.iter().filter(|(subject, held)| subject.namespace() == namespace && held.not_before > now);
         of_it
             .filter_map(|(subject, _)| if let Subject::Host((_, host)) = subject { Some(host.clone()) } else { None })
             .collect()
@@ -91,31 +91,31 @@ impl Patience {
         let all = Subject::Images { namespace: namespace.to_owned() };
         let hosts = targets.namespaces.get(namespace).map_or(&[][..], |planned| &planned.hosts);
         let hosts = hosts.iter().map(|host| Subject::Host((namespace.to_owned(), host.endpoint.clone())));
-        let book = self.book();
-        let asked = hosts.filter(|subject| book.is_asked_for(subject));
-        asked.chain([own, all]).filter_map(|subject| book.gate(&subject)).max()
+        let record = self.record();
+        let asked = hosts.filter(|subject| record.is_asked_for(subject));
+        asked.chain([own, all]).filter_map(|subject| record.not_before(&subject)).max()
     }
 
     pub fn saw_endpoint(
         &self,
         report: &EndpointReport,
         Pace { began, interval }: Pace,
-        offered: impl Fn(&Subject) -> Offered,
+        offered: impl Fn(&Subject) -> OfferedCredentials,
     ) {
         let subject = Subject::Host((report.namespace.clone(), report.endpoint.clone()));
-        let mut book = self.book();
-        if let Some(Strain { reason, asked, .. }) = Strain::of_endpoint(report) {
+        let mut record = self.record();
+        if let Some(Overload { reason, asked, .. }) = Overload::of_endpoint(report) {
             // A ladder is climbed at the slots of the schedule only: the one that falls due is not to be missed.
-            let strike = Strike { reason, began, interval, asked, slack: interval / 2 };
-            if book.strike(&subject, strike) {
-                self.tell(&book, &subject, &report.endpoint.to_string());
+            let add_failure = RepeatedFailure { reason, began, interval, asked, slack: interval / 2 };
+            if record.add_failure(&subject, add_failure) {
+                self.tell(&record, &subject, &report.endpoint.to_string());
             }
             self.note_login(&subject, reason, offered, None);
-        } else if report.up().is_some() && book.clear(&subject).is_some() {
+        } else if report.up().is_some() && record.clear(&subject).is_some() {
             // The door is open again: whoever waited before it may try, save where the registry named a time,
             // and with a login that was refused behind it.
-            let stays = |held: &Held<Cause>| held.asked || is_refused_login(held.reason);
-            book.retain(|other, held| {
+            let stays = |held: &BackOffState<Cause>| held.asked || is_refused_login(held.reason);
+            record.retain(|other, held| {
                 matches!(other, Subject::Host(_)) || other.namespace() != report.namespace || stays(held)
             });
             tracing::info!(registry = report.namespace, host = %report.endpoint, "probed at its usual interval again");
@@ -126,22 +126,22 @@ impl Patience {
         &self,
         report: &ImageReport,
         Pace { began, interval }: Pace,
-        offered: impl Fn(&Subject) -> Offered,
+        offered: impl Fn(&Subject) -> OfferedCredentials,
     ) {
         let Some(namespace) = report.image.as_ref().map(|image| image.domain.clone()) else { return };
         let subject = Subject::Image { namespace: namespace.clone(), requested: report.requested.clone().into() };
-        let mut book = self.book();
-        if let Some(Strain { reason, asked, is_limit }) = Strain::of_image(report) {
-            let strike = Strike { reason, began, interval, asked, slack: Duration::ZERO };
-            if book.strike(&subject, strike) {
-                self.tell(&book, &subject, &report.requested);
+        let mut record = self.record();
+        if let Some(Overload { reason, asked, is_limit }) = Overload::of_image(report) {
+            let add_failure = RepeatedFailure { reason, began, interval, asked, slack: Duration::ZERO };
+            if record.add_failure(&subject, add_failure) {
+                self.tell(&record, &subject, &report.requested);
             }
             self.note_login(&subject, reason, offered, offered_credentials::renews(report, (self.clock)()));
             // A limit is of who asks, and a time is named for the host: neither is about this one image.
-            if is_limit || book.is_asked_for(&subject) {
-                book.hold_along(&Subject::Images { namespace }, &subject);
+            if is_limit || record.is_asked_for(&subject) {
+                record.hold_along(&Subject::Images { namespace }, &subject);
             }
-        } else if book.clear(&subject).is_some() {
+        } else if record.clear(&subject).is_some() {
             tracing::info!(image = %report.requested, "probed at its usual interval again");
         }
     }
@@ -150,7 +150,7 @@ impl Patience {
         &self,
         subject: &Subject,
         reason: Cause,
-        offered: impl Fn(&Subject) -> Offered,
+        offered: impl Fn(&Subject) -> OfferedCredentials,
         renews: Option<Timestamp>,
     ) {
         if is_refused_login(reason) {
@@ -158,8 +158,8 @@ impl Patience {
         }
     }
 
-    fn tell(&self, book: &Book, subject: &Subject, who: &str) {
-        let Some((_, held)) = book.iter().find(|(other, _)| *other == subject) else { return };
+    fn tell(&self, record: &Schedule, subject: &Subject, who: &str) {
+        let Some((_, held)) = record.iter().find(|(other, _)| *other == subject) else { return };
         let (reason, factor) = (held.reason, held.factor);
         let next = self.at(held.until);
         tracing::warn!(registry = subject.namespace(), who, %reason, factor, %next, "backing off: probed less often");
@@ -167,7 +167,7 @@ impl Patience {
 
     /// For the outside, which knows no other clock than the wall's.
     pub fn shown(&self) -> BTreeMap<Subject, BackOff> {
-        let show = |held: &Held<Cause>| BackOff {
+        let show = |held: &BackOffState<Cause>| BackOff {
             reason: held.reason,
             since: self.at(held.since),
             wait: held.wait,
@@ -175,7 +175,7 @@ impl Patience {
             next_probe_at: self.at(held.until),
             asked: held.asked,
         };
-        self.book().iter().map(|(subject, held)| (subject.clone(), show(held))).collect()
+        self.record().iter().map(|(subject, held)| (subject.clone(), show(held))).collect()
     }
 
     /// In whole seconds.

@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use tokio::task::{JoinError, JoinHandle};
 
-pub struct Look<T> {
+pub struct BackgroundRead<T> {
     under_way: Mutex<Option<JoinHandle<T>>>,
 }
 
-impl<T> Default for Look<T> {
+impl<T> Default for BackgroundRead<T> {
     fn default() -> Self {
         Self { under_way: Mutex::new(None) }
     }
 }
 
-impl<T> Look<T> {
+impl<T> BackgroundRead<T> {
     /// What the look gives, begun now or at an earlier call. `None`: it is still under way. Only the call
     /// that begins it waits.
     pub async fn result(&self, begin: impl FnOnce() -> JoinHandle<T>, wait: Duration) -> Option<Result<T, JoinError>> {
@@ -39,7 +39,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_look_that_hangs_is_waited_for_once_and_its_end_is_seen() {
-        let look = Look::default();
+        let look = BackgroundRead::default();
         let (mend, mended) = oneshot::channel::<u8>();
         let began = Instant::now();
         assert!(look.result(|| tokio::spawn(mended), Duration::from_secs(10)).await.is_none());

@@ -57,7 +57,7 @@ impl Changes {
         let state = State {
             answer: match failure {
                 None if report.ok() => "reachable",
-                Some(failure) if !failure.doubtful => "not reachable",
+                Some(failure) if !failure.inconclusive => "not reachable",
                 _ => "unknown",
             },
             stage: known(|failure| failure.stage.to_string()),

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::back_off::{Offered, Pace, Patience};
+use super::back_off::{BackOffs, OfferedCredentials, Pace};
 use super::changes::Changes;
 use super::{Current, Probed};
-use crate::app::pull_budget::Purse;
+use crate::app::pull_budget::PullBudgets;
 use crate::image::target::Target;
 use crate::model::report::ImageReport;
 use crate::probe;
@@ -20,8 +20,8 @@ use crate::state::store::Store;
 pub struct Probing {
     pub current: Current,
     pub store: Arc<Store>,
-    pub purse: Arc<Purse>,
-    pub patience: Arc<Patience>,
+    pub pull_budgets: Arc<PullBudgets>,
+    pub back_offs: Arc<BackOffs>,
     pub changes: Arc<Changes>,
     /// How long one answer may take.
     pub answer: Duration,
@@ -35,27 +35,27 @@ impl Probing {
             Probed::Image(image) => self.image(image, pace).await,
         }
         self.store.apply_cost(&self.current.network.usage.take());
-        self.store.apply_back_offs(self.patience.shown());
+        self.store.apply_back_offs(self.back_offs.shown());
     }
 
     /// Hosts that are left alone keep their last report.
     async fn registry(&self, name: &str, pace: Pace) {
         let budget = PullBudget::new(0);
-        let question = self.current.site.question(&self.current.network, &budget, self.answer);
-        let left_alone = self.patience.left_alone(name);
+        let question = self.current.node.question(&self.current.network, &budget, self.answer);
+        let left_alone = self.back_offs.left_alone(name);
         for report in probe::registry(&question, name, &self.store.needs(name), &left_alone).await {
             self.changes.endpoint(&report, report.started_at);
-            self.patience.saw_endpoint(&report, pace, |subject| Offered::of(&self.current.site, subject));
+            self.back_offs.saw_endpoint(&report, pace, |subject| OfferedCredentials::of(&self.current.node, subject));
             self.store.apply_endpoint(report);
         }
     }
 
     async fn image(&self, requested: &str, pace: Pace) {
-        let budget = self.purse.budget();
-        let question = self.current.site.question(&self.current.network, &budget, self.answer);
+        let budget = self.pull_budgets.budget();
+        let question = self.current.node.question(&self.current.network, &budget, self.answer);
         let report = about(&question, requested).await;
         self.changes.image(&report, report.started_at);
-        self.patience.saw_image(&report, pace, |subject| Offered::of(&self.current.site, subject));
+        self.back_offs.saw_image(&report, pace, |subject| OfferedCredentials::of(&self.current.node, subject));
         let domain = report.image.as_ref().map(|image| image.domain.clone());
         self.store.apply_image(report);
         if let Some(domain) = domain {

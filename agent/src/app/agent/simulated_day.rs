@@ -131,13 +131,13 @@ impl World {
         node.hosts_toml("hub.example", &format!("server = \"{}\"\n", registry.endpoint())).unwrap();
         let image = |number| format!("{{image: 'hub.example/demo/app{number}:1.0', interval: {interval}s}}");
         let images: Vec<String> = (0..images).map(image).collect();
-        let book = node.path("/counted-pulls");
+        let record = node.path("/counted-pulls");
         let text = format!(
             "node: {{name: worker-3, containerd_version: '2.1', platform: linux/amd64}}\n\
              targets:\n  images: [{}]\n  discover: {{certs_d: false, sandbox_image: false}}\n\
              probe: {{{probe}, counted_pulls_file: '{}'}}\n",
             images.join(", "),
-            book.display()
+            record.display()
         );
         node.write("/pullprobe.yaml", text).unwrap();
         Self {
@@ -157,8 +157,8 @@ impl World {
         let (config, root) = (config.to_str().unwrap(), root.to_str().unwrap());
         let cli = Cli::parse_from(["pullprobe", "run", "--config", config, "--host-root", root]);
         let Verb::Run { node, .. } = cli.verb else { panic!("it was told to run") };
-        let (site, options) = crate::app::prepare(&node).await.unwrap();
-        Arc::new(Agent::new(options, Arc::new(site), server::readiness().0, clock))
+        let (node, options) = crate::app::prepare(&node).await.unwrap();
+        Arc::new(Agent::new(options, Arc::new(node), server::readiness().0, clock))
     }
 
     /// Lets an agent live until that second of the day, and gives its last snapshot.

@@ -14,11 +14,11 @@ use crate::lint;
 use crate::model::finding::Finding;
 use crate::model::trust::TrustStore;
 use crate::node::containerd::Containerd;
-use crate::observation::ways::{Ground, Ways};
+use crate::observation::ways::{DistributionFacts, DistributionTerms};
 
 /// Whose words a fix is to be in.
-pub fn ways(layout: &Layout, environment: &DaemonEnvironment, containerd: &Containerd) -> Ways {
-    Ways::of(&Ground {
+pub fn ways(layout: &Layout, environment: &DaemonEnvironment, containerd: &Containerd) -> DistributionTerms {
+    DistributionTerms::of(&DistributionFacts {
         distribution: layout.distribution,
         unit: environment.unit,
         config: &layout.config.to_string_lossy(),
@@ -49,7 +49,7 @@ pub fn newer(
 }
 
 /// In the words of this node, by their places.
-pub fn in_order(findings: Vec<Finding>, ways: &Ways) -> Vec<Finding> {
+pub fn in_order(findings: Vec<Finding>, ways: &DistributionTerms) -> Vec<Finding> {
     let mut findings: Vec<Finding> = findings.into_iter().map(|finding| ways.mended(finding)).collect();
     findings.sort_by(|a, b| (&a.file, a.line, b.severity).cmp(&(&b.file, b.line, a.severity)));
     findings

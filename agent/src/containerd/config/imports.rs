@@ -3,7 +3,7 @@
 use super::{ConfigFault, FaultKind, names};
 use crate::containerd::reader::{Reader, directory, unread};
 use crate::go::text::{clean, join};
-use crate::go::toml::{Place, Table};
+use crate::go::toml::{SourceLocation, Table};
 use crate::host::root::ReadError;
 use crate::version::Version;
 
@@ -23,7 +23,7 @@ impl Version {
 pub struct Import {
     pub path: String,
     /// Where it is named. `None`: the main file.
-    pub place: Option<Place>,
+    pub place: Option<SourceLocation>,
     /// Named by a pattern, which takes in whatever lies there.
     pub by_pattern: bool,
 }

@@ -1,7 +1,7 @@
 //! How containerd 2.x carries settings of older schemas over to the plugins it has now.
 
 use crate::containerd::config_keys::check::go_type;
-use crate::go::toml::{Data, Place, Table, Value};
+use crate::go::toml::{Data, SourceLocation, Table, Value};
 use crate::version::Version;
 
 /// The CRI plugin of containerd 1.x, and what remains of it.
@@ -75,7 +75,11 @@ pub fn short_name(id: &str) -> &str {
 }
 
 /// Gives every plugin of a file of schema 1 its long name.
-pub fn short_names(plugins: &mut Table, disabled: &mut [(String, Place)], required: &mut [(String, Place)]) {
+pub fn short_names(
+    plugins: &mut Table,
+    disabled: &mut [(String, SourceLocation)],
+    required: &mut [(String, SourceLocation)],
+) {
     for (name, _) in disabled.iter_mut().chain(required) {
         *name = long_name(name);
     }
@@ -86,7 +90,7 @@ pub fn short_names(plugins: &mut Table, disabled: &mut [(String, Place)], requir
 
 /// Carries the sections of older schemas over to the plugins that containerd 2.x has for them. `Err`: where it fails,
 /// with Go's words.
-pub fn sections(plugins: &mut Table, schema: i64, version: Version) -> Result<(), (Place, String)> {
+pub fn sections(plugins: &mut Table, schema: i64, version: Version) -> Result<(), (SourceLocation, String)> {
     if schema >= i64::from(version.config_schema()) {
         return Ok(());
     }
@@ -118,17 +122,17 @@ pub fn sections(plugins: &mut Table, schema: i64, version: Version) -> Result<()
 }
 
 /// What Go panics at otherwise.
-fn table(value: &Value) -> Result<&Table, (Place, String)> {
+fn table(value: &Value) -> Result<&Table, (SourceLocation, String)> {
     value.as_table().ok_or_else(|| panics(value, "map[string]interface {}"))
 }
 
-fn panics(value: &Value, wanted: &str) -> (Place, String) {
+fn panics(value: &Value, wanted: &str) -> (SourceLocation, String) {
     let words = format!("panic: interface conversion: interface {{}} is {}, not {wanted}", go_type(&value.data));
     (value.key.clone(), words)
 }
 
 /// What is neither of images nor of the server goes to the runtime's plugin, unless it has the key already.
-fn carry_runtime(old: &Table, runtime: &mut Table, version: Version) -> Result<(), (Place, String)> {
+fn carry_runtime(old: &Table, runtime: &mut Table, version: Version) -> Result<(), (SourceLocation, String)> {
     let apart = |key: &str| {
         ["cni", "containerd", "sandbox_image"].contains(&key) || IMAGE_KEYS.contains(&key) || SERVER_KEYS.contains(&key)
     };
@@ -159,7 +163,7 @@ fn keep(table: &mut Table, key: &str, value: &Value) {
     }
 }
 
-fn carry(old: &Table, images: &mut Table) -> Result<(), (Place, String)> {
+fn carry(old: &Table, images: &mut Table) -> Result<(), (SourceLocation, String)> {
     if let Some(pinned) = images.get("pinned_images") {
         table(pinned)?;
     }

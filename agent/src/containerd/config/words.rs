@@ -2,13 +2,13 @@
 
 use super::{ConfigFault, FaultKind};
 use crate::containerd::config_keys::check;
-use crate::go::toml::{Certainty, Dialect, Place, SyntaxError, Value};
+use crate::go::toml::{Certainty, Dialect, SourceLocation, SyntaxError, Value};
 use crate::version::Version;
 
 /// Only what is known to be containerd's own words is given as such.
 pub fn not_toml(path: &str, error: &SyntaxError, version: Version) -> ConfigFault {
     let SyntaxError { line, column, message, certainty } = error;
-    let place = Place { file: path.into(), line: *line, column: *column };
+    let place = SourceLocation { file: path.into(), line: *line, column: *column };
     let (kind, words) = match (certainty, version.dialect()) {
         (Certainty::Words, Dialect::One) => (FaultKind::Syntax, format!("failed to load TOML: {path}: {message}")),
         (Certainty::Words, Dialect::Two) => {
@@ -47,6 +47,6 @@ pub fn type_words(value: &Value, dialect: Dialect, field: &str, wanted: &str) ->
 
 /// The same in our words.
 pub fn other_type(value: &Value, wanted: &str) -> String {
-    let Place { file, line, column } = &value.key;
+    let SourceLocation { file, line, column } = &value.key;
     format!("it does not read {file} at line {line}, column {column}: containerd wants {wanted} there")
 }

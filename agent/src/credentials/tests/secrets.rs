@@ -61,7 +61,7 @@ fn the_first_bad_value_of_a_doubled_key_stops_every_pull() {
     let (_keep, credentials) = node(&[("/secrets/shop/pull/.dockerconfigjson", &doubled), (PREFERRED, &doubled)]);
     let failure = credentials.malformed().unwrap();
     assert_eq!(
-        failure.wording,
+        failure.go_message,
         "json: cannot unmarshal array into Go struct field DockerConfigJSON.auths of type credentialprovider.dockerConfigEntryWithAuth"
     );
     assert_eq!(codes(&credentials), [("pull_secret_malformed", Some(2)), ("credentials_file_rejected", Some(2))]);
@@ -100,7 +100,7 @@ fn the_words_are_kubelets_for_each_form_and_place() {
         ),
     ] {
         let (_keep, credentials) = node(&[(&format!("/secrets/shop/pull/{file}"), text)]);
-        assert_eq!(credentials.malformed().unwrap().wording, words, "{text}");
+        assert_eq!(credentials.malformed().unwrap().go_message, words, "{text}");
     }
 }
 

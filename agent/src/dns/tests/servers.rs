@@ -167,13 +167,13 @@ async fn the_dial_timeout_is_the_lookups_too() {
     let mut names = names(&[&dead, &second]);
     names.resolv.timeout = Duration::from_secs(5);
     for limit in [LIMIT, SECOND / 4] {
-        let step = crate::dns::lookup(&names, "r.example", Patience { budget: SECOND / 2, limit }).await;
+        let step = crate::dns::lookup(&names, "r.example", LookupLimits { budget: SECOND / 2, limit }).await;
         assert_eq!(failed(&step), (Cause::DnsTimeout, OUT_OF_TIME.into()));
-        assert_eq!((step.duration, step.failure().unwrap().doubtful), (Some(SECOND / 2), false));
+        assert_eq!((step.duration, step.failure().unwrap().inconclusive), (Some(SECOND / 2), false));
     }
     names.order = vec![NameService::Dns, NameService::Files];
     names.hosts = HostsFile::parse("192.0.2.1 r.example\n");
-    let step = crate::dns::lookup(&names, "r.example", Patience { budget: SECOND / 2, limit: LIMIT }).await;
+    let step = crate::dns::lookup(&names, "r.example", LookupLimits { budget: SECOND / 2, limit: LIMIT }).await;
     assert!(!step.passed(), "no time is left for the hosts file: {step:?}");
 }
 
@@ -241,7 +241,7 @@ async fn servers_that_are_slow_rather_than_silent_leave_it_in_doubt() {
     // Some answers come in time, also where the machine is busy, and not all.
     let step = lookup(&names, "r.example", SECOND * 2).await;
     assert_eq!(failed(&step).0, Cause::DnsTimeout);
-    assert!(step.failure().unwrap().doubtful, "{step:?}");
+    assert!(step.failure().unwrap().inconclusive, "{step:?}");
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ pub fn may_go_on(head: &[u8]) -> bool {
 }
 
 /// Go's words. `None`: it takes all that is here.
-pub fn wording(head: &[u8]) -> Option<String> {
+pub fn go_message(head: &[u8]) -> Option<String> {
     // Of fields only those count that came whole.
     let fields = head.iter().rposition(|byte| *byte == b'\n').map_or(&[][..], |end| &head[..end]);
     let status = status_refused(lines(head).next().unwrap_or_default());
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     fn said(head: &[u8]) -> String {
-        wording(head).map_or_else(String::new, |words| words.strip_prefix(BROKEN).unwrap().to_owned())
+        go_message(head).map_or_else(String::new, |words| words.strip_prefix(BROKEN).unwrap().to_owned())
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use super::TOO_DEEP;
-use super::target::{Elements, Fields, Target, Unfit};
+use super::target::{Elements, Fields, Target, TypeMismatch};
 use crate::go::release::Go;
 use crate::go::time;
 
@@ -122,7 +122,7 @@ impl<'t> Decoder<'t> {
         }
     }
 
-    fn text(&mut self, target: &mut dyn Target) -> Result<(), Unfit> {
+    fn text(&mut self, target: &mut dyn Target) -> Result<(), TypeMismatch> {
         if !target.reads() {
             self.skip_string();
             return target.text("");
@@ -142,7 +142,7 @@ impl<'t> Decoder<'t> {
         target.text(&self.string())
     }
 
-    fn skipped(&mut self, target: &dyn Target) -> Result<(), Unfit> {
+    fn skipped(&mut self, target: &dyn Target) -> Result<(), TypeMismatch> {
         self.skip();
         Err(target.unfit())
     }
@@ -284,20 +284,22 @@ impl<'t> Decoder<'t> {
         String::from_utf8_lossy(&self.text[start..end]).into_owned()
     }
 
-    fn complain(&mut self, kind: &str, go_type: &str, unfit: &Unfit, start: usize) {
+    fn complain(&mut self, kind: &str, go_type: &str, unfit: &TypeMismatch, start: usize) {
         let pointer = self.dialect == Dialect::Pointer;
         let (value, behind) = match unfit {
-            Unfit::Kind | Unfit::Time if kind == "number" && matches!(go_type, "int" | "int64") => {
+            TypeMismatch::Kind | TypeMismatch::Time if kind == "number" && matches!(go_type, "int" | "int64") => {
                 (format!("number {}", self.raw(start)), String::new())
             }
-            Unfit::Kind => (kind.to_owned(), String::new()),
-            Unfit::Base64(at) if pointer => (kind.to_owned(), format!(": illegal base64 data at input byte {at}")),
-            Unfit::Base64(at) => {
+            TypeMismatch::Kind => (kind.to_owned(), String::new()),
+            TypeMismatch::Base64(at) if pointer => {
+                (kind.to_owned(), format!(": illegal base64 data at input byte {at}"))
+            }
+            TypeMismatch::Base64(at) => {
                 self.fault.get_or_insert_with(|| format!("illegal base64 data at input byte {at}"));
                 return;
             }
-            Unfit::Time if pointer && kind != "string" => (kind.to_owned(), String::new()),
-            Unfit::Time => {
+            TypeMismatch::Time if pointer && kind != "string" => (kind.to_owned(), String::new()),
+            TypeMismatch::Time => {
                 let words = self.time_words(start);
                 self.end.get_or_insert(words);
                 return;

@@ -8,7 +8,7 @@ use crate::go::time;
 
 /// Why a value is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unfit {
+pub enum TypeMismatch {
     /// It is of another kind.
     Kind,
     /// At this byte.
@@ -18,8 +18,8 @@ pub enum Unfit {
 
 /// Takes one value, of the kinds that it knows.
 pub trait Target {
-    fn unfit(&self) -> Unfit {
-        Unfit::Kind
+    fn unfit(&self) -> TypeMismatch {
+        TypeMismatch::Kind
     }
     /// Whether any value is fine, and none is looked at.
     fn anything(&mut self) -> bool {
@@ -34,13 +34,13 @@ pub trait Target {
         true
     }
     fn null(&mut self) {}
-    fn text(&mut self, _: &str) -> Result<(), Unfit> {
+    fn text(&mut self, _: &str) -> Result<(), TypeMismatch> {
         Err(self.unfit())
     }
-    fn number(&mut self, _: &str) -> Result<(), Unfit> {
+    fn number(&mut self, _: &str) -> Result<(), TypeMismatch> {
         Err(self.unfit())
     }
-    fn truth(&mut self) -> Result<(), Unfit> {
+    fn truth(&mut self) -> Result<(), TypeMismatch> {
         Err(self.unfit())
     }
     fn object(&mut self) -> Option<&mut dyn Fields> {
@@ -55,7 +55,7 @@ pub trait Fields {
     /// `""`: of a map.
     fn struct_name(&self) -> &'static str;
     /// `key` is in lower case. `None`: Go does not look at it.
-    fn field(&mut self, key: &str) -> Option<Place<'_>>;
+    fn field(&mut self, key: &str) -> Option<FieldTarget<'_>>;
 }
 
 pub trait Elements {
@@ -69,7 +69,7 @@ pub trait Elements {
 }
 
 /// Where a field's value goes.
-pub struct Place<'a> {
+pub struct FieldTarget<'a> {
     /// The embedded struct that has it.
     pub embedded: &'static str,
     pub name: &'static str,
@@ -77,7 +77,7 @@ pub struct Place<'a> {
     pub target: &'a mut dyn Target,
 }
 
-impl<'a> Place<'a> {
+impl<'a> FieldTarget<'a> {
     pub fn new(name: &'static str, go_type: &'static str, target: &'a mut dyn Target) -> Option<Self> {
         Some(Self { embedded: "", name, go_type, target })
     }
@@ -92,15 +92,15 @@ impl Target for String {
         true
     }
 
-    fn text(&mut self, text: &str) -> Result<(), Unfit> {
+    fn text(&mut self, text: &str) -> Result<(), TypeMismatch> {
         text.clone_into(self);
         Ok(())
     }
 }
 
 impl Target for i64 {
-    fn number(&mut self, digits: &str) -> Result<(), Unfit> {
-        *self = digits.parse().map_err(|_| Unfit::Kind)?;
+    fn number(&mut self, digits: &str) -> Result<(), TypeMismatch> {
+        *self = digits.parse().map_err(|_| TypeMismatch::Kind)?;
         Ok(())
     }
 }
@@ -114,7 +114,7 @@ impl Target for Text {
         false
     }
 
-    fn text(&mut self, _: &str) -> Result<(), Unfit> {
+    fn text(&mut self, _: &str) -> Result<(), TypeMismatch> {
         Ok(())
     }
 }
@@ -124,7 +124,7 @@ impl Target for Text {
 pub struct Truth;
 
 impl Target for Truth {
-    fn truth(&mut self) -> Result<(), Unfit> {
+    fn truth(&mut self) -> Result<(), TypeMismatch> {
         Ok(())
     }
 }
@@ -134,12 +134,12 @@ impl Target for Truth {
 pub struct Time;
 
 impl Target for Time {
-    fn unfit(&self) -> Unfit {
-        Unfit::Time
+    fn unfit(&self) -> TypeMismatch {
+        TypeMismatch::Time
     }
 
-    fn text(&mut self, text: &str) -> Result<(), Unfit> {
-        time::fault(text).map_or(Ok(()), |_| Err(Unfit::Time))
+    fn text(&mut self, text: &str) -> Result<(), TypeMismatch> {
+        time::fault(text).map_or(Ok(()), |_| Err(TypeMismatch::Time))
     }
 }
 
@@ -167,11 +167,11 @@ impl Target for Bytes {
         self.0.clear();
     }
 
-    fn text(&mut self, text: &str) -> Result<(), Unfit> {
+    fn text(&mut self, text: &str) -> Result<(), TypeMismatch> {
         let decoded = BASE64_STANDARD.decode(text.replace(['\r', '\n'], ""));
         self.0 = decoded.map_err(|error| match error {
-            DecodeError::InvalidByte(at, _) | DecodeError::InvalidLastSymbol(at, _) => Unfit::Base64(at),
-            DecodeError::InvalidLength(_) | DecodeError::InvalidPadding => Unfit::Base64(text.len()),
+            DecodeError::InvalidByte(at, _) | DecodeError::InvalidLastSymbol(at, _) => TypeMismatch::Base64(at),
+            DecodeError::InvalidLength(_) | DecodeError::InvalidPadding => TypeMismatch::Base64(text.len()),
         })?;
         Ok(())
     }
@@ -192,7 +192,7 @@ impl Fields for Empty {
         "struct {}"
     }
 
-    fn field(&mut self, _: &str) -> Option<Place<'_>> {
+    fn field(&mut self, _: &str) -> Option<FieldTarget<'_>> {
         None
     }
 }
@@ -214,8 +214,8 @@ impl<T: Target + Named> Fields for Map<T> {
         ""
     }
 
-    fn field(&mut self, _: &str) -> Option<Place<'_>> {
-        Place::new("", T::NAME, &mut self.value)
+    fn field(&mut self, _: &str) -> Option<FieldTarget<'_>> {
+        FieldTarget::new("", T::NAME, &mut self.value)
     }
 }
 
@@ -246,7 +246,7 @@ impl<T: Target + Default> Target for Option<Box<T>> {
         *self = None;
     }
 
-    fn text(&mut self, text: &str) -> Result<(), Unfit> {
+    fn text(&mut self, text: &str) -> Result<(), TypeMismatch> {
         self.get_or_insert_default().text(text)
     }
 

@@ -16,17 +16,18 @@ use std::sync::Arc;
 
 pub use parser::Why;
 
-use super::{Place, Table};
+use super::{SourceLocation, Table};
 
 /// Why a file is not read, and where.
 pub struct Refusal {
-    pub place: Place,
+    pub place: SourceLocation,
     pub why: Why,
 }
 
 pub fn read(text: &str, file: &Arc<str>) -> Result<Table, Refusal> {
     let tree = parser::read(lexer::tokens(text), file).map_err(|refusal| {
-        let place = Place { file: Arc::clone(file), line: refusal.at.line.max(1), column: refusal.at.column.max(1) };
+        let place =
+            SourceLocation { file: Arc::clone(file), line: refusal.at.line.max(1), column: refusal.at.column.max(1) };
         Refusal { place, why: refusal.why }
     })?;
     Ok(tree.into_table(file))

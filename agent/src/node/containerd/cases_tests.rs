@@ -167,7 +167,7 @@ fn a_certificate_that_is_not_there_fails_the_registry_in_containerds_words() {
             let Selection::Directory(directory) = certs_d::select(std::slice::from_ref(&loaded), "h") else { panic!() };
             let fault = directory.hosts[0].tls.clone().unwrap_err();
             let expected = text(&case.expected, "error").replace("/certs/", "/etc/certs/");
-            assert_eq!(fault.wording, expected, "{} on {version}", case.id);
+            assert_eq!(fault.go_message, expected, "{} on {version}", case.id);
         }
     }
 }
@@ -219,7 +219,7 @@ fn a_hosts_toml_of_no_length_counts_as_absent() {
     let RootState::Listed { entries, .. } = loaded.state else { panic!() };
     let HostDir::Hosts(directory) = &entries["r.example"] else { panic!() };
     assert!(matches!(directory.source, certs_d::Source::CertificateFiles));
-    assert_eq!(directory.server.tls.clone().unwrap_err().wording, "unable to load CA cert \"/c/r.example/ca.crt\"");
+    assert_eq!(directory.server.tls.clone().unwrap_err().go_message, "unable to load CA cert \"/c/r.example/ca.crt\"");
 }
 
 /// `[plugins]` with the images plugin's keys, in the schema that the version writes.

@@ -3,7 +3,7 @@
 
 use crate::containerd::configured::Before;
 use crate::go::text::join;
-use crate::go::toml::Place;
+use crate::go::toml::SourceLocation;
 use crate::host::last_good;
 use crate::host::last_good::{Broken, GRACE};
 use crate::mirrors::certs_d::{CertsRoot, HostDir, HostDirectory, RootState, Source};
@@ -45,7 +45,7 @@ fn listed(root: &CertsRoot) -> Option<&std::collections::BTreeMap<String, HostDi
 }
 
 /// Where and why a file no longer says what it said: it is rejected, or there is nothing in it.
-fn newly_broken(now: &HostDirectory, then: &HostDirectory) -> Option<(Place, String)> {
+fn newly_broken(now: &HostDirectory, then: &HostDirectory) -> Option<(SourceLocation, String)> {
     if !matches!(then.source, Source::HostsToml(_)) {
         return None;
     }
@@ -54,13 +54,13 @@ fn newly_broken(now: &HostDirectory, then: &HostDirectory) -> Option<(Place, Str
         Source::Rejected(rejection) => Some((rejection.place.clone(), rejection.reason.clone())),
         Source::CertificateFiles => {
             let there = now.files.iter().any(|file| file == "hosts.toml");
-            let place = Place { file: join(&now.path, "hosts.toml").into(), line: 1, column: 1 };
+            let place = SourceLocation { file: join(&now.path, "hosts.toml").into(), line: 1, column: 1 };
             there.then(|| (place, "the file is empty".to_owned()))
         }
     }
 }
 
-fn finding(place: &Place, since: jiff::Timestamp, reason: &str) -> Finding {
+fn finding(place: &SourceLocation, since: jiff::Timestamp, reason: &str) -> Finding {
     let consequence = format!(
         "for {GRACE:#} it is taken for a file that is being written. A pull at this moment drops its mirrors and asks the registry directly, and every pull does if it stays so"
     );

@@ -17,8 +17,8 @@ const ELSEWHERE: [(&str, Option<&str>, &str); 9] = [
     ("Bottlerocket", Some("containerd.service"), "/etc/containerd/config.toml"),
 ];
 
-fn ways(distribution: &str, unit: Option<&str>, config: &str) -> Ways {
-    Ways::of(&Ground { distribution, unit, config, certs_d: None, reads_schema_3: true })
+fn ways(distribution: &str, unit: Option<&str>, config: &str) -> DistributionTerms {
+    DistributionTerms::of(&DistributionFacts { distribution, unit, config, certs_d: None, reads_schema_3: true })
 }
 
 #[test]
@@ -48,7 +48,11 @@ fn a_plain_containerd_is_told_its_own_directory_and_nothing_else() {
     for cause in Cause::ALL {
         assert_eq!(plain.fix(cause.fix()), cause.fix(), "{cause}");
     }
-    let elsewhere = Ways::of(&Ground { certs_d: Some("/etc/containerd/hosts.d"), config: CONFIG, ..Ground::default() });
+    let elsewhere = DistributionTerms::of(&DistributionFacts {
+        certs_d: Some("/etc/containerd/hosts.d"),
+        config: CONFIG,
+        ..DistributionFacts::default()
+    });
     let fix = elsewhere.fix(Cause::TlsUnknownAuthority.fix());
     assert!(
         fix.contains("`/etc/containerd/hosts.d/REGISTRY/hosts.toml`") && fix.contains("restart containerd"),

@@ -17,8 +17,8 @@ pub enum Rank {
 /// Which of the hosts' errors is reported. `hosts`: how many were asked for the manifest.
 pub fn choose(version: Version, errors: &[(Rank, Failure)], hosts: usize, image: &str) -> Failure {
     // What pullprobe could not see at one host may have been all that containerd needs.
-    if let Some((_, doubtful)) = errors.iter().find(|(_, failure)| failure.doubtful) {
-        return doubtful.clone();
+    if let Some((_, inconclusive)) = errors.iter().find(|(_, failure)| failure.inconclusive) {
+        return inconclusive.clone();
     }
     let first_of_highest = || errors.iter().rev().max_by_key(|(rank, _)| *rank);
     let first_but_404 = || errors.iter().find(|(rank, _)| *rank != Rank::NotFound).or_else(|| errors.first());
@@ -31,8 +31,8 @@ pub fn choose(version: Version, errors: &[(Rank, Failure)], hosts: usize, image:
             let missing = last.map_or(first, |(_, failure)| failure);
             let words = format!("{image}: not found");
             match asked.last().filter(|(rank, _)| *rank != Rank::NotFound) {
-                Some((_, upstream)) => behind_mirrors(upstream, missing).worded(words),
-                None => missing.clone().worded(words),
+                Some((_, upstream)) => behind_mirrors(upstream, missing).with_go_message(words),
+                None => missing.clone().with_go_message(words),
             }
         }
         Some((rank, failure)) => to_be_mended(errors, *rank, failure),
@@ -56,7 +56,7 @@ fn to_be_mended(errors: &[(Rank, Failure)], rank: Rank, shown: &Failure) -> Fail
     let Some((_, first)) = before else { return shown.clone() };
     let host = shown.host.as_deref().unwrap_or_default();
     let detail = clip(format!("{}; kubelet's message is that of asking {host} again: {}", first.detail, shown.cause));
-    Failure { detail: detail.into(), ..first.clone() }.worded(shown.wording.clone())
+    Failure { detail: detail.into(), ..first.clone() }.with_go_message(shown.go_message.clone())
 }
 
 #[cfg(test)]
@@ -66,7 +66,7 @@ mod tests {
 
     /// An outcome of a case, worded as the case's answer names it.
     fn error(word: &str) -> (Rank, Failure) {
-        let (rank, wording) = match word {
+        let (rank, go_message) = match word {
             "404" => (Rank::NotFound, "not found"),
             "refused" => (Rank::Transport, "connection refused"),
             "401-denied" => (Rank::Transport, "pull access denied"),
@@ -74,7 +74,7 @@ mod tests {
             "403" => (Rank::Status, "status 403"),
             other => panic!("a case has an outcome that this test does not know: {other}"),
         };
-        (rank, Failure::new(Stage::Manifest, Cause::Unclassified, word).worded(wording))
+        (rank, Failure::new(Stage::Manifest, Cause::Unclassified, word).with_go_message(go_message))
     }
 
     #[test]
@@ -86,7 +86,7 @@ mod tests {
         let chosen = choose(newest, &[missing.clone(), dead.clone()], 2, "REF");
         assert_eq!((chosen.cause, chosen.host.as_deref()), (Cause::TcpRefused, Some("registry.example:443")));
         assert_eq!(
-            (chosen.wording.as_str(), &*chosen.also_possible),
+            (chosen.go_message.as_str(), &*chosen.also_possible),
             ("REF: not found", &[Cause::RepositoryUnknown][..])
         );
         assert!(chosen.detail.contains("mirror.example:443"), "{}", chosen.detail);
@@ -105,7 +105,7 @@ mod tests {
             let expected = if expected == "not found" { "REF: not found" } else { expected };
             for version in releases(&case.versions) {
                 let chosen = choose(version, &errors, errors.len(), "REF");
-                assert_eq!(chosen.wording, expected, "{} on {version}: {outcomes:?}", case.id);
+                assert_eq!(chosen.go_message, expected, "{} on {version}: {outcomes:?}", case.id);
             }
         }
     }

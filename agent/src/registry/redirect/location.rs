@@ -15,33 +15,36 @@ use crate::registry::session::redacted_url::without_signatures;
 
 /// A redirect that leads nowhere.
 #[derive(Debug)]
-pub struct Astray {
+pub struct RedirectError {
     /// The URL that Go names in its error. `None`: the one that was asked.
     pub at: Option<String>,
     pub failure: Box<Failure>,
 }
 
 /// `None`: the answer sends nobody on. An empty `Location` is none.
-pub fn target(response: &Response, from: &Url) -> Result<Option<Url>, Astray> {
+pub fn target(response: &Response, from: &Url) -> Result<Option<Url>, RedirectError> {
     let follows = matches!(response.status.as_u16(), 301 | 302 | 303 | 307 | 308);
     let location = response.headers.get(header::LOCATION).filter(|location| follows && !location.is_empty());
     let Some(location) = location else { return Ok(None) };
     let Ok(text) = std::str::from_utf8(location.as_bytes()) else {
-        return Err(Astray { at: None, failure: untold("the Location header is not UTF-8").into() });
+        return Err(RedirectError { at: None, failure: unknown_target("the Location header is not UTF-8").into() });
     };
     let written = url_parse::parse(text).map_err(|reason| {
         let words = format!("failed to parse Location header {}: {reason}", quote(&url_parse::shown(text)));
-        Astray { at: None, failure: unusable("the Location header holds no usable URL", words).into() }
+        RedirectError { at: None, failure: unusable("the Location header holds no usable URL", words).into() }
     })?;
     let named = || quote(&url_parse::shown(text)).trim_matches('"').to_owned();
-    let astray = |failure: Failure| Astray { at: Some(named()), failure: failure.into() };
+    let redirect_error = |failure: Failure| RedirectError { at: Some(named()), failure: failure.into() };
     if let Some(words) = unaskable(&written) {
-        return Err(astray(unusable("the Location header holds no URL that can be asked", words)));
+        return Err(redirect_error(unusable("the Location header holds no URL that can be asked", words)));
     }
     // What browsers take for a slash is a character of the path.
     let target = from.join(&text.replace('\\', "%5C")).ok().filter(|target| leads_as_written(&written, target));
     target.map(Some).ok_or_else(|| {
-        astray(untold(&format!("pullprobe cannot go where the Location header leads, to the host `{}`", written.host)))
+        redirect_error(unknown_target(&format!(
+            "pullprobe cannot go where the Location header leads, to the host `{}`",
+            written.host
+        )))
     })
 }
 
@@ -90,11 +93,11 @@ fn parts(authority: &str) -> (&str, &str) {
 }
 
 fn unusable(detail: &str, words: String) -> Failure {
-    Failure::new(Stage::Manifest, Cause::RedirectInvalid, detail).worded(words)
+    Failure::new(Stage::Manifest, Cause::RedirectInvalid, detail).with_go_message(words)
 }
 
-fn untold(detail: &str) -> Failure {
-    Failure { doubtful: true, ..unusable(detail, String::new()) }
+fn unknown_target(detail: &str) -> Failure {
+    Failure { inconclusive: true, ..unusable(detail, String::new()) }
 }
 
 #[cfg(test)]
@@ -109,7 +112,7 @@ mod tests {
         Response { status: StatusCode::TEMPORARY_REDIRECT, headers, ..Response::empty() }
     }
 
-    fn led(location: &str) -> Result<Option<Url>, Astray> {
+    fn led(location: &str) -> Result<Option<Url>, RedirectError> {
         target(&answer(location), &Url::parse("https://r.example/v2/a").unwrap())
     }
 
@@ -134,9 +137,9 @@ mod tests {
     #[test]
     fn a_location_that_go_refuses_leads_nowhere() {
         let refused = |location: &str| {
-            let astray = led(location).unwrap_err();
-            assert_eq!(astray.failure.doubtful, astray.failure.wording.is_empty(), "{location}");
-            (astray.at.unwrap_or_default(), astray.failure.wording)
+            let redirect_error = led(location).unwrap_err();
+            assert_eq!(redirect_error.failure.inconclusive, redirect_error.failure.go_message.is_empty(), "{location}");
+            (redirect_error.at.unwrap_or_default(), redirect_error.failure.go_message)
         };
         let of_request = |location: &str| {
             let (at, words) = refused(location);

@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderValue};
 use url::Url;
 
-use super::{Answer, NoAnswer, Session};
+use super::{RegistryResponse, RequestError, Session};
 use crate::cause::Cause;
 use crate::http::headers;
 use crate::model::credential::Credential;
@@ -13,8 +13,8 @@ use crate::redact::secret::Secret;
 use crate::registry::challenge;
 use crate::registry::challenge::{Challenge, Scheme as AuthScheme};
 use crate::registry::token;
-use crate::registry::token::{Asking, OnBehalf, Token, TokenOptions};
-use crate::route::network::Way;
+use crate::registry::token::{OnBehalf, Token, TokenOptions, TokenRequestForm};
+use crate::route::network::Route;
 
 /// What is known of how to authenticate to a host.
 #[expect(clippy::large_enum_variant, reason = "there are as many as hosts")]
@@ -26,9 +26,14 @@ pub(super) enum Handler {
 
 impl Session<'_> {
     /// Learns from a 401 how to authenticate. `false`: nothing more to try, the 401 stands.
-    pub(super) async fn authenticate(&self, way: &Way, sent: &Answer, refusals: u32) -> Result<bool, NoAnswer> {
-        let no = |failure: Failure, credential_sent| NoAnswer {
-            failure: failure.host_or(&way.endpoint.host_port()),
+    pub(super) async fn authenticate(
+        &self,
+        route: &Route,
+        sent: &RegistryResponse,
+        refusals: u32,
+    ) -> Result<bool, RequestError> {
+        let no = |failure: Failure, credential_sent| RequestError {
+            failure: failure.host_or(&route.endpoint.host_port()),
             credential_sent,
             known: false,
             http_status: None,
@@ -47,12 +52,12 @@ impl Session<'_> {
                     let error = challenge.parameter("error").filter(|error| !error.is_empty());
                     if let Some(error) = error {
                         if refusals > 1 {
-                            let wording = format!("server message: {error}: authorization failed");
+                            let go_message = format!("server message: {error}: authorization failed");
                             let failure = match &sent.token {
                                 Some(token) if error == "invalid_token" => self.not_trusted(token),
                                 _ => self.refused_with(error, sent),
                             };
-                            return Err(no(failure.worded(wording), sent.credential_sent));
+                            return Err(no(failure.with_go_message(go_message), sent.credential_sent));
                         }
                         auth.remove(&host);
                     }
@@ -70,8 +75,8 @@ impl Session<'_> {
                         return Ok(false);
                     }
                     let Some((user, secret)) = login else {
-                        let wording = "authorization failed: no basic auth credentials";
-                        return Err(no(self.no_password(sent).worded(wording), false));
+                        let go_message = "authorization failed: no basic auth credentials";
+                        return Err(no(self.no_password(sent).with_go_message(go_message), false));
                     };
                     if matches!(auth.get(&host), Some(Handler::Basic(_))) {
                         // Refused already: containerd repeats it, which only risks a lock-out.
@@ -88,14 +93,15 @@ impl Session<'_> {
 
     fn bearer(&self, challenge: &Challenge) -> Result<Handler, Failure> {
         let scope = scope(self.repository.as_deref().unwrap_or(&self.image.repository));
-        let asking = Asking { signed_in: self.login().is_some(), redacted: self.network.version.redacts_queries() };
+        let asking =
+            TokenRequestForm { signed_in: self.login().is_some(), redacted: self.network.version.redacts_queries() };
         let options = token::options(challenge, Some(scope.as_str()), asking)?;
         Ok(Handler::Bearer { options, token: None })
     }
 
     /// Basic is asked for and there is nothing to answer. After a token that was given to anybody it is
     /// how Harbor refuses, be the repository private or missing.
-    fn no_password(&self, sent: &Answer) -> Failure {
+    fn no_password(&self, sent: &RegistryResponse) -> Failure {
         if sent.token.is_none() {
             let detail = "the registry asks for Basic credentials and none match";
             return Failure::new(Stage::Token, Cause::CredentialsMissing, detail);
@@ -106,7 +112,7 @@ impl Session<'_> {
     }
 
     /// A token was given and the registry does not accept it for this.
-    fn refused_with(&self, error: &str, sent: &Answer) -> Failure {
+    fn refused_with(&self, error: &str, sent: &RegistryResponse) -> Failure {
         let detail = format!(
             "the registry refuses the token for {}: {}",
             self.image.repository,
@@ -154,7 +160,7 @@ impl Session<'_> {
     }
 
     /// The value for `Authorization`, getting a token when the handler wants one.
-    pub(super) async fn authorization(&self, url: &Url) -> Result<(Option<HeaderValue>, Option<Token>), NoAnswer> {
+    pub(super) async fn authorization(&self, url: &Url) -> Result<(Option<HeaderValue>, Option<Token>), RequestError> {
         let mut auth = self.auth.lock().await;
         let Some(handler) = auth.get_mut(&token::authority(url)) else { return Ok((None, None)) };
         match handler {
@@ -175,7 +181,7 @@ impl Session<'_> {
                         value.set_sensitive(true);
                         Ok((Some(value), Some(token.clone())))
                     }
-                    Some(Err(failure)) => Err(NoAnswer {
+                    Some(Err(failure)) => Err(RequestError {
                         failure: failure.clone(),
                         credential_sent: self.login().is_some(),
                         known,
@@ -216,8 +222,8 @@ impl Session<'_> {
             Ok(token) => Ok(token),
         }
         .map_err(|failure| {
-            let text = format!("failed to authorize: {}", failure.wording);
-            failure.worded(text)
+            let text = format!("failed to authorize: {}", failure.go_message);
+            failure.with_go_message(text)
         })
     }
 
@@ -251,7 +257,7 @@ fn scope(repository: &str) -> String {
 /// Whether a token service answered 403: some say so of wrong credentials, some of what good ones
 /// may not pull, and some of both.
 fn is_forbidden(failure: &Failure) -> bool {
-    failure.wording.contains(": 403 ")
+    failure.go_message.contains(": 403 ")
 }
 
 #[cfg(test)]

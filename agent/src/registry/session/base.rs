@@ -23,28 +23,28 @@ pub enum Base {
     Registry,
     /// Something else, in words: `404 Not Found: no such route`.
     Other(String),
-    Untold,
+    Unknown,
 }
 
 impl Session<'_> {
     /// Asks for the base at `path`, as nobody in particular.
     pub async fn base(&self, path: &str) -> Base {
-        let way = self.way().await;
-        let Ok(client) = way.client.clone() else { return Base::Untold };
+        let route = self.route().await;
+        let Ok(client) = route.client.clone() else { return Base::Unknown };
         let Ok(url) = Url::parse(&format!("{}/{}/", client.endpoint(), path.trim_matches('/'))) else {
-            return Base::Untold;
+            return Base::Unknown;
         };
         if headers::fault(self.host).is_some() {
-            return Base::Untold;
+            return Base::Unknown;
         }
         let mut sent: HeaderMap = headers::of(self.host);
         sent.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
         if self.allowed.take(Stage::Ping).is_err() {
-            return Base::Untold;
+            return Base::Unknown;
         }
         self.network.usage.request(client.endpoint(), RequestKind::Ping);
         let request = Request { method: Method::GET, url, headers: sent, form: None, body_limit: BODY_LIMIT };
-        client.send(request).await.map_or(Base::Untold, |response| judge(&response))
+        client.send(request).await.map_or(Base::Unknown, |response| judge(&response))
     }
 }
 
@@ -63,9 +63,9 @@ fn judge(response: &Response) -> Base {
         301 | 302 | 303 | 307 | 308 => {
             let location = response.header("location").unwrap_or_default().to_ascii_lowercase();
             let place = location.split('?').next().unwrap_or_default().to_owned();
-            if SIGN_IN.iter().any(|word| place.contains(word)) { other() } else { Base::Untold }
+            if SIGN_IN.iter().any(|word| place.contains(word)) { other() } else { Base::Unknown }
         }
-        _ => Base::Untold,
+        _ => Base::Unknown,
     }
 }
 
@@ -95,7 +95,7 @@ mod tests {
         assert!(is_other(base(404, None, "default backend - 404")));
         assert!(is_other(base(200, None, "<!doctype html><title>Welcome to nginx!</title>")));
         assert!(is_other(base(302, Some(("location", "https://sso.example/login?next=x")), "")));
-        assert_eq!(base(302, Some(("location", "https://r.example/v2/")), ""), Base::Untold);
-        assert_eq!(base(503, None, "no healthy upstream"), Base::Untold);
+        assert_eq!(base(302, Some(("location", "https://r.example/v2/")), ""), Base::Unknown);
+        assert_eq!(base(503, None, "no healthy upstream"), Base::Unknown);
     }
 }

@@ -3,7 +3,7 @@
 use http::Method;
 use url::Url;
 
-use super::{Ask, Session, endpoint_of};
+use super::{ObjectRequest, Session, endpoint_of};
 use crate::model::host::Endpoint;
 use crate::model::outcome::Failure;
 use crate::model::stage::Stage;
@@ -22,8 +22,14 @@ impl Session<'_> {
     }
 
     /// The URL of a request, which is none for us. Go takes what only looks like one, and fails at its port.
-    pub(super) fn unaskable(&self, endpoint: &Endpoint, ask: &Ask, text: &str, error: url::ParseError) -> Failure {
-        let cause = self.host.misspelt();
+    pub(super) fn unaskable(
+        &self,
+        endpoint: &Endpoint,
+        ask: &ObjectRequest,
+        text: &str,
+        error: url::ParseError,
+    ) -> Failure {
+        let cause = self.host.misspelled();
         let failure = |detail| Failure::new(Stage::Config, cause, detail).at(endpoint.host_port());
         let Some(port) = endpoint.impossible_port() else {
             return failure(format!("the host `{endpoint}` gives no usable URL: {error}"));
@@ -33,8 +39,8 @@ impl Session<'_> {
             Some((place, _)) if self.network.version.redacts_queries() => format!("{place}?ns=%5BREDACTED%5D"),
             _ => text.to_owned(),
         };
-        let wording = format!("failed to do request: {verb} \"{shown}\": dial tcp: address {port}: invalid port");
-        failure(format!("there is no port {port}: the highest is 65535")).worded(wording)
+        let go_message = format!("failed to do request: {verb} \"{shown}\": dial tcp: address {port}: invalid port");
+        failure(format!("there is no port {port}: the highest is 65535")).with_go_message(go_message)
     }
 
     /// Go repeats the host as it is written, be it in capitals or with the port that its scheme implies.

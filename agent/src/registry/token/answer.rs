@@ -3,11 +3,11 @@
 
 use crate::go::json;
 use crate::go::json::decode::{Dialect, Undecoded};
-use crate::go::json::target::{Fields, Place, Target, Text, Time};
+use crate::go::json::target::{FieldTarget, Fields, Target, Text, Time};
 
 /// What containerd takes from an answer.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Answer {
+pub struct RegistryResponse {
     pub token: String,
     pub access_token: String,
     pub expires_in: i64,
@@ -32,41 +32,41 @@ impl Form {
 }
 
 /// Reads the answer; the error has Go's words.
-pub fn decode(body: &[u8], form: Form) -> Result<Answer, Undecoded> {
+pub fn decode(body: &[u8], form: Form) -> Result<RegistryResponse, Undecoded> {
     let document = json::first(body).map_err(Undecoded::Invalid)?;
-    let mut reading = Reading { form, answer: Answer::default(), text: Text, time: Time };
+    let mut reading = TokenDecoder { form, answer: RegistryResponse::default(), text: Text, time: Time };
     // The words of all versions are these.
     let go_type = format!("auth.{}", form.name());
     json::decode::decode_valid(document, Dialect::Embedded, &go_type, &mut reading)?;
     Ok(reading.answer)
 }
 
-struct Reading {
+struct TokenDecoder {
     form: Form,
-    answer: Answer,
+    answer: RegistryResponse,
     text: Text,
     time: Time,
 }
 
-impl Target for Reading {
+impl Target for TokenDecoder {
     fn object(&mut self) -> Option<&mut dyn Fields> {
         Some(self)
     }
 }
 
-impl Fields for Reading {
+impl Fields for TokenDecoder {
     fn struct_name(&self) -> &'static str {
         self.form.name()
     }
 
-    fn field(&mut self, key: &str) -> Option<Place<'_>> {
+    fn field(&mut self, key: &str) -> Option<FieldTarget<'_>> {
         match (key, self.form) {
-            ("access_token", _) => Place::text("access_token", &mut self.answer.access_token),
-            ("token", Form::Fetch) => Place::text("token", &mut self.answer.token),
-            ("refresh_token", _) => Place::text("refresh_token", &mut self.text),
-            ("scope", Form::OAuth) => Place::text("scope", &mut self.text),
-            ("expires_in", _) => Place::new("expires_in", "int", &mut self.answer.expires_in),
-            ("issued_at", _) => Place::new("issued_at", "time.Time", &mut self.time),
+            ("access_token", _) => FieldTarget::text("access_token", &mut self.answer.access_token),
+            ("token", Form::Fetch) => FieldTarget::text("token", &mut self.answer.token),
+            ("refresh_token", _) => FieldTarget::text("refresh_token", &mut self.text),
+            ("scope", Form::OAuth) => FieldTarget::text("scope", &mut self.text),
+            ("expires_in", _) => FieldTarget::new("expires_in", "int", &mut self.answer.expires_in),
+            ("issued_at", _) => FieldTarget::new("issued_at", "time.Time", &mut self.time),
             _ => None,
         }
     }
@@ -76,19 +76,19 @@ impl Fields for Reading {
 mod tests {
     use super::*;
 
-    fn got_as(body: &str, form: Form) -> Result<Answer, String> {
+    fn got_as(body: &str, form: Form) -> Result<RegistryResponse, String> {
         decode(body.as_bytes(), form).map_err(|error| match error {
             Undecoded::Invalid(words) => words,
             Undecoded::TooMuch(words) => panic!("{words}"),
         })
     }
 
-    fn got(body: &str) -> Result<Answer, String> {
+    fn got(body: &str) -> Result<RegistryResponse, String> {
         got_as(body, Form::Fetch)
     }
 
-    fn with_token(token: &str) -> Answer {
-        Answer { token: token.into(), ..Answer::default() }
+    fn with_token(token: &str) -> RegistryResponse {
+        RegistryResponse { token: token.into(), ..RegistryResponse::default() }
     }
 
     #[test]
@@ -104,7 +104,7 @@ mod tests {
         assert_eq!(got("null"), Ok(with_token("")));
         let issued =
             "{\"access_token\": \"a\", \"token\": 5, \"issued_at\": \"2026-11-21T16:00:00Z\", \"expires_in\": -5}";
-        let answer = Answer { access_token: "a".into(), expires_in: -5, ..Answer::default() };
+        let answer = RegistryResponse { access_token: "a".into(), expires_in: -5, ..RegistryResponse::default() };
         assert_eq!(got_as(issued, Form::OAuth), Ok(answer));
     }
 

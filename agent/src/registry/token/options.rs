@@ -32,7 +32,7 @@ impl TokenOptions {
 
 /// How the request for a token would be made; for the words of one that cannot be.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Asking {
+pub struct TokenRequestForm {
     pub signed_in: bool,
     /// Newer versions hide every query value.
     pub redacted: bool,
@@ -42,13 +42,14 @@ pub struct Asking {
 pub fn options<'a>(
     challenge: &'a Challenge,
     implicit_scopes: impl IntoIterator<Item = &'a str>,
-    asking: Asking,
+    asking: TokenRequestForm,
 ) -> Result<TokenOptions, Failure> {
-    let unusable =
-        |detail: String, wording: String| Failure::new(Stage::Ping, Cause::ChallengeInvalid, detail).worded(wording);
+    let unusable = |detail: String, go_message: String| {
+        Failure::new(Stage::Ping, Cause::ChallengeInvalid, detail).with_go_message(go_message)
+    };
     let written = challenge.parameter("realm").ok_or_else(|| {
-        let wording = "no realm specified for token auth challenge";
-        unusable("the Bearer challenge names no realm".into(), wording.into())
+        let go_message = "no realm specified for token auth challenge";
+        unusable("the Bearer challenge names no realm".into(), go_message.into())
     })?;
     if challenge.is_lossy {
         let words =
@@ -63,11 +64,11 @@ pub fn options<'a>(
     let service = challenge.parameter("service").unwrap_or_default().to_owned();
     let realm = realm(written).map_err(|fault| {
         let shown = challenge.facts().realm.unwrap_or_default();
-        let wording = match fault {
+        let go_message = match fault {
             Fault::NoUrl(reason) => format!("invalid token auth challenge realm: {reason}"),
             Fault::Unsent(reason) => unsent(written, &scopes, &service, asking, &reason),
         };
-        unusable(format!("the realm `{shown}` of the Bearer challenge is no http or https URL"), wording)
+        unusable(format!("the realm `{shown}` of the Bearer challenge is no http or https URL"), go_message)
     })?;
     let written = without_secrets(written, &realm);
     Ok(TokenOptions { realm, written, service, scopes })
@@ -96,7 +97,7 @@ fn realm(written: &str) -> Result<Url, Fault> {
 }
 
 /// containerd's error for the request that is never sent. Of the realm's own query nothing is shown: it may be a key.
-fn unsent(written: &str, scopes: &[String], service: &str, asking: Asking, reason: &str) -> String {
+fn unsent(written: &str, scopes: &[String], service: &str, asking: TokenRequestForm, reason: &str) -> String {
     let place = url_parse::shown(written);
     if asking.signed_in {
         return format!("failed to authorize: failed to fetch oauth token: Post \"{place}\": {reason}");
@@ -145,7 +146,7 @@ mod tests {
     fn a_challenge_asks_for_what_containerd_reads_in_it() {
         for case in Cases::of_kind("token_options") {
             let parameters = ["realm", "service", "scope"].map(|name| (name, &case.input[name]));
-            match options(&bearer(&parameters), None, Asking::default()) {
+            match options(&bearer(&parameters), None, TokenRequestForm::default()) {
                 Ok(found) => {
                     assert_eq!(json!(found.scopes), case.expected["scopes"], "{}", case.id);
                     assert_eq!(found.service, case.input["service"], "{}", case.id);
@@ -154,8 +155,10 @@ mod tests {
                 Err(failure) => {
                     let expected = case.expected["error"].as_str().unwrap();
                     match expected.strip_suffix("...") {
-                        Some(start) => assert!(failure.wording.starts_with(start), "{}: {}", case.id, failure.wording),
-                        None => assert_eq!(failure.wording, expected, "{}", case.id),
+                        Some(start) => {
+                            assert!(failure.go_message.starts_with(start), "{}: {}", case.id, failure.go_message)
+                        }
+                        None => assert_eq!(failure.go_message, expected, "{}", case.id),
                     }
                 }
             }
@@ -166,7 +169,7 @@ mod tests {
     fn what_cannot_be_repeated_is_no_fault_of_the_registry() {
         let (realm, service) = (json!("https://t.example"), json!("G\u{fffd}ste"));
         let challenge = Challenge { is_lossy: true, ..bearer(&[("realm", &realm), ("service", &service)]) };
-        assert!(options(&challenge, None, Asking::default()).unwrap_err().doubtful);
+        assert!(options(&challenge, None, TokenRequestForm::default()).unwrap_err().inconclusive);
     }
 
     #[test]
@@ -179,7 +182,7 @@ mod tests {
             let scope = if asked.is_empty() { Value::Null } else { json!(asked.join(" ")) };
             let ours = list("from_request");
             let challenge = bearer(&[("realm", &realm), ("scope", &scope)]);
-            let found = options(&challenge, ours.iter().map(String::as_str), Asking::default()).unwrap();
+            let found = options(&challenge, ours.iter().map(String::as_str), TokenRequestForm::default()).unwrap();
             assert_eq!(json!(found.scopes), case.expected["scopes"], "{}", case.id);
         }
     }

@@ -14,7 +14,7 @@ use crate::refusal::{Errors, Reading};
 use crate::route::proxy;
 
 /// What is known beside the answer.
-pub(super) struct Told<'a> {
+pub(super) struct TokenRefusal<'a> {
     /// Where it was asked, in containerd's words.
     pub place: &'a str,
     pub login: Option<(&'a str, &'a Secret)>,
@@ -27,11 +27,11 @@ const REALM_FIX: &str = "Set the address of the token service right at the regis
     `/etc/distribution/config.yml`, `external_url` of Harbor or GitLab); a gateway before it has to pass that path on, too.";
 
 /// The service refuses: which cause, and containerd's words.
-pub(super) fn refused(response: &Response, told: &Told<'_>) -> Failure {
+pub(super) fn refused(response: &Response, told: &TokenRefusal<'_>) -> Failure {
     let errors = Errors::of(response);
-    let wording = format!("unexpected status{}: {}", told.place, response.line());
+    let go_message = format!("unexpected status{}: {}", told.place, response.line());
     if let Some(failure) = proxy::refusal(response, &errors) {
-        return failure.worded(wording);
+        return failure.with_go_message(go_message);
     }
     let reading = refusal::read(response, &errors, Party::TokenService, told.about);
     let (rejected, ended) = refusal::refused_login(response, &errors, told.login);
@@ -72,7 +72,7 @@ pub(super) fn refused(response: &Response, told: &Told<'_>) -> Failure {
     let detail = format!("the token service answered {}{ended}{words}", response.line());
     others.extend(proxy::or_the_proxy(response, &errors));
     let failure = Failure::new(Stage::Token, cause, detail)
-        .worded(wording)
+        .with_go_message(go_message)
         .again_after(ratelimit::pause(response, told.now))
         .or_maybe(&others);
     in_words(&reading, response, &errors, signed_in, failure)
@@ -160,7 +160,7 @@ mod tests {
     fn refused_with(status: u16, body: &str, signed_in: bool) -> Failure {
         let secret = Secret::new("pw");
         let login = signed_in.then_some(("ann", &secret));
-        let told = Told { place: "", login, now: Timestamp::UNIX_EPOCH, about: "r.example/team/app" };
+        let told = TokenRefusal { place: "", login, now: Timestamp::UNIX_EPOCH, about: "r.example/team/app" };
         refused(&answer(status, "application/json", body), &told)
     }
 

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::SCHEMA_VERSION;
-use crate::state::host_dependencies::{NeededHost, Place};
+use crate::state::host_dependencies::{Destination, NeededHost};
 
 /// The hosts that pulls need from this node.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -97,7 +97,7 @@ struct EarlierHost {
 }
 
 /// The places of an answer that was kept.
-pub fn places(text: &str) -> Result<BTreeSet<Place>, String> {
+pub fn places(text: &str) -> Result<BTreeSet<Destination>, String> {
     let earlier: Earlier = serde_json::from_str(text).map_err(|error| error.to_string())?;
     if earlier.schema_version != SCHEMA_VERSION {
         return Err(format!("its schema_version is {}, not {SCHEMA_VERSION}", earlier.schema_version));

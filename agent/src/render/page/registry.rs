@@ -47,7 +47,7 @@ fn state(health: &Health) -> (Tone, &'static str) {
 
 fn hosts(page: &mut Html, snapshot: &Snapshot, name: &str, namespace: &Namespace, now: Timestamp) {
     if let Some(failure) = &namespace.broken {
-        let who = if failure.doubtful { "pullprobe" } else { "containerd" };
+        let who = if failure.inconclusive { "pullprobe" } else { "containerd" };
         page.element("p", "says bad", &format!("{who} cannot tell whom to ask: {}", failure.detail));
     }
     for planned in &namespace.hosts {

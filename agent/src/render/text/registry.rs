@@ -5,16 +5,16 @@ use std::fmt::Write as _;
 use super::{Style, Tone, endpoint};
 use crate::model::outcome::Failure;
 use crate::model::registry::RegistryReport;
-use crate::observation::ways::Ways;
+use crate::observation::ways::DistributionTerms;
 
-pub fn registry(report: &RegistryReport, ways: &Ways, style: Style) -> String {
+pub fn registry(report: &RegistryReport, ways: &DistributionTerms, style: Style) -> String {
     let (tone, word) = match (report.health.pullable, report.health.degraded) {
         (Some(true), Some(true)) => (Tone::Doubt, "reachable, but not as configured"),
         (Some(true), _) => (Tone::Good, "reachable"),
         (Some(false), _) => (Tone::Bad, "NOT REACHABLE"),
         (None, _) => (Tone::Doubt, "could not be told"),
     };
-    let known = report.failure().filter(|failure| !failure.doubtful);
+    let known = report.failure().filter(|failure| !failure.inconclusive);
     let why = known.map(|failure| format!("  {} at {}", failure.cause, failure.stage)).unwrap_or_default();
     let mut out = format!("{}  {}{why}\n", style.paint(Tone::Strong, &report.name), style.paint(tone, word));
     if let Some(broken) = &report.broken {
@@ -35,7 +35,7 @@ pub fn registry(report: &RegistryReport, ways: &Ways, style: Style) -> String {
 
 /// Why no host is asked.
 pub fn sentence(broken: &Failure) -> String {
-    if broken.doubtful {
+    if broken.inconclusive {
         format!("It cannot be told from here: {}.", broken.detail)
     } else {
         format!("{} ({})", broken.summary(), broken.detail)

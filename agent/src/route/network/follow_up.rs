@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::timeout;
 
-use super::{Destination, Network, Secured, Way};
+use super::{Destination, Network, Route, Secured};
 use crate::cause::Cause;
 use crate::go::http1;
 use crate::model::host::{Endpoint, RegistryHost, Scheme};
@@ -23,27 +23,27 @@ const RUSTLS_LIMIT: usize = 65_536;
 
 impl Network {
     /// What a failed handshake comes to; the way's TLS stage then says the same.
-    pub(super) async fn look_again(
+    pub(super) async fn follow_up(
         &self,
         to: &Destination<'_>,
-        way: &mut Way,
+        route: &mut Route,
         setup: &TlsSetup,
         failure: Failure,
     ) -> Failure {
         let failure = match failure.cause {
-            _ if failure.doubtful => failure,
+            _ if failure.inconclusive => failure,
             Cause::TlsProtocol if failure.is_marked(Mark::Oversized) => {
-                self.as_long_as_go_reads(to, way, setup, failure).await
+                self.as_long_as_go_reads(to, route, setup, failure).await
             }
-            Cause::TlsExpired | Cause::TlsNotYetValid => self.by_both_clocks(to, way, setup, failure).await,
+            Cause::TlsExpired | Cause::TlsNotYetValid => self.by_both_clocks(to, route, setup, failure).await,
             Cause::TlsProtocol | Cause::TlsClosed | Cause::TlsTimeout => {
-                self.with_gos_suites(to, way, setup, failure).await
+                self.with_gos_suites(to, route, setup, failure).await
             }
             _ => return failure,
         };
-        if failure.doubtful {
-            way.tls = Step::skipped(Skip::NotSpoken);
-        } else if let Outcome::Failed(shown, _) = &mut way.tls.outcome {
+        if failure.inconclusive {
+            route.tls = Step::skipped(Skip::NotSpoken);
+        } else if let Outcome::Failed(shown, _) = &mut route.tls.outcome {
             shown.clone_from(&failure);
         }
         failure
@@ -51,10 +51,16 @@ impl Network {
 
     /// containerd has cipher suites that pullprobe has not: a server that takes one of those only would
     /// serve containerd, and what it would show cannot be seen from here.
-    async fn with_gos_suites(&self, to: &Destination<'_>, way: &Way, setup: &TlsSetup, failure: Failure) -> Failure {
+    async fn with_gos_suites(
+        &self,
+        to: &Destination<'_>,
+        route: &Route,
+        setup: &TlsSetup,
+        failure: Failure,
+    ) -> Failure {
         let own = Offer::of(self.version.go());
-        let taken = self.taken_of(&own, to, way, setup).await;
-        if let Some(what) = self.taken_of_another_build(&own, taken, to, way, setup).await {
+        let taken = self.taken_of(&own, to, route, setup).await;
+        if let Some(what) = self.taken_of_another_build(&own, taken, to, route, setup).await {
             let detail = format!(
                 "the server takes {what}, which the project's builds of containerd do not offer, and others may"
             );
@@ -63,20 +69,20 @@ impl Network {
                  one offers serves every build.",
                 self.version
             );
-            return Failure { detail: detail.into(), doubtful: true, ..failure }.fixed_by(fix);
+            return Failure { detail: detail.into(), inconclusive: true, ..failure }.fixed_by(fix);
         }
         match taken {
             Some(suite) if client_hello::is_beyond_us(suite) => {
                 let name = client_hello::name(suite);
                 let detail = format!("the server takes {name}, which containerd has and pullprobe has not");
-                Failure { detail: detail.into(), doubtful: true, ..failure }
+                Failure { detail: detail.into(), inconclusive: true, ..failure }
             }
-            Some(_) if self.is_repeated(&failure) && self.shakes_hands(to, way, setup).await => {
+            Some(_) if self.is_repeated(&failure) && self.shakes_hands(to, route, setup).await => {
                 let detail = format!(
                     "{}; the same passed a moment later, and containerd {} tries the last host several times",
                     failure.detail, self.version
                 );
-                Failure { detail: clip(detail).into(), doubtful: true, ..failure }.fixed_by(
+                Failure { detail: clip(detail).into(), inconclusive: true, ..failure }.fixed_by(
                     "Ask again: what passes every other time is a server, or one of several behind a name, that is \
                      overloaded or dead.",
                 )
@@ -96,7 +102,7 @@ impl Network {
         own: &Offer,
         taken: Option<u16>,
         to: &Destination<'_>,
-        way: &Way,
+        route: &Route,
         setup: &TlsSetup,
     ) -> Option<String> {
         let version = self.version.with_oldest_settings();
@@ -105,7 +111,7 @@ impl Network {
             return None;
         }
         if taken.is_none()
-            && let Some(suite) = self.taken_of(&others, to, way, setup).await
+            && let Some(suite) = self.taken_of(&others, to, route, setup).await
         {
             return Some(others.beyond(own, Some(suite)));
         }
@@ -113,42 +119,44 @@ impl Network {
             return None;
         }
         let setup = TlsSetup::new(version, version.go().offers_mlkem(), &self.trust, to.tls, self.clock()).ok()?;
-        self.shakes_hands(to, way, &setup).await.then(|| others.beyond(own, None))
+        self.shakes_hands(to, route, &setup).await.then(|| others.beyond(own, None))
     }
 
     /// Whether this containerd tries the last host again after such a failure.
     fn is_repeated(&self, failure: &Failure) -> bool {
-        let is_passing = failure.cause == Cause::TlsTimeout || failure.wording == "EOF";
+        let is_passing = failure.cause == Cause::TlsTimeout || failure.go_message == "EOF";
         is_passing && self.version.retries_transport_errors()
     }
 
-    async fn shakes_hands(&self, to: &Destination<'_>, way: &Way, setup: &TlsSetup) -> bool {
+    async fn shakes_hands(&self, to: &Destination<'_>, route: &Route, setup: &TlsSetup) -> bool {
         let shaken = async {
-            let mut again = Way::begin(&way.endpoint);
+            let mut again = Route::begin(&route.endpoint);
             let (stream, _) = self.connect(to, &mut again, setup).await.ok()?;
             self.secure(&mut again, stream, setup).await.ok()
         };
         timeout(self.timeouts.tls.min(PATIENCE), shaken).await.is_ok_and(|shaken| shaken.is_some())
     }
 
-    async fn taken_of(&self, offer: &Offer, to: &Destination<'_>, way: &Way, setup: &TlsSetup) -> Option<u16> {
-        let mut again = Way::begin(&way.endpoint);
+    async fn taken_of(&self, offer: &Offer, to: &Destination<'_>, route: &Route, setup: &TlsSetup) -> Option<u16> {
+        let mut again = Route::begin(&route.endpoint);
         let (stream, _) = self.connect(to, &mut again, setup).await.ok()?;
-        client_hello::choice(stream, way.endpoint.host(), offer, self.timeouts.tls.min(PATIENCE)).await
+        client_hello::choice(stream, route.endpoint.host(), offer, self.timeouts.tls.min(PATIENCE)).await
     }
 
     /// More certificates than pullprobe reads: whether containerd reads them goes by their length.
     async fn as_long_as_go_reads(
         &self,
         to: &Destination<'_>,
-        way: &Way,
+        route: &Route,
         setup: &TlsSetup,
         failure: Failure,
     ) -> Failure {
-        let mut again = Way::begin(&way.endpoint);
+        let mut again = Route::begin(&route.endpoint);
         let offer = Offer::of(self.version.go());
         let length = match self.connect(to, &mut again, setup).await {
-            Ok((stream, _)) => client_hello::certificates(stream, way.endpoint.host(), &offer, self.timeouts.tls).await,
+            Ok((stream, _)) => {
+                client_hello::certificates(stream, route.endpoint.host(), &offer, self.timeouts.tls).await
+            }
             Err(_) => None,
         };
         let limit = self.version.go().certificates_limit();
@@ -161,21 +169,22 @@ impl Network {
                  them (`ssl_certificate` in nginx; `openssl s_client -connect HOST:PORT -showcerts` counts them).",
             );
         if length.is_some_and(|length| length <= limit) || (length.is_none() && limit > RUSTLS_LIMIT) {
-            return Failure { doubtful: true, ..failure };
+            return Failure { inconclusive: true, ..failure };
         }
         let length = length.map_or_else(|| format!("over {RUSTLS_LIMIT}"), |length| length.to_string());
         let detail = format!("the server sends {length} bytes of certificates, and containerd reads at most {limit}");
-        Failure { detail: detail.into(), ..failure }
-            .worded(format!("tls: handshake message of length {length} bytes exceeds maximum of {limit} bytes"))
+        Failure { detail: detail.into(), ..failure }.with_go_message(format!(
+            "tls: handshake message of length {length} bytes exceeds maximum of {limit} bytes"
+        ))
     }
 
     /// A certificate that is out of its time by this node's clock, and in it by the host's own: then the
     /// clocks are the trouble. The host is asked for its time on a connection that verifies nothing and
     /// carries nothing; what it says counts only if all else about its certificate is right.
-    async fn by_both_clocks(&self, to: &Destination<'_>, way: &Way, setup: &TlsSetup, failure: Failure) -> Failure {
+    async fn by_both_clocks(&self, to: &Destination<'_>, route: &Route, setup: &TlsSetup, failure: Failure) -> Failure {
         let now = self.clock();
-        let Some(theirs) = self.time_of(to, &way.endpoint, setup).await else { return failure };
-        let (mut again, Ok(then)) = (Way::begin(&way.endpoint), setup.at(theirs)) else { return failure };
+        let Some(theirs) = self.time_of(to, &route.endpoint, setup).await else { return failure };
+        let (mut again, Ok(then)) = (Route::begin(&route.endpoint), setup.at(theirs)) else { return failure };
         let Ok((stream, _)) = self.connect(to, &mut again, setup).await else { return failure };
         if self.secure(&mut again, stream, &then).await.is_err() {
             return failure;
@@ -193,11 +202,11 @@ impl Network {
     }
 
     async fn time_of(&self, to: &Destination<'_>, endpoint: &Endpoint, setup: &TlsSetup) -> Option<Timestamp> {
-        let mut way = Way::begin(endpoint);
+        let mut route = Route::begin(endpoint);
         let lenient = setup.unverified(self.clock()).ok()?;
-        let (stream, _) = self.connect(to, &mut way, setup).await.ok()?;
+        let (stream, _) = self.connect(to, &mut route, setup).await.ok()?;
         self.usage.request(endpoint, RequestKind::Ping);
-        match self.secure(&mut way, stream, &lenient).await.ok()? {
+        match self.secure(&mut route, stream, &lenient).await.ok()? {
             Secured::Tls(stream) => http1::date(stream, &endpoint.authority, self.timeouts.http).await,
             Secured::Plain(_) => None,
         }
@@ -216,21 +225,21 @@ impl Network {
             let failure = Failure { cause: Cause::HttpToTlsPort, ..failure };
             let detail = "plain HTTP was sent to a TLS port".to_owned();
             return Failure { detail: detail.into(), ..failure }
-                .worded(http1::head::wording(&head).unwrap_or_default());
+                .with_go_message(http1::head::go_message(&head).unwrap_or_default());
         }
-        if let Some(wording) = http1::head::wording(&head) {
-            return failure.worded(wording);
+        if let Some(go_message) = http1::head::go_message(&head) {
+            return failure.with_go_message(go_message);
         }
         let detail = format!("{}; containerd may read what pullprobe cannot", failure.detail);
-        Failure { detail: clip(detail).into(), doubtful: true, ..failure }
+        Failure { detail: clip(detail).into(), inconclusive: true, ..failure }
     }
 
     /// What a host says that its client could not read as HTTP: the head of its answer.
     async fn head(&self, to: &Destination<'_>, endpoint: &Endpoint) -> Vec<u8> {
-        let mut way = Way::begin(endpoint);
+        let mut route = Route::begin(endpoint);
         let Ok(setup) = self.setup(to) else { return Vec::new() };
-        let Ok((stream, _)) = self.connect(to, &mut way, &setup).await else { return Vec::new() };
-        match self.secure(&mut way, stream, &setup).await {
+        let Ok((stream, _)) = self.connect(to, &mut route, &setup).await else { return Vec::new() };
+        match self.secure(&mut route, stream, &setup).await {
             Ok(Secured::Tls(stream)) => http1::head(stream, &endpoint.authority, self.timeouts.http).await,
             Ok(Secured::Plain(stream)) => http1::head(stream, &endpoint.authority, self.timeouts.http).await,
             Err(_) => Vec::new(),

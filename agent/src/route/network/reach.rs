@@ -11,12 +11,12 @@ use std::sync::Arc;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
-use super::{Destination, Network, Way};
+use super::{Destination, Network, Route};
 use crate::cause::Cause;
 use crate::go::address::Address;
 use crate::model::host::{Endpoint, RegistryHost};
 use crate::model::outcome::{Failure, Mark};
-use crate::model::reach::{Place, place};
+use crate::model::reach::{NodeAddress, place};
 use crate::model::stage::Stage;
 
 const FIX: &str = "Pull it once on the node to know, or ask with `pullprobe check`, which follows as containerd does. If this \
@@ -34,10 +34,10 @@ impl Reach {
         Self { guarded: Some(own_ports) }
     }
 
-    fn place(&self, address: IpAddr, port: u16) -> Option<Place> {
+    fn place(&self, address: IpAddr, port: u16) -> Option<NodeAddress> {
         let own_ports = self.guarded.as_deref()?;
         if own_ports.contains(&port) && is_own(address, port) {
-            return Some(Place::Agent);
+            return Some(NodeAddress::Agent);
         }
         place(address)
     }
@@ -50,10 +50,10 @@ impl Network {
     }
 
     /// The way to where a host of the plan sends.
-    pub async fn led(&self, by: &RegistryHost, endpoint: &Endpoint, http_fallback: bool) -> Arc<Way> {
+    pub async fn led(&self, by: &RegistryHost, endpoint: &Endpoint, http_fallback: bool) -> Arc<Route> {
         // Where nobody is barred the way is the same for all.
         let led_by = Some(by).filter(|by| self.reach.guarded.is_some() && !by.endpoint.same_place(endpoint));
-        self.way(&Destination { endpoint: endpoint.clone(), http_fallback, led_by, ..Destination::of(by) }).await
+        self.route(&Destination { endpoint: endpoint.clone(), http_fallback, led_by, ..Destination::of(by) }).await
     }
 
     /// Why none of these addresses is connected to. `None`: they may be.
@@ -72,7 +72,7 @@ impl Network {
             barred.as_str()
         );
         let failure = Failure::new(Stage::Tcp, Cause::RedirectInvalid, detail).at(to.endpoint.host_port());
-        Some(Failure { doubtful: true, ..failure.fixed_by(FIX).marked(Mark::KeptBack) })
+        Some(Failure { inconclusive: true, ..failure.fixed_by(FIX).marked(Mark::KeptBack) })
     }
 
     /// The same of an address that is written in place of a name, and of which a proxy may not be asked either.
@@ -84,8 +84,8 @@ impl Network {
     /// Where a host of the plan was connected to: whoever could send on has been. `None`: not directly.
     fn whereabouts<'a>(&'a self, host: &'a RegistryHost) -> BoxFuture<'a, Option<IpAddr>> {
         async move {
-            let way = self.way(&Destination::of(host)).await;
-            Some(way.tcp.facts()?.chosen?.ip())
+            let route = self.route(&Destination::of(host)).await;
+            Some(route.tcp.facts()?.chosen?.ip())
         }
         .boxed()
     }
@@ -103,7 +103,7 @@ fn is_own(address: IpAddr, port: u16) -> bool {
         socket.connect((address, port))?;
         socket.local_addr()
     });
-    place(address) == Some(Place::Loopback) || from.is_ok_and(|from| from.ip() == address)
+    place(address) == Some(NodeAddress::Loopback) || from.is_ok_and(|from| from.ip() == address)
 }
 
 #[cfg(test)]
@@ -164,13 +164,13 @@ mod tests {
         let place = if on_node { registry.local_addr().unwrap().to_string() } else { "nowhere.example".to_owned() };
         let registry = host(Endpoint::new(Scheme::Http, place));
         let endpoint = Endpoint::new(Scheme::Http, format!("{name}:{port}"));
-        let way = network(reach).led(&registry, &endpoint, false).await;
+        let route = network(reach).led(&registry, &endpoint, false).await;
         let connected = service.accept().now_or_never().is_some();
-        assert_eq!(way.client.is_ok(), connected, "{way:?}");
-        if let Err(failure) = &way.client {
+        assert_eq!(route.client.is_ok(), connected, "{route:?}");
+        if let Err(failure) = &route.client {
             let told = format!("{} sends to {endpoint}", registry.endpoint);
             assert!(is_kept_back(failure) && failure.detail.contains(&told), "{failure:?}");
-            assert!(matches!(way.tcp.outcome, Outcome::Skipped(Skip::NotFollowed)), "{way:?}");
+            assert!(matches!(route.tcp.outcome, Outcome::Skipped(Skip::NotFollowed)), "{route:?}");
         }
         connected
     }

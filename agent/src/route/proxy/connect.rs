@@ -11,8 +11,8 @@ use crate::go::http1::head;
 use crate::model::outcome::Failure;
 use crate::model::proxy::{ProxyCredentials, ProxyUrl};
 use crate::model::stage::Stage;
-use crate::redact::redactor::Veil;
-use crate::transport::connection::{Connection, worded};
+use crate::redact::redactor::Redactor;
+use crate::transport::connection::{Connection, with_go_message};
 
 /// A response head larger than this is hostile.
 const HEAD_LIMIT: u64 = 1_000_000;
@@ -30,19 +30,19 @@ pub async fn connect(
     let ends = connection.ends();
     let broke = |op: &str, error: &std::io::Error| {
         let detail = format!("the proxy closed the connection on CONNECT: {error}");
-        Failure::new(Stage::Proxy, Cause::ProxyUnreachable, detail).worded(worded(op, ends, error))
+        Failure::new(Stage::Proxy, Cause::ProxyUnreachable, detail).with_go_message(with_go_message(op, ends, error))
     };
     connection.write_all(request.as_bytes()).await.map_err(|error| broke("write", &error))?;
     connection.flush().await.map_err(|error| broke("write", &error))?;
     let told = told(proxy.credentials.as_ref());
     let answer = read_answer(&mut connection, &told).await.map_err(|error| match error {
         AnswerError::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            broke("read", &error).worded("unexpected EOF")
+            broke("read", &error).with_go_message("unexpected EOF")
         }
         AnswerError::Io(error) => broke("read", &error),
-        AnswerError::Malformed(wording) => {
-            let detail = format!("the proxy does not answer as an HTTP proxy: {wording}");
-            Failure::new(Stage::Proxy, Cause::ProxyUnreachable, detail).worded(wording)
+        AnswerError::Malformed(go_message) => {
+            let detail = format!("the proxy does not answer as an HTTP proxy: {go_message}");
+            Failure::new(Stage::Proxy, Cause::ProxyUnreachable, detail).with_go_message(go_message)
         }
     })?;
     *status = Some(answer.status);
@@ -58,8 +58,8 @@ fn request(target: &str, credentials: Option<&ProxyCredentials>) -> Zeroizing<St
     Zeroizing::new(format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\nUser-Agent: {agent}\r\n{authorization}\r\n"))
 }
 
-fn told(credentials: Option<&ProxyCredentials>) -> Veil {
-    Veil::over(credentials.map(|credentials| credentials.password.expose()))
+fn told(credentials: Option<&ProxyCredentials>) -> Redactor {
+    Redactor::over(credentials.map(|credentials| credentials.password.expose()))
 }
 
 enum AnswerError {
@@ -68,7 +68,7 @@ enum AnswerError {
     Malformed(String),
 }
 
-struct Answer {
+struct ConnectResponse {
     status: u16,
     /// `None`: not even a space follows the digits.
     reason: Option<String>,
@@ -79,10 +79,10 @@ struct Answer {
 /// A proxy may repeat what it was told: that goes before anybody looks at its words.
 ///
 /// What came together with the head goes, as it does with Go: before the client has said anything, TLS is silent.
-async fn read_answer(connection: &mut Connection, told: &Veil) -> Result<Answer, AnswerError> {
+async fn read_answer(connection: &mut Connection, told: &Redactor) -> Result<ConnectResponse, AnswerError> {
     let mut lines = BufReader::with_capacity(READ_AT_ONCE, connection).take(HEAD_LIMIT);
     let line = told.hide(&read_line(&mut lines).await?);
-    let mut answer = Answer::parse(&line).map_err(AnswerError::Malformed)?;
+    let mut answer = ConnectResponse::parse(&line).map_err(AnswerError::Malformed)?;
     loop {
         let line = told.hide(&read_line(&mut lines).await?);
         if line.is_empty() {
@@ -110,7 +110,7 @@ async fn read_line(lines: &mut (impl AsyncBufRead + Unpin)) -> Result<String, An
     Ok(String::from_utf8_lossy(&line).trim_end_matches('\n').trim_end_matches('\r').to_owned())
 }
 
-impl Answer {
+impl ConnectResponse {
     /// In the order of Go's `ReadResponse`, each check with its words.
     fn parse(line: &str) -> Result<Self, String> {
         let malformed =
@@ -138,7 +138,7 @@ impl Answer {
             let meaning = if self.status >= 500 { "cannot reach" } else { "refuses to connect to" };
             (Cause::ProxyDenied, format!("the proxy {meaning} {target}: it answered {} to CONNECT", line.trim()))
         };
-        let wording = self.reason.clone().unwrap_or_else(|| "unknown status code".to_owned());
-        schemes::explained(Failure::new(Stage::Proxy, cause, detail).worded(wording), &self.challenges)
+        let go_message = self.reason.clone().unwrap_or_else(|| "unknown status code".to_owned());
+        schemes::explained(Failure::new(Stage::Proxy, cause, detail).with_go_message(go_message), &self.challenges)
     }
 }

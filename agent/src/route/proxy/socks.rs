@@ -171,5 +171,5 @@ fn failure(refused: &Refused, from: &str, target: &str) -> Failure {
         }
         Refused::Malformed(text) => (Cause::ProxyUnreachable, text.clone(), format!("not a SOCKS 5 proxy: {text}")),
     };
-    Failure::new(Stage::Proxy, cause, detail).worded(format!("socks connect tcp {from}->{target}: {text}"))
+    Failure::new(Stage::Proxy, cause, detail).with_go_message(format!("socks connect tcp {from}->{target}: {text}"))
 }

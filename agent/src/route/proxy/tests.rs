@@ -28,7 +28,7 @@ async fn through(proxy: &str, target: &str) -> (Step<ProxyFacts>, Option<Connect
 
 fn told(step: &Step<ProxyFacts>) -> (Cause, &str, Option<u16>) {
     let failure = step.failure().unwrap_or_else(|| panic!("expected a failure: {step:?}"));
-    (failure.cause, failure.wording.as_str(), step.facts().unwrap().connect_status)
+    (failure.cause, failure.go_message.as_str(), step.facts().unwrap().connect_status)
 }
 
 /// A server that sends back what it gets.
@@ -93,10 +93,10 @@ async fn an_answer_other_than_200_is_told_by_its_reason_alone() {
         ),
         (b"nonsense\r\n", Cause::ProxyUnreachable, "malformed HTTP response \"nonsense\"", None),
     ];
-    for (answer, cause, wording, status) in cases {
+    for (answer, cause, go_message, status) in cases {
         let address = canned(answer).await;
         let (step, tunnel) = through(&format!("http://{address}"), "r.example:443").await;
-        assert_eq!(told(&step), (cause, wording, status));
+        assert_eq!(told(&step), (cause, go_message, status));
         assert!(tunnel.is_none());
         assert_eq!(step.failure().unwrap().host, Some(address.to_string().into()));
     }
@@ -234,9 +234,9 @@ async fn a_socks_proxy_resolves_the_name_and_opens_a_tunnel() {
     assert!(echoes(tunnel.unwrap()).await, "{step:?}");
     let address = socks(None, 2).await;
     let (step, _) = through(&format!("socks5://{address}"), "r.example.org:443").await;
-    let wording =
+    let go_message =
         format!("socks connect tcp {address}->r.example.org:443: unknown error connection not allowed by ruleset");
-    assert_eq!(told(&step), (Cause::ProxyDenied, wording.as_str(), None));
+    assert_eq!(told(&step), (Cause::ProxyDenied, go_message.as_str(), None));
 }
 
 #[tokio::test]
@@ -246,8 +246,8 @@ async fn a_socks_proxy_may_ask_for_user_and_password() {
     assert!(echoes(tunnel.unwrap()).await, "{step:?}");
     let address = socks(Some("me:pw"), 0).await;
     let (step, _) = through(&format!("socks5://{address}"), "r.example.org:443").await;
-    let wording = format!("socks connect tcp {address}->r.example.org:443: no acceptable authentication methods");
-    assert_eq!(told(&step), (Cause::ProxyAuthRequired, wording.as_str(), None));
+    let go_message = format!("socks connect tcp {address}->r.example.org:443: no acceptable authentication methods");
+    assert_eq!(told(&step), (Cause::ProxyAuthRequired, go_message.as_str(), None));
 }
 
 /// Seen on containerd 1.6, 1.7 and 2.1.
@@ -279,7 +279,7 @@ async fn a_user_without_a_password_signs_in_where_go_lets_it() {
         let (step, _) = tunnel(stream, &proxy, "HTTPS_PROXY", target, &tls(), LIMIT).await;
         assert_eq!(step.passed(), bare_users, "{step:?}");
         let refused = format!("socks connect tcp {address}->r.example.org:443: invalid username/password");
-        assert!(step.failure().is_none_or(|failure| failure.wording == refused), "{step:?}");
+        assert!(step.failure().is_none_or(|failure| failure.go_message == refused), "{step:?}");
     }
 }
 
@@ -316,18 +316,19 @@ async fn an_https_proxy_is_spoken_to_in_tls() {
     let (step, tunnel_) = tunnel(dial().await.unwrap(), &proxy, "HTTPS_PROXY", target, &trusting, LIMIT).await;
     assert!(echoes(tunnel_.unwrap_or_else(|| panic!("{step:?}"))).await);
     let (step, _) = tunnel(dial().await.unwrap(), &proxy, "HTTPS_PROXY", target, &tls(), LIMIT).await;
-    let wording = "proxyconnect tcp: tls: failed to verify certificate: x509: certificate signed by unknown authority";
-    assert_eq!(told(&step), (Cause::ProxyUnreachable, wording, None));
+    let go_message =
+        "proxyconnect tcp: tls: failed to verify certificate: x509: certificate signed by unknown authority";
+    assert_eq!(told(&step), (Cause::ProxyUnreachable, go_message, None));
 }
 
 #[test]
 fn what_may_be_a_proxy_before_a_password_is_not_called_dead_unasked() {
     let garbled_of = |url: &str| garbled(&ProxyUrl::parse(url).unwrap());
     let open = garbled_of("http://127.0.0.1:1/?mail=a@b").unwrap();
-    assert!(open.doubtful);
+    assert!(open.inconclusive);
     assert!(garbled_of("http://127.0.0.1:1/?mail=a").is_none());
     let certain = garbled_of("http://user:99999#ss@proxy:3128").unwrap();
-    assert!(!certain.doubtful);
+    assert!(!certain.inconclusive);
 }
 
 mod needs_tools {

@@ -8,7 +8,7 @@ struct Case {
     cause: Cause,
     also: &'static [Cause],
     /// What Go says, behind `tls: failed to verify certificate: `.
-    wording: &'static str,
+    go_message: &'static str,
 }
 
 fn case(
@@ -16,9 +16,9 @@ fn case(
     names: &'static [&'static str],
     cause: Cause,
     also: &'static [Cause],
-    wording: &'static str,
+    go_message: &'static str,
 ) -> Case {
-    Case { kind, names, cause, also, wording }
+    Case { kind, names, cause, also, go_message }
 }
 
 #[tokio::test]
@@ -63,7 +63,12 @@ async fn each_broken_certificate_has_its_cause_and_the_words_of_go() {
         let step = shake_with(serve_leaf(&leaf).await, &setup).await;
         let failure = failure(&step);
         assert_eq!(failure.cause, case.cause, "{:?}: {}", case.kind, failure.detail);
-        assert_eq!(failure.wording, format!("tls: failed to verify certificate: {}", case.wording), "{:?}", case.kind);
+        assert_eq!(
+            failure.go_message,
+            format!("tls: failed to verify certificate: {}", case.go_message),
+            "{:?}",
+            case.kind
+        );
         assert_eq!(failure.also_possible, case.also, "{:?}", case.kind);
         let facts = step.facts().unwrap();
         assert!(!facts.verified && facts.ignored.is_none());
@@ -85,7 +90,7 @@ async fn dates_are_told_with_both_times() {
         assert_eq!(failure.cause, cause);
         let prefix =
             "tls: failed to verify certificate: x509: certificate has expired or is not yet valid: current time ";
-        let (now, bound) = failure.wording.strip_prefix(prefix).unwrap().split_once(relation).unwrap();
+        let (now, bound) = failure.go_message.strip_prefix(prefix).unwrap().split_once(relation).unwrap();
         for time in [now, bound] {
             assert!(
                 time.len() == "2026-01-01T00:00:00Z".len()
@@ -151,12 +156,12 @@ async fn an_address_needs_an_address_in_the_certificate() {
     assert!(at(&["127.0.0.1"]).await.passed());
     let step = at(&["localhost"]).await;
     assert_eq!(
-        failure(&step).wording,
+        failure(&step).go_message,
         "tls: failed to verify certificate: x509: cannot validate certificate for 127.0.0.1 because it doesn't contain any IP SANs"
     );
     let step = at(&["192.0.2.1", "2001:db8::1"]).await;
     assert_eq!(
-        failure(&step).wording,
+        failure(&step).go_message,
         "tls: failed to verify certificate: x509: certificate is valid for 192.0.2.1, 2001:db8::1, not 127.0.0.1"
     );
 }
@@ -181,7 +186,7 @@ fn constrained(
 
 async fn verdict(root: CertificateDer<'static>, config: ServerConfig) -> Result<(), String> {
     let step = shake_with(serve(config).await, &setup(&[root])).await;
-    step.failure().map_or(Ok(()), |failure| Err(failure.wording.replace("tls: failed to verify certificate: ", "")))
+    step.failure().map_or(Ok(()), |failure| Err(failure.go_message.replace("tls: failed to verify certificate: ", "")))
 }
 
 #[tokio::test]

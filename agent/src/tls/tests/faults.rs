@@ -42,10 +42,10 @@ async fn what_a_server_does_instead_of_tls_has_a_cause_each() {
         (TLS10_HELLO, Cause::TlsProtocol, "tls: server selected unsupported protocol version 301"),
     ];
     let setup = setup(&[]);
-    for (bytes, cause, wording) in cases {
+    for (bytes, cause, go_message) in cases {
         let step = shake_with(answer(Some(bytes)).await, &setup).await;
         let failure = failure(&step);
-        assert_eq!((failure.cause, failure.wording.as_str()), (cause, wording), "{}", failure.detail);
+        assert_eq!((failure.cause, failure.go_message.as_str()), (cause, go_message), "{}", failure.detail);
     }
 }
 
@@ -57,9 +57,9 @@ async fn a_reset_names_both_ends() {
     assert_eq!(failure.cause, Cause::TlsClosed);
     let expected = format!("->{address}: read: connection reset by peer");
     assert!(
-        failure.wording.starts_with("read tcp 127.0.0.1:") && failure.wording.ends_with(&expected),
+        failure.go_message.starts_with("read tcp 127.0.0.1:") && failure.go_message.ends_with(&expected),
         "{}",
-        failure.wording
+        failure.go_message
     );
 }
 
@@ -69,7 +69,7 @@ async fn a_server_that_never_answers_times_out() {
     let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (step, _) = handshake(stream, HOST, &setup(&[]), Duration::from_millis(50)).await;
     let failure = failure(&step);
-    assert_eq!((failure.cause, failure.wording.as_str()), (Cause::TlsTimeout, "net/http: TLS handshake timeout"));
+    assert_eq!((failure.cause, failure.go_message.as_str()), (Cause::TlsTimeout, "net/http: TLS handshake timeout"));
 }
 
 fn client_auth(authority: &Authority, leaf: &Leaf, version: &'static rustls::SupportedProtocolVersion) -> ServerConfig {
@@ -90,7 +90,7 @@ async fn a_client_certificate_that_is_asked_for_is_missed_or_sent() {
         let step = shake_with(address, &setup(&[authority.root_der()])).await;
         let refused = failure(&step);
         assert_eq!(refused.cause, Cause::TlsClientCertificateRequired, "{refused:?}");
-        assert_eq!(refused.wording, "remote error: tls: certificate required");
+        assert_eq!(refused.go_message, "remote error: tls: certificate required");
         assert_eq!(step.facts().unwrap().chain.len(), 2);
 
         let with = |client: Leaf| {
@@ -107,7 +107,7 @@ async fn a_client_certificate_that_is_asked_for_is_missed_or_sent() {
         assert!(step.passed(), "{step:?}");
         // The server names whom it trusts, and Go keeps a certificate of anyone else to itself.
         let step = shake_with(address, &with(stranger.client("node").unwrap())).await;
-        assert_eq!(failure(&step).wording, "remote error: tls: certificate required");
+        assert_eq!(failure(&step).go_message, "remote error: tls: certificate required");
     }
 }
 
@@ -170,7 +170,7 @@ async fn a_key_too_short_to_verify_with_leaves_open_what_containerd_would_see() 
     for version in ["-tls1_3", "-tls1_2"] {
         let (_child, address) = openssl_with(&cert, &key, &[version, "-cipher", "DEFAULT:@SECLEVEL=0"]).await;
         let step = shake_with(address, &setup).await;
-        assert!(failure(&step).doubtful, "{version} {step:?}");
+        assert!(failure(&step).inconclusive, "{version} {step:?}");
     }
 }
 
@@ -196,7 +196,7 @@ async fn openssl_servers_are_told_apart() {
     for (arguments, expected) in cases {
         let (_child, _dir, address) = openssl(&leaf, arguments).await;
         let step = shake_with(address, &setup).await;
-        let found = step.failure().map(|failure| (failure.cause, failure.wording.as_str()));
+        let found = step.failure().map(|failure| (failure.cause, failure.go_message.as_str()));
         assert_eq!(found, expected, "{arguments:?}: {step:?}");
     }
 }

@@ -31,7 +31,7 @@ async fn a_server_that_signs_with_sha_1_alone_serves_those_whose_go_offers_it() 
         let step = shake_with(address, &setup_of(version, &authority.root_der())).await;
         let failure = failure(&step);
         assert_eq!(
-            (failure.cause, failure.wording.as_str(), failure.doubtful),
+            (failure.cause, failure.go_message.as_str(), failure.inconclusive),
             (Cause::TlsProtocol, "remote error: tls: handshake failure", false),
             "{version}"
         );
@@ -70,14 +70,14 @@ async fn a_signature_that_was_not_offered_is_not_looked_into() {
         ServerConfig::builder_with_provider(provider()).with_protocol_versions(&[&rustls::version::TLS12]).unwrap();
     let presented = SingleCertAndKey::from(CertifiedKey::new(leaf.chain.clone(), Arc::new(Stubborn)));
     let address = serve(config.with_no_client_auth().with_cert_resolver(Arc::new(presented))).await;
-    let wording = async |version| {
+    let go_message = async |version| {
         let step = shake_with(address, &setup_of(version, &authority.root_der())).await;
-        failure(&step).wording.to_string()
+        failure(&step).go_message.to_string()
     };
     for version in REFUSE_SHA_1 {
-        assert_eq!(wording(version).await, "tls: certificate used with invalid signature algorithm");
+        assert_eq!(go_message(version).await, "tls: certificate used with invalid signature algorithm");
     }
     for version in TAKE_SHA_1 {
-        assert_eq!(wording(version).await, "tls: invalid signature by the server certificate");
+        assert_eq!(go_message(version).await, "tls: invalid signature by the server certificate");
     }
 }

@@ -27,7 +27,7 @@ async fn told_by(versions: &[Version], root: &CertificateDer<'static>, address: 
         if let Some(failure) = step.failure() {
             let unusable = [Cause::TlsCertificateUnusable, Cause::TlsUnknownAuthority];
             assert!(unusable.contains(&failure.cause), "{failure:?}");
-            *told = failure.wording.replace("tls: failed to verify certificate: ", "");
+            *told = failure.go_message.replace("tls: failed to verify certificate: ", "");
         }
     }
     told
@@ -105,7 +105,7 @@ async fn where_the_builds_differ_it_could_not_be_told() {
         let setup = TlsSetup::new(open, false, &trust, &HostTls::default(), jiff::Timestamp::now()).unwrap();
         let step = shake_with(address, &setup).await;
         let failure = failure(&step);
-        assert!(failure.doubtful, "{failure:?}");
+        assert!(failure.inconclusive, "{failure:?}");
         assert!(failure.detail.contains(said) && failure.detail.contains("--containerd-version v2.1.9"), "{failure:?}");
     }
     // Both refuse it, and the words are those of the project's build.
@@ -202,10 +202,10 @@ async fn an_authority_on_p_224_could_not_be_told() {
     let certificate = |name: &str| CertificateDer::from_pem_slice(&std::fs::read(path.join(name)).unwrap()).unwrap();
     let (_child, address) = faults::openssl_with(&path.join("leaf.pem"), &path.join("leaf.key"), &[]).await;
     let step = shake_with(address, &setup(&[certificate("root.pem")])).await;
-    assert!(failure(&step).doubtful && failure(&step).detail.contains("P-224"), "{step:?}");
+    assert!(failure(&step).inconclusive && failure(&step).detail.contains("P-224"), "{step:?}");
     // No root of its name: nothing speaks for a key that is not known.
     let step = shake_with(address, &setup(&[])).await;
-    assert!(!failure(&step).doubtful, "{step:?}");
+    assert!(!failure(&step).inconclusive, "{step:?}");
 }
 
 /// A server that knows no other curve for the exchange of keys, and has a key on it.
@@ -241,12 +241,12 @@ fn a_negative_serial_number_is_refused_by_those_whose_go_does() {
     };
     let words = "tls: failed to parse certificate from server: x509: negative serial number";
     let certain = judged("v2.1.9");
-    assert_eq!((certain.cause, certain.doubtful), (Cause::TlsCertificateUnusable, false));
-    assert_eq!(certain.wording, words);
+    assert_eq!((certain.cause, certain.inconclusive), (Cause::TlsCertificateUnusable, false));
+    assert_eq!(certain.go_message, words);
     assert!(certain.fix().contains("GODEBUG=x509negativeserial=1"), "{}", certain.fix());
     let open = judged("2.1.9");
     assert!(open.detail.contains("negative serial number"), "{open:?}");
     let old = "its signature is broken, and its serial number is none of the matter";
-    assert_ne!(judged("2.1.9~ds1").wording, words, "{old}");
-    assert_ne!(judged("1.7.24").wording, words, "{old}");
+    assert_ne!(judged("2.1.9~ds1").go_message, words, "{old}");
+    assert_ne!(judged("1.7.24").go_message, words, "{old}");
 }

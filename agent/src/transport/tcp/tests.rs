@@ -33,7 +33,7 @@ fn causes(step: &Step<TcpFacts>) -> Vec<Option<Cause>> {
 
 fn failed(step: &Step<TcpFacts>) -> (Cause, String) {
     let failure = step.failure().unwrap_or_else(|| panic!("{step:?}"));
-    (failure.cause, failure.wording.clone().into())
+    (failure.cause, failure.go_message.clone().into())
 }
 
 #[tokio::test]

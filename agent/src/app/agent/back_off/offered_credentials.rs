@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::app::node::Site;
+use crate::app::node::Node;
 use crate::image::target::Target;
 use crate::model::credential::Credential;
 use crate::model::report::ImageReport;
@@ -10,37 +10,37 @@ use crate::state::back_off::Subject;
 
 /// The logins that files give; what plugins give is known only for as long as kubelet keeps it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Offered {
+pub struct OfferedCredentials {
     files: Vec<Credential>,
     /// Of containerd's own configuration, which may hold some.
     config_hash: String,
 }
 
-impl Offered {
-    pub fn of(site: &Site, subject: &Subject) -> Self {
+impl OfferedCredentials {
+    pub fn of(node: &Node, subject: &Subject) -> Self {
         let image = match subject {
             Subject::Image { requested, .. } => Target::parse(requested).ok(),
             Subject::Host(_) | Subject::Images { .. } => None,
         };
         let files = match image {
-            Some(Target::Image(image)) => site.credentials.candidates(&image),
+            Some(Target::Image(image)) => node.credentials.candidates(&image),
             _ => Vec::new(),
         };
         // In another line it is the same login.
         let files = files.into_iter().map(|one| Credential { origin: None, ..one }).collect();
-        Self { files, config_hash: site.containerd.content_hash.clone() }
+        Self { files, config_hash: node.containerd.content_hash.clone() }
     }
 }
 
 /// One that came to nothing.
 pub struct Refused {
-    pub offered: Offered,
+    pub offered: OfferedCredentials,
     /// When kubelet asks a plugin for another one. `None`: none gave one that is kept.
     pub renews: Option<Timestamp>,
 }
 
 impl Refused {
-    pub fn is_over(&self, offered: &Offered, now: Timestamp) -> bool {
+    pub fn is_over(&self, offered: &OfferedCredentials, now: Timestamp) -> bool {
         self.offered != *offered || self.renews.is_some_and(|renews| renews <= now)
     }
 }
