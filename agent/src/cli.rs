@@ -7,10 +7,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::image::platform::Platform;
-use crate::settings;
-use crate::telemetry;
-use crate::version::Version;
-use crate::version::own;
+use crate::version::{Version, own};
+use crate::{settings, telemetry};
 
 /// Can this node pull this image as containerd would, and if not, why?
 #[derive(Debug, Parser)]

@@ -1,9 +1,6 @@
 //! The credentials that kubelet would offer for an image: pull secrets, then the node's files, then
 //! what credential providers give. Nothing is sent from here; providers are asked on demand.
 
-use crate::keyring::expiry;
-use crate::keyring::near;
-use crate::provider;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,11 +9,13 @@ use crate::cause::Cause;
 use crate::host::last_good::Broken;
 use crate::host::root::HostRoot;
 use crate::image::reference::Reference;
+use crate::keyring::{expiry, near};
 use crate::model::credential::{Credential, CredentialSource};
 use crate::model::expiry::CredentialExpiry;
 use crate::model::finding::Finding;
 use crate::model::outcome::Failure;
 use crate::model::stage::Stage;
+use crate::provider;
 
 mod cached;
 mod node_files;

@@ -15,10 +15,10 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{join, join_all};
+use go::address::Address;
 use tokio::time::timeout;
 
 use crate::cause::Cause;
-use crate::go::address::Address;
 use crate::host::nsswitch::NameService;
 use crate::host::resolv::Names;
 use crate::model::facts::{DnsFacts, NameSource, NameserverFacts};

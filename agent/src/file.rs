@@ -2,7 +2,8 @@
 //! for it, and no more is read than a limit.
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
+use std::io::Read as _;
 use std::path::Path;
 
 use rustix::fs::{FileType, Mode, OFlags};

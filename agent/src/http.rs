@@ -20,11 +20,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use go::http1::head;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use url::Url;
 
 use crate::cause::Cause;
-use crate::go::http1::head;
 use crate::model::host::{Endpoint, Scheme};
 use crate::model::limit::LimitReached;
 use crate::model::outcome::{Failure, Mark, clip};

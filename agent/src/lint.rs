@@ -20,11 +20,12 @@ mod tests;
 
 pub use meant::other_ports;
 
+use go::toml::SourceLocation;
+
 use crate::containerd::config::{ConfigFault, FaultKind, Merged};
 use crate::containerd::configured::CERTS_D_FLAG;
 use crate::containerd::reader::Reader;
 use crate::containerd::settings::Settings;
-use crate::go::toml::SourceLocation;
 use crate::mirrors::registry::RegistrySettings;
 use crate::model::finding::{Finding, Severity};
 use crate::version::{PullMode, Version, VersionSource};

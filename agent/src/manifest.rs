@@ -7,8 +7,9 @@ pub mod digest;
 
 pub use config::{Config, Form};
 
-use crate::go::json::decode::{Dialect, Undecoded, decode, decode_valid};
-use crate::go::json::target::{Bytes, FieldTarget, Fields, Map, Named, Raw, Target, Text};
+use go::json::decode::{Dialect, Undecoded, decode, decode_valid};
+use go::json::target::{Bytes, FieldTarget, Fields, Map, Named, Raw, Target, Text};
+
 use crate::image::platform::Platform;
 use crate::model::outcome::clip_to;
 use crate::version::Version;

@@ -12,8 +12,9 @@ mod cases_tests;
 
 pub use address::{is_localhost, namespace_query};
 
+use go::text::clean;
+
 use crate::cause::Cause;
-use crate::go::text::clean;
 use crate::mirrors::certs_d::{Selection, Source, select};
 use crate::mirrors::hosts_toml::Rejection;
 use crate::model::finding::{Finding, Severity};

@@ -1,7 +1,8 @@
 //! The log: one line an event on standard error, as logfmt or JSON. It never holds a secret, since
 //! no secret can be formatted.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
+use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use tracing::field::{Field, Visit};

@@ -1,6 +1,5 @@
 //! The TLS stage: shakes hands with a host as containerd would, and keeps what the host presented.
 
-use crate::x509::certificate;
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -21,6 +20,7 @@ use crate::transport::connection::Connection;
 
 pub mod client_hello;
 mod config;
+mod facts;
 mod failure;
 mod reject;
 mod verifier;
@@ -139,7 +139,7 @@ fn facts(setup: &TlsSetup, presented: &Presented, stream: Option<&TlsStream<Conn
         trust: setup.sources().to_vec().into_iter().map(Into::into).collect(),
         verified: presented.refused.is_none() && !presented.chain.is_empty(),
         ignored: presented.refused.as_ref().filter(|_| stream.is_some()).map(|failure| failure.cause),
-        chain: presented.chain.iter().take(CHAIN_LIMIT).map(certificate::facts).collect(),
+        chain: presented.chain.iter().take(CHAIN_LIMIT).map(facts::facts).collect(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! containerd's version and every rule of a pull that flips between versions, in one table.
 //!
 //! The sources are containerd's own release tags. What goes by the Go that a containerd was built with is in
-//! [`crate::go::release`], and which Go that is in [`builds`].
+//! [`go::release`], and which Go that is in [`builds`].
 
 mod builds;
 pub mod own;

@@ -3,8 +3,7 @@
 
 use std::thread_local;
 
-use pullprobe::go::toml;
-use pullprobe::go::toml::{Data, Table};
+use go::toml::{self, Data, Table};
 use pullprobe::node::containerd::{Containerd, ContainerdOptions, DEFAULT_CONFIG};
 use pullprobe::plan::{Plan, plan};
 use pullprobe::version::Version;

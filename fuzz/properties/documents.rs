@@ -1,7 +1,7 @@
 //! Manifests, indexes and image configs as a registry sends them: of the kind that was announced, or
 //! refused in a few words; what is chosen comes from the document.
 
-use pullprobe::go::json::decode::Undecoded;
+use go::json::decode::Undecoded;
 use pullprobe::manifest::{Config, Descriptor, Document, Form, Invalid, Kind, parse};
 use pullprobe::pull::select::{Matcher, Selection, offered};
 use pullprobe::version::PullMode;

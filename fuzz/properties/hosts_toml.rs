@@ -2,8 +2,7 @@
 
 use std::thread_local;
 
-use pullprobe::go::toml;
-use pullprobe::go::toml::{Data, Table};
+use go::toml::{self, Data, Table};
 use pullprobe::mirrors::hosts_toml::parse;
 use pullprobe::model::host::Origin;
 use pullprobe::node::containerd::{Containerd, ContainerdOptions};

@@ -1,7 +1,8 @@
 //! A plain HTTP client that shows an answer as it came: status, headers, body.
 #![allow(clippy::unwrap_used, reason = "a failed expectation is how a test fails")]
 
-use std::io::{self, Read as _, Write as _};
+use std::io;
+use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 

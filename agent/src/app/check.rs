@@ -10,11 +10,10 @@ use super::node::Node;
 use super::relevance::Relevance;
 use super::{ExitStatus, complain, print, style};
 use crate::cli::{Format, NodeArgs, OutputArgs};
-use crate::lint;
 use crate::model::finding::Finding;
 use crate::model::report::{EndpointReport, ImageReport};
-use crate::observation;
 use crate::render::{json, text};
+use crate::{lint, observation};
 
 pub async fn run(targets: &[String], timeout: Duration, node: &NodeArgs, output: &OutputArgs) -> ExitStatus {
     let prepared = super::prepare(node).await;

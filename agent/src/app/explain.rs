@@ -7,8 +7,7 @@ use rustix::fs::FileType;
 use serde::Serialize;
 
 use super::{ExitStatus, complain, print};
-use crate::cause::text::kubelet;
-use crate::cause::text::{Text, text};
+use crate::cause::text::{Text, kubelet, text};
 use crate::cause::{Cause, Owner};
 use crate::cli::Format;
 use crate::explain::{self, Meaning, Reading};

@@ -11,25 +11,19 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::options::Options;
-use crate::credentials::{CredentialOptions, Credentials};
-use crate::cri;
-use crate::environment::layout;
-use crate::environment::layout::Layout;
-use crate::environment::maker;
-use crate::environment::trust;
-use crate::environment::trust::TrustStore;
-use crate::environment::{DaemonEnvironment, ProxyRules};
+use crate::credentials::{self, CredentialOptions, Credentials};
+use crate::environment::layout::{self, Layout};
+use crate::environment::trust::{self, TrustStore};
+use crate::environment::{DaemonEnvironment, ProxyRules, maker};
 use crate::host::cpu;
 use crate::host::resolv::Names;
 use crate::host::root::HostRoot;
 use crate::image::platform::Platform;
-use crate::keyring;
-use crate::keyring::kubelet;
+use crate::keyring::{self, kubelet};
 use crate::model::expiry::{self, CredentialExpiry};
 use crate::model::finding::{Finding, Severity};
 use crate::node::containerd::{Containerd, ContainerdOptions};
 use crate::observation::ways::DistributionTerms;
-use crate::plan;
 use crate::probe::Question;
 use crate::pull::attempt::PullBudget;
 use crate::render::json;
@@ -38,7 +32,7 @@ use crate::settings::StageTimeouts;
 use crate::state::snapshot::{ContainerdState, FilesystemSpace, NodeState};
 use crate::tls::NodeTrust;
 use crate::version::{Version, VersionSource};
-use crate::{credentials, provider};
+use crate::{cri, plan, provider};
 
 /// Where the node's files are, as `lint` and `plan` say it.
 #[derive(Debug, Serialize)]

@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use super::answers::TargetReport;
 use super::node::Node;
-use crate::mirrors::certs_d;
-use crate::mirrors::certs_d::Selection;
+use crate::mirrors::certs_d::{self, Selection};
 use crate::model::finding::Finding;
 use crate::model::host::Scheme;
 use crate::node::containerd::HostSource;

@@ -10,10 +10,10 @@ mod words;
 
 use std::collections::{HashMap, VecDeque};
 
+use go::text::{clean, quote};
+use go::toml::{self, Data, Dialect, SourceLocation, Table, Value};
+
 use super::reader::{Reader, read_words, unread};
-use crate::go::text::{clean, quote};
-use crate::go::toml;
-use crate::go::toml::{Data, Dialect, SourceLocation, Table, Value};
 use crate::host::root::ReadError;
 use crate::version::Version;
 use imports::Import;

@@ -12,9 +12,10 @@ mod tests;
 
 use std::sync::LazyLock;
 
+use go::toml::Dialect;
+
 use super::config::migrate::short_name;
 use super::config::{ConfigFault, FaultKind, Merged};
-use crate::go::toml::Dialect;
 use crate::version::Version;
 use check::{Check, Mismatch};
 use table::Sections;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use go::toml::SourceLocation;
 use jiff::Timestamp;
 
 use super::config::{self, ConfigFault, FaultKind, Merged, top_level};
@@ -9,9 +10,7 @@ use super::options::ContainerdOptions;
 use super::reader::Reader;
 use super::settings::{self, Settings};
 use super::{config_keys, cri_plugins, evidence, pull_mode};
-use crate::go::toml::SourceLocation;
-use crate::host::last_good;
-use crate::host::last_good::{Broken, GRACE};
+use crate::host::last_good::{self, Broken, GRACE};
 use crate::host::root::HostRoot;
 use crate::model::finding::Finding;
 use crate::version::{Version, VersionSource};

@@ -1,10 +1,11 @@
 //! Whether the plugins load that CRI stands on: those that are switched off, those that must load, and the runtime
 //! that pods get by default.
 
+use go::toml::{SourceLocation, Table, Value};
+
 use super::config::migrate::{IMAGES, OLD_CRI, RUNTIME};
 use super::config::{ConfigFault, FaultKind, Merged};
 use super::settings::{Settings, section_id};
-use crate::go::toml::{SourceLocation, Table, Value};
 use crate::version::Version;
 
 const DEFAULT_RUNTIME: &str = "runc";

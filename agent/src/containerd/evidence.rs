@@ -1,9 +1,9 @@
 //! Whose rules apply when nobody says: what config.toml itself tells of the containerd that reads it.
 
+use go::toml::{self, Data, Dialect, Table, Value};
+
 use super::config::migrate::IMAGES;
 use super::reader::FILE_LIMIT;
-use crate::go::toml;
-use crate::go::toml::{Data, Dialect, Table, Value};
 use crate::host::root::HostRoot;
 use crate::version::{Version, VersionSource};
 

@@ -1,9 +1,10 @@
 //! Which client this containerd pulls with, and which directories it looks registries up in.
 
+use go::text;
+use go::toml::SourceLocation;
+
 use super::config::{ConfigFault, FaultKind};
 use super::settings::Settings;
-use crate::go::text;
-use crate::go::toml::SourceLocation;
 use crate::image::platform::Platform;
 use crate::version::{PullMode, Version};
 
@@ -45,10 +46,10 @@ pub fn validate(settings: &Settings, config_path: &str, version: Version, file: 
         return Err(fault.at(&config.place));
     }
     for (url, auth) in &settings.auths {
-        if let Err(reason) = crate::go::url_parse::parse(url) {
+        if let Err(reason) = crate::redact::urls::parse(url) {
             let reason = format!(
                 "failed to parse registry url {} from `registry.auths`: {reason}",
-                text::quote(&crate::go::url_parse::shown(url))
+                text::quote(&crate::redact::urls::shown(url))
             );
             return Err(wrapped(FaultKind::InvalidValue, &reason).at(&auth.place));
         }

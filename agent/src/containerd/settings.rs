@@ -1,9 +1,10 @@
 //! What the merged configuration says about pulling images, decoded with the types that containerd
 //! wants. A value of another type ends containerd.
 
+use go::toml::{Data, Dialect, SourceLocation, Table, Value};
+
 use super::config::migrate::{IMAGES, OLD_CRI};
 use super::config::{ConfigFault, FaultKind, Merged, other_type, type_words};
-use crate::go::toml::{Data, Dialect, SourceLocation, Table, Value};
 use crate::model::rewrites::Rewrites;
 use crate::redact::secret::Secret;
 use crate::version::Version;

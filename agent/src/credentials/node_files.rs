@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{CredentialOptions, FILE_LIMIT};
 use crate::host::root::{HostRoot, ReadError};
 use crate::keyring::dockerconfig::{DockerConfig, Form, Malformed};
-use crate::keyring::inaccessible;
-use crate::keyring::inaccessible::Inaccessible;
+use crate::keyring::inaccessible::{self, Inaccessible};
 use crate::keyring::lint;
 use crate::model::finding::Finding;
 

@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::host::disk;
-use crate::host::disk::Disk;
+use crate::host::disk::{self, Disk};
 use crate::host::root::{EntryKind, HostRoot};
 
 const STORE: &str = "io.containerd.content.v1.content";

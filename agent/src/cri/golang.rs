@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
+use go::release::Release;
+
 use super::{HostRoot, ask, socket};
-use crate::go::release::Release;
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct StatusRequest {

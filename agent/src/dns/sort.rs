@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
-use crate::go::address::Address;
+use go::address::Address;
 
 /// Go's own list of rules: those that need no knowledge of deprecated or home addresses.
 pub(super) fn by_rfc6724(addresses: Vec<Address>) -> Vec<Address> {

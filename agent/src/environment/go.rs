@@ -1,7 +1,8 @@
 //! What containerd's environment tells the Go runtime in it, as far as it changes the way to a registry.
 
+use go::release::GoDebug;
+
 use super::{DaemonEnvironment, EnvVar, located};
-use crate::go::release::GoDebug;
 use crate::model::finding::{Finding, Severity};
 
 /// What `GODEBUG` says of settings that matter.

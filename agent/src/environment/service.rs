@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::ignored::Ignored;
-use super::systemd::Setting;
-use super::{DaemonEnvironment, EnvVar, env_file, located, systemd};
+use super::systemd::{self, Setting};
+use super::{DaemonEnvironment, EnvVar, env_file, located};
 use crate::host::root::{HostRoot, ReadError};
 use crate::model::finding::{Finding, Severity};
 use crate::redact::secret::Secret;

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::ignored::{self, Ignored};
-
 use crate::host::root::{EntryKind, HostRoot, ReadError};
 
 /// Where unit files live, the one that wins first.

@@ -1,8 +1,9 @@
 //! `/etc/hosts` as Go's resolver reads it: case does not count, and all lines of a name count.
 
+use go::address::Address;
+
 use super::resolv::fields;
 use super::zone;
-use crate::go::address::Address;
 
 /// The file's text. It is searched, not indexed: some are megabytes of names that nobody asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! The headers that a host's configuration adds to every request, and those that Go's client refuses to send.
 
+use go::text::quote;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::go::text::quote;
 use crate::model::host::RegistryHost;
 use crate::model::limit::LimitReached;
 use crate::model::outcome::Failure;

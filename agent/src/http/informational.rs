@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::FutureExt as _;
+use go::http1::head;
 use tokio::sync::Notify;
 
 use crate::cause::Cause;
-use crate::go::http1::head;
 use crate::model::host::Endpoint;
 use crate::model::outcome::Failure;
 use crate::model::stage::Stage;

@@ -2,9 +2,8 @@
 //!
 //! What is said of a password is only what is wrong with it, never a part of it.
 
-use base64::Engine as _;
-use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::{Engine as _, alphabet};
 
 use crate::model::credential::{Credential, CredentialValue};
 use crate::redact::secret::Secret;

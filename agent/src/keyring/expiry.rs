@@ -4,9 +4,8 @@
 //! Of Google's `ya29.` tokens only an upper bound of their life is known and not their begin: no end
 //! is known of them.
 
-use base64::Engine as _;
-use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::{Engine as _, alphabet};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;

@@ -2,7 +2,7 @@
 //!
 //! The sources are `pkg/credentialprovider/keyring.go` of Kubernetes and Go's `net/url`.
 
-use crate::go::glob;
+use go::glob;
 
 /// A key as kubelet indexes it: scheme, query and the API's version are gone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

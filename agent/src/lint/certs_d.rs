@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use go::toml::SourceLocation;
+
 use super::meant::port_of_directory;
 use super::names::{domain_of, unreachable};
 use super::{Lint, error, info, unread, warning};
-use crate::go::toml::SourceLocation;
 use crate::mirrors::certs_d::{DIRECTORY_LIMIT, HostDir, HostDirectory, RootState, Source, ends_in, is_of_volume};
 use crate::mirrors::registry::HostSource;
 use crate::model::finding::Finding;

@@ -1,5 +1,8 @@
 //! Findings about what config.toml's sections amount to.
 
+use go::text::join;
+use go::toml::{Data, SourceLocation, Table, Value};
+
 use super::config_path::USUAL_NAMES;
 use super::host::world_readable;
 use super::{Lint, error, info, unread, warning};
@@ -7,8 +10,6 @@ use crate::containerd::config::{FaultKind, imports};
 use crate::containerd::pull_mode;
 use crate::containerd::reader::directory;
 use crate::containerd::settings::section_id;
-use crate::go::text::join;
-use crate::go::toml::{Data, SourceLocation, Table, Value};
 use crate::mirrors::certs_d::ends_in;
 use crate::model::finding::{Finding, Severity};
 use crate::version::{PullMode, VersionSource};

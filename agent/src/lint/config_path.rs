@@ -1,12 +1,13 @@
 //! Findings about `config_path`: whether it leads to the directories that are there.
 
+use go::text::join;
+use go::toml::SourceLocation;
+
 use super::certs_d::whole;
 use super::{Lint, error, info, unread, warning};
 use crate::containerd::configured::CERTS_D_FLAG;
 use crate::containerd::pull_mode::DEFAULT_CONFIG_PATH;
 use crate::containerd::reader::directory;
-use crate::go::text::join;
-use crate::go::toml::SourceLocation;
 use crate::host::root::EntryKind;
 use crate::mirrors::certs_d::{RootState, ends_in};
 use crate::mirrors::registry::HostSource;

@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
+use go::address::host_and_port;
+use go::toml::{Data, Dialect, SourceLocation, Table, Value};
+
 use super::{Lint, error, impossible, info, unread, warning};
-use crate::go::address::host_and_port;
-use crate::go::toml::{Data, Dialect, SourceLocation, Table, Value};
 use crate::mirrors::certs_d::Host;
 use crate::mirrors::hosts_toml::{HostSpec, HostUrl};
 use crate::mirrors::tls_files::texts;

@@ -1,13 +1,14 @@
 //! Findings about what an accepted hosts.toml says.
 
+use go::toml::{SourceLocation, Table, Value};
+
 use super::host::{is_loopback, never_answers, relative_paths};
 use super::{Lint, error, info, warning};
-use crate::go::toml::{SourceLocation, Table, Value};
-use crate::go::url_parse;
 use crate::mirrors::certs_d::{Host, HostDirectory};
 use crate::mirrors::hosts_toml::{HOST_KEYS, HostSpec};
 use crate::model::finding::Finding;
 use crate::model::nearest::nearest;
+use crate::redact::urls;
 
 const WHOLE_URL: &str = "write the host as https://HOST[:PORT] or http://HOST[:PORT], the scheme in small letters";
 
@@ -30,7 +31,7 @@ impl Lint<'_, '_> {
                 relative_paths(keys, dialect, found);
             }
             if !directory.hosts.iter().any(|host| host.spec.name == *name) {
-                let name = url_parse::shown(name);
+                let name = urls::shown(name);
                 let message = format!(
                     "containerd {} finds hosts only in [host.\"…\"] headers: `{name}` is never asked",
                     self.version

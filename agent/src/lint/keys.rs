@@ -1,11 +1,12 @@
 //! Keys of config.toml that containerd does not know, or knows elsewhere.
 
+use go::toml::{Dialect, Table, Value};
+
 use super::{Lint, error, warning};
 use crate::containerd::config::migrate::{IMAGES, OLD_CRI};
-use crate::go::toml::{Dialect, Table, Value};
-use crate::go::url_parse;
 use crate::model::finding::Finding;
 use crate::model::nearest::nearest;
+use crate::redact::urls;
 
 const TOP: &[&str] = &[
     "version",
@@ -147,7 +148,7 @@ fn registry(section: &Table, id: &str, dialect: Dialect, found: &mut Vec<Finding
             registry.field(key, dialect).and_then(Value::as_table).into_iter().flat_map(|table| &table.entries);
         for (name, entry) in entries {
             let Some(entry) = entry.as_table() else { continue };
-            let name = url_parse::shown(name);
+            let name = urls::shown(name);
             check(entry, known, &format!("registry.{key}.\"{name}\""), dialect, found);
             for (inner, known) in [("auth", AUTH), ("tls", TLS)].into_iter().filter(|_| key == "configs") {
                 if let Some(table) = entry.field(inner, dialect).and_then(Value::as_table) {

@@ -4,15 +4,15 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use go::address::host_and_port;
+use go::toml::{SourceLocation, Table};
+
 use super::certs_d::whole;
 use super::host::{is_loopback, never_answers};
 use super::names::domain_of;
 use super::{Lint, info, note};
 use crate::containerd::settings::Mirror;
-use crate::go::address::host_and_port;
-use crate::go::toml::{SourceLocation, Table};
-use crate::mirrors::certs_d;
-use crate::mirrors::certs_d::{Host, HostDir, HostDirectory, RootState, Selection};
+use crate::mirrors::certs_d::{self, Host, HostDir, HostDirectory, RootState, Selection};
 use crate::mirrors::hosts_toml::HostSpec;
 use crate::mirrors::registry::{HostSource, RegistrySettings};
 use crate::model::finding::{Finding, Severity};

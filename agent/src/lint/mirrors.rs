@@ -1,12 +1,13 @@
 //! Findings about the endpoints of the deprecated `registry.mirrors`.
 
+use go::toml::SourceLocation;
+use go::url::GoUrl;
+
 use super::host::has_usable_port;
 use super::{Lint, error, impossible, warning};
 use crate::containerd::settings::Mirror;
-use crate::go::toml::SourceLocation;
-use crate::go::url_parse;
-use crate::go::url_parse::GoUrl;
 use crate::model::finding::Finding;
+use crate::redact::urls;
 
 const WHOLE_URL: &str = "write it as https://HOST[:PORT] or http://HOST[:PORT]";
 
@@ -24,9 +25,9 @@ impl Lint<'_, '_> {
 }
 
 fn of_endpoint(mirror: &Mirror, endpoint: &str, place: &SourceLocation) -> Option<Finding> {
-    let shown = url_parse::shown(endpoint);
+    let shown = urls::shown(endpoint);
     let has_scheme = endpoint.contains("://");
-    let parsed = if has_scheme { url_parse::parse(endpoint) } else { url_parse::parse(&format!("https://{endpoint}")) };
+    let parsed = if has_scheme { urls::parse(endpoint) } else { urls::parse(&format!("https://{endpoint}")) };
     let url = match parsed {
         Ok(url) => url,
         Err(reason) => {

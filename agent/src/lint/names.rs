@@ -1,6 +1,6 @@
 //! Which names of directories a lookup can reach.
 
-use crate::go::address::host_and_port;
+use go::address::host_and_port;
 
 /// Why no image's registry leads to a directory of this name, with what was probably meant.
 pub fn unreachable(name: &str) -> Option<(String, String)> {

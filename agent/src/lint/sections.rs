@@ -1,11 +1,12 @@
 //! Findings about the sections of config.toml: which of them a containerd reads, and by whose `version`.
 
+use go::toml::{SourceLocation, Value};
+
 use super::certs_d::whole;
 use super::{Lint, error, info, warning};
 use crate::containerd::config::ConfigFile;
 use crate::containerd::config::migrate::{IMAGES, OLD_CRI};
 use crate::containerd::settings::section_id;
-use crate::go::toml::{SourceLocation, Value};
 use crate::model::finding::{Finding, Severity};
 use crate::version::{Version, VersionSource};
 

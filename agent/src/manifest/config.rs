@@ -1,8 +1,9 @@
 //! The configuration of an image: what is needed of it, and whether containerd can read the rest.
 
+use go::json::decode::{Dialect, Undecoded, decode};
+use go::json::target::{Each, Empty, FieldTarget, Fields, Map, Named, Target, Text, Time, Truth};
+
 use super::{PlatformFields, REASON_LIMIT};
-use crate::go::json::decode::{Dialect, Undecoded, decode};
-use crate::go::json::target::{Each, Empty, FieldTarget, Fields, Map, Named, Target, Text, Time, Truth};
 use crate::image::platform::Platform;
 use crate::model::outcome::clip_to;
 use crate::version::Version;
@@ -135,7 +136,7 @@ impl Target for DiffId {
         true
     }
 
-    fn text(&mut self, text: &str) -> Result<(), crate::go::json::target::TypeMismatch> {
+    fn text(&mut self, text: &str) -> Result<(), go::json::target::TypeMismatch> {
         self.0.text(text)
     }
 }

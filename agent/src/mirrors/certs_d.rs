@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 
+use go::text::join;
+use go::toml::{SourceLocation, Table, Value};
+
 use super::hosts_toml::{self, HostSpec, Rejection};
 use super::tls_files::{self, TlsFault, TlsKeys};
 use crate::containerd::reader::{Reader, read_words, unread};
-use crate::go::text::join;
-use crate::go::toml::{SourceLocation, Table, Value};
 use crate::host::root::{EntryKind, HostRoot, ReadError};
 use crate::model::host::{Capabilities, HostTls};
 use crate::model::rewrites::Rewrites;

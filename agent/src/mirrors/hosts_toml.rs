@@ -5,17 +5,16 @@
 
 use std::time::Duration;
 
+use go::text::{self, clean, join, quote};
+use go::toml::{self, Certainty, Data, Dialect, SourceLocation, Table, Value};
+
 use super::tls_files::TlsKeys;
 use crate::containerd::settings::rewrites;
-use crate::go::text;
-use crate::go::text::{clean, join, quote};
-use crate::go::toml;
-use crate::go::toml::{Certainty, Data, Dialect, SourceLocation, Table, Value};
-use crate::go::url_parse;
 use crate::model::host::Capabilities;
 use crate::model::namespace::NO_DIAL_TIMEOUT;
 use crate::model::rewrites::Rewrites;
 use crate::redact::secret::Secret;
+use crate::redact::urls;
 use crate::version::Version;
 
 /// A decoded hosts.toml.
@@ -217,8 +216,8 @@ impl Decoder<'_> {
             return Ok(None);
         }
         let text = if name.starts_with("http") { name.to_owned() } else { format!("https://{name}") };
-        let url = url_parse::parse(&text).map_err(|reason| {
-            Rejection::new(place.clone(), format!("unable to parse server {}: {reason}", url_parse::shown(&text)))
+        let url = urls::parse(&text).map_err(|reason| {
+            Rejection::new(place.clone(), format!("unable to parse server {}: {reason}", urls::shown(&text)))
         })?;
         let path = match (url.path.is_empty(), override_path) {
             (true, true) => String::new(),
@@ -360,7 +359,7 @@ impl Decoder<'_> {
 impl HostSpec {
     /// The name as it may be shown.
     pub fn shown(&self) -> String {
-        url_parse::shown(&self.name)
+        urls::shown(&self.name)
     }
 
     /// How long connecting may take. `None`: the usual 30 s.

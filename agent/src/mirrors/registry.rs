@@ -13,15 +13,16 @@ use crate::cause::Cause;
 use crate::containerd::pull_mode::directories;
 use crate::containerd::reader::{Reader, read_words, unread};
 pub use crate::containerd::settings::Mirror;
+use go::text::quote;
+
 use crate::containerd::settings::{Auth, Settings, TlsSettings};
-use crate::go::text::quote;
-use crate::go::url_parse;
 use crate::model::credential::{Credential, CredentialSource, CredentialValue};
 use crate::model::finding::{Finding, Severity};
 use crate::model::host::{ClientPair, HostTls};
 use crate::model::outcome::Failure;
 use crate::model::stage::Stage;
 use crate::redact::secret::Secret;
+use crate::redact::urls;
 use crate::version::{PullMode, Version};
 
 /// Everything about registries that is read from containerd's files.
@@ -135,7 +136,7 @@ fn unusable_auth(host: &str, auth: &Auth, reason: &str) -> Finding {
 
 /// `auths` are keyed by URL; what has no scheme is taken as it is.
 fn host_of_auths(url: &str) -> String {
-    match url_parse::parse(url) {
+    match urls::parse(url) {
         Ok(parsed) if !parsed.scheme.is_empty() => parsed.host,
         _ => url.to_owned(),
     }

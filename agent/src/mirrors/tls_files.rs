@@ -3,10 +3,11 @@
 //! containerd reads them whenever it makes its list of hosts: one that is missing or broken fails
 //! every pull from the registry, whichever host would have served it.
 
+use go::text::{join, quote};
+use go::toml::{Data, Dialect, SourceLocation, Table, Value};
+
 use super::pem;
 use crate::containerd::reader::{Reader, read_words, unread};
-use crate::go::text::{join, quote};
-use crate::go::toml::{Data, Dialect, SourceLocation, Table, Value};
 use crate::host::root::ReadError;
 use crate::model::host::{ClientPair, HostTls, PemFile};
 use crate::redact::secret::Secret;

@@ -3,8 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use go::address::Address;
+
 use crate::cause::Cause;
-use crate::go::address::Address;
 use crate::redact::clean::Clean;
 
 /// How the name became addresses.

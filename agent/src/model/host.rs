@@ -3,9 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use go::address::host_and_port;
+
 use super::rewrites::Rewrites;
 use crate::cause::Cause;
-use crate::go::address::host_and_port;
 use crate::redact::clean::Clean;
 use crate::redact::secret::Secret;
 

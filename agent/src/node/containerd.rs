@@ -15,17 +15,15 @@ mod reload_tests;
 #[cfg(test)]
 mod toml_tests;
 
-use crate::containerd::config;
-use crate::containerd::configured;
-use crate::containerd::pull_mode;
-use crate::containerd::reader;
-use crate::go::toml;
-use crate::lint;
-use crate::mirrors::registry;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use go::toml;
 use jiff::Timestamp;
+
+use crate::containerd::{config, configured, pull_mode, reader};
+use crate::lint;
+use crate::mirrors::registry;
 
 pub use crate::containerd::config::{ConfigFault, FaultKind};
 pub use crate::containerd::options::{ContainerdOptions, DEFAULT_CONFIG, DEFAULT_SOCKET};

@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use go::address::Address;
+
 use crate::cause::Cause;
-use crate::go::address::Address;
 use crate::model::facts::{AddressFacts, DnsFacts, NameSource, NameserverFacts, TcpFacts};
 use crate::model::finding::{Finding, Severity};
 use crate::model::report::EndpointReport;

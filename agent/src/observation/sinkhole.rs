@@ -63,9 +63,9 @@ pub fn explained(failure: Failure, host: &str, facts: Option<&DnsFacts>) -> Fail
 mod tests {
     use super::*;
     use crate::cause::Cause;
-    use crate::go::address::Address;
     use crate::model::stage::Stage;
     use crate::redact::clean::Clean;
+    use go::address::Address;
 
     fn facts(source: NameSource, address: &str) -> DnsFacts {
         let addresses = vec![Address::from(address.parse::<IpAddr>().unwrap())];

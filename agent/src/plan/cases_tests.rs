@@ -1,11 +1,11 @@
 //! containerd's own cases about the hosts of a registry, and what real daemons were seen to do.
 
+use go::toml::SourceLocation;
 use serde_json::{Value as Json, json};
 
 use super::mirrors::{default_scheme, endpoints};
 use super::{Plan, address, plan};
 use crate::cases::{Case, Cases};
-use crate::go::toml::SourceLocation;
 use crate::mirrors::registry::Mirror;
 use crate::model::host::{RegistryHost, Role};
 use crate::model::rewrites::Rewrites;

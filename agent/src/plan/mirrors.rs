@@ -1,13 +1,14 @@
 //! The list of hosts that comes of the deprecated `registry.mirrors`, also when there are none.
 
+use go::text::quote;
+
 use super::{Draft, address, unusable};
 use crate::cause::Cause;
-use crate::go::text::quote;
-use crate::go::url_parse;
 use crate::mirrors::registry::Mirror;
 use crate::model::host::{Capabilities, HostTls, Origin};
 use crate::model::outcome::Failure;
 use crate::node::containerd::Containerd;
+use crate::redact::urls;
 
 pub fn hosts(containerd: &Containerd, mirrors: &[Mirror], domain: &str) -> Result<Vec<Draft>, Failure> {
     let endpoints = endpoints(mirrors, domain).map_err(|(reason, origin)| {
@@ -16,8 +17,8 @@ pub fn hosts(containerd: &Containerd, mirrors: &[Mirror], domain: &str) -> Resul
     let rewrites = entry(mirrors, domain).map(|mirror| mirror.rewrites.clone()).unwrap_or_default();
     let mut drafts = Vec::new();
     for (endpoint, origin) in endpoints {
-        let url = url_parse::parse(&endpoint).map_err(|reason| {
-            let shown = quote(&url_parse::shown(&endpoint));
+        let url = urls::parse(&endpoint).map_err(|reason| {
+            let shown = quote(&urls::shown(&endpoint));
             failed(Cause::ConfigInvalid, &origin, &format!("parse registry endpoint {shown} from mirrors: {reason}"))
         })?;
         let tls = match containerd.registry.tls.get(&url.host) {
@@ -26,7 +27,7 @@ pub fn hosts(containerd: &Containerd, mirrors: &[Mirror], domain: &str) -> Resul
                 return Err(Failure { inconclusive: true, ..failed(Cause::CaUnusable, &origin, &fault.go_message) });
             }
             Some(Err(fault)) => {
-                let shown = quote(&url_parse::shown(&endpoint));
+                let shown = quote(&urls::shown(&endpoint));
                 let words = format!("get TLSConfig for registry {shown}: {}", fault.go_message);
                 return Err(failed(Cause::CaUnusable, &origin, &words));
             }
@@ -75,8 +76,7 @@ pub fn endpoints(mirrors: &[Mirror], domain: &str) -> Result<Vec<(String, Origin
         }
     }
     for (endpoint, origin) in &found {
-        let url =
-            url_parse::parse(endpoint).map_err(|reason| (format!("parse endpoint url: {reason}"), origin.clone()))?;
+        let url = urls::parse(endpoint).map_err(|reason| (format!("parse endpoint url: {reason}"), origin.clone()))?;
         if url.host == domain {
             return Ok(found);
         }
@@ -90,8 +90,7 @@ fn with_scheme(endpoint: &str) -> Result<String, String> {
     if endpoint.contains("://") {
         return Ok(endpoint.to_owned());
     }
-    let url =
-        url_parse::parse(&format!("dummy://{endpoint}")).map_err(|reason| format!("parse endpoint url: {reason}"))?;
+    let url = urls::parse(&format!("dummy://{endpoint}")).map_err(|reason| format!("parse endpoint url: {reason}"))?;
     Ok(format!("{}://{endpoint}", default_scheme(&url.host)))
 }
 

@@ -30,7 +30,7 @@ pub fn told(verdict: Verdict, dropped: Option<&Rejection>) -> Verdict {
 mod tests {
     use super::*;
     use crate::diagnose::unknown_verdict;
-    use crate::go::toml::SourceLocation;
+    use go::toml::SourceLocation;
 
     #[test]
     fn a_file_that_is_dropped_is_part_of_the_answer() {

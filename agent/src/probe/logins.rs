@@ -3,8 +3,7 @@
 use super::{Question, walk_with};
 use crate::cause::Cause;
 use crate::image::reference::Reference;
-use crate::keyring::damage;
-use crate::keyring::damage::Damage;
+use crate::keyring::damage::{self, Damage};
 use crate::model::credential::{Credential, CredentialValue};
 use crate::model::verdict::Verdict;
 use crate::plan::Plan;

@@ -5,12 +5,12 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use go::text;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::config::Plugin;
-use crate::go::text;
 use crate::keyring::dockerconfig::{DockerConfig, Entry};
 use crate::model::outcome::clip_to;
 use crate::redact::redactor::Redactor;

@@ -4,8 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use go::text;
+
 use super::place;
-use crate::go::text;
 use crate::host::root::{EntryKind, HostRoot, ReadError};
 use crate::keyring::key::Parts;
 use crate::model::finding::{Finding, Severity};

@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use go::json::decode::Undecoded;
+
 use super::select::Matcher;
 use super::{Phase, Pull, Stop, not_empty};
 use crate::cause::Cause;
-use crate::go::json::decode::Undecoded;
 use crate::image::platform::Platform;
-use crate::manifest;
-use crate::manifest::{Config, Descriptor, Document, Form};
+use crate::manifest::{self, Config, Descriptor, Document, Form};
 use crate::model::outcome::Failure;
 use crate::model::report::BlobFacts;
 use crate::model::stage::Stage;

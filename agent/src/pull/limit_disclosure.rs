@@ -5,10 +5,10 @@
 //! on this host is asked only within the budget.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
+use std::{fs, io};
 
 use tokio::sync::Mutex;
 

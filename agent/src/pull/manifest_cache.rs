@@ -3,10 +3,10 @@
 //! What is read back from disk is held against its digest, so that a file can be missing but not wrong.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fs;
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::{fs, io};
 
 use crate::file;
 use crate::manifest::digest::{digest_of, is_digest};

@@ -5,15 +5,13 @@
 
 use http::Method;
 
-use super::refused;
-use super::refused::Refusal;
+use super::refused::{self, Refusal};
 use super::{Pull, Stop};
 use crate::cause::Cause;
 use crate::model::outcome::{Failure, clip};
 use crate::model::stage::Stage;
-use crate::refusal;
-use crate::refusal::Errors;
 use crate::refusal::evidence::Party;
+use crate::refusal::{self, Errors};
 use crate::registry::session::{Base, ObjectRequest, RegistryResponse, Session};
 use crate::route::proxy;
 use crate::route::usage::RequestKind;

@@ -5,9 +5,8 @@ use http::StatusCode;
 use super::Pull;
 use crate::cause::{Cause, Owner};
 use crate::model::outcome::{Failure, clip};
-use crate::refusal;
 use crate::refusal::evidence::{Party, storage};
-use crate::refusal::{Errors, Reading};
+use crate::refusal::{self, Errors, Reading};
 use crate::registry::challenge;
 use crate::registry::session::{RegistryResponse, Session};
 

@@ -17,9 +17,7 @@ use crate::model::limit::LimitReached;
 use crate::model::outcome::Failure;
 use crate::model::report::Operation;
 use crate::model::stage::Stage;
-use crate::refusal;
-use crate::refusal::Errors;
-use crate::refusal::ratelimit;
+use crate::refusal::{self, Errors, ratelimit};
 use crate::registry::session::{ObjectRequest, RegistryResponse, RequestError, Session};
 use crate::route::proxy;
 use crate::route::usage::RequestKind;
@@ -268,7 +266,7 @@ impl Pull<'_> {
                 \"application/vnd.docker.distribution.manifest.v2+json\" or \"application/vnd.oci.image.manifest.v1+json\""
                 .to_owned();
         }
-        let fault = crate::go::json::error(&answer.response.body);
+        let fault = go::json::error(&answer.response.body);
         if fault.is_empty() { "no signatures".to_owned() } else { fault }
     }
 }

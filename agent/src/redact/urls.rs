@@ -2,6 +2,9 @@
 //!
 //! It looks at words, not at URLs: what is quoted in a complaint is often not quite one.
 
+use go::text::quote;
+use go::url::{self, GoUrl};
+
 const HIDDEN: &str = "***";
 
 /// Without user information and queries: for what stands in files and on command lines.
@@ -49,6 +52,21 @@ fn without_query(word: &str) -> String {
     let query = word.find('?').filter(|at| is_url || word[*at..].contains('='));
     let end = query.into_iter().chain(word.find('#').filter(|_| is_url)).min();
     end.map_or_else(|| word.to_owned(), |at| format!("{}{HIDDEN}", &word[..=at]))
+}
+
+/// Go's `url.Parse`; the error has its words, but for what nobody may read.
+pub fn parse(text: &str) -> Result<GoUrl, String> {
+    url::parse(text).map_err(|reason| format!("parse {}: {reason}", quote(&shown(text))))
+}
+
+/// A URL as it may be shown: without user, password and query.
+pub fn shown(text: &str) -> String {
+    let text = text.split(['?', '#']).next().unwrap_or_default();
+    let (scheme, rest) = text.find("://").map_or(("", text), |at| text.split_at(at + 3));
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    // What is not quite a URL has its password elsewhere.
+    without_users(&format!("{scheme}{host}{path}"))
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 //!
 //! Sources: containerd `core/remotes/docker/{resolver,authorizer,registry}.go`; Go `net/http/client.go`.
 
-use crate::registry::redirect::location;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -13,17 +12,16 @@ use url::Url;
 
 use super::token::{self, Token};
 use crate::cause::Cause;
-use crate::http::headers;
-use crate::http::{HttpClient, Request, Response};
+use crate::http::{HttpClient, Request, Response, headers};
 use crate::image::reference::Reference;
 use crate::model::credential::Credential;
 use crate::model::dependency::Purpose;
 use crate::model::host::{Endpoint, RegistryHost, Scheme};
 use crate::model::outcome::{Failure, clip};
 use crate::model::stage::Stage;
-use crate::refusal::Errors;
 use crate::refusal::evidence::Party;
-use crate::refusal::ratelimit;
+use crate::refusal::{Errors, ratelimit};
+use crate::registry::redirect::location;
 use crate::route::dependencies;
 use crate::route::named::{Named, blame};
 use crate::route::network::{Destination, Network, Route};

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use base64::Engine as _;
+use go::json::decode::Undecoded;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use tokio::time::Instant;
 use url::Url;
@@ -12,7 +13,6 @@ use url::Url;
 use super::redirect::location;
 use super::session::{OF_ONE_HOST, Trail};
 use crate::cause::Cause;
-use crate::go::json::decode::Undecoded;
 use crate::http::body::no_room;
 use crate::http::{BodyEnd, HttpClient, Request, Response, is_gzip, readable_part};
 use crate::model::dependency::Purpose;
@@ -22,8 +22,7 @@ use crate::model::outcome::Failure;
 use crate::model::stage::Stage;
 use crate::redact::secret::Secret;
 use crate::route::dependencies::PullOrigin;
-use crate::route::named;
-use crate::route::named::Named;
+use crate::route::named::{self, Named};
 use crate::route::network::Network;
 use crate::route::requests::Requests;
 use crate::route::usage::RequestKind;

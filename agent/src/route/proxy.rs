@@ -7,8 +7,7 @@ use crate::model::facts::ProxyFacts;
 use crate::model::outcome::{Failure, Outcome, Step};
 use crate::model::proxy::{ProxyScheme, ProxyUrl};
 use crate::model::stage::Stage;
-use crate::tls;
-use crate::tls::TlsSetup;
+use crate::tls::{self, TlsSetup};
 use crate::transport::connection::Connection;
 
 mod answer;

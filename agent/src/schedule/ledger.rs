@@ -3,10 +3,10 @@
 //! A pull that could not be noted down is not granted: an agent that restarts in a loop must not
 //! eat a node's quota.
 
-use std::fs;
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::{fs, io};
 
 use jiff::{SignedDuration, Timestamp};
 

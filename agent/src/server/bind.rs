@@ -1,6 +1,7 @@
 //! Addresses that are listened on. Bound but not serving is a type of its own.
 
-use std::io::{self, ErrorKind};
+use std::io;
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 

@@ -8,8 +8,7 @@ use std::net::IpAddr;
 
 use axum::http::HeaderMap;
 use axum::http::header::HOST;
-
-use crate::go::address::host_and_port;
+use go::address::host_and_port;
 
 /// Besides addresses and `localhost`. In small letters.
 #[derive(Clone, Debug, Default)]

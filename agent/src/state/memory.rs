@@ -9,8 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::snapshot::Targets;
 use crate::model::dependency::Purpose;
 use crate::model::finding::{Finding, Severity};
-use crate::model::host::Endpoint;
-use crate::model::host::EndpointKey;
+use crate::model::host::{Endpoint, EndpointKey};
 use crate::model::report::EndpointReport;
 use crate::observation::{HOST_NEW, TLS_INTERCEPTION_SUSPECTED, reach};
 

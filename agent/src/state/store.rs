@@ -1,6 +1,5 @@
 //! The only writer of the [`Snapshot`]. Readers get a whole one that never changes under them.
 
-use crate::state::dependents;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,12 +8,12 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::model::dependency::Dependency;
-use crate::model::host::Endpoint;
-use crate::model::host::EndpointKey;
+use crate::model::host::{Endpoint, EndpointKey};
 use crate::model::ratelimit::{LimitState, RateLimit};
 use crate::model::report::{EndpointReport, ImageReport};
 use crate::model::tally::Counts;
 use crate::state::back_off::{BackOff, Subject};
+use crate::state::dependents;
 use crate::state::snapshot::{NodeState, SeenLimit, Snapshot, Targets};
 
 /// Where the current snapshot is kept. Shared by reference; each change publishes a new snapshot.

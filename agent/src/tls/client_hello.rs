@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use go::release::Go;
+use go::x509::signature;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::go::release::Go;
 use crate::transport::connection::Connection;
-use crate::x509::signature;
 
 mod certificates;
 

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use go::x509::certificate::Certificate;
+use go::x509::p521::SECP521R1;
+use go::x509::verify::Roots;
 use jiff::{SignedDuration, Timestamp};
-use rustls::client::ResolvesClientCert;
-use rustls::client::Resumption;
+use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::crypto::aws_lc_rs;
 use rustls::sign::CertifiedKey;
 use rustls::time_provider::TimeProvider;
@@ -20,9 +22,6 @@ use crate::model::outcome::Failure;
 use crate::model::stage::Stage;
 use crate::model::trust::TrustStore;
 use crate::version::Version;
-use crate::x509::certificate::Certificate;
-use crate::x509::p521::SECP521R1;
-use crate::x509::verify::Roots;
 
 /// What the node trusts for every host, parsed once.
 #[derive(Debug, Default)]

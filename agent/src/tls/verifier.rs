@@ -3,6 +3,9 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use go::x509::certificate::Certificate;
+use go::x509::signature;
+use go::x509::verify::{Roots, verify};
 use jiff::Timestamp;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, PeerMisbehaved, SignatureScheme};
@@ -13,9 +16,6 @@ use crate::cause::Cause;
 use crate::model::outcome::{Failure, clip};
 use crate::model::stage::Stage;
 use crate::version::Version;
-use crate::x509::certificate::Certificate;
-use crate::x509::signature;
-use crate::x509::verify::{Roots, verify};
 
 /// What the other side showed during one handshake.
 #[derive(Debug, Default)]
@@ -81,10 +81,10 @@ impl Verifier {
         if let Some(certificate) = negative.filter(|_| version.go().refuses_negative_serials()) {
             return Err(Judged { failure: reject::negative_serial(certificate), fatal: true });
         }
-        if let Some(why) = parsed.iter().find_map(|certificate| certificate.check_readable(version).err()) {
+        if let Some(why) = parsed.iter().find_map(|certificate| certificate.check_readable(version.go()).err()) {
             return Err(Judged { failure: reject::unreadable(&why), fatal: true });
         }
-        verify(&self.roots, &parsed, host, now, version)
+        verify(&self.roots, &parsed, host, now, version.go())
             .map_err(|invalid| Judged { failure: reject::failure(&invalid, &parsed, &self.roots), fatal: !self.skip })
     }
 

@@ -13,13 +13,13 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use go::address::Address;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::errno::{classify_io, go_words, own_limit};
 use super::step::step;
 use crate::cause::Cause;
-use crate::go::address::Address;
 use crate::model::facts::{AddressFacts, TcpFacts};
 use crate::model::limit::LimitReached;
 use crate::model::namespace::KERNEL_DIAL_TIMEOUT;

@@ -5,8 +5,9 @@
 
 use std::cmp::Ordering;
 
+use go::release::{Go, GoDebug, Release};
+
 use super::Version;
-use crate::go::release::{Go, GoDebug, Release};
 
 /// Who built a containerd.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

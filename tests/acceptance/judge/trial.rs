@@ -10,11 +10,10 @@ use super::super::contradictions;
 use super::compare::{self, Prediction};
 use super::cri::AuthConfig;
 use super::daemon::Containerd;
-use super::namespace;
-use super::node;
 use super::observation::{Observation, Outcome};
 use super::scenario::{self, Scenario};
 use super::servers::Servers;
+use super::{namespace, node};
 
 #[derive(Serialize, Deserialize, Clone)]
 pub struct Job {

@@ -1,6 +1,7 @@
 //! The lab as a program: a demo to try the agent in, or one registry described by a file.
 
-use std::io::{self, Write as _};
+use std::io;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 

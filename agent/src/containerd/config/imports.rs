@@ -1,9 +1,10 @@
 //! The `imports` of a configuration file: which files they name, in order.
 
+use go::text::{clean, join};
+use go::toml::{SourceLocation, Table};
+
 use super::{ConfigFault, FaultKind, names};
 use crate::containerd::reader::{Reader, directory, unread};
-use crate::go::text::{clean, join};
-use crate::go::toml::{SourceLocation, Table};
 use crate::host::root::ReadError;
 use crate::version::Version;
 

@@ -1,7 +1,8 @@
 //! How containerd 2.x carries settings of older schemas over to the plugins it has now.
 
+use go::toml::{Data, SourceLocation, Table, Value};
+
 use crate::containerd::config_keys::check::go_type;
-use crate::go::toml::{Data, SourceLocation, Table, Value};
 use crate::version::Version;
 
 /// The CRI plugin of containerd 1.x, and what remains of it.

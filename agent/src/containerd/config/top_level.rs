@@ -1,8 +1,9 @@
 //! The keys of config.toml itself that have no part in a pull: what is wrong with one of them still ends containerd.
 
+use go::text::duration;
+use go::toml::{Data, Table, Value};
+
 use super::{ConfigFault, FaultKind, Merged, top_level_type};
-use crate::go::text::duration;
-use crate::go::toml::{Data, Table, Value};
 use crate::version::Version;
 
 /// What a key takes.

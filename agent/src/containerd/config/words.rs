@@ -1,8 +1,9 @@
 //! What is said of a file that containerd does not read: its own words where they are known, else ours.
 
+use go::toml::{Certainty, Dialect, SourceLocation, SyntaxError, Value};
+
 use super::{ConfigFault, FaultKind};
 use crate::containerd::config_keys::check;
-use crate::go::toml::{Certainty, Dialect, SourceLocation, SyntaxError, Value};
 use crate::version::Version;
 
 /// Only what is known to be containerd's own words is given as such.

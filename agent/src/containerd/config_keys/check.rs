@@ -1,8 +1,9 @@
 //! A value held against what its key takes, as the two TOML libraries do it and in their words.
 
+use go::text::duration;
+use go::toml::{Data, Dialect, Table, Value};
+
 use super::table::{Key, Kind};
-use crate::go::text::duration;
-use crate::go::toml::{Data, Dialect, Table, Value};
 use crate::redact::urls::without_credentials;
 use crate::version::Version;
 

@@ -9,10 +9,8 @@ use serde_json::{Value as Json, json};
 use super::{Containerd, ContainerdOptions};
 use crate::cases::{Case, Cases};
 use crate::host::root::{EntryKind, HostRoot};
-use crate::mirrors::certs_d;
-use crate::mirrors::certs_d::{CertsRoot, HostDir, RootState, Selection};
-use crate::mirrors::hosts_toml;
-use crate::mirrors::hosts_toml::HostSpec;
+use crate::mirrors::certs_d::{self, CertsRoot, HostDir, RootState, Selection};
+use crate::mirrors::hosts_toml::{self, HostSpec};
 use crate::model::credential::CredentialValue;
 use crate::version::{PullMode, Version};
 

@@ -1,10 +1,11 @@
 //! config.toml: imports, merging, schemas and the faults that keep containerd from starting.
 
+use go::toml::Table;
+
 use super::Containerd;
 use super::cases_tests::{load, node};
 use crate::containerd::config::imports;
 use crate::containerd::reader::Reader;
-use crate::go::toml::Table;
 use crate::version::{PullMode, Version, VersionSource};
 
 /// The cases of containerd that run below, each named in the test that runs it. config-001 and
@@ -66,7 +67,7 @@ fn imports_name_files_beside_their_own() {
     let files = [("/d/config_2.toml", "x"), ("/d/config_1.toml", "x"), ("/d/test.toml", "x")];
     let (_keep, root) = node(&files);
     let resolve = |list: &str, version: &str| {
-        let table = crate::go::toml::parse(&format!("imports = {list}"), "", crate::go::toml::Dialect::Two).unwrap();
+        let table = go::toml::parse(&format!("imports = {list}"), "", go::toml::Dialect::Two).unwrap();
         let found = imports::resolve(&mut Reader::new(&root), "/d/root.toml", &table, version.parse().unwrap());
         found.unwrap().into_iter().map(|import| import.path).collect::<Vec<_>>()
     };
@@ -359,7 +360,7 @@ fn what_ends_containerd_beside_its_registry_settings_is_told() {
 fn bytes_that_are_no_text_end_only_the_newer_library() {
     let read = |version: &str| {
         let version: Version = version.parse().unwrap();
-        crate::go::toml::read(b"# caf\xe9\na = 1\n", MAIN, version.dialect()).map(|table| table.entries.len())
+        go::toml::read(b"# caf\xe9\na = 1\n", MAIN, version.dialect()).map(|table| table.entries.len())
     };
     assert_eq!(read("1.7.24"), Ok(1));
     let refused = read("2.1.9").unwrap_err();

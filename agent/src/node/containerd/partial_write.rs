@@ -1,11 +1,11 @@
 //! A hosts.toml that is met half-written: containerd reads it at every pull, so a broken one counts,
 //! but not before it had the time to become whole.
 
+use go::text::join;
+use go::toml::SourceLocation;
+
 use crate::containerd::configured::Before;
-use crate::go::text::join;
-use crate::go::toml::SourceLocation;
-use crate::host::last_good;
-use crate::host::last_good::{Broken, GRACE};
+use crate::host::last_good::{self, Broken, GRACE};
 use crate::mirrors::certs_d::{CertsRoot, HostDir, HostDirectory, RootState, Source};
 use crate::mirrors::registry::{HostSource, RegistrySettings};
 use crate::model::finding::Finding;

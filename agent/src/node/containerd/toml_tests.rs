@@ -5,8 +5,7 @@ use serde::Deserialize;
 
 use super::Containerd;
 use super::cases_tests::load;
-use crate::mirrors::hosts_toml;
-use crate::mirrors::hosts_toml::Rejection;
+use crate::mirrors::hosts_toml::{self, Rejection};
 
 const MAIN: &str = "/etc/containerd/config.toml";
 /// The patch of each series that was asked.

@@ -1,16 +1,16 @@
 //! Where an answer sends the client on: `Location` as Go's `net/http` reads it, which is stricter than
 //! browsers are, and takes hosts as they are written.
 
+use go::text::quote;
+use go::url::GoUrl;
 use http::header;
 use url::Url;
 
 use crate::cause::Cause;
-use crate::go::text::quote;
-use crate::go::url_parse;
-use crate::go::url_parse::GoUrl;
 use crate::http::Response;
 use crate::model::outcome::Failure;
 use crate::model::stage::Stage;
+use crate::redact::urls;
 use crate::registry::session::redacted_url::without_signatures;
 
 /// A redirect that leads nowhere.
@@ -29,11 +29,11 @@ pub fn target(response: &Response, from: &Url) -> Result<Option<Url>, RedirectEr
     let Ok(text) = std::str::from_utf8(location.as_bytes()) else {
         return Err(RedirectError { at: None, failure: unknown_target("the Location header is not UTF-8").into() });
     };
-    let written = url_parse::parse(text).map_err(|reason| {
-        let words = format!("failed to parse Location header {}: {reason}", quote(&url_parse::shown(text)));
+    let written = urls::parse(text).map_err(|reason| {
+        let words = format!("failed to parse Location header {}: {reason}", quote(&urls::shown(text)));
         RedirectError { at: None, failure: unusable("the Location header holds no usable URL", words).into() }
     })?;
-    let named = || quote(&url_parse::shown(text)).trim_matches('"').to_owned();
+    let named = || quote(&urls::shown(text)).trim_matches('"').to_owned();
     let redirect_error = |failure: Failure| RedirectError { at: Some(named()), failure: failure.into() };
     if let Some(words) = unaskable(&written) {
         return Err(redirect_error(unusable("the Location header holds no URL that can be asked", words)));
@@ -53,7 +53,7 @@ pub fn shown(response: &Response, target: &Url) -> String {
     let shown = without_signatures(target);
     let location = response.headers.get(header::LOCATION).map(http::HeaderValue::as_bytes).unwrap_or_default();
     let written = std::str::from_utf8(location).unwrap_or_default();
-    if url_parse::parse(written).is_ok_and(|url| !url.host.is_empty()) {
+    if urls::parse(written).is_ok_and(|url| !url.host.is_empty()) {
         return shown;
     }
     match (written.split_once('?'), shown.split_once('?')) {

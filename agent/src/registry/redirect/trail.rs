@@ -1,8 +1,7 @@
 //! Whether the credentials of a first request still go along, redirect by redirect, as Go's client decides.
 
+use go::release::Go;
 use url::Url;
-
-use crate::go::release::Go;
 
 /// The redirects that were followed so far.
 #[derive(Clone, Debug)]

@@ -10,10 +10,8 @@ use crate::model::credential::Credential;
 use crate::model::outcome::Failure;
 use crate::model::stage::Stage;
 use crate::redact::secret::Secret;
-use crate::registry::challenge;
-use crate::registry::challenge::{Challenge, Scheme as AuthScheme};
-use crate::registry::token;
-use crate::registry::token::{OnBehalf, Token, TokenOptions, TokenRequestForm};
+use crate::registry::challenge::{self, Challenge, Scheme as AuthScheme};
+use crate::registry::token::{self, OnBehalf, Token, TokenOptions, TokenRequestForm};
 use crate::route::network::Route;
 
 /// What is known of how to authenticate to a host.

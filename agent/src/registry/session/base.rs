@@ -4,11 +4,9 @@ use http::{HeaderMap, HeaderValue, Method, header};
 use url::Url;
 
 use super::Session;
-use crate::http::headers;
-use crate::http::{Request, Response};
+use crate::http::{Request, Response, headers};
 use crate::model::stage::Stage;
-use crate::refusal;
-use crate::refusal::Errors;
+use crate::refusal::{self, Errors};
 use crate::registry::challenge;
 use crate::route::usage::RequestKind;
 

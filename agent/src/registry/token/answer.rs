@@ -1,9 +1,9 @@
 //! A token service's answer as Go's decoder reads it: keys in any case, only the first document counts, and a
 //! field of another type spoils the whole, be it one that nobody needs.
 
-use crate::go::json;
-use crate::go::json::decode::{Dialect, Undecoded};
-use crate::go::json::target::{FieldTarget, Fields, Target, Text, Time};
+use go::json;
+use go::json::decode::{Dialect, Undecoded};
+use go::json::target::{FieldTarget, Fields, Target, Text, Time};
 
 /// What containerd takes from an answer.
 #[derive(Debug, Default, PartialEq, Eq)]

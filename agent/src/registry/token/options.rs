@@ -1,14 +1,14 @@
 //! What a Bearer challenge asks for: which service, on whose behalf, for which scopes.
 
+use go::text::quote;
 use url::Url;
 
 use crate::cause::Cause;
-use crate::go::text::quote;
-use crate::go::url_parse;
 use crate::model::host::{Endpoint, Scheme};
 use crate::model::limit::LimitReached;
 use crate::model::outcome::Failure;
 use crate::model::stage::Stage;
+use crate::redact::urls;
 use crate::registry::challenge::Challenge;
 
 /// Where tokens come from, and for what.
@@ -83,7 +83,7 @@ enum Fault {
 
 /// Go's parser decides: a kinder one would find a host where Go finds none.
 fn realm(written: &str) -> Result<Url, Fault> {
-    let parsed = url_parse::parse(written).map_err(Fault::NoUrl)?;
+    let parsed = urls::parse(written).map_err(Fault::NoUrl)?;
     if !matches!(parsed.scheme.as_str(), "http" | "https") {
         return Err(Fault::Unsent(format!("unsupported protocol scheme {}", quote(&parsed.scheme))));
     }
@@ -98,7 +98,7 @@ fn realm(written: &str) -> Result<Url, Fault> {
 
 /// containerd's error for the request that is never sent. Of the realm's own query nothing is shown: it may be a key.
 fn unsent(written: &str, scopes: &[String], service: &str, asking: TokenRequestForm, reason: &str) -> String {
-    let place = url_parse::shown(written);
+    let place = urls::shown(written);
     if asking.signed_in {
         return format!("failed to authorize: failed to fetch oauth token: Post \"{place}\": {reason}");
     }

@@ -7,10 +7,8 @@ use crate::http::Response;
 use crate::model::outcome::{Failure, clip};
 use crate::model::stage::Stage;
 use crate::redact::secret::Secret;
-use crate::refusal;
 use crate::refusal::evidence::Party;
-use crate::refusal::ratelimit;
-use crate::refusal::{Errors, Reading};
+use crate::refusal::{self, Errors, Reading, ratelimit};
 use crate::route::proxy;
 
 /// What is known beside the answer.

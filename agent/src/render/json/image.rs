@@ -5,9 +5,8 @@ use serde::Serialize;
 
 use super::{BackingOff, seconds};
 use crate::model::credential::ProviderReport;
-use crate::model::ratelimit;
 use crate::model::report::{self, ImageReport};
-use crate::model::space;
+use crate::model::{ratelimit, space};
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Family, Kind, Sample, Value, number};
 use crate::cause::Cause;
-use crate::model::host::Endpoint;
-use crate::model::host::EndpointKey;
+use crate::model::host::{Endpoint, EndpointKey};
 use crate::model::report::Stages;
 use crate::model::tally::{Histogram, RequestKind};
 use crate::state::snapshot::Snapshot;

@@ -3,18 +3,17 @@
 
 use std::time::Duration;
 
+use go::http1;
 use jiff::Timestamp;
 use tokio::time::timeout;
 
 use super::{Destination, Network, Route, Secured};
 use crate::cause::Cause;
-use crate::go::http1;
 use crate::model::host::{Endpoint, RegistryHost, Scheme};
 use crate::model::outcome::{Failure, Mark, Outcome, Skip, Step, clip};
 use crate::route::usage::RequestKind;
 use crate::tls::TlsSetup;
-use crate::tls::client_hello;
-use crate::tls::client_hello::Offer;
+use crate::tls::client_hello::{self, Offer};
 
 /// A server that takes longer for its first answer has nothing to add.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use go::address::Address;
 
 use super::{Destination, Network, Route};
 use crate::cause::Cause;
-use crate::go::address::Address;
 use crate::model::host::{Endpoint, RegistryHost};
 use crate::model::outcome::{Failure, Mark};
 use crate::model::reach::{NodeAddress, place};

@@ -2,12 +2,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use go::http1::head;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use zeroize::Zeroizing;
 
 use super::schemes;
 use crate::cause::Cause;
-use crate::go::http1::head;
 use crate::model::outcome::Failure;
 use crate::model::proxy::{ProxyCredentials, ProxyUrl};
 use crate::model::stage::Stage;

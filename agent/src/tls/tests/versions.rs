@@ -1,10 +1,11 @@
 //! Certificates that not every containerd takes, each as real ones did: Debian's 1.6.20, 1.7.24 and 2.1.9.
 
+use go::release::GoDebug;
+use go::x509::{certificate, p521};
 use rcgen::CustomExtension;
 use rustls_pki_types::pem::PemObject as _;
 
 use super::*;
-use crate::go::release::GoDebug;
 use crate::version::{Build, Maker};
 
 const V1_6: Version = Version::new(1, 6, 20).built_by(Maker::Debian);

@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
+use go::address::Address;
+
 use crate::cause::Cause;
-use crate::go::address::Address;
 
 /// When the second family starts.
 const FALLBACK_DELAY: Duration = Duration::from_millis(300);

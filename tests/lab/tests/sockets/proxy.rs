@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use pullprobe_lab::Lab;
 use pullprobe_lab::listener::{Behaviour, Listener};
 use pullprobe_lab::proxy::{Config, Mode, Proxy};
-use pullprobe_lab::registry;
+use pullprobe_lab::{Lab, registry};
 use tokio::net::TcpStream;
 
 use crate::client::{PATIENCE, SILENCE, exchange, request};

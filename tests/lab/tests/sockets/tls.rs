@@ -1,6 +1,7 @@
 //! TLS: every kind of certificate and every way a handshake fails, as rustls sees them.
 
-use std::io::{self, ErrorKind};
+use std::io;
+use std::io::ErrorKind;
 
 use pullprobe_lab::Lab;
 use pullprobe_lab::ca::{CertKind, Leaf};

@@ -1,7 +1,7 @@
 //! Verifies a presented chain by the rules of Go's `crypto/x509`, which differ from webpki's.
 //!
 //! The leaf's own dates come first, then its name, then the way to a root. A leaf that is itself among
-//! the roots needs no issuer; roots may be of version 1; several ways are tried.
+//! the roots needs no issuer; roots may be of go 1; several ways are tried.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::chains::Chains;
 use super::names;
 use super::signature::{check_signed_by, is_authority_beyond_us};
 use super::verified::Verified;
-use crate::version::Version;
+use crate::release::Go;
 
 /// As Go: a guard against chains made to be slow.
 const SIGNATURE_CHECKS: usize = 100;
@@ -63,9 +63,9 @@ impl Roots {
     }
 
     /// Those that Go of this containerd reads; it passes over others.
-    fn with_subject(&self, subject: &[u8], version: Version) -> impl Iterator<Item = Certificate<'_>> {
+    fn with_subject(&self, subject: &[u8], go: Go) -> impl Iterator<Item = Certificate<'_>> {
         let parsed = self.ders(subject).filter_map(|der| Certificate::parse(der).ok());
-        parsed.filter(move |certificate| certificate.check_readable(version).is_ok())
+        parsed.filter(move |certificate| certificate.check_readable(go).is_ok())
     }
 
     fn ders(&self, subject: &[u8]) -> impl Iterator<Item = &CertificateDer<'static>> {
@@ -130,24 +130,18 @@ fn rfc3339(time: &Timestamp) -> String {
 }
 
 /// Verifies `chain` (leaf first) for `host` at the time `now`, as this containerd does.
-pub fn verify(
-    roots: &Roots,
-    chain: &[Certificate<'_>],
-    host: &str,
-    now: Timestamp,
-    version: Version,
-) -> Result<(), Invalid> {
+pub fn verify(roots: &Roots, chain: &[Certificate<'_>], host: &str, now: Timestamp, go: Go) -> Result<(), Invalid> {
     let Some((leaf, intermediates)) = chain.split_first() else {
         return Err(Invalid::UnknownAuthority(Hint::default()));
     };
-    check(leaf, Kind::Leaf, &[], now, version)?;
+    check(leaf, Kind::Leaf, &[], now, go)?;
     names::check_host(leaf, host).map_err(Invalid::Name)?;
     if roots.contains(leaf) {
         return if leaf.allows_server_auth() { Ok(()) } else { Err(Invalid::KeyUsage) };
     }
-    let mut search = Search { roots, intermediates, now, version, checks: 0, chains: Chains::default(), beyond: None };
+    let mut search = Search { roots, intermediates, now, go, checks: 0, chains: Chains::default(), beyond: None };
     let outcome = search.build(&[leaf]);
-    match (search.chains.judge(version), search.beyond, outcome) {
+    match (search.chains.judge(go), search.beyond, outcome) {
         (Some(Ok(())), _, _) => Ok(()),
         (_, Some(detail), _) => Err(Invalid::BeyondUs(detail)),
         (Some(Err(invalid)), None, _) | (None, None, Err(invalid)) => Err(invalid),
@@ -166,7 +160,7 @@ struct Search<'s, 'c> {
     roots: &'s Roots,
     intermediates: &'s [Certificate<'c>],
     now: Timestamp,
-    version: Version,
+    go: Go,
     checks: usize,
     chains: Chains,
     /// An issuer whose signatures cannot be verified here.
@@ -182,11 +176,11 @@ impl<'c> Search<'_, 'c> {
         let mut told = Ok(());
         let mut hint = Hint::default();
         let mut found = false;
-        for root in by_key_id(roots.with_subject(last.issuer(), self.version).collect(), last) {
+        for root in by_key_id(roots.with_subject(last.issuer(), self.go).collect(), last) {
             match self.consider(&root, Kind::Root, chain, &mut hint) {
                 Some(Ok(())) => {
                     found = true;
-                    self.chains.count(chain, &root, self.version);
+                    self.chains.count(chain, &root, self.go);
                 }
                 Some(invalid) => told = invalid,
                 None => {}
@@ -231,7 +225,7 @@ impl<'c> Search<'_, 'c> {
             hint.0.get_or_insert_with(|| (error, candidate.short_name()));
             return None;
         }
-        Some(check(candidate, kind, chain, self.now, self.version))
+        Some(check(candidate, kind, chain, self.now, self.go))
     }
 }
 
@@ -257,9 +251,9 @@ fn check(
     kind: Kind,
     chain: &[&Certificate<'_>],
     now: Timestamp,
-    version: Version,
+    go: Go,
 ) -> Result<(), Invalid> {
-    if certificate.has_unhandled_critical(version) {
+    if certificate.has_unhandled_critical(go) {
         return Err(Invalid::UnhandledCriticalExtension);
     }
     if chain.last().is_some_and(|child| child.issuer() != certificate.subject()) {
@@ -267,7 +261,7 @@ fn check(
     }
     check_dates(certificate, now)?;
     if let Some(leaf) = chain.first() {
-        names::check_constraints(certificate, leaf, version).map_err(Invalid::NameConstraint)?;
+        names::check_constraints(certificate, leaf, go).map_err(Invalid::NameConstraint)?;
     }
     let constraints = certificate.basic_constraints();
     if kind == Kind::Intermediate && !constraints.is_some_and(|(is_ca, _)| is_ca) {

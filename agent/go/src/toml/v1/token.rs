@@ -82,7 +82,7 @@ impl Token {
         match self.kind {
             Kind::Eof => "EOF".into(),
             Kind::Error => self.text.clone(),
-            _ => crate::go::text::quote(&self.text),
+            _ => crate::text::quote(&self.text),
         }
     }
 }

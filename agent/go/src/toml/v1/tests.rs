@@ -1,6 +1,6 @@
 //! What go-toml 1 refuses and overlooks, as containerd 1.6 and 1.7 were seen to.
 
-use crate::go::toml::{Dialect, SyntaxError, Table, Value, parse};
+use crate::toml::{Dialect, SyntaxError, Table, Value, parse};
 
 fn one(text: &str) -> Result<Table, SyntaxError> {
     parse(text, "f", Dialect::One)

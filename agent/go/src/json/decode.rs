@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 
 use super::TOO_DEEP;
 use super::target::{Elements, Fields, Target, TypeMismatch};
-use crate::go::release::Go;
-use crate::go::time;
+use crate::release::Go;
+use crate::time;
 
 /// How the Go of a build words the same error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! What go-toml 1 makes of the tokens of numbers and times.
 
 use super::token::{Kind, Token};
-use crate::go::toml::Data;
+use crate::toml::Data;
 
 /// Why a number is none.
 pub enum NotANumber {

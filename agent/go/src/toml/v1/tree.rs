@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::token::At;
-use crate::go::toml::{Data, SourceLocation, Table, Value};
+use crate::toml::{Data, SourceLocation, Table, Value};
 
 #[derive(Clone, Debug)]
 pub enum Node {

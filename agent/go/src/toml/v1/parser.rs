@@ -7,7 +7,7 @@ use super::keys::{self, Part};
 use super::token::{At, Kind, Token};
 use super::tree::{Node, Step, Tree};
 use super::values::{self, NotANumber};
-use crate::go::toml::{Data, SourceLocation, Value};
+use crate::toml::{Data, SourceLocation, Value};
 
 /// Deeper nesting is nobody's configuration, and costs stack.
 const DEPTH_LIMIT: usize = 128;

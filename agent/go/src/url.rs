@@ -3,7 +3,6 @@
 //! A stricter or a kinder parser would find other hosts than containerd does.
 
 use super::text::quote;
-use crate::redact::urls::without_users;
 
 /// What containerd keeps of a URL.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,22 +14,8 @@ pub struct GoUrl {
     pub path: String,
 }
 
-/// `url.Parse`; the error has its words, but for what nobody may read.
+/// `url.Parse`; the error has its words, without `parse URL: ` before them.
 pub fn parse(text: &str) -> Result<GoUrl, String> {
-    parts(text).map_err(|reason| format!("parse {}: {reason}", quote(&shown(text))))
-}
-
-/// A URL as it may be shown: without user, password and query.
-pub fn shown(text: &str) -> String {
-    let text = text.split(['?', '#']).next().unwrap_or_default();
-    let (scheme, rest) = text.find("://").map_or(("", text), |at| text.split_at(at + 3));
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    // What is not quite a URL has its password elsewhere.
-    without_users(&format!("{scheme}{host}{path}"))
-}
-
-fn parts(text: &str) -> Result<GoUrl, String> {
     if text.bytes().any(|byte| byte < 0x20 || byte == 0x7f) {
         return Err("net/url: invalid control character in URL".into());
     }

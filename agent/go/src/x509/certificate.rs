@@ -1,22 +1,14 @@
-//! A certificate with the fields that Go's `crypto/x509` looks at, and the facts that are reported.
+//! A certificate with the fields that Go's `crypto/x509` looks at.
 
 use std::net::IpAddr;
 
-use aws_lc_rs::digest;
-use rustls_pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, NameConstraints, ParsedExtension};
 use x509_parser::oid_registry::OID_CT_LIST_SCT;
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::X509Name;
 
-use crate::model::facts::CertificateFacts;
-use crate::model::outcome::DETAIL_LIMIT;
-use crate::redact::clean::Clean;
-use crate::version::Version;
-
-/// More names than a report needs; a certificate may have tens of thousands.
-const NAMES_LIMIT: usize = 100;
+use crate::release::Go;
 
 pub struct Certificate<'a> {
     pub der: &'a [u8],
@@ -159,7 +151,7 @@ impl<'a> Certificate<'a> {
     }
 
     /// Why Go of this containerd does not read it, although it is well-formed.
-    pub fn check_readable(&self, version: Version) -> Result<(), String> {
+    pub fn check_readable(&self, go: Go) -> Result<(), String> {
         let wrongly_critical = |parsed: &ParsedExtension<'a>| match parsed {
             ParsedExtension::AuthorityInfoAccess(_) => Some("authority info access"),
             ParsedExtension::AuthorityKeyIdentifier(_) => Some("authority key identifier"),
@@ -168,19 +160,19 @@ impl<'a> Certificate<'a> {
         };
         let mut critical = self.x509.extensions().iter().filter(|extension| extension.critical);
         if let Some(what) = critical.find_map(|extension| wrongly_critical(extension.parsed_extension()))
-            && version.go().refuses_wrongly_critical()
+            && go.refuses_wrongly_critical()
         {
             return Err(format!("{what} incorrectly marked critical"));
         }
         let is_mapped = |ip: &IpAddr| *ip != ip.to_canonical();
-        if version.go().refuses_mapped_addresses() && self.addresses.iter().any(is_mapped) {
+        if go.refuses_mapped_addresses() && self.addresses.iter().any(is_mapped) {
             return Err("SAN iPAddress contains IPv4-mapped IPv6 address".into());
         }
         Ok(())
     }
 
     /// A critical extension that Go does not handle.
-    pub fn has_unhandled_critical(&self, version: Version) -> bool {
+    pub fn has_unhandled_critical(&self, go: Go) -> bool {
         self.x509.extensions().iter().filter(|extension| extension.critical).any(|extension| {
             match extension.parsed_extension() {
                 ParsedExtension::KeyUsage(_)
@@ -193,7 +185,7 @@ impl<'a> Certificate<'a> {
                 | ParsedExtension::AuthorityInfoAccess(_) => false,
                 ParsedExtension::PolicyMappings(_)
                 | ParsedExtension::PolicyConstraints(_)
-                | ParsedExtension::InhibitAnyPolicy(_) => !version.go().follows_certificate_policies(),
+                | ParsedExtension::InhibitAnyPolicy(_) => !go.follows_certificate_policies(),
                 ParsedExtension::SubjectAlternativeName(_) => {
                     self.dns_names.is_empty()
                         && self.addresses.is_empty()
@@ -222,46 +214,10 @@ impl<'a> Certificate<'a> {
         self.x509.extensions().iter().find_map(|extension| pick(extension.parsed_extension()))
     }
 
-    fn facts(&self) -> CertificateFacts {
-        let validity = self.x509.validity();
-        let addresses = self.addresses.iter().map(|address| Clean::from(address.to_string()));
-        let names = self.dns_names.iter().map(|name| Clean::clipped(name, DETAIL_LIMIT)).chain(addresses);
-        CertificateFacts {
-            subject: Clean::clipped(&self.x509.subject().to_string(), DETAIL_LIMIT),
-            issuer: Clean::clipped(&self.x509.issuer().to_string(), DETAIL_LIMIT),
-            not_before: validity.not_before.timestamp(),
-            not_after: validity.not_after.timestamp(),
-            names: names.take(NAMES_LIMIT).collect(),
-            sha256: sha256(self.der),
-            logged: self.is_logged(),
-        }
-    }
-
     /// Whether signed certificate timestamps (RFC 6962) are embedded.
-    fn is_logged(&self) -> bool {
+    pub fn is_logged(&self) -> bool {
         self.x509.extensions().iter().any(|extension| extension.oid == OID_CT_LIST_SCT)
     }
-}
-
-/// The facts of a certificate as presented. One that cannot be read still has its fingerprint.
-pub fn facts(der: &CertificateDer<'_>) -> CertificateFacts {
-    Certificate::parse(der).map_or_else(
-        |why| CertificateFacts {
-            subject: format!("({why})").into(),
-            issuer: Clean::default(),
-            not_before: 0,
-            not_after: 0,
-            names: Vec::new(),
-            sha256: sha256(der),
-            logged: false,
-        },
-        |certificate| certificate.facts(),
-    )
-}
-
-fn sha256(der: &[u8]) -> String {
-    let digits = |byte: &u8| [byte >> 4, byte & 15].map(|nibble| char::from_digit(nibble.into(), 16).unwrap_or('0'));
-    digest::digest(&digest::SHA256, der).as_ref().iter().flat_map(digits).collect()
 }
 
 fn last_text<'a>(values: impl Iterator<Item = &'a x509_parser::x509::AttributeTypeAndValue<'a>>) -> &'a str {
@@ -270,29 +226,4 @@ fn last_text<'a>(values: impl Iterator<Item = &'a x509_parser::x509::AttributeTy
 
 fn to_ip(bytes: &[u8]) -> Option<IpAddr> {
     <[u8; 4]>::try_from(bytes).map(IpAddr::from).or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A list of one timestamp of RFC 6962, 3.3, that no log signed.
-    fn timestamps() -> rcgen::CustomExtension {
-        let timestamp = [&[0][..], &[7; 32], &[0; 8], &[0, 0], &[4, 3], &[0, 2], &[1, 2]].concat();
-        let sized = |bytes: &[u8]| [&[0, u8::try_from(bytes.len()).unwrap()], bytes].concat();
-        let list = sized(&sized(&timestamp));
-        let octets = [&[4, u8::try_from(list.len()).unwrap()], &list[..]].concat();
-        rcgen::CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 11129, 2, 4, 2], octets)
-    }
-
-    #[test]
-    fn a_certificate_with_timestamps_of_a_public_log_is_told_from_one_without() {
-        let logged = |extensions: Vec<rcgen::CustomExtension>| {
-            let mut params = rcgen::CertificateParams::new(vec!["r.example".into()]).unwrap();
-            params.custom_extensions = extensions;
-            let certificate = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
-            facts(certificate.der()).logged
-        };
-        assert!(logged(vec![timestamps()]) && !logged(vec![]));
-    }
 }

@@ -3,7 +3,7 @@
 use super::certificate::Certificate;
 use super::policies;
 use super::verify::Invalid;
-use crate::version::Version;
+use crate::release::Go;
 
 /// How many chains reach a root, by what becomes of them.
 #[derive(Default)]
@@ -16,8 +16,8 @@ pub struct Chains {
 }
 
 impl Chains {
-    pub fn count(&mut self, chain: &[&Certificate<'_>], root: &Certificate<'_>, version: Version) {
-        if version.go().follows_certificate_policies() && !policies::hold(chain) {
+    pub fn count(&mut self, chain: &[&Certificate<'_>], root: &Certificate<'_>, go: Go) {
+        if go.follows_certificate_policies() && !policies::hold(chain) {
             self.without_policy += 1;
         } else if root.allows_server_auth() && chain.iter().all(|link| link.allows_server_auth()) {
             self.good += 1;
@@ -27,18 +27,18 @@ impl Chains {
     }
 
     /// `None`: there is none.
-    pub fn judge(&self, version: Version) -> Option<Result<(), Invalid>> {
+    pub fn judge(&self, go: Go) -> Option<Result<(), Invalid>> {
         let Self { good, unfit, without_policy } = self;
         Some(match (good, unfit, without_policy) {
             (0, 0, 0) => return None,
             (0, _, 0) => Err(Invalid::KeyUsage),
-            (0, 0, _) if !version.go().counts_chains() => {
+            (0, 0, _) if !go.counts_chains() => {
                 Err(Invalid::NoValidChains("all candidate chains have invalid policies".into()))
             }
             (0, 0, _) => {
                 Err(Invalid::NoValidChains(format!("{without_policy} candidate chains with invalid policies")))
             }
-            (0, ..) if !version.go().counts_chains() => Err(Invalid::KeyUsage),
+            (0, ..) if !go.counts_chains() => Err(Invalid::KeyUsage),
             (0, ..) => Err(Invalid::NoValidChains(format!(
                 "{unfit} candidate chains with incompatible key usage, {without_policy} candidate chains with invalid policies"
             ))),

@@ -8,7 +8,7 @@ use x509_parser::x509::SubjectPublicKeyInfo;
 
 use super::certificate::Certificate;
 use super::verified::Verified;
-use crate::go::release::Go;
+use crate::release::Go;
 
 type Algorithm = &'static dyn lc::VerificationAlgorithm;
 

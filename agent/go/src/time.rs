@@ -1,6 +1,6 @@
 //! Why a text is no time of RFC 3339, in the words of Go's `time.Parse`: its decoder fails on such an answer.
 
-use crate::go::text::quote;
+use crate::text::quote;
 
 const LAYOUT: &str = "2006-01-02T15:04:05Z07:00";
 

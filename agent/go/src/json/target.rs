@@ -1,10 +1,9 @@
 //! What JSON is decoded into: Go's types, as far as a document of an image has them.
 
-use base64::DecodeError;
-use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use base64::{DecodeError, Engine as _};
 
-use crate::go::time;
+use crate::time;
 
 /// Why a value is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

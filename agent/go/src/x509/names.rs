@@ -5,8 +5,7 @@ use std::net::IpAddr;
 use x509_parser::extensions::{GeneralName, GeneralSubtree};
 
 use super::certificate::Certificate;
-use crate::redact::clean::Clean;
-use crate::version::Version;
+use crate::release::Go;
 
 /// From this many on, newer Go only counts the names.
 const NAMES_SHOWN: usize = 100;
@@ -71,18 +70,18 @@ fn mismatch(certificate: &Certificate<'_>, host: &str) -> String {
         count if count >= NAMES_SHOWN => {
             format!("x509: certificate is valid for {count} names, but none matched {host}")
         }
-        _ => format!("x509: certificate is valid for {}, not {host}", Clean::line(&dns.join(", "))),
+        _ => format!("x509: certificate is valid for {}, not {host}", dns.join(", ")),
     }
 }
 
 /// Whether the name constraints of `authority` allow every name of `leaf`. `Err`: Go's detail.
-pub fn check_constraints(authority: &Certificate<'_>, leaf: &Certificate<'_>, version: Version) -> Result<(), String> {
+pub fn check_constraints(authority: &Certificate<'_>, leaf: &Certificate<'_>, go: Go) -> Result<(), String> {
     let Some(constraints) = authority.name_constraints() else { return Ok(()) };
     let permitted = constraints.permitted_subtrees.as_deref().unwrap_or_default();
     let excluded = constraints.excluded_subtrees.as_deref().unwrap_or_default();
     for name in Name::all(leaf) {
         let is_hit = |base: &GeneralName<'_>| {
-            name.is_within(base) == Some(true) || (version.go().excludes_wildcards() && name.stands_for(base))
+            name.is_within(base) == Some(true) || (go.excludes_wildcards() && name.stands_for(base))
         };
         if let Some(hit) = excluded.iter().find(|subtree| is_hit(&subtree.base)) {
             return Err(format!(

@@ -1,0 +1,15 @@
+//! How Go reads and says things: what a program written in Go makes of bytes, and the words of its errors.
+//!
+//! It knows nothing of containerd, of registries, or of any other part of pullprobe. What differs between
+//! releases of Go is in [`release`].
+
+pub mod address;
+pub mod glob;
+pub mod http1;
+pub mod json;
+pub mod release;
+pub mod text;
+pub mod time;
+pub mod toml;
+pub mod url;
+pub mod x509;
