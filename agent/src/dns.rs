@@ -23,8 +23,9 @@ use crate::host::nsswitch::NameService;
 use crate::host::resolv::Names;
 use crate::model::facts::{DnsFacts, NameSource, NameserverFacts};
 use crate::model::limit::LimitReached;
-use crate::model::outcome::{Failure, Outcome, Step, clip};
+use crate::model::outcome::{Failure, Outcome, Step};
 use crate::model::stage::Stage;
+use crate::redact::clip::clip;
 use resolver::{Found, Lookup, LookupError, QueryCache};
 
 /// How long a nameserver that is asked aside may take: it delays the stage, but not the lookup.

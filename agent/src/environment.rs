@@ -9,6 +9,25 @@ use crate::host::root::{HostRoot, ReadError};
 use crate::model::finding::{Finding, Severity};
 use crate::redact::secret::Secret;
 
+/// No unit that configures a daemon has a reason to be larger.
+pub const FILE_LIMIT: usize = 1 << 20;
+/// What changes the way to a registry.
+pub const MATTERS: [&str; 13] = [
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "REQUEST_METHOD",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "GODEBUG",
+    "RES_OPTIONS",
+    "LOCALDOMAIN",
+    "HOSTALIASES",
+];
+
 mod elsewhere;
 mod env_file;
 mod go;

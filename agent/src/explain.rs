@@ -9,8 +9,8 @@ mod subject;
 mod table;
 
 use crate::cause::Cause;
-use crate::model::outcome::clip_to;
 use crate::redact::clean::Clean;
+use crate::redact::clip::clip_to;
 use crate::redact::urls::without_credentials;
 
 pub use quoting::TEXT;

@@ -2,6 +2,7 @@
 
 pub mod cpu;
 pub mod disk;
+mod fields;
 pub mod hosts_file;
 pub mod last_good;
 pub mod nsswitch;

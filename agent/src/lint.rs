@@ -236,3 +236,8 @@ fn warning(code: &'static str, place: &SourceLocation, message: impl Into<String
 fn info(code: &'static str, place: &SourceLocation, message: impl Into<String>, fix: impl Into<String>) -> Finding {
     note(Severity::Info, code, place, message, fix)
 }
+
+/// A whole file or directory.
+fn whole(path: &str) -> SourceLocation {
+    SourceLocation { file: path.into(), line: 1, column: 1 }
+}

@@ -11,7 +11,7 @@ use go::json::decode::{Dialect, Undecoded, decode, decode_valid};
 use go::json::target::{Bytes, FieldTarget, Fields, Map, Named, Raw, Target, Text};
 
 use crate::image::platform::Platform;
-use crate::model::outcome::clip_to;
+use crate::redact::clip::clip_to;
 use crate::version::Version;
 
 const INDEX: &str = "Index";

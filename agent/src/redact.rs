@@ -1,6 +1,7 @@
 //! What may be printed and what never: secrets, and the words of others made safe.
 
 pub mod clean;
+pub mod clip;
 pub mod output;
 pub mod redactor;
 pub mod secret;

@@ -6,3 +6,4 @@ pub mod host_dependencies;
 pub mod memory;
 pub mod snapshot;
 pub mod store;
+pub mod targets;

@@ -2,6 +2,7 @@
 
 pub mod certificate;
 pub mod chains;
+pub mod invalid;
 pub mod names;
 pub mod p521;
 pub mod policies;

@@ -27,8 +27,9 @@ use crate::route::network::reach::Reach;
 use crate::schedule::{self, Job, Prober, Schedule};
 use crate::server::{self, Content, Latch, Names};
 use crate::settings::{ImageTarget, Settings};
-use crate::state::snapshot::{NodeState, Snapshot, Targets};
+use crate::state::snapshot::{NodeState, Snapshot};
 use crate::state::store::Store;
+use crate::state::targets::Targets;
 
 mod back_off;
 mod background_read;

@@ -12,7 +12,7 @@ use crate::cause::{Cause, Owner};
 use crate::cli::Format;
 use crate::explain::{self, Meaning, Reading};
 use crate::model::nearest::nearest;
-use crate::model::outcome::clip_to;
+use crate::redact::clip::clip_to;
 use crate::render::json;
 
 /// More of standard input than this is not read, in bytes: one more than is looked at.

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::options::Options;
-use crate::credentials::{self, CredentialOptions, Credentials};
+use crate::credentials::{CredentialOptions, Credentials};
 use crate::environment::layout::{self, Layout};
 use crate::environment::trust::{self, TrustStore};
 use crate::environment::{DaemonEnvironment, ProxyRules, maker};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{DaemonEnvironment, EnvVar, env_file, located, systemd};
+use super::{DaemonEnvironment, EnvVar, FILE_LIMIT, env_file, located, systemd};
 use crate::host::root::HostRoot;
 use crate::model::finding::{Finding, Severity};
 use crate::redact::secret::Secret;
@@ -40,7 +40,7 @@ pub(super) fn finding(root: &HostRoot, containerd: &DaemonEnvironment) -> Option
 }
 
 fn of_logins(root: &HostRoot) -> Vec<EnvVar> {
-    let text = root.read_text(Path::new(LOGINS), systemd::FILE_LIMIT).unwrap_or_default();
+    let text = root.read_text(Path::new(LOGINS), FILE_LIMIT).unwrap_or_default();
     let variable = |assignment: env_file::Assignment| EnvVar {
         name: assignment.name.trim_start_matches("export ").trim().to_owned(),
         value: Secret::new(assignment.value),

@@ -3,8 +3,7 @@
 
 use std::path::Path;
 
-use super::service::MATTERS;
-use super::systemd::FILE_LIMIT;
+use super::{FILE_LIMIT, MATTERS};
 use crate::host::root::{EntryKind, HostRoot};
 use crate::model::finding::{Finding, Severity};
 use crate::model::nearest::nearest;

@@ -5,13 +5,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::DaemonEnvironment;
+use super::{DaemonEnvironment, FILE_LIMIT};
 use crate::host::root::HostRoot;
 use crate::model::finding::{Finding, Severity};
 use crate::yaml::{self, Value};
 
-/// os-release and the configuration of k3s have a page each; comments may make more of it.
-const FILE_LIMIT: usize = 1 << 20;
 const KUBELET_ROOT: &str = "/var/lib/kubelet";
 const UPSTREAM: Distribution = Distribution {
     name: "upstream",

@@ -2,14 +2,11 @@
 
 use std::path::Path;
 
-use super::{DaemonEnvironment, EnvVar, located};
+use super::{DaemonEnvironment, EnvVar, FILE_LIMIT, located};
 use crate::environment::restart_pending;
 use crate::host::root::{HostRoot, ReadError};
 use crate::model::finding::{Finding, Severity};
 use crate::redact::secret::Secret;
-
-/// The kernel takes more, but a daemon's environment and command are never near it.
-const FILE_LIMIT: usize = 1 << 20;
 
 pub struct Process {
     pub pid: u32,

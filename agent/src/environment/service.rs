@@ -5,30 +5,13 @@ use std::path::Path;
 
 use super::ignored::Ignored;
 use super::systemd::{self, Setting};
-use super::{DaemonEnvironment, EnvVar, env_file, located};
+use super::{DaemonEnvironment, EnvVar, FILE_LIMIT, MATTERS, env_file, located};
 use crate::host::root::{HostRoot, ReadError};
 use crate::model::finding::{Finding, Severity};
 use crate::redact::secret::Secret;
 
 /// microk8s starts containerd from a shell script that sources this file.
 const MICROK8S_ENV: &str = "/var/snap/microk8s/current/args/containerd-env";
-
-/// What changes the way to a registry.
-pub const MATTERS: [&str; 13] = [
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "NO_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-    "REQUEST_METHOD",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-    "GODEBUG",
-    "RES_OPTIONS",
-    "LOCALDOMAIN",
-    "HOSTALIASES",
-];
 
 /// containerd's. `None` when the unit is not installed.
 pub fn load(root: &HostRoot, unit: &'static str) -> Option<DaemonEnvironment> {
@@ -170,7 +153,7 @@ impl Service<'_> {
 
     /// `None` when the file cannot be read. A shell's file may say `export`; systemd's may not.
     fn read_path(&mut self, path: &str, shell: bool) -> Option<()> {
-        let text = self.root.read_text(Path::new(path), systemd::FILE_LIMIT).map_err(|error| self.note(error)).ok()?;
+        let text = self.root.read_text(Path::new(path), FILE_LIMIT).map_err(|error| self.note(error)).ok()?;
         for assignment in env_file::parse(&text) {
             let origin = format!("{path}:{}", assignment.line);
             let exported = assignment.name.strip_prefix("export ").map(str::trim_start);

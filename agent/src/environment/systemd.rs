@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::FILE_LIMIT;
 use super::ignored::{self, Ignored};
 use crate::host::root::{EntryKind, HostRoot, ReadError};
 
@@ -21,9 +22,6 @@ const UNIT_DIRS: [&str; 9] = [
     "/lib/systemd/system",
 ];
 const MANAGER_DIRS: [&str; 4] = ["/etc/systemd", "/run/systemd", "/usr/local/lib/systemd", "/usr/lib/systemd"];
-
-/// No unit that configures a daemon has a reason to be larger.
-pub const FILE_LIMIT: usize = 1 << 20;
 
 /// One `key = value` line, continuations joined.
 #[derive(Clone, Debug, PartialEq, Eq)]

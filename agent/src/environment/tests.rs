@@ -192,7 +192,7 @@ fn a_node_without_any_known_service_has_an_empty_environment() {
 /// systemd and the kernel have other limits: whatever stands in such a file, a proxy too, may count.
 #[test]
 fn a_file_that_is_too_large_is_not_taken_for_one_that_is_not_there() {
-    let large = format!("[Service]\n{}\n", "#".repeat(systemd::FILE_LIMIT));
+    let large = format!("[Service]\n{}\n", "#".repeat(FILE_LIMIT));
     let unit = (UNIT, "[Service]\nEnvironmentFile=/etc/default/containerd\nExecStart=/usr/bin/containerd\n");
     let settings = (UNIT, "[Service]\nEnvironmentFile=-/etc/default/c*\nExecStart=/usr/bin/containerd\n");
     let file = ("/etc/default/containerd", large.as_str());
@@ -209,7 +209,7 @@ fn a_file_that_is_too_large_is_not_taken_for_one_that_is_not_there() {
 
 #[test]
 fn an_environment_of_a_process_that_is_too_large_leaves_it_open() {
-    let environ = format!("HTTPS_PROXY=http://p:1\0{}", "x".repeat(systemd::FILE_LIMIT));
+    let environ = format!("HTTPS_PROXY=http://p:1\0{}", "x".repeat(FILE_LIMIT));
     let process =
         |environ| load(&[(UNIT, "[Service]\n"), ("/proc/7/comm", "containerd\n"), ("/proc/7/environ", environ)]);
     assert_eq!(process("A=1\0").closed, None);

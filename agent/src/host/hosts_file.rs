@@ -2,7 +2,7 @@
 
 use go::address::Address;
 
-use super::resolv::fields;
+use super::fields::fields;
 use super::zone;
 
 /// The file's text. It is searched, not indexed: some are megabytes of names that nobody asks for.

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
+use super::fields::{fields, number};
 use super::hosts_file::HostsFile;
 use super::nsswitch::{self, NameService};
 use super::root::{HostRoot, ReadError};
@@ -17,8 +18,6 @@ const PORT: u16 = 53;
 const SERVER_LIMIT: usize = 3;
 /// More suffixes than a file written by hand has; each costs questions to every nameserver.
 const SEARCH_LIMIT: usize = 32;
-/// Go's ceiling for a number in an option.
-const NUMBER_LIMIT: u64 = 0xFF_FFFF;
 const SIZE_LIMIT: usize = 64 << 10;
 /// Lists of blocked names reach megabytes.
 const HOSTS_SIZE_LIMIT: usize = 4 << 20;
@@ -199,17 +198,6 @@ impl ResolvConf {
             _ => findings.push(unknown(option, line)),
         }
     }
-}
-
-/// Splits as Go does: at spaces, tabs and line ends only.
-pub(super) fn fields(line: &str) -> impl Iterator<Item = &str> {
-    line.split([' ', '\t', '\r', '\n']).filter(|field| !field.is_empty())
-}
-
-/// The digits at the start; none is 0.
-pub(super) fn number(text: &str) -> u64 {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).map(|digit| u64::from(digit - b'0'));
-    digits.fold(0, |number, digit| (number * 10 + digit).min(NUMBER_LIMIT))
 }
 
 fn rooted(name: &str) -> String {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use go::address::Address;
 use rustix::net::{AddressFamily, SocketType, netdevice, socket};
 
-use super::resolv::number;
+use super::fields::number;
 
 /// `None` for what is no address. As in Go only one of IPv6 may have a zone, and an interface that is not
 /// there leaves it an address: one that cannot be reached.

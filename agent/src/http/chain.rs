@@ -1,6 +1,6 @@
 //! What went wrong, as the libraries below tell it.
 
-use crate::model::outcome::clip;
+use crate::redact::clip::clip;
 
 /// The error and its sources in one line, without the URL: it may hold a token in its query.
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {

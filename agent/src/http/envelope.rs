@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::http::Response;
-use crate::model::outcome::clip;
 use crate::redact::clean::Clean;
+use crate::redact::clip::clip;
 
 /// The error envelope of the distribution spec. Unknown codes are kept as they are.
 #[derive(Clone, Debug, Default)]

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::model::outcome::clip_to;
 use crate::redact::clean::is_hostile;
+use crate::redact::clip::clip_to;
 use crate::redact::urls::without_credentials;
 use crate::version::Version;
 

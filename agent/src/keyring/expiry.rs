@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::key::IndexKey;
 use crate::model::credential::{Credential, CredentialValue};
 use crate::model::expiry::{CredentialExpiry, Form, Lifetime};
-use crate::model::outcome::clip_to;
+use crate::redact::clip::clip_to;
 use crate::redact::secret::Secret;
 
 /// No registry takes a token of this length in a header.

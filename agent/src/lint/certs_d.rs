@@ -6,7 +6,7 @@ use go::toml::SourceLocation;
 
 use super::meant::port_of_directory;
 use super::names::{domain_of, unreachable};
-use super::{Lint, error, info, unread, warning};
+use super::{Lint, error, info, unread, warning, whole};
 use crate::mirrors::certs_d::{DIRECTORY_LIMIT, HostDir, HostDirectory, RootState, Source, ends_in, is_of_volume};
 use crate::mirrors::registry::HostSource;
 use crate::model::finding::Finding;
@@ -307,8 +307,4 @@ fn hidden(name: &str, root: &str, earlier: &[(&str, &BTreeMap<String, HostDir>)]
             "keep each registry, and _default, in one directory of `config_path`",
         ));
     }
-}
-
-pub(super) fn whole(path: &str) -> SourceLocation {
-    SourceLocation { file: path.into(), line: 1, column: 1 }
 }

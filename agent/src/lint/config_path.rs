@@ -3,8 +3,7 @@
 use go::text::join;
 use go::toml::SourceLocation;
 
-use super::certs_d::whole;
-use super::{Lint, error, info, unread, warning};
+use super::{Lint, error, info, unread, warning, whole};
 use crate::containerd::configured::CERTS_D_FLAG;
 use crate::containerd::pull_mode::DEFAULT_CONFIG_PATH;
 use crate::containerd::reader::directory;

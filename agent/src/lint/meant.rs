@@ -7,10 +7,9 @@ use std::net::IpAddr;
 use go::address::host_and_port;
 use go::toml::{SourceLocation, Table};
 
-use super::certs_d::whole;
 use super::host::{is_loopback, never_answers};
 use super::names::domain_of;
-use super::{Lint, info, note};
+use super::{Lint, info, note, whole};
 use crate::containerd::settings::Mirror;
 use crate::mirrors::certs_d::{self, Host, HostDir, HostDirectory, RootState, Selection};
 use crate::mirrors::hosts_toml::HostSpec;

@@ -2,8 +2,7 @@
 
 use go::toml::{SourceLocation, Value};
 
-use super::certs_d::whole;
-use super::{Lint, error, info, warning};
+use super::{Lint, error, info, warning, whole};
 use crate::containerd::config::ConfigFile;
 use crate::containerd::config::migrate::{IMAGES, OLD_CRI};
 use crate::containerd::settings::section_id;

@@ -5,7 +5,7 @@ use go::json::target::{Each, Empty, FieldTarget, Fields, Map, Named, Target, Tex
 
 use super::{PlatformFields, REASON_LIMIT};
 use crate::image::platform::Platform;
-use crate::model::outcome::clip_to;
+use crate::redact::clip::clip_to;
 use crate::version::Version;
 
 /// Which of containerd's structures it is read into.

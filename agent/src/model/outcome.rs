@@ -8,10 +8,8 @@ use super::stage::Stage;
 use crate::cause::text::text;
 use crate::cause::{Cause, Owner};
 use crate::redact::clean::Clean;
+use crate::redact::clip::DETAIL_LIMIT;
 use crate::redact::urls::without_users;
-
-/// The longest detail that is kept, in bytes: enough for an error chain, too little for a page of HTML.
-pub const DETAIL_LIMIT: usize = 512;
 
 /// Why a step failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -187,18 +185,6 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Cut at a character boundary and clean, so that a hostile answer can neither flood nor steer a terminal: for
-/// what becomes part of a longer text.
-#[expect(clippy::needless_pass_by_value, reason = "every caller has just made it")]
-pub fn clip(text: String) -> String {
-    clip_to(&text, DETAIL_LIMIT)
-}
-
-/// The same for another length in bytes.
-pub fn clip_to(text: &str, limit: usize) -> String {
-    Clean::clipped(text, limit).into_string()
-}
-
 /// Why a step was not taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Skip {
@@ -292,6 +278,7 @@ impl<F> Step<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::redact::clip::clip;
 
     #[test]
     fn what_is_not_read_is_not_said_to_have_come_too_late() {

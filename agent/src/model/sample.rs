@@ -28,7 +28,8 @@ use crate::model::report::{
 use crate::model::stage::Stage;
 use crate::model::tally::RequestKind;
 use crate::model::verdict::Verdict;
-use crate::state::snapshot::{ContainerdState, FilesystemSpace, NodeState, SeenLimit, Snapshot, Targets};
+use crate::state::snapshot::{ContainerdState, FilesystemSpace, NodeState, SeenLimit, Snapshot};
+use crate::state::targets::Targets;
 use crate::version::{Version, VersionSource};
 
 mod presenting;

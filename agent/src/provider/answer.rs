@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::config::Plugin;
 use crate::keyring::dockerconfig::{DockerConfig, Entry};
-use crate::model::outcome::clip_to;
+use crate::redact::clip::clip_to;
 use crate::redact::redactor::Redactor;
 use crate::redact::secret::Secret;
 

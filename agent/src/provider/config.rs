@@ -9,7 +9,7 @@ use go::text;
 use super::place;
 use crate::host::root::{EntryKind, HostRoot, ReadError};
 use crate::keyring::key::Parts;
-use crate::model::finding::{Finding, Severity};
+use crate::model::finding::Finding;
 use crate::redact::redactor::Redactor;
 use crate::redact::secret::Secret;
 use crate::yaml::{self, Node, Position, Value};
@@ -91,10 +91,10 @@ pub fn load(root: &HostRoot, path: &Path) -> Result<Vec<Plugin>, Vec<Finding>> {
             }
             plugins.push(plugin);
         }
-        findings.extend(read.faults.iter().map(|(at, message)| invalid(&shown, *at, message)));
+        findings.extend(read.faults.iter().map(|(at, message)| place::invalid(&shown, *at, message)));
     }
     if findings.is_empty() && plugins.is_empty() {
-        findings.push(invalid(&path.display().to_string(), None, "it has no provider"));
+        findings.push(place::invalid(&path.display().to_string(), None, "it has no provider"));
     }
     if findings.is_empty() { Ok(plugins) } else { Err(findings) }
 }
@@ -109,13 +109,6 @@ fn files(root: &HostRoot, path: &Path) -> Result<Vec<PathBuf>, ReadError> {
     let entries = root.list(path)?;
     let files = entries.into_iter().filter(|e| e.kind == EntryKind::File && wanted(Path::new(&e.name)));
     Ok(files.map(|entry| path.join(entry.name)).collect())
-}
-
-pub fn invalid(file: &str, at: Option<Position>, message: &str) -> Finding {
-    let message = format!("kubelet does not start with this credential provider configuration: {message}");
-    let fix = format!("correct {file}, then `systemctl restart kubelet`");
-    let finding = Finding::new(Severity::Error, super::CONFIG_INVALID, message, fix).in_file(file);
-    at.map_or(finding.clone(), |at| finding.at(at.line, at.column))
 }
 
 /// Reads one file and gathers every fault in it.

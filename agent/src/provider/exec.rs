@@ -57,7 +57,7 @@ pub async fn run(binary: &Binary, plugin: &Plugin, request: &str, patience: Dura
     if let Some(inside) = &binary.inside {
         let ran = run_as(inside.command(), plugin, request, patience).await;
         match ran {
-            Ok(output) if !inside::never_ran(&output) => return Ok(output),
+            Ok(output) if !inside::never_ran(output.status, &output.words) => return Ok(output),
             Ok(_) | Err(RunError::Start(_)) => {}
             Err(error) => return Err(error),
         }

@@ -8,11 +8,10 @@ use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 
 use rustix::thread::CapabilitySet;
 use tokio::process::Command;
-
-use super::exec::Output;
 
 /// The name under which this program is that process.
 pub const NAME: &str = "pullprobe-provider";
@@ -43,8 +42,8 @@ pub fn is_allowed() -> bool {
 }
 
 /// Whether the plugin never ran: it is then tried outside.
-pub fn never_ran(output: &Output) -> bool {
-    output.status.code() == Some(NOT_STARTED.into()) && output.words.starts_with(WORDS.as_bytes())
+pub fn never_ran(status: ExitStatus, words: &[u8]) -> bool {
+    status.code() == Some(NOT_STARTED.into()) && words.starts_with(WORDS.as_bytes())
 }
 
 /// Becomes the plugin: root, program and its arguments. What returns is why not.

@@ -6,6 +6,7 @@ use super::{BINARY_MISSING, CONFIG_INVALID, CONFIG_UNSEEN, Said};
 use crate::host::root::{HostRoot, ReadError};
 use crate::keyring::inaccessible;
 use crate::model::finding::{Finding, Severity};
+use crate::yaml::Position;
 
 /// Why a plugin does not fare here as it does with kubelet. `None`: it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +47,15 @@ pub fn no_config(root: &HostRoot, path: &Path, error: &ReadError) -> Finding {
     if is_unseen(root, path, error) {
         return unseen_finding(path, &error.reason(), "which credential providers kubelet has is not known");
     }
-    super::config::invalid(&path.display().to_string(), None, &error.reason())
+    invalid(&path.display().to_string(), None, &error.reason())
+}
+
+/// kubelet refuses the configuration.
+pub fn invalid(file: &str, at: Option<Position>, message: &str) -> Finding {
+    let message = format!("kubelet does not start with this credential provider configuration: {message}");
+    let fix = format!("correct {file}, then `systemctl restart kubelet`");
+    let finding = Finding::new(Severity::Error, CONFIG_INVALID, message, fix).in_file(file);
+    at.map_or(finding.clone(), |at| finding.at(at.line, at.column))
 }
 
 /// A binary is not there.

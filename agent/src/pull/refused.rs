@@ -4,7 +4,8 @@ use http::StatusCode;
 
 use super::Pull;
 use crate::cause::{Cause, Owner};
-use crate::model::outcome::{Failure, clip};
+use crate::model::outcome::Failure;
+use crate::redact::clip::clip;
 use crate::refusal::evidence::{Party, storage};
 use crate::refusal::{self, Errors, Reading};
 use crate::registry::challenge;

@@ -5,7 +5,7 @@
 use http::header::WARNING;
 
 use crate::http::Response;
-use crate::model::outcome::clip;
+use crate::redact::clip::clip;
 
 /// More are not shown to anybody.
 const LIMIT: usize = 8;

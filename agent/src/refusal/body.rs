@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Errors;
 use crate::http::Response;
 use crate::http::envelope::document;
-use crate::model::outcome::clip_to;
+use crate::redact::clip::clip_to;
 
 /// Reasons stand at the beginning.
 const READ_LIMIT: usize = 8 << 10;

@@ -9,8 +9,8 @@ use super::Errors;
 use super::evidence::Party;
 use crate::cause::Cause;
 use crate::http::Response;
-use crate::model::outcome::clip;
 use crate::model::ratelimit::{LimitState, Limiter, RateLimit};
+use crate::redact::clip::clip;
 use crate::refusal;
 
 /// The longest pause that is believed: a day.

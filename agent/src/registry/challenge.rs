@@ -10,7 +10,7 @@ use http::header::WWW_AUTHENTICATE;
 
 use crate::http::Response;
 use crate::model::facts::ChallengeFacts;
-use crate::model::outcome::clip;
+use crate::redact::clip::clip;
 
 /// More lines than any registry sends.
 const LINE_LIMIT: usize = 16;

@@ -17,8 +17,9 @@ use crate::image::reference::Reference;
 use crate::model::credential::Credential;
 use crate::model::dependency::Purpose;
 use crate::model::host::{Endpoint, RegistryHost, Scheme};
-use crate::model::outcome::{Failure, clip};
+use crate::model::outcome::Failure;
 use crate::model::stage::Stage;
+use crate::redact::clip::clip;
 use crate::refusal::evidence::Party;
 use crate::refusal::{Errors, ratelimit};
 use crate::registry::redirect::location;
@@ -44,10 +45,6 @@ const REQUEST_LIMIT: usize = 10;
 
 /// What containerd leaves between a connection that broke off and the next.
 const PAUSE: Duration = Duration::from_millis(50);
-
-/// The headers that Go's client does not repeat to another host, `Cookie2` and `Www-Authenticate` aside,
-/// which no request has.
-pub(super) const OF_ONE_HOST: [HeaderName; 2] = [header::AUTHORIZATION, header::COOKIE];
 
 /// One host, for one image and one credential. Tokens are kept until they are refused.
 #[derive(Debug)]
@@ -288,14 +285,14 @@ impl<'a> Session<'a> {
             keeps = trail.keeps_credentials_to(&target);
             let endpoint = endpoint_of(&target);
             client = self.client_for(&endpoint, route, ask).await;
-            if token::authority(&target) != token::authority(url) {
+            if authority(&target) != authority(url) {
                 redirect = Some(endpoint);
             }
             url_now = target;
         }
         let failure = Failure::new(stage_of(ask), Cause::RedirectInvalid, "ten redirects in a row");
         let text = format!("failed to do request: {verb} \"{}\": stopped after 10 redirects", clip(led_by));
-        Err(RequestError::new(failure.with_go_message(text).at(token::host_port(&url_now)), credential_sent))
+        Err(RequestError::new(failure.with_go_message(text).at(host_port(&url_now)), credential_sent))
     }
 
     async fn client_for(&self, endpoint: &Endpoint, route: &Route, ask: &ObjectRequest) -> Result<HttpClient, Failure> {
@@ -349,5 +346,5 @@ const fn stage_of(ask: &ObjectRequest) -> Stage {
 
 fn endpoint_of(url: &Url) -> Endpoint {
     let scheme = if url.scheme() == "http" { Scheme::Http } else { Scheme::Https };
-    Endpoint::new(scheme, token::authority(url))
+    Endpoint::new(scheme, authority(url))
 }

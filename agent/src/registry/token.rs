@@ -124,17 +124,6 @@ pub async fn fetch(
     })
 }
 
-/// `host[:port]` of a URL, as written there.
-pub fn authority(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
-}
-
-/// `host:port` of a URL, the port always there.
-pub fn host_port(url: &Url) -> String {
-    format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default())
-}
-
 /// The URL that an error would show.
 fn shown(options: &TokenOptions, posted: bool, redacted: bool) -> String {
     // Only what we ask for: the realm's own query stays out.

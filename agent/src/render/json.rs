@@ -3,6 +3,8 @@
 //! The types here are the contract (`docs/schema/report.v1.json` is generated from them); the rest
 //! of the house is free to change.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -18,6 +20,8 @@ pub use image::Image;
 
 use crate::model::finding;
 use crate::model::report::{EndpointReport, ImageReport};
+use crate::state::back_off::BackOff;
+use crate::state::snapshot::Snapshot;
 
 pub const SCHEMA_VERSION: u32 = 1;
 
@@ -135,6 +139,27 @@ pub fn text(document: &impl Serialize) -> String {
 /// Whole microseconds: enough for a network, short to read.
 fn seconds(duration: std::time::Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e6
+}
+
+impl Report {
+    /// With what the schedule of `run` leaves alone at present.
+    #[must_use]
+    pub fn with_back_offs(mut self, snapshot: &Snapshot) -> Self {
+        for image in &mut self.images {
+            let report = snapshot.images.get(&image.requested);
+            image.put_off(report.and_then(|report| snapshot.image_back_off(report)));
+        }
+        let held = snapshot.endpoints.iter().filter_map(|(key, report)| {
+            let back_off = snapshot.endpoint_back_off(key)?;
+            Some(((report.namespace.clone(), report.endpoint.to_string()), back_off))
+        });
+        let held: BTreeMap<(String, String), &BackOff> = held.collect();
+        for endpoint in &mut self.endpoints {
+            let key = (endpoint.namespace.clone(), endpoint.endpoint.clone());
+            endpoint.put_off(held.get(&key).copied());
+        }
+        self
+    }
 }
 
 #[cfg(test)]

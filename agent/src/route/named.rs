@@ -4,9 +4,10 @@ use std::net::IpAddr;
 
 use crate::cause::{Cause, Owner};
 use crate::model::host::Endpoint;
-use crate::model::outcome::{Failure, clip};
+use crate::model::outcome::Failure;
 use crate::model::reach::place;
 use crate::model::stage::Stage;
+use crate::redact::clip::clip;
 use crate::route::network::reach::is_kept_back;
 
 /// Where the name stood.

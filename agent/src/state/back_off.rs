@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::snapshot::Snapshot;
 use crate::cause::Cause;
 use crate::model::host::EndpointKey;
 use crate::model::outcome::Failure;
@@ -107,30 +106,6 @@ impl Overload {
     }
 
     const HUNG: Self = Self { reason: Cause::RegistryTimeout, asked: None, is_limit: false };
-}
-
-impl Snapshot {
-    /// Why this host is not asked at its interval. `None`: it is.
-    pub fn endpoint_back_off(&self, key: &EndpointKey) -> Option<&BackOff> {
-        self.back_offs.get(&Subject::Host(key.clone()))
-    }
-
-    /// Likewise of an image: its own reason, or the time that a host named that it would be asked from.
-    pub fn image_back_off(&self, report: &ImageReport) -> Option<&BackOff> {
-        let namespace = report.image.as_ref()?.domain.as_str();
-        let concerns = |subject: &Subject, held: &BackOff| match subject {
-            Subject::Host((of, endpoint)) => held.asked && of == namespace && self.plans(namespace, endpoint),
-            Subject::Images { namespace: of } => of == namespace,
-            Subject::Image { requested, .. } => *requested == report.requested,
-        };
-        let all = self.back_offs.iter().filter(|(subject, held)| concerns(subject, held)).map(|(_, back_off)| back_off);
-        all.max_by_key(|back_off| back_off.next_probe_at)
-    }
-
-    fn plans(&self, namespace: &str, endpoint: &crate::model::host::Endpoint) -> bool {
-        let planned = self.targets.namespaces.get(namespace);
-        planned.is_some_and(|planned| planned.hosts.iter().any(|host| host.endpoint == *endpoint))
-    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::model::host::Endpoint;
 use crate::model::namespace::{Dependent, Namespace};
 use crate::model::report::EndpointReport;
-use crate::state::snapshot::Targets;
+use crate::state::targets::Targets;
 
 /// A host that no pull was sent to for so long is watched no more. Images are walked every few minutes,
 /// but one that a registry counts as a pull perhaps once an hour.

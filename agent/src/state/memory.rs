@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::snapshot::Targets;
+use super::targets::Targets;
 use crate::model::dependency::Purpose;
 use crate::model::finding::{Finding, Severity};
 use crate::model::host::{Endpoint, EndpointKey};

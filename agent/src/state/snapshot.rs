@@ -2,7 +2,7 @@
 //!
 //! `store` is the only writer. What was not measured is not in here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use jiff::Timestamp;
 
 use super::back_off::{BackOff, Subject};
 use super::memory::Memory;
+use super::targets::Targets;
 use crate::image::platform::Platform;
 use crate::model::expiry::{self, CredentialExpiry};
 use crate::model::finding::Finding;
 use crate::model::host::{Endpoint, EndpointKey};
-use crate::model::namespace::Namespace;
 use crate::model::ratelimit::{LimitState, RateLimit};
 use crate::model::report::{EndpointReport, ImageReport};
 use crate::model::tally::Tally;
@@ -90,43 +90,6 @@ pub struct ConfigState {
     pub changed_at: Option<Timestamp>,
 }
 
-/// What is probed. A target that is not in here has no report either.
-#[derive(Clone, Debug, Default)]
-pub struct Targets {
-    /// By name.
-    pub namespaces: BTreeMap<String, Namespace>,
-    /// As the user wrote them.
-    pub images: BTreeSet<String>,
-    /// Images that were found beyond the cap.
-    pub images_dropped: u64,
-}
-
-impl Targets {
-    /// Every planned host, each namespace's in containerd's order.
-    pub fn endpoints(&self) -> impl Iterator<Item = (EndpointKey, &crate::model::namespace::PlannedHost)> {
-        self.namespaces.iter().flat_map(|(name, namespace)| {
-            namespace.hosts.iter().map(move |host| ((name.clone(), host.endpoint.clone()), host))
-        })
-    }
-
-    pub fn has(&self, (namespace, endpoint): &EndpointKey) -> bool {
-        self.namespaces.get(namespace).is_some_and(|found| found.has(endpoint))
-    }
-
-    /// Every planned host, and every one that those send to.
-    pub fn keys(&self) -> impl Iterator<Item = EndpointKey> {
-        let planned = self.endpoints().map(|(key, _)| key);
-        let dependents = self.namespaces.iter().flat_map(|(name, namespace)| {
-            namespace.dependents.keys().map(move |endpoint| (name.clone(), endpoint.clone()))
-        });
-        planned.chain(dependents)
-    }
-
-    pub fn has_endpoint(&self, endpoint: &Endpoint) -> bool {
-        self.namespaces.values().any(|namespace| namespace.has(endpoint))
-    }
-}
-
 /// A pull quota and when it was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeenLimit {
@@ -138,6 +101,30 @@ impl SeenLimit {
     /// `None` when the registry named no time, or one beyond the calendar.
     pub fn retry_at(&self) -> Option<Timestamp> {
         self.at.checked_add(self.limit.retry_after?).ok()
+    }
+}
+
+impl Snapshot {
+    /// Why this host is not asked at its interval. `None`: it is.
+    pub fn endpoint_back_off(&self, key: &EndpointKey) -> Option<&BackOff> {
+        self.back_offs.get(&Subject::Host(key.clone()))
+    }
+
+    /// Likewise of an image: its own reason, or the time that a host named that it would be asked from.
+    pub fn image_back_off(&self, report: &ImageReport) -> Option<&BackOff> {
+        let namespace = report.image.as_ref()?.domain.as_str();
+        let concerns = |subject: &Subject, held: &BackOff| match subject {
+            Subject::Host((of, endpoint)) => held.asked && of == namespace && self.plans(namespace, endpoint),
+            Subject::Images { namespace: of } => of == namespace,
+            Subject::Image { requested, .. } => *requested == report.requested,
+        };
+        let all = self.back_offs.iter().filter(|(subject, held)| concerns(subject, held)).map(|(_, back_off)| back_off);
+        all.max_by_key(|back_off| back_off.next_probe_at)
+    }
+
+    fn plans(&self, namespace: &str, endpoint: &Endpoint) -> bool {
+        let planned = self.targets.namespaces.get(namespace);
+        planned.is_some_and(|planned| planned.hosts.iter().any(|host| host.endpoint == *endpoint))
     }
 }
 

@@ -14,7 +14,8 @@ use crate::model::report::{EndpointReport, ImageReport};
 use crate::model::tally::Counts;
 use crate::state::back_off::{BackOff, Subject};
 use crate::state::dependents;
-use crate::state::snapshot::{NodeState, SeenLimit, Snapshot, Targets};
+use crate::state::snapshot::{NodeState, SeenLimit, Snapshot};
+use crate::state::targets::Targets;
 
 /// Where the current snapshot is kept. Shared by reference; each change publishes a new snapshot.
 #[derive(Debug)]

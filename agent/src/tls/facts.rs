@@ -5,8 +5,8 @@ use go::x509::certificate::Certificate;
 use rustls_pki_types::CertificateDer;
 
 use crate::model::facts::CertificateFacts;
-use crate::model::outcome::DETAIL_LIMIT;
 use crate::redact::clean::Clean;
+use crate::redact::clip::DETAIL_LIMIT;
 
 /// More names than a report needs; a certificate may have tens of thousands.
 const NAMES_LIMIT: usize = 100;

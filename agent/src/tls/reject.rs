@@ -1,11 +1,13 @@
 //! Why a presented chain is refused, as a cause: expired, wrong name, unknown or missing authority.
 
 use go::x509::certificate::Certificate;
-use go::x509::verify::{Invalid, Roots};
+use go::x509::invalid::Invalid;
+use go::x509::verify::Roots;
 
 use crate::cause::{Cause, Owner};
-use crate::model::outcome::{Failure, clip};
+use crate::model::outcome::Failure;
 use crate::model::stage::Stage;
+use crate::redact::clip::clip;
 
 /// Since Go 1.20 in front of every verification error.
 const PREFIX: &str = "tls: failed to verify certificate: ";

@@ -13,8 +13,9 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::reject;
 use crate::cause::Cause;
-use crate::model::outcome::{Failure, clip};
+use crate::model::outcome::Failure;
 use crate::model::stage::Stage;
+use crate::redact::clip::clip;
 use crate::version::Version;
 
 /// What the other side showed during one handshake.

@@ -1,8 +1,8 @@
 //! What becomes of the chains that reach a root: one that is good is enough.
 
 use super::certificate::Certificate;
+use super::invalid::Invalid;
 use super::policies;
-use super::verify::Invalid;
 use crate::release::Go;
 
 /// How many chains reach a root, by what becomes of them.

@@ -15,7 +15,7 @@ use crate::model::host::Endpoint;
 use crate::model::report::{EndpointReport, ImageReport};
 use crate::schedule::{BackOffState, Backoff, RepeatedFailure};
 use crate::state::back_off::{BackOff, Overload, Subject, is_refused_login};
-use crate::state::snapshot::Targets;
+use crate::state::targets::Targets;
 
 pub use offered_credentials::OfferedCredentials;
 use offered_credentials::Refused;

@@ -10,7 +10,8 @@ use crate::model::expiry::span;
 use crate::model::host::Endpoint;
 use crate::model::outcome::Failure;
 use crate::model::report::{EndpointReport, ImageReport};
-use crate::state::snapshot::{Snapshot, Targets};
+use crate::state::snapshot::Snapshot;
+use crate::state::targets::Targets;
 
 /// So many lines in a minute; what changes beyond that is counted.
 const LINES: u32 = 30;

@@ -1,8 +1,9 @@
 //! Which of several hosts' errors is reported, as containerd's resolver does.
 
 use crate::cause::Cause;
-use crate::model::outcome::{Failure, clip};
+use crate::model::outcome::Failure;
 use crate::model::stage::Stage;
+use crate::redact::clip::clip;
 use crate::version::Version;
 
 /// How far an attempt got: the error that got furthest is reported by 2.0 and later.

@@ -114,7 +114,7 @@ impl Session<'_> {
         let detail = format!(
             "the registry refuses the token for {}: {}",
             self.image.repository,
-            crate::model::outcome::clip(error.to_owned())
+            crate::redact::clip::clip(error.to_owned())
         );
         let anonymous = sent.token.as_ref().is_none_or(|token| token.anonymous);
         let other = if anonymous { Cause::CredentialsMissing } else { Cause::AccessDenied };

@@ -4,8 +4,9 @@ use jiff::Timestamp;
 
 use crate::cause::Cause;
 use crate::http::Response;
-use crate::model::outcome::{Failure, clip};
+use crate::model::outcome::Failure;
 use crate::model::stage::Stage;
+use crate::redact::clip::clip;
 use crate::redact::secret::Secret;
 use crate::refusal::evidence::Party;
 use crate::refusal::{self, Errors, Reading, ratelimit};

@@ -1,13 +1,9 @@
 //! Why something is probed less often than usual, in the report of `run`.
 
-use std::collections::BTreeMap;
-
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Endpoint, Image, Report};
 use crate::state::back_off::BackOff;
-use crate::state::snapshot::Snapshot;
 
 /// The registry struggles, asked to be left alone, or refuses a login; what stands beside it is the last result.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -32,41 +28,6 @@ impl From<&BackOff> for BackingOff {
             factor: back_off.factor,
             asked_seconds: back_off.asked.then_some(back_off.wait.as_secs()),
         }
-    }
-}
-
-impl Report {
-    /// With what the schedule of `run` leaves alone at present.
-    #[must_use]
-    pub fn with_back_offs(mut self, snapshot: &Snapshot) -> Self {
-        for image in &mut self.images {
-            let report = snapshot.images.get(&image.requested);
-            image.put_off(report.and_then(|report| snapshot.image_back_off(report)));
-        }
-        let held = snapshot.endpoints.iter().filter_map(|(key, report)| {
-            let back_off = snapshot.endpoint_back_off(key)?;
-            Some(((report.namespace.clone(), report.endpoint.to_string()), back_off))
-        });
-        let held: BTreeMap<(String, String), &BackOff> = held.collect();
-        for endpoint in &mut self.endpoints {
-            let key = (endpoint.namespace.clone(), endpoint.endpoint.clone());
-            endpoint.put_off(held.get(&key).copied());
-        }
-        self
-    }
-}
-
-impl Image {
-    fn put_off(&mut self, back_off: Option<&BackOff>) {
-        self.next_probe_at = back_off.map(|back_off| back_off.next_probe_at.to_string());
-        self.backing_off = back_off.map(BackingOff::from);
-    }
-}
-
-impl Endpoint {
-    fn put_off(&mut self, back_off: Option<&BackOff>) {
-        self.next_probe_at = back_off.map(|back_off| back_off.next_probe_at.to_string());
-        self.backing_off = back_off.map(BackingOff::from);
     }
 }
 

@@ -10,6 +10,7 @@ use crate::model::facts::{
 };
 use crate::model::outcome::{Outcome, Step};
 use crate::model::report::EndpointReport;
+use crate::state::back_off::BackOff;
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
@@ -332,5 +333,12 @@ impl From<&TokenFacts> for Token {
             anonymous: facts.anonymous,
             expires_in_seconds: facts.expires_in.map(|d| d.as_secs()),
         }
+    }
+}
+
+impl Endpoint {
+    pub(super) fn put_off(&mut self, back_off: Option<&BackOff>) {
+        self.next_probe_at = back_off.map(|back_off| back_off.next_probe_at.to_string());
+        self.backing_off = back_off.map(BackingOff::from);
     }
 }

@@ -7,6 +7,7 @@ use super::{BackingOff, seconds};
 use crate::model::credential::ProviderReport;
 use crate::model::report::{self, ImageReport};
 use crate::model::{ratelimit, space};
+use crate::state::back_off::BackOff;
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
@@ -316,5 +317,12 @@ impl From<&ratelimit::RateLimit> for RateLimit {
             blocked_by: limit.blocked_by.map(|limiter| limiter.as_str().to_owned()),
             endpoint: None,
         }
+    }
+}
+
+impl Image {
+    pub(super) fn put_off(&mut self, back_off: Option<&BackOff>) {
+        self.next_probe_at = back_off.map(|back_off| back_off.next_probe_at.to_string());
+        self.backing_off = back_off.map(BackingOff::from);
     }
 }

@@ -1,7 +1,8 @@
 //! Whether a proxy that wants a sign-in takes any that containerd can give: Go's client knows Basic alone.
 
 use crate::cause::Owner;
-use crate::model::outcome::{Failure, clip};
+use crate::model::outcome::Failure;
+use crate::redact::clip::clip;
 
 /// `challenges`: the values of `Proxy-Authenticate`.
 pub fn explained(failure: Failure, challenges: &[String]) -> Failure {

@@ -1,0 +1,43 @@
+//! What the agent probes: registries with their planned hosts, and images.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::host::{Endpoint, EndpointKey};
+use crate::model::namespace::{Namespace, PlannedHost};
+
+/// What is probed. A target that is not in here has no report either.
+#[derive(Clone, Debug, Default)]
+pub struct Targets {
+    /// By name.
+    pub namespaces: BTreeMap<String, Namespace>,
+    /// As the user wrote them.
+    pub images: BTreeSet<String>,
+    /// Images that were found beyond the cap.
+    pub images_dropped: u64,
+}
+
+impl Targets {
+    /// Every planned host, each namespace's in containerd's order.
+    pub fn endpoints(&self) -> impl Iterator<Item = (EndpointKey, &PlannedHost)> {
+        self.namespaces.iter().flat_map(|(name, namespace)| {
+            namespace.hosts.iter().map(move |host| ((name.clone(), host.endpoint.clone()), host))
+        })
+    }
+
+    pub fn has(&self, (namespace, endpoint): &EndpointKey) -> bool {
+        self.namespaces.get(namespace).is_some_and(|found| found.has(endpoint))
+    }
+
+    /// Every planned host, and every one that those send to.
+    pub fn keys(&self) -> impl Iterator<Item = EndpointKey> {
+        let planned = self.endpoints().map(|(key, _)| key);
+        let dependents = self.namespaces.iter().flat_map(|(name, namespace)| {
+            namespace.dependents.keys().map(move |endpoint| (name.clone(), endpoint.clone()))
+        });
+        planned.chain(dependents)
+    }
+
+    pub fn has_endpoint(&self, endpoint: &Endpoint) -> bool {
+        self.namespaces.values().any(|namespace| namespace.has(endpoint))
+    }
+}
