@@ -129,7 +129,7 @@ impl DaemonEnvironment {
 
     /// Those that change the way to a registry.
     pub fn that_matter(&self) -> impl Iterator<Item = &EnvVar> {
-        self.variables.iter().filter(|variable| service::MATTERS.contains(&&*variable.name))
+        self.variables.iter().filter(|variable| MATTERS.contains(&&*variable.name))
     }
 
     pub fn get(&self, name: &str) -> Option<&EnvVar> {

@@ -210,7 +210,7 @@ fn unread(place: &SourceLocation, why: &str) -> Finding {
 
 /// Of a file that is none of containerd's configuration.
 pub(super) fn beside(fault: &ConfigFault) -> Finding {
-    unread(&certs_d::whole(&fault.file), &fault.message)
+    unread(&whole(&fault.file), &fault.message)
 }
 
 fn note(

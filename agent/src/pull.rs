@@ -4,6 +4,7 @@
 //! the outcome means for a person is said by `diagnose`.
 
 use crate::manifest;
+use crate::registry::authority::host_port;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cause::Cause;
@@ -367,5 +368,5 @@ fn parse(body: &[u8], descriptor: &Descriptor, version: Version) -> Result<Docum
 
 /// Who gave an answer: `host:port`, after redirects.
 fn party(answer: &RegistryResponse) -> String {
-    crate::registry::token::host_port(&answer.final_url)
+    host_port(&answer.final_url)
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{DaemonEnvironment, EnvVar, FILE_LIMIT, env_file, located, systemd};
+use super::{DaemonEnvironment, EnvVar, FILE_LIMIT, env_file, located};
 use crate::host::root::HostRoot;
 use crate::model::finding::{Finding, Severity};
 use crate::redact::secret::Secret;

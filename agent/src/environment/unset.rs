@@ -1,8 +1,8 @@
 //! Proxies that are written down and are not set: several in one variable, and those that Go does not take for
 //! registries with TLS.
 
-use super::service::{MATTERS, is_name};
-use super::{DaemonEnvironment, EnvVar, located};
+use super::service::is_name;
+use super::{DaemonEnvironment, EnvVar, MATTERS, located};
 use crate::environment::restart_pending;
 use crate::model::finding::{Finding, Severity};
 

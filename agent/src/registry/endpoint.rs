@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
+use super::authority::host_port;
 use super::challenge::{self, Challenge, Scheme};
 use super::token::{self, OnBehalf, TokenRequestForm};
 use crate::cause::Cause;
@@ -212,7 +213,7 @@ impl EndpointProbe<'_> {
             Err(failure) if reach::is_kept_back(&failure) => Outcome::Skipped(Skip::NotFollowed),
             // Without a repository to ask for, a refusal of nobody in particular is no fault.
             Err(failure) if self.login.is_none() && failure.cause == Cause::CredentialsMissing => {
-                let host = token::host_port(&options.realm);
+                let host = host_port(&options.realm);
                 Outcome::Passed(TokenFacts { host: host.into(), anonymous: true, expires_in: None })
             }
             Err(failure) => Outcome::Failed(failure, None),

@@ -6,11 +6,13 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
 use tokio::sync::Mutex;
 use url::Url;
 
-use super::token::{self, Token};
+use super::authority::{authority, host_port};
+use super::redirect::OF_ONE_HOST;
+use super::token::Token;
 use crate::cause::Cause;
 use crate::http::{HttpClient, Request, Response, headers};
 use crate::image::reference::Reference;

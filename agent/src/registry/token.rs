@@ -10,8 +10,9 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use tokio::time::Instant;
 use url::Url;
 
-use super::redirect::location;
-use super::session::{OF_ONE_HOST, Trail};
+use super::authority::authority;
+use super::redirect::trail::Trail;
+use super::redirect::{OF_ONE_HOST, location};
 use crate::cause::Cause;
 use crate::http::body::no_room;
 use crate::http::{BodyEnd, HttpClient, Request, Response, is_gzip, readable_part};

@@ -6,12 +6,12 @@ use go::url::GoUrl;
 use http::header;
 use url::Url;
 
+use super::shown::without_signatures;
 use crate::cause::Cause;
 use crate::http::Response;
 use crate::model::outcome::Failure;
 use crate::model::stage::Stage;
 use crate::redact::urls;
-use crate::registry::session::redacted_url::without_signatures;
 
 /// A redirect that leads nowhere.
 #[derive(Debug)]

@@ -10,6 +10,7 @@ use crate::model::credential::Credential;
 use crate::model::outcome::Failure;
 use crate::model::stage::Stage;
 use crate::redact::secret::Secret;
+use crate::registry::authority::authority;
 use crate::registry::challenge::{self, Challenge, Scheme as AuthScheme};
 use crate::registry::token::{self, OnBehalf, Token, TokenOptions, TokenRequestForm};
 use crate::route::network::Route;
@@ -36,7 +37,7 @@ impl Session<'_> {
             known: false,
             http_status: None,
         };
-        let host = token::authority(&sent.final_url);
+        let host = authority(&sent.final_url);
         let challenges = challenge::of(&sent.response);
         let asks = challenges.iter().any(|challenge| challenge.scheme != AuthScheme::Digest);
         // containerd turns to its own credential only where kubelet sent none.
@@ -160,7 +161,7 @@ impl Session<'_> {
     /// The value for `Authorization`, getting a token when the handler wants one.
     pub(super) async fn authorization(&self, url: &Url) -> Result<(Option<HeaderValue>, Option<Token>), RequestError> {
         let mut auth = self.auth.lock().await;
-        let Some(handler) = auth.get_mut(&token::authority(url)) else { return Ok((None, None)) };
+        let Some(handler) = auth.get_mut(&authority(url)) else { return Ok((None, None)) };
         match handler {
             Handler::Basic(value) => Ok((Some(value.clone()), None)),
             Handler::Bearer { options, token } => {

@@ -7,7 +7,8 @@ use super::{ObjectRequest, Session, endpoint_of};
 use crate::model::host::Endpoint;
 use crate::model::outcome::Failure;
 use crate::model::stage::Stage;
-use crate::registry::token;
+use crate::registry::authority::authority;
+use crate::registry::redirect::shown::{redacted, without_signatures};
 
 impl Session<'_> {
     /// In the error of a request that got no answer: newer versions hide every query value.
@@ -50,7 +51,7 @@ impl Session<'_> {
         if !parsed.same_place(&written) {
             return shown;
         }
-        shown.replacen(&format!("://{}", token::authority(url)), &format!("://{}", written.authority), 1)
+        shown.replacen(&format!("://{}", authority(url)), &format!("://{}", written.authority), 1)
     }
 }
 
