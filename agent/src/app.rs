@@ -1,5 +1,4 @@
-//! The composition root: the only room that knows every other. It turns what was typed into what is
-//! done, and gives the exit code.
+//! What each verb does: the only room that knows all others.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! Why a pull fails: a closed set of one-word reasons, each with the party that can fix it.
+//! Why a pull fails: the closed set of causes, whose each is, and the words for people.
 //!
 //! The words for people (meaning, evidence, how to confirm, how to fix) are in [`text`].
 

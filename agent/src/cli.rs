@@ -1,5 +1,4 @@
-//! What can be typed. No I/O and no defaults that depend on the node: absent means not given, so
-//! that a flag wins over the environment, and that over the settings file.
+//! What can be typed on the command line.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,5 +1,4 @@
-//! The credentials that kubelet would offer for an image: pull secrets, then the node's files, then
-//! what credential providers give. Nothing is sent from here; providers are asked on demand.
+//! The logins that kubelet offers for an image, in its order: pull secrets, files, providers.
 
 use std::path::PathBuf;
 use std::sync::Arc;

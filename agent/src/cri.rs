@@ -1,5 +1,4 @@
-//! Asks the node's containerd over its CRI socket: for its version, and where the settings say so for the
-//! images it has and its containers use. It changes nothing.
+//! What the running containerd tells: its version and images over CRI, and its content store on disk.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,5 +1,4 @@
-//! From what a walk saw to the one answer: would the pull succeed, if not why, and what would
-//! kubelet say. Pure.
+//! From the trace of a pull to the verdict, and to the words that kubelet shows. Pure.
 
 pub mod message;
 
@@ -49,26 +48,10 @@ pub fn verdict(evidence: Evidence<'_>) -> Verdict {
                 None => failed(failure, summary, Some(&message)),
             }
         }
-        PullEnd::OverBudget => unknown_verdict(
+        PullEnd::OverBudget => Verdict::unknown(
             "The registry answers for this tag; the rest could not be told without a request that it counts as a pull.",
             "Allow more with `--counted-pulls` (check; an index and its manifest are two) or `probe.counted_pulls_per_hour` (run).",
         ),
-    }
-}
-
-/// The answer where nobody can know.
-pub fn unknown_verdict(summary: &str, fix: &str) -> Verdict {
-    Verdict {
-        pullable: None,
-        runnable: None,
-        cause: None,
-        also_possible: Vec::new(),
-        stage: None,
-        host: None,
-        owner: None,
-        summary: summary.into(),
-        fix: fix.into(),
-        kubelet_message: None,
     }
 }
 

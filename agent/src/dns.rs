@@ -1,4 +1,4 @@
-//! DNS: the addresses of a host as Go's resolver would find them on this node.
+//! The addresses of a host, as Go's resolver finds them on this node.
 //!
 //! Beside the lookup itself every nameserver is asked on its own, so that one that is dead or
 //! answers differently is seen although another one saves the pull.

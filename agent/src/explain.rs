@@ -1,5 +1,4 @@
-//! Reads the messages that people have in hand (an event, a container status, a line of a log) and says
-//! which causes they can come from.
+//! Reads a message of kubelet or containerd and names the causes that it can come from.
 //!
 //! Pure and offline: it knows words, not nodes. What a node sees is `check`'s to say.
 

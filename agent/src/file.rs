@@ -1,5 +1,4 @@
-//! Reads files of pullprobe's own, named in settings or on the command line: whatever stands there, nobody waits
-//! for it, and no more is read than a limit.
+//! Reads and writes pullprobe's own files without waiting, and only up to a limit.
 
 use std::fs::File;
 use std::io;

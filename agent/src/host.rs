@@ -1,4 +1,4 @@
-//! The node's own files below its root: resolver, hosts file, disk, processor.
+//! Files of the node that belong to no daemon: resolver, hosts file, disks, processor.
 
 pub mod cpu;
 pub mod disk;

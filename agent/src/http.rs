@@ -1,5 +1,4 @@
-//! One HTTP client for one endpoint: on the connection that was proved, and pinned to its address for
-//! others, with the trust of the plan, following no redirect, every answer bounded in time and size.
+//! Requests on one connection, with bounded answers and no redirects of their own.
 
 pub mod body;
 mod chain;

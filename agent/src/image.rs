@@ -1,4 +1,4 @@
-//! The names of what is pulled: references, platforms, targets.
+//! How images are named: references, platforms, and the targets that users write.
 
 pub mod platform;
 pub mod reference;

@@ -1,4 +1,4 @@
-//! kubelet's keyring: login files, the keys in them, and which of them match an image.
+//! kubelet's login files: reading them, and which key in them matches an image.
 
 pub mod damage;
 pub mod dockerconfig;

@@ -1,21 +1,6 @@
 //! pullprobe: can this node pull this image as containerd would, and if not, why?
 //!
-//! The map of the house. A value flows one way:
-//!
-//! ```text
-//! files ─load─▶ Node ─plan─▶ Plan ─probe─▶ Walk ─diagnose─▶ Verdict ─apply─▶ Snapshot ─render─▶ metrics | JSON | text | page
-//! ```
-//!
-//! | layer | rooms |
-//! |---|---|
-//! | 0 | [`file`], [`model`], [`secret`], [`yaml`] |
-//! | 1 | [`node`], [`settings`] |
-//! | 2 | [`plan`], [`probe`], [`diagnose`], [`explain`], [`render`] |
-//! | 3 | [`ask`], `schedule`, [`store`], `server`, [`telemetry`], `shutdown`, [`cli`] |
-//! | 4 | [`app`]: the only room that knows every other |
-//!
-//! A room uses only rooms of lower layers; `tests/acceptance/layers.rs` enforces it. The longer
-//! story is docs/architecture.md.
+//! The map of the rooms is docs/architecture.md; a test holds the source against it.
 
 pub mod app;
 #[cfg(test)]

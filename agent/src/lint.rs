@@ -1,4 +1,4 @@
-//! What is worth knowing about containerd's files: where they do not do what they seem to say.
+//! Findings about containerd's files: where they do not do what they seem to say.
 //!
 //! Findings never change what is planned; they tell why it is so. Each code has a paragraph in
 //! `docs/findings.md`.

@@ -1,4 +1,4 @@
-//! The hosts that each registry is pulled from: certs.d, hosts.toml, and the mirrors of config.toml.
+//! The hosts of each registry: certs.d, hosts.toml, and the mirrors of config.toml.
 
 pub mod certs_d;
 pub mod hosts_toml;

@@ -1,4 +1,4 @@
-//! The vocabulary of the house: what is pulled, from where, what was seen and what it means. No I/O.
+//! The types that all rooms share: hosts, stages, failures, reports. No I/O.
 
 pub mod credential;
 pub mod dependency;

@@ -1,5 +1,4 @@
-//! What the walks of one node come to, alone and side by side: findings about the way that are no
-//! failure of a pull. Pure.
+//! Findings about what was seen on the way although pulls work, and the words of the distribution.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Which hosts containerd would ask for a registry's images, in its order and with its settings.
+//! Which hosts containerd asks for an image, in which order and with which settings. Pure.
 //!
 //! Pure: everything was read by [`crate::node::containerd`]. No network, no file.
 

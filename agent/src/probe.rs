@@ -1,4 +1,4 @@
-//! One question, one answer: can this node pull this image, does this registry let it in?
+//! One question, one answer: plan, pull with each login, diagnose.
 //!
 //! Plan, walk with each of kubelet's candidates in turn as kubelet does, and diagnose. It is used once
 //! by `check` and on a schedule by `run`, and knows nothing of either.
@@ -269,5 +269,5 @@ fn blank(question: &Question<'_>, requested: &str, image: Option<Reference>) -> 
 fn out_of_time(timeout: Duration) -> Verdict {
     let summary =
         format!("No answer within {timeout:?}: the hosts are slow or silent; the ladder below shows how far each got.");
-    diagnose::unknown_verdict(&summary, "Give it longer with `--timeout`, or look at the slowest stage first.")
+    Verdict::unknown(&summary, "Give it longer with `--timeout`, or look at the slowest stage first.")
 }

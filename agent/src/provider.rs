@@ -1,4 +1,4 @@
-//! kubelet's credential provider plugins: their configuration, and asking them as kubelet does.
+//! kubelet's credential provider plugins: their configuration, and how they are run.
 //!
 //! A plugin that needs what only kubelet has (the token of a pod's service account), or that cannot
 //! be run from here, is reported as such and never as failed.

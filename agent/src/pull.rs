@@ -1,4 +1,4 @@
-//! The image ladder: resolve, fetch the manifest, select the platform, read the config, touch the layers.
+//! containerd's pull in small: resolve, fetch, select the platform, touch the layers.
 //!
 //! Each step asks the hosts of the plan in containerd's order and stops where containerd stops. What
 //! the outcome means for a person is said by `diagnose`.

@@ -1,4 +1,4 @@
-//! What may be printed and what never: secrets, and the words of others made safe.
+//! What may be shown: secrets, which nothing can print, and the words of others, made safe.
 
 pub mod clean;
 pub mod clip;

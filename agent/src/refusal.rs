@@ -1,4 +1,4 @@
-//! What an HTTP status, the words beside it and a registry's error body mean: one way for every registry.
+//! What a refusal means: the words of an answer first, then its status.
 //!
 //! Known texts are data ([`evidence`]), never control flow elsewhere. What they say counts before what the
 //! status alone would mean.

@@ -1,4 +1,4 @@
-//! What a registry is asked before an image is: `/v2/`, the challenge, the token, each request of a session.
+//! Requests to a registry: `/v2/`, the challenge, the token, redirects.
 
 pub mod authority;
 pub mod challenge;

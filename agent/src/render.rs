@@ -1,4 +1,4 @@
-//! Pure functions from what was seen to what is shown.
+//! Pure functions from the snapshot to metrics, JSON, text and page.
 
 pub mod json;
 pub mod metrics;

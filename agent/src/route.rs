@@ -1,4 +1,4 @@
-//! The way to a host: DNS, TCP, proxy and TLS in order, once a cycle for everyone who asks.
+//! The way to a host, once a cycle for all who ask: DNS, TCP, proxy, TLS.
 
 pub mod dependencies;
 pub mod named;

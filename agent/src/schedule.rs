@@ -1,5 +1,4 @@
-//! When what is probed: each target at its own interval, within a deadline of its own; what is due at
-//! the same time is one round.
+//! When each target is probed: intervals, phases, places, back-off, and the hourly allowance of pulls.
 //!
 //! What a probe is, and what becomes of its report, is the [`Prober`]'s. Who is asked less often than that,
 //! because it struggles, is in [`Backoff`]; how often a registry may be asked for what it counts as a pull is

@@ -1,4 +1,4 @@
-//! What the agent serves, to read only. It never connects to a place that its caller names.
+//! The HTTP routes that the agent serves, all of them for reading.
 //!
 //! | route | |
 //! |---|---|

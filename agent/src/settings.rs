@@ -1,4 +1,4 @@
-//! pullprobe's own settings: valid by construction, with every problem of a file told at once.
+//! pullprobe's own settings file, with every problem in it told at once.
 //!
 //! It reads no file and no environment. The keys, their ranges and their words are in [`table`],
 //! which is also the source of docs/settings.md.

@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT as a token that everything long-lived watches.
+//! SIGTERM and SIGINT, as a token that every long task watches.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! What the agent knows and shows: the snapshot, its one writer, and what is remembered over time.
+//! The snapshot that everything is rendered from, its only writer, and what is remembered over time.
 
 pub mod back_off;
 pub mod dependents;

@@ -1,5 +1,4 @@
-//! The log: one line an event on standard error, as logfmt or JSON. It never holds a secret, since
-//! no secret can be formatted.
+//! The log: one line for each event on standard error, as logfmt or JSON.
 
 use std::fmt;
 use std::fmt::Write as _;

@@ -1,4 +1,4 @@
-//! The TLS stage: shakes hands with a host as containerd would, and keeps what the host presented.
+//! The TLS handshake with a host, as containerd makes it.
 
 use std::cell::RefCell;
 use std::future::poll_fn;

@@ -1,4 +1,4 @@
-//! Bytes to an address: sockets, their time limits, and the words of their errors.
+//! Connections to an address: Go's dialer, time limits, and the words of socket errors.
 
 pub mod connection;
 pub mod errno;

@@ -1,4 +1,4 @@
-//! containerd's version and every rule of a pull that flips between versions, in one table.
+//! containerd's releases and builds, and every rule of a pull that differs between them.
 //!
 //! The sources are containerd's own release tags. What goes by the Go that a containerd was built with is in
 //! [`go::release`], and which Go that is in [`builds`].

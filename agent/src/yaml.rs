@@ -1,4 +1,4 @@
-//! A YAML document as a small tree that knows where each piece stands.
+//! YAML as a tree whose every key and value knows its line and column.
 //!
 //! Anchors, aliases, tags and several documents are refused: what we read needs none of them, and
 //! without them a small file cannot become a large tree.

@@ -1,4 +1,4 @@
-//! An address as a node can reach it.
+//! An IP address with its zone, as Go's `netip.Addr`.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};

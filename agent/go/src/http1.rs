@@ -1,4 +1,4 @@
-//! What a host said that is no HTTP, in Go's words. Asked only after the client found it unreadable.
+//! An answer that is no HTTP/1, and how Go's `net/http` words that.
 
 use std::fmt::Write as _;
 use std::time::Duration;

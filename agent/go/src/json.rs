@@ -1,4 +1,4 @@
-//! Why a text is no JSON, in the words of Go's `encoding/json`: errors of containerd show them.
+//! JSON as Go's `encoding/json` decodes it into structs, and the words of its errors.
 
 pub mod decode;
 pub mod target;

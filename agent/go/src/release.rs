@@ -1,4 +1,4 @@
-//! The Go that a containerd was built with, and every rule of a pull that is Go's.
+//! Releases of Go, the defaults of `GODEBUG`, and every rule that differs between them.
 //!
 //! A rule goes by Go's release, or by one of its settings: those have the value of the release that the
 //! program's `go` line asks for, until `GODEBUG` in the environment says otherwise.

@@ -1,5 +1,4 @@
-//! The few rules of Go's standard library that decide what a configuration means: paths, quoting
-//! and durations.
+//! Go's `path.Clean`, `strconv.Quote` and `time.ParseDuration`.
 
 use std::fmt::Write as _;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Why a text is no time of RFC 3339, in the words of Go's `time.Parse`: its decoder fails on such an answer.
+//! Go's `time.Parse` for RFC 3339, and the words of its errors.
 
 use crate::text::quote;
 

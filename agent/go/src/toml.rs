@@ -1,4 +1,4 @@
-//! A TOML file as a tree whose every key and value knows its line and column.
+//! TOML as go-toml 1 and go-toml 2 read it, with the line and column of every key and value.
 //!
 //! Trees of several files can be merged and still tell where each value came from. It knows nothing
 //! of containerd's keys.

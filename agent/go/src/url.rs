@@ -1,4 +1,4 @@
-//! URLs as Go's `url.Parse` takes them apart: containerd keeps the scheme, the host and the path.
+//! URLs as Go's `url.Parse` takes them apart, and the words of its errors.
 //!
 //! A stricter or a kinder parser would find other hosts than containerd does.
 

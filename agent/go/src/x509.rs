@@ -1,4 +1,4 @@
-//! How Go verifies certificates: chains, names, constraints, signatures.
+//! Certificates as Go's `crypto/x509` reads and verifies them, and the words of its errors.
 
 pub mod certificate;
 pub mod chains;

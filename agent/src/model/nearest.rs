@@ -1,37 +1,23 @@
-//! The known name that a misspelt one was probably meant to be.
+//! The known name that a misspelled one was probably meant to be.
 
 /// No known name is longer; the rest of a longer text is not looked at.
 const LENGTH_LIMIT: usize = 64;
 
-/// The candidate that was probably meant: at most three letters and half of it are wrong. Capitals,
-/// and `-` for `_`, are no mistakes.
+/// The candidate that was probably meant: at most three letters and half of it are wrong. Two letters that
+/// changed places count once. Capitals, and `-` for `_`, are no mistakes.
 pub fn nearest<'a>(found: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let found = plain(found);
-    let distances = candidates.into_iter().map(|candidate| (distance(&found, &plain(candidate)), candidate));
+    let distances =
+        candidates.into_iter().map(|candidate| (strsim::osa_distance(&found, &plain(candidate)), candidate));
     distances
         .filter(|(distance, candidate)| *distance <= candidate.len().div_ceil(2).min(3))
         .min()
         .map(|(_, candidate)| candidate)
 }
 
-fn plain(text: &str) -> Vec<char> {
+fn plain(text: &str) -> String {
     let letters = text.chars().take(LENGTH_LIMIT).map(|c| c.to_ascii_lowercase());
     letters.map(|c| if matches!(c, '-' | ' ') { '_' } else { c }).collect()
-}
-
-/// How many letters must be put in, taken out or changed (Levenshtein).
-fn distance(from: &[char], to: &[char]) -> usize {
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (i, a) in from.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in to.iter().enumerate() {
-            let changed = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[to.len()]
 }
 
 #[cfg(test)]

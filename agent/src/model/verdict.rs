@@ -6,11 +6,11 @@ use crate::redact::clean::Clean;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// Would containerd's pull succeed? `None`: it could not be told.
+    /// Would containerd's pull succeed? `None`: unknown.
     pub pullable: Option<bool>,
-    /// Would the pulled image start on this platform? `None`: it could not be told.
+    /// Would the pulled image start on this platform? `None`: unknown.
     pub runnable: Option<bool>,
-    /// `None` when all is well or nothing could be told.
+    /// `None` when all is well, or nothing is known.
     pub cause: Option<Cause>,
     pub also_possible: Vec<Cause>,
     pub stage: Option<Stage>,
@@ -23,4 +23,22 @@ pub struct Verdict {
     pub fix: Clean,
     /// What `kubectl describe pod` would show as the error of the pull. `None` when it succeeds.
     pub kubelet_message: Option<Clean>,
+}
+
+impl Verdict {
+    /// The answer where nobody can know: why, and what to do about that.
+    pub fn unknown(summary: &str, fix: &str) -> Self {
+        Self {
+            pullable: None,
+            runnable: None,
+            cause: None,
+            also_possible: Vec::new(),
+            stage: None,
+            host: None,
+            owner: None,
+            summary: summary.into(),
+            fix: fix.into(),
+            kubelet_message: None,
+        }
+    }
 }

@@ -29,7 +29,6 @@ pub fn told(verdict: Verdict, dropped: Option<&Rejection>) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnose::unknown_verdict;
     use go::toml::SourceLocation;
 
     #[test]
@@ -37,12 +36,12 @@ mod tests {
         let place = SourceLocation { file: "/c/r.example/hosts.toml".into(), line: 3, column: 1 };
         let rejection = Rejection { place, reason: "expected `]`".to_owned(), open: false };
         let failed =
-            Verdict { pullable: Some(false), cause: Some(Cause::TcpTimeout), ..unknown_verdict("Dead.", "Wake it.") };
+            Verdict { pullable: Some(false), cause: Some(Cause::TcpTimeout), ..Verdict::unknown("Dead.", "Wake it.") };
         let verdict = told(failed.clone(), Some(&rejection));
         assert_eq!((verdict.cause, verdict.also_possible), (failed.cause, vec![Cause::HostsFileInvalid]));
         assert!(verdict.summary.starts_with("Dead. containerd cannot read /c/r.example/hosts.toml:3 (expected `]`)"));
         assert!(verdict.fix.starts_with("Mend /c/r.example/hosts.toml:3 first") && verdict.fix.ends_with("Wake it."));
-        let good = told(Verdict { pullable: Some(true), ..unknown_verdict("Good.", "") }, Some(&rejection));
+        let good = told(Verdict { pullable: Some(true), ..Verdict::unknown("Good.", "") }, Some(&rejection));
         assert!(good.summary.contains("none of the hosts in that file") && good.fix.is_empty(), "{good:?}");
         assert!(good.also_possible.is_empty());
         assert_eq!(told(failed.clone(), None).summary, failed.summary);
