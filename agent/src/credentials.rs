@@ -22,7 +22,7 @@ mod pull_secrets;
 
 use crate::keyring::dockerconfig::Malformed;
 pub use crate::keyring::inaccessible::Inaccessible;
-use crate::keyring::keyring::Keyring;
+use crate::keyring::lookup::Keyring;
 pub use crate::keyring::near::NearMiss;
 pub use crate::provider::Asked;
 use crate::provider::Providers;

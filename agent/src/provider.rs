@@ -20,7 +20,7 @@ use crate::host::root::{EntryKind, HostRoot};
 use crate::image::reference::Reference;
 use crate::keyring::dockerconfig::DockerConfig;
 use crate::keyring::inaccessible::{self, Inaccessible};
-use crate::keyring::keyring::Keyring;
+use crate::keyring::lookup::Keyring;
 use crate::model::credential::{Credential, CredentialSource, ProviderOutcome, ProviderReport};
 use crate::model::finding::{Finding, Severity};
 use crate::model::outcome::Failure;

@@ -130,6 +130,7 @@ scenarios! {
     layer_too_short
     legally_blocked
     legally_blocked_by_a_page
+    login_withheld_behind_redirects
     login_locked
     login_locked_of_a_public_image
     login_locked_with_401

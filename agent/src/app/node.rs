@@ -168,16 +168,10 @@ impl Node {
             }
         };
         let mut names = Names::load(&root);
-        plan::assumed::compare(
-            &mut containerd,
-            &root,
-            &containerd_options,
-            before.as_ref().map(|before| &before.node.containerd),
-        );
+        let known = before.map(|before| &before.node.containerd);
+        plan::assumed::compare(&mut containerd, &root, &containerd_options, known);
         let containerd = containerd.beside(environment.closed.as_ref().or(names.closed.as_ref()));
-        let go = containerd.version.go();
-        names.resolv.edns = go.sends_edns();
-        names.resolv.reads_additionals = go.reads_additional_records();
+        names.resolv.go_by(containerd.version.go());
         let proxies = ProxyRules::of(&environment, containerd.version);
         let (trust_store, trust) = trusted(&root, &environment, before.map(|before| before.node));
         let credentials = match before {
@@ -185,23 +179,22 @@ impl Node {
             Some(Before { node, now }) => node.credentials.reload(&root, &credential_options(options, &layout), *now),
         };
         let platform = options.platform.clone().unwrap_or_else(|| cpu::platform(&root));
-        let mut findings = containerd.findings.clone();
-        findings.extend(layout.findings.iter().cloned());
-        findings.extend(local::other_ports(&containerd, &told.images));
         let silent = told.silent.is_some();
+        let of_files = [&containerd.findings, &layout.findings, &names.findings, &environment.findings];
+        let of_files = of_files.into_iter().chain([&trust_store.findings, &credentials.findings]).flatten().cloned();
+        let mut findings: Vec<Finding> = of_files.collect();
+        findings.extend(local::other_ports(&containerd, &told.images));
         findings.extend(told.silent.into_iter().chain(told.unlisted));
-        let of_node = names.findings.iter().chain(&environment.findings).chain(&trust_store.findings);
-        findings.extend(of_node.chain(&credentials.findings).cloned());
         findings.extend(kubelet::findings(&root, &layout.kubelet_root));
         if !silent {
             findings.extend(local::newer(options, &root, &layout, &containerd, &environment, &trust_store));
         }
         let ways = local::ways(&layout, &environment, &containerd);
         let expiries = expiries(&containerd, &credentials);
-        let now = before.map_or_else(Timestamp::now, |before| before.now);
-        findings.extend(expiry::findings(expiries.iter().map(|one| (one, now))));
+        findings.extend(expiry::findings(
+            expiries.iter().map(|one| (one, before.map_or_else(Timestamp::now, |it| it.now))),
+        ));
         let findings = local::in_order(findings, &ways);
-        let StageTimeouts { dns, tcp, tls, http } = options.settings.probe.timeouts;
         Self {
             root,
             layout,
@@ -216,7 +209,7 @@ impl Node {
             findings,
             expiries,
             found_images: told.images,
-            timeouts: Timeouts { dns, tcp, tls, http },
+            timeouts: timeouts(&options.settings.probe.timeouts),
             silent,
         }
     }
@@ -321,6 +314,11 @@ impl Node {
             config_path: self.containerd.config_path.clone(),
         }
     }
+}
+
+fn timeouts(of_stages: &StageTimeouts) -> Timeouts {
+    let StageTimeouts { dns, tcp, tls, http } = *of_stages;
+    Timeouts { dns, tcp, tls, http }
 }
 
 /// containerd's own and those that kubelet would offer.

@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
+use go::release::Go;
+
 use super::fields::{fields, number};
 use super::hosts_file::HostsFile;
 use super::nsswitch::{self, NameService};
@@ -112,6 +114,12 @@ impl Default for ResolvConf {
 }
 
 impl ResolvConf {
+    /// What the Go of the node's containerd does with it.
+    pub fn go_by(&mut self, go: Go) {
+        self.edns = go.sends_edns();
+        self.reads_additionals = go.reads_additional_records();
+    }
+
     /// `hostname` gives the suffix when the file names none.
     pub fn parse(text: &str, hostname: &str) -> (Self, Vec<Finding>) {
         let mut conf = Self::default();

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::key::Parts;
-use super::keyring::Held;
 use super::lint::{Doubt, doubt};
+use super::lookup::Held;
 use crate::redact::urls::without_credentials;
 
 /// The nearest key of the credential files.

@@ -25,6 +25,7 @@ use crate::redact::clip::clip;
 use crate::refusal::evidence::Party;
 use crate::refusal::{Errors, ratelimit};
 use crate::registry::redirect::location;
+use crate::registry::redirect::trail::{Passing, Trail};
 use crate::route::dependencies;
 use crate::route::named::{Named, blame};
 use crate::route::network::{Destination, Network, Route};
@@ -37,7 +38,6 @@ mod base;
 mod redacted_url;
 
 use super::redirect::location::RedirectError;
-pub(super) use super::redirect::trail::Trail;
 use authorize::Handler;
 pub use base::Base;
 
@@ -235,11 +235,11 @@ impl<'a> Session<'a> {
         let (authorization, token) = self.authorization(url).await?;
         let mut credential_sent = gives_away(authorization.as_ref(), token.as_ref());
         let mut led_by = String::new();
-        let (mut trail, mut keeps) = (Trail::new(self.network.version.go(), url), true);
+        let mut trail = Trail::new(self.network.version.go(), url);
+        let (mut keeps, mut carries) = (true, false);
         self.sendable(verb, url, token.as_ref())?;
         for _ in 0..REQUEST_LIMIT {
-            let here =
-                client.as_ref().map_or_else(|_| route.endpoint.host_port(), |client| client.endpoint().host_port());
+            let here = client.as_ref().map_or(&route.endpoint, HttpClient::endpoint).host_port();
             let shown = self.shown(&url_now);
             let undone_at = |shown: &str, failure: &Failure, credential_sent| {
                 let text = format!("failed to do request: {verb} \"{shown}\": {}", failure.go_message);
@@ -247,35 +247,21 @@ impl<'a> Session<'a> {
             };
             let undone = |failure: &Failure, credential_sent| undone_at(&shown, failure, credential_sent);
             let client_now = client.as_ref().map_err(|failure| undone(failure, credential_sent))?;
-            let kept = authorization.as_ref().filter(|_| keeps);
-            let stays = redirect.is_none() && keeps;
-            let value = if stays { kept.cloned() } else { self.on_redirect(&url_now, kept).await };
+            let value = self.authorization_at(&url_now, authorization.as_ref(), keeps, redirect.is_none()).await;
             credential_sent |= redirect.is_some() && value.is_some() && token.is_none();
             self.allowed.take(stage_of(ask)).map_err(|limit| RequestError::new(limit.into(), credential_sent))?;
             let request = self.request(ask, &url_now, value.as_ref(), !keeps);
             let signed = request.headers.contains_key(header::AUTHORIZATION);
+            carries |= OF_ONE_HOST.iter().any(|name| request.headers.contains_key(name));
             self.network.usage.request(client_now.endpoint(), ask.kind);
-            let response = match client_now.send(request).await {
-                Ok(response) => response,
-                Err(failure) => {
-                    let failure = failure.staged(stage_of(ask));
-                    let failure = self.network.unreadable(client_now.endpoint(), self.host, failure).await;
-                    return Err(undone(&failure, credential_sent));
-                }
-            };
+            let sent = self.send_to(client_now, request, stage_of(ask)).await;
+            let response = sent.map_err(|failure| undone(&failure, credential_sent))?;
             let target = match location::target(&response, &url_now) {
                 Ok(None) => {
                     let (method, url, final_url) = (ask.method.clone(), url.clone(), url_now);
-                    return Ok(RegistryResponse {
-                        response,
-                        method,
-                        url,
-                        final_url,
-                        redirect,
-                        credential_sent,
-                        signed,
-                        token,
-                    });
+                    let answered =
+                        RegistryResponse { response, method, url, final_url, redirect, credential_sent, signed, token };
+                    return Ok(answered);
                 }
                 Ok(Some(target)) => target,
                 Err(RedirectError { at, failure }) => {
@@ -284,7 +270,11 @@ impl<'a> Session<'a> {
                 }
             };
             led_by = location::shown(&response, &target);
-            keeps = trail.keeps_credentials_to(&target);
+            let passing = trail.follow(&target);
+            if passing == Passing::Withheld && carries {
+                return Err(undone(&trail.withheld(stage_of(ask), &target), credential_sent));
+            }
+            keeps = passing == Passing::Kept;
             let endpoint = endpoint_of(&target);
             client = self.client_for(&endpoint, route, ask).await;
             if authority(&target) != authority(url) {
@@ -295,6 +285,25 @@ impl<'a> Session<'a> {
         let failure = Failure::new(stage_of(ask), Cause::RedirectInvalid, "ten redirects in a row");
         let text = format!("failed to do request: {verb} \"{}\": stopped after 10 redirects", clip(led_by));
         Err(RequestError::new(failure.with_go_message(text).at(host_port(&url_now)), credential_sent))
+    }
+
+    async fn send_to(&self, client: &HttpClient, request: Request, stage: Stage) -> Result<Response, Failure> {
+        match client.send(request).await {
+            Ok(response) => Ok(response),
+            Err(failure) => Err(self.network.unreadable(client.endpoint(), self.host, failure.staged(stage)).await),
+        }
+    }
+
+    /// What goes in the header `Authorization` of a request that may be one behind a redirect.
+    async fn authorization_at(
+        &self,
+        url: &Url,
+        first: Option<&HeaderValue>,
+        keeps: bool,
+        is_own: bool,
+    ) -> Option<HeaderValue> {
+        let kept = first.filter(|_| keeps);
+        if is_own && keeps { kept.cloned() } else { self.on_redirect(url, kept).await }
     }
 
     async fn client_for(&self, endpoint: &Endpoint, route: &Route, ask: &ObjectRequest) -> Result<HttpClient, Failure> {

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::authority::authority;
-use super::redirect::trail::Trail;
+use super::redirect::trail::{Passing, Trail};
 use super::redirect::{OF_ONE_HOST, location};
 use crate::cause::Cause;
 use crate::http::body::no_room;
@@ -276,7 +276,11 @@ impl Exchange<'_> {
                 request = Request { method: Method::GET, form: None, ..request };
             }
             request.headers.clone_from(&first);
-            if !trail.keeps_credentials_to(&target) {
+            let passing = trail.follow(&target);
+            if passing == Passing::Withheld && OF_ONE_HOST.iter().any(|name| first.contains_key(name)) {
+                return Err(lost(trail.withheld(Stage::Token, &target)));
+            }
+            if passing != Passing::Kept {
                 OF_ONE_HOST.iter().for_each(|name| drop(request.headers.remove(name)));
             }
             client = self.client_for(&target).await.map_err(lost)?;

@@ -84,7 +84,7 @@ fn what_an_answer_has_too_much_of_is_unknown() {
         measured(attack, "unknown, limit named", &format!("{took:.1?}, pullable {}", image["pullable"]));
         assert_limit(&image, limit);
         let fix = image["fix"].as_str().unwrap();
-        assert!(fix.starts_with("Look at what the detail names first"), "{fix}");
+        assert!(fix.starts_with("Pull it once with `crictl pull IMAGE`"), "{fix}");
     }
     assert_eq!(checked(&nested(3).image()).0["pullable"], true);
 }

@@ -27,12 +27,12 @@ impl Graph {
     /// Reads a crate from the file of its root on.
     pub fn read(root: &Path) -> Self {
         let mut graph = Self { sources: BTreeMap::new() };
-        graph.add(Vec::new(), root.to_owned());
+        graph.add(&Vec::new(), root);
         graph
     }
 
-    fn add(&mut self, module: Module, file: PathBuf) {
-        let text = std::fs::read_to_string(&file).unwrap();
+    fn add(&mut self, module: &Module, file: &Path) {
+        let text = std::fs::read_to_string(file).unwrap();
         let syntax = syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         let directory = if module.is_empty() { file.parent().unwrap().to_owned() } else { file.with_extension("") };
         let declared = syntax.items.iter().filter_map(|item| match item {
@@ -40,10 +40,10 @@ impl Graph {
             _ => None,
         });
         let children: Vec<String> = declared.collect();
-        self.sources.insert(module.clone(), Source { file, text, syntax });
+        self.sources.insert(module.clone(), Source { file: file.to_owned(), text, syntax });
         for child in children {
-            let path = module.iter().cloned().chain([child.clone()]).collect();
-            self.add(path, directory.join(format!("{child}.rs")));
+            let path = [module.as_slice(), std::slice::from_ref(&child)].concat();
+            self.add(&path, &directory.join(format!("{child}.rs")));
         }
     }
 

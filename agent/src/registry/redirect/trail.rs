@@ -3,6 +3,19 @@
 use go::release::Go;
 use url::Url;
 
+use crate::cause::Cause;
+use crate::model::outcome::Failure;
+use crate::model::stage::Stage;
+
+/// What becomes of the credentials of the first request at a redirect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passing {
+    Kept,
+    Dropped,
+    /// Go before 1.22.11 and 1.23.5 sends them to somebody they are not meant for (CVE-2024-45336). pullprobe does not.
+    Withheld,
+}
+
 /// The redirects that were followed so far.
 #[derive(Clone, Debug)]
 pub struct Trail {
@@ -19,14 +32,31 @@ impl Trail {
         Self { go, first: first.clone(), from: first.clone(), is_astray: false }
     }
 
-    /// Follows a redirect. Whether what the first request carried goes along.
-    pub fn keeps_credentials_to(&mut self, to: &Url) -> bool {
+    /// Follows a redirect.
+    pub fn follow(&mut self, to: &Url) -> Passing {
         let from = std::mem::replace(&mut self.from, to.clone());
-        if !self.go.forgets_credentials_for_good() {
-            return self.is_same_party(to, &from);
+        let is_meant = self.is_same_party(to, &self.first);
+        self.is_astray |= !is_meant;
+        let goes_along =
+            if self.go.forgets_credentials_for_good() { !self.is_astray } else { self.is_same_party(to, &from) };
+        match (goes_along, is_meant) {
+            (true, true) => Passing::Kept,
+            (true, false) => Passing::Withheld,
+            (false, _) => Passing::Dropped,
         }
-        self.is_astray |= !self.is_same_party(to, &self.first);
-        !self.is_astray
+    }
+
+    /// Why nobody knows what the host would have answered to credentials that were withheld from it.
+    pub fn withheld(&self, stage: Stage, to: &Url) -> Failure {
+        let (first, to) = (self.first.host_str().unwrap_or_default(), to.host_str().unwrap_or_default());
+        let detail = format!(
+            "this containerd sends the credentials for {first} on to {to}, which they are not meant for (CVE-2024-45336 of Go); \
+             pullprobe keeps them to itself, and so cannot tell what {to} answers"
+        );
+        let failure = Failure::new(stage, Cause::RedirectInvalid, detail);
+        let fix = "Update containerd to a build with Go 1.22.11, 1.23.5 or newer, which keeps the credentials to itself. To know \
+                   about this image now, pull it once on the node: `crictl pull IMAGE`.";
+        Failure { inconclusive: true, ..failure.fixed_by(fix) }
     }
 
     fn is_same_party(&self, to: &Url, from: &Url) -> bool {
@@ -44,20 +74,21 @@ fn same_or_below(to: &str, from: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::Passing::{Dropped, Kept, Withheld};
     use super::*;
     use crate::version::Version;
 
-    /// With which of the redirects the credentials go along.
-    fn kept<const N: usize>(version: &str, first: &str, redirects: [&str; N]) -> [bool; N] {
+    /// What becomes of the credentials at each of the redirects.
+    fn kept<const N: usize>(version: &str, first: &str, redirects: [&str; N]) -> [Passing; N] {
         let go = version.parse::<Version>().unwrap().go();
         let mut trail = Trail::new(go, &first.parse().unwrap());
-        redirects.map(|to| trail.keeps_credentials_to(&to.parse().unwrap()))
+        redirects.map(|to| trail.follow(&to.parse().unwrap()))
     }
 
     #[test]
     fn a_credential_follows_a_redirect_only_to_the_same_host_or_below() {
         let hosts = ["https://r.example/b", "https://cdn.r.example/b", "https://evil-r.example/b", "https://example/b"];
-        for (host, expected) in hosts.into_iter().zip([true, true, false, false]) {
+        for (host, expected) in hosts.into_iter().zip([Kept, Kept, Dropped, Dropped]) {
             for version in ["1.6.20~ds1", "v2.3.4"] {
                 assert_eq!(kept(version, "https://r.example/a", [host]), [expected], "{version} {host}");
             }
@@ -67,8 +98,8 @@ mod tests {
     #[test]
     fn a_port_belongs_to_the_host_for_older_releases_of_go() {
         let other_port = ["https://r.example:8443/b"];
-        assert_eq!(kept("1.6.20~ds1", "https://r.example/a", other_port), [false]);
-        assert_eq!(kept("1.7.24~ds1", "https://r.example/a", other_port), [true]);
+        assert_eq!(kept("1.6.20~ds1", "https://r.example/a", other_port), [Dropped]);
+        assert_eq!(kept("1.7.24~ds1", "https://r.example/a", other_port), [Kept]);
     }
 
     /// Once stripped they stay away from Go 1.22.11 and 1.23.5 on; before, the host before decided.
@@ -78,14 +109,14 @@ mod tests {
         let twice_elsewhere =
             ["https://cdn.other/b", "https://cdn.other/c", "https://r.example/d", "https://r.example/e"];
         for older in ["1.6.20~ds1", "v1.7.25", "v2.0.1"] {
-            assert_eq!(kept(older, first, twice_elsewhere), [false, true, false, true], "{older}");
+            assert_eq!(kept(older, first, twice_elsewhere), [Dropped, Withheld, Dropped, Kept], "{older}");
         }
         for newer in ["1.7.24~ds1", "v1.7.26", "v1.6.38", "v2.3.4"] {
-            assert_eq!(kept(newer, first, twice_elsewhere), [false; 4], "{newer}");
+            assert_eq!(kept(newer, first, twice_elsewhere), [Dropped; 4], "{newer}");
         }
         // Below, and back up: to the host before it is another one, to the first it is the same.
         let down_and_up = ["https://cdn.r.example/b", "https://r.example/c"];
-        assert_eq!(kept("1.6.20~ds1", first, down_and_up), [true, false]);
-        assert_eq!(kept("v2.3.4", first, down_and_up), [true, true]);
+        assert_eq!(kept("1.6.20~ds1", first, down_and_up), [Kept, Dropped]);
+        assert_eq!(kept("v2.3.4", first, down_and_up), [Kept, Kept]);
     }
 }

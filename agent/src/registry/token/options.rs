@@ -156,7 +156,7 @@ mod tests {
                     let expected = case.expected["error"].as_str().unwrap();
                     match expected.strip_suffix("...") {
                         Some(start) => {
-                            assert!(failure.go_message.starts_with(start), "{}: {}", case.id, failure.go_message)
+                            assert!(failure.go_message.starts_with(start), "{}: {failure:?}", case.id);
                         }
                         None => assert_eq!(failure.go_message, expected, "{}", case.id),
                     }
