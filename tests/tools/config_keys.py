@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes agent/src/node/containerd/config_keys/SERIES.txt: what a containerd takes for each key of its plugins.
+"""Writes agent/src/containerd/config_keys/SERIES.txt: what a containerd takes for each key of its plugins.
 
     config_keys.py SERIES CONTAINERD
 
@@ -120,7 +120,7 @@ def main():
             told = pool.map(lambda path: kind(containerd, config["version"], section, path), paths)
             lines.append(f"[{section}]")
             lines += ["\t".join([path, *known]) for path, known in zip(paths, told) if known]
-    target = pathlib.Path(__file__).parents[2] / f"agent/src/node/containerd/config_keys/{series}.txt"
+    target = pathlib.Path(__file__).parents[2] / f"agent/src/containerd/config_keys/{series}.txt"
     target.parent.mkdir(exist_ok=True)
     target.write_text("\n".join(lines) + "\n")
     print(f"{target}: {len(sections)} sections, {len(lines) - len(sections) - 1} keys")

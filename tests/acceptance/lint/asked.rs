@@ -179,8 +179,7 @@ struct Known {
 }
 
 fn known(series: &str) -> Vec<Known> {
-    let text =
-        std::fs::read_to_string(repository(&format!("agent/src/node/containerd/config_keys/{series}.txt"))).unwrap();
+    let text = std::fs::read_to_string(repository(&format!("agent/src/containerd/config_keys/{series}.txt"))).unwrap();
     let mut section = "";
     let mut known = Vec::new();
     for line in text.lines().filter(|line| !line.starts_with('#')) {
