@@ -4,11 +4,9 @@
 //! answers differently is seen although another one saves the pull.
 
 mod answer;
-mod candidates;
 mod exchange;
 mod nameserver;
 mod resolver;
-mod sort;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -16,6 +14,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::{join, join_all};
 use go::address::Address;
+use go::{address_order, resolver_names};
 use tokio::time::timeout;
 
 use crate::cause::Cause;
@@ -57,8 +56,8 @@ pub async fn lookup(names: &Names, host: &str, limits: LookupLimits) -> Step<Dns
         let nameservers = compare(names, host, limit).await;
         return Step::new(Outcome::Passed(DnsFacts { nameservers, ..facts }), Duration::ZERO);
     }
-    if !names.order.contains(&NameService::Dns) || !candidates::is_domain_name(host) {
-        let detail = if candidates::is_domain_name(host) {
+    if !names.order.contains(&NameService::Dns) || !resolver_names::is_domain_name(host) {
+        let detail = if resolver_names::is_domain_name(host) {
             "not in /etc/hosts, and /etc/nsswitch.conf names no other source"
         } else {
             "not a domain name: no nameserver is asked"
@@ -83,12 +82,12 @@ fn facts(source: NameSource, answered: String, addresses: Vec<Address>) -> DnsFa
 fn in_hosts_file(names: &Names, host: &str) -> Option<DnsFacts> {
     let entry = names.hosts.lookup(host)?;
     let answered = format!("/etc/hosts:{}", entry.line);
-    Some(facts(NameSource::HostsFile, answered, sort::by_rfc6724(entry.addresses)))
+    Some(facts(NameSource::HostsFile, answered, address_order::by_rfc6724(entry.addresses)))
 }
 
 /// What DNS would have said where the hosts file said something.
 async fn compare(names: &Names, host: &str, limit: Duration) -> Vec<NameserverFacts> {
-    if !names.order.contains(&NameService::Dns) || !candidates::is_domain_name(host) {
+    if !names.order.contains(&NameService::Dns) || !resolver_names::is_domain_name(host) {
         return Vec::new();
     }
     let cache = QueryCache::new(&names.resolv);
@@ -125,7 +124,7 @@ fn conclude(result: Result<Found, LookupError>, host: &str, told: String) -> Res
     match result {
         Ok(found) => {
             let addresses = found.addresses.into_iter().map(Address::from).collect();
-            Ok(facts(NameSource::Dns, found.name, sort::by_rfc6724(addresses)))
+            Ok(facts(NameSource::Dns, found.name, address_order::by_rfc6724(addresses)))
         }
         Err(miss) if miss.cause == Cause::LimitReached => {
             Err(LimitReached::new(Stage::Dns, format!("pullprobe is at a limit of its own process: {told}")).into())

@@ -1,4 +1,4 @@
-//! Connections to an address: Go's dialer, time limits, and the words of socket errors.
+//! Connections to an address, with time limits and causes: all addresses of a host at once.
 
 pub mod connection;
 pub mod errno;

@@ -4,10 +4,16 @@
 //! releases of Go is in [`release`].
 
 pub mod address;
+pub mod address_order;
+pub mod dialer;
+pub mod errno;
 pub mod glob;
 pub mod http1;
 pub mod json;
+pub mod no_proxy;
+pub mod redirect;
 pub mod release;
+pub mod resolver_names;
 pub mod text;
 pub mod time;
 pub mod toml;

@@ -152,20 +152,17 @@ mod tests {
         assert_eq!(url("httpbin.example:5000").unwrap(), of("httpbin.example", "", ""));
         assert_eq!(url("https:m.example").unwrap(), of("https", "", ""));
         assert_eq!(url("https:/m.example").unwrap(), of("https", "", "/m.example"));
-        assert_eq!(
-            url("http_m:5000/x").unwrap_err(),
-            "parse \"http_m:5000/x\": first path segment in URL cannot contain colon"
-        );
+        assert_eq!(url("http_m:5000/x").unwrap_err(), "first path segment in URL cannot contain colon");
     }
 
     #[test]
     fn what_go_refuses_is_refused_in_its_words() {
-        assert_eq!(url("https://m:x").unwrap_err(), "parse \"https://m:x\": invalid port \":x\" after host");
-        assert_eq!(url("https://a b").unwrap_err(), "parse \"https://a b\": invalid character \" \" in host name");
-        assert_eq!(url("https://a%41").unwrap_err(), "parse \"https://a%41\": invalid URL escape \"%41\"");
-        assert_eq!(url("https://a/%zz").unwrap_err(), "parse \"https://a/%zz\": invalid URL escape \"%zz\"");
-        assert_eq!(url("://").unwrap_err(), "parse \"://\": missing protocol scheme");
-        assert_eq!(url("https://[::1").unwrap_err(), "parse \"https://[::1\": missing ']' in host");
+        assert_eq!(url("https://m:x").unwrap_err(), "invalid port \":x\" after host");
+        assert_eq!(url("https://a b").unwrap_err(), "invalid character \" \" in host name");
+        assert_eq!(url("https://a%41").unwrap_err(), "invalid URL escape \"%41\"");
+        assert_eq!(url("https://a/%zz").unwrap_err(), "invalid URL escape \"%zz\"");
+        assert_eq!(url("://").unwrap_err(), "missing protocol scheme");
+        assert_eq!(url("https://[::1").unwrap_err(), "missing ']' in host");
         assert_eq!(url("https://é.example/ü").unwrap(), of("https", "é.example", "/ü"));
     }
 }

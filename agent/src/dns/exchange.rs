@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use super::answer::{DnsAnswer, QueryError, Question, UDP_SIZE};
 use crate::cause::Cause;
 use crate::model::facts::Transport;
-use crate::transport::errno::{classify_io, go_words};
+use crate::transport::errno::classify_io;
 
 /// What one question to one server brought.
 #[derive(Clone, Debug)]
@@ -171,5 +171,5 @@ fn lost(operation: &str, parties: impl std::fmt::Display, call: &str, error: &io
         Cause::LimitReached => Cause::LimitReached,
         _ => Cause::DnsUnreachable,
     };
-    QueryError::new(cause, format!("{operation} {parties}: {call}: {}", go_words(error)))
+    QueryError::new(cause, format!("{operation} {parties}: {call}: {}", go::errno::words(error)))
 }

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::future::join;
+use go::resolver_names;
 use hickory_proto::rr::RecordType;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use super::answer::QueryError;
-use super::candidates::candidates;
 use super::exchange::{Exchange, QueryOptions, exchange};
 use crate::cause::Cause;
 use crate::host::resolv::ResolvConf;
@@ -147,7 +147,7 @@ impl<'a> Lookup<'a> {
         let itself = format!("{}.", self.host.trim_end_matches('.'));
         let mut miss: Option<LookupError> = None;
         let mut takes = Duration::ZERO;
-        for fqdn in candidates(self.host, &conf.search, conf.ndots) {
+        for fqdn in resolver_names::candidates(self.host, &conf.search, conf.ndots) {
             let (addresses, dry, took) = self.ask_both(&fqdn).await;
             takes += took;
             if matches!(self.mode, Mode::Foretold { budget } if takes >= budget) {

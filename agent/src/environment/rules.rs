@@ -1,6 +1,6 @@
-//! Which proxy a request of containerd takes: the rules of Go's `httpproxy` package.
+//! Which proxy a request of containerd takes, as Go's `httpproxy` package decides it.
 
-use std::net::{IpAddr, Ipv6Addr};
+use go::no_proxy::{Match, NoProxy};
 
 use super::DaemonEnvironment;
 use crate::model::host::Scheme;
@@ -12,38 +12,9 @@ use crate::version::Version;
 pub struct ProxyRules {
     http: Option<ProxyUrl>,
     https: Option<ProxyUrl>,
-    exceptions: Vec<Exception>,
-    /// A domain may be the end of an address.
-    addresses_end_like_domains: bool,
+    exceptions: NoProxy,
     /// The environment is that of a CGI program, whose `HTTP_PROXY` may come from a request's header.
     cgi: bool,
-}
-
-/// An entry of `NO_PROXY`.
-#[derive(Clone, Debug)]
-struct Exception {
-    /// As written, spaces trimmed.
-    text: String,
-    matches: Pattern,
-}
-
-#[derive(Clone, Debug)]
-enum Pattern {
-    All,
-    Network {
-        base: Ipv6Addr,
-        bits: u32,
-    },
-    Address {
-        address: IpAddr,
-        port: Option<String>,
-    },
-    /// `suffix` begins with a dot. `apex`: the name without that dot matches too.
-    Domain {
-        suffix: String,
-        apex: bool,
-        port: Option<String>,
-    },
 }
 
 impl ProxyRules {
@@ -62,13 +33,7 @@ impl ProxyRules {
     /// does not parse counts as not set: that is what Go makes of it.
     pub fn new(version: Version, http: &str, https: &str, no_proxy: &str) -> Self {
         let read = |value| ProxyUrl::read(value, version.go().takes_any_proxy_scheme());
-        Self {
-            http: read(http),
-            https: read(https),
-            exceptions: no_proxy.split(',').filter_map(Exception::parse).collect(),
-            addresses_end_like_domains: !version.go().tells_addresses_from_domains(),
-            cgi: false,
-        }
+        Self { http: read(http), https: read(https), exceptions: NoProxy::parse(no_proxy, version.go()), cgi: false }
     }
 
     /// Go's words where no request of this scheme is sent at all, be it directly or through a proxy.
@@ -85,118 +50,11 @@ impl ProxyRules {
         };
         let direct = |rule: String| ProxyDecision { proxy: None, rule };
         let Some(proxy) = proxy else { return direct("none".into()) };
-        let host = to_ascii(host);
-        let address: Option<IpAddr> = host.parse().ok();
-        if host == "localhost" || address.is_some_and(|ip| ip.to_canonical().is_loopback()) {
-            return direct("none".into());
+        match self.exceptions.find(host, port) {
+            Match::Own => direct("none".into()),
+            Match::Entry(entry) => direct(format!("NO_PROXY={entry}")),
+            Match::None => ProxyDecision { proxy: Some(proxy.clone()), rule: name.into() },
         }
-        let host = host.to_lowercase();
-        // A `*` anywhere in the list outweighs the entries around it.
-        let star = self.exceptions.iter().find(|entry| matches!(entry.matches, Pattern::All));
-        let fits = |entry: &&Exception| {
-            let is_known = self.addresses_end_like_domains || !matches!(entry.matches, Pattern::Domain { .. });
-            (is_known || address.is_none()) && entry.matches.covers(&host, address, port)
-        };
-        let hit = star.or_else(|| self.exceptions.iter().find(fits));
-        match hit {
-            Some(entry) => direct(format!("NO_PROXY={}", entry.text)),
-            None => ProxyDecision { proxy: Some(proxy.clone()), rule: name.into() },
-        }
-    }
-}
-
-impl Exception {
-    /// `None` for an entry that Go drops: an empty one, or one without a host.
-    fn parse(entry: &str) -> Option<Self> {
-        let text = entry.trim();
-        let matches = Pattern::parse(&text.to_lowercase())?;
-        Some(Self { text: text.to_owned(), matches })
-    }
-}
-
-impl Pattern {
-    fn parse(entry: &str) -> Option<Self> {
-        if entry.is_empty() {
-            return None;
-        }
-        if entry == "*" {
-            return Some(Self::All);
-        }
-        if let Some(network) = parse_network(entry) {
-            return Some(network);
-        }
-        let (host, port) = split_host_port(entry).unwrap_or((entry, ""));
-        let port = (!port.is_empty()).then(|| port.to_owned());
-        if let Ok(address) = host.parse::<IpAddr>() {
-            return Some(Self::Address { address: address.to_canonical(), port });
-        }
-        let host = host.strip_prefix('*').filter(|rest| rest.starts_with('.')).unwrap_or(host);
-        if host.is_empty() {
-            return None;
-        }
-        let apex = !host.starts_with('.');
-        let name = to_ascii(host.strip_prefix('.').unwrap_or(host));
-        Some(Self::Domain { suffix: format!(".{name}"), apex, port })
-    }
-
-    fn covers(&self, host: &str, address: Option<IpAddr>, port: u16) -> bool {
-        let on_port = |wanted: &Option<String>| wanted.as_ref().is_none_or(|wanted| *wanted == port.to_string());
-        match self {
-            Self::All => true,
-            Self::Network { base, bits } => {
-                address.is_some_and(|ip| prefix(to_bits(ip), *bits) == prefix(*base, *bits))
-            }
-            Self::Address { address: own, port } => {
-                address.is_some_and(|ip| ip.to_canonical() == *own) && on_port(port)
-            }
-            Self::Domain { suffix, apex, port } => {
-                (host.ends_with(suffix.as_str()) || (*apex && host == &suffix[1..])) && on_port(port)
-            }
-        }
-    }
-}
-
-fn parse_network(entry: &str) -> Option<Pattern> {
-    let (address, bits) = entry.split_once('/')?;
-    let (address, bits): (IpAddr, u32) = (address.parse().ok()?, parse_prefix_length(bits)?);
-    let (offset, longest) = if address.is_ipv4() { (96, 32) } else { (0, 128) };
-    (bits <= longest).then(|| Pattern::Network { base: to_bits(address), bits: bits + offset })
-}
-
-fn parse_prefix_length(text: &str) -> Option<u32> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
-}
-
-/// One number line for both families, so that an IPv4-mapped IPv6 literal equals its IPv4 form.
-fn to_bits(address: IpAddr) -> Ipv6Addr {
-    match address {
-        IpAddr::V4(v4) => v4.to_ipv6_mapped(),
-        IpAddr::V6(v6) => v6,
-    }
-}
-
-fn prefix(address: Ipv6Addr, bits: u32) -> u128 {
-    address.to_bits().checked_shr(128 - bits).unwrap_or(0)
-}
-
-/// As Go's `net.SplitHostPort`: `None` unless there is exactly one colon outside brackets.
-fn split_host_port(text: &str) -> Option<(&str, &str)> {
-    let (host, port) = text.rsplit_once(':')?;
-    if let Some(inner) = host.strip_prefix('[') {
-        return inner.strip_suffix(']').filter(|inner| !inner.contains(['[', ']'])).map(|inner| (inner, port));
-    }
-    let plain = !host.contains([':', '[', ']']) && !port.contains(['[', ']']);
-    plain.then_some((host, port))
-}
-
-/// An international name in its ASCII form; any other as it is.
-fn to_ascii(host: &str) -> String {
-    if host.is_ascii() {
-        return host.to_owned();
-    }
-    match url::Host::parse(host) {
-        Ok(url::Host::Domain(ascii)) => ascii,
-        _ => host.to_owned(),
     }
 }
 

@@ -102,4 +102,11 @@ mod tests {
         }
         assert_eq!(without_users("Get \"https://u:p@h/?a=b\": EOF"), "Get \"https://***@h/?a=b\": EOF");
     }
+
+    #[test]
+    fn what_go_refuses_is_named_without_who_signs_in() {
+        let refused = |text: &str| parse(text).unwrap_err();
+        assert_eq!(refused("https://m:x"), "parse \"https://m:x\": invalid port \":x\" after host");
+        assert_eq!(refused("https://ann:secret@m:x/p?q=s"), "parse \"https://m:x/p\": invalid port \":x\" after host");
+    }
 }

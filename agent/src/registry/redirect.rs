@@ -2,10 +2,28 @@
 
 pub mod location;
 pub mod shown;
-pub mod trail;
 
+use go::redirect::Trail;
 use http::{HeaderName, header};
+use url::Url;
+
+use crate::cause::Cause;
+use crate::model::outcome::Failure;
+use crate::model::stage::Stage;
 
 /// The headers that Go's client does not repeat to another host, `Cookie2` and `Www-Authenticate` aside,
 /// which no request has.
 pub const OF_ONE_HOST: [HeaderName; 2] = [header::AUTHORIZATION, header::COOKIE];
+
+/// Why nobody knows what the host would have answered to credentials that were withheld from it.
+pub fn withheld(trail: &Trail, stage: Stage, to: &Url) -> Failure {
+    let (first, to) = (trail.first().host_str().unwrap_or_default(), to.host_str().unwrap_or_default());
+    let detail = format!(
+        "this containerd sends the credentials for {first} on to {to}, which they are not meant for (CVE-2024-45336 of Go); \
+         pullprobe keeps them to itself, and so cannot tell what {to} answers"
+    );
+    let failure = Failure::new(stage, Cause::RedirectInvalid, detail);
+    let fix = "Update containerd to a build with Go 1.22.11, 1.23.5 or newer, which keeps the credentials to itself. To know \
+               about this image now, pull it once on the node: `crictl pull IMAGE`.";
+    Failure { inconclusive: true, ..failure.fixed_by(fix) }
+}

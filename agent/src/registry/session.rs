@@ -6,12 +6,13 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use go::redirect::{Passing, Trail};
 use http::{HeaderValue, Method, StatusCode, header};
 use tokio::sync::Mutex;
 use url::Url;
 
 use super::authority::{authority, host_port};
-use super::redirect::OF_ONE_HOST;
+use super::redirect::{OF_ONE_HOST, withheld};
 use super::token::Token;
 use crate::cause::Cause;
 use crate::http::{HttpClient, Request, Response, headers};
@@ -25,7 +26,6 @@ use crate::redact::clip::clip;
 use crate::refusal::evidence::Party;
 use crate::refusal::{Errors, ratelimit};
 use crate::registry::redirect::location;
-use crate::registry::redirect::trail::{Passing, Trail};
 use crate::route::dependencies;
 use crate::route::named::{Named, blame};
 use crate::route::network::{Destination, Network, Route};
@@ -272,7 +272,7 @@ impl<'a> Session<'a> {
             led_by = location::shown(&response, &target);
             let passing = trail.follow(&target);
             if passing == Passing::Withheld && carries {
-                return Err(undone(&trail.withheld(stage_of(ask), &target), credential_sent));
+                return Err(undone(&withheld(&trail, stage_of(ask), &target), credential_sent));
             }
             keeps = passing == Passing::Kept;
             let endpoint = endpoint_of(&target);

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use go::json::decode::Undecoded;
+use go::redirect::{Passing, Trail};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use tokio::time::Instant;
 use url::Url;
 
 use super::authority::authority;
-use super::redirect::trail::{Passing, Trail};
-use super::redirect::{OF_ONE_HOST, location};
+use super::redirect::{OF_ONE_HOST, location, withheld};
 use crate::cause::Cause;
 use crate::http::body::no_room;
 use crate::http::{BodyEnd, HttpClient, Request, Response, is_gzip, readable_part};
@@ -278,7 +278,7 @@ impl Exchange<'_> {
             request.headers.clone_from(&first);
             let passing = trail.follow(&target);
             if passing == Passing::Withheld && OF_ONE_HOST.iter().any(|name| first.contains_key(name)) {
-                return Err(lost(trail.withheld(Stage::Token, &target)));
+                return Err(lost(withheld(&trail, Stage::Token, &target)));
             }
             if passing != Passing::Kept {
                 OF_ONE_HOST.iter().for_each(|name| drop(request.headers.remove(name)));

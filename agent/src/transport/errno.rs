@@ -1,7 +1,8 @@
-//! The operating system's network errors: their cause, and Go's words for them.
+//! The operating system's network errors and their causes. Go's words for them are in [`go::errno`].
 
 use std::io;
 
+use go::errno::words;
 use rustix::io::Errno;
 
 use crate::cause::Cause;
@@ -35,32 +36,7 @@ pub fn classify_io(error: &io::Error) -> Cause {
 /// pullprobe's own: out of open files, or of memory for them. It tells nothing of the far side.
 pub fn own_limit(error: &io::Error) -> Option<String> {
     let is_own = matches!(errno(error)?, Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS);
-    is_own.then(|| format!("pullprobe is at a limit of its own process: {}", go_words(error)))
-}
-
-/// Go's text of the error. It does not come from libc: musl's differs from the one that Go carries.
-pub fn go_words(error: &io::Error) -> String {
-    let known = match errno(error) {
-        Some(Errno::CONNREFUSED) => "connection refused",
-        Some(Errno::TIMEDOUT) => "connection timed out",
-        Some(Errno::CONNRESET) => "connection reset by peer",
-        Some(Errno::CONNABORTED) => "software caused connection abort",
-        Some(Errno::PIPE) => "broken pipe",
-        Some(Errno::NETUNREACH) => "network is unreachable",
-        Some(Errno::HOSTUNREACH) => "no route to host",
-        Some(Errno::NETDOWN) => "network is down",
-        Some(Errno::HOSTDOWN) => "host is down",
-        Some(Errno::ACCESS) => "permission denied",
-        Some(Errno::PERM) => "operation not permitted",
-        Some(Errno::INVAL) => "invalid argument",
-        Some(Errno::ADDRNOTAVAIL) => "cannot assign requested address",
-        Some(Errno::AFNOSUPPORT) => "address family not supported by protocol",
-        Some(Errno::MFILE) => "too many open files",
-        _ if error.kind() == io::ErrorKind::TimedOut => "i/o timeout",
-        _ if error.kind() == io::ErrorKind::UnexpectedEof => "EOF",
-        _ => return error.to_string(),
-    };
-    known.to_owned()
+    is_own.then(|| format!("pullprobe is at a limit of its own process: {}", words(error)))
 }
 
 fn errno(error: &io::Error) -> Option<Errno> {
@@ -87,7 +63,7 @@ mod tests {
         ];
         for (errno, cause, words) in table {
             let error = io::Error::from(errno);
-            assert_eq!((classify_io(&error), go_words(&error).as_str()), (cause, words));
+            assert_eq!((classify_io(&error), go::errno::words(&error).as_str()), (cause, words));
         }
     }
 }

@@ -1,10 +1,8 @@
 //! TCP: connects to every address of the host and tells which one Go's dialer would have used.
 //!
 //! All addresses are tried at once; the dialer's order is then played on the measured times by
-//! [`dialer`]. So a broken family is seen although another one saves the pull, and no check waits
+//! [`go::dialer`]. So a broken family is seen although another one saves the pull, and no check waits
 //! the many seconds that Go gives to a silent address.
-
-pub mod dialer;
 
 use std::collections::HashMap;
 use std::io;
@@ -14,10 +12,11 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use go::address::Address;
+use go::dialer::{self, Attempt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::errno::{classify_io, go_words, own_limit};
+use super::errno::{classify_io, own_limit};
 use super::step::step;
 use crate::cause::Cause;
 use crate::model::facts::{AddressFacts, TcpFacts};
@@ -25,7 +24,6 @@ use crate::model::limit::LimitReached;
 use crate::model::namespace::KERNEL_DIAL_TIMEOUT;
 use crate::model::outcome::{Failure, Outcome, Step};
 use crate::model::stage::Stage;
-use dialer::{Attempt, Verdict};
 
 /// Once one address is connected, how much longer the others are waited for: more than the second
 /// after which the kernel repeats a lost SYN.
@@ -69,7 +67,7 @@ pub async fn connect(
 
 struct Race {
     targets: Vec<SocketAddr>,
-    attempts: Vec<Attempt>,
+    attempts: Vec<Attempt<Cause>>,
     /// Why a failure tells nothing of all that containerd tries.
     limit: Option<String>,
     words: HashMap<usize, String>,
@@ -93,7 +91,7 @@ impl Race {
         let mut decided = false;
         while let Ok(Some((index, result))) = tokio::time::timeout_at(deadline, pending.next()).await {
             self.note(index, result);
-            if !decided && matches!(self.play(), Verdict::Connected(_)) {
+            if !decided && matches!(self.play(), dialer::Outcome::Connected(_)) {
                 decided = true;
                 deadline = deadline.min(Instant::now() + GRACE);
             }
@@ -111,12 +109,12 @@ impl Race {
             Err(error) => {
                 self.limit = self.limit.take().or_else(|| own_limit(&error));
                 self.attempts[index].fails(classify_io(&error), duration);
-                self.words.insert(index, format!("connect: {}", go_words(&error)));
+                self.words.insert(index, format!("connect: {}", go::errno::words(&error)));
             }
         }
     }
 
-    fn play(&self) -> Verdict {
+    fn play(&self) -> dialer::Outcome {
         dialer::play(&self.attempts, self.budget)
     }
 
@@ -124,16 +122,16 @@ impl Race {
         let verdict = self.play();
         let mut facts = TcpFacts { addresses: self.facts(), chosen: None };
         match verdict {
-            Verdict::Connected(index) => {
+            dialer::Outcome::Connected(index) => {
                 facts.chosen = Some(self.targets[index]);
                 (Outcome::Passed(facts), self.streams.remove(&index))
             }
-            Verdict::Failed(index) => {
+            dialer::Outcome::Failed(index) => {
                 let failure = self.limit.take().map(|words| LimitReached::new(Stage::Tcp, words).into());
                 let failure = failure.map_or_else(|| self.failure(index, party), |failure: Failure| failure.at(party));
                 (Outcome::Failed(failure, Some(facts)), None)
             }
-            Verdict::Nothing => {
+            dialer::Outcome::Nothing => {
                 let failure = Failure::new(Stage::Tcp, Cause::DnsNoAddress, "there is no address to connect to");
                 (Outcome::Failed(failure.at(party).with_go_message("dial tcp: missing address"), Some(facts)), None)
             }
@@ -141,9 +139,9 @@ impl Race {
     }
 
     fn facts(&self) -> Vec<AddressFacts> {
-        let facts = |(target, attempt): (&SocketAddr, &Attempt)| AddressFacts {
+        let facts = |(target, attempt): (&SocketAddr, &Attempt<Cause>)| AddressFacts {
             address: *target,
-            cause: attempt.cause(),
+            cause: attempt.error(Cause::TcpTimeout),
             duration: attempt.duration().unwrap_or(self.waited),
         };
         self.targets.iter().zip(&self.attempts).map(facts).collect()
@@ -151,7 +149,7 @@ impl Race {
 
     /// Go reports the error of the first address; what became of the others goes into the detail.
     fn failure(&self, index: usize, party: &str) -> Failure {
-        let cause = self.attempts[index].cause().unwrap_or(Cause::TcpTimeout);
+        let cause = self.attempts[index].error(Cause::TcpTimeout).unwrap_or(Cause::TcpTimeout);
         let of_each: Vec<String> =
             (0..self.targets.len()).map(|index| format!("{}: {}", self.targets[index], self.told(index))).collect();
         let words = self.words.get(&index).map_or_else(|| self.words_of_silence(), String::as_str);

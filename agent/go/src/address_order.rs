@@ -1,12 +1,12 @@
-//! RFC 6724: the order in which the addresses of a name are tried, as Go sorts them.
+//! RFC 6724 as Go follows it: in which order the addresses of a name are tried.
 
 use std::cmp::Ordering;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
-use go::address::Address;
+use crate::address::Address;
 
 /// Go's own list of rules: those that need no knowledge of deprecated or home addresses.
-pub(super) fn by_rfc6724(addresses: Vec<Address>) -> Vec<Address> {
+pub fn by_rfc6724(addresses: Vec<Address>) -> Vec<Address> {
     if addresses.len() < 2 {
         return addresses;
     }

@@ -1,11 +1,8 @@
-//! Whether the credentials of a first request still go along, redirect by redirect, as Go's client decides.
+//! Which credentials Go's client takes along when it follows redirects.
 
-use go::release::Go;
 use url::Url;
 
-use crate::cause::Cause;
-use crate::model::outcome::Failure;
-use crate::model::stage::Stage;
+use crate::release::Go;
 
 /// What becomes of the credentials of the first request at a redirect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,17 +43,9 @@ impl Trail {
         }
     }
 
-    /// Why nobody knows what the host would have answered to credentials that were withheld from it.
-    pub fn withheld(&self, stage: Stage, to: &Url) -> Failure {
-        let (first, to) = (self.first.host_str().unwrap_or_default(), to.host_str().unwrap_or_default());
-        let detail = format!(
-            "this containerd sends the credentials for {first} on to {to}, which they are not meant for (CVE-2024-45336 of Go); \
-             pullprobe keeps them to itself, and so cannot tell what {to} answers"
-        );
-        let failure = Failure::new(stage, Cause::RedirectInvalid, detail);
-        let fix = "Update containerd to a build with Go 1.22.11, 1.23.5 or newer, which keeps the credentials to itself. To know \
-                   about this image now, pull it once on the node: `crictl pull IMAGE`.";
-        Failure { inconclusive: true, ..failure.fixed_by(fix) }
+    /// Whose credentials they are.
+    pub fn first(&self) -> &Url {
+        &self.first
     }
 
     fn is_same_party(&self, to: &Url, from: &Url) -> bool {
@@ -76,11 +65,11 @@ fn same_or_below(to: &str, from: &str) -> bool {
 mod tests {
     use super::Passing::{Dropped, Kept, Withheld};
     use super::*;
-    use crate::version::Version;
+    use crate::release::{GoDebug, Release};
 
     /// What becomes of the credentials at each of the redirects.
-    fn kept<const N: usize>(version: &str, first: &str, redirects: [&str; N]) -> [Passing; N] {
-        let go = version.parse::<Version>().unwrap().go();
+    fn kept<const N: usize>((minor, patch): (u32, u32), first: &str, redirects: [&str; N]) -> [Passing; N] {
+        let go = Go { release: Release::new(minor, patch), line: minor, told: GoDebug::UNTOLD };
         let mut trail = Trail::new(go, &first.parse().unwrap());
         redirects.map(|to| trail.follow(&to.parse().unwrap()))
     }
@@ -89,8 +78,8 @@ mod tests {
     fn a_credential_follows_a_redirect_only_to_the_same_host_or_below() {
         let hosts = ["https://r.example/b", "https://cdn.r.example/b", "https://evil-r.example/b", "https://example/b"];
         for (host, expected) in hosts.into_iter().zip([Kept, Kept, Dropped, Dropped]) {
-            for version in ["1.6.20~ds1", "v2.3.4"] {
-                assert_eq!(kept(version, "https://r.example/a", [host]), [expected], "{version} {host}");
+            for release in [(19, 8), (26, 0)] {
+                assert_eq!(kept(release, "https://r.example/a", [host]), [expected], "{release:?} {host}");
             }
         }
     }
@@ -98,8 +87,8 @@ mod tests {
     #[test]
     fn a_port_belongs_to_the_host_for_older_releases_of_go() {
         let other_port = ["https://r.example:8443/b"];
-        assert_eq!(kept("1.6.20~ds1", "https://r.example/a", other_port), [Dropped]);
-        assert_eq!(kept("1.7.24~ds1", "https://r.example/a", other_port), [Kept]);
+        assert_eq!(kept((19, 8), "https://r.example/a", other_port), [Dropped]);
+        assert_eq!(kept((24, 4), "https://r.example/a", other_port), [Kept]);
     }
 
     /// Once stripped they stay away from Go 1.22.11 and 1.23.5 on; before, the host before decided.
@@ -108,15 +97,15 @@ mod tests {
         let first = "https://r.example/a";
         let twice_elsewhere =
             ["https://cdn.other/b", "https://cdn.other/c", "https://r.example/d", "https://r.example/e"];
-        for older in ["1.6.20~ds1", "v1.7.25", "v2.0.1"] {
-            assert_eq!(kept(older, first, twice_elsewhere), [Dropped, Withheld, Dropped, Kept], "{older}");
+        for older in [(19, 8), (22, 10), (23, 4)] {
+            assert_eq!(kept(older, first, twice_elsewhere), [Dropped, Withheld, Dropped, Kept], "{older:?}");
         }
-        for newer in ["1.7.24~ds1", "v1.7.26", "v1.6.38", "v2.3.4"] {
-            assert_eq!(kept(newer, first, twice_elsewhere), [Dropped; 4], "{newer}");
+        for newer in [(22, 11), (23, 5), (24, 4), (26, 0)] {
+            assert_eq!(kept(newer, first, twice_elsewhere), [Dropped; 4], "{newer:?}");
         }
         // Below, and back up: to the host before it is another one, to the first it is the same.
         let down_and_up = ["https://cdn.r.example/b", "https://r.example/c"];
-        assert_eq!(kept("1.6.20~ds1", first, down_and_up), [Kept, Dropped]);
-        assert_eq!(kept("v2.3.4", first, down_and_up), [Kept, Kept]);
+        assert_eq!(kept((19, 8), first, down_and_up), [Kept, Dropped]);
+        assert_eq!(kept((26, 0), first, down_and_up), [Kept, Kept]);
     }
 }

@@ -1,4 +1,4 @@
-//! The full names that Go's resolver tries for a host, in its order. Pure.
+//! The full names that Go's resolver tries for a host, in its order.
 
 /// The longest name with its trailing dot.
 const NAME_LIMIT: usize = 254;
@@ -7,7 +7,7 @@ const NAME_LIMIT: usize = 254;
 const TOR: &str = ".onion";
 
 /// Each with its trailing dot: the name itself first when it has `ndots` dots, else last.
-pub(super) fn candidates(host: &str, search: &[String], ndots: usize) -> Vec<String> {
+pub fn candidates(host: &str, search: &[String], ndots: usize) -> Vec<String> {
     if host.ends_with('.') {
         return Some(host.to_owned()).filter(|name| may_be_asked(name)).into_iter().collect();
     }
@@ -24,7 +24,7 @@ fn may_be_asked(name: &str) -> bool {
 }
 
 /// Go's own idea of a domain name: underscores pass, a name of digits and dots alone does not.
-pub(super) fn is_domain_name(name: &str) -> bool {
+pub fn is_domain_name(name: &str) -> bool {
     let bare = name.strip_suffix('.').unwrap_or(name);
     let label = |label: &str| {
         (1..=63).contains(&label.len())

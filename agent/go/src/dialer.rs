@@ -1,13 +1,11 @@
-//! Go's dialer on measured times: which address of several would have been used. Pure.
+//! Go's dialer, played on measured times: which address of several it would have used.
 //!
 //! The addresses of the first one's family go first, one after the other, each with an equal share of
 //! the time that is left. The other family starts 300 ms later, or as soon as the first has failed.
 
 use std::time::Duration;
 
-use go::address::Address;
-
-use crate::cause::Cause;
+use crate::address::Address;
 
 /// When the second family starts.
 const FALLBACK_DELAY: Duration = Duration::from_millis(300);
@@ -16,22 +14,22 @@ const LEAST_SHARE: Duration = Duration::from_secs(2);
 
 /// What became of connecting to an address, from the start of the connecting.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attempt {
+pub struct Attempt<E> {
     ipv4: bool,
-    end: End,
+    end: End<E>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum End {
+enum End<E> {
     Connected(Duration),
-    Failed(Cause, Duration),
+    Failed(E, Duration),
     /// As long as anyone waited.
     Silent,
 }
 
 /// By index into the attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Outcome {
     Connected(usize),
     /// Whose error Go reports.
     Failed(usize),
@@ -39,25 +37,25 @@ pub enum Verdict {
     Nothing,
 }
 
-impl Attempt {
+impl<E: Copy> Attempt<E> {
     pub const fn silent(ipv4: bool) -> Self {
         Self { ipv4, end: End::Silent }
     }
 
-    pub const fn connects(&mut self, after: Duration) {
+    pub fn connects(&mut self, after: Duration) {
         self.end = End::Connected(after);
     }
 
-    pub const fn fails(&mut self, cause: Cause, after: Duration) {
-        self.end = End::Failed(cause, after);
+    pub fn fails(&mut self, error: E, after: Duration) {
+        self.end = End::Failed(error, after);
     }
 
-    /// `None` when it connected.
-    pub const fn cause(&self) -> Option<Cause> {
+    /// `None` when it connected; for one that stayed silent what is given.
+    pub const fn error(&self, silence: E) -> Option<E> {
         match self.end {
             End::Connected(_) => None,
-            End::Failed(cause, _) => Some(cause),
-            End::Silent => Some(Cause::TcpTimeout),
+            End::Failed(error, _) => Some(error),
+            End::Silent => Some(silence),
         }
     }
 
@@ -85,8 +83,8 @@ pub fn select(addresses: &[Address], limit: usize) -> Vec<Address> {
 }
 
 /// Plays the dialer with `budget` as its whole time.
-pub fn play(attempts: &[Attempt], budget: Duration) -> Verdict {
-    let Some(first) = attempts.first() else { return Verdict::Nothing };
+pub fn play<E: Copy>(attempts: &[Attempt<E>], budget: Duration) -> Outcome {
+    let Some(first) = attempts.first() else { return Outcome::Nothing };
     let (primaries, fallbacks): (Vec<_>, Vec<_>) =
         attempts.iter().enumerate().partition(|(_, attempt)| attempt.ipv4 == first.ipv4);
     let primary = serial(&primaries, Duration::ZERO, budget);
@@ -95,10 +93,10 @@ pub fn play(attempts: &[Attempt], budget: Duration) -> Verdict {
         Run::Connected(..) => FALLBACK_DELAY,
     };
     match (primary, serial(&fallbacks, start, budget)) {
-        (Run::Connected(one, at), Run::Connected(_, other_at)) if at <= other_at => Verdict::Connected(one),
-        (_, Run::Connected(other, _)) => Verdict::Connected(other),
-        (Run::Connected(one, _), Run::Failed(_)) => Verdict::Connected(one),
-        (Run::Failed(_), Run::Failed(_)) => Verdict::Failed(0),
+        (Run::Connected(one, at), Run::Connected(_, other_at)) if at <= other_at => Outcome::Connected(one),
+        (_, Run::Connected(other, _)) => Outcome::Connected(other),
+        (Run::Connected(one, _), Run::Failed(_)) => Outcome::Connected(one),
+        (Run::Failed(_), Run::Failed(_)) => Outcome::Failed(0),
     }
 }
 
@@ -110,7 +108,7 @@ enum Run {
 }
 
 /// One address after the other from `start` on.
-fn serial(family: &[(usize, &Attempt)], start: Duration, budget: Duration) -> Run {
+fn serial<E: Copy>(family: &[(usize, &Attempt<E>)], start: Duration, budget: Duration) -> Run {
     let mut now = start;
     for (tried, (index, attempt)) in family.iter().enumerate() {
         let left = budget.saturating_sub(now);
@@ -141,13 +139,13 @@ mod tests {
     }
 
     /// `6:20` connects over IPv6 after 20 ms, `4!5` is refused over IPv4 after 5 ms, `6` stays silent.
-    fn attempts(words: &str) -> Vec<Attempt> {
+    fn attempts(words: &str) -> Vec<Attempt<&'static str>> {
         let one = |word: &str| {
             let mut attempt = Attempt::silent(word.starts_with('4'));
             if let Some((_, after)) = word.split_once(':') {
                 attempt.connects(ms(after.parse().unwrap()));
             } else if let Some((_, after)) = word.split_once('!') {
-                attempt.fails(Cause::TcpRefused, ms(after.parse().unwrap()));
+                attempt.fails("refused", ms(after.parse().unwrap()));
             }
             attempt
         };
@@ -156,7 +154,7 @@ mod tests {
 
     #[test]
     fn the_dialer_uses_the_address_that_gos_would() {
-        use Verdict::{Connected, Failed, Nothing};
+        use Outcome::{Connected, Failed, Nothing};
         let table = [
             ("", Nothing),
             ("4:1", Connected(0)),
@@ -182,10 +180,10 @@ mod tests {
 
     #[test]
     fn a_silent_first_address_eats_a_short_dial_timeout() {
-        assert_eq!(play(&attempts("4 4:5"), ms(1500)), Verdict::Failed(0));
-        assert_eq!(play(&attempts("4 4:5"), ms(2500)), Verdict::Connected(1));
-        assert_eq!(play(&attempts("6 4:5"), ms(1500)), Verdict::Connected(1));
-        assert_eq!(play(&attempts("6 4:5"), ms(250)), Verdict::Failed(0));
+        assert_eq!(play(&attempts("4 4:5"), ms(1500)), Outcome::Failed(0));
+        assert_eq!(play(&attempts("4 4:5"), ms(2500)), Outcome::Connected(1));
+        assert_eq!(play(&attempts("6 4:5"), ms(1500)), Outcome::Connected(1));
+        assert_eq!(play(&attempts("6 4:5"), ms(250)), Outcome::Failed(0));
     }
 
     #[test]
