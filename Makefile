@@ -27,8 +27,8 @@ demo: ## a lab with good and broken registries, and pullprobe looking at it (ONC
 
 quick: ## format, clippy of the program, unit tests without root, tools and daemons; before a commit
 	cargo fmt --all --check
-	cargo clippy --locked --lib --bins -- -D warnings
-	cargo test --lib --locked -- --test-threads $(QUICK_THREADS) $(SKIPPED_BY_QUICK)
+	cargo clippy --locked --package pullprobe --package pullprobe-go --lib --bins -- -D warnings
+	cargo test --package pullprobe --package pullprobe-go --lib --locked -- --test-threads $(QUICK_THREADS) $(SKIPPED_BY_QUICK)
 	echo "== quick: $$SECONDS s"
 
 test: tools lint static ## install what is missing, then every check and test

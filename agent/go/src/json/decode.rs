@@ -23,11 +23,11 @@ pub enum Dialect {
 
 impl Dialect {
     pub fn of(go: Go) -> Self {
-        match go {
-            go if go.names_json_places() => Self::Pointer,
-            go if go.names_embedded_structs() => Self::Embedded,
-            go if go.unquotes_times() => Self::Plain,
-            _ => Self::Quoted,
+        match () {
+            () if go.names_json_places() => Self::Pointer,
+            () if go.names_embedded_structs() => Self::Embedded,
+            () if go.unquotes_times() => Self::Plain,
+            () => Self::Quoted,
         }
     }
 }
@@ -41,8 +41,7 @@ pub enum Undecoded {
     TooMuch(String),
 }
 
-/// How many elements of lists are kept of one text, and how many bytes: more than any image has, and little
-/// enough for many at a time.
+/// How many elements of lists are kept of one text, and how many bytes: more than any image has.
 pub const ELEMENT_LIMIT: usize = 8_192;
 pub const KEPT_LIMIT: usize = 1 << 20;
 /// A key or number is known by less.
