@@ -209,7 +209,7 @@ impl Agent {
     async fn begin_cycle(&self) -> Arc<Node> {
         let now = (self.clock)();
         let before = self.current();
-        let (node, state, unreadable) = match self.follow_up(&before.node, now).await {
+        let (node, state, unreadable) = match self.read_again(&before.node, now).await {
             Ok((node, state)) => (Arc::new(node), state, None),
             Err(problem) => {
                 let since = before.unreadable.unwrap_or(now);
@@ -225,7 +225,7 @@ impl Agent {
         node
     }
 
-    async fn follow_up(&self, node: &Arc<Node>, now: Timestamp) -> Result<(Node, NodeState), String> {
+    async fn read_again(&self, node: &Arc<Node>, now: Timestamp) -> Result<(Node, NodeState), String> {
         let look = || tokio::spawn(Node::reload(Arc::clone(node), Arc::clone(&self.options), now));
         match self.look.result(look, LOOK).await {
             Some(Ok(read)) => read,
