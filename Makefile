@@ -54,7 +54,7 @@ static: ## the static binary of the image's last stage
 	echo "$(STATIC)"
 
 docs: ## write the generated documents again
-	UPDATE_DOCS=1 cargo test --locked --lib -- documents published markdown generated
+	UPDATE_DOCS=1 cargo test --locked --lib -- documents published markdown generated docs_
 	bash deploy/render.sh
 
 bench: tools static ## what pullprobe costs, against blackbox_exporter and skopeo (STRICT=1: fail when a goal is missed)

@@ -1,4 +1,4 @@
-//! What each verb does: the only room that knows all others.
+//! What each verb does: it puts the other rooms together.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;

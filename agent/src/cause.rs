@@ -1,4 +1,4 @@
-//! Why a pull fails: the closed set of causes, whose each is, and the words for people.
+//! Why a pull fails: the closed set of causes, who can fix each, and the words for people.
 //!
 //! The words for people (meaning, evidence, how to confirm, how to fix) are in [`text`].
 

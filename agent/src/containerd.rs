@@ -1,4 +1,4 @@
-//! containerd's config.toml: imports, schemas, keys of plugins, and what keeps it from starting.
+//! containerd's config.toml: imports, schemas, keys and settings, and what keeps it from starting.
 
 pub mod config;
 pub mod config_keys;

@@ -1,4 +1,4 @@
-//! What the node's daemons run with: distribution, systemd units, environment, proxies, trust.
+//! What the node's daemons run with: distribution, places of files, systemd units, environment, proxies, trust.
 //!
 //! Only this environment decides about proxies, never kubelet's or a login shell's. A running process
 //! that may be looked at is the truth; otherwise it is what systemd would start from the unit's files.

@@ -1,4 +1,4 @@
-//! Reads a message of kubelet or containerd and names the causes that it can come from.
+//! Reads a message of kubelet, containerd, Docker or CRI-O, and names the causes that it can come from.
 //!
 //! Pure and offline: it knows words, not nodes. What a node sees is `check`'s to say.
 

@@ -1,4 +1,4 @@
-//! Reads and writes pullprobe's own files without waiting, and only up to a limit.
+//! Reads and writes pullprobe's own files: it never hangs on a pipe or device, and reads no more than a limit.
 
 use std::fs::File;
 use std::io;

@@ -1,4 +1,4 @@
-//! Files of the node that belong to no daemon: resolver, hosts file, disks, processor.
+//! The node's root, and what lies there beside the daemons' files: resolver, hosts file, disks, processor.
 
 pub mod cpu;
 pub mod disk;

@@ -1,4 +1,4 @@
-//! Requests on one connection, with bounded answers and no redirects of their own.
+//! Requests on one connection, with bounded answers. It follows no redirect.
 
 pub mod body;
 mod chain;

@@ -1,4 +1,4 @@
-//! kubelet's login files: reading them, and which key in them matches an image.
+//! kubelet's login files: reading them, which key in them matches an image, when a login ends, what is wrong with it.
 
 pub mod damage;
 pub mod dockerconfig;

@@ -11,8 +11,8 @@ mod hosts;
 mod impossible;
 mod keys;
 mod meant;
-mod mirrors;
 mod names;
+mod registry_mirrors;
 mod sections;
 
 #[cfg(test)]

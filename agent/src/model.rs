@@ -1,4 +1,4 @@
-//! The types that all rooms share: hosts, stages, failures, reports. No I/O.
+//! The types that several rooms share: hosts, stages, failures, reports. No I/O.
 
 pub mod credential;
 pub mod dependency;

@@ -1,4 +1,4 @@
-//! Findings about what was seen on the way although pulls work, and the words of the distribution.
+//! Findings about the way although pulls work, and fixes put into the terms of the node's distribution.
 
 use std::collections::BTreeMap;
 

@@ -4,8 +4,8 @@
 
 mod address;
 pub mod assumed;
-mod configured;
-mod mirrors;
+mod certs_d;
+mod registry_mirrors;
 
 #[cfg(test)]
 mod cases_tests;
@@ -58,19 +58,19 @@ pub fn plan(containerd: &Containerd, domain: &str) -> Plan {
             let failure = unusable(Cause::ConfigInvalid, format!("{place}: {}", fault.message), &fault.message);
             Err(Failure { inconclusive: fault.kind == FaultKind::Unread, ..failure })
         }
-        (None, HostSource::Mirrors { mirrors }) => mirrors::hosts(containerd, mirrors, domain),
+        (None, HostSource::Mirrors { mirrors }) => registry_mirrors::hosts(containerd, mirrors, domain),
         (None, HostSource::CertsD { roots }) => match select(roots, domain) {
             Selection::Fault(words) => Err(unusable(Cause::HostsFileInvalid, words.to_owned(), words)),
             Selection::Unread(why) => {
                 Err(Failure { inconclusive: true, ..unusable(Cause::HostsFileInvalid, why.to_owned(), why) })
             }
-            Selection::Nothing => configured::hosts(containerd, None, domain),
+            Selection::Nothing => certs_d::hosts(containerd, None, domain),
             Selection::Directory(directory) => {
                 plan.directory = Some(directory.path.clone());
                 if let Source::Rejected(rejection) = &directory.source {
                     plan.dropped = Some(rejection.clone());
                 }
-                configured::hosts(containerd, Some(directory), domain)
+                certs_d::hosts(containerd, Some(directory), domain)
             }
         },
     };

@@ -14,9 +14,9 @@ use crate::model::outcome::Failure;
 use crate::redact::secret::Secret;
 
 mod body;
-mod codes;
 pub mod evidence;
 pub mod ratelimit;
+mod sentences;
 
 pub use crate::http::envelope::Errors;
 use body::Body;
@@ -59,7 +59,7 @@ impl Reading {
         }
         match self.rule {
             Some(rule) => rule.tell(failure),
-            None => codes::tell(self.code, failure),
+            None => sentences::tell(self.code, failure),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Pure functions from the snapshot to metrics, JSON, text and page.
+//! Pure functions from reports and the snapshot to metrics, JSON, text and page.
 
 pub mod json;
 pub mod metrics;

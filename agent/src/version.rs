@@ -1,4 +1,4 @@
-//! containerd's releases and builds, and every rule of a pull that differs between them.
+//! containerd's releases and builds, and the rules of a pull that several rooms ask; pullprobe's own version.
 //!
 //! The sources are containerd's own release tags. What goes by the Go that a containerd was built with is in
 //! [`go::release`], and which Go that is in [`builds`].
@@ -52,8 +52,17 @@ impl VersionSource {
 }
 
 impl Version {
-    /// What is assumed when nothing tells: the newest series that was checked.
-    pub const NEWEST: Self = Self::series(2, 3);
+    /// Every series that there are rules for, oldest first.
+    pub const SERIES: [Self; 6] = [
+        Self::series(1, 6),
+        Self::series(1, 7),
+        Self::series(2, 0),
+        Self::series(2, 1),
+        Self::series(2, 2),
+        Self::series(2, 3),
+    ];
+    /// What is assumed when nothing tells.
+    pub const NEWEST: Self = Self::SERIES[Self::SERIES.len() - 1];
 
     pub const fn new(major: u32, minor: u32, patch: u32) -> Self {
         Self { major, minor, patch, build: Build::OPEN }

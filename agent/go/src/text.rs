@@ -1,4 +1,4 @@
-//! Go's `path.Clean`, `strconv.Quote` and `time.ParseDuration`.
+//! Go's `path.Clean` and `path.Join`, `strconv.Quote` and `time.ParseDuration`.
 
 use std::fmt::Write as _;
 use std::time::Duration;

@@ -78,7 +78,12 @@ impl Lint<'_, '_> {
                     "containerd {} does not know `dial_timeout`: a dead host costs 30 seconds a request",
                     self.version
                 );
-                found.push(warning("dial_timeout_ignored", &value.key, message, "upgrade containerd to 2.1"));
+                found.push(warning(
+                    "dial_timeout_ignored",
+                    &value.key,
+                    message,
+                    "upgrade containerd to 2.0.7 or newer",
+                ));
             }
             if is_known {
                 continue;

@@ -9,21 +9,19 @@ use crate::containerd::settings::section_id;
 use crate::model::finding::{Finding, Severity};
 use crate::version::{Version, VersionSource};
 
-/// The series whose rules are known, oldest first.
-const KNOWN: [(u32, u32); 6] = [(1, 6), (1, 7), (2, 0), (2, 1), (2, 2), (2, 3)];
-
 impl Lint<'_, '_> {
     /// A containerd that nobody has compared pullprobe with.
     pub(super) fn version(&self, found: &mut Vec<Finding>) {
         let Version { major, minor, .. } = self.version;
-        if KNOWN.contains(&(major, minor)) {
+        let known = Version::SERIES.map(|series| (series.major, series.minor));
+        if known.contains(&(major, minor)) {
             return;
         }
-        let before = KNOWN.iter().rev().find(|series| **series < (major, minor));
+        let before = known.iter().rev().find(|series| **series < (major, minor));
         let (nearest, which) = match before {
-            Some(series) if *series == KNOWN[KNOWN.len() - 1] => (series, "the newest known"),
+            Some(series) if *series == known[known.len() - 1] => (series, "the newest known"),
             Some(series) => (series, "the nearest known"),
-            None => (&KNOWN[0], "the oldest known"),
+            None => (&known[0], "the oldest known"),
         };
         let message = format!(
             "the rules of containerd {} are not known: those of {}.{}, {which}, are applied",

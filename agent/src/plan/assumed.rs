@@ -7,15 +7,6 @@ use crate::host::root::HostRoot;
 use crate::node::containerd::{Containerd, ContainerdOptions, FaultKind};
 use crate::version::{Version, VersionSource};
 
-/// Every series that there are rules for, oldest first.
-const SERIES: [Version; 6] = [
-    Version::series(1, 6),
-    Version::series(1, 7),
-    Version::series(2, 0),
-    Version::series(2, 1),
-    Version::series(2, 2),
-    Version::series(2, 3),
-];
 /// Registries that are named one by one.
 const NAMES_SHOWN: usize = 3;
 /// Stands for all registries that the files do not name.
@@ -35,7 +26,7 @@ pub fn compare(assumed: &mut Containerd, root: &HostRoot, options: &ContainerdOp
         return;
     }
     let mut groups: Vec<(Vec<String>, String)> = Vec::new();
-    for series in SERIES.into_iter().filter(|series| !series.is_release(assumed.version)) {
+    for series in Version::SERIES.into_iter().filter(|series| !series.is_release(assumed.version)) {
         let flag = Some(VersionSource::Flag);
         let other = Containerd::load(
             root,

@@ -3,7 +3,7 @@
 use go::toml::SourceLocation;
 use serde_json::{Value as Json, json};
 
-use super::mirrors::{default_scheme, endpoints};
+use super::registry_mirrors::{default_scheme, endpoints};
 use super::{Plan, address, plan};
 use crate::cases::{Case, Cases};
 use crate::mirrors::registry::Mirror;
