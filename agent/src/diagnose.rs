@@ -1,9 +1,15 @@
 //! From the trace of a pull to the verdict, and to the words that kubelet shows. Pure.
 
+mod doubt;
+mod dropped;
+pub mod logins;
 pub mod message;
+pub mod providers;
 
 use crate::cause::Cause;
 use crate::image::reference::Reference;
+use crate::mirrors::hosts_toml::Rejection;
+use crate::model::credential::Credential;
 use crate::model::outcome::Failure;
 use crate::model::report::Attempt;
 use crate::model::verdict::Verdict;
@@ -24,18 +30,37 @@ pub struct Evidence<'a> {
     pub near_miss: Option<&'a str>,
     /// A credentials file that kubelet skips because it does not parse, where nothing else is offered.
     pub rejected_file: Option<&'a Failure>,
+    /// What was pulled with. `None`: nothing.
+    pub credential: Option<&'a Credential>,
+    /// The same pull without a login succeeds; asked where [`logins::is_suspect`] says so.
+    pub pullable_without_login: bool,
+    /// A credential provider that is nearly for this image.
+    pub near_provider: Option<&'a str>,
+    /// The `hosts.toml` of the registry, where containerd cannot read it.
+    pub dropped: Option<&'a Rejection>,
 }
 
-/// The answer for an image whose hosts were walked.
+/// The answer for an image whose hosts were asked with one login.
 pub fn verdict(evidence: Evidence<'_>) -> Verdict {
+    let mut verdict = of_pull(&evidence);
+    if let (PullEnd::Failed(_, failure), Some(used), true) =
+        (evidence.ending, evidence.credential, evidence.pullable_without_login)
+    {
+        verdict = logins::shadowed(failure, used, verdict);
+    }
+    let verdict = logins::told(logins::provider_meant(verdict, evidence.near_provider), evidence.credential);
+    dropped::told(doubt::in_doubt(evidence.version, evidence.ending, verdict), evidence.dropped)
+}
+
+fn of_pull(evidence: &Evidence<'_>) -> Verdict {
     match evidence.ending {
-        PullEnd::Pulled { unrunnable: None } => pulled(&evidence),
+        PullEnd::Pulled { unrunnable: None } => pulled(evidence),
         PullEnd::Pulled { unrunnable: Some(failure) } => {
             let summary = format!("The pull succeeds, but the image will not start: {}.", failure.detail);
             Verdict { pullable: Some(true), runnable: Some(false), ..failed(failure, summary, None) }
         }
         PullEnd::Failed(phase, failure) => {
-            let message = message::of(&message::Frame::of(&evidence), *phase, failure);
+            let message = message::of(&message::Frame::of(evidence), *phase, failure);
             let mut summary = sentence(failure);
             if let (Cause::CredentialsMissing, Some(near)) = (failure.cause, evidence.near_miss) {
                 summary = format!("{summary} {near}");

@@ -10,7 +10,7 @@ use tokio::time::Instant as Deadline;
 
 use crate::cause::Cause;
 use crate::credentials::Credentials;
-use crate::diagnose::{self, Evidence};
+use crate::diagnose::{self, Evidence, logins, providers};
 use crate::image::platform::Platform;
 use crate::image::reference::{Reference, ReferenceError};
 use crate::keyring::expiry;
@@ -24,21 +24,16 @@ use crate::node::containerd::Containerd;
 use crate::observation::ways::DistributionTerms;
 use crate::plan::{Plan, plan};
 use crate::pull::attempt::PullBudget;
-use crate::pull::{PullTrace, Request, trace};
+use crate::pull::{PullEnd, PullTrace, Request, trace};
 use crate::redact::urls::without_credentials;
 use crate::route::dependencies;
 use crate::route::network::Network;
 
-mod doubt;
-mod dropped;
 mod ladders;
-mod logins;
-mod providers;
 
 #[cfg(test)]
 mod cases_tests;
 
-use doubt::in_doubt;
 pub use ladders::{Dependencies, dependents, not_reached, registry};
 use ladders::{climb_on, ladders};
 
@@ -161,6 +156,10 @@ async fn verdict_of(
         candidates.iter().map(|one| Candidate { credential: used(one), ..one.into() }).collect();
     for (nth, credential) in tries.into_iter().enumerate() {
         let trace = walk_with(question, image, plan, credential).await;
+        let pullable_without_login = logins::is_suspect(&trace.ending, credential) && {
+            let without = walk_with(question, image, plan, Some(&Credential::empty())).await;
+            without.digest.is_some() && !matches!(without.ending, PullEnd::Failed(..))
+        };
         let verdict = diagnose::verdict(Evidence {
             image,
             version,
@@ -170,10 +169,11 @@ async fn verdict_of(
             attempts: &trace.attempts,
             near_miss: near_miss.as_deref().filter(|_| anonymous),
             rejected_file: rejected_file.as_ref(),
+            credential,
+            pullable_without_login,
+            near_provider: near_provider.as_deref(),
+            dropped: plan.dropped.as_ref(),
         });
-        let verdict = logins::shadowed(question, image, plan, credential, &trace, verdict).await;
-        let verdict = logins::told(logins::provider_meant(verdict, near_provider.as_deref()), credential);
-        let verdict = dropped::told(in_doubt(version, &trace.ending, verdict), plan.dropped.as_ref());
         let succeeded = verdict.pullable != Some(false);
         messages.extend(verdict.kubelet_message.clone());
         if let Some(candidate) = told.get_mut(nth) {

@@ -1,24 +1,15 @@
 //! What a login has to do with a failure: whether it is the login that stands in the way, and what is wrong with it.
 
-use super::{Question, walk_with};
 use crate::cause::Cause;
-use crate::image::reference::Reference;
 use crate::keyring::damage::{self, Damage};
 use crate::model::credential::{Credential, CredentialValue};
+use crate::model::outcome::Failure;
 use crate::model::verdict::Verdict;
-use crate::plan::Plan;
-use crate::pull::{PullEnd, PullTrace};
+use crate::pull::PullEnd;
 use crate::redact::clean::Clean;
 
-/// A credential failed: if nobody in particular may pull, the credential is what stands in the way.
-pub(super) async fn shadowed(
-    question: &Question<'_>,
-    image: &Reference,
-    plan: &Plan,
-    credential: Option<&Credential>,
-    trace: &PullTrace,
-    verdict: Verdict,
-) -> Verdict {
+/// Whether it may be the login that stands in the way: then the pull without one tells.
+pub fn is_suspect(ending: &PullEnd, credential: Option<&Credential>) -> bool {
     let suspects = [
         Cause::CredentialsRejected,
         Cause::CredentialsExpired,
@@ -26,18 +17,12 @@ pub(super) async fn shadowed(
         Cause::NotFoundOrDenied,
         Cause::LoginLocked,
     ];
-    let (PullEnd::Failed(_, failure), Some(used)) = (&trace.ending, credential.filter(|one| one.login().is_some()))
-    else {
-        return verdict;
-    };
-    if !suspects.contains(&failure.cause) {
-        return verdict;
-    }
-    let nobody = Credential::empty();
-    let anonymous = walk_with(question, image, plan, Some(&nobody)).await;
-    if anonymous.digest.is_none() || matches!(anonymous.ending, PullEnd::Failed(..)) {
-        return verdict;
-    }
+    let sent = credential.is_some_and(|one| one.login().is_some());
+    sent && matches!(ending, PullEnd::Failed(_, failure) if suspects.contains(&failure.cause))
+}
+
+/// The pull failed with a login and succeeds without one: the login is what stands in the way.
+pub(super) fn shadowed(failure: &Failure, used: &Credential, verdict: Verdict) -> Verdict {
     if failure.cause == Cause::LoginLocked {
         // What locks it has to be found in any case.
         let summary = format!("{} Without this login the image can be pulled.", verdict.summary);
