@@ -3,6 +3,7 @@
 //! Whatever came from a registry or a file is escaped; it makes no judgement of its own.
 
 use jiff::Timestamp;
+use maud::{Markup, PreEscaped, html};
 
 use crate::state::snapshot::Snapshot;
 
@@ -11,46 +12,50 @@ mod markup;
 mod node;
 mod registry;
 
-use markup::{Html, Tone};
+use markup::Tone;
 
 const STYLE: &str = include_str!("page/page.css");
+const DOCTYPE: &str = "<!doctype html>\n";
 /// Seconds between two looks: a cycle is a minute.
 const REFRESH: u32 = 15;
 
 pub fn html(snapshot: &Snapshot, now: Timestamp) -> String {
-    let mut page = Html::default();
-    page.raw("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">");
-    page.raw(&format!("<meta http-equiv=\"refresh\" content=\"{REFRESH}\">"));
-    page.raw("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">");
-    page.raw("<meta name=\"color-scheme\" content=\"light dark\">");
-    page.element("title", "", &format!("{} · pullprobe", snapshot.node));
-    page.raw("<style>").raw(STYLE).raw("</style></head><body><main>");
-    head(&mut page, snapshot, now);
-    image::section(&mut page, snapshot, now);
-    registry::section(&mut page, snapshot, now);
-    node::findings(&mut page, snapshot, now);
-    node::facts(&mut page, snapshot, now);
-    foot(&mut page);
-    page.raw("</main></body></html>\n");
-    page.into_string()
+    markup::finished(html! {
+        (PreEscaped(DOCTYPE))
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="refresh" content=(REFRESH);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (snapshot.node) " · pullprobe" }
+                style { (PreEscaped(STYLE)) }
+            }
+            body { main {
+                (head(snapshot, now))
+                (image::section(snapshot, now))
+                (registry::section(snapshot, now))
+                (node::findings(snapshot, now))
+                (node::facts(snapshot, now))
+                (foot())
+            } }
+        }
+        "\n"
+    })
 }
 
-fn head(page: &mut Html, snapshot: &Snapshot, now: Timestamp) {
-    page.raw("<header><p class=\"mark\">pullprobe</p>");
-    page.element("h1", "", &snapshot.node);
-    page.raw("<p class=\"lead\">");
-    page.text("containerd ").element("b", "", &snapshot.state.containerd.version.to_string());
-    page.text(&format!(" · {} · ", snapshot.state.platform));
-    match snapshot.last_cycle {
-        None => page.text("the first cycle is running"),
-        Some(_) => page.text(&format!("as seen {}", markup::utc(now))),
-    };
-    page.raw("</p><ul class=\"sums\">");
-    for (count, tone, words) in sums(snapshot) {
-        page.raw(&format!("<li class=\"{}\"><b>{count}</b> ", tone.class()));
-        page.text(words).raw("</li>");
-    }
-    page.raw("</ul></header>");
+fn head(snapshot: &Snapshot, now: Timestamp) -> Markup {
+    html! { header {
+        p.mark { "pullprobe" }
+        h1 { (snapshot.node) }
+        p.lead {
+            "containerd " b { (snapshot.state.containerd.version) } " · " (snapshot.state.platform) " · "
+            @if snapshot.last_cycle.is_none() { "the first cycle is running" } @else { "as seen " (markup::utc(now)) }
+        }
+        ul.sums {
+            @for (count, tone, words) in sums(snapshot) { li class=(tone.class()) { b { (count) } " " (words) } }
+        }
+    } }
 }
 
 /// What one wants to know first: how many of what are how.
@@ -81,11 +86,11 @@ fn sums(snapshot: &Snapshot) -> Vec<(usize, Tone, &'static str)> {
     .collect()
 }
 
-fn foot(page: &mut Html) {
-    page.raw("<footer><a href=\"/metrics\">metrics</a> <a href=\"/api/v1/report\">report</a> ");
-    page.raw("<a href=\"/api/v1/schema\">schema</a> ");
-    page.element("span", "", &format!("pullprobe {} · looks again every {REFRESH} s", env!("CARGO_PKG_VERSION")));
-    page.raw("</footer>");
+fn foot() -> Markup {
+    html! { footer {
+        a href="/metrics" { "metrics" } " " a href="/api/v1/report" { "report" } " " a href="/api/v1/schema" { "schema" }
+        " " span { "pullprobe " (env!("CARGO_PKG_VERSION")) " · looks again every " (REFRESH) " s" }
+    } }
 }
 
 #[cfg(test)]

@@ -1,14 +1,12 @@
-//! HTML that is put together from literals of ours and escaped text of others.
+//! The pieces that the sections share, and what the page does to all text of others.
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use maud::{Markup, html};
 
 use crate::redact::clean::is_hostile;
 use crate::state::back_off::BackOff;
-
-#[derive(Default)]
-pub struct Html(String);
 
 /// How something is: shown by a sign and a colour, so that either is enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,90 +37,57 @@ impl Tone {
     }
 }
 
-impl Html {
-    /// Markup of ours.
-    pub fn raw(&mut self, literal: &str) -> &mut Self {
-        self.0.push_str(literal);
-        self
-    }
+/// The page as it is sent. maud escapes every text; what it lets through is replaced here, in all of the page: the
+/// single quote, and what could steer a browser or show text as another.
+pub fn finished(page: Markup) -> String {
+    let page = page.into_string().replace('\'', "&#39;");
+    let is_steering = |c: char| is_hostile(c) && c != '\n' && c != '\t';
+    if page.contains(is_steering) { page.replace(is_steering, "\u{fffd}") } else { page }
+}
 
-    /// Anything else.
-    pub fn text(&mut self, text: &str) -> &mut Self {
-        for c in text.chars() {
-            match c {
-                '&' => self.0.push_str("&amp;"),
-                '<' => self.0.push_str("&lt;"),
-                '>' => self.0.push_str("&gt;"),
-                '"' => self.0.push_str("&quot;"),
-                '\'' => self.0.push_str("&#39;"),
-                c if is_steering(c) => self.0.push('\u{fffd}'),
-                c => self.0.push(c),
-            }
+/// Text in which what stands between two backticks is to be typed or found: shown as code.
+pub fn prose(text: &str) -> Markup {
+    let parts: Vec<&str> = text.split('`').collect();
+    html! {
+        @for (at, part) in parts.iter().enumerate() {
+            @if at % 2 == 0 { (part) }
+            @else if at + 1 < parts.len() { code { (part) } }
+            // The last backtick has no second one.
+            @else { "`" (part) }
         }
-        self
     }
+}
 
-    /// Text in which what stands between two backticks is to be typed or found: shown as code.
-    pub fn prose(&mut self, text: &str) -> &mut Self {
-        let mut parts = text.split('`').peekable();
-        let mut is_code = false;
-        while let Some(part) = parts.next() {
-            match (is_code, parts.peek()) {
-                (true, Some(_)) => self.element("code", "", part),
-                // The last backtick has no second one.
-                (true, None) => self.raw("`").text(part),
-                (false, _) => self.text(part),
-            };
-            is_code = !is_code;
-        }
-        self
-    }
+/// What to do; nothing where nothing is to be done.
+pub fn fix(text: &str) -> Markup {
+    html! { @if !text.is_empty() { p.fix { b { "Fix" } " " (prose(text)) } } }
+}
 
-    /// `<name class="class">text</name>`; name and class are literals of ours.
-    pub fn element(&mut self, name: &str, class: &str, text: &str) -> &mut Self {
-        let class = if class.is_empty() { String::new() } else { format!(" class=\"{class}\"") };
-        self.raw(&format!("<{name}{class}>")).text(text).raw(&format!("</{name}>"))
-    }
+/// A remark behind its sign.
+pub fn note(tone: Tone, text: &Markup) -> Markup {
+    html! { p.note.(tone.class()) { i { (tone.sign()) } " " (text) } }
+}
 
-    /// A state in a word.
-    pub fn pill(&mut self, tone: Tone, word: &str) -> &mut Self {
-        self.raw(&format!("<span class=\"pill {}\"><i>{}</i>", tone.class(), tone.sign())).text(word).raw("</span>")
-    }
+/// A state in a word.
+pub fn pill(tone: Tone, word: &str) -> Markup {
+    html! { span.pill.(tone.class()) { i { (tone.sign()) } (word) } }
+}
 
-    /// A term and what is to be said of it; nothing when that is empty.
-    pub fn term(&mut self, term: &str, text: &str) -> &mut Self {
-        if text.is_empty() {
-            return self;
-        }
-        self.raw("<div>").element("dt", "", term).element("dd", "", text).raw("</div>")
-    }
-
-    pub fn into_string(self) -> String {
-        self.0
-    }
+/// A term and what is to be said of it; nothing when that is empty.
+pub fn term(term: &str, text: &str) -> Markup {
+    html! { @if !text.is_empty() { div { dt { (term) } dd { (text) } } } }
 }
 
 /// That, why and until when something is not probed at its interval: what is shown is its last result.
-pub fn patience(page: &mut Html, back_off: &BackOff, now: Timestamp) {
-    let next = if back_off.next_probe_at > now { from_now(back_off.next_probe_at, now) } else { "now".to_owned() };
-    let why = if back_off.asked {
-        ", as the registry asked".to_owned()
-    } else {
-        format!(", {} intervals apart", back_off.factor)
+pub fn back_off(until: &BackOff, now: Timestamp) -> Markup {
+    let next = if until.next_probe_at > now { from_now(until.next_probe_at, now) } else { "now".to_owned() };
+    let since = from_now(until.since, now);
+    let why = html! {
+        "backing off: next probe " (next) " (" b { (until.reason.as_str()) } " since " (since.trim_end_matches(" ago"))
+        @if until.asked { ", as the registry asked)" }
+        @else { ", " (until.factor) " intervals apart)" }
     };
-    page.raw("<p class=\"note quiet\"><i>–</i> backing off: next probe ").text(&next).raw(" (");
-    page.element("b", "", back_off.reason.as_str()).text(&format!(" since {}{why})", since(back_off.since, now)));
-    page.raw("</p>");
-}
-
-/// `12 s`, of a time that has passed.
-fn since(at: Timestamp, now: Timestamp) -> String {
-    from_now(at, now).trim_end_matches(" ago").to_owned()
-}
-
-/// What could steer a browser, or show text as another.
-fn is_steering(c: char) -> bool {
-    is_hostile(c) && c != '\n' && c != '\t'
+    note(Tone::Quiet, &why)
 }
 
 pub fn millis(duration: Duration) -> String {
@@ -176,9 +141,7 @@ mod tests {
     use super::*;
 
     fn prose(text: &str) -> String {
-        let mut page = Html::default();
-        page.prose(text);
-        page.into_string()
+        finished(super::prose(text))
     }
 
     #[test]

@@ -1,35 +1,36 @@
 //! The node itself: findings about its files and what was seen from it, and the facts.
 
 use jiff::Timestamp;
+use maud::{Markup, html};
 
-use super::markup::{Html, Tone, bytes, from_now, millis};
+use super::markup::{Tone, bytes, fix, from_now, millis, pill, term};
 use crate::model::finding::{Finding, Severity};
 use crate::state::snapshot::{FilesystemSpace, Snapshot};
 
-pub fn findings(page: &mut Html, snapshot: &Snapshot, now: Timestamp) {
+pub fn findings(snapshot: &Snapshot, now: Timestamp) -> Markup {
     let mut findings: Vec<Finding> = snapshot.findings(now);
-    if findings.is_empty() {
-        return;
-    }
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-    page.raw("<section><h2>Findings</h2>");
-    for finding in &findings {
-        let tone = match finding.severity {
-            Severity::Error => Tone::Bad,
-            Severity::Warning => Tone::Doubt,
-            Severity::Info => Tone::Quiet,
-        };
-        page.raw(&format!("<article class=\"{}\"><h3>", tone.class())).pill(tone, finding.severity.as_str());
-        if finding.file.is_some() {
-            page.element("code", "", &place(finding));
+    html! { @if !findings.is_empty() { section {
+        h2 { "Findings" }
+        @for finding in &findings { (card(finding)) }
+    } } }
+}
+
+fn card(finding: &Finding) -> Markup {
+    let tone = match finding.severity {
+        Severity::Error => Tone::Bad,
+        Severity::Warning => Tone::Doubt,
+        Severity::Info => Tone::Quiet,
+    };
+    html! { article class=(tone.class()) {
+        h3 {
+            (pill(tone, finding.severity.as_str()))
+            @if finding.file.is_some() { code { (place(finding)) } }
+            span.when { (finding.code) }
         }
-        page.element("span", "when", finding.code).raw("</h3>").element("p", "says", &finding.message);
-        if !finding.fix.is_empty() {
-            page.raw("<p class=\"fix\"><b>Fix</b> ").prose(&finding.fix).raw("</p>");
-        }
-        page.raw("</article>");
-    }
-    page.raw("</section>");
+        p.says { (finding.message) }
+        (fix(&finding.fix))
+    } }
 }
 
 fn place(finding: &Finding) -> String {
@@ -38,46 +39,36 @@ fn place(finding: &Finding) -> String {
     format!("{file}{}{}", number(finding.line), number(finding.column))
 }
 
-pub fn facts(page: &mut Html, snapshot: &Snapshot, now: Timestamp) {
+pub fn facts(snapshot: &Snapshot, now: Timestamp) -> Markup {
     let state = &snapshot.state;
-    page.raw("<section><h2>Node</h2><dl class=\"facts\">");
-    page.term(
-        "containerd",
-        &format!("{} (known from: {})", state.containerd.version, state.containerd.source.as_str()),
-    );
-    page.term("configuration", &state.containerd.config_files.join(" "));
-    page.term("hosts.toml below", &state.containerd.config_path.join(" "));
-    let changed = snapshot
-        .config
-        .changed_at
-        .map(|at| format!("{} · {}", from_now(at, now), snapshot.config.hash.as_deref().unwrap_or_default()));
-    page.term("last change", changed.as_deref().unwrap_or_default());
-    if let Some(disk) = &state.image_filesystem {
-        page.raw("<div><dt>image disk</dt><dd>");
-        space(page, disk);
-        page.raw("</dd></div>");
-    }
-    for credential in snapshot.credential_expiries() {
-        let mut what = format!("{} for {} {}", credential.source, credential.registry, credential.lifetime.words(now));
-        if let Some(renews) = credential.renews {
-            what = format!("{what}, asked for anew {}", from_now(renews, now));
+    let containerd = format!("{} (known from: {})", state.containerd.version, state.containerd.source.as_str());
+    let hash = snapshot.config.hash.as_deref().unwrap_or_default();
+    let changed = snapshot.config.changed_at.map(|at| format!("{} · {hash}", from_now(at, now)));
+    html! { section {
+        h2 { "Node" }
+        dl.facts {
+            (term("containerd", &containerd))
+            (term("configuration", &state.containerd.config_files.join(" ")))
+            (term("hosts.toml below", &state.containerd.config_path.join(" ")))
+            (term("last change", changed.as_deref().unwrap_or_default()))
+            @if let Some(disk) = &state.image_filesystem { div { dt { "image disk" } dd { (space(disk)) } } }
+            @for credential in snapshot.credential_expiries() { div { dt { "credential" } dd {
+                (credential.source) " for " (credential.registry) " " (credential.lifetime.words(now))
+                @if let Some(renews) = credential.renews { ", asked for anew " (from_now(renews, now)) }
+            } } }
+            (term("agent started", &from_now(snapshot.started_at, now)))
+            (term("last cycle took", &snapshot.last_cycle.map(millis).unwrap_or_default()))
         }
-        page.term("credential", &what);
-    }
-    page.term("agent started", &from_now(snapshot.started_at, now));
-    page.term("last cycle took", &snapshot.last_cycle.map(millis).unwrap_or_default());
-    page.raw("</dl></section>");
+    } }
 }
 
-fn space(page: &mut Html, disk: &FilesystemSpace) {
-    page.text(&format!("{} of {} free", bytes(disk.available_bytes), bytes(disk.size_bytes)));
-    if disk.inodes > 0 {
-        page.text(&format!(", {} % of inodes free", percent(disk.inodes_free, disk.inodes)));
-    }
+fn space(disk: &FilesystemSpace) -> Markup {
     let used = 100 - percent(disk.available_bytes, disk.size_bytes);
-    page.raw(&format!(
-        "<meter min=\"0\" max=\"100\" low=\"85\" high=\"95\" optimum=\"0\" value=\"{used}\">{used} % used</meter>"
-    ));
+    html! {
+        (bytes(disk.available_bytes)) " of " (bytes(disk.size_bytes)) " free"
+        @if disk.inodes > 0 { ", " (percent(disk.inodes_free, disk.inodes)) " % of inodes free" }
+        meter min="0" max="100" low="85" high="95" optimum="0" value=(used) { (used) " % used" }
+    }
 }
 
 /// Never above 100, whatever a file system claims.

@@ -2,32 +2,37 @@
 //! ladder.
 
 use jiff::Timestamp;
+use maud::{Markup, html};
 
-use super::markup::{self, Html, Tone, from_now, millis};
-use crate::model::host::EndpointKey;
+use super::markup::{Tone, back_off, from_now, millis, pill, term};
+use crate::model::host::{Endpoint, EndpointKey, Role};
 use crate::model::namespace::{Health, Namespace, PlannedHost};
 use crate::model::ratelimit::{LimitState, Limiter};
 use crate::model::report::{EndpointReport, StageLine, StageResult};
 use crate::state::snapshot::{SeenLimit, Snapshot};
 
-pub fn section(page: &mut Html, snapshot: &Snapshot, now: Timestamp) {
-    page.raw("<section><h2>Registries</h2>");
-    for (name, namespace) in &snapshot.targets.namespaces {
-        let health = namespace.health(name, &snapshot.endpoints);
-        let unseen = (Tone::Quiet, "not looked at yet");
-        let (tone, word) = if is_looked_at(snapshot, name, namespace) { state(&health) } else { unseen };
-        page.raw(&format!("<article class=\"{}\"><h3>", tone.class())).pill(tone, word).element("code", "", name);
-        if let Some(delay) = health.fallback_delay.filter(|delay| !delay.is_zero()) {
-            page.element("span", "when", &format!("each request loses {} to dead hosts", millis(delay)));
+pub fn section(snapshot: &Snapshot, now: Timestamp) -> Markup {
+    let namespaces = &snapshot.targets.namespaces;
+    html! { section {
+        h2 { "Registries" }
+        @for (name, namespace) in namespaces { (card(snapshot, name, namespace, now)) }
+        @if namespaces.is_empty() { p.none { "No registry is a target." } }
+    } }
+}
+
+fn card(snapshot: &Snapshot, name: &str, namespace: &Namespace, now: Timestamp) -> Markup {
+    let health = namespace.health(name, &snapshot.endpoints);
+    let unseen = (Tone::Quiet, "not looked at yet");
+    let (tone, word) = if is_looked_at(snapshot, name, namespace) { state(&health) } else { unseen };
+    html! { article class=(tone.class()) {
+        h3 {
+            (pill(tone, word)) code { (name) }
+            @if let Some(delay) = health.fallback_delay.filter(|delay| !delay.is_zero()) {
+                span.when { "each request loses " (millis(delay)) " to dead hosts" }
+            }
         }
-        page.raw("</h3>");
-        hosts(page, snapshot, name, namespace, now);
-        page.raw("</article>");
-    }
-    if snapshot.targets.namespaces.is_empty() {
-        page.element("p", "none", "No registry is a target.");
-    }
-    page.raw("</section>");
+        (hosts(snapshot, name, namespace, now))
+    } }
 }
 
 /// Whether anything is known of it: of one of its hosts, or that it has none.
@@ -45,82 +50,71 @@ fn state(health: &Health) -> (Tone, &'static str) {
     }
 }
 
-fn hosts(page: &mut Html, snapshot: &Snapshot, name: &str, namespace: &Namespace, now: Timestamp) {
-    if let Some(failure) = &namespace.broken {
-        let who = if failure.inconclusive { "pullprobe" } else { "containerd" };
-        page.element("p", "says bad", &format!("{who} cannot tell whom to ask: {}", failure.detail));
-    }
-    for planned in &namespace.hosts {
-        let key = (name.to_owned(), planned.endpoint.clone());
-        match snapshot.endpoints.get(&key) {
-            Some(report) => host(page, snapshot, report, now),
-            None => unseen(page, planned),
+fn hosts(snapshot: &Snapshot, name: &str, namespace: &Namespace, now: Timestamp) -> Markup {
+    let report = |endpoint: &Endpoint| snapshot.endpoints.get(&(name.to_owned(), endpoint.clone()));
+    html! {
+        @if let Some(failure) = &namespace.broken {
+            @let who = if failure.inconclusive { "pullprobe" } else { "containerd" };
+            p.says.bad { (who) " cannot tell whom to ask: " (failure.detail) }
         }
-    }
-    for endpoint in namespace.dependents.keys() {
-        let key = (name.to_owned(), endpoint.clone());
-        if let Some(report) = snapshot.endpoints.get(&key) {
-            host(page, snapshot, report, now);
+        @for planned in &namespace.hosts {
+            @if let Some(report) = report(&planned.endpoint) { (host(snapshot, report, now)) } @else { (unseen(planned)) }
         }
+        @for report in namespace.dependents.keys().filter_map(report) { (host(snapshot, report, now)) }
     }
 }
 
-fn unseen(page: &mut Html, planned: &PlannedHost) {
-    page.raw("<div class=\"host\"><p><code>").text(&planned.endpoint.to_string()).raw("</code>");
-    page.element("span", "role", planned.role.as_str()).element("span", "when", "not looked at yet").raw("</p></div>");
+fn heading(endpoint: &Endpoint, role: Role, when: &str) -> Markup {
+    html! { p { code { (endpoint) } span.role { (role.as_str()) } span.when { (when) } } }
 }
 
-fn host(page: &mut Html, snapshot: &Snapshot, report: &EndpointReport, now: Timestamp) {
+fn unseen(planned: &PlannedHost) -> Markup {
+    html! { div.host { (heading(&planned.endpoint, planned.role, "not looked at yet")) } }
+}
+
+fn host(snapshot: &Snapshot, report: &EndpointReport, now: Timestamp) -> Markup {
     let key: EndpointKey = (report.namespace.clone(), report.endpoint.clone());
-    page.raw("<div class=\"host\"><p><code>").text(&report.endpoint.to_string()).raw("</code>");
-    page.element("span", "role", report.role.as_str());
-    page.element("span", "when", &from_now(report.started_at, now)).raw("</p><ol class=\"ladder\">");
-    for line in report.stages.lines() {
-        rung(page, &line);
-    }
-    page.raw("</ol>");
-    if let Some(failure) = report.failure() {
-        page.raw("<p class=\"says\"><b>").text(failure.cause.as_str()).raw("</b> ").text(&failure.detail).raw("</p>");
-    }
-    if let Some(back_off) = snapshot.endpoint_back_off(&key) {
-        markup::patience(page, back_off, now);
-    }
-    page.raw("<dl class=\"line\">");
-    if report.up() == Some(false) {
-        let success = snapshot.last_success.get(&key).copied();
-        let ago = success.map_or_else(|| "not since the start".to_owned(), |at| from_now(at, now));
-        page.term("last success", &ago);
-    }
-    let purposes = report.need.iter().flat_map(|need| &need.purposes);
-    page.term("needed for", &purposes.map(|purpose| purpose.as_str()).collect::<Vec<_>>().join(", "));
-    if let Some((stage, share)) = report.stages.slow() {
-        page.term("slow", &format!("{stage} {share}"));
-    }
-    if let Some(tcp) = report.stages.tcp.facts() {
-        let up = tcp.addresses.iter().filter(|seen| seen.cause.is_none()).count();
-        page.term("addresses", &format!("{up} of {} connect", tcp.addresses.len()));
-    }
-    let expiry = report.stages.tls.facts().and_then(|tls| tls.chain.iter().map(|one| one.not_after).min());
-    if let Some(at) = expiry.and_then(|seconds| Timestamp::from_second(seconds).ok()) {
-        page.term("certificate ends", &from_now(at, now));
-    }
-    if let Some(skew) = report.clock_skew.filter(|skew| skew.abs() >= 1.0) {
-        page.term("clock differs by", &format!("{skew:.0} s"));
-    }
-    if let Some(seen) = snapshot.rate_limits.get(&key) {
-        page.term("pull limit", &limit_words(seen, now));
-    }
-    page.raw("</dl></div>");
+    html! { div.host {
+        (heading(&report.endpoint, report.role, &from_now(report.started_at, now)))
+        ol.ladder { @for line in report.stages.lines() { (stage(&line)) } }
+        @if let Some(failure) = report.failure() { p.says { b { (failure.cause.as_str()) } " " (failure.detail) } }
+        @if let Some(until) = snapshot.endpoint_back_off(&key) { (back_off(until, now)) }
+        (facts(snapshot, &key, report, now))
+    } }
 }
 
-fn rung(page: &mut Html, line: &StageLine<'_>) {
+fn facts(snapshot: &Snapshot, key: &EndpointKey, report: &EndpointReport, now: Timestamp) -> Markup {
+    let success = snapshot.last_success.get(key).copied();
+    let ago = success.map_or_else(|| "not since the start".to_owned(), |at| from_now(at, now));
+    let purposes = report.need.iter().flat_map(|need| &need.purposes);
+    let needed = purposes.map(|purpose| purpose.as_str()).collect::<Vec<_>>().join(", ");
+    let chain = report.stages.tls.facts().map(|tls| tls.chain.iter());
+    let expiry = chain.and_then(|chain| chain.map(|one| one.not_after).min());
+    html! { dl.line {
+        @if report.up() == Some(false) { (term("last success", &ago)) }
+        (term("needed for", &needed))
+        @if let Some((stage, share)) = report.stages.slow() { (term("slow", &format!("{stage} {share}"))) }
+        @if let Some(tcp) = report.stages.tcp.facts() {
+            @let up = tcp.addresses.iter().filter(|seen| seen.cause.is_none()).count();
+            (term("addresses", &format!("{up} of {} connect", tcp.addresses.len())))
+        }
+        @if let Some(at) = expiry.and_then(|seconds| Timestamp::from_second(seconds).ok()) {
+            (term("certificate ends", &from_now(at, now)))
+        }
+        @if let Some(skew) = report.clock_skew.filter(|skew| skew.abs() >= 1.0) {
+            (term("clock differs by", &format!("{skew:.0} s")))
+        }
+        @if let Some(seen) = snapshot.rate_limits.get(key) { (term("pull limit", &limit_words(seen, now))) }
+    } }
+}
+
+fn stage(line: &StageLine<'_>) -> Markup {
     let (tone, said) = match line.result {
         StageResult::Passed => (Tone::Good, line.duration.map(millis).unwrap_or_default()),
         StageResult::Failed(_) => (Tone::Bad, line.duration.map(millis).unwrap_or_default()),
         StageResult::Skipped(why) => (Tone::Quiet, why.as_str().replace('_', " ")),
     };
-    page.raw(&format!("<li class=\"{}\"><i>{}</i><b>", tone.class(), tone.sign()));
-    page.text(line.stage.as_str()).raw("</b>").element("span", "", &said).raw("</li>");
+    html! { li class=(tone.class()) { i { (tone.sign()) } b { (line.stage.as_str()) } span { (said) } } }
 }
 
 fn limit_words(seen: &SeenLimit, now: Timestamp) -> String {

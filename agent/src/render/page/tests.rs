@@ -125,9 +125,8 @@ fn a_finding_of_no_file_has_no_empty_place() {
 
 #[test]
 fn characters_that_turn_text_around_are_replaced() {
-    let mut page = Html::default();
-    page.text("a\u{202e}b\u{1b}[31m");
-    assert_eq!(page.into_string(), "a\u{fffd}b\u{fffd}[31m");
+    let page = markup::finished(html! { "a\u{202e}b\u{1b}[31m" ("\tc\n'\u{200b}") });
+    assert_eq!(page, "a\u{fffd}b\u{fffd}[31m\tc\n&#39;\u{fffd}");
 }
 
 /// Whatever others may have written holds markup.
