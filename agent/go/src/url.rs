@@ -44,7 +44,7 @@ pub fn parse(text: &str) -> Result<GoUrl, String> {
             (host_of(authority)?, path)
         }
     };
-    Ok(GoUrl { scheme, host, path: unescape(path)? })
+    Ok(GoUrl { scheme, host, path: lossy(unescape(path)?) })
 }
 
 fn scheme_of(text: &str) -> Result<(&str, &str), String> {
@@ -102,10 +102,15 @@ fn unescape_host(host: &str) -> Result<String, String> {
             _ => return Err(format!("invalid URL escape {}", quote(&escape))),
         }
     }
-    unescape(host)
+    unescape(host).map(lossy)
 }
 
-fn unescape(text: &str) -> Result<String, String> {
+fn lossy(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+/// `url.PathUnescape`: the bytes that a text with `%` and two hex digits stands for.
+pub fn unescape(text: &str) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
@@ -124,7 +129,7 @@ fn unescape(text: &str) -> Result<String, String> {
         bytes.push(byte);
         rest = &after[2..];
     }
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(bytes)
 }
 
 #[cfg(test)]

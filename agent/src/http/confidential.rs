@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderValue, header};
+use percent_encoding::percent_decode_str;
 use url::form_urlencoded;
 
 use super::Request;
@@ -51,10 +52,7 @@ fn of_header(value: &HeaderValue) -> Vec<Secret> {
 }
 
 fn percent_decoded(text: &str) -> Secret {
-    // A plus stands for itself outside of queries.
-    let pair = Secret::new(format!("p={}", text.replace('+', "%2B")));
-    let value = form_urlencoded::parse(pair.expose().as_bytes()).next().map(|(_, value)| Secret::new(value));
-    value.unwrap_or_default()
+    Secret::new(percent_decode_str(text).decode_utf8_lossy())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! The sources are `pkg/credentialprovider/keyring.go` of Kubernetes and Go's `net/url`.
 
-use go::glob;
+use go::{glob, url};
 
 /// A key as kubelet indexes it: scheme, query and the API's version are gone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -109,19 +109,7 @@ fn check_authority(host: &str) -> Result<(), String> {
 }
 
 fn decode_path(path: &str) -> Result<String, String> {
-    let bytes = path.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        if bytes[at] != b'%' {
-            decoded.push(bytes[at]);
-            at += 1;
-            continue;
-        }
-        let digits = path.get(at + 1..at + 3).and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        decoded.push(digits.ok_or("its path has a `%` without two hex digits")?);
-        at += 3;
-    }
+    let decoded = url::unescape(path).map_err(|_| "its path has a `%` without two hex digits")?;
     Ok(String::from_utf8_lossy(&decoded).into_owned())
 }
 
@@ -169,8 +157,17 @@ mod tests {
 
     #[test]
     fn what_is_no_url_is_passed_over() {
-        for written in ["reg corp", "reg.corp:port", "[::1", "reg[12].corp", "reg.corp/%zz", "a\u{7}b", "a|b", "r{e}g"]
-        {
+        for written in [
+            "reg corp",
+            "reg.corp:port",
+            "[::1",
+            "reg[12].corp",
+            "reg.corp/%zz",
+            "reg.corp/%+f",
+            "a\u{7}b",
+            "a|b",
+            "r{e}g",
+        ] {
             assert!(IndexKey::of(written).is_err(), "{written}: {:?}", IndexKey::of(written));
         }
     }

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use go::url;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
 use crate::redact::secret::Secret;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,7 +140,8 @@ impl ProxyUrl {
     pub fn with_credentials(&self) -> Secret {
         let scheme = if self.scheme == ProxyScheme::Socks5 { "socks5h" } else { self.scheme.as_str() };
         let user = self.credentials.as_ref().map_or_else(String::new, |credentials| {
-            format!("{}:{}@", escape(credentials.username.expose()), escape(credentials.password.expose()))
+            let escape = |secret: &Secret| utf8_percent_encode(secret.expose(), NON_ALPHANUMERIC).to_string();
+            format!("{}:{}@", escape(&credentials.username), escape(&credentials.password))
         });
         Secret::new(format!("{scheme}://{user}{}", self.host_port()))
     }
@@ -215,34 +219,9 @@ fn is_scheme(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
 }
 
-fn escape(text: &str) -> String {
-    let mut out = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() {
-            out.push(char::from(byte));
-        } else {
-            let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0').to_ascii_uppercase();
-            out.extend(['%', digit(byte >> 4), digit(byte & 15)]);
-        }
-    }
-    out
-}
-
 /// Percent-decoding. `None` for a broken escape or when the result is not UTF-8.
 fn unescape(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        if *first == b'%' {
-            let digits = std::str::from_utf8(tail.get(..2)?).ok()?;
-            bytes.push(u8::from_str_radix(digits, 16).ok()?);
-            rest = &tail[2..];
-        } else {
-            bytes.push(*first);
-            rest = tail;
-        }
-    }
-    String::from_utf8(bytes).ok()
+    String::from_utf8(url::unescape(text).ok()?).ok()
 }
 
 #[cfg(test)]
@@ -323,5 +302,8 @@ mod tests {
         assert_eq!((credentials.username.expose(), credentials.password.expose()), ("us@er", "p:w"));
         assert!(!format!("{url} {url:?}").contains("p:w"));
         assert_eq!(url.with_credentials().expose(), "http://us%40er:p%3Aw@proxy:3128");
+        for broken in ["http://u:p%@proxy", "http://u:p%4@proxy", "http://u:p%+4@proxy", "http://u:p%zz@proxy"] {
+            assert_eq!(ProxyUrl::parse(broken), None, "{broken}");
+        }
     }
 }
