@@ -1,6 +1,5 @@
 //! Reads containerd's files from the host root within bounds, and remembers what was read as a hash.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
@@ -70,21 +69,13 @@ impl<'a> Reader<'a> {
 
     /// Of what was read since the last call.
     pub fn take_hash(&mut self) -> String {
-        hex(&self.hash.finalize_reset())
+        format!("{:x}", self.hash.finalize_reset())
     }
 }
 
 /// One hash of several.
 pub fn hash_of(parts: &[&str]) -> String {
-    hex(&Sha256::digest(parts.join("\n")))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut hex, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    format!("{:x}", Sha256::digest(parts.join("\n")))
 }
 
 /// Why pullprobe does not read what containerd may well read; `None`: containerd fails too.

@@ -3,7 +3,6 @@
 //! Seen of 1.6, 1.7 and 2.1: a pull asks for the digest of the tag (or of the digest itself) with HEAD,
 //! and for nothing else that lies under `blobs`, whichever image or repository brought it there.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
@@ -50,11 +49,7 @@ impl ContentStore {
     /// Content of at most `limit` bytes, if it is there and hashes to its digest.
     pub fn read(&self, digest: &str, limit: usize) -> Option<Vec<u8>> {
         let body = self.host.read(&self.blob(digest)?, limit).ok()?;
-        let mut hex = String::new();
-        for byte in Sha256::digest(&body) {
-            let _ = write!(hex, "{byte:02x}");
-        }
-        (digest.strip_prefix("sha256:") == Some(&hex)).then_some(body)
+        (digest == format!("sha256:{:x}", Sha256::digest(&body))).then_some(body)
     }
 
     /// How long content is, if it is there. Nothing of it is read.

@@ -1,16 +1,9 @@
 //! Digests as go-digest reads and refuses them.
 
-use std::fmt::Write as _;
-
 use sha2::{Digest as _, Sha256};
 
 pub fn digest_of(bytes: &[u8]) -> String {
-    let hash = Sha256::digest(bytes);
-    let mut text = String::from("sha256:");
-    for byte in hash {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    format!("sha256:{:x}", Sha256::digest(bytes))
 }
 
 /// `sha256:` with 64 lower-case hex digits, or sha384 and sha512 with theirs.

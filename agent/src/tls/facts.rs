@@ -1,8 +1,8 @@
 //! What is reported of a certificate.
 
-use aws_lc_rs::digest;
 use go::x509::certificate::Certificate;
 use rustls_pki_types::CertificateDer;
+use sha2::{Digest as _, Sha256};
 
 use crate::model::facts::CertificateFacts;
 use crate::redact::clean::Clean;
@@ -43,8 +43,7 @@ fn of(certificate: &Certificate<'_>) -> CertificateFacts {
 }
 
 fn sha256(der: &[u8]) -> String {
-    let digits = |byte: &u8| [byte >> 4, byte & 15].map(|nibble| char::from_digit(nibble.into(), 16).unwrap_or('0'));
-    digest::digest(&digest::SHA256, der).as_ref().iter().flat_map(digits).collect()
+    format!("{:x}", Sha256::digest(der))
 }
 
 #[cfg(test)]

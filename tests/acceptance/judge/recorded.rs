@@ -70,8 +70,7 @@ pub fn fingerprint(file: &Path) -> String {
     let text = std::fs::read_to_string(file).unwrap();
     let mut table: toml::Table = toml::from_str(&text).unwrap();
     table.remove("about");
-    let digest = Sha256::digest(table.to_string());
-    digest[..6].iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+    format!("{:.12x}", Sha256::digest(table.to_string()))
 }
 
 /// Holds the scenario in a namespace of its own.

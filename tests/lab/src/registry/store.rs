@@ -30,8 +30,7 @@ pub struct Stored {
 
 /// `sha256:` and the hexadecimal digest of `bytes`.
 pub fn sha256(bytes: &[u8]) -> String {
-    let hash = Sha256::digest(bytes);
-    hash.iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+    format!("sha256:{:x}", Sha256::digest(bytes))
 }
 
 /// A stored manifest.
