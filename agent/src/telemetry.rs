@@ -1,7 +1,6 @@
 //! The log: one line for each event on standard error, as logfmt or JSON.
 
 use std::fmt;
-use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use tracing::field::{Field, Visit};
@@ -100,27 +99,13 @@ fn logfmt(pairs: &Pairs) -> String {
     written.join(" ")
 }
 
-/// Bare if nothing in it could be taken for the end of it, else quoted in one line.
+/// Bare if nothing in it could be taken for the end of it, else quoted in one line, as JSON is.
 fn logfmt_value(value: &str) -> String {
     let bare = |c: char| !c.is_whitespace() && !c.is_control() && !"\"=\\".contains(c);
     if !value.is_empty() && value.chars().all(bare) {
         return value.to_owned();
     }
-    let mut quoted = String::from("\"");
-    for c in value.chars() {
-        match c {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            '\n' => quoted.push_str("\\n"),
-            '\r' => quoted.push_str("\\r"),
-            '\t' => quoted.push_str("\\t"),
-            // Writing to a string cannot fail.
-            c if c.is_control() => drop(write!(quoted, "\\u{:04x}", u32::from(c))),
-            c => quoted.push(c),
-        }
-    }
-    quoted.push('"');
-    quoted
+    serde_json::Value::from(value).to_string()
 }
 
 #[cfg(test)]

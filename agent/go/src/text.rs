@@ -42,12 +42,24 @@ pub fn quote(text: &str) -> String {
             '\n' => quoted.push_str("\\n"),
             '\r' => quoted.push_str("\\r"),
             '\t' => quoted.push_str("\\t"),
+            '\u{7}' => quoted.push_str("\\a"),
+            '\u{8}' => quoted.push_str("\\b"),
+            '\u{b}' => quoted.push_str("\\v"),
+            '\u{c}' => quoted.push_str("\\f"),
             '\u{0}'..='\u{1f}' | '\u{7f}' => drop(write!(quoted, "\\x{:02x}", u32::from(c))),
-            c => quoted.push(c),
+            c if is_printed(c) => quoted.push(c),
+            c if c <= '\u{ffff}' => drop(write!(quoted, "\\u{:04x}", u32::from(c))),
+            c => drop(write!(quoted, "\\U{:08x}", u32::from(c))),
         }
     }
     quoted.push('"');
     quoted
+}
+
+/// `strconv.IsPrint`: letters, marks, numbers, punctuation, symbols, and of spaces that of ASCII. Rust escapes the others,
+/// and a mark only at the begin of a text.
+fn is_printed(c: char) -> bool {
+    c.is_ascii() || String::from_iter(['-', c]).escape_debug().count() == 2
 }
 
 /// A Go duration, which may be negative.
@@ -112,6 +124,20 @@ mod tests {
             (join("/certs", ""), join("", "x"), join("/a/", "../b")),
             ("/certs".into(), "x".into(), "/b".into())
         );
+    }
+
+    #[test]
+    fn what_go_does_not_print_is_escaped_in_quotes() {
+        for (text, quoted) in [
+            ("a\"b\\c'd", r#""a\"b\\c'd""#),
+            ("\u{7}\u{8}\u{c}\n\r\t\u{b}", r#""\a\b\f\n\r\t\v""#),
+            ("\0\u{1b}\u{7f}", r#""\x00\x1b\x7f""#),
+            ("\u{85}\u{a0}\u{ad}\u{200b}\u{202e}\u{3000}\u{feff}", r#""\u0085\u00a0\u00ad\u200b\u202e\u3000\ufeff""#),
+            ("\u{e0041}\u{10ffff}", r#""\U000e0041\U0010ffff""#),
+            ("é e\u{301} ☺ 日本 \u{fffd}", "\"é e\u{301} ☺ 日本 \u{fffd}\""),
+        ] {
+            assert_eq!(quote(text), quoted);
+        }
     }
 
     #[test]

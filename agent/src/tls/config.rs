@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use go::text::quote;
 use go::x509::certificate::Certificate;
 use go::x509::p521::SECP521R1;
 use go::x509::verify::Roots;
@@ -74,7 +75,7 @@ impl TlsSetup {
                 return Err(unusable(
                     &file.path,
                     "it has no certificate",
-                    &format!("unable to load CA cert {:?}", file.path),
+                    &format!("unable to load CA cert {}", quote(&file.path)),
                 ));
             }
             for certificate in certificates {

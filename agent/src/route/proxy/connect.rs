@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use go::http1::head;
+use go::text::quote;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use zeroize::Zeroizing;
 
@@ -93,7 +94,7 @@ async fn read_answer(connection: &mut Connection, told: &Redactor) -> Result<Con
             continue;
         }
         let Some((name, value)) = line.split_once(':') else {
-            return Err(AnswerError::Malformed(format!("malformed MIME header: missing colon: {line:?}")));
+            return Err(AnswerError::Malformed(format!("malformed MIME header: missing colon: {}", quote(&line))));
         };
         if name.trim().eq_ignore_ascii_case("proxy-authenticate") {
             answer.challenges.push(value.trim().to_owned());
@@ -113,8 +114,9 @@ async fn read_line(lines: &mut (impl AsyncBufRead + Unpin)) -> Result<String, An
 impl ConnectResponse {
     /// In the order of Go's `ReadResponse`, each check with its words.
     fn parse(line: &str) -> Result<Self, String> {
-        let malformed =
-            |what: &str, text: &str| format!("malformed HTTP {what} {:?}", text.chars().take(100).collect::<String>());
+        let malformed = |what: &str, text: &str| {
+            format!("malformed HTTP {what} {}", quote(&text.chars().take(100).collect::<String>()))
+        };
         let (version, rest) = line.split_once(' ').ok_or_else(|| malformed("response", line))?;
         let rest = rest.trim_start_matches(' ');
         let (digits, reason) =
