@@ -135,3 +135,32 @@ fn the_oldest_containerd_takes_less() {
     assert!(long.refused_by(old).is_some() && long.refused_by(new).is_none());
     assert_eq!(parse("nginx").unwrap().refused_by(old), None);
 }
+
+/// oci-client has a parser of its own for the same grammar.
+#[test]
+fn another_parser_takes_apart_alike_what_both_take() {
+    use oci_client::Reference as Other;
+    let digest = format!("@sha256:{}", "0f".repeat(32));
+    let objects = ["", ":1", ":V_1.0-x", ":", &digest, &format!(":1{digest}"), "@sha256:0f"];
+    let domains =
+        ["", "docker.io/", "index.docker.io/", "localhost/", "localhost:5000/", "R.example:443/", "a_b.c/", "team/"];
+    let mut both = 0;
+    for domain in domains {
+        for repository in ["nginx", "a/b", "a.b/c_d", "x__y-z", "a..b", "A", "library/nginx", "nginx-"] {
+            for object in objects {
+                let text = format!("{domain}{repository}{object}");
+                let (Ok(ours), Ok(other)) = (parse(&text), text.parse::<Other>()) else { continue };
+                assert_eq!((&*ours.domain, &*ours.repository), (other.registry(), other.repository()), "{text}");
+                assert_eq!(Some(ours.object()), other.digest().or(other.tag()), "{text}");
+                both += 1;
+            }
+        }
+    }
+    assert!(both >= 150, "{both}");
+    // Why it is not the one that decides: containerd takes the one, and refuses the other.
+    assert!(parse("[::1]:5000/a").is_ok() && "[::1]:5000/a".parse::<Other>().is_err());
+    let upper = format!("a@sha256:{}", "0F".repeat(32));
+    assert!(parse(&upper).is_err() && upper.parse::<Other>().is_ok());
+    let identifier = "0f".repeat(32);
+    assert!(parse(&identifier).is_err() && identifier.parse::<Other>().is_ok());
+}
