@@ -89,6 +89,8 @@ pub struct DaemonEnvironment {
     pub pid: Option<u32>,
     /// Each name once.
     pub variables: Vec<EnvVar>,
+    /// What the unit's files set by now, and the running process was not started with.
+    pub pending: Vec<EnvVar>,
     /// The words of the command, the program first. Empty when not known.
     pub command: Vec<String>,
     /// A file that systemd reads and pullprobe does not: it may say anything, a proxy too.
@@ -106,9 +108,10 @@ impl DaemonEnvironment {
             // What the files would give at the next start is not what this process has.
             // What systemd passed over at the last start it passes over at the next.
             let passed_over = |finding: &Finding| ["unit_line_ignored", "drop_in_not_read"].contains(&finding.code);
-            let not_in_force = process::not_in_force(&loaded, &running);
+            loaded.pending = process::not_in_force(&loaded, &running);
             loaded.findings.retain(passed_over);
-            loaded.findings.extend(not_in_force);
+            let waits = |variable| process::waits(loaded.unit, running.pid, variable);
+            loaded.findings.extend(loaded.pending.iter().map(waits));
             loaded.pid = Some(running.pid);
             loaded.variables = running.variables;
             loaded.command = running.command;

@@ -191,7 +191,9 @@ impl HttpClient {
         let again = self.used.load(Ordering::Relaxed) && request.form.is_none();
         match self.send_once(request.clone()).await {
             // Go takes it for the end of an idle connection that had served before.
-            Err(failure) if again && failure.is_marked(Mark::Closed) => self.send_once(request).await,
+            Err(failure) if again && (failure.is_marked(Mark::Reset) || failure.is_marked(Mark::Eof)) => {
+                self.send_once(request).await
+            }
             sent => sent,
         }
     }
@@ -274,7 +276,8 @@ impl HttpClient {
         let failure = Failure::new(Stage::Ping, Cause::RegistryTimeout, detail)
             .at(self.binding.endpoint.host_port())
             .or_maybe(if self.binding.passed_on_by().is_some() { &[Cause::ProxyUnreachable] } else { &[] })
-            .with_go_message("net/http: timeout awaiting response headers");
+            .with_go_message("net/http: timeout awaiting response headers")
+            .marked(Mark::NoHeader);
         Failure { inconclusive: patience.is_none_or(|patience| patience > limit), ..failure }
     }
 
@@ -294,7 +297,7 @@ impl HttpClient {
                     return here(self.unparsable(hyper));
                 }
                 if hyper.is_incomplete_message() {
-                    return here(ended(said, "EOF").marked(Mark::Closed));
+                    return here(ended(said, "EOF").marked(Mark::Eof));
                 }
             }
             if let Some(io) = inner.downcast_ref::<std::io::Error>() {
@@ -328,12 +331,12 @@ impl HttpClient {
                 if self.binding.endpoint.scheme == Scheme::Http && !self.used.load(Ordering::Relaxed) =>
             {
                 let detail = format!("the first connection was reset: {said}");
-                let failure = Failure::new(Stage::Tcp, Cause::TcpReset, detail).marked(Mark::Closed);
+                let failure = Failure::new(Stage::Tcp, Cause::TcpReset, detail).marked(Mark::Reset);
                 failure.with_go_message(reset_by(self.binding.address))
             }
-            ErrorKind::ConnectionReset => ended(said, &reset_by(self.binding.address)).marked(Mark::Closed),
+            ErrorKind::ConnectionReset => ended(said, &reset_by(self.binding.address)).marked(Mark::Reset),
             ErrorKind::BrokenPipe => ended(said, "write: broken pipe"),
-            ErrorKind::UnexpectedEof => ended(said, "EOF").marked(Mark::Closed),
+            ErrorKind::UnexpectedEof => ended(said, "EOF").marked(Mark::Eof),
             _ => ended(said, ""),
         }
     }

@@ -72,11 +72,11 @@ impl Relevance {
     pub fn holds(&self, finding: &Finding) -> bool {
         // Whose own port it is finds the directory: only who has the other one is passed over.
         if finding.code == OF_PORTS
-            && let Some(other) = &finding.about
+            && let Some(other) = finding.about.first()
         {
             return self.domains.contains(&other.to_ascii_lowercase());
         }
-        if finding.about.as_ref().is_some_and(|about| !self.names.contains(&plain(about))) {
+        if !finding.about.is_empty() && !finding.about.iter().any(|about| self.names.contains(&plain(about))) {
             return false;
         }
         if finding.code == OF_TLS && !self.has_tls {
@@ -89,7 +89,8 @@ impl Relevance {
         let name = rest.split('/').next().unwrap_or_default();
         let of_names = || rest.split('/').any(|part| self.names.contains(&plain(part)));
         match name {
-            "_backup" => self.names.iter().any(|name| finding.message.contains(name)),
+            // It says itself what it is about.
+            "_backup" => true,
             "hosts.toml" | "_default" | "default" | "_default_" | "*" | "_all" | "_" => self.by_default,
             _ if OF_NAMES.contains(&finding.code) && of_names() => true,
             // A file that lies beside the directories was meant for one of them.
@@ -190,6 +191,16 @@ mod tests {
             assert!(!relevance.holds(&finding(code, file)), "{code} {file}");
         }
         assert!(of(true).holds(&finding("skip_verify", "/c/_default/hosts.toml")));
+    }
+
+    #[test]
+    fn what_was_moved_aside_bears_on_the_registries_that_it_was_for() {
+        let of_backup = |registries: &[&str]| {
+            let backup = finding("spegel_backup", "/c/_backup");
+            of(false).holds(&registries.iter().fold(backup, |backup, registry| backup.about(*registry)))
+        };
+        assert!(of_backup(&["quay.io", "docker.io"]) && of_backup(&["mirror.example_5000_"]));
+        assert!(!of_backup(&["quay.io"]) && !of_backup(&["docker.io.example"]));
     }
 
     #[test]

@@ -1,14 +1,11 @@
 //! What is said where pullprobe lacks what containerd has, or stops where containerd waits on.
 
 use crate::cause::Cause;
-use crate::model::outcome::Failure;
+use crate::model::outcome::{Failure, Mark};
 use crate::model::verdict::Verdict;
 use crate::pull::PullEnd;
 use crate::redact::clean::Clean;
 use crate::version::Version;
-
-/// The last of Go's words where no answer begins.
-const NO_HEADER: &str = "timeout awaiting response headers";
 
 /// Then nobody knows from here what containerd would see.
 pub fn in_doubt(version: Version, ending: &PullEnd, verdict: Verdict) -> Verdict {
@@ -37,8 +34,7 @@ pub fn in_doubt(version: Version, ending: &PullEnd, verdict: Verdict) -> Verdict
 /// What a silence comes to that outlasts pullprobe's patience.
 fn outcome(version: Version, failure: &Failure) -> String {
     // Of a body that comes to no end the header was there in time.
-    let is_of_header = failure.cause == Cause::RegistryTimeout && failure.go_message.ends_with(NO_HEADER);
-    if !is_of_header {
+    if failure.cause != Cause::RegistryTimeout || !failure.is_marked(Mark::NoHeader) {
         return String::new();
     }
     match version.response_header_timeout() {

@@ -32,21 +32,22 @@ pub fn find(root: &HostRoot, proc: &Path, unit: Option<&str>) -> Result<Option<P
 }
 
 /// What the unit's files set by now and the process was not started with.
-pub fn not_in_force(unit: &DaemonEnvironment, running: &Process) -> Vec<Finding> {
+pub fn not_in_force(unit: &DaemonEnvironment, running: &Process) -> Vec<EnvVar> {
     let differs = |set: &&EnvVar| {
         let has = running.variables.iter().find(|variable| variable.name == set.name);
         has.is_none_or(|has| has.value.expose() != set.value.expose())
     };
-    let service = unit.unit.unwrap_or("containerd");
-    let finding = |variable: &EnvVar| {
-        let message = format!(
-            "the running containerd (process {}) was started without this value of {}: it counts only after a restart",
-            running.pid, variable.name
-        );
-        let fix = restart_pending::restart(service);
-        located(Finding::new(Severity::Warning, restart_pending::CODE, message, fix), &variable.origin)
-    };
-    unit.that_matter().filter(differs).map(finding).collect()
+    unit.that_matter().filter(differs).cloned().collect()
+}
+
+/// Likewise, for people.
+pub fn waits(unit: Option<&str>, pid: u32, variable: &EnvVar) -> Finding {
+    let message = format!(
+        "the running containerd (process {pid}) was started without this value of {}: it counts only after a restart",
+        variable.name
+    );
+    let fix = restart_pending::restart(unit.unwrap_or("containerd"));
+    located(Finding::new(Severity::Warning, restart_pending::CODE, message, fix), &variable.origin)
 }
 
 fn is_containerd(root: &HostRoot, dir: &Path) -> bool {

@@ -53,7 +53,7 @@ fn environment(root: &HostRoot, unit: &'static str, of_containerd: bool) -> Opti
     }
     let command = effective(&settings, "ExecStart").last().map(|setting| service.command(setting)).unwrap_or_default();
     let Service { variables, closed, findings, .. } = service;
-    Some(DaemonEnvironment { unit: Some(unit), pid: None, variables, command, closed, findings })
+    Some(DaemonEnvironment { unit: Some(unit), pid: None, variables, pending: Vec::new(), command, closed, findings })
 }
 
 /// The settings of a list-like key: an empty assignment forgets those before it.

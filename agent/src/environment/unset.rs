@@ -3,7 +3,6 @@
 
 use super::service::is_name;
 use super::{DaemonEnvironment, EnvVar, MATTERS, located};
-use crate::environment::restart_pending;
 use crate::model::finding::{Finding, Severity};
 
 /// What curl and others know, and Go does not.
@@ -50,8 +49,7 @@ pub(super) fn together(environment: &DaemonEnvironment) -> impl Iterator<Item = 
 pub(super) fn https_unset(environment: &DaemonEnvironment) -> Option<Finding> {
     let is_set = |variable: &&EnvVar| !variable.value.expose().is_empty();
     // A file that sets it, and waits for a restart, is told as that.
-    let waits = |finding: &Finding| finding.code == restart_pending::CODE && finding.message.contains("HTTPS_PROXY");
-    if environment.findings.iter().any(waits) {
+    if environment.pending.iter().any(|variable| variable.name.eq_ignore_ascii_case("HTTPS_PROXY")) {
         return None;
     }
     // `*` says that no proxy is wanted.
@@ -117,6 +115,18 @@ mod tests {
             ("OTHER", "x HTTP_PROXY=http://a"),
         ];
         assert_eq!(said(together(&environment(&fine))), [""; 0]);
+    }
+
+    #[test]
+    fn one_that_waits_for_a_restart_is_told_as_that_whatever_its_case() {
+        let set = environment(&[("HTTP_PROXY", PROXY)]);
+        for name in ["HTTPS_PROXY", "https_proxy"] {
+            let pending = environment(&[(name, PROXY)]).variables;
+            assert_eq!(said(https_unset(&DaemonEnvironment { pending, ..set.clone() })), [""; 0], "{name}");
+        }
+        // What else waits says nothing of it, whatever stands in its message.
+        let pending = environment(&[("NO_PROXY", "HTTPS_PROXY.example")]).variables;
+        assert_eq!(said(https_unset(&DaemonEnvironment { pending, ..set })).len(), 1);
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub fn entries(file: &str, config: &DockerConfig) -> Vec<Finding> {
         }
         // A pattern may match any registry.
         let registry = Some(&entry.key).filter(|key| !key.contains('*'));
-        let about = |finding: Finding| Finding { about: registry.map(Into::into), ..finding };
+        let about = |finding: Finding| Finding { about: registry.map(Into::into).into_iter().collect(), ..finding };
         let of_entry = entry_findings(entry, &mut first_written).into_iter();
         findings.extend(of_entry.map(|one| about(located(one, entry.position))));
     }

@@ -65,9 +65,9 @@ impl Lint<'_, '_> {
                     "correct the link (`readlink -f` shows where it ends), or mount its target into pullprobe's host root too",
                 ));
             }
-            HostDir::Fault(words) if is_stray(name, words) => found.push(misplaced(name, path)),
-            HostDir::Fault(_) if reach.is_some() => {}
-            HostDir::Fault(words) => {
+            HostDir::NoDirectory(_) if is_stray(name) => found.push(misplaced(name, path)),
+            HostDir::Fault(_) | HostDir::NoDirectory(_) if reach.is_some() => {}
+            HostDir::Fault(words) | HostDir::NoDirectory(words) => {
                 let message = format!("every pull from {name} fails: {words}");
                 found.push(error(
                     "host_dir_unusable",
@@ -204,10 +204,9 @@ fn certificate_fault(name: &str, directory: &HostDirectory, found: &mut Vec<Find
     }
 }
 
-/// A file that stands where only directories of registries have a place.
-fn is_stray(name: &str, words: &str) -> bool {
-    words.ends_with("not a directory")
-        && [".toml", ".crt", ".cert", ".key", ".pem"].iter().any(|ending| ends_in(name, ending))
+/// Whether the file was meant for the directory of a registry.
+fn is_stray(name: &str) -> bool {
+    [".toml", ".crt", ".cert", ".key", ".pem"].iter().any(|ending| ends_in(name, ending))
 }
 
 fn misplaced(name: &str, path: &str) -> Finding {
@@ -278,7 +277,8 @@ fn spegel(root: &str, backup: &HostDir) -> Option<Finding> {
     );
     let fix = "to use both, set `spegel.prependExisting: true` in Spegel's chart: it then asks these hosts after its own. \
                Without Spegel, move the directories back";
-    Some(info("spegel_backup", &whole(&format!("{root}/{SPEGEL_BACKUP}")), message, fix))
+    let finding = info("spegel_backup", &whole(&format!("{root}/{SPEGEL_BACKUP}")), message, fix);
+    Some(directory.files.iter().fold(finding, Finding::about))
 }
 
 /// Whether hosts.toml names a file of its directory.
@@ -293,9 +293,12 @@ fn names(directory: &HostDirectory, file: &str) -> bool {
 /// An earlier directory of `config_path` that serves the registry already.
 fn hidden(name: &str, root: &str, earlier: &[(&str, &BTreeMap<String, HostDir>)], found: &mut Vec<Finding>) {
     let hiding = earlier.iter().find_map(|(path, entries)| {
-        let by = [name, "_default"]
-            .into_iter()
-            .find(|by| matches!(entries.get(*by), Some(HostDir::Hosts(_) | HostDir::Fault(_) | HostDir::Unread(_))))?;
+        let by = [name, "_default"].into_iter().find(|by| {
+            matches!(
+                entries.get(*by),
+                Some(HostDir::Hosts(_) | HostDir::Fault(_) | HostDir::NoDirectory(_) | HostDir::Unread(_))
+            )
+        })?;
         Some(format!("{path}/{by}"))
     });
     if let Some(hiding) = hiding {

@@ -90,6 +90,8 @@ pub enum HostDir {
     Missing,
     /// The lookup stops here and every pull of the registry fails with these words.
     Fault(String),
+    /// Likewise, because it is a file where a directory has its place.
+    NoDirectory(String),
     /// The lookup stops here, at a file that pullprobe does not read: these words say why.
     Unread(String),
     /// Hosts of hosts.toml, or of certificate files alone.
@@ -155,7 +157,7 @@ pub fn select<'a>(roots: &'a [CertsRoot], domain: &str) -> Selection<'a> {
                 (None, Some(beyond)) if beyond.has(&join(&root.path, &name)) => return Selection::Unread(&beyond.why),
                 (entry, _) => match entry {
                     None | Some(HostDir::Missing) => {}
-                    Some(HostDir::Fault(words)) => return Selection::Fault(words),
+                    Some(HostDir::Fault(words) | HostDir::NoDirectory(words)) => return Selection::Fault(words),
                     Some(HostDir::Unread(why)) => return Selection::Unread(why),
                     Some(HostDir::Hosts(directory)) => return Selection::Directory(directory),
                 },
@@ -191,7 +193,7 @@ fn load_entry(reader: &mut Reader<'_>, path: &str, version: Version) -> HostDir 
         Ok(stat) if stat.kind == EntryKind::Directory => load_directory(reader, path, version)
             .map_or_else(|unusable| unusable, |directory| HostDir::Hosts(Box::new(directory))),
         // A file is found like a directory, and then cannot be one.
-        Ok(_) => HostDir::Fault(format!("open {path}/hosts.toml: not a directory")),
+        Ok(_) => HostDir::NoDirectory(format!("open {path}/hosts.toml: not a directory")),
         Err(error) if error.is_not_found() => HostDir::Missing,
         Err(error) => left_open(path, &error, format!("stat {path}: {}", error.reason())),
     }

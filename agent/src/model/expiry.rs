@@ -106,7 +106,7 @@ impl CredentialExpiry {
         } else {
             return None;
         };
-        let about = Some(&self.registry).filter(|key| !key.contains('*')).cloned();
+        let about = Some(&self.registry).filter(|key| !key.contains('*')).cloned().into_iter().collect();
         Some(Finding { file: self.file.clone(), line: self.line, about, ..finding })
     }
 

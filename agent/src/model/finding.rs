@@ -40,15 +40,15 @@ pub struct Finding {
     /// What is there, and what containerd of this version does with it.
     pub message: Clean,
     pub fix: Clean,
-    /// The registry, or the host, that alone it is about. `None`: it bears on every pull.
-    pub about: Option<Clean>,
+    /// The registries, or hosts, that alone it is about. Empty: it bears on every pull.
+    pub about: Vec<Clean>,
 }
 
 impl Finding {
     pub fn new(severity: Severity, code: &'static str, message: impl Into<String>, fix: impl Into<String>) -> Self {
         let shown = |text: String| Clean::clipped(&without_credentials(&text), TEXT_LIMIT);
         let (message, fix) = (shown(message.into()), shown(fix.into()));
-        Self { severity, code, file: None, line: None, column: None, message, fix, about: None }
+        Self { severity, code, file: None, line: None, column: None, message, fix, about: Vec::new() }
     }
 
     #[must_use]
@@ -59,7 +59,7 @@ impl Finding {
 
     #[must_use]
     pub fn about(mut self, registry: impl Into<Clean>) -> Self {
-        self.about = Some(registry.into());
+        self.about.push(registry.into());
         self
     }
 

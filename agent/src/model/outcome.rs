@@ -55,8 +55,17 @@ pub enum Mark {
     Oversized,
     /// The answer is none that Go reads as HTTP.
     NoHttp,
-    /// The connection ended before an answer came, as one does that was idle for too long.
-    Closed,
+    /// The connection was reset before an answer came, as one may be that was idle for too long.
+    Reset,
+    /// The connection was closed before an answer came: Go's `io.EOF` or `io.ErrUnexpectedEOF`.
+    Eof,
+    /// No header of an answer came in the time for one.
+    NoHeader,
+    /// The token service answered 403: some say so of wrong credentials, some of what good ones may not pull, and
+    /// some of both.
+    Forbidden,
+    /// containerd's `ErrInvalidAuthorization`: the registry refuses what was sent, and nothing more is tried.
+    AuthorizationFailed,
 }
 
 impl Failure {
@@ -293,7 +302,7 @@ mod tests {
         assert!(!failure.is_marked(Mark::KeptBack));
         let marked =
             failure.marked(Mark::KeptBack).summarized("a").fixed_by("b").owned_by(Owner::Node).with_go_message("c");
-        assert!(marked.is_marked(Mark::KeptBack) && !marked.is_marked(Mark::Closed));
+        assert!(marked.is_marked(Mark::KeptBack) && !marked.is_marked(Mark::Eof));
     }
 
     #[test]

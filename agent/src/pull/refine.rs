@@ -8,7 +8,7 @@ use http::Method;
 use super::refused::{self, Refusal};
 use super::{Pull, Stop};
 use crate::cause::Cause;
-use crate::model::outcome::Failure;
+use crate::model::outcome::{Failure, Mark};
 use crate::model::stage::Stage;
 use crate::redact::clip::clip;
 use crate::refusal::evidence::Party;
@@ -56,7 +56,7 @@ impl Pull<'_> {
 
     async fn explain(&mut self, failure: Failure) -> Failure {
         // An answer of the registry, not one of its token service or of the way there.
-        let of_registry = failure.stage == Stage::Manifest && !failure.go_message.contains("authorization failed");
+        let of_registry = failure.stage == Stage::Manifest && !failure.is_marked(Mark::AuthorizationFailed);
         let status = self.record.met(&failure).and_then(|attempt| attempt.http_status);
         // Whoever struggles is not asked more than containerd would ask.
         let is_overloaded = matches!(status, Some(503 | 504));

@@ -14,7 +14,7 @@ use crate::http::BodyEnd;
 use crate::http::body::no_room;
 use crate::manifest::{Kind, MANIFEST_LIMIT};
 use crate::model::limit::LimitReached;
-use crate::model::outcome::Failure;
+use crate::model::outcome::{Failure, Mark};
 use crate::model::report::Operation;
 use crate::model::stage::Stage;
 use crate::refusal::{self, Errors, ratelimit};
@@ -325,10 +325,27 @@ fn of_body(answer: &RegistryResponse, wanted: Option<&str>) -> Resolved {
 
 /// An authorization that failed for good: the resolver puts this before it.
 fn denied(no_answer: RequestError) -> RequestError {
-    let go_message = &no_answer.failure.go_message;
-    if !go_message.contains("authorization failed") {
+    if !no_answer.failure.is_marked(Mark::AuthorizationFailed) {
         return no_answer;
     }
+    let go_message = &no_answer.failure.go_message;
     let text = format!("pull access denied, repository does not exist or may require authorization: {go_message}");
     RequestError { failure: no_answer.failure.with_go_message(text), ..no_answer }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn access_is_denied_where_the_registry_refuses_for_good_and_not_where_somebody_says_so() {
+        let words = |failure: Failure| {
+            let failure = failure.with_go_message("server message: invalid_token: authorization failed");
+            let no_answer = RequestError { failure, credential_sent: true, known: false, http_status: Some(401) };
+            denied(no_answer).failure.go_message.to_string()
+        };
+        let failure = Failure::new(Stage::Manifest, Cause::NotFoundOrDenied, "x");
+        assert!(words(failure.clone().marked(Mark::AuthorizationFailed)).starts_with("pull access denied, "));
+        assert!(words(failure).starts_with("server message"));
+    }
 }

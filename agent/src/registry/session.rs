@@ -20,7 +20,7 @@ use crate::image::reference::Reference;
 use crate::model::credential::Credential;
 use crate::model::dependency::Purpose;
 use crate::model::host::{Endpoint, RegistryHost, Scheme};
-use crate::model::outcome::Failure;
+use crate::model::outcome::{Failure, Mark};
 use crate::model::stage::Stage;
 use crate::redact::clip::clip;
 use crate::refusal::evidence::Party;
@@ -210,7 +210,7 @@ impl<'a> Session<'a> {
     /// answers every third time serves it. Where it waited in vain the silence is the same next time, and is not waited
     /// for again. Nor is the token service asked again.
     fn may_send_again(&self, broken: &RequestError) -> bool {
-        let is_cut = broken.failure.stage != Stage::Token && broken.failure.go_message.ends_with("EOF");
+        let is_cut = broken.failure.stage != Stage::Token && broken.failure.is_marked(Mark::Eof);
         is_cut && self.is_last && self.network.version.retries_transport_errors()
     }
 

@@ -38,7 +38,9 @@ pub fn classify(broken: &Broken<'_>) -> Failure {
     }
     let gone = |detail: &str, go_message: String| fail(Cause::TlsClosed, detail.to_owned(), &go_message);
     match broken.error.kind() {
-        io::ErrorKind::UnexpectedEof => gone("the connection was closed during the handshake", "EOF".into()),
+        io::ErrorKind::UnexpectedEof => {
+            gone("the connection was closed during the handshake", "EOF".into()).marked(Mark::Eof)
+        }
         io::ErrorKind::ConnectionReset => {
             gone("the connection was reset during the handshake", with_go_message("read", broken.ends, broken.error))
         }

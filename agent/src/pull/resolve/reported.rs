@@ -1,7 +1,7 @@
 //! Which of several hosts' errors is reported, as containerd's resolver does.
 
 use crate::cause::Cause;
-use crate::model::outcome::Failure;
+use crate::model::outcome::{Failure, Mark};
 use crate::model::stage::Stage;
 use crate::redact::clip::clip;
 use crate::version::Version;
@@ -57,7 +57,9 @@ fn to_be_mended(errors: &[(Rank, Failure)], rank: Rank, shown: &Failure) -> Fail
     let Some((_, first)) = before else { return shown.clone() };
     let host = shown.host.as_deref().unwrap_or_default();
     let detail = clip(format!("{}; kubelet's message is that of asking {host} again: {}", first.detail, shown.cause));
-    Failure { detail: detail.into(), ..first.clone() }.with_go_message(shown.go_message.clone())
+    let mended = Failure { detail: detail.into(), ..first.clone() }.with_go_message(shown.go_message.clone());
+    let is_final = shown.is_marked(Mark::AuthorizationFailed);
+    if is_final { mended.marked(Mark::AuthorizationFailed) } else { mended }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::{RegistryResponse, RequestError, Session};
 use crate::cause::Cause;
 use crate::http::headers;
 use crate::model::credential::Credential;
-use crate::model::outcome::Failure;
+use crate::model::outcome::{Failure, Mark};
 use crate::model::stage::Stage;
 use crate::redact::secret::Secret;
 use crate::registry::authority::authority;
@@ -56,7 +56,8 @@ impl Session<'_> {
                                 Some(token) if error == "invalid_token" => self.not_trusted(token),
                                 _ => self.refused_with(error, sent),
                             };
-                            return Err(no(failure.with_go_message(go_message), sent.credential_sent));
+                            let failure = failure.marked(Mark::AuthorizationFailed).with_go_message(go_message);
+                            return Err(no(failure, sent.credential_sent));
                         }
                         auth.remove(&host);
                     }
@@ -75,7 +76,8 @@ impl Session<'_> {
                     }
                     let Some((user, secret)) = login else {
                         let go_message = "authorization failed: no basic auth credentials";
-                        return Err(no(self.no_password(sent).with_go_message(go_message), false));
+                        let failure = self.no_password(sent).marked(Mark::AuthorizationFailed);
+                        return Err(no(failure.with_go_message(go_message), false));
                     };
                     if matches!(auth.get(&host), Some(Handler::Basic(_))) {
                         // Refused already: containerd repeats it, which only risks a lock-out.
@@ -213,7 +215,7 @@ impl Session<'_> {
             }
             Err(failure)
                 if matches!(failure.cause, Cause::CredentialsRejected | Cause::CredentialsExpired)
-                    && is_forbidden(&failure) =>
+                    && failure.is_marked(Mark::Forbidden) =>
             {
                 Err(self.rejected_or_hidden(failure, options, from).await)
             }
@@ -251,12 +253,6 @@ impl Session<'_> {
 /// What a token has to be good for.
 fn scope(repository: &str) -> String {
     format!("repository:{repository}:pull")
-}
-
-/// Whether a token service answered 403: some say so of wrong credentials, some of what good ones
-/// may not pull, and some of both.
-fn is_forbidden(failure: &Failure) -> bool {
-    failure.go_message.contains(": 403 ")
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! What a token service's refusal means.
 
+use http::StatusCode;
 use jiff::Timestamp;
 
 use crate::cause::Cause;
 use crate::http::Response;
-use crate::model::outcome::Failure;
+use crate::model::outcome::{Failure, Mark};
 use crate::model::stage::Stage;
 use crate::redact::clip::clip;
 use crate::redact::secret::Secret;
@@ -74,6 +75,7 @@ pub(super) fn refused(response: &Response, told: &TokenRefusal<'_>) -> Failure {
         .with_go_message(go_message)
         .again_after(ratelimit::pause(response, told.now))
         .or_maybe(&others);
+    let failure = if response.status == StatusCode::FORBIDDEN { failure.marked(Mark::Forbidden) } else { failure };
     in_words(&reading, response, &errors, signed_in, failure)
 }
 
@@ -151,7 +153,7 @@ mod tests {
 
     fn answer(status: u16, media_type: &str, body: &str) -> Response {
         let mut response = Response { body: body.as_bytes().to_vec().into(), ..Response::empty() };
-        response.status = http::StatusCode::from_u16(status).unwrap();
+        response.status = StatusCode::from_u16(status).unwrap();
         response.headers.insert("content-type", media_type.parse().unwrap());
         response
     }
@@ -206,6 +208,19 @@ mod tests {
             let nobody = (Cause::CredentialsMissing, vec![Cause::TokenInvalid]);
             assert_eq!(told(status, "The token is expired.", false), nobody);
         }
+    }
+
+    #[test]
+    fn a_refusal_is_known_by_its_status_whatever_the_words_beside_it() {
+        let marked = |status: u16, reason: &str| {
+            let secret = Secret::new("pw");
+            let about = "r.example/team/app";
+            let told = TokenRefusal { place: "", login: Some(("ann", &secret)), now: Timestamp::UNIX_EPOCH, about };
+            let answer = Response { reason: reason.to_owned().into(), ..answer(status, "text/plain", "") };
+            refused(&answer, &told).is_marked(Mark::Forbidden)
+        };
+        assert!(marked(403, "Forbidden") && marked(403, ""));
+        assert!(!marked(401, "Unauthorized: 403 is what you get") && !marked(400, "Bad: 403 Forbidden"));
     }
 
     #[test]

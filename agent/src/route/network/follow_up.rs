@@ -124,7 +124,7 @@ impl Network {
 
     /// Whether this containerd tries the last host again after such a failure.
     fn is_repeated(&self, failure: &Failure) -> bool {
-        let is_passing = failure.cause == Cause::TlsTimeout || failure.go_message == "EOF";
+        let is_passing = failure.cause == Cause::TlsTimeout || failure.is_marked(Mark::Eof);
         is_passing && self.version.retries_transport_errors()
     }
 

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::schemes;
 use crate::cause::Cause;
-use crate::model::outcome::Failure;
+use crate::model::outcome::{Failure, Mark};
 use crate::model::proxy::{ProxyCredentials, ProxyUrl};
 use crate::model::stage::Stage;
 use crate::redact::redactor::Redactor;
@@ -38,7 +38,7 @@ pub async fn connect(
     let told = told(proxy.credentials.as_ref());
     let answer = read_answer(&mut connection, &told).await.map_err(|error| match error {
         AnswerError::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            broke("read", &error).with_go_message("unexpected EOF")
+            broke("read", &error).with_go_message("unexpected EOF").marked(Mark::Eof)
         }
         AnswerError::Io(error) => broke("read", &error),
         AnswerError::Malformed(go_message) => {

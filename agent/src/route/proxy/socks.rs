@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use zeroize::Zeroizing;
 
 use crate::cause::Cause;
-use crate::model::outcome::Failure;
+use crate::model::outcome::{Failure, Mark};
 use crate::model::proxy::{ProxyCredentials, ProxyUrl};
 use crate::model::stage::Stage;
 use crate::transport::connection::Connection;
@@ -171,5 +171,8 @@ fn failure(refused: &Refused, from: &str, target: &str) -> Failure {
         }
         Refused::Malformed(text) => (Cause::ProxyUnreachable, text.clone(), format!("not a SOCKS 5 proxy: {text}")),
     };
-    Failure::new(Stage::Proxy, cause, detail).with_go_message(format!("socks connect tcp {from}->{target}: {text}"))
+    let failure = Failure::new(Stage::Proxy, cause, detail);
+    let is_eof = matches!(refused, Refused::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof);
+    let failure = if is_eof { failure.marked(Mark::Eof) } else { failure };
+    failure.with_go_message(format!("socks connect tcp {from}->{target}: {text}"))
 }
