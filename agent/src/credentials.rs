@@ -165,7 +165,7 @@ impl Credentials {
 }
 
 fn refused(finding: &Finding) -> Failure {
-    let places = finding.line.into_iter().chain(finding.column).map(|number| format!(":{number}"));
+    let places = finding.line().into_iter().chain(finding.column()).map(|number| format!(":{number}"));
     let file = finding.file.as_deref().unwrap_or_default();
     provider::failed(format!("{file}{}: {}", places.collect::<String>(), finding.message))
 }

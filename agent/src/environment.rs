@@ -5,6 +5,8 @@
 
 use std::path::Path;
 
+use ::go::place::SourceLocation;
+
 use crate::host::root::{HostRoot, ReadError};
 use crate::model::finding::{Finding, Severity};
 use crate::redact::secret::Secret;
@@ -77,8 +79,8 @@ const KUBELET_UNITS: [&str; 9] = [
 pub struct EnvVar {
     pub name: String,
     pub value: Secret,
-    /// `file:line`, or the process's `environ` file.
-    pub origin: String,
+    /// Where it is set, or the process's `environ` file.
+    pub origin: SourceLocation,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -237,7 +239,7 @@ fn bogus_proxy(variable: &EnvVar) -> Finding {
     let message = format!("{} {what}", variable.name);
     let fix =
         format!("set {} to http://host:port; write @ : / # % inside a password as %40 %3A %2F %23 %25", variable.name);
-    located(Finding::new(Severity::Error, "proxy_url_invalid", message, fix), &variable.origin)
+    Finding::new(Severity::Error, "proxy_url_invalid", message, fix).located(&variable.origin)
 }
 
 /// A `NO_PROXY` entry of a form that other programs know and Go does not.
@@ -259,15 +261,7 @@ fn useless(variable: &EnvVar, entry: &str) -> Option<Finding> {
     // A whole proxy URL put here by mistake has its password before the `@`.
     let shown = entry.rsplit('@').next().unwrap_or_default();
     let message = format!("{} entry {shown:?} matches no host in containerd", variable.name);
-    Some(located(Finding::new(Severity::Warning, "no_proxy_entry_useless", message, why), &variable.origin))
-}
-
-/// Puts a finding at `file:line`.
-fn located(finding: Finding, origin: &str) -> Finding {
-    match origin.rsplit_once(':').and_then(|(file, line)| Some((file, line.parse().ok()?))) {
-        Some((file, line)) => finding.in_file(file).at(line, 1),
-        None => finding.in_file(origin),
-    }
+    Some(Finding::new(Severity::Warning, "no_proxy_entry_useless", message, why).located(&variable.origin))
 }
 
 #[cfg(test)]

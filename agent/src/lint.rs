@@ -20,7 +20,7 @@ mod tests;
 
 pub use meant::other_ports;
 
-use go::toml::SourceLocation;
+use go::place::{Position, SourceLocation};
 
 use crate::containerd::config::{ConfigFault, FaultKind, Merged};
 use crate::containerd::configured::CERTS_D_FLAG;
@@ -157,7 +157,7 @@ impl Lint<'_, '_> {
                 "mend the line and restart containerd; `containerd -c FILE config dump` tells whether it parses",
             ),
             FaultKind::WrongType => ("config_type", "give the key a value of the type that containerd expects"),
-            FaultKind::Import if fault.line.is_none() => {
+            FaultKind::Import if fault.place.position.is_none() => {
                 ("config_import", "put containerd's configuration there, or name its file by `--containerd-config`")
             }
             FaultKind::Import => ("config_import", "create the imported file, or take it out of `imports`"),
@@ -192,10 +192,7 @@ impl Lint<'_, '_> {
         } else {
             "containerd starts without CRI, so kubelet can pull nothing"
         };
-        let mut finding =
-            Finding::new(Severity::Error, code, format!("{what}: {}", fault.message), fix).in_file(&fault.file);
-        (finding.line, finding.column) = (fault.line, fault.column);
-        finding
+        Finding::new(Severity::Error, code, format!("{what}: {}", fault.message), fix).located(&fault.place)
     }
 }
 
@@ -210,7 +207,7 @@ fn unread(place: &SourceLocation, why: &str) -> Finding {
 
 /// Of a file that is none of containerd's configuration.
 pub(super) fn beside(fault: &ConfigFault) -> Finding {
-    unread(&whole(&fault.file), &fault.message)
+    unread(&whole(&fault.place.file), &fault.message)
 }
 
 fn note(
@@ -222,7 +219,7 @@ fn note(
 ) -> Finding {
     let finding = Finding::new(severity, code, message, fix);
     // What was typed stands in no file.
-    if *place.file == *CERTS_D_FLAG { finding } else { finding.in_file(&*place.file).at(place.line, place.column) }
+    if *place.file == *CERTS_D_FLAG { finding } else { finding.located(place) }
 }
 
 fn error(code: &'static str, place: &SourceLocation, message: impl Into<String>, fix: impl Into<String>) -> Finding {
@@ -239,5 +236,5 @@ fn info(code: &'static str, place: &SourceLocation, message: impl Into<String>, 
 
 /// A whole file or directory.
 fn whole(path: &str) -> SourceLocation {
-    SourceLocation { file: path.into(), line: 1, column: 1 }
+    SourceLocation::new(path, Position::START)
 }

@@ -12,6 +12,7 @@ mod cases_tests;
 
 pub use address::{is_localhost, namespace_query};
 
+use go::place::Position;
 use go::text::clean;
 
 use crate::cause::Cause;
@@ -54,8 +55,8 @@ pub fn plan(containerd: &Containerd, domain: &str) -> Plan {
     };
     let made = match (&containerd.fatal, &containerd.registry.source) {
         (Some(fault), _) => {
-            let place = fault.line.map_or_else(|| fault.file.clone(), |line| format!("{}:{line}", fault.file));
-            let failure = unusable(Cause::ConfigInvalid, format!("{place}: {}", fault.message), &fault.message);
+            let detail = format!("{}: {}", fault.place, fault.message);
+            let failure = unusable(Cause::ConfigInvalid, detail, &fault.message);
             Err(Failure { inconclusive: fault.kind == FaultKind::Unread, ..failure })
         }
         (None, HostSource::Mirrors { mirrors }) => registry_mirrors::hosts(containerd, mirrors, domain),
@@ -168,7 +169,7 @@ fn broken(draft: &Draft) -> Finding {
         "write the host as https://HOST[:PORT] or http://HOST[:PORT]",
     );
     match &draft.origin {
-        Origin::File { path, line } => finding.in_file(path).at(*line, 1),
+        Origin::File(place) => finding.in_file(&*place.file).at(Position::of_line(place.line())),
         Origin::ImplicitUpstream => finding,
     }
 }

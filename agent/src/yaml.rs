@@ -3,6 +3,7 @@
 //! Anchors, aliases, tags and several documents are refused: what we read needs none of them, and
 //! without them a small file cannot become a large tree.
 
+use go::place::Position;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError};
 
 /// The longest file, in bytes.
@@ -37,13 +38,6 @@ pub struct Key {
     pub name: String,
 }
 
-/// 1-based.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Position {
-    pub line: usize,
-    pub column: usize,
-}
-
 /// Why there is no tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -63,12 +57,12 @@ impl Node {
 pub fn load(text: &str) -> Result<Option<Node>, Fault> {
     if text.len() > SIZE_LIMIT {
         return Err(Fault {
-            at: Position { line: 1, column: 1 },
+            at: Position::START,
             found: format!("{} bytes", text.len()),
             allowed: "at most 1048576 bytes",
         });
     }
-    build(text).map_err(|fault| Fault { at: fault.at.within(text), ..fault })
+    build(text).map_err(|fault| Fault { at: within(fault.at, text), ..fault })
 }
 
 fn build(text: &str) -> Result<Option<Node>, Fault> {
@@ -76,33 +70,31 @@ fn build(text: &str) -> Result<Option<Node>, Fault> {
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
         let (event, span) = event.map_err(|error| malformed(&error))?;
-        builder.take(event, Position::of(span.start))?;
+        builder.take(event, position_of(span.start))?;
     }
     Ok(builder.root)
 }
 
 fn malformed(error: &ScanError) -> Fault {
-    Fault { at: Position::of(*error.marker()), found: error.info().to_owned(), allowed: "well-formed YAML" }
+    Fault { at: position_of(*error.marker()), found: error.info().to_owned(), allowed: "well-formed YAML" }
 }
 
-impl Position {
-    fn of(marker: Marker) -> Self {
-        Self { line: marker.line(), column: marker.col() + 1 }
-    }
+fn position_of(marker: Marker) -> Position {
+    Position { line: marker.line(), column: marker.col() + 1 }
+}
 
-    /// The parser counts a line behind the end of a text that ends without a line break, and takes
-    /// more characters than editors do for one.
-    fn within(self, text: &str) -> Self {
-        let lines = text.split('\n').count();
-        let line = self.line.min(lines);
-        let length = text.split('\n').nth(line.saturating_sub(1)).map_or(0, |line| line.chars().count());
-        let column = if self.line > lines { length + 1 } else { self.column.min(length + 1) };
-        Self { line, column }
-    }
+/// The parser counts a line behind the end of a text that ends without a line break, and takes
+/// more characters than editors do for one.
+fn within(at: Position, text: &str) -> Position {
+    let lines = text.split('\n').count();
+    let line = at.line.min(lines);
+    let length = text.split('\n').nth(line.saturating_sub(1)).map_or(0, |line| line.chars().count());
+    let column = if at.line > lines { length + 1 } else { at.column.min(length + 1) };
+    Position { line, column }
+}
 
-    fn fault(self, found: impl Into<String>, allowed: &'static str) -> Fault {
-        Fault { at: self, found: found.into(), allowed }
-    }
+fn fault(at: Position, found: impl Into<String>, allowed: &'static str) -> Fault {
+    Fault { at, found: found.into(), allowed }
 }
 
 /// Puts events together, without recursion.
@@ -128,14 +120,14 @@ enum Items {
 impl Builder {
     fn take(&mut self, event: Event<'_>, at: Position) -> Result<(), Fault> {
         match event {
-            Event::Alias(_) => Err(at.fault("an alias (`*name`)", "the value itself, written out")),
+            Event::Alias(_) => Err(fault(at, "an alias (`*name`)", "the value itself, written out")),
             Event::Scalar(_, _, anchor, _) | Event::SequenceStart(anchor, _) | Event::MappingStart(anchor, _)
                 if anchor > 0 =>
             {
-                Err(at.fault("an anchor (`&name`)", "the value itself"))
+                Err(fault(at, "an anchor (`&name`)", "the value itself"))
             }
             Event::Scalar(_, _, _, Some(_)) | Event::SequenceStart(_, Some(_)) | Event::MappingStart(_, Some(_)) => {
-                Err(at.fault("a tag (`!name`)", "the value itself"))
+                Err(fault(at, "a tag (`!name`)", "the value itself"))
             }
             Event::Scalar(text, style, ..) => {
                 let plain = style == ScalarStyle::Plain;
@@ -144,7 +136,7 @@ impl Builder {
             Event::SequenceStart(..) => self.open(at, Items::List(Vec::new())),
             Event::MappingStart(..) => self.open(at, Items::Map(Vec::new(), None)),
             Event::SequenceEnd | Event::MappingEnd => self.close(),
-            Event::DocumentStart(_) if self.root.is_some() => Err(at.fault("a second document", "one document")),
+            Event::DocumentStart(_) if self.root.is_some() => Err(fault(at, "a second document", "one document")),
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) | Event::DocumentEnd => {
                 Ok(())
             }
@@ -153,7 +145,7 @@ impl Builder {
 
     fn open(&mut self, at: Position, items: Items) -> Result<(), Fault> {
         if self.open.len() >= DEPTH_LIMIT {
-            return Err(at.fault("deeper nesting", "at most 16 levels"));
+            return Err(fault(at, "deeper nesting", "at most 16 levels"));
         }
         self.open.push(Open { at, items });
         Ok(())
@@ -171,7 +163,7 @@ impl Builder {
     fn add(&mut self, node: Node) -> Result<(), Fault> {
         self.nodes += 1;
         if self.nodes > NODE_LIMIT {
-            return Err(node.at.fault("more pieces", "at most 10000 keys, values and items in all"));
+            return Err(fault(node.at, "more pieces", "at most 10000 keys, values and items in all"));
         }
         match self.open.last_mut().map(|open| &mut open.items) {
             None => self.root = Some(node),
@@ -187,16 +179,16 @@ impl Builder {
 
 fn key(node: Node, others: &[(Key, Node)]) -> Result<Key, Fault> {
     let Value::Scalar { text, .. } = node.value else {
-        return Err(node.at.fault("a list or mapping as a key", "a name"));
+        return Err(fault(node.at, "a list or mapping as a key", "a name"));
     };
     if others.len() >= KEY_LIMIT {
-        return Err(node.at.fault("more keys", "at most 100 in one mapping"));
+        return Err(fault(node.at, "more keys", "at most 100 in one mapping"));
     }
     match others.iter().find(|(other, _)| other.name == text) {
         Some((other, _)) => {
             let shown: String = text.chars().take(80).flat_map(char::escape_debug).collect();
             let found = format!("`{shown}` again, first in line {}", other.at.line);
-            Err(node.at.fault(found, "each key once"))
+            Err(fault(node.at, found, "each key once"))
         }
         None => Ok(Key { at: node.at, name: text }),
     }

@@ -38,8 +38,8 @@ fn check(containerd: &Containerd, data: &[u8]) {
     plans.iter().for_each(|plan| check_plan(plan, data));
     if let Some(fault) = &containerd.fatal {
         assert!(plans.iter().all(|plan| plan.fatal.is_some()), "{fault:?}");
-        if fault.file == DEFAULT_CONFIG {
-            check_place(data, fault.line.unwrap_or(1), fault.column.unwrap_or(1));
+        if &*fault.place.file == DEFAULT_CONFIG {
+            check_place(data, fault.place.line(), fault.place.start().column);
         }
     }
     if holds_marked_secret(&String::from_utf8_lossy(data), containerd.version) {

@@ -33,10 +33,10 @@ fn check(node: &Node, data: &[u8], version: Version) {
     match &parsed {
         Some(Ok(file)) => {
             for host in file.hosts.iter().chain([&file.server]) {
-                check_place(data, host.place.line, host.place.column);
+                check_place(data, host.place.line(), host.place.start().column);
             }
         }
-        Some(Err(rejection)) => check_place(data, rejection.place.line, rejection.place.column),
+        Some(Err(rejection)) => check_place(data, rejection.place.line(), rejection.place.start().column),
         None => {}
     }
     let options = ContainerdOptions {

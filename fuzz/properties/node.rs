@@ -46,7 +46,7 @@ pub fn check_findings(findings: &[Finding], file: &str, bytes: &[u8]) {
         let path = finding.file.as_deref().unwrap_or("/");
         assert!(Path::new(path).is_absolute(), "{finding:?}");
         if path == file {
-            check_place(bytes, finding.line.unwrap_or(1), finding.column.unwrap_or(1));
+            check_place(bytes, finding.line().unwrap_or(1), finding.column().unwrap_or(1));
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod glob;
 pub mod http1;
 pub mod json;
 pub mod no_proxy;
+pub mod place;
 pub mod redirect;
 pub mod release;
 pub mod resolver_names;

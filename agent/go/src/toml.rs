@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use toml_edit::{Document, Item, TableLike};
 
+use crate::place::{Position, SourceLocation};
 use v1::Why;
 
 /// Which library read the file: go-toml 1 (containerd 1.x) or 2 (containerd 2.x).
@@ -17,14 +18,6 @@ use v1::Why;
 pub enum Dialect {
     One,
     Two,
-}
-
-/// A place in a file of the node, 1-based.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SourceLocation {
-    pub file: Arc<str>,
-    pub line: usize,
-    pub column: usize,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -61,8 +54,7 @@ pub struct Table {
 /// Why a file is no TOML, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyntaxError {
-    pub line: usize,
-    pub column: usize,
+    pub at: Position,
     pub message: String,
     pub certainty: Certainty,
 }
@@ -176,8 +168,7 @@ pub fn read(bytes: &[u8], file: &str, dialect: Dialect) -> Result<Table, SyntaxE
             let before = String::from_utf8_lossy(bytes.get(..error.valid_up_to()).unwrap_or_default());
             let place = Source::new(&before, file).place(before.len());
             return Err(SyntaxError {
-                line: place.line,
-                column: place.column,
+                at: place.start(),
                 message: "it holds bytes that are no UTF-8".into(),
                 certainty: Certainty::Refused,
             });
@@ -198,12 +189,8 @@ pub fn parse(text: &str, file: &str, dialect: Dialect) -> Result<Table, SyntaxEr
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         return v1::read(text, &Arc::from(file)).map_err(of_go_toml_1);
     }
-    let refused = |place: SourceLocation, message: String, certainty| SyntaxError {
-        line: place.line,
-        column: place.column,
-        message,
-        certainty,
-    };
+    let refused =
+        |place: SourceLocation, message: String, certainty| SyntaxError { at: place.start(), message, certainty };
     let source = Source::new(text, file);
     if text.starts_with('\u{feff}') {
         let message = "the file starts with a byte order mark".to_owned();
@@ -234,7 +221,7 @@ fn of_go_toml_1(refusal: v1::Refusal) -> SyntaxError {
         Why::Told(what) => (what, Certainty::Refused),
         Why::Unknown(why) => (why, Certainty::Unknown),
     };
-    SyntaxError { line: refusal.place.line, column: refusal.place.column, message, certainty }
+    SyntaxError { at: refusal.place.start(), message, certainty }
 }
 
 struct Source<'a> {
@@ -254,7 +241,7 @@ impl<'a> Source<'a> {
         let line = self.lines.partition_point(|start| *start <= offset).max(1);
         let start = self.lines.get(line - 1).copied().unwrap_or(0);
         let column = self.text.get(start..offset).map_or(0, |before| before.chars().count()) + 1;
-        SourceLocation { file: Arc::clone(&self.file), line, column }
+        SourceLocation::new(Arc::clone(&self.file), Position { line, column })
     }
 
     fn table(&self, table: &dyn TableLike) -> Table {
@@ -327,12 +314,7 @@ impl<'a> Source<'a> {
                 let newline = inner.find('\n').filter(|_| !table.trailing_comma()).unwrap_or(0);
                 let place = self.place(span.start + newline);
                 let message = format!("{message}, which only some builds of this containerd read");
-                return Err(SyntaxError {
-                    line: place.line,
-                    column: place.column,
-                    message,
-                    certainty: Certainty::Unknown,
-                });
+                return Err(SyntaxError { at: place.start(), message, certainty: Certainty::Unknown });
             }
         }
         if let Some(table) = item.as_table_like() {

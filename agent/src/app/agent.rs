@@ -378,7 +378,7 @@ fn log_news(before: &[Finding], now: &[Finding]) {
     };
     let (known, still) = (broken(before), broken(now));
     for finding in now.iter().filter(|finding| finding.code == last_good::CODE && !known.contains(&finding.file)) {
-        tracing::error!(file = finding.file.as_deref(), line = finding.line, "{}", finding.message);
+        tracing::error!(file = finding.file.as_deref(), line = finding.line(), "{}", finding.message);
     }
     for file in known.difference(&still) {
         tracing::info!(file = file.as_deref(), "what this file says is in force again");

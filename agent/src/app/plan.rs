@@ -151,7 +151,7 @@ fn refused(node: &Node, target: &Target) -> Option<String> {
 fn planned_host(node: &Node, host: &RegistryHost, kubelet: Option<&Credential>) -> PlannedHost {
     let decision = node.proxies.decide(host.endpoint.scheme, host.endpoint.host(), host.endpoint.port());
     let (origin, line) = match &host.origin {
-        Origin::File { path, line } => (path.clone(), Some(*line)),
+        Origin::File(place) => (place.file.to_string(), Some(place.line())),
         Origin::ImplicitUpstream => ("implicit upstream".to_owned(), None),
     };
     let offered = kubelet.or(host.own_credential.as_ref()).filter(|credential| credential.login().is_some());

@@ -10,8 +10,9 @@ mod words;
 
 use std::collections::{HashMap, VecDeque};
 
+use go::place::SourceLocation;
 use go::text::{clean, quote};
-use go::toml::{self, Data, Dialect, SourceLocation, Table, Value};
+use go::toml::{self, Data, Dialect, Table, Value};
 
 use super::reader::{Reader, read_words, unread};
 use crate::host::root::ReadError;
@@ -31,9 +32,7 @@ pub struct ConfigFault {
     pub kind: FaultKind,
     /// containerd's words.
     pub message: String,
-    pub file: String,
-    pub line: Option<usize>,
-    pub column: Option<usize>,
+    pub place: SourceLocation,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,12 +101,12 @@ pub struct Merged {
 
 impl ConfigFault {
     pub fn new(kind: FaultKind, message: impl Into<String>, file: &str) -> Self {
-        Self { kind, message: message.into(), file: file.to_owned(), line: None, column: None }
+        Self { kind, message: message.into(), place: SourceLocation::whole(file) }
     }
 
     #[must_use]
     pub fn at(mut self, place: &SourceLocation) -> Self {
-        (self.file, self.line, self.column) = (place.file.to_string(), Some(place.line), Some(place.column));
+        self.place = place.clone();
         self
     }
 }

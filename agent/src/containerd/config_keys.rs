@@ -101,7 +101,7 @@ pub fn fault(merged: &Merged, version: Version) -> Option<ConfigFault> {
         let check = Check { version, section: id };
         found.extend(check.section(section, keys));
     }
-    let first = found.into_iter().min_by_key(|found| (found.value.key.line, found.value.key.column))?;
+    let first = found.into_iter().min_by_key(|found| found.value.key.start())?;
     Some(of_mismatch(&first, version.dialect()))
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use go::toml::SourceLocation;
+use go::place::{Position, SourceLocation};
 use jiff::Timestamp;
 
 use super::config::{self, ConfigFault, FaultKind, Merged, top_level};
@@ -127,9 +127,7 @@ fn of_fault(fault: &ConfigFault, since: Timestamp) -> Finding {
         "the running containerd has read this file at its start and does not look again. With a restart now {restart}"
     );
     let fix = "mend the file before containerd is restarted; `containerd config dump` shows whether it parses";
-    let mut finding = last_good::finding(&fault.file, since, &fault.message, &consequence, fix);
-    (finding.line, finding.column) = (fault.line, fault.column);
-    finding
+    last_good::finding(&fault.place.file, since, &fault.message, &consequence, fix).located(&fault.place)
 }
 
 /// A file that is not there means containerd's defaults, unless it was asked for by name.
@@ -143,6 +141,6 @@ fn read_files(reader: &mut Reader<'_>, path: &str, named: bool, version: Version
 /// A configuration that is tried out: its directories count, the deprecated mirrors do not.
 fn with_directories(settings: Settings, directories: &[std::path::PathBuf]) -> Settings {
     let joined = directories.iter().map(|path| path.to_string_lossy().into_owned()).collect::<Vec<_>>().join(":");
-    let place = SourceLocation { file: CERTS_D_FLAG.into(), line: 1, column: 1 };
+    let place = SourceLocation::new(CERTS_D_FLAG, Position::START);
     Settings { config_path: Some((joined, place)), mirrors: Vec::new(), ..settings }
 }

@@ -1,7 +1,8 @@
 //! Whether the plugins load that CRI stands on: those that are switched off, those that must load, and the runtime
 //! that pods get by default.
 
-use go::toml::{SourceLocation, Table, Value};
+use go::place::SourceLocation;
+use go::toml::{Table, Value};
 
 use super::config::migrate::{IMAGES, OLD_CRI, RUNTIME};
 use super::config::{ConfigFault, FaultKind, Merged};

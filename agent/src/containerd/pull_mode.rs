@@ -1,7 +1,7 @@
 //! Which client this containerd pulls with, and which directories it looks registries up in.
 
+use go::place::SourceLocation;
 use go::text;
-use go::toml::SourceLocation;
 
 use super::config::{ConfigFault, FaultKind};
 use super::settings::Settings;

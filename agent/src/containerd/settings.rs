@@ -1,7 +1,8 @@
 //! What the merged configuration says about pulling images, decoded with the types that containerd
 //! wants. A value of another type ends containerd.
 
-use go::toml::{Data, Dialect, SourceLocation, Table, Value};
+use go::place::SourceLocation;
+use go::toml::{Data, Dialect, Table, Value};
 
 use super::config::migrate::{IMAGES, OLD_CRI};
 use super::config::{ConfigFault, FaultKind, Merged, other_type, type_words};

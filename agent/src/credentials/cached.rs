@@ -56,7 +56,7 @@ impl Credentials {
         self.broken.note(file, since);
         let consequence = "kubelet reads it at its start, and its next start fails";
         let kept = last_good::finding(file, since, &finding.message, consequence, &finding.fix);
-        Finding { line: finding.line, column: finding.column, ..kept }
+        Finding { position: finding.position, ..kept }
     }
 
     fn with_cached(mut self, before: &Self, file: &str, now: Timestamp) -> Self {
@@ -70,9 +70,8 @@ impl Credentials {
         self.findings
             .retain(|finding| finding.code != crate::keyring::lint::REJECTED || finding.file.as_deref() != Some(file));
         for (_, malformed) in broken {
-            let mut finding = last_good::finding(file, since, &malformed.reason, &consequence, fix);
-            (finding.line, finding.column) = malformed.position.map(|at| (at.line, at.column)).unzip();
-            self.findings.push(finding);
+            let finding = last_good::finding(file, since, &malformed.reason, &consequence, fix);
+            self.findings.push(Finding { position: malformed.position, ..finding });
         }
         self.node = before.node.clone();
         self.node_file.clone_from(&before.node_file);

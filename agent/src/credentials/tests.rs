@@ -42,7 +42,7 @@ fn keys(credentials: &Credentials, image: &str) -> Vec<String> {
 }
 
 fn codes(credentials: &Credentials) -> Vec<(&'static str, Option<usize>)> {
-    credentials.findings.iter().map(|finding| (finding.code, finding.line)).collect()
+    credentials.findings.iter().map(|finding| (finding.code, finding.line())).collect()
 }
 
 const PREFERRED: &str = "/var/lib/kubelet/config.json";
@@ -194,7 +194,7 @@ fn entries_that_do_nothing_are_named_with_their_line() {
             ("credentials_key_never_matches", Some(12)),
         ]
     );
-    let inconclusive = credentials.findings.iter().filter(|f| [Some(5), Some(9)].contains(&f.line));
+    let inconclusive = credentials.findings.iter().filter(|f| [Some(5), Some(9)].contains(&f.line()));
     assert!(inconclusive.clone().all(|f| f.severity == Severity::Warning) && inconclusive.count() == 2);
 }
 
@@ -260,7 +260,7 @@ fn a_file_that_breaks_is_offered_until_kubelets_cache_is_over() {
     let half = first.reload(&root, &options, at(10));
     assert_eq!((keys(&half, image), half.rejected_file()), (vec!["r.example".to_owned()], None));
     let told = half.findings.iter().find(|finding| finding.code == crate::host::last_good::CODE).unwrap();
-    assert_eq!((told.file.as_deref(), told.line, told.severity), (Some(PREFERRED), Some(2), Severity::Error));
+    assert_eq!((told.file.as_deref(), told.line(), told.severity), (Some(PREFERRED), Some(2), Severity::Error));
     assert!(told.message.contains("since 1970-01-01T00:00:10Z") && !told.message.contains("r.exam"), "{told:?}");
     assert!(!half.findings.iter().any(|finding| finding.code == "credentials_file_rejected"));
     let cached = half.reload(&root, &options, at(309));
@@ -286,7 +286,7 @@ fn the_ends_of_credentials_are_known_with_source_and_place() {
     let expiries = credentials.expiries();
     let told: Vec<_> = expiries
         .iter()
-        .map(|one| (one.source.to_string(), one.registry.as_str(), one.file.as_deref(), one.line))
+        .map(|one| (one.source.to_string(), one.registry.as_str(), one.file.as_deref(), one.position.map(|at| at.line)))
         .collect();
     let mounted = dir.path().join("secrets/team/regcred/.dockerconfigjson").display().to_string();
     assert_eq!(

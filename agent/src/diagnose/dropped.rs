@@ -7,7 +7,7 @@ use crate::model::verdict::Verdict;
 /// Says so in the verdict, where it is one. A failure of the registry itself is then but half of the truth.
 pub fn told(verdict: Verdict, dropped: Option<&Rejection>) -> Verdict {
     let Some(Rejection { place, reason, .. }) = dropped else { return verdict };
-    let place = format!("{}:{}", place.file, place.line);
+    let place = place.to_string();
     let summary = format!(
         "{} containerd cannot read {place} ({reason}): it asks the registry directly, and none of the hosts in that file.",
         verdict.summary
@@ -29,11 +29,11 @@ pub fn told(verdict: Verdict, dropped: Option<&Rejection>) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use go::toml::SourceLocation;
+    use go::place::SourceLocation;
 
     #[test]
     fn a_file_that_is_dropped_is_part_of_the_answer() {
-        let place = SourceLocation { file: "/c/r.example/hosts.toml".into(), line: 3, column: 1 };
+        let place = SourceLocation::new("/c/r.example/hosts.toml", go::place::Position::of_line(3));
         let rejection = Rejection { place, reason: "expected `]`".to_owned(), open: false };
         let failed =
             Verdict { pullable: Some(false), cause: Some(Cause::TcpTimeout), ..Verdict::unknown("Dead.", "Wake it.") };

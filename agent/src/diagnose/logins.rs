@@ -30,7 +30,7 @@ pub(super) fn shadowed(failure: &Failure, used: &Credential, verdict: Verdict) -
     }
     let cause = Cause::CredentialsShadowAnonymous;
     let text = crate::cause::text::text(cause);
-    let source = used.origin.clone().unwrap_or_else(|| used.source.to_string());
+    let source = used.place();
     Verdict {
         cause: Some(cause),
         also_possible: Vec::new(),
@@ -60,7 +60,7 @@ pub(super) fn told(verdict: Verdict, credential: Option<&Credential>) -> Verdict
         return Verdict { summary: summary.into(), ..verdict };
     };
     let what: Vec<&str> = found.iter().map(|one| one.what.as_str()).collect();
-    let source = credential.origin.clone().unwrap_or_else(|| credential.source.to_string());
+    let source = credential.place();
     Verdict {
         summary: format!("{summary} In key `{}` of {source} {}.", credential.key, what.join(", and ")).into(),
         fix: ordered(first, &verdict.fix).into(),

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use super::{DaemonEnvironment, EnvVar, FILE_LIMIT, env_file, located};
+use super::{DaemonEnvironment, EnvVar, FILE_LIMIT, env_file};
+use go::place::{Position, SourceLocation};
+
 use crate::host::root::HostRoot;
 use crate::model::finding::{Finding, Severity};
 use crate::redact::secret::Secret;
@@ -36,7 +38,7 @@ pub(super) fn finding(root: &HostRoot, containerd: &DaemonEnvironment) -> Option
         "if the node has no other way out, set HTTPS_PROXY and NO_PROXY in a drop-in of {unit} (`systemctl edit {unit}`) \
          and restart it"
     );
-    Some(located(Finding::new(Severity::Warning, "proxy_not_for_containerd", message, fix), &variable.origin))
+    Some(Finding::new(Severity::Warning, "proxy_not_for_containerd", message, fix).located(&variable.origin))
 }
 
 fn of_logins(root: &HostRoot) -> Vec<EnvVar> {
@@ -44,7 +46,7 @@ fn of_logins(root: &HostRoot) -> Vec<EnvVar> {
     let variable = |assignment: env_file::Assignment| EnvVar {
         name: assignment.name.trim_start_matches("export ").trim().to_owned(),
         value: Secret::new(assignment.value),
-        origin: format!("{LOGINS}:{}", assignment.line),
+        origin: SourceLocation::new(LOGINS, Position::of_line(assignment.line)),
     };
     env_file::parse(&text).into_iter().map(variable).collect()
 }
@@ -75,7 +77,8 @@ mod tests {
         let root = HostRoot::open(node.path()).unwrap();
         let environment = DaemonEnvironment::load(&root, None);
         let found = environment.findings.into_iter().find(|finding| finding.code == "proxy_not_for_containerd")?;
-        Some((found.file.unwrap().into(), found.line, format!("{}{}", found.message, found.fix)))
+        let line = found.line();
+        Some((found.file.unwrap().into(), line, format!("{}{}", found.message, found.fix)))
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use go::release::GoDebug;
 
-use super::{DaemonEnvironment, EnvVar, located};
+use super::{DaemonEnvironment, EnvVar};
 use crate::model::finding::{Finding, Severity};
 
 /// What `GODEBUG` says of settings that matter.
@@ -34,11 +34,13 @@ fn finding(variable: &EnvVar, shown: &str) -> Finding {
          other addresses than pullprobe, which resolves as a static one does"
     );
     let fix = "Say it in /etc/resolv.conf or /etc/hosts, and take it out of containerd's environment.";
-    located(Finding::new(Severity::Info, "environment_left_to_libc", message, fix), &variable.origin)
+    Finding::new(Severity::Info, "environment_left_to_libc", message, fix).located(&variable.origin)
 }
 
 #[cfg(test)]
 mod tests {
+    use go::place::{Position, SourceLocation};
+
     use super::*;
     use crate::redact::secret::Secret;
     use crate::version::{Build, Version};
@@ -47,7 +49,7 @@ mod tests {
         let variable = |(name, value): &(&str, &str)| EnvVar {
             name: (*name).to_owned(),
             value: Secret::new(*value),
-            origin: "/unit:3".to_owned(),
+            origin: SourceLocation::new("/unit", Position::of_line(3)),
         };
         DaemonEnvironment { variables: variables.iter().map(variable).collect(), ..DaemonEnvironment::default() }
     }
@@ -72,7 +74,7 @@ mod tests {
         let findings = left_to_libc(&environment);
         let told: Vec<_> = findings.iter().map(|one| one.message.split(" is set").next().unwrap()).collect();
         assert_eq!(told, ["RES_OPTIONS", "LOCALDOMAIN", "GODEBUG=netdns=cgo"]);
-        assert!(findings.iter().all(|one| one.line == Some(3) && one.code == "environment_left_to_libc"));
+        assert!(findings.iter().all(|one| one.line() == Some(3) && one.code == "environment_left_to_libc"));
         assert!(!format!("{findings:?}").contains("ndots"));
         assert!(left_to_libc(&with(&[("GODEBUG", "netdns=go")])).is_empty());
     }

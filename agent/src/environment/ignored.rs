@@ -4,6 +4,8 @@
 use std::path::Path;
 
 use super::{FILE_LIMIT, MATTERS};
+use go::place::Position;
+
 use crate::host::root::{EntryKind, HostRoot};
 use crate::model::finding::{Finding, Severity};
 use crate::model::nearest::nearest;
@@ -65,7 +67,7 @@ impl Ignored {
     pub fn finding(self) -> Finding {
         let finding = Finding::new(Severity::Warning, self.code, self.message, self.fix).in_file(self.file);
         match self.line {
-            Some(line) => finding.at(line, 1),
+            Some(line) => finding.at(Position::of_line(line)),
             None => finding,
         }
     }

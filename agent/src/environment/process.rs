@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use super::{DaemonEnvironment, EnvVar, FILE_LIMIT, located};
+use super::{DaemonEnvironment, EnvVar, FILE_LIMIT};
+use go::place::SourceLocation;
+
 use crate::environment::restart_pending;
 use crate::host::root::{HostRoot, ReadError};
 use crate::model::finding::{Finding, Severity};
@@ -47,7 +49,7 @@ pub fn waits(unit: Option<&str>, pid: u32, variable: &EnvVar) -> Finding {
         variable.name
     );
     let fix = restart_pending::restart(unit.unwrap_or("containerd"));
-    located(Finding::new(Severity::Warning, restart_pending::CODE, message, fix), &variable.origin)
+    Finding::new(Severity::Warning, restart_pending::CODE, message, fix).located(&variable.origin)
 }
 
 fn is_containerd(root: &HostRoot, dir: &Path) -> bool {
@@ -61,10 +63,10 @@ fn read(root: &HostRoot, dir: &Path, pid: u32) -> Result<Option<Process>, ReadEr
         Err(error) if error.is_too_large() => return Err(error),
         Err(_) => return Ok(None),
     };
-    let origin = path.to_string_lossy();
+    let origin = SourceLocation::whole(path.to_string_lossy().into_owned());
     let variables = strings(&environ).filter_map(|entry| {
         let (name, value) = entry.split_once('=')?;
-        Some(EnvVar { name: name.into(), value: Secret::new(value), origin: origin.clone().into_owned() })
+        Some(EnvVar { name: name.into(), value: Secret::new(value), origin: origin.clone() })
     });
     let command = match root.read(&dir.join("cmdline"), FILE_LIMIT) {
         Err(error) if error.is_too_large() => return Err(error),

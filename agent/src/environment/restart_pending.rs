@@ -30,7 +30,7 @@ pub fn findings(root: &HostRoot, socket: &str, read_once: &ReadOnce<'_>) -> Vec<
     let ReadOnce { config, environment, trust } = read_once;
     // What was read off the process is what it has, whatever the files say by now.
     let of_unit = environment.that_matter().filter(|_| environment.pid.is_none());
-    let of_unit: Vec<&str> = of_unit.map(|variable| file_of(&variable.origin)).collect();
+    let of_unit: Vec<&str> = of_unit.map(|variable| &*variable.origin.file).collect();
     let config: Vec<&str> = config.iter().map(String::as_str).collect();
     let trust: Vec<&str> = trust.sources.iter().map(String::as_str).collect();
     let service = environment.unit.unwrap_or("containerd");
@@ -67,14 +67,6 @@ fn registries_yaml(service: &str) -> Vec<&'static str> {
     }
 }
 
-/// Without the line.
-fn file_of(origin: &str) -> &str {
-    match origin.rsplit_once(':') {
-        Some((file, line)) if line.bytes().all(|byte| byte.is_ascii_digit()) => file,
-        _ => origin,
-    }
-}
-
 fn utc(second: i64) -> String {
     Timestamp::from_second(second).map(|at| at.to_string()).unwrap_or_default()
 }
@@ -83,6 +75,8 @@ fn utc(second: i64) -> String {
 mod tests {
     use std::os::unix::net::UnixListener;
     use std::time::{Duration, SystemTime};
+
+    use go::place::{Position, SourceLocation};
 
     use super::*;
 
@@ -118,7 +112,7 @@ mod tests {
             let variable = super::super::EnvVar {
                 name: "HTTPS_PROXY".to_owned(),
                 value: crate::redact::secret::Secret::new("http://proxy:1"),
-                origin: format!("{UNIT}:7"),
+                origin: SourceLocation::new(UNIT, Position::of_line(7)),
             };
             let environment = DaemonEnvironment {
                 unit: Some("k3s.service"),

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use super::ignored::Ignored;
 use super::systemd::{self, Setting};
-use super::{DaemonEnvironment, EnvVar, FILE_LIMIT, MATTERS, env_file, located};
+use super::{DaemonEnvironment, EnvVar, FILE_LIMIT, MATTERS, env_file};
+use go::place::{Position, SourceLocation};
+
 use crate::host::root::{HostRoot, ReadError};
 use crate::model::finding::{Finding, Severity};
 use crate::redact::secret::Secret;
@@ -79,7 +81,7 @@ struct Service<'a> {
 
 impl Service<'_> {
     fn assign_words(&mut self, setting: &Setting) {
-        let origin = format!("{}:{}", setting.file, setting.line);
+        let origin = setting.place();
         let words = systemd::words(&setting.value).unwrap_or_else(|before| {
             let message = "a quote is not closed, or an escape is unknown: systemd ignores the line from there on";
             self.warn(&origin, message, "close the quote; write a backslash as \\\\");
@@ -116,12 +118,12 @@ impl Service<'_> {
             );
             let fix = "set it with Environment=, or let pullprobe see the host's processes";
             let finding = Finding::new(Severity::Info, "environment_passed_on", message, fix);
-            self.findings.push(located(finding, &format!("{}:{}", setting.file, setting.line)));
+            self.findings.push(finding.located(&setting.place()));
         }
     }
 
     fn read_file(&mut self, setting: &Setting) {
-        let origin = format!("{}:{}", setting.file, setting.line);
+        let origin = setting.place();
         let (path, optional) =
             setting.value.strip_prefix('-').map_or((setting.value.as_str(), false), |path| (path, true));
         let path = self.expand(path, &origin);
@@ -135,7 +137,7 @@ impl Service<'_> {
                 message,
                 "create the file, or write EnvironmentFile=-PATH",
             );
-            self.findings.push(located(finding, &origin));
+            self.findings.push(finding.located(&origin));
         }
     }
 
@@ -155,7 +157,7 @@ impl Service<'_> {
     fn read_path(&mut self, path: &str, shell: bool) -> Option<()> {
         let text = self.root.read_text(Path::new(path), FILE_LIMIT).map_err(|error| self.note(error)).ok()?;
         for assignment in env_file::parse(&text) {
-            let origin = format!("{path}:{}", assignment.line);
+            let origin = SourceLocation::new(path, Position::of_line(assignment.line));
             let exported = assignment.name.strip_prefix("export ").map(str::trim_start);
             let name = exported.filter(|_| shell).unwrap_or(&assignment.name);
             if is_name(name) {
@@ -219,7 +221,7 @@ impl Service<'_> {
         vec![out.replace("$$", "$")]
     }
 
-    fn expand(&mut self, text: &str, origin: &str) -> String {
+    fn expand(&mut self, text: &str, origin: &SourceLocation) -> String {
         let (expanded, unknown) = systemd::expand_specifiers(text, self.unit);
         if let Some(letter) = unknown {
             let message =
@@ -229,13 +231,13 @@ impl Service<'_> {
         expanded
     }
 
-    fn set(&mut self, name: &str, value: &str, origin: &str) {
+    fn set(&mut self, name: &str, value: &str, origin: &SourceLocation) {
         self.variables.retain(|variable| variable.name != name);
-        self.variables.push(EnvVar { name: name.into(), value: Secret::new(value), origin: origin.into() });
+        self.variables.push(EnvVar { name: name.into(), value: Secret::new(value), origin: origin.clone() });
     }
 
-    fn warn(&mut self, origin: &str, message: &str, fix: &str) {
-        self.findings.push(located(Finding::new(Severity::Warning, "unit_line_ignored", message, fix), origin));
+    fn warn(&mut self, origin: &SourceLocation, message: &str, fix: &str) {
+        self.findings.push(Finding::new(Severity::Warning, "unit_line_ignored", message, fix).located(origin));
     }
 }
 

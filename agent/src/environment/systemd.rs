@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::FILE_LIMIT;
 use super::ignored::{self, Ignored};
+use go::place::{Position, SourceLocation};
+
 use crate::host::root::{EntryKind, HostRoot, ReadError};
 
 /// Where unit files live, the one that wins first.
@@ -30,6 +32,12 @@ pub struct Setting {
     pub value: String,
     pub file: String,
     pub line: usize,
+}
+
+impl Setting {
+    pub fn place(&self) -> SourceLocation {
+        SourceLocation::new(self.file.as_str(), Position::of_line(self.line))
+    }
 }
 
 /// What the files of a unit or of the manager say.

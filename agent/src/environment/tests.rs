@@ -25,7 +25,7 @@ fn load(files: &[(&str, &str)]) -> DaemonEnvironment {
 }
 
 fn shown(environment: &DaemonEnvironment) -> Vec<(&str, &str, &str)> {
-    environment.variables.iter().map(|v| (v.name.as_str(), v.value.expose(), v.origin.as_str())).collect()
+    environment.variables.iter().map(|v| (v.name.as_str(), v.value.expose(), &*v.origin.to_string().leak())).collect()
 }
 
 const UNIT: &str = "/usr/lib/systemd/system/containerd.service";
@@ -63,7 +63,7 @@ fn environment_files_win_over_environment_lines_and_export_is_found() {
         ("/etc/default/containerd", "HTTPS_PROXY=\"http://user:p%40ss@file:2\"\nexport NO_PROXY=x\n"),
     ]);
     assert_eq!(shown(&environment), [("HTTPS_PROXY", "http://user:p%40ss@file:2", "/etc/default/containerd:1")]);
-    let found: Vec<_> = environment.findings.iter().map(|f| (f.code, f.file.as_deref(), f.line)).collect();
+    let found: Vec<_> = environment.findings.iter().map(|f| (f.code, f.file.as_deref(), f.line())).collect();
     assert_eq!(
         found,
         [
@@ -106,7 +106,7 @@ fn what_the_files_set_and_the_process_has_not_waits_for_a_restart() {
     ]);
     assert!(environment.https_proxy().is_none());
     let told: Vec<_> =
-        environment.findings.iter().map(|one| (one.code, one.line.unwrap(), one.message.as_str())).collect();
+        environment.findings.iter().map(|one| (one.code, one.line().unwrap(), one.message.as_str())).collect();
     assert_eq!(told.len(), 2, "{told:?}");
     let [(code, line, message), (other_code, other_line, other)] = told[..] else { panic!("{told:?}") };
     assert_eq!((code, line, other_code, other_line), ("newer_than_containerd", 3, "newer_than_containerd", 4));
@@ -132,7 +132,7 @@ fn a_running_process_outweighs_the_files() {
     ]);
     assert_eq!((environment.pid, environment.config_argument()), (Some(71), Some("/etc/live.toml")));
     let proxy = environment.https_proxy().unwrap();
-    assert_eq!((proxy.value.expose(), proxy.origin.as_str()), ("http://live:2", "/proc/71/environ"));
+    assert_eq!((proxy.value.expose(), &*proxy.origin.to_string()), ("http://live:2", "/proc/71/environ"));
 }
 
 #[test]
@@ -158,7 +158,8 @@ fn what_the_manager_passes_on_counts_as_far_as_a_file_tells_it() {
     ]);
     let conf = "/etc/systemd/system.conf:3";
     assert_eq!(shown(&environment), [("HTTPS_PROXY", "http://own:1", conf), ("A", "unit", &format!("{UNIT}:3"))]);
-    let found: Vec<_> = environment.findings.iter().map(|f| (f.code, f.message.contains("NO_PROXY"), f.line)).collect();
+    let found: Vec<_> =
+        environment.findings.iter().map(|f| (f.code, f.message.contains("NO_PROXY"), f.line())).collect();
     assert_eq!(found, [("environment_passed_on", true, Some(2))]);
 }
 
@@ -168,7 +169,7 @@ fn settings_that_go_reads_differently_are_found_without_showing_a_password() {
         UNIT,
         "[Service]\nEnvironment=HTTPS_PROXY=http://user:hunt#er2@proxy:1 NO_PROXY=a.*.b,*.fine,http://x,c\n",
     )]);
-    let codes: Vec<_> = environment.findings.iter().map(|f| (f.code, f.line)).collect();
+    let codes: Vec<_> = environment.findings.iter().map(|f| (f.code, f.line())).collect();
     assert_eq!(
         codes,
         [("proxy_url_invalid", Some(2)), ("no_proxy_entry_useless", Some(2)), ("no_proxy_entry_useless", Some(2))]

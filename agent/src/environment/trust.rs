@@ -84,7 +84,7 @@ impl Loader<'_> {
                 message,
                 "correct or remove SSL_CERT_FILE, then restart containerd",
             );
-            self.store.findings.push(finding.in_file(variable.origin.clone()));
+            self.store.findings.push(finding.located(&variable.origin));
         }
     }
 
@@ -173,6 +173,8 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;
 
+    use go::place::{Position, SourceLocation};
+
     use super::*;
     use crate::redact::secret::Secret;
 
@@ -194,7 +196,11 @@ mod tests {
     }
 
     fn with(name: &str, value: &str) -> DaemonEnvironment {
-        let variable = EnvVar { name: name.into(), value: Secret::new(value), origin: "/unit:1".into() };
+        let variable = EnvVar {
+            name: name.into(),
+            value: Secret::new(value),
+            origin: SourceLocation::new("/unit", Position::of_line(1)),
+        };
         DaemonEnvironment { variables: vec![variable], ..DaemonEnvironment::default() }
     }
 

@@ -2,7 +2,7 @@
 //! registries with TLS.
 
 use super::service::is_name;
-use super::{DaemonEnvironment, EnvVar, MATTERS, located};
+use super::{DaemonEnvironment, EnvVar, MATTERS};
 use crate::model::finding::{Finding, Severity};
 
 /// What curl and others know, and Go does not.
@@ -41,7 +41,7 @@ pub(super) fn together(environment: &DaemonEnvironment) -> impl Iterator<Item = 
             "give each assignment quotes of its own, as in Environment={}; in an environment file, write each on a line of its own",
             each.join(" ")
         );
-        Some(located(Finding::new(Severity::Error, "environment_in_one_quote", message, fix), &variable.origin))
+        Some(Finding::new(Severity::Error, "environment_in_one_quote", message, fix).located(&variable.origin))
     })
 }
 
@@ -71,11 +71,13 @@ pub(super) fn https_unset(environment: &DaemonEnvironment) -> Option<Finding> {
         variable.name
     );
     let fix = "set HTTPS_PROXY too, to the same proxy if it lets `CONNECT` pass, and restart containerd";
-    Some(located(Finding::new(Severity::Warning, "https_proxy_unset", message, fix), &variable.origin))
+    Some(Finding::new(Severity::Warning, "https_proxy_unset", message, fix).located(&variable.origin))
 }
 
 #[cfg(test)]
 mod tests {
+    use go::place::{Position, SourceLocation};
+
     use super::*;
     use crate::redact::secret::Secret;
 
@@ -85,7 +87,7 @@ mod tests {
         let variable = |(name, value): &(&str, &str)| EnvVar {
             name: (*name).into(),
             value: Secret::new(*value),
-            origin: "/etc/systemd/system/containerd.service.d/p.conf:2".into(),
+            origin: SourceLocation::new("/etc/systemd/system/containerd.service.d/p.conf", Position::of_line(2)),
         };
         DaemonEnvironment { variables: variables.iter().map(variable).collect(), ..DaemonEnvironment::default() }
     }

@@ -1,5 +1,7 @@
 //! The `hosts:` line of `/etc/nsswitch.conf`: whether Go's resolver reads `/etc/hosts` or asks DNS first.
 
+use go::place::Position;
+
 use crate::model::finding::{Finding, Severity};
 
 pub(super) const PATH: &str = "/etc/nsswitch.conf";
@@ -102,7 +104,7 @@ fn foreign(source: Source<'_>, line: usize) -> Option<Finding> {
         source.name
     );
     let fix = "If containerd and pullprobe disagree on a name, compare `getent ahosts NAME` with `dig NAME`.";
-    Some(Finding::new(Severity::Info, "nsswitch_left_to_libc", message, fix).in_file(PATH).at(line, 1))
+    Some(Finding::new(Severity::Info, "nsswitch_left_to_libc", message, fix).in_file(PATH).at(Position::of_line(line)))
 }
 
 /// Whether the rules are those that hold without any being written.
@@ -122,7 +124,7 @@ fn is_standard(criteria: &str) -> bool {
 fn invalid(line: &str, number: usize) -> Finding {
     let message = format!("`{line}` is invalid to Go's resolver, which then ignores the whole file");
     let fix = "Write `database: source source [STATUS=action]`, with every bracket closed.";
-    Finding::new(Severity::Warning, "nsswitch_invalid", message, fix).in_file(PATH).at(number, 1)
+    Finding::new(Severity::Warning, "nsswitch_invalid", message, fix).in_file(PATH).at(Position::of_line(number))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
+use go::place::Position;
 use go::release::Go;
 
 use super::fields::{fields, number};
@@ -238,7 +239,7 @@ fn finding(
 ) -> Finding {
     let finding = Finding::new(severity, code, message, fix).in_file(PATH);
     match line {
-        Some(line) => finding.at(line, 1),
+        Some(line) => finding.at(Position::of_line(line)),
         None => finding,
     }
 }

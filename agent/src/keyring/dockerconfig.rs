@@ -6,8 +6,9 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use super::position::{Position, Positions};
+use super::position::Positions;
 use crate::redact::secret::Secret;
+use go::place::Position;
 
 mod auth;
 mod json;

@@ -57,12 +57,12 @@ pub fn of_login(user: &str, secret: &Secret) -> Option<Lifetime> {
 pub fn known(credential: &Credential) -> Option<CredentialExpiry> {
     let lifetime = of(credential)?;
     let registry = IndexKey::of(&credential.key).map_or_else(|_| credential.key.clone(), |index| index.0);
-    let (file, line) = credential.place().unzip();
+    let place = credential.origin.as_ref();
     Some(CredentialExpiry {
         source: credential.source.clone(),
         registry: clip_to(&registry, KEY_LIMIT).into(),
-        file: file.map(str::to_owned).map(Into::into),
-        line: line.flatten(),
+        file: place.map(|place| (*place.file).into()),
+        position: place.and_then(|place| place.position),
         lifetime,
         renews: credential.renews,
     })

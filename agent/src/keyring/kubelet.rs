@@ -42,7 +42,7 @@ fn low(document: &Node) -> Option<Finding> {
          with `pull QPS exceeded`, of which no registry knows"
     );
     let fix = "raise both if pods fail with that message, then `systemctl restart kubelet`";
-    Some(Finding::new(Severity::Info, CODE, message, fix.to_owned()).at(node.at.line, node.at.column))
+    Some(Finding::new(Severity::Info, CODE, message, fix.to_owned()).at(node.at))
 }
 
 /// A whole number that is written at this key.
@@ -72,13 +72,13 @@ mod tests {
     fn a_limit_below_kubelets_own_is_told_with_its_place() {
         let found = said("kind: KubeletConfiguration\nregistryPullQPS: 2\nserializeImagePulls: false\n");
         let [finding] = &found[..] else { panic!("{found:?}") };
-        assert_eq!((finding.code, finding.severity, finding.line), (CODE, Severity::Info, Some(2)));
+        assert_eq!((finding.code, finding.severity, finding.line()), (CODE, Severity::Info, Some(2)));
         assert_eq!(finding.file.as_deref(), Some("/var/lib/kubelet/config.yaml"));
         for part in ["no more than 2 pulls a second, 10 at once", "in parallel", "`pull QPS exceeded`"] {
             assert!(finding.message.contains(part), "{part}: {}", finding.message);
         }
         let found = said("registryPullQPS: 5\nregistryBurst: 3\n");
-        assert!(found[0].line == Some(2) && found[0].message.contains("one after the other"), "{found:?}");
+        assert!(found[0].line() == Some(2) && found[0].message.contains("one after the other"), "{found:?}");
     }
 
     #[test]

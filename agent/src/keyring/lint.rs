@@ -6,8 +6,8 @@ use std::path::Path;
 use super::damage;
 use super::dockerconfig::{DockerConfig, Entry, Malformed};
 use super::key::IndexKey;
-use super::position::Position;
 use crate::model::finding::{Finding, Severity};
+use go::place::Position;
 
 /// More findings than these on one file tell nothing new.
 const FINDING_LIMIT: usize = 100;
@@ -187,7 +187,7 @@ pub fn doubt(index: &IndexKey) -> Option<Doubt> {
 
 fn located(finding: Finding, position: Option<Position>) -> Finding {
     match position {
-        Some(Position { line, column }) => finding.at(line, column),
+        Some(position) => finding.at(position),
         None => finding,
     }
 }

@@ -2,6 +2,8 @@
 
 use super::dockerconfig::DockerConfig;
 use super::key::{IndexKey, falls_back_to_hub};
+use go::place::SourceLocation;
+
 use crate::model::credential::{Credential, CredentialSource, CredentialValue};
 use crate::redact::urls::without_credentials;
 
@@ -33,13 +35,13 @@ impl Keyring {
                     continue;
                 }
             };
-            let origin = entry.position.map_or_else(|| file.to_owned(), |at| format!("{file}:{}", at.line));
+            let origin = SourceLocation { file: file.into(), position: entry.position };
             self.held.push(Held {
                 index,
                 credential: Credential {
                     source: source.clone(),
                     key: without_credentials(&entry.key),
-                    origin: Some(origin).filter(|origin| !origin.is_empty()),
+                    origin: Some(origin).filter(|origin| !origin.file.is_empty()),
                     value: CredentialValue::Basic {
                         username: entry.username.clone(),
                         password: entry.password.clone(),

@@ -43,7 +43,7 @@ pub fn nearest<'h>(held: impl Iterator<Item = &'h Held>, image: &str) -> Option<
     .min_by_key(|(nearness, ..)| *nearness)
     .map(|(_, held, reason)| NearMiss {
         key: held.credential.key.clone(),
-        origin: held.credential.origin.clone().unwrap_or_else(|| held.credential.source.to_string()),
+        origin: held.credential.place(),
         reason: without_credentials(&reason),
     })
 }

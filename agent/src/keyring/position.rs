@@ -2,12 +2,7 @@
 
 use std::collections::HashMap;
 
-/// Line and column, both from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Position {
-    pub line: usize,
-    pub column: usize,
-}
+use go::place::Position;
 
 /// Every place of every key of the outermost object, and of the objects in it.
 #[derive(Debug, Default)]

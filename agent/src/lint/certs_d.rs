@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use go::toml::SourceLocation;
+use go::place::{Position, SourceLocation};
 
 use super::meant::port_of_directory;
 use super::names::{domain_of, unreachable};
@@ -135,7 +135,7 @@ impl Lint<'_, '_> {
         if !is_unreachable {
             found.extend(port_of_directory(domain.as_deref(), directory, beside));
         }
-        let file = SourceLocation { file: format!("{}/hosts.toml", directory.path).into(), line: 1, column: 1 };
+        let file = SourceLocation::new(format!("{}/hosts.toml", directory.path), Position::START);
         match &directory.source {
             Source::HostsToml(table) => {
                 self.hosts_file(domain.as_deref(), directory, table, found);

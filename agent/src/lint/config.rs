@@ -1,7 +1,8 @@
 //! Findings about what config.toml's sections amount to.
 
+use go::place::{Position, SourceLocation};
 use go::text::join;
-use go::toml::{Data, SourceLocation, Table, Value};
+use go::toml::{Data, Table, Value};
 
 use super::config_path::USUAL_NAMES;
 use super::host::world_readable;
@@ -16,7 +17,7 @@ use crate::version::{PullMode, VersionSource};
 
 impl Lint<'_, '_> {
     pub(super) fn config(&mut self, found: &mut Vec<Finding>) {
-        let whole = SourceLocation { file: self.config.into(), line: 1, column: 1 };
+        let whole = SourceLocation::new(self.config, Position::START);
         if self.merged.files.is_empty() && self.fatal.is_none() {
             let message = format!("there is no {}: containerd {} runs on its defaults", self.config, self.version);
             found.push(

@@ -1,7 +1,7 @@
 //! Findings about `config_path`: whether it leads to the directories that are there.
 
+use go::place::SourceLocation;
 use go::text::join;
-use go::toml::SourceLocation;
 
 use super::{Lint, error, info, unread, warning, whole};
 use crate::containerd::configured::CERTS_D_FLAG;
@@ -54,11 +54,8 @@ impl Lint<'_, '_> {
         let mirrors = self.settings.mirrors.first().map(|mirror| ("registry.mirrors", &mirror.place));
         let tls = self.settings.configs.iter().find(|config| config.tls.is_some());
         let tls = tls.map(|config| ("registry.configs.*.tls", &config.place));
-        let excluded: Vec<String> = [mirrors, tls]
-            .into_iter()
-            .flatten()
-            .map(|(key, place)| format!("`{key}` ({}:{})", place.file, place.line))
-            .collect();
+        let excluded: Vec<String> =
+            [mirrors, tls].into_iter().flatten().map(|(key, place)| format!("`{key}` ({place})")).collect();
         let fix = if excluded.is_empty() {
             format!("set {set} and restart containerd")
         } else {

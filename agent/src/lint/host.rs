@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use go::address::host_and_port;
-use go::toml::{Data, Dialect, SourceLocation, Table, Value};
+use go::place::SourceLocation;
+use go::toml::{Data, Dialect, Table, Value};
 
 use super::{Lint, error, impossible, info, unread, warning};
 use crate::mirrors::certs_d::Host;

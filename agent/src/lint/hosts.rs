@@ -1,6 +1,7 @@
 //! Findings about what an accepted hosts.toml says.
 
-use go::toml::{SourceLocation, Table, Value};
+use go::place::SourceLocation;
+use go::toml::{Table, Value};
 
 use super::host::{is_loopback, never_answers, relative_paths};
 use super::{Lint, error, info, warning};
@@ -201,7 +202,7 @@ fn rewritten(place: &SourceLocation) -> Finding {
 /// The table below a host that stands last in the file.
 fn last_table(keys: &Table) -> Option<&SourceLocation> {
     let tables = keys.entries.iter().filter(|(_, value)| value.as_table().is_some());
-    tables.map(|(_, value)| &value.key).max_by_key(|place| place.line)
+    tables.map(|(_, value)| &value.key).max_by_key(|place| place.line())
 }
 
 /// One host, however it is written: its usual port may be left out, and names have no case.
@@ -227,7 +228,7 @@ fn repeated(directory: &HostDirectory, hosts: Option<&Table>, found: &mut Vec<Fi
         if let Some((_, first)) = seen.iter().find(|(known, _)| *known == asked) {
             let message = format!(
                 "{url} is asked twice, here and for line {}: a request that fails there is made once more",
-                first.line
+                first.line()
             );
             let again =
                 if spec.place == **first { hosts.and_then(|hosts| last_table(hosts.table(&spec.name)?)) } else { None };

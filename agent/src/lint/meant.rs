@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use go::address::host_and_port;
-use go::toml::{SourceLocation, Table};
+use go::place::SourceLocation;
+use go::toml::Table;
 
 use super::host::{is_loopback, never_answers};
 use super::names::domain_of;

@@ -1,6 +1,6 @@
 //! Findings about the endpoints of the deprecated `registry.mirrors`.
 
-use go::toml::SourceLocation;
+use go::place::SourceLocation;
 use go::url::GoUrl;
 
 use super::host::has_usable_port;

@@ -1,6 +1,7 @@
 //! Findings about the sections of config.toml: which of them a containerd reads, and by whose `version`.
 
-use go::toml::{SourceLocation, Value};
+use go::place::SourceLocation;
+use go::toml::Value;
 
 use super::{Lint, error, info, warning, whole};
 use crate::containerd::config::ConfigFile;
@@ -71,8 +72,8 @@ impl Lint<'_, '_> {
         let id = section_id(self.merged, self.version);
         for (_, earlier, later) in self.merged.replaced.iter().filter(|(replaced, ..)| replaced == id) {
             let message = format!(
-                "this section replaces the whole of the one at {}:{}: containerd {} does not merge plugin sections",
-                earlier.file, earlier.line, self.version
+                "this section replaces the whole of the one at {earlier}: containerd {} does not merge plugin sections",
+                self.version
             );
             found.push(error("section_replaced", later, message, "write all settings of the plugin in one file"));
         }
@@ -124,8 +125,7 @@ impl Lint<'_, '_> {
             )
         } else {
             let raised = self.decided_elsewhere(file);
-            let why =
-                raised.map(|place| format!(", for {}:{} sets the `version` of all files", place.file, place.line));
+            let why = raised.map(|place| format!(", for {place} sets the `version` of all files"));
             format!(
                 "containerd {} does not read the registry settings of `{id}` here: it reads those of `{}`{}",
                 self.version,
@@ -159,8 +159,8 @@ impl Lint<'_, '_> {
         let message = match (self.version.major, elsewhere) {
             (..2, None) => format!("{what} one of schema 1: only the short plugin name `cri` counts in it"),
             (..2, Some(place)) => format!(
-                "{what} one of schema 1, but {}:{} makes all files schema {}: only the long plugin name `{OLD_CRI}` counts",
-                place.file, place.line, self.merged.schema
+                "{what} one of schema 1, but {place} makes all files schema {}: only the long plugin name `{OLD_CRI}` counts",
+                self.merged.schema
             ),
             _ if self.reads("cri", file) => format!("{what} one of schema 1: its plugins get their long names"),
             _ => format!("{what} one of schema 1: of the sections about images only `{IMAGES}` counts in it"),

@@ -289,7 +289,7 @@ fn a_finding_stands_at_the_line_and_column_of_its_cause() {
     let place = |provoked: Provoked| {
         let found = provoke(&provoked).findings;
         let finding = found.iter().find(|finding| finding.code == provoked.0).unwrap();
-        (finding.file.clone().unwrap(), finding.line, finding.column)
+        (finding.file.clone().unwrap(), finding.line(), finding.column())
     };
     let of = |code: &str| all().into_iter().find(|provoked| provoked.0 == code).unwrap();
     assert_eq!(place(of("unknown_key")), (MAIN.into(), Some(3), Some(1)));

@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use go::place::{Position, SourceLocation};
 use go::text::join;
-use go::toml::{SourceLocation, Table, Value};
+use go::toml::{Table, Value};
 
 use super::hosts_toml::{self, HostSpec, Rejection};
 use super::tls_files::{self, TlsFault, TlsKeys};
@@ -232,7 +233,7 @@ fn load_directory(reader: &mut Reader<'_>, path: &str, version: Version) -> Resu
             Ok(HostDirectory { path: path.into(), files: names, source, hosts, server })
         }
         Err(rejection) if rejection.open => {
-            let SourceLocation { line, column, .. } = rejection.place;
+            let Position { line, column } = rejection.place.start();
             Err(HostDir::Unread(format!("{file}, line {line}, column {column}: {}", rejection.reason)))
         }
         Err(rejection) => {
@@ -285,7 +286,7 @@ fn certificate_files(reader: &mut Reader<'_>, path: &str, files: &[(String, Entr
         headers: Vec::new(),
         dial_timeout: None,
         rewrites: Rewrites::default(),
-        place: SourceLocation { file: path.into(), line: 1, column: 1 },
+        place: SourceLocation::new(path, Position::START),
     };
     Host { tls: spec.tls.load(reader), spec }
 }

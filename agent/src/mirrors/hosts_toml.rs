@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
+use go::place::{Position, SourceLocation};
 use go::text::{self, clean, join, quote};
-use go::toml::{self, Certainty, Data, Dialect, SourceLocation, Table, Value};
+use go::toml::{self, Certainty, Data, Dialect, Table, Value};
 
 use super::tls_files::TlsKeys;
 use crate::containerd::settings::rewrites;
@@ -82,11 +83,11 @@ impl Version {
 pub fn parse(bytes: &[u8], file: &str, dir: &str, version: Version) -> Result<HostsFile, Rejection> {
     let dialect = version.dialect();
     let table = toml::read(bytes, file, dialect).map_err(|error| Rejection {
-        place: SourceLocation { file: file.into(), line: error.line, column: error.column },
+        place: SourceLocation::new(file, error.at),
         reason: error.message,
         open: error.certainty == Certainty::Unknown,
     })?;
-    let start = SourceLocation { file: file.into(), line: 1, column: 1 };
+    let start = SourceLocation::new(file, Position::START);
     let decoder = Decoder { dir, version };
     let host = if dialect == Dialect::Two { table.field("host", dialect) } else { table.get("host") };
     let order = match host.map(|host| &host.data) {
@@ -132,10 +133,10 @@ fn first_line(value: &Value) -> usize {
     match &value.data {
         Data::Table(table) if table.inline => 0,
         Data::Table(table) => {
-            let within = table.entries.iter().map(|(_, value)| value.key.line);
-            within.fold(value.key.line, usize::min)
+            let within = table.entries.iter().map(|(_, value)| value.key.line());
+            within.fold(value.key.line(), usize::min)
         }
-        _ => value.key.line,
+        _ => value.key.line(),
     }
 }
 
@@ -156,8 +157,7 @@ struct Decoder<'a> {
 
 impl Decoder<'_> {
     fn wrong_type(&self, key: &str, found: Option<&Value>, expected: &str) -> Rejection {
-        let place = found
-            .map_or_else(|| SourceLocation { file: self.dir.into(), line: 1, column: 1 }, |value| value.key.clone());
+        let place = found.map_or_else(|| SourceLocation::new(self.dir, Position::START), |value| value.key.clone());
         let kind = found.map_or("nothing", Value::kind);
         Rejection::new(place, format!("invalid type for {}: found {}, expected {expected}", quote(key), article(kind)))
     }

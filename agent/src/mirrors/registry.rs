@@ -103,7 +103,7 @@ pub fn load(
             Err(reason) => {
                 credentials.remove(&host);
                 findings.push(unusable_auth(&host, auth, &reason));
-                let detail = format!("{}:{}: {reason}", auth.place.file, auth.place.line);
+                let detail = format!("{}: {reason}", auth.place);
                 let failure = Failure::new(Stage::Token, Cause::ConfigInvalid, detail).with_go_message(reason);
                 unusable_credentials.insert(host, failure);
             }
@@ -128,10 +128,7 @@ fn unusable_auth(host: &str, auth: &Auth, reason: &str) -> Finding {
     );
     let fix = "write `auth` as base64 of user:password, or use `username` and `password`";
     let place = &auth.place;
-    Finding::new(Severity::Error, "containerd_auth_invalid", message, fix)
-        .in_file(&*place.file)
-        .at(place.line, place.column)
-        .about(host)
+    Finding::new(Severity::Error, "containerd_auth_invalid", message, fix).located(place).about(host)
 }
 
 /// `auths` are keyed by URL; what has no scheme is taken as it is.
@@ -153,11 +150,10 @@ fn credential(host: &str, auth: &Auth) -> Result<Option<Credential>, String> {
     } else {
         return Ok(None);
     };
-    let origin = format!("{}:{}", auth.place.file, auth.place.line);
     Ok(Some(Credential {
         source: CredentialSource::ContainerdConfig,
         key: host.to_owned(),
-        origin: Some(origin),
+        origin: Some(auth.place.clone()),
         value,
         renews: None,
     }))

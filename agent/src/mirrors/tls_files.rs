@@ -3,8 +3,9 @@
 //! containerd reads them whenever it makes its list of hosts: one that is missing or broken fails
 //! every pull from the registry, whichever host would have served it.
 
+use go::place::SourceLocation;
 use go::text::{join, quote};
-use go::toml::{Data, Dialect, SourceLocation, Table, Value};
+use go::toml::{Data, Dialect, Table, Value};
 
 use super::pem;
 use crate::containerd::reader::{Reader, read_words, unread};

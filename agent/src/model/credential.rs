@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use go::place::SourceLocation;
 use jiff::Timestamp;
 
 use crate::redact::clean::Clean;
@@ -89,19 +90,17 @@ pub struct Credential {
     pub source: CredentialSource,
     /// The key of the file that matched, as written (`ghcr.io`) but for a user and a password in it.
     pub key: String,
-    /// The file on the node and the line, where there is one.
-    pub origin: Option<String>,
+    /// Its place in a file of the node, where there is one.
+    pub origin: Option<SourceLocation>,
     pub value: CredentialValue,
     /// When kubelet asks its provider again; it may end before. `None`: nobody renews it.
     pub renews: Option<Timestamp>,
 }
 
 impl Credential {
-    /// [`Self::origin`] taken apart: the file, and the line where one is known.
-    pub fn place(&self) -> Option<(&str, Option<usize>)> {
-        let origin = self.origin.as_deref()?;
-        let with_line = origin.rsplit_once(':').and_then(|(file, line)| Some((file, Some(line.parse().ok()?))));
-        Some(with_line.unwrap_or((origin, None)))
+    /// Where it stands, for people: the file and the line, else who gave it.
+    pub fn place(&self) -> String {
+        self.origin.as_ref().map_or_else(|| self.source.to_string(), ToString::to_string)
     }
 
     /// An empty one: with it containerd asks anonymously, and does not fall back to its own.

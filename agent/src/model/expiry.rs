@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use go::place::Position;
 use jiff::{SignedDuration, Timestamp};
 
 use super::credential::CredentialSource;
@@ -74,9 +75,9 @@ pub struct CredentialExpiry {
     pub source: CredentialSource,
     /// The key that it is looked up by, `ghcr.io`.
     pub registry: Clean,
-    /// The file and line that hold it, where there is one.
+    /// The file that holds it, where there is one, and its place there.
     pub file: Option<Clean>,
-    pub line: Option<usize>,
+    pub position: Option<Position>,
     pub lifetime: Lifetime,
     /// When kubelet asks its provider again. `None`: nobody renews it.
     pub renews: Option<Timestamp>,
@@ -107,7 +108,7 @@ impl CredentialExpiry {
             return None;
         };
         let about = Some(&self.registry).filter(|key| !key.contains('*')).cloned().into_iter().collect();
-        Some(Finding { file: self.file.clone(), line: self.line, about, ..finding })
+        Some(Finding { file: self.file.clone(), position: self.position, about, ..finding })
     }
 
     fn words(&self, now: Timestamp) -> String {
@@ -163,7 +164,7 @@ impl CredentialExpiry {
 pub fn findings<'a>(all: impl IntoIterator<Item = (&'a CredentialExpiry, Timestamp)>) -> Vec<Finding> {
     let mut told = BTreeSet::new();
     let mut once = |one: &CredentialExpiry| {
-        told.insert((one.source.to_string(), one.registry.clone(), one.file.clone(), one.line))
+        told.insert((one.source.to_string(), one.registry.clone(), one.file.clone(), one.position))
     };
     let findings = all.into_iter().filter_map(|(one, now)| one.finding(now).filter(|_| once(one)));
     findings.take(LIMIT).collect()

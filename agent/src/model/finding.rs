@@ -1,5 +1,7 @@
 //! Something worth knowing about the node's files or path that is not itself the failure of a pull.
 
+use go::place::{Position, SourceLocation};
+
 use crate::redact::clean::Clean;
 use crate::redact::urls::without_credentials;
 
@@ -34,9 +36,8 @@ pub struct Finding {
     pub code: &'static str,
     /// The path as on the node, without the host root. `None` when it is about no file.
     pub file: Option<Clean>,
-    /// 1-based. `None` when it is about the whole file.
-    pub line: Option<usize>,
-    pub column: Option<usize>,
+    /// `None` when it is about the whole file.
+    pub position: Option<Position>,
     /// What is there, and what containerd of this version does with it.
     pub message: Clean,
     pub fix: Clean,
@@ -48,7 +49,7 @@ impl Finding {
     pub fn new(severity: Severity, code: &'static str, message: impl Into<String>, fix: impl Into<String>) -> Self {
         let shown = |text: String| Clean::clipped(&without_credentials(&text), TEXT_LIMIT);
         let (message, fix) = (shown(message.into()), shown(fix.into()));
-        Self { severity, code, file: None, line: None, column: None, message, fix, about: Vec::new() }
+        Self { severity, code, file: None, position: None, message, fix, about: Vec::new() }
     }
 
     #[must_use]
@@ -64,10 +65,23 @@ impl Finding {
     }
 
     #[must_use]
-    pub const fn at(mut self, line: usize, column: usize) -> Self {
-        self.line = Some(line);
-        self.column = Some(column);
+    pub const fn at(mut self, position: Position) -> Self {
+        self.position = Some(position);
         self
+    }
+
+    #[must_use]
+    pub fn located(self, place: &SourceLocation) -> Self {
+        let finding = self.in_file(&*place.file);
+        Self { position: place.position, ..finding }
+    }
+
+    pub fn line(&self) -> Option<usize> {
+        self.position.map(|position| position.line)
+    }
+
+    pub fn column(&self) -> Option<usize> {
+        self.position.map(|position| position.column)
     }
 }
 

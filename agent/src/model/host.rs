@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use go::address::host_and_port;
+use go::place::SourceLocation;
 
 use super::rewrites::Rewrites;
 use crate::cause::Cause;
@@ -188,7 +189,7 @@ impl HostTls {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// A line of a file on the node.
-    File { path: String, line: usize },
+    File(SourceLocation),
     /// containerd adds the registry itself.
     ImplicitUpstream,
 }
@@ -196,7 +197,7 @@ pub enum Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File { path, line } => write!(f, "{path}:{line}"),
+            Self::File(place) => place.fmt(f),
             Self::ImplicitUpstream => f.write_str("implicit upstream"),
         }
     }
@@ -233,8 +234,8 @@ impl RegistryHost {
     pub fn misspelled(&self) -> Cause {
         match &self.origin {
             Origin::ImplicitUpstream => Cause::ReferenceInvalid,
-            Origin::File { path, .. } if path.ends_with("hosts.toml") => Cause::HostsFileInvalid,
-            Origin::File { .. } => Cause::ConfigInvalid,
+            Origin::File(place) if place.file.ends_with("hosts.toml") => Cause::HostsFileInvalid,
+            Origin::File(_) => Cause::ConfigInvalid,
         }
     }
 }

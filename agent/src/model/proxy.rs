@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use go::place::SourceLocation;
 use go::url;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -56,17 +57,17 @@ pub struct ProxyUrl {
     /// An `@` stands behind what Go takes for the host: that is a part of a password with a `#`, `/` or `?`.
     pub holds_password: bool,
     /// Which variable it was read from, and where that is set. `None`: not known.
-    pub set_by: Option<(String, String)>,
+    pub set_by: Option<(String, SourceLocation)>,
 }
 
 /// In place of a host that is a part of a password.
 const VEILED: &str = "***";
 
 impl ProxyUrl {
-    /// As it was set: the variable's name, and its `file:line`.
+    /// As it was set: the variable's name, and its place.
     #[must_use]
-    pub fn set_by(self, variable: &str, origin: &str) -> Self {
-        Self { set_by: Some((variable.to_owned(), origin.to_owned())), ..self }
+    pub fn set_by(self, variable: &str, origin: &SourceLocation) -> Self {
+        Self { set_by: Some((variable.to_owned(), origin.clone())), ..self }
     }
 
     /// Whether a value has an `@` behind a `#`, `/` or `?`: those stand in a password, where Go reads its end.

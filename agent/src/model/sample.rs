@@ -139,7 +139,7 @@ fn state() -> NodeState {
     let findings = vec![
         Finding::new(Severity::Error, "hosts_file_invalid", hosts_file, "Write `ca = [\"/etc/ssl/x.pem\"]`.")
             .in_file("/etc/containerd/certs.d/x.example/hosts.toml")
-            .at(3, 7),
+            .at(go::place::Position { line: 3, column: 7 }),
         Finding::new(Severity::Warning, "mirror_masked", format!("A mirror {MARKUP} is never asked."), "Move it up."),
     ];
     let disk = FilesystemSpace {

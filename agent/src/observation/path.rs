@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use go::address::Address;
+use go::place::Position;
 
 use crate::cause::Cause;
 use crate::model::facts::{AddressFacts, DnsFacts, NameSource, NameserverFacts, TcpFacts};
@@ -153,7 +154,7 @@ fn hosts_file_override(host: &str, facts: &DnsFacts) -> Finding {
     let fix = "Remove the line, or keep it true when the address changes.";
     let finding = Finding::new(severity, "hosts_file_override", message, fix);
     match facts.answered.rsplit_once(':').and_then(|(file, line)| Some((file, line.parse().ok()?))) {
-        Some((file, line)) => finding.in_file(file).at(line, 1),
+        Some((file, line)) => finding.in_file(file).at(Position::of_line(line)),
         None => finding,
     }
 }

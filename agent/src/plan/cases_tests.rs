@@ -1,6 +1,6 @@
 //! containerd's own cases about the hosts of a registry, and what real daemons were seen to do.
 
-use go::toml::SourceLocation;
+use go::place::{Position, SourceLocation};
 use serde_json::{Value as Json, json};
 
 use super::registry_mirrors::{default_scheme, endpoints};
@@ -105,7 +105,7 @@ fn the_namespace_is_sent_to_every_other_host() {
 #[test]
 fn deprecated_mirrors_end_in_the_registry_unless_they_name_it() {
     for Case { id, input, expected, .. } in Cases::of_kind("deprecated_mirror_endpoints") {
-        let place = SourceLocation { file: "config.toml".into(), line: 1, column: 1 };
+        let place = SourceLocation::new("config.toml", Position::START);
         let endpoint = |json: &Json| (json.as_str().unwrap().to_owned(), place.clone());
         let list = |json: &Json| json.as_array().unwrap().iter().map(endpoint).collect();
         let mirrors: Vec<Mirror> = input["mirrors"]
@@ -329,7 +329,7 @@ fn a_host_that_is_no_url_is_left_out_and_said_so() {
         let found = planned("2.1.9", "r.example", &[("r.example/hosts.toml", &hosts)]);
         assert_eq!(urls(&found), ["https://r.example/v2"], "{name}");
         assert_eq!(
-            found.notes.iter().map(|note| (note.code, note.line)).collect::<Vec<_>>(),
+            found.notes.iter().map(|note| (note.code, note.line())).collect::<Vec<_>>(),
             [("host_url_unusable", Some(1))],
             "{name}"
         );
@@ -376,7 +376,7 @@ fn what_is_wrong_is_named_with_the_line_that_says_it() {
     for endpoint in ["'ftp://x'", "''"] {
         let found = with_config("1.7.24", "r.example", &mirrors(endpoint));
         assert_eq!(found.hosts.len(), 2, "{endpoint}");
-        let notes: Vec<_> = found.notes.iter().map(|note| (note.code, note.line)).collect();
+        let notes: Vec<_> = found.notes.iter().map(|note| (note.code, note.line())).collect();
         assert_eq!(notes, [("host_url_unusable", Some(5))], "{endpoint}");
     }
     let hosts =

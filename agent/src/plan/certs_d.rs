@@ -57,7 +57,7 @@ pub fn hosts(containerd: &Containerd, directory: Option<&HostDirectory>, domain:
     for (host, last) in directory.hosts.iter().map(|host| (host, false)).chain([(&directory.server, true)]) {
         let tls = host.tls.clone().map_err(|fault| {
             let place = fault.place.as_ref().unwrap_or(&host.spec.place);
-            let detail = format!("{} (named by {}:{})", fault.go_message, place.file, place.line);
+            let detail = format!("{} (named by {place})", fault.go_message);
             Failure { inconclusive: fault.unread, ..unusable(Cause::CaUnusable, detail, &fault.go_message) }
         })?;
         let tls_is_set =
@@ -70,7 +70,7 @@ pub fn hosts(containerd: &Containerd, directory: Option<&HostDirectory>, domain:
 
 fn draft(host: &Host, tls: HostTls, last: bool, domain: &str, version: Version) -> Draft {
     let spec = &host.spec;
-    let origin = Origin::File { path: spec.place.file.to_string(), line: spec.place.line };
+    let origin = Origin::File(spec.place.clone());
     let mut draft = Draft::new(spec.capabilities, origin);
     draft.headers.clone_from(&spec.headers);
     draft.dial_timeout = spec.connect_limit();

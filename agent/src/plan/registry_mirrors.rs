@@ -52,7 +52,7 @@ pub fn hosts(containerd: &Containerd, mirrors: &[Mirror], domain: &str) -> Resul
 /// The registry cannot be used because of what stands there.
 fn failed(cause: Cause, origin: &Origin, words: &str) -> Failure {
     let detail = match origin {
-        Origin::File { path, line } => format!("{path}:{line}: {words}"),
+        Origin::File(place) => format!("{place}: {words}"),
         Origin::ImplicitUpstream => words.to_owned(),
     };
     unusable(cause, detail, words)
@@ -71,7 +71,7 @@ pub fn endpoints(mirrors: &[Mirror], domain: &str) -> Result<Vec<(String, Origin
     let mut found = Vec::new();
     if let Some(mirror) = entry(mirrors, domain) {
         for (endpoint, place) in &mirror.endpoints {
-            let origin = Origin::File { path: place.file.to_string(), line: place.line };
+            let origin = Origin::File(place.clone());
             found.push((with_scheme(endpoint).map_err(|reason| (reason, origin.clone()))?, origin));
         }
     }

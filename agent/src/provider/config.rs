@@ -12,7 +12,8 @@ use crate::keyring::key::Parts;
 use crate::model::finding::Finding;
 use crate::redact::redactor::Redactor;
 use crate::redact::secret::Secret;
-use crate::yaml::{self, Node, Position, Value};
+use crate::yaml::{self, Node, Value};
+use go::place::Position;
 
 const GROUP: &str = "kubelet.config.k8s.io/";
 pub const PROTOCOL: &str = "credentialprovider.kubelet.k8s.io/";

@@ -6,7 +6,7 @@ use super::{BINARY_MISSING, CONFIG_INVALID, CONFIG_UNSEEN, Said};
 use crate::host::root::{HostRoot, ReadError};
 use crate::keyring::inaccessible;
 use crate::model::finding::{Finding, Severity};
-use crate::yaml::Position;
+use go::place::Position;
 
 /// Why a plugin does not fare here as it does with kubelet. `None`: it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub fn invalid(file: &str, at: Option<Position>, message: &str) -> Finding {
     let message = format!("kubelet does not start with this credential provider configuration: {message}");
     let fix = format!("correct {file}, then `systemctl restart kubelet`");
     let finding = Finding::new(Severity::Error, CONFIG_INVALID, message, fix).in_file(file);
-    at.map_or(finding.clone(), |at| finding.at(at.line, at.column))
+    Finding { position: at, ..finding }
 }
 
 /// A binary is not there.

@@ -91,8 +91,8 @@ impl From<&finding::Finding> for Finding {
             severity: finding.severity.as_str().to_owned(),
             code: finding.code.to_owned(),
             file: finding.file.clone().map(Into::into),
-            line: finding.line,
-            column: finding.column,
+            line: finding.line(),
+            column: finding.column(),
             message: finding.message.clone().into(),
             fix: finding.fix.clone().into(),
         }

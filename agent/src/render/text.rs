@@ -206,8 +206,8 @@ pub fn finding(finding: &Finding, style: Style) -> String {
         Severity::Info => Tone::Dim,
     };
     let place = finding.file.as_ref().map(|file| {
-        let line = finding.line.map(|line| format!(":{line}")).unwrap_or_default();
-        let column = finding.column.map(|column| format!(":{column}")).unwrap_or_default();
+        let line = finding.line().map(|line| format!(":{line}")).unwrap_or_default();
+        let column = finding.column().map(|column| format!(":{column}")).unwrap_or_default();
         format!("{file}{line}{column}: ")
     });
     let mut out = format!(

@@ -10,7 +10,8 @@ use super::problem::{Problem, quoted};
 use super::{Settings, all_addresses, duration};
 use crate::image::reference::Reference;
 use crate::redact::urls::without_credentials;
-use crate::yaml::{Fault, Node, Position, Value};
+use crate::yaml::{Fault, Node, Value};
+use go::place::Position;
 
 /// Problems beyond this are not told one by one.
 const PROBLEM_LIMIT: usize = 100;

@@ -206,7 +206,7 @@ fn children(path: &str) -> Vec<&'static str> {
     names
 }
 
-fn unknown(name: &str, at: crate::yaml::Position, names: &[&str], read: &mut Reader) {
+fn unknown(name: &str, at: go::place::Position, names: &[&str], read: &mut Reader) {
     let elsewhere = KEYS.iter().find(|known| known.path.rsplit('.').next() == Some(name));
     let fix = match (nearest(name, names.iter().copied()), elsewhere) {
         (Some(meant), _) => format!("Did you mean `{meant}`?"),

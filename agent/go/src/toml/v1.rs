@@ -16,7 +16,8 @@ use std::sync::Arc;
 
 pub use parser::Why;
 
-use super::{SourceLocation, Table};
+use super::Table;
+use crate::place::SourceLocation;
 
 /// Why a file is not read, and where.
 pub struct Refusal {
@@ -26,8 +27,7 @@ pub struct Refusal {
 
 pub fn read(text: &str, file: &Arc<str>) -> Result<Table, Refusal> {
     let tree = parser::read(lexer::tokens(text), file).map_err(|refusal| {
-        let place =
-            SourceLocation { file: Arc::clone(file), line: refusal.at.line.max(1), column: refusal.at.column.max(1) };
+        let place = SourceLocation::new(Arc::clone(file), refusal.at.position());
         Refusal { place, why: refusal.why }
     })?;
     Ok(tree.into_table(file))

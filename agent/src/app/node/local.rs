@@ -50,6 +50,6 @@ pub fn newer(
 /// In the words of this node, by their places.
 pub fn in_order(findings: Vec<Finding>, ways: &DistributionTerms) -> Vec<Finding> {
     let mut findings: Vec<Finding> = findings.into_iter().map(|finding| ways.mended(finding)).collect();
-    findings.sort_by(|a, b| (&a.file, a.line, b.severity).cmp(&(&b.file, b.line, a.severity)));
+    findings.sort_by(|a, b| (&a.file, a.line(), b.severity).cmp(&(&b.file, b.line(), a.severity)));
     findings
 }

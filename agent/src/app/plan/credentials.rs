@@ -98,7 +98,7 @@ impl From<&Credential> for PlannedCredential {
             source: one.source.to_string(),
             key: one.key.clone(),
             kind: one.kind(),
-            origin: one.origin.clone(),
+            origin: one.origin.as_ref().map(ToString::to_string),
             anonymous: one.login().is_none(),
             expires_at: lifetime.map(|lifetime| lifetime.ends.to_string()),
             lifetime,

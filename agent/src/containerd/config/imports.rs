@@ -1,7 +1,8 @@
 //! The `imports` of a configuration file: which files they name, in order.
 
+use go::place::SourceLocation;
 use go::text::{clean, join};
-use go::toml::{SourceLocation, Table};
+use go::toml::Table;
 
 use super::{ConfigFault, FaultKind, names};
 use crate::containerd::reader::{Reader, directory, unread};

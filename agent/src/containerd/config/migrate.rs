@@ -1,6 +1,7 @@
 //! How containerd 2.x carries settings of older schemas over to the plugins it has now.
 
-use go::toml::{Data, SourceLocation, Table, Value};
+use go::place::SourceLocation;
+use go::toml::{Data, Table, Value};
 
 use crate::containerd::config_keys::check::go_type;
 use crate::version::Version;

@@ -1,6 +1,7 @@
 //! What is said of a file that containerd does not read: its own words where they are known, else ours.
 
-use go::toml::{Certainty, Dialect, SourceLocation, SyntaxError, Value};
+use go::place::{Position, SourceLocation};
+use go::toml::{Certainty, Dialect, SyntaxError, Value};
 
 use super::{ConfigFault, FaultKind};
 use crate::containerd::config_keys::check;
@@ -8,8 +9,8 @@ use crate::version::Version;
 
 /// Only what is known to be containerd's own words is given as such.
 pub fn not_toml(path: &str, error: &SyntaxError, version: Version) -> ConfigFault {
-    let SyntaxError { line, column, message, certainty } = error;
-    let place = SourceLocation { file: path.into(), line: *line, column: *column };
+    let SyntaxError { at: Position { line, column }, message, certainty } = error;
+    let place = SourceLocation::new(path, error.at);
     let (kind, words) = match (certainty, version.dialect()) {
         (Certainty::Words, Dialect::One) => (FaultKind::Syntax, format!("failed to load TOML: {path}: {message}")),
         (Certainty::Words, Dialect::Two) => {
@@ -28,7 +29,11 @@ pub fn top_level_type(value: &Value, version: Version, field: &str, wanted: &str
     let message = match (type_words(value, version.dialect(), field, wanted), version.dialect()) {
         (Some(words), Dialect::One) => format!("failed to unmarshal TOML: {words}"),
         (Some(words), Dialect::Two) => {
-            format!("failed to unmarshal TOML at row {} column {}: {words}", value.at.line, value.at.column)
+            format!(
+                "failed to unmarshal TOML at row {} column {}: {words}",
+                value.at.start().line,
+                value.at.start().column
+            )
         }
         (None, _) => other_type(value, wanted),
     };
@@ -43,11 +48,12 @@ pub fn type_words(value: &Value, dialect: Dialect, field: &str, wanted: &str) ->
     let place = if value.as_table().is_some() { &value.at } else { &value.key };
     // A password without quotes is a number, one in brackets a list, and one key too high a table.
     let is_secret = ["Auth", "Configs", "Headers"].iter().any(|part| field.contains(part));
-    check::words_of_1(&value.data, wanted, place.line, place.column, is_secret)
+    check::words_of_1(&value.data, wanted, place.start(), is_secret)
 }
 
 /// The same in our words.
 pub fn other_type(value: &Value, wanted: &str) -> String {
-    let SourceLocation { file, line, column } = &value.key;
+    let file = &value.key.file;
+    let Position { line, column } = value.key.start();
     format!("it does not read {file} at line {line}, column {column}: containerd wants {wanted} there")
 }

@@ -1,5 +1,6 @@
 //! A value held against what its key takes, as the two TOML libraries do it and in their words.
 
+use go::place::Position;
 use go::text::duration;
 use go::toml::{Data, Dialect, Table, Value};
 
@@ -63,7 +64,7 @@ impl Check<'_> {
         if !table.inline {
             let inline = value.as_table().is_some_and(|inner| inner.inline);
             let place = if is_table { &value.at } else { &value.key };
-            return if inline { At(0, 0) } else { At(place.line, place.column) };
+            return if inline { At(0, 0) } else { At(place.line(), place.start().column) };
         }
         let index = table.entries.iter().position(|(_, entry)| entry.key == value.key).unwrap_or(0);
         if is_table { At(0, 0) } else { At(index + 1, 0) }
@@ -155,9 +156,9 @@ impl Check<'_> {
 }
 
 /// go-toml 1's words. `None`: it prints the whole of the value, over several lines.
-pub fn words_of_1(data: &Data, go: &str, line: usize, column: usize, is_secret: bool) -> Option<String> {
+pub fn words_of_1(data: &Data, go: &str, at: Position, is_secret: bool) -> Option<String> {
     let value = if is_secret { HIDDEN.to_owned() } else { shown(data)? };
-    Some(words_showing(&value, data, go, At(line, column)))
+    Some(words_showing(&value, data, go, At(at.line, at.column)))
 }
 
 fn words_showing(value: &str, data: &Data, go: &str, At(line, column): At) -> String {

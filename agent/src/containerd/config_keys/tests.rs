@@ -53,7 +53,7 @@ fn a_wrong_type_in_any_key_of_any_plugin_ends_containerd() {
         for (id, path, value) in wrong {
             let containerd = load(&[(MAIN, &file(schema, &id, &path, value))], version);
             let fault = containerd.fatal.unwrap_or_else(|| panic!("{version}: {id} {path} = {value}"));
-            assert_eq!((fault.kind, fault.line), (FaultKind::WrongType, Some(3)), "{version}: {id} {path} = {value}");
+            assert_eq!((fault.kind, fault.place.line()), (FaultKind::WrongType, 3), "{version}: {id} {path} = {value}");
             let finding = containerd.findings.iter().find(|finding| finding.code == "config_type");
             assert!(finding.is_some(), "{version}: {id} {path}: {:?}", containerd.findings);
         }
@@ -158,7 +158,7 @@ fn a_key_of_the_file_below_a_header_is_named() {
     let codes = |text: &str| {
         let findings = load(&[(MAIN, text)], "2.1.9").findings;
         let told = findings.into_iter().filter(|finding| ["misplaced_key", "unknown_key"].contains(&finding.code));
-        told.map(|finding| (finding.code, finding.line.unwrap())).collect::<Vec<_>>()
+        told.map(|finding| (finding.code, finding.line().unwrap())).collect::<Vec<_>>()
     };
     let cni = "version = 2\n[plugins.'io.containerd.grpc.v1.cri'.cni]\n";
     let dotted = "plugins.'io.containerd.grpc.v1.cri'.registry.config_path = '/c'\n";

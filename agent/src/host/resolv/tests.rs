@@ -7,7 +7,7 @@ fn parse(text: &str) -> ResolvConf {
 }
 
 fn codes(text: &str) -> Vec<(&'static str, Option<usize>)> {
-    ResolvConf::parse(text, "node").1.iter().map(|finding| (finding.code, finding.line)).collect()
+    ResolvConf::parse(text, "node").1.iter().map(|finding| (finding.code, finding.line())).collect()
 }
 
 fn servers(text: &str) -> Vec<String> {

@@ -1,4 +1,5 @@
 use super::*;
+use go::place::{Position, SourceLocation};
 
 const DAY: i64 = 86_400;
 const ENDS: i64 = 1_800_000_000;
@@ -63,13 +64,16 @@ fn identity_and_registry_tokens_are_read_too() {
         let credential = Credential {
             source: crate::model::credential::CredentialSource::ContainerdConfig,
             key: "https://ann@r.example/v2/".into(),
-            origin: Some("/etc/containerd/config.toml:7".into()),
+            origin: Some(SourceLocation::new("/etc/containerd/config.toml", Position::of_line(7))),
             value,
             renews: None,
         };
         let known = known(&credential).unwrap();
         assert_eq!((known.registry.as_str(), known.lifetime.ends.as_second()), ("r.example", ENDS));
-        assert_eq!((known.file.as_deref(), known.line), (Some("/etc/containerd/config.toml"), Some(7)));
+        assert_eq!(
+            (known.file.as_deref(), known.position.map(|at| at.line)),
+            (Some("/etc/containerd/config.toml"), Some(7))
+        );
     }
 }
 

@@ -11,7 +11,7 @@ pub fn of_a_provider() -> CredentialExpiry {
         source: CredentialSource::Provider("ecr-credential-provider".into()),
         registry: "000000000000.dkr.ecr.eu-west-1.amazonaws.com".into(),
         file: None,
-        line: None,
+        position: None,
         lifetime: Lifetime { form: Form::Ecr, begins: Some(at(1_795_146_800)), ends: at(1_795_190_000) },
         renews: Some(at(1_795_168_400)),
     }
@@ -32,7 +32,7 @@ fn held(source: CredentialSource, lifetime: Lifetime, renews_in: Option<i64>) ->
         source,
         registry: "r.example".into(),
         file: Some("/var/lib/kubelet/config.json".into()),
-        line: Some(3),
+        position: Some(Position::of_line(3)),
         lifetime,
         renews: renews_in.map(|seconds| Timestamp::from_second(now().as_second() + seconds).unwrap()),
     }
@@ -86,7 +86,7 @@ fn a_finding_names_source_key_place_time_and_the_way_to_renew() {
     let ecr = Lifetime { form: Form::Ecr, ..lifetime(-2 * DAY, None) };
     let told = held(CredentialSource::PullSecret("team".into(), "regcred".into()), ecr, None).finding(now()).unwrap();
     assert_eq!(
-        (told.severity, told.file.as_deref(), told.line),
+        (told.severity, told.file.as_deref(), told.line()),
         (Severity::Error, Some("/var/lib/kubelet/config.json"), Some(3))
     );
     assert_eq!(

@@ -146,7 +146,7 @@ fn a_hosts_toml_that_containerd_rejects_is_rejected_with_its_place() {
             let rejection =
                 hosts_toml::parse(text(&case.input, "toml").as_bytes(), "hosts.toml", "/d", version).unwrap_err();
             assert!(rejection.reason.contains(reason), "{} on {version}: {}", case.id, rejection.reason);
-            assert_eq!(rejection.place.line, *line, "{} on {version}", case.id);
+            assert_eq!(rejection.place.line(), *line, "{} on {version}", case.id);
         }
     }
 }

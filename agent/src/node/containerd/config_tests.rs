@@ -56,7 +56,7 @@ fn lists_unite_and_an_empty_scalar_does_not_override() {
     let drop_in = "root = '/new'\ndisabled_plugins = ['io.containerd.n.v1.x', 'io.containerd.grpc.v1.cri']\n";
     let containerd = main_and_drop_in("2.1.9", main, drop_in);
     assert_eq!(containerd.root.to_str(), Some("/new"));
-    assert_eq!(containerd.fatal.unwrap().line, Some(4));
+    assert_eq!(containerd.fatal.unwrap().place.line(), 4);
     assert_eq!(main_and_drop_in("2.1.9", main, "root = ''\n").root.to_str(), Some("/old"));
     assert_eq!(main_and_drop_in("1.7.24", main, "root = ''\n").root.to_str(), Some("/old"));
 }
@@ -229,7 +229,8 @@ fn plugin_names_are_those_of_the_version() {
 fn faults_are_told_in_containerds_words_with_their_place() {
     let fault = |version: &str, text: &str| {
         let fault = found(version, &[(MAIN, text.to_owned())]).fatal.unwrap();
-        (fault.message, fault.line.unwrap_or(0), fault.column.unwrap_or(0))
+        let at = fault.place.position;
+        (fault.message, at.map_or(0, |at| at.line), at.map_or(0, |at| at.column))
     };
     let number = "version = 2\n[plugins.'io.containerd.grpc.v1.cri'.registry]\n  config_path = 5\n";
     assert_eq!(fault("1.7.24", number), ("(3, 3): Can't convert 5(int64) to string".into(), 3, 3));
@@ -364,5 +365,5 @@ fn bytes_that_are_no_text_end_only_the_newer_library() {
     };
     assert_eq!(read("1.7.24"), Ok(1));
     let refused = read("2.1.9").unwrap_err();
-    assert_eq!((refused.line, refused.column), (1, 6));
+    assert_eq!((refused.at.line, refused.at.column), (1, 6));
 }

@@ -1,8 +1,8 @@
 //! A hosts.toml that is met half-written: containerd reads it at every pull, so a broken one counts,
 //! but not before it had the time to become whole.
 
+use go::place::{Position, SourceLocation};
 use go::text::join;
-use go::toml::SourceLocation;
 
 use crate::containerd::configured::Before;
 use crate::host::last_good::{self, Broken, GRACE};
@@ -54,7 +54,7 @@ fn newly_broken(now: &HostDirectory, then: &HostDirectory) -> Option<(SourceLoca
         Source::Rejected(rejection) => Some((rejection.place.clone(), rejection.reason.clone())),
         Source::CertificateFiles => {
             let there = now.files.iter().any(|file| file == "hosts.toml");
-            let place = SourceLocation { file: join(&now.path, "hosts.toml").into(), line: 1, column: 1 };
+            let place = SourceLocation::new(join(&now.path, "hosts.toml"), Position::START);
             there.then(|| (place, "the file is empty".to_owned()))
         }
     }
@@ -65,5 +65,5 @@ fn finding(place: &SourceLocation, since: jiff::Timestamp, reason: &str) -> Find
         "for {GRACE:#} it is taken for a file that is being written. A pull at this moment drops its mirrors and asks the registry directly, and every pull does if it stays so"
     );
     let fix = "write it beside and rename it into place, so that no pull meets half of it";
-    last_good::finding(&place.file, since, reason, &consequence, fix).at(place.line, place.column)
+    last_good::finding(&place.file, since, reason, &consequence, fix).located(place)
 }

@@ -60,7 +60,7 @@ fn hosts(containerd: &Containerd) -> Vec<String> {
 
 fn kept(containerd: &Containerd) -> Vec<(&str, Option<usize>, &str)> {
     let told = containerd.findings.iter().filter(|finding| finding.code == CODE);
-    told.map(|finding| (finding.file.as_deref().unwrap_or(""), finding.line, finding.message.as_str())).collect()
+    told.map(|finding| (finding.file.as_deref().unwrap_or(""), finding.line(), finding.message.as_str())).collect()
 }
 
 #[test]

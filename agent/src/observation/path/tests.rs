@@ -74,7 +74,8 @@ fn a_name_is_compared_with_the_one_that_was_asked_for() {
     let by_file = |addresses: &[&str]| {
         let servers = vec![nameserver("192.0.2.53", None, addresses)];
         let finding = of_name("r.example", &dns(NameSource::HostsFile, "/etc/hosts:7", servers)).unwrap();
-        (finding.severity, finding.file, finding.line)
+        let line = finding.line();
+        (finding.severity, finding.file, line)
     };
     let at = |severity| (severity, Some("/etc/hosts".into()), Some(7));
     assert_eq!(by_file(&[]), at(Severity::Info));

@@ -21,7 +21,7 @@ fn loaded(files: &[(&str, &str)], path: &str) -> Result<Vec<Plugin>, Vec<String>
     for (name, text) in files {
         std::fs::write(dir.path().join(name), text).unwrap();
     }
-    let place = |f: &Finding| f.line.map_or_else(String::new, |line| format!("{line}: "));
+    let place = |f: &Finding| f.line().map_or_else(String::new, |line| format!("{line}: "));
     load(&HostRoot::open(dir.path()).unwrap(), Path::new(path))
         .map_err(|findings| findings.iter().map(|f| format!("{}{}", place(f), f.message)).collect())
 }

@@ -36,7 +36,7 @@ fn card(finding: &Finding) -> Markup {
 fn place(finding: &Finding) -> String {
     let Some(file) = &finding.file else { return String::new() };
     let number = |number: Option<usize>| number.map(|number| format!(":{number}")).unwrap_or_default();
-    format!("{file}{}{}", number(finding.line), number(finding.column))
+    format!("{file}{}{}", number(finding.line()), number(finding.column()))
 }
 
 pub fn facts(snapshot: &Snapshot, now: Timestamp) -> Markup {

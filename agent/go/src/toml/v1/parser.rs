@@ -7,7 +7,8 @@ use super::keys::{self, Part};
 use super::token::{At, Kind, Token};
 use super::tree::{Node, Step, Tree};
 use super::values::{self, NotANumber};
-use crate::toml::{Data, SourceLocation, Value};
+use crate::place::SourceLocation;
+use crate::toml::{Data, Value};
 
 /// Deeper nesting is nobody's configuration, and costs stack.
 const DEPTH_LIMIT: usize = 128;
@@ -281,7 +282,7 @@ impl Parser<'_> {
                 nodes.into_iter().filter_map(|node| if let Node::Tree(tree) = node { Some(tree) } else { None });
             return Ok(Node::Trees(trees.collect()));
         }
-        let place = |at: At| SourceLocation { file: Arc::clone(self.file), line: at.line, column: at.column };
+        let place = |at: At| SourceLocation::new(Arc::clone(self.file), at.position());
         let item = |node: Node| match node {
             Node::Value(data, at) => Value { data, key: place(at), at: place(at) },
             Node::Tree(tree) => {

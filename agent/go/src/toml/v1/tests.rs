@@ -62,7 +62,7 @@ fn what_the_language_forbids_is_read_and_every_place_stays_right() {
     assert_eq!(one("a = -09").unwrap().get("a"), one("a = -9").unwrap().get("a"));
     let table = one("a = \"\\/\" # \u{1}\n[b] c = 1\n").unwrap();
     let place = &table.path(&["b", "c"]).unwrap().key;
-    assert_eq!((place.line, place.column), (2, 5));
+    assert_eq!((place.start().line, place.start().column), (2, 5));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What go-toml 1 takes a file apart into.
 
+use crate::place::Position;
+
 /// In the library's own order and under its own names, which show in its words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -64,6 +66,13 @@ impl Kind {
 pub struct At {
     pub line: usize,
     pub column: usize,
+}
+
+impl At {
+    /// The first where the library keeps none.
+    pub fn position(self) -> Position {
+        Position { line: self.line.max(1), column: self.column.max(1) }
+    }
 }
 
 #[derive(Clone, Debug)]

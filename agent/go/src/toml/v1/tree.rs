@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::token::At;
-use crate::toml::{Data, SourceLocation, Table, Value};
+use crate::place::SourceLocation;
+use crate::toml::{Data, Table, Value};
 
 #[derive(Clone, Debug)]
 pub enum Node {
@@ -114,7 +115,7 @@ impl Tree {
     }
 
     pub fn into_table(self, file: &Arc<str>) -> Table {
-        let place = |at: At| SourceLocation { file: Arc::clone(file), line: at.line.max(1), column: at.column.max(1) };
+        let place = |at: At| SourceLocation::new(Arc::clone(file), at.position());
         let tree =
             |tree: Self| Value { key: place(tree.at), at: place(tree.at), data: Data::Table(tree.into_table(file)) };
         let value = |entry: Entry| {
