@@ -5,6 +5,7 @@
 mod address;
 pub mod assumed;
 mod certs_d;
+mod headers;
 mod registry_mirrors;
 
 #[cfg(test)]
@@ -132,7 +133,7 @@ impl Plan {
         let registry = &containerd.registry;
         let headers = registry.headers.iter().chain(&draft.headers).cloned().collect();
         let path = clean(&format!("/{}", draft.path));
-        self.hosts.push(RegistryHost {
+        let mut host = RegistryHost {
             role: role(&endpoint, &self.domain),
             path: if path == "/" { String::new() } else { path },
             capabilities: draft.capabilities,
@@ -144,9 +145,12 @@ impl Plan {
             namespace_query,
             own_credential: registry.credentials.get(endpoint.authority.as_str()).cloned(),
             unusable_credential: registry.unusable_credentials.get(endpoint.authority.as_str()).cloned(),
+            unsendable: None,
             origin: draft.origin,
             endpoint,
-        });
+        };
+        headers::check(&mut host);
+        self.hosts.push(host);
     }
 }
 

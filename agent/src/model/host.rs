@@ -226,6 +226,8 @@ pub struct RegistryHost {
     pub own_credential: Option<super::credential::Credential>,
     /// containerd's own credential is written in a way that it fails on when the host asks for it.
     pub unusable_credential: Option<super::outcome::Failure>,
+    /// Why nothing can be sent to it: one of its headers is none that HTTP can carry.
+    pub unsendable: Option<super::outcome::Failure>,
     pub origin: Origin,
 }
 

@@ -252,8 +252,8 @@ impl EndpointProbe<'_> {
     }
 
     async fn get(&self, url: Url, authorization: Option<HeaderValue>) -> Result<Response, Failure> {
-        if let Some(failure) = headers::fault(self.host) {
-            return Err(Failure { stage: Stage::Ping, ..failure });
+        if let Some(failure) = &self.host.unsendable {
+            return Err(Failure { stage: Stage::Ping, ..failure.clone() });
         }
         let mut headers = headers::of(self.host);
         if let Some(value) = authorization {
@@ -350,6 +350,7 @@ mod tests {
             namespace_query: None,
             own_credential: None,
             unusable_credential: None,
+            unsendable: None,
             origin: Origin::ImplicitUpstream,
         }
     }

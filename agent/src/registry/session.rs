@@ -220,7 +220,7 @@ impl<'a> Session<'a> {
 
     /// Why Go's client sends nothing: a header of the host, or the token, is none that HTTP can carry.
     fn sendable(&self, verb: &str, url: &Url, token: Option<&Token>) -> Result<(), RequestError> {
-        let fault = headers::fault(self.host).or_else(|| token.and_then(Token::fault));
+        let fault = self.host.unsendable.clone().or_else(|| token.and_then(Token::fault));
         fault.map_or(Ok(()), |failure| {
             let text = format!("failed to do request: {verb} \"{}\": {}", self.shown(url), failure.go_message);
             Err(RequestError::new(failure.with_go_message(text), false))

@@ -52,11 +52,14 @@ pub struct Network {
     pub usage: Arc<Usage>,
     pub dependencies: Dependencies,
     kept: IdlePool,
-    routes: Mutex<HashMap<RouteKey, Arc<OnceCell<Arc<Route>>>>>,
+    routes: Mutex<HashMap<RouteKey, Vec<RouteWithTls>>>,
 }
 
+/// The endpoint, whether https falls back to http, the dial timeout, and who sends there.
+type RouteKey = (Endpoint, bool, Option<Duration>, Option<Endpoint>);
+
 /// Hosts with other TLS settings are other ways, even at the same address.
-type RouteKey = (Endpoint, bool, Option<Duration>, String, Option<Endpoint>);
+type RouteWithTls = (HostTls, Arc<OnceCell<Arc<Route>>>);
 
 /// What came of climbing to a host, and the client that speaks to it.
 #[derive(Debug)]
@@ -124,10 +127,16 @@ impl Network {
     /// The way to a host: walked at the first call, shared by the later ones.
     pub async fn route(&self, to: &Destination<'_>) -> Arc<Route> {
         let led_by = to.led_by.map(|host| host.endpoint.clone());
-        let key = (to.endpoint.clone(), to.http_fallback, to.dial_timeout, format!("{:?}", to.tls), led_by);
+        let key = (to.endpoint.clone(), to.http_fallback, to.dial_timeout, led_by);
         let cell = {
             let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(routes.entry(key).or_default())
+            let alike = routes.entry(key).or_default();
+            let known = alike.iter().find(|(tls, _)| tls == to.tls).map(|(_, cell)| Arc::clone(cell));
+            known.unwrap_or_else(|| {
+                let cell = Arc::default();
+                alike.push((to.tls.clone(), Arc::clone(&cell)));
+                cell
+            })
         };
         // Boxed: what awaits a way is itself awaited deep down, and the compiler follows futures only so far.
         let connect_to = || async { Arc::new(self.connect_to(to).await) }.boxed();

@@ -32,7 +32,7 @@ impl Session<'_> {
         let Ok(url) = Url::parse(&format!("{}/{}/", client.endpoint(), path.trim_matches('/'))) else {
             return Base::Unknown;
         };
-        if headers::fault(self.host).is_some() {
+        if self.host.unsendable.is_some() {
             return Base::Unknown;
         }
         let mut sent: HeaderMap = headers::of(self.host);

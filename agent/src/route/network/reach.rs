@@ -117,9 +117,10 @@ mod tests {
     use crate::environment::ProxyRules;
     use crate::host::resolv::Names;
     use crate::host::root::HostRoot;
-    use crate::model::host::{Capabilities, HostTls, Origin, Role, Scheme};
+    use crate::model::host::{Capabilities, HostTls, Origin, PemFile, Role, Scheme};
     use crate::model::outcome::{Outcome, Skip};
     use crate::model::rewrites::Rewrites;
+    use crate::redact::secret::Secret;
     use crate::route::network::Timeouts;
     use crate::tls::NodeTrust;
 
@@ -148,6 +149,7 @@ mod tests {
             namespace_query: None,
             own_credential: None,
             unusable_credential: None,
+            unsendable: None,
             origin: Origin::ImplicitUpstream,
         }
     }
@@ -173,6 +175,22 @@ mod tests {
             assert!(matches!(route.tcp.outcome, Outcome::Skipped(Skip::NotFollowed)), "{route:?}");
         }
         connected
+    }
+
+    #[tokio::test]
+    async fn other_tls_settings_are_another_way_although_they_print_the_same() {
+        let service = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut one = host(Endpoint::new(Scheme::Http, service.local_addr().unwrap().to_string()));
+        let ca = |pem| PemFile { path: "/ca.pem".to_owned(), pem: Secret::new(pem) };
+        one.tls.ca = vec![ca("one")];
+        let mut other = one.clone();
+        other.tls.ca = vec![ca("other")];
+        assert_eq!(format!("{:?}", one.tls), format!("{:?}", other.tls));
+        let network = network(Reach::default());
+        let route = async |host| network.route(&Destination::of(host)).await;
+        let again = one.clone();
+        assert!(Arc::ptr_eq(&route(&one).await, &route(&again).await));
+        assert!(!Arc::ptr_eq(&route(&one).await, &route(&other).await));
     }
 
     #[tokio::test]
