@@ -4,5 +4,6 @@ pub mod authority;
 pub mod challenge;
 pub mod endpoint;
 pub mod redirect;
+mod request;
 pub mod session;
 pub mod token;

@@ -33,6 +33,16 @@ impl RequestKind {
             Self::Blob => "blob",
         }
     }
+
+    /// The stage that such a request belongs to.
+    pub const fn stage(self) -> Stage {
+        match self {
+            Self::Ping => Stage::Ping,
+            Self::Token => Stage::Token,
+            Self::Head | Self::Get => Stage::Manifest,
+            Self::Blob => Stage::Blob,
+        }
+    }
 }
 
 /// Requests sent and counted pulls spent, by endpoint.

@@ -5,16 +5,16 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderValue, header};
 use jiff::Timestamp;
 use tokio::time::{Instant, timeout_at};
-use url::Url;
 
 use super::authority::host_port;
 use super::challenge::{self, Challenge, Scheme};
+use super::request;
 use super::token::{self, OnBehalf, TokenRequestForm};
 use crate::cause::Cause;
-use crate::http::{HttpClient, Request, Response, headers};
+use crate::http::{HttpClient, Response, headers};
 use crate::model::credential::Credential;
 use crate::model::dependency::{Dependency, Purpose};
 use crate::model::facts::{PingFacts, TokenFacts};
@@ -126,12 +126,7 @@ struct EndpointProbe<'a> {
 impl EndpointProbe<'_> {
     async fn run(&mut self) {
         let began = Instant::now();
-        let url = format!("{}/{}/", self.client.endpoint(), self.host.path.trim_matches('/'));
-        let answer = match Url::parse(&url) {
-            Ok(url) => self.get(url, None).await,
-            Err(e) => Err(Failure::new(Stage::Ping, Cause::HostsFileInvalid, format!("no usable URL: {e}"))),
-        };
-        let response = match answer {
+        let response = match self.get(None).await {
             Ok(response) => response,
             Err(failure) => {
                 self.report.stages.ping = told(Outcome::Failed(failure, None), began.elapsed());
@@ -224,10 +219,7 @@ impl EndpointProbe<'_> {
         let host = self.client.endpoint().host_port();
         let facts = |anonymous| TokenFacts { host: host.clone().into(), anonymous, expires_in: None };
         let Some((user, secret)) = self.login else { return Outcome::Passed(facts(true)) };
-        let Ok(url) = Url::parse(&format!("{}/{}/", self.client.endpoint(), self.host.path.trim_matches('/'))) else {
-            return Outcome::Passed(facts(true));
-        };
-        match self.get(url, Some(token::basic(user, secret))).await {
+        match self.get(Some(token::basic(user, secret))).await {
             Err(failure) => Outcome::Failed(failure, None),
             Ok(response) if response.status.as_u16() == 401 || response.status.as_u16() == 403 => {
                 let errors = Errors::of(&response);
@@ -251,7 +243,7 @@ impl EndpointProbe<'_> {
         }
     }
 
-    async fn get(&self, url: Url, authorization: Option<HeaderValue>) -> Result<Response, Failure> {
+    async fn get(&self, authorization: Option<HeaderValue>) -> Result<Response, Failure> {
         if let Some(failure) = &self.host.unsendable {
             return Err(Failure { stage: Stage::Ping, ..failure.clone() });
         }
@@ -259,12 +251,8 @@ impl EndpointProbe<'_> {
         if let Some(value) = authorization {
             headers.insert(header::AUTHORIZATION, value);
         }
-        self.network.usage.request(self.client.endpoint(), RequestKind::Ping);
-        let request = Request { method: Method::GET, url, headers, form: None, body_limit: BODY_LIMIT };
-        match self.client.send(request).await {
-            Ok(response) => Ok(response),
-            Err(failure) => Err(self.network.unreadable(self.client.endpoint(), self.host, failure).await),
-        }
+        let request = request::base(self.client, &self.host.path, headers, BODY_LIMIT)?;
+        request::send(self.network, self.host, self.client, RequestKind::Ping, request).await
     }
 }
 

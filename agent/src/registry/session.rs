@@ -26,6 +26,7 @@ use crate::redact::clip::clip;
 use crate::refusal::evidence::Party;
 use crate::refusal::{Errors, ratelimit};
 use crate::registry::redirect::location;
+use crate::registry::request;
 use crate::route::dependencies;
 use crate::route::named::{Named, blame};
 use crate::route::network::{Destination, Network, Route};
@@ -249,12 +250,11 @@ impl<'a> Session<'a> {
             let client_now = client.as_ref().map_err(|failure| undone(failure, credential_sent))?;
             let value = self.authorization_at(&url_now, authorization.as_ref(), keeps, redirect.is_none()).await;
             credential_sent |= redirect.is_some() && value.is_some() && token.is_none();
-            self.allowed.take(stage_of(ask)).map_err(|limit| RequestError::new(limit.into(), credential_sent))?;
+            self.allowed.take(ask.kind.stage()).map_err(|limit| RequestError::new(limit.into(), credential_sent))?;
             let request = self.request(ask, &url_now, value.as_ref(), !keeps);
             let signed = request.headers.contains_key(header::AUTHORIZATION);
             carries |= OF_ONE_HOST.iter().any(|name| request.headers.contains_key(name));
-            self.network.usage.request(client_now.endpoint(), ask.kind);
-            let sent = self.send_to(client_now, request, stage_of(ask)).await;
+            let sent = request::send(self.network, self.host, client_now, ask.kind, request).await;
             let response = sent.map_err(|failure| undone(&failure, credential_sent))?;
             let target = match location::target(&response, &url_now) {
                 Ok(None) => {
@@ -265,14 +265,14 @@ impl<'a> Session<'a> {
                 }
                 Ok(Some(target)) => target,
                 Err(RedirectError { at, failure }) => {
-                    let failure = Failure { stage: stage_of(ask), ..*failure };
+                    let failure = Failure { stage: ask.kind.stage(), ..*failure };
                     return Err(undone_at(at.as_ref().unwrap_or(&shown), &failure, credential_sent));
                 }
             };
             led_by = location::shown(&response, &target);
             let passing = trail.follow(&target);
             if passing == Passing::Withheld && carries {
-                return Err(undone(&withheld(&trail, stage_of(ask), &target), credential_sent));
+                return Err(undone(&withheld(&trail, ask.kind.stage(), &target), credential_sent));
             }
             keeps = passing == Passing::Kept;
             let endpoint = endpoint_of(&target);
@@ -282,16 +282,9 @@ impl<'a> Session<'a> {
             }
             url_now = target;
         }
-        let failure = Failure::new(stage_of(ask), Cause::RedirectInvalid, "ten redirects in a row");
+        let failure = Failure::new(ask.kind.stage(), Cause::RedirectInvalid, "ten redirects in a row");
         let text = format!("failed to do request: {verb} \"{}\": stopped after 10 redirects", clip(led_by));
         Err(RequestError::new(failure.with_go_message(text).at(host_port(&url_now)), credential_sent))
-    }
-
-    async fn send_to(&self, client: &HttpClient, request: Request, stage: Stage) -> Result<Response, Failure> {
-        match client.send(request).await {
-            Ok(response) => Ok(response),
-            Err(failure) => Err(self.network.unreadable(client.endpoint(), self.host, failure.staged(stage)).await),
-        }
     }
 
     /// What goes in the header `Authorization` of a request that may be one behind a redirect.
@@ -344,15 +337,6 @@ impl<'a> Session<'a> {
 /// Whether a credential goes out, be it inside a token.
 fn gives_away(authorization: Option<&HeaderValue>, token: Option<&Token>) -> bool {
     authorization.is_some() && token.is_none_or(|token| !token.anonymous)
-}
-
-const fn stage_of(ask: &ObjectRequest) -> Stage {
-    match ask.kind {
-        RequestKind::Ping => Stage::Ping,
-        RequestKind::Token => Stage::Token,
-        RequestKind::Head | RequestKind::Get => Stage::Manifest,
-        RequestKind::Blob => Stage::Blob,
-    }
 }
 
 fn endpoint_of(url: &Url) -> Endpoint {

@@ -1,13 +1,12 @@
 //! The base of the API, `/v2/`: containerd never asks for it, and it tells a registry from everything else.
 
-use http::{HeaderMap, HeaderValue, Method, header};
-use url::Url;
+use http::{HeaderMap, HeaderValue, header};
 
 use super::Session;
-use crate::http::{Request, Response, headers};
+use crate::http::{Response, headers};
 use crate::model::stage::Stage;
 use crate::refusal::{self, Errors};
-use crate::registry::challenge;
+use crate::registry::{challenge, request};
 use crate::route::usage::RequestKind;
 
 /// Error pages may be some KiB.
@@ -29,20 +28,17 @@ impl Session<'_> {
     pub async fn base(&self, path: &str) -> Base {
         let route = self.route().await;
         let Ok(client) = route.client.clone() else { return Base::Unknown };
-        let Ok(url) = Url::parse(&format!("{}/{}/", client.endpoint(), path.trim_matches('/'))) else {
-            return Base::Unknown;
-        };
         if self.host.unsendable.is_some() {
             return Base::Unknown;
         }
         let mut sent: HeaderMap = headers::of(self.host);
         sent.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+        let Ok(request) = request::base(&client, path, sent, BODY_LIMIT) else { return Base::Unknown };
         if self.allowed.take(Stage::Ping).is_err() {
             return Base::Unknown;
         }
-        self.network.usage.request(client.endpoint(), RequestKind::Ping);
-        let request = Request { method: Method::GET, url, headers: sent, form: None, body_limit: BODY_LIMIT };
-        client.send(request).await.map_or(Base::Unknown, |response| judge(&response))
+        let sent = request::send(self.network, self.host, &client, RequestKind::Ping, request).await;
+        sent.map_or(Base::Unknown, |response| judge(&response))
     }
 }
 
