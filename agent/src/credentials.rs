@@ -119,7 +119,7 @@ impl Credentials {
 
     /// Of what stands in files, where its end can be known.
     pub fn expiries(&self) -> Vec<CredentialExpiry> {
-        let held = self.pull_secrets.held().iter().chain(self.node.held());
+        let held = self.pull_secrets.entries().iter().chain(self.node.entries());
         held.filter_map(|held| expiry::known(&held.credential)).collect()
     }
 
@@ -143,7 +143,7 @@ impl Credentials {
         if !self.candidates(image).is_empty() {
             return None;
         }
-        near::nearest(self.pull_secrets.held().iter().chain(self.node.held()), &image.name())
+        near::nearest(self.pull_secrets.entries().iter().chain(self.node.entries()), &image.name())
     }
 
     /// The credential provider that was probably meant for the image, where none is for it.

@@ -155,9 +155,9 @@ async fn verdict_of(
     let mut told: Vec<Candidate> =
         candidates.iter().map(|one| Candidate { credential: used(one), ..one.into() }).collect();
     for (nth, credential) in tries.into_iter().enumerate() {
-        let trace = walk_with(question, image, plan, credential).await;
+        let trace = pull_with(question, image, plan, credential).await;
         let pullable_without_login = logins::is_suspect(&trace.ending, credential) && {
-            let without = walk_with(question, image, plan, Some(&Credential::empty())).await;
+            let without = pull_with(question, image, plan, Some(&Credential::empty())).await;
             without.digest.is_some() && !matches!(without.ending, PullEnd::Failed(..))
         };
         let verdict = diagnose::verdict(Evidence {
@@ -195,7 +195,7 @@ async fn verdict_of(
     ImageReport { candidates: told, ..report }
 }
 
-async fn walk_with(
+async fn pull_with(
     question: &Question<'_>,
     image: &Reference,
     plan: &Plan,

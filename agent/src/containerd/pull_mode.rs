@@ -49,7 +49,7 @@ pub fn validate(settings: &Settings, config_path: &str, version: Version, file: 
         if let Err(reason) = crate::redact::urls::parse(url) {
             let reason = format!(
                 "failed to parse registry url {} from `registry.auths`: {reason}",
-                text::quote(&crate::redact::urls::shown(url))
+                text::quote(&crate::redact::urls::redacted(url))
             );
             return Err(wrapped(FaultKind::InvalidValue, &reason).at(&auth.place));
         }

@@ -27,10 +27,10 @@ pub fn no_room() -> String {
 
 /// Bytes, with their share of the room. A clone is the same bytes.
 #[derive(Clone, Debug, Default)]
-pub struct Body(Arc<Held>);
+pub struct Body(Arc<Kept>);
 
 #[derive(Clone, Debug, Default)]
-struct Held {
+struct Kept {
     bytes: Vec<u8>,
     /// Leave for so many bytes.
     room: usize,
@@ -47,7 +47,7 @@ impl Deref for Body {
 
 impl From<Vec<u8>> for Body {
     fn from(bytes: Vec<u8>) -> Self {
-        Self(Arc::new(Held { bytes, ..Held::default() }))
+        Self(Arc::new(Kept { bytes, ..Kept::default() }))
     }
 }
 
@@ -60,7 +60,7 @@ impl Body {
     }
 }
 
-impl Held {
+impl Kept {
     /// `expected`: how long the whole may get.
     async fn take(&mut self, chunk: &[u8], expected: usize, limit: usize, deadline: Instant) -> bool {
         let length = self.bytes.len() + chunk.len();
@@ -94,7 +94,7 @@ impl Room {
     pub fn filled(self, bytes: Vec<u8>) -> Body {
         let shares: Vec<_> = self.0.map(Arc::new).into_iter().collect();
         let room = if shares.is_empty() { 0 } else { bytes.len() };
-        Body(Arc::new(Held { bytes, room, shares }))
+        Body(Arc::new(Kept { bytes, room, shares }))
     }
 }
 
@@ -108,7 +108,7 @@ pub async fn room(bytes: usize, deadline: Instant) -> Option<Room> {
 
 /// Reads at most `limit` bytes.
 pub async fn read(mut response: reqwest::Response, limit: usize, deadline: Instant) -> (Body, BodyEnd) {
-    let mut held = Held::default();
+    let mut held = Kept::default();
     let lasts_until_the_end = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING]
         .iter()
         .all(|framing| !response.headers().contains_key(framing));
@@ -175,7 +175,7 @@ mod tests {
         *other = Body::default();
         // One whose first piece announced little takes more room as it grows.
         *one = Body::default();
-        let mut piece = Held::default();
+        let mut piece = Kept::default();
         assert!(piece.take(&long[..2 * SMALL], 2 * SMALL, long.len(), soon()).await);
         *other = Body(Arc::new(piece));
         assert!(one.append(&long[..4 << 20], 4 << 20, soon()).await, "it holds more room than its first piece");

@@ -14,11 +14,11 @@ const HUB: &str = "index.docker.io";
 #[derive(Clone, Debug, Default)]
 pub struct Keyring {
     /// In the order in which kubelet tries them.
-    held: Vec<Held>,
+    entries: Vec<KeyringEntry>,
 }
 
 #[derive(Clone, Debug)]
-pub struct Held {
+pub struct KeyringEntry {
     pub index: IndexKey,
     pub credential: Credential,
 }
@@ -36,7 +36,7 @@ impl Keyring {
                 }
             };
             let origin = SourceLocation { file: file.into(), position: entry.position };
-            self.held.push(Held {
+            self.entries.push(KeyringEntry {
                 index,
                 credential: Credential {
                     source: source.clone(),
@@ -51,24 +51,24 @@ impl Keyring {
             });
         }
         // Reverse order of bytes puts the more specific of two paths first; equal keys keep theirs.
-        self.held.sort_by(|a, b| b.index.cmp(&a.index));
+        self.entries.sort_by(|a, b| b.index.cmp(&a.index));
         refused
     }
 
     /// `image` is the repository's full name, `docker.io/library/nginx`.
     pub fn lookup(&self, image: &str) -> Vec<Credential> {
-        let fitting: Vec<Credential> = self.matching(|held| held.index.matches(image));
+        let fitting: Vec<Credential> = self.matching(|entry| entry.index.matches(image));
         if fitting.is_empty() && falls_back_to_hub(image) {
-            return self.matching(|held| held.index.0 == HUB);
+            return self.matching(|entry| entry.index.0 == HUB);
         }
         fitting
     }
 
-    fn matching(&self, fits: impl Fn(&Held) -> bool) -> Vec<Credential> {
-        self.held.iter().filter(|held| fits(held)).map(|held| held.credential.clone()).collect()
+    fn matching(&self, fits: impl Fn(&KeyringEntry) -> bool) -> Vec<Credential> {
+        self.entries.iter().filter(|entry| fits(entry)).map(|entry| entry.credential.clone()).collect()
     }
 
-    pub fn held(&self) -> &[Held] {
-        &self.held
+    pub fn entries(&self) -> &[KeyringEntry] {
+        &self.entries
     }
 }

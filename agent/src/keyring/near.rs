@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::key::Parts;
 use super::lint::{Doubt, doubt};
-use super::lookup::Held;
+use super::lookup::KeyringEntry;
 use crate::redact::urls::without_credentials;
 
 /// The nearest key of the credential files.
@@ -34,27 +34,28 @@ enum Nearness {
     Domain,
 }
 
-pub fn nearest<'h>(held: impl Iterator<Item = &'h Held>, image: &str) -> Option<NearMiss> {
+pub fn nearest<'h>(entry: impl Iterator<Item = &'h KeyringEntry>, image: &str) -> Option<NearMiss> {
     let image = Parts::of(image)?;
-    held.filter_map(|held| {
-        let (nearness, reason) = judge(held, &image)?;
-        Some((nearness, held, reason))
-    })
-    .min_by_key(|(nearness, ..)| *nearness)
-    .map(|(_, held, reason)| NearMiss {
-        key: held.credential.key.clone(),
-        origin: held.credential.place(),
-        reason: without_credentials(&reason),
-    })
+    entry
+        .filter_map(|entry| {
+            let (nearness, reason) = judge(entry, &image)?;
+            Some((nearness, entry, reason))
+        })
+        .min_by_key(|(nearness, ..)| *nearness)
+        .map(|(_, entry, reason)| NearMiss {
+            key: entry.credential.key.clone(),
+            origin: entry.credential.place(),
+            reason: without_credentials(&reason),
+        })
 }
 
 /// `None`: the key has nothing in common with the image.
-fn judge(held: &Held, image: &Parts) -> Option<(Nearness, String)> {
-    let key = held.index.parts()?;
+fn judge(entry: &KeyringEntry, image: &Parts) -> Option<(Nearness, String)> {
+    let key = entry.index.parts()?;
     let of_hub = matches!(key.host.as_str(), "index.docker.io" | "registry-1.docker.io") && image.host == "docker.io";
     let same_host = key.host_matches(image) || key.host.trim_matches(['[', ']']) == image.host.trim_matches(['[', ']']);
     if (of_hub || same_host)
-        && let Some(Doubt { why, better, .. }) = doubt(&held.index)
+        && let Some(Doubt { why, better, .. }) = doubt(&entry.index)
     {
         return Some((Nearness::Doubtful, format!("{why}; write `{better}`")));
     }

@@ -32,7 +32,7 @@ impl Lint<'_, '_> {
                 relative_paths(keys, dialect, found);
             }
             if !directory.hosts.iter().any(|host| host.spec.name == *name) {
-                let name = urls::shown(name);
+                let name = urls::redacted(name);
                 let message = format!(
                     "containerd {} finds hosts only in [host.\"…\"] headers: `{name}` is never asked",
                     self.version

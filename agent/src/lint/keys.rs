@@ -148,7 +148,7 @@ fn registry(section: &Table, id: &str, dialect: Dialect, found: &mut Vec<Finding
             registry.field(key, dialect).and_then(Value::as_table).into_iter().flat_map(|table| &table.entries);
         for (name, entry) in entries {
             let Some(entry) = entry.as_table() else { continue };
-            let name = urls::shown(name);
+            let name = urls::redacted(name);
             check(entry, known, &format!("registry.{key}.\"{name}\""), dialect, found);
             for (inner, known) in [("auth", AUTH), ("tls", TLS)].into_iter().filter(|_| key == "configs") {
                 if let Some(table) = entry.field(inner, dialect).and_then(Value::as_table) {

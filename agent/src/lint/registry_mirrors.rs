@@ -25,7 +25,7 @@ impl Lint<'_, '_> {
 }
 
 fn of_endpoint(mirror: &Mirror, endpoint: &str, place: &SourceLocation) -> Option<Finding> {
-    let shown = urls::shown(endpoint);
+    let shown = urls::redacted(endpoint);
     let has_scheme = endpoint.contains("://");
     let parsed = if has_scheme { urls::parse(endpoint) } else { urls::parse(&format!("https://{endpoint}")) };
     let url = match parsed {

@@ -217,7 +217,7 @@ impl Decoder<'_> {
         }
         let text = if name.starts_with("http") { name.to_owned() } else { format!("https://{name}") };
         let url = urls::parse(&text).map_err(|reason| {
-            Rejection::new(place.clone(), format!("unable to parse server {}: {reason}", urls::shown(&text)))
+            Rejection::new(place.clone(), format!("unable to parse server {}: {reason}", urls::redacted(&text)))
         })?;
         let path = match (url.path.is_empty(), override_path) {
             (true, true) => String::new(),
@@ -359,7 +359,7 @@ impl Decoder<'_> {
 impl HostSpec {
     /// The name as it may be shown.
     pub fn shown(&self) -> String {
-        urls::shown(&self.name)
+        urls::redacted(&self.name)
     }
 
     /// How long connecting may take. `None`: the usual 30 s.

@@ -18,7 +18,7 @@ pub fn hosts(containerd: &Containerd, mirrors: &[Mirror], domain: &str) -> Resul
     let mut drafts = Vec::new();
     for (endpoint, origin) in endpoints {
         let url = urls::parse(&endpoint).map_err(|reason| {
-            let shown = quote(&urls::shown(&endpoint));
+            let shown = quote(&urls::redacted(&endpoint));
             failed(Cause::ConfigInvalid, &origin, &format!("parse registry endpoint {shown} from mirrors: {reason}"))
         })?;
         let tls = match containerd.registry.tls.get(&url.host) {
@@ -27,7 +27,7 @@ pub fn hosts(containerd: &Containerd, mirrors: &[Mirror], domain: &str) -> Resul
                 return Err(Failure { inconclusive: true, ..failed(Cause::CaUnusable, &origin, &fault.go_message) });
             }
             Some(Err(fault)) => {
-                let shown = quote(&urls::shown(&endpoint));
+                let shown = quote(&urls::redacted(&endpoint));
                 let words = format!("get TLSConfig for registry {shown}: {}", fault.go_message);
                 return Err(failed(Cause::CaUnusable, &origin, &words));
             }

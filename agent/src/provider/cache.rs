@@ -14,10 +14,10 @@ const PAUSE: Duration = Duration::from_mins(1);
 const LIMIT: usize = 256;
 
 #[derive(Debug, Default)]
-pub struct Cache(Vec<Held>);
+pub struct Cache(Vec<CachedAnswer>);
 
 #[derive(Debug)]
-struct Held {
+struct CachedAnswer {
     place: String,
     expires: Instant,
     said: Said,
@@ -51,7 +51,7 @@ impl Cache {
         if self.0.len() >= LIMIT {
             self.0.remove(0);
         }
-        self.0.push(Held { place, expires, said });
+        self.0.push(CachedAnswer { place, expires, said });
     }
 }
 

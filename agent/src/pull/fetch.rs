@@ -304,7 +304,7 @@ impl Pull<'_> {
         errors: &Errors,
     ) -> String {
         let line = answer.response.line();
-        let url = session.shown_of_answer(&answer.url);
+        let url = session.redacted_url_of_answer(&answer.url);
         if answer.response.status.as_u16() == 404 {
             if want.collection == "blobs" {
                 let Descriptor { digest, media_type, .. } = want.descriptor;
@@ -316,7 +316,7 @@ impl Pull<'_> {
         if self.version.words_get_status_anew() {
             return format!(
                 "unexpected status from GET request to {}: {line}{}",
-                session.shown_of_answer(&answer.final_url),
+                session.redacted_url_of_answer(&answer.final_url),
                 errors.lines()
             );
         }

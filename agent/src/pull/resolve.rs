@@ -254,7 +254,7 @@ impl Pull<'_> {
         format!(
             "unexpected status from {} request to {}: {line}{lines}",
             answer.method,
-            session.shown_of_answer(&answer.final_url)
+            session.redacted_url_of_answer(&answer.final_url)
         )
     }
 

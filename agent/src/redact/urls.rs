@@ -56,11 +56,11 @@ fn without_query(word: &str) -> String {
 
 /// Go's `url.Parse`; the error has its words, but for what nobody may read.
 pub fn parse(text: &str) -> Result<GoUrl, String> {
-    url::parse(text).map_err(|reason| format!("parse {}: {reason}", quote(&shown(text))))
+    url::parse(text).map_err(|reason| format!("parse {}: {reason}", quote(&redacted(text))))
 }
 
 /// A URL as it may be shown: without user, password and query.
-pub fn shown(text: &str) -> String {
+pub fn redacted(text: &str) -> String {
     let text = text.split(['?', '#']).next().unwrap_or_default();
     let (scheme, rest) = text.find("://").map_or(("", text), |at| text.split_at(at + 3));
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));

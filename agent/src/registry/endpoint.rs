@@ -202,7 +202,7 @@ impl EndpointProbe<'_> {
         };
         match token::fetch(self.network, from, &options, self.login).await {
             Ok(token) => {
-                self.network.dependencies.succeeded(from.walk());
+                self.network.dependencies.succeeded(from.origin());
                 Outcome::Passed(facts(&token))
             }
             Err(failure) if reach::is_kept_back(&failure) => Outcome::Skipped(Skip::NotFollowed),

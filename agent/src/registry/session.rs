@@ -223,7 +223,7 @@ impl<'a> Session<'a> {
     fn sendable(&self, verb: &str, url: &Url, token: Option<&Token>) -> Result<(), RequestError> {
         let fault = self.host.unsendable.clone().or_else(|| token.and_then(Token::fault));
         fault.map_or(Ok(()), |failure| {
-            let text = format!("failed to do request: {verb} \"{}\": {}", self.shown(url), failure.go_message);
+            let text = format!("failed to do request: {verb} \"{}\": {}", self.redacted_url(url), failure.go_message);
             Err(RequestError::new(failure.with_go_message(text), false))
         })
     }
@@ -241,7 +241,7 @@ impl<'a> Session<'a> {
         self.sendable(verb, url, token.as_ref())?;
         for _ in 0..REQUEST_LIMIT {
             let here = client.as_ref().map_or(&route.endpoint, HttpClient::endpoint).host_port();
-            let shown = self.shown(&url_now);
+            let shown = self.redacted_url(&url_now);
             let undone_at = |shown: &str, failure: &Failure, credential_sent| {
                 let text = format!("failed to do request: {verb} \"{shown}\": {}", failure.go_message);
                 RequestError::new(failure.clone().with_go_message(text).host_or(&here), credential_sent)
@@ -269,7 +269,7 @@ impl<'a> Session<'a> {
                     return Err(undone_at(at.as_ref().unwrap_or(&shown), &failure, credential_sent));
                 }
             };
-            led_by = location::shown(&response, &target);
+            led_by = location::redacted(&response, &target);
             let passing = trail.follow(&target);
             if passing == Passing::Withheld && carries {
                 return Err(undone(&withheld(&trail, ask.kind.stage(), &target), credential_sent));
@@ -304,12 +304,12 @@ impl<'a> Session<'a> {
             return route.client.clone();
         }
         let purpose = if ask.collection == "blobs" { Purpose::Blob } else { Purpose::Manifest };
-        let walk = dependencies::PullOrigin {
+        let origin = dependencies::PullOrigin {
             namespace: &self.image.domain,
             of: &self.image.to_string(),
             via: &self.host.endpoint,
         };
-        self.network.dependencies.note(walk, endpoint, purpose);
+        self.network.dependencies.note(origin, endpoint, purpose);
         let client = self.network.led(self.host, endpoint, false).await.client.clone();
         client.map_err(|failure| blame(failure, endpoint, &route.endpoint, Named::Redirect))
     }

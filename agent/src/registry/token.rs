@@ -84,7 +84,7 @@ pub struct OnBehalf<'a> {
 }
 
 impl<'a> OnBehalf<'a> {
-    pub const fn walk(&self) -> PullOrigin<'a> {
+    pub const fn origin(&self) -> PullOrigin<'a> {
         PullOrigin { namespace: self.namespace, of: self.image, via: &self.host.endpoint }
     }
 }
@@ -99,13 +99,13 @@ pub async fn fetch(
     let authority = authority(&options.realm);
     let scheme = if options.realm.scheme() == "http" { Scheme::Http } else { Scheme::Https };
     let endpoint = Endpoint::new(scheme, authority);
-    network.dependencies.note(from.walk(), &endpoint, Purpose::Token);
+    network.dependencies.note(from.origin(), &endpoint, Purpose::Token);
     let route = network.led(from.host, &endpoint, from.host.http_fallback && scheme == Scheme::Https).await;
     let kind = if login.is_some() { "oauth" } else { "anonymous" };
     let with_go_message = |failure: Failure, method: &str| {
         let text = format!(
             "failed to fetch {kind} token: {method} \"{}\": {}",
-            shown(options, login.is_some(), network.version.redacts_queries()),
+            redacted_url(options, login.is_some(), network.version.redacts_queries()),
             failure.go_message
         );
         failure.with_go_message(text)
@@ -126,7 +126,7 @@ pub async fn fetch(
 }
 
 /// The URL that an error would show.
-fn shown(options: &TokenOptions, posted: bool, redacted: bool) -> String {
+fn redacted_url(options: &TokenOptions, posted: bool, redacted: bool) -> String {
     // Only what we ask for: the realm's own query stays out.
     let url = query_url(&TokenOptions { realm: without_query(&options.realm), ..options.clone() });
     let Some(query) = url.query().filter(|_| !posted) else { return options.written.clone() };
@@ -294,7 +294,7 @@ impl Exchange<'_> {
         let scheme = if target.scheme() == "http" { Scheme::Http } else { Scheme::Https };
         let host = self.from.host;
         let endpoint = Endpoint::new(scheme, authority(target));
-        self.network.dependencies.note(self.from.walk(), &endpoint, Purpose::Token);
+        self.network.dependencies.note(self.from.origin(), &endpoint, Purpose::Token);
         self.network.led(host, &endpoint, false).await.client.clone()
     }
 
@@ -312,7 +312,7 @@ impl Exchange<'_> {
         login: Option<(&str, &Secret)>,
     ) -> Result<Token, Refusal> {
         if !response.status.is_success() && !response.status.is_redirection() {
-            let url = shown(self.options, *method == Method::POST, false);
+            let url = redacted_url(self.options, *method == Method::POST, false);
             let place = if self.network.version.words_head_status_anew() {
                 format!(" from {method} request to {url}")
             } else {

@@ -49,22 +49,22 @@ impl Dependencies {
     }
 
     /// A walk is sent to `endpoint`.
-    pub fn note(&self, walk: PullOrigin<'_>, endpoint: &Endpoint, purpose: Purpose) {
-        self.with(walk.namespace, |of_name| {
+    pub fn note(&self, origin: PullOrigin<'_>, endpoint: &Endpoint, purpose: Purpose) {
+        self.with(origin.namespace, |of_name| {
             let has_room = of_name.hosts.len() < LIMIT && endpoint.authority.len() <= AUTHORITY_LIMIT;
             if has_room || of_name.hosts.contains_key(endpoint) {
                 let (need, steps) = of_name.hosts.entry(endpoint.clone()).or_default();
-                need.merge(&Dependency::new(purpose, walk.via.clone()));
+                need.merge(&Dependency::new(purpose, origin.via.clone()));
                 if steps.len() < LIMIT {
-                    steps.insert(walk.key());
+                    steps.insert(origin.key());
                 }
             }
         });
     }
 
     /// A walk came to a good end, by this host of the plan.
-    pub fn succeeded(&self, walk: PullOrigin<'_>) {
-        self.with(walk.namespace, |of_name| of_name.succeeded.insert(walk.key()));
+    pub fn succeeded(&self, origin: PullOrigin<'_>) {
+        self.with(origin.namespace, |of_name| of_name.succeeded.insert(origin.key()));
     }
 
     pub fn of(&self, namespace: &str) -> BTreeMap<Endpoint, Dependency> {

@@ -144,17 +144,17 @@ impl Network {
     }
 
     async fn connect_to(&self, to: &Destination<'_>) -> Route {
-        let route = self.climb_once(to, &to.endpoint).await;
+        let route = self.connect_once(to, &to.endpoint).await;
         let falls_back = to.http_fallback
             && route.client.as_ref().is_err_and(|failure| falls_back(failure, self.version, to.endpoint.has_port()));
         if !falls_back {
             return route;
         }
         let plain = Endpoint::new(Scheme::Http, to.endpoint.authority.clone());
-        self.climb_once(to, &plain).await
+        self.connect_once(to, &plain).await
     }
 
-    async fn climb_once(&self, to: &Destination<'_>, endpoint: &Endpoint) -> Route {
+    async fn connect_once(&self, to: &Destination<'_>, endpoint: &Endpoint) -> Route {
         let mut route = Route::begin(endpoint);
         let reached = self.reach(to, &mut route).await;
         route.client = reached.map_err(|failure| {

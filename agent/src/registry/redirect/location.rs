@@ -30,10 +30,10 @@ pub fn target(response: &Response, from: &Url) -> Result<Option<Url>, RedirectEr
         return Err(RedirectError { at: None, failure: unknown_target("the Location header is not UTF-8").into() });
     };
     let written = urls::parse(text).map_err(|reason| {
-        let words = format!("failed to parse Location header {}: {reason}", quote(&urls::shown(text)));
+        let words = format!("failed to parse Location header {}: {reason}", quote(&urls::redacted(text)));
         RedirectError { at: None, failure: unusable("the Location header holds no usable URL", words).into() }
     })?;
-    let named = || quote(&urls::shown(text)).trim_matches('"').to_owned();
+    let named = || quote(&urls::redacted(text)).trim_matches('"').to_owned();
     let redirect_error = |failure: Failure| RedirectError { at: Some(named()), failure: failure.into() };
     if let Some(words) = unaskable(&written) {
         return Err(redirect_error(unusable("the Location header holds no URL that can be asked", words)));
@@ -49,7 +49,7 @@ pub fn target(response: &Response, from: &Url) -> Result<Option<Url>, RedirectEr
 }
 
 /// The Location that led to `target`, for an error: relative where it is relative.
-pub fn shown(response: &Response, target: &Url) -> String {
+pub fn redacted(response: &Response, target: &Url) -> String {
     let shown = without_signatures(target);
     let location = response.headers.get(header::LOCATION).map(http::HeaderValue::as_bytes).unwrap_or_default();
     let written = std::str::from_utf8(location).unwrap_or_default();
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn an_error_repeats_the_location_without_its_values() {
-        let shown = |location: &str| shown(&answer(location), &led(location).unwrap().unwrap());
+        let shown = |location: &str| redacted(&answer(location), &led(location).unwrap().unwrap());
         assert_eq!(shown("?hop=10"), "?hop=%5BREDACTED%5D");
         assert_eq!(shown("#frag"), "#frag");
         assert_eq!(shown("../b"), "../b");

@@ -12,13 +12,13 @@ use crate::registry::redirect::shown::{redacted, without_signatures};
 
 impl Session<'_> {
     /// In the error of a request that got no answer: newer versions hide every query value.
-    pub(super) fn shown(&self, url: &Url) -> String {
+    pub(super) fn redacted_url(&self, url: &Url) -> String {
         let shown = if self.network.version.redacts_queries() { redacted(url) } else { without_signatures(url) };
         self.as_written(shown, url)
     }
 
     /// In the error of an answer.
-    pub fn shown_of_answer(&self, url: &Url) -> String {
+    pub fn redacted_url_of_answer(&self, url: &Url) -> String {
         self.as_written(without_signatures(url), url)
     }
 

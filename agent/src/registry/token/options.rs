@@ -98,7 +98,7 @@ fn realm(written: &str) -> Result<Url, Fault> {
 
 /// containerd's error for the request that is never sent. Of the realm's own query nothing is shown: it may be a key.
 fn unsent(written: &str, scopes: &[String], service: &str, asking: TokenRequestForm, reason: &str) -> String {
-    let place = urls::shown(written);
+    let place = urls::redacted(written);
     if asking.signed_in {
         return format!("failed to authorize: failed to fetch oauth token: Post \"{place}\": {reason}");
     }
