@@ -7,6 +7,7 @@ use maud::{Markup, PreEscaped, html};
 
 use crate::state::snapshot::Snapshot;
 
+mod dns;
 mod image;
 mod markup;
 mod node;

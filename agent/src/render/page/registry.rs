@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use maud::{Markup, html};
 
+use super::dns;
 use super::markup::{Tone, back_off, from_now, millis, pill, term};
 use crate::model::host::{Endpoint, EndpointKey, Role};
 use crate::model::namespace::{Health, Namespace, PlannedHost};
@@ -79,6 +80,9 @@ fn host(snapshot: &Snapshot, report: &EndpointReport, now: Timestamp) -> Markup 
         ol.ladder { @for line in report.stages.lines() { (stage(&line)) } }
         @if let Some(failure) = report.failure() { p.says { b { (failure.cause.as_str()) } " " (failure.detail) } }
         @if let Some(until) = snapshot.endpoint_back_off(&key) { (back_off(until, now)) }
+        @for line in dns::nameservers(&report.stages) {
+            p class={ "server " (line.tone.class()) } { i { (line.tone.sign()) } " " code { (line.server) } " " (line.said) }
+        }
         (facts(snapshot, &key, report, now))
     } }
 }

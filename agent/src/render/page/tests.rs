@@ -117,6 +117,20 @@ fn what_could_not_be_told_is_counted_too_and_is_another_thing_than_not_yet_looke
 }
 
 #[test]
+fn a_failed_lookup_shows_what_each_nameserver_said() {
+    let mut snapshot = sample::rich();
+    let server = "<code>10.0.0.11:53</code> no answer over udp in 4 ms: dns_timeout";
+    assert!(!html(&snapshot, sample::now()).contains(server));
+    let (key, mut report) = snapshot.endpoints.pop_first().map(|(key, report)| (key, report.as_ref().clone())).unwrap();
+    let facts = report.stages.dns.facts().cloned();
+    let failure = Failure::new(Stage::Dns, Cause::DnsTimeout, "said");
+    report.stages.dns = Step::new(Outcome::Failed(failure, facts), SECOND);
+    snapshot.endpoints.insert(key, Arc::new(report));
+    let page = html(&snapshot, sample::now());
+    assert!(page.contains(server) && page.contains("<code>10.0.0.10:53</code> NOERROR over udp in 4 ms</p>"));
+}
+
+#[test]
 fn a_finding_of_no_file_has_no_empty_place() {
     let mut snapshot = sample::rich();
     snapshot.state.findings = vec![Finding::new(Severity::Warning, "clock_skew", "said", "fix it")];
