@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
@@ -19,7 +20,7 @@ use crate::transport::errno::classify_io;
 pub(super) struct Exchange {
     pub transport: Transport,
     /// `None` when no answer came.
-    pub rcode: Option<String>,
+    pub rcode: Option<ResponseCode>,
     pub result: Result<Vec<IpAddr>, QueryError>,
     /// Not counting what was waited in vain.
     took: Duration,
@@ -58,7 +59,7 @@ pub(super) async fn exchange(server: SocketAddr, fqdn: &str, kind: RecordType, o
     let began = Instant::now();
     let (transport, answer) = ask(server, fqdn, kind, options).await;
     let (rcode, result) = match answer {
-        Ok(answer) => (Some(mnemonic(answer.rcode)), answer.result),
+        Ok(answer) => (Some(answer.rcode), answer.result),
         Err(trouble) => (None, Err(trouble)),
     };
     let in_vain = result.as_ref().is_err_and(|trouble| trouble.in_vain);
@@ -87,8 +88,8 @@ async fn ask(
 }
 
 /// As `dig` prints it.
-fn mnemonic(rcode: hickory_proto::op::ResponseCode) -> String {
-    use hickory_proto::op::ResponseCode as Code;
+pub(super) fn mnemonic(rcode: ResponseCode) -> String {
+    use ResponseCode as Code;
     match rcode {
         Code::NoError => "NOERROR".into(),
         Code::FormErr => "FORMERR".into(),

@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
 
+use super::exchange::mnemonic;
 use super::resolver::{Found, LoggedQuery, Lookup, LookupError, QueryCache};
 use crate::cause::Cause;
 use crate::model::facts::{NameserverFacts, Transport};
@@ -43,7 +45,7 @@ fn facts(
     NameserverFacts {
         server,
         transport: if over_tcp { Transport::Tcp } else { Transport::Udp },
-        rcode: rcode(log, cause).map(Into::into),
+        rcode: rcode(log, cause).map(|rcode| mnemonic(rcode).into()),
         a: addresses().filter(|address| address.is_ipv4()).count(),
         aaaa: addresses().filter(|address| address.is_ipv6()).count(),
         addresses: addresses().copied().collect(),
@@ -61,10 +63,10 @@ fn cause_of(log: &[LoggedQuery], kind: RecordType) -> Option<Cause> {
 }
 
 /// That of the answer that decided: of the one with addresses, else of the one with the cause.
-fn rcode(log: &[LoggedQuery], cause: Option<Cause>) -> Option<String> {
+fn rcode(log: &[LoggedQuery], cause: Option<Cause>) -> Option<ResponseCode> {
     let deciding = |log: &&LoggedQuery| match &log.exchange.result {
         Ok(_) => cause.is_none(),
         Err(trouble) => Some(trouble.cause) == cause,
     };
-    log.iter().find(deciding)?.exchange.rcode.clone()
+    log.iter().find(deciding)?.exchange.rcode
 }

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use futures::future::join;
 use go::resolver_names;
+use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use super::answer::QueryError;
-use super::exchange::{Exchange, QueryOptions, exchange};
+use super::exchange::{Exchange, QueryOptions, exchange, mnemonic};
 use crate::cause::Cause;
 use crate::host::resolv::ResolvConf;
 
@@ -269,12 +270,12 @@ impl<'a> Lookup<'a> {
     pub fn told(&self) -> String {
         let mut told: Vec<String> = Vec::new();
         for log in self.log() {
-            let answer = match (&log.exchange.rcode, &log.exchange.result) {
+            let answer = match (log.exchange.rcode, &log.exchange.result) {
                 (Some(rcode), Err(trouble)) if trouble.cause == Cause::DnsNoAddress => {
-                    format!("{rcode} without {}", log.kind)
+                    format!("{} without {}", mnemonic(rcode), log.kind)
                 }
-                (Some(rcode), Err(trouble)) if rcode == "NOERROR" => trouble.words.clone(),
-                (Some(rcode), _) => rcode.clone(),
+                (Some(ResponseCode::NoError), Err(trouble)) => trouble.words.clone(),
+                (Some(rcode), _) => mnemonic(rcode),
                 (None, Err(trouble)) if trouble.cause == Cause::DnsTimeout => "no answer".into(),
                 (None, Err(trouble)) => trouble.words.clone(),
                 (None, Ok(_)) => "answered".into(),
