@@ -30,7 +30,7 @@ pub enum ExitStatus {
     Bad,
     /// The request or the settings were wrong.
     Refused,
-    /// It could not be told.
+    /// The answer is unknown.
     Unknown,
 }
 

@@ -27,22 +27,22 @@ fn version() -> String {
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// The agent: probe on a schedule, serve metrics, page and JSON
+    /// Run the agent: probe on a schedule, serve metrics, a page and JSON
     Run {
         #[command(flatten)]
         node: NodeArgs,
         #[command(flatten)]
         log: LogArgs,
     },
-    /// Would this node pull it, and if not why?
+    /// Check whether this node can pull an image, and why not
     ///
     /// Exit codes: 0 all well, 1 something is not pullable, 2 the request or the settings are wrong,
-    /// 3 it could not be told.
+    /// 3 the answer is unknown.
     Check {
-        /// Image references (`nginx`, `ghcr.io/a/b:1`) or registry hosts (`docker.io`); none: the
-        /// configured targets
+        /// Image references (`nginx`, `ghcr.io/a/b:1`) or registry hosts (`docker.io`). Without any:
+        /// the targets of the settings
         targets: Vec<String>,
-        /// Deadline of one target; more than the usual 30s gives its slowest request more time, too
+        /// Time limit for one target. With more than 30s a single request may take longer, too
         #[arg(long, env = "PULLPROBE_TIMEOUT", value_name = "DUR", default_value = "30s", value_parser = duration)]
         timeout: Duration,
         #[command(flatten)]
@@ -52,10 +52,10 @@ pub enum Verb {
         #[command(flatten)]
         log: LogArgs,
     },
-    /// What containerd would try, in order, and why; no traffic
+    /// Show which hosts containerd would ask, in order, and why; sends nothing
     ///
     /// Exit codes: 0 there are hosts to ask, 1 no host is asked, 2 the request or the settings are
-    /// wrong, 3 it could not be told.
+    /// wrong, 3 the answer is unknown.
     Plan {
         /// Image references or registry hosts
         #[arg(required = true)]
@@ -67,10 +67,10 @@ pub enum Verb {
         #[command(flatten)]
         log: LogArgs,
     },
-    /// What is wrong with the node's files, with file and line; no traffic
+    /// List what is wrong with the node's files, with file and line; sends nothing
     ///
-    /// Exit codes: 0 nothing that containerd will not do as written, 1 an error was found, 2 the
-    /// request or the settings are wrong.
+    /// Exit codes: 0 no errors (warnings may be there), 1 at least one error, 2 the request or
+    /// the settings are wrong.
     Lint {
         #[command(flatten)]
         node: NodeArgs,
@@ -79,32 +79,32 @@ pub enum Verb {
         #[command(flatten)]
         log: LogArgs,
     },
-    /// What a cause means and how to fix it; or which causes a message can come from
+    /// Explain a cause and its fix, or find the causes that fit an error message
     ///
     /// Reads events, container statuses and log lines of kubectl, kubelet, containerd, Docker and CRI-O:
     /// `kubectl describe pod POD | pullprobe explain`.
     Explain {
-        /// A cause as `check` names it, or a message; `-`: from standard input; none: what is piped
-        /// in, else the list of causes
+        /// A cause as `check` names it, or a message. `-` reads standard input. Without an argument:
+        /// what is piped in, or else the list of all causes
         #[arg(value_name = "CAUSE|TEXT|-")]
         cause: Option<String>,
         #[command(flatten)]
         output: OutputArgs,
     },
-    /// Every host and port that pulls need from this node, as seen by probing: a firewall's allow-list
+    /// List every host and port that pulls from this node need, for a firewall's allow-list
     ///
     /// Exit codes: 0 all well, 1 something is not pullable, 2 the request or the settings are wrong,
-    /// 3 it could not be told.
+    /// 3 the answer is unknown.
     Hosts {
-        /// Image references or registry hosts, as for `check`; none: the configured targets
+        /// Image references or registry hosts, as for `check`. Without any: the targets of the settings
         targets: Vec<String>,
-        /// Only `host:port`, one a line, without nameservers; goes before --format
+        /// Print only `host:port`, one per line, without nameservers; overrides --format
         #[arg(long)]
         plain: bool,
-        /// An earlier `hosts --format json`: which hosts are new since, at the same port
+        /// The output of an earlier `hosts --format json`: mark the hosts that are new since then
         #[arg(long, value_name = "FILE", conflicts_with = "plain")]
         since: Option<PathBuf>,
-        /// Deadline of one target; more than the usual 30s gives its slowest request more time, too
+        /// Time limit for one target. With more than 30s a single request may take longer, too
         #[arg(long, env = "PULLPROBE_TIMEOUT", value_name = "DUR", default_value = "30s", value_parser = duration)]
         timeout: Duration,
         #[command(flatten)]
@@ -114,7 +114,7 @@ pub enum Verb {
         #[command(flatten)]
         log: LogArgs,
     },
-    /// A completion script for a shell
+    /// Print a completion script for a shell
     Completions { shell: clap_complete::Shell },
 }
 
@@ -127,31 +127,33 @@ pub struct NodeArgs {
     /// Where the node's root file system is mounted; every node path is looked up inside it [default: /]
     #[arg(long, env = "PULLPROBE_HOST_ROOT", value_name = "DIR")]
     pub host_root: Option<PathBuf>,
-    /// [default: what the node's containerd is started with, else where the distribution has it]
+    /// containerd's configuration [default: the file that the node's containerd is started with, else where the
+    /// distribution has it]
     #[arg(long, env = "PULLPROBE_CONTAINERD_CONFIG", value_name = "FILE")]
     pub containerd_config: Option<PathBuf>,
     /// Overrides `registry.config_path`: try a mirror configuration before rolling it out
     #[arg(long, env = "PULLPROBE_CERTS_D", value_name = "DIR[:DIR]")]
     pub certs_d: Option<String>,
-    /// Whose semantics apply: X.Y, X.Y.Z or a build (v2.1.9 the project's, 2.1.9~ds1 Debian's), or auto [default: auto]
+    /// The containerd version whose rules apply: X.Y, X.Y.Z or a build (v2.1.9 the project's, 2.1.9~ds1 Debian's), or
+    /// auto [default: auto]
     #[arg(long, env = "PULLPROBE_CONTAINERD_VERSION", value_name = "VERSION", value_parser = version_choice)]
     pub containerd_version: Option<VersionChoice>,
-    /// [default: the node's]
+    /// The platform that images must support [default: the node's]
     #[arg(long, env = "PULLPROBE_PLATFORM", value_name = "OS/ARCH[/VARIANT]")]
     pub platform: Option<Platform>,
-    /// Where config.json is looked for [default: the distribution's, mostly /var/lib/kubelet]
+    /// kubelet's root directory, where its config.json is [default: the distribution's, mostly /var/lib/kubelet]
     #[arg(long, env = "PULLPROBE_KUBELET_ROOT", value_name = "DIR")]
     pub kubelet_root: Option<PathBuf>,
-    /// As the kubelet's --image-credential-provider-config
+    /// The same value as kubelet's --image-credential-provider-config
     #[arg(long, env = "PULLPROBE_CREDENTIAL_PROVIDER_CONFIG", value_name = "FILE")]
     pub credential_provider_config: Option<PathBuf>,
-    /// As the kubelet's --image-credential-provider-bin-dir
+    /// The same value as kubelet's --image-credential-provider-bin-dir
     #[arg(long, env = "PULLPROBE_CREDENTIAL_PROVIDER_BIN_DIR", value_name = "DIR")]
     pub credential_provider_bin_dir: Option<PathBuf>,
-    /// Anonymous only
+    /// Use no credentials at all
     #[arg(long, env = "PULLPROBE_NO_CREDENTIALS")]
     pub no_credentials: bool,
-    /// How many requests that a registry counts as a pull each target may cost [default: 1 for check, 0 for run]
+    /// How many requests per target may count against a registry's pull limit [default: 1 for check, 0 for run]
     #[arg(long, env = "PULLPROBE_COUNTED_PULLS", value_name = "N")]
     pub counted_pulls: Option<u32>,
 }
@@ -165,8 +167,10 @@ pub enum VersionChoice {
 
 #[derive(Clone, Debug, Args)]
 pub struct OutputArgs {
+    /// Text for people, or one JSON document
     #[arg(long, env = "PULLPROBE_FORMAT", value_enum, default_value_t = Format::Text)]
     pub format: Format,
+    /// Whether text has colors; auto: on a terminal only
     #[arg(long, env = "PULLPROBE_COLOR", value_enum, default_value_t = Color::Auto)]
     pub color: Color,
 }
@@ -187,9 +191,10 @@ pub enum Color {
 /// Logs go to standard error.
 #[derive(Clone, Debug, Args)]
 pub struct LogArgs {
-    /// [default: info for run, else warn]
+    /// Which log lines go to standard error [default: info for run, else warn]
     #[arg(long, env = "PULLPROBE_LOG_LEVEL", value_enum)]
     pub log_level: Option<LogLevel>,
+    /// The format of log lines
     #[arg(long, env = "PULLPROBE_LOG_FORMAT", value_enum, default_value_t = LogFormat::Logfmt)]
     pub log_format: LogFormat,
 }

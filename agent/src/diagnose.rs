@@ -74,7 +74,7 @@ fn of_pull(evidence: &Evidence<'_>) -> Verdict {
             }
         }
         PullEnd::OverBudget => Verdict::unknown(
-            "The registry answers for this tag; the rest could not be told without a request that it counts as a pull.",
+            "The registry answers for this tag. The rest is unknown: finding it out takes a request that the registry counts as a pull.",
             "Allow more with `--counted-pulls` (check; an index and its manifest are two) or `probe.counted_pulls_per_hour` (run).",
         ),
     }
@@ -91,7 +91,7 @@ pub fn of_files(image: &Reference, version: Version, mode: PullMode, failure: &F
             owner: None,
             fix: "Let pullprobe read it: run it as root, as containerd is, and keep within the limit that is named."
                 .into(),
-            ..failed(failure, format!("It cannot be told from here: {}.", failure.detail), None)
+            ..failed(failure, format!("The answer is unknown: {}.", failure.detail), None)
         };
     }
     let frame = message::Frame { image, version, mode, snapshotter: "" };

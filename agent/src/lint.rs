@@ -154,7 +154,7 @@ impl Lint<'_, '_> {
         let (code, fix) = match fault.kind {
             FaultKind::Syntax => (
                 "config_syntax",
-                "mend the line and restart containerd; `containerd -c FILE config dump` tells whether it parses",
+                "correct the line and restart containerd; `containerd -c FILE config dump` shows whether it parses",
             ),
             FaultKind::WrongType => ("config_type", "give the key a value of the type that containerd expects"),
             FaultKind::Import if fault.place.position.is_none() => {
@@ -186,7 +186,7 @@ impl Lint<'_, '_> {
             FaultKind::Unread => ("file_unread", READABLE),
         };
         let what = if fault.kind == FaultKind::Unread {
-            "containerd's configuration could not be told"
+            "containerd's configuration is unknown"
         } else if fault.kind.stops_containerd() {
             "containerd does not start"
         } else {
@@ -201,7 +201,7 @@ const READABLE: &str = "run pullprobe as root, as containerd is, and make it a f
 
 /// What containerd makes of a file is not known, for pullprobe does not read it.
 fn unread(place: &SourceLocation, why: &str) -> Finding {
-    let message = format!("what containerd makes of this file could not be told: {why}");
+    let message = format!("what containerd does with this file is unknown: {why}");
     error("file_unread", place, message, READABLE)
 }
 

@@ -268,6 +268,6 @@ fn blank(question: &Question<'_>, requested: &str, image: Option<Reference>) -> 
 
 fn out_of_time(timeout: Duration) -> Verdict {
     let summary =
-        format!("No answer within {timeout:?}: the hosts are slow or silent; the ladder below shows how far each got.");
+        format!("No answer within {timeout:?}: the hosts are slow or silent; the stages below show how far each got.");
     Verdict::unknown(&summary, "Give it longer with `--timeout`, or look at the slowest stage first.")
 }

@@ -91,7 +91,7 @@ impl Asked {
         self.refused.iter().cloned().chain(self.providers.iter().filter_map(of_plugin)).collect()
     }
 
-    /// What could not be told from here: kubelet may have a credential.
+    /// Unknown from here: kubelet may have a credential.
     pub fn unknown(&self) -> Vec<String> {
         let of_plugin = |one: &ProviderReport| match &one.outcome {
             ProviderOutcome::Unknown(why) => Some(format!("credential provider `{}` {why}", one.name)),
@@ -244,10 +244,10 @@ impl Ready {
 
     async fn ask(&self, image: &str, patience: Duration, place: RunConditions) -> Said {
         if self.plugin.wants_pod_token {
-            return Said::Unknown("uses the identity of the pod: what it gives cannot be told without one".into());
+            return Said::Unknown("uses the identity of the pod: without one, what it gives is unknown".into());
         }
         let Some(binary) = &self.binary else {
-            return Said::Unknown("cannot be run from here: its binary is out of sight".into());
+            return Said::Unknown("cannot be run from here: pullprobe does not see its binary".into());
         };
         let began = Instant::now();
         // Half is left to be asked in.
@@ -304,7 +304,7 @@ fn judge(binary: &Path, error: &RunError, patience: Duration, place: RunConditio
             seconds(KUBELET_PATIENCE)
         )),
         RunError::Timeout => place.failed(format!("it did not answer within {} s", seconds(patience))),
-        RunError::TooLong => Said::Unknown("answers with more than 1 MiB, which is not read here".into()),
+        RunError::TooLong => Said::Unknown("answers with more than 1 MiB, which pullprobe does not read".into()),
         RunError::Io(error) => place.failed(format!("it cannot be talked to: {}", error.kind())),
     }
 }

@@ -91,7 +91,7 @@ pub enum PullEnd {
     Pulled { unrunnable: Option<Failure> },
     /// containerd's pull ends with this, met in this phase.
     Failed(Phase, Failure),
-    /// It could not be told without a request that counts as a pull.
+    /// Unknown: finding it out takes a request that counts as a pull.
     OverBudget,
 }
 
@@ -122,13 +122,13 @@ enum Stop {
 }
 
 impl Stop {
-    /// It could not be told without more than pullprobe does.
+    /// Unknown: finding it out takes more than pullprobe does.
     fn at_limit(stage: Stage, words: impl Into<String>) -> Self {
         Self::Fetch(Phase::Copy, LimitReached::new(stage, words).into())
     }
 
-    /// Met after `earlier` hosts. One of which nothing could be told may have served, and then containerd never got
-    /// here: what ends the walk is not certain.
+    /// Met after `earlier` hosts. An earlier host whose answer is unknown may have served. Then containerd never got
+    /// here, and it is not certain what ends the pull.
     fn after<'f>(self, mut earlier: impl Iterator<Item = &'f Failure>) -> Self {
         let doubt = earlier.find(|failure| failure.inconclusive).cloned();
         match (self, doubt) {

@@ -132,7 +132,7 @@ impl<P: Prober> Run<P> {
                     () = sleep_until(wake) => break,
                     Some(end) = self.under_way.join_next() => match end {
                         Ok(end) => self.ended(&end),
-                        Err(error) => tracing::error!(%error, "a probe was lost"),
+                        Err(error) => tracing::error!(%error, "a probe ended without a result"),
                     },
                 }
             }

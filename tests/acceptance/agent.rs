@@ -238,7 +238,12 @@ fn an_answer_is_logged_when_it_changes_and_not_at_every_probe() {
     assert_eq!(told(&failed), 1, "{}", agent.log());
     let host = ["the answer changed", "no-such-name.example of elsewhere.example", "answer=\"not reachable\""];
     assert_eq!(told(&host), 1, "{}", agent.log());
-    assert_eq!(told(&["the first look is over", "endpoints=1 reachable=0 images=1 pullable=0"]), 1, "{}", agent.log());
+    assert_eq!(
+        told(&["the first round of probes is complete", "endpoints=1 reachable=0 images=1 pullable=0"]),
+        1,
+        "{}",
+        agent.log()
+    );
     world.node.hosts_toml("elsewhere.example", &server("https://registry.example")).unwrap();
     let well = ["the answer changed", image, "answer=pullable", "before=\"not pullable\"", "lasted="];
     eventually(PATIENCE, || (told(&well) == 1).then_some(())).unwrap_or_else(|| panic!("{}", agent.log()));

@@ -120,12 +120,8 @@ impl Report<'_> {
         let others = list(&image["also_possible"]);
         [
             self.check(runs, pullable == Some(true), "it would start, but it cannot be pulled"),
-            self.check(pullable.is_none(), image["cause"].is_null(), "it could not be told, and yet there is a cause"),
-            self.check(
-                pullable.is_none(),
-                image["kubelet_message"].is_null(),
-                "it could not be told, and yet kubelet speaks",
-            ),
+            self.check(pullable.is_none(), image["cause"].is_null(), "it is unknown, and yet there is a cause"),
+            self.check(pullable.is_none(), image["kubelet_message"].is_null(), "it is unknown, and yet kubelet speaks"),
             self.check(self.fails(), !image["cause"].is_null(), "it fails without a cause"),
             self.check(self.fails(), !image["owner"].is_null(), "it fails, and nobody can fix it"),
             self.check(self.fails(), !text(&image["fix"]).is_empty(), "it fails without a fix"),
@@ -264,7 +260,7 @@ impl Report<'_> {
             .map(|word| word.trim_matches('.'))
             .filter(|word| NAMES.iter().any(|end| word.ends_with(end)))
             .collect();
-        // A proxy of which nothing can be told stands in the node's files, and in words alone.
+        // A proxy of which nothing is known stands in the node's files, and in words alone.
         let by_proxy = self.attempts().iter().any(|attempt| text(&attempt["cause"]) == "proxy_unreachable");
         let unknown = names.iter().filter_map(|name| {
             let is_elsewhere = self.stands_elsewhere(name) || (by_proxy && name.starts_with("proxy."));

@@ -38,7 +38,7 @@ fn a_registry_is_reachable_where_a_pull_could_go_through() {
         ("mirrored.example", 0, "mirrored.example  reachable, but not as configured  tcp_refused at tcp"),
         ("pushed.example", 1, "pushed.example  NOT REACHABLE  tcp_refused at tcp"),
         ("untrusted.example", 1, "untrusted.example  NOT REACHABLE  ca_unusable at config"),
-        ("huge.example", 3, "huge.example  could not be told"),
+        ("huge.example", 3, "huge.example  unknown"),
     ] {
         let told = ask(&world, "check", name);
         assert_eq!((told.code, told.stdout.lines().next()), (Some(code), Some(line)), "{}", told.stdout);

@@ -55,7 +55,7 @@ impl Node {
         finish(self.0.command("check").args([image, "--format", "json"]).uid(user).gid(user))
     }
 
-    /// To nobody it cannot be told because of `file`; to root it is as it is.
+    /// For the user nobody the answer is unknown because of `file`. For root it is the usual answer.
     #[track_caller]
     fn is_untold(&self, file: &str, to_root: bool) {
         let said = self.ask(PRIVATE, NOBODY);

@@ -242,7 +242,7 @@ impl Agent {
     }
 
     fn unreadable(&self, since: Timestamp, problem: &str) -> Finding {
-        let consequence = "the files of the node were not looked at since, and may have changed";
+        let consequence = "pullprobe has not read the node's files since then, and they may have changed";
         let fix = "mount the node's root there again; `docs/deployment.md` shows how";
         last_good::finding(&self.options.host_root.to_string_lossy(), since, problem, consequence, fix)
     }
@@ -350,7 +350,7 @@ impl Prober for Agent {
     }
 
     fn out_of_time(&self, target: Probed) {
-        tracing::warn!(%target, deadline = ?self.deadline(), "not reached within the deadline");
+        tracing::warn!(%target, deadline = ?self.deadline(), "the probe did not finish within its deadline");
         let Current { node, network, .. } = self.current();
         let budget = PullBudget::new(0);
         let question = node.question(&network, &budget, self.deadline());
@@ -381,6 +381,6 @@ fn log_news(before: &[Finding], now: &[Finding]) {
         tracing::error!(file = finding.file.as_deref(), line = finding.line(), "{}", finding.message);
     }
     for file in known.difference(&still) {
-        tracing::info!(file = file.as_deref(), "what this file says is in force again");
+        tracing::info!(file = file.as_deref(), "the file is readable again: its current content is used");
     }
 }

@@ -26,7 +26,7 @@ pub async fn run(targets: &[String], timeout: Duration, node: &NodeArgs, output:
     };
     let texts: Vec<String> = if targets.is_empty() { configured(&node, &options) } else { targets.to_vec() };
     if texts.is_empty() {
-        complain("nothing to check: name an image or a registry, or configure targets (--config)");
+        complain("no targets: name an image or a registry, or configure targets (--config)");
         return ExitStatus::Refused;
     }
     let (began_at, began) = (Timestamp::now(), Instant::now());

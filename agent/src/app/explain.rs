@@ -116,7 +116,7 @@ pub fn run(wanted: Option<&str>, format: Format) -> ExitStatus {
     let explain::Explanation { readings, is_cut } = explain::read(&text);
     if is_cut {
         complain(&format!(
-            "not all of it was looked at: explain reads {} MiB, and tells of {} different failures",
+            "explain did not read all of it: it reads at most {} MiB and shows at most {} different failures",
             explain::TEXT >> 20,
             explain::READINGS
         ));

@@ -43,7 +43,7 @@ pub async fn run(wish: Wish<'_>, node: &NodeArgs, output: &OutputArgs) -> ExitSt
     };
     let texts: Vec<String> = if targets.is_empty() { configured(&node, &options) } else { targets.to_vec() };
     if texts.is_empty() {
-        complain("nothing to ask for: name an image or a registry, or configure targets (--config)");
+        complain("no targets: name an image or a registry, or configure targets (--config)");
         return ExitStatus::Refused;
     }
     let progress = Progress::new(output, texts.len());
@@ -73,7 +73,7 @@ pub async fn run(wish: Wish<'_>, node: &NodeArgs, output: &OutputArgs) -> ExitSt
 fn earlier(file: &Path) -> Result<BTreeSet<Destination>, String> {
     let problem = |what: &dyn std::fmt::Display| format!("--since {}: {what}", file.display());
     let text = file::read_text(file, EARLIER_LIMIT).map_err(|error| problem(&error))?;
-    let why = |error| problem(&format!("it is no answer of `pullprobe hosts --format json`: {error}"));
+    let why = |error| problem(&format!("this is not the output of `pullprobe hosts --format json`: {error}"));
     json::places(&text).map_err(why)
 }
 
@@ -102,7 +102,7 @@ fn incomplete((text, answer): (&String, &TargetReport)) -> Option<Incomplete> {
             report.broken.as_ref().map(text::sentence).unwrap_or_default().into()
         }
         TargetReport::Registry(_) => {
-            "where a registry keeps its content shows when an image is walked: name one.".into()
+            "name an image, too: only a check of an image shows where the registry keeps its content.".into()
         }
     };
     Some(Incomplete { target: without_credentials(text), reason: reason.into() })

@@ -34,7 +34,7 @@ struct Planned {
     image: String,
     /// Null: containerd would ask the hosts below.
     error: Option<String>,
-    /// Not null: which hosts containerd would ask could not be told.
+    /// Not null: it is unknown which hosts containerd would ask, and this is why.
     unknown: Option<String>,
     /// Hosts that are written down and that containerd cannot ask.
     left_out: Vec<json::Finding>,
@@ -183,7 +183,7 @@ fn write_plan(out: &mut String, plan: &Planned) {
         let _ = writeln!(out, "  no host is asked: {error}");
     }
     if let Some(why) = &plan.unknown {
-        let _ = writeln!(out, "  which hosts are asked could not be told: {why}");
+        let _ = writeln!(out, "  it is unknown which hosts are asked: {why}");
     }
     for note in &plan.left_out {
         let place = note.file.as_deref().unwrap_or_default();

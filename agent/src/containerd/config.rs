@@ -50,7 +50,7 @@ pub enum FaultKind {
     MirrorsAndConfigPath,
     ConfigsTlsAndConfigPath,
     InvalidValue,
-    /// pullprobe does not read what containerd would: what it makes of it cannot be told.
+    /// pullprobe does not read what containerd would read: what containerd does with it is unknown.
     Unread,
 }
 

@@ -100,7 +100,7 @@ pub fn in_force(
     let told = match &fresh.fault {
         Some(fault) => Some(of_fault(fault, since)),
         None if fresh.is_empty() && !good.is_empty() && before.now.duration_since(since) < GRACE => {
-            let consequence = format!("for {GRACE:#} it is taken for a file that is being written");
+            let consequence = format!("for {GRACE:#} pullprobe assumes that somebody is still writing it");
             Some(last_good::finding(path, since, "the file is empty", &consequence, "write the whole file at once"))
         }
         None => None,
@@ -119,14 +119,14 @@ pub fn in_force(
 
 fn of_fault(fault: &ConfigFault, since: Timestamp) -> Finding {
     let restart = match fault.kind {
-        FaultKind::Unread => "nobody can tell from here what it would say",
+        FaultKind::Unread => "what it would do is unknown",
         kind if kind.stops_containerd() => "containerd would not start again, and this node could pull nothing",
         _ => "containerd would serve no CRI, and this node could pull nothing",
     };
     let consequence = format!(
-        "the running containerd has read this file at its start and does not look again. With a restart now {restart}"
+        "the running containerd read this file when it started, and does not read it again. After a restart now, {restart}"
     );
-    let fix = "mend the file before containerd is restarted; `containerd config dump` shows whether it parses";
+    let fix = "correct the file before containerd is restarted; `containerd config dump` shows whether it parses";
     last_good::finding(&fault.place.file, since, &fault.message, &consequence, fix).located(&fault.place)
 }
 

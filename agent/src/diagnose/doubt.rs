@@ -24,8 +24,7 @@ pub fn in_doubt(version: Version, ending: &PullEnd, verdict: Verdict) -> Verdict
         host: None,
         owner: None,
         kubelet_message: None,
-        summary: format!("It cannot be told from here: {place}{}.{what}{}", failure.detail, outcome(version, failure))
-            .into(),
+        summary: format!("The answer is unknown: {place}{}.{what}{}", failure.detail, outcome(version, failure)).into(),
         fix: way_out(failure),
         ..verdict
     }
@@ -62,7 +61,7 @@ fn way_out(failure: &Failure) -> Clean {
              look for an overloaded registry in its log."
         }
         Cause::LimitReached => failure.fix(),
-        _ => "Pull it once on the node to know; what stands in pullprobe's way is said above.",
+        _ => "Pull the image once on the node to find out. The summary says why pullprobe cannot.",
     }
     .into()
 }

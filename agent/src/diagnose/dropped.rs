@@ -16,7 +16,7 @@ pub fn told(verdict: Verdict, dropped: Option<&Rejection>) -> Verdict {
     match verdict.pullable {
         Some(false) => {
             let fix = format!(
-                "Mend {place} first: containerd reads it at every pull, and then asks the hosts in it. {}",
+                "Correct {place} first: containerd reads it at every pull, and then asks the hosts in it. {}",
                 verdict.fix
             );
             let also_possible = [verdict.also_possible.as_slice(), &[Cause::HostsFileInvalid]].concat();
@@ -40,7 +40,9 @@ mod tests {
         let verdict = told(failed.clone(), Some(&rejection));
         assert_eq!((verdict.cause, verdict.also_possible), (failed.cause, vec![Cause::HostsFileInvalid]));
         assert!(verdict.summary.starts_with("Dead. containerd cannot read /c/r.example/hosts.toml:3 (expected `]`)"));
-        assert!(verdict.fix.starts_with("Mend /c/r.example/hosts.toml:3 first") && verdict.fix.ends_with("Wake it."));
+        assert!(
+            verdict.fix.starts_with("Correct /c/r.example/hosts.toml:3 first") && verdict.fix.ends_with("Wake it.")
+        );
         let good = told(Verdict { pullable: Some(true), ..Verdict::unknown("Good.", "") }, Some(&rejection));
         assert!(good.summary.contains("none of the hosts in that file") && good.fix.is_empty(), "{good:?}");
         assert!(good.also_possible.is_empty());

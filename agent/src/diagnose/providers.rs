@@ -60,14 +60,13 @@ fn fix(asked: &Asked) -> String {
                 unread.file
             )
         }
-        None => "See how a pull by a pod of the node ends, or ask on the node itself, as root and without a host root."
+        None => "Try a pull by a pod of the node, or run `pullprobe check` on the node itself, as root and without --host-root."
             .into(),
     }
 }
 
 fn unknown_verdict(unknown: &[String], verdict: Verdict) -> Verdict {
-    let summary =
-        format!("It cannot be told from here: {}. Without its credential: {}", unknown.join("; "), verdict.summary);
+    let summary = format!("The answer is unknown: {}. Without its credential: {}", unknown.join("; "), verdict.summary);
     Verdict {
         pullable: None,
         cause: None,

@@ -32,7 +32,7 @@ pub(super) fn finding(root: &HostRoot, containerd: &DaemonEnvironment) -> Option
     let name = &variable.name;
     let unit = containerd.unit.unwrap_or("containerd.service");
     let message = format!(
-        "{who} has {name} and containerd has not: pulls connect directly, whether or not that leads out of this network"
+        "{who} has {name} and containerd has not: pulls connect directly, even where this network has no direct way out"
     );
     let fix = format!(
         "if the node has no other way out, set HTTPS_PROXY and NO_PROXY in a drop-in of {unit} (`systemctl edit {unit}`) \

@@ -30,10 +30,10 @@ pub(super) fn left_to_libc(environment: &DaemonEnvironment) -> Vec<Finding> {
 
 fn finding(variable: &EnvVar, shown: &str) -> Finding {
     let message = format!(
-        "{shown} is set for containerd: one that is linked with libc leaves all names to libc because of it, and may get \
+        "{shown} is set for containerd: a containerd that is linked with libc then lets libc look up all names, and may get \
          other addresses than pullprobe, which resolves as a static one does"
     );
-    let fix = "Say it in /etc/resolv.conf or /etc/hosts, and take it out of containerd's environment.";
+    let fix = "Configure it in /etc/resolv.conf or /etc/hosts, and take it out of containerd's environment.";
     Finding::new(Severity::Info, "environment_left_to_libc", message, fix).located(&variable.origin)
 }
 

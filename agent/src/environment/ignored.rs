@@ -135,7 +135,7 @@ fn misspelled_key(key: &str) -> Option<(String, String)> {
     (meant != key).then(|| {
         (
             format!("systemd ignores this line: there is no `{key}`"),
-            format!("did you mean `{meant}`? Capital letters count"),
+            format!("did you mean `{meant}`? Capital letters matter"),
         )
     })
 }
@@ -157,7 +157,7 @@ pub fn misnamed(root: &HostRoot, dirs: &[&str], names: &[String]) -> Vec<Ignored
             }
             let stem = name.trim_start_matches('.').rsplit_once('.').map_or(name, |(stem, _)| stem);
             let message = format!(
-                "systemd reads drop-ins only if they are named *.conf. It does not read {name}: nothing in it counts"
+                "systemd reads drop-ins only if they are named *.conf. It does not read {name}: nothing in it takes effect"
             );
             let fix = format!("rename it to {stem}.conf, then `systemctl daemon-reload` and restart the service");
             found.push(Ignored { code: "drop_in_not_read", file: path, line: None, message, fix });

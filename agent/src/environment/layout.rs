@@ -229,7 +229,7 @@ impl Search<'_> {
             there.iter().map(|(_, other)| other.clone()).filter(|other| other != config).collect();
         let served = there.iter().filter(|one| listens(one)).count() == 1;
         let reason = match (others.is_empty(), served) {
-            (true, _) => "no other file is where distributions have theirs".to_owned(),
+            (true, _) => "it is the only file in the places that distributions use".to_owned(),
             (false, true) => format!("only {} has a socket", first.name),
             (false, false) => format!("it is where {} has its own", first.name),
         };
@@ -298,11 +298,10 @@ fn candidates(severity: Severity, config: &Path, reason: &str, others: &[PathBuf
     }
     let shown: Vec<String> = others.iter().map(|path| path.display().to_string()).collect();
     let message = format!(
-        "this is read as containerd's configuration, because {reason}; {} may be that of another containerd and is not",
+        "pullprobe reads this file as containerd's configuration, because {reason}. It does not read {}: that may belong to another containerd",
         shown.join(", ")
     );
-    let fix =
-        "name the file that kubelet's containerd reads by --containerd-config, or remove what is left of the other one";
+    let fix = "pass the file that kubelet's containerd reads with --containerd-config, or remove the files of the other containerd";
     Some(Finding::new(severity, "config_candidates", message, fix).in_file(config.display().to_string()))
 }
 

@@ -45,7 +45,7 @@ pub fn not_in_force(unit: &DaemonEnvironment, running: &Process) -> Vec<EnvVar> 
 /// Likewise, for people.
 pub fn waits(unit: Option<&str>, pid: u32, variable: &EnvVar) -> Finding {
     let message = format!(
-        "the running containerd (process {pid}) was started without this value of {}: it counts only after a restart",
+        "the running containerd (process {pid}) was started without this value of {}: it takes effect only after a restart",
         variable.name
     );
     let fix = restart_pending::restart(unit.unwrap_or("containerd"));

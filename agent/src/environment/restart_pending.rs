@@ -36,16 +36,20 @@ pub fn findings(root: &HostRoot, socket: &str, read_once: &ReadOnce<'_>) -> Vec<
     let service = environment.unit.unwrap_or("containerd");
     let kinds = [
         (config, "containerd", "its configuration"),
-        (of_unit, "containerd", "its environment, proxies among it"),
+        (of_unit, "containerd", "its environment, proxies included,"),
         (trust, "containerd", "the node's root certificates"),
-        (registries_yaml(service), service.trim_end_matches(".service"), "what it makes containerd's files from"),
+        (
+            registries_yaml(service),
+            service.trim_end_matches(".service"),
+            "the file that it makes containerd's files from",
+        ),
     ];
     let modified = |file: &&str| Some((root.stat(Path::new(file)).ok()?.modified, (*file).to_owned()));
     let newest = |(files, who, what): &(Vec<&str>, &str, &str)| {
         let (written, file) = files.iter().filter_map(modified).max().filter(|(written, _)| *written > started)?;
         let message = format!(
-            "written at {}, and containerd runs since {}: {who} reads {what} once, so that what this file says now may not \
-             be in force before a restart",
+            "written at {}, after containerd started at {}: {who} reads {what} only at its start, so changes to this file \
+             may take effect only after a restart",
             utc(written),
             utc(started),
         );
@@ -151,8 +155,11 @@ mod tests {
         let found = node.newer(None);
         assert_eq!(files(&found), [CONFIG, UNIT, BUNDLE, REGISTRIES]);
         assert!(found.iter().all(|(_, said)| said.contains("systemctl restart k3s.service")), "{found:?}");
-        assert!(found[2].1.contains("containerd reads the node's root certificates once"), "{found:?}");
-        assert!(found[3].1.contains("k3s reads what it makes containerd's files from once"), "{found:?}");
+        assert!(found[2].1.contains("containerd reads the node's root certificates only at its start"), "{found:?}");
+        assert!(
+            found[3].1.contains("k3s reads the file that it makes containerd's files from only at its start"),
+            "{found:?}"
+        );
     }
 
     #[test]

@@ -114,7 +114,7 @@ impl Service<'_> {
         let is_known = |name: &&&str| own.variables.iter().any(|variable| variable.name == **name);
         for name in names.iter().filter(|name| MATTERS.contains(*name) && !is_known(name)) {
             let message = format!(
-                "PassEnvironment takes {name} from systemd's own environment, which no file tells: it counts as not set"
+                "PassEnvironment takes {name} from systemd's own environment, which no file shows: pullprobe treats it as not set"
             );
             let fix = "set it with Environment=, or let pullprobe see the host's processes";
             let finding = Finding::new(Severity::Info, "environment_passed_on", message, fix);

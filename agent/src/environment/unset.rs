@@ -34,7 +34,7 @@ pub(super) fn together(environment: &DaemonEnvironment) -> impl Iterator<Item = 
             many => format!(", and {} are not set", many.join(" and ")),
         };
         let message = format!(
-            "{name} takes all that stands behind its `=` for its value, the other assignments too: it is no proxy{lost}"
+            "the value of {name} is everything behind its `=`, the other assignments too: that is no proxy URL{lost}"
         );
         let each: Vec<String> = [&**name].into_iter().chain(swallowed).map(|name| format!("\"{name}=VALUE\"")).collect();
         let fix = format!(
@@ -58,7 +58,7 @@ pub(super) fn https_unset(environment: &DaemonEnvironment) -> Option<Finding> {
     }
     let of_others = || OF_OTHERS.iter().find_map(|name| environment.get(name).filter(is_set));
     let (variable, why) = match (environment.http_proxy(), of_others()) {
-        (Some(http), _) => (http, "containerd takes it for plain-HTTP registries alone"),
+        (Some(http), _) => (http, "containerd uses it only for plain-HTTP registries"),
         (None, Some(other)) => (other, "containerd does not know it"),
         (None, None) => return None,
     };

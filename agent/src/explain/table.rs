@@ -289,10 +289,10 @@ const NETWORK: &[Row] = &[
     of(&[RegistryTimeout], &["timeout awaiting response headers"]),
     of(&[TlsExpired], &["certificate has expired or is not yet valid"])
         .with(&[" is after "])
-        .note("The message names the node's clock: if that time is wrong, mend the clock."),
+        .note("The message names the node's clock: if that time is wrong, set the clock."),
     of(&[TlsNotYetValid], &["certificate has expired or is not yet valid"])
         .with(&[" is before "])
-        .note("The message names the node's clock: if that time is wrong, mend the clock."),
+        .note("The message names the node's clock: if that time is wrong, set the clock."),
     of(&[TlsExpired, TlsNotYetValid], &["certificate has expired or is not yet valid"]),
     of(&[TlsUnknownAuthority], &["is not authorized to sign for this name"]),
     of(&[TlsUnknownAuthority, TlsIncompleteChain, TlsSelfSigned], &["certificate signed by unknown authority"]).note(

@@ -60,7 +60,7 @@ fn variant(architecture: &str, machine: &str, cpuinfo: &str) -> &'static str {
         "5" | "5t" | "5te" | "5tej" => "v5",
         "4" | "4t" => "v4",
         "3" => "v3",
-        // Nothing could be told at all: containerd leaves the variant empty.
+        // Nothing is known at all: containerd leaves the variant empty.
         "" => "",
         _ => "unknown",
     }

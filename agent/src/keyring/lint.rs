@@ -18,14 +18,14 @@ pub const REJECTED: &str = "credentials_file_rejected";
 pub const DAMAGED: &str = "credentials_login_damaged";
 
 pub fn unreadable(file: &str, why: &str) -> Finding {
-    let message = format!("{why}: what kubelet does with it is not known");
+    let message = format!("{why}: what kubelet does with it is unknown");
     let fix = format!("let pullprobe read {file}: it must run as root, as kubelet does, and see what links lead to");
     Finding::new(Severity::Warning, "credentials_file_unreadable", message, fix).in_file(file)
 }
 
 pub fn passed_over(file: &str, reason: &str) -> Finding {
     let message = format!("kubelet cannot read it ({reason}) and looks further");
-    let fix = format!("put a file in the place of {file}, or take away what is there");
+    let fix = format!("remove {file}, or replace it by a regular file");
     Finding::new(Severity::Warning, "credentials_file_unreadable", message, fix).in_file(file)
 }
 
@@ -36,7 +36,7 @@ pub fn shadowed(file: &str, used: &str) -> Finding {
 }
 
 pub fn rejected(file: &str, malformed: &Malformed) -> Finding {
-    let message = format!("kubelet skips the whole file without a word: {}", malformed.reason);
+    let message = format!("kubelet skips the whole file and logs nothing: {}", malformed.reason);
     let fix = format!("correct {file} (`jq . {file}` shows faults of syntax); kubelet reads it again within 5 minutes");
     located(Finding::new(Severity::Error, REJECTED, message, fix).in_file(file), malformed.position)
 }
@@ -99,7 +99,7 @@ fn entry_findings<'c>(entry: &'c Entry, first_written: &mut HashMap<IndexKey, &'
     let index = match IndexKey::of(key) {
         Ok(index) => index,
         Err(reason) => {
-            let message = format!("kubelet passes over the key `{key}`: {reason}");
+            let message = format!("kubelet skips the key `{key}`: {reason}");
             let fix = "write the registry's host, with its port if images have one: `registry.example:5000`".to_owned();
             findings.push(Finding::new(Severity::Error, "credentials_key_invalid", message, fix));
             return findings;

@@ -25,7 +25,7 @@ impl Lint<'_, '_> {
             let RootState::Listed { entries, cut } = &root.state else { continue };
             if *cut {
                 let message = format!(
-                    "{} has more than {DIRECTORY_LIMIT} entries; those beyond are not looked at here, though containerd reads them",
+                    "{} has more than {DIRECTORY_LIMIT} entries: pullprobe does not look at the rest, though containerd reads them",
                     root.path
                 );
                 found.push(error(
@@ -56,8 +56,7 @@ impl Lint<'_, '_> {
         match entry {
             HostDir::Missing if reach.is_some() => {}
             HostDir::Missing => {
-                let message =
-                    format!("the link `{name}` leads to nothing: containerd looks for {name} as if it were not there");
+                let message = format!("the link `{name}` leads to nothing: containerd treats {name} as missing");
                 found.push(warning(
                     "host_dir_dangling",
                     &whole(path),
@@ -104,7 +103,7 @@ impl Lint<'_, '_> {
         let file = |name: &String| format!("{}/{name}/hosts.toml", directory.path);
         let (name, file) = within.map(|name| (name, file(name))).find(|(_, file)| self.reader.stat(file).is_ok())?;
         let message = format!(
-            "no pull reads this file: containerd looks for hosts.toml in {} itself, and knows no directories within that of a registry",
+            "no pull reads this file: containerd looks for hosts.toml in {} itself, and ignores directories below it",
             directory.path
         );
         let fix = if directory.path.ends_with("/certs.d") || name.contains('.') {
@@ -113,7 +112,7 @@ impl Lint<'_, '_> {
                 directory.path
             )
         } else {
-            format!("move it to {}/hosts.toml; of one repository alone nothing can be configured", directory.path)
+            format!("move it to {}/hosts.toml; containerd has no settings for a single repository", directory.path)
         };
         Some(error("hosts_file_too_deep", &whole(&file), message, fix))
     }
@@ -160,7 +159,7 @@ impl Lint<'_, '_> {
                     "hosts_file_invalid",
                     &rejection.place,
                     message,
-                    "mend the line; containerd logs `failed to decode` until then",
+                    "correct the line; containerd logs `failed to decode` until then",
                 ));
             }
             Source::CertificateFiles if directory.files.iter().any(|file| file == "hosts.toml") => {
@@ -232,7 +231,7 @@ fn without_hosts_file(
     if let Some(misnamed) = misnamed {
         let mut message = format!("containerd reads hosts.toml, not {misnamed}");
         if has_default && name != "_default" {
-            message += ": the registry is asked directly, for the directory hides _default from it all the same";
+            message += ": the registry is asked directly, because the directory hides _default from it even so";
         }
         found.push(error(
             "hosts_file_misnamed",

@@ -26,10 +26,8 @@ impl Lint<'_, '_> {
         }
         self.path(spec, url, keys, found);
         if spec.tls.skip_verify == Some(true) && url.scheme == "https" {
-            let message = format!(
-                "`{}` is not verified: whoever can stand between it and the node can serve other images",
-                spec.shown()
-            );
+            let message =
+                format!("`{}` is not verified: anyone between it and the node can serve other images", spec.shown());
             let place = self.place(keys, "skip_verify", spec);
             found.push(warning("skip_verify", place, message, "name its authority with `ca` instead"));
         }
@@ -50,7 +48,7 @@ impl Lint<'_, '_> {
         let what = if limit.negative {
             "every connection fails at once"
         } else {
-            "connecting takes as long as the system lets it"
+            "only the operating system's own time limit ends an attempt to connect"
         };
         found.push(warning(
             "dial_timeout_odd",
@@ -111,11 +109,12 @@ impl Lint<'_, '_> {
             );
             found.push(info("http_upgraded", &spec.place, message, "write https://, or remove the TLS settings"));
         } else if port == Some("443") {
-            let message =
-                format!("`{shown}` is asked in the clear on port 443, where registries speak TLS: it answers 400");
+            let message = format!(
+                "`{shown}` is asked without encryption on port 443, where registries speak TLS: it answers 400"
+            );
             found.push(warning("scheme_port_mismatch", &spec.place, message, "write https://"));
         } else if !is_loopback(&url.authority) {
-            let message = format!("images and credentials travel to `{shown}` in the clear");
+            let message = format!("images and credentials travel to `{shown}` unencrypted");
             found.push(info("plain_http", &spec.place, message, "use https:// where the registry has it"));
         }
     }

@@ -105,7 +105,7 @@ impl Lint<'_, '_> {
             found.push(warning(
                 "hosts_file_unknown_key",
                 &value.key,
-                format!("containerd ignores `{key}` here, without a word"),
+                format!("containerd ignores `{key}` here and logs nothing"),
                 fix,
             ));
         }
@@ -114,7 +114,7 @@ impl Lint<'_, '_> {
     fn host(&self, host: &Host, keys: &Table, found: &mut Vec<Finding>) {
         let spec = &host.spec;
         if let Some(why) = never_answers(spec) {
-            let message = format!("{why}: containerd asks it in vain, and then the next host");
+            let message = format!("{why}: containerd fails there and asks the next host");
             found.push(error("host_url_unusable", &spec.place, message, WHOLE_URL));
         }
         if !spec.capabilities.resolve && spec.capabilities.pull {
@@ -161,7 +161,7 @@ impl Lint<'_, '_> {
             }
             None => {
                 if let Some(capabilities) = table.field("capabilities", self.version.dialect()) {
-                    let message = "without `server`, `capabilities` at the root count for nothing: the registry itself is asked with all of them";
+                    let message = "without `server`, containerd ignores `capabilities` at the root: it asks the registry itself with all of them";
                     found.push(warning(
                         "root_capabilities_ignored",
                         &capabilities.key,

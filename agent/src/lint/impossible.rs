@@ -19,10 +19,10 @@ pub fn why(authority: &str, shown: &str) -> Option<String> {
     let host = host.as_str();
     let no_name = |why: &str| Some(format!("`{host}` of `{shown}` is no host name: {why}"));
     if host.contains('*') {
-        return no_name("there are no patterns, and a host is asked by exactly this name");
+        return no_name("hosts.toml has no patterns, so containerd asks for a host of exactly this name");
     }
     if let Some(c) = host.chars().find(|c| matches!(c, '<' | '>' | '$' | '(' | ')' | '{' | '}')) {
-        return no_name(&format!("`{c}` is of a placeholder that was never filled in"));
+        return no_name(&format!("`{c}` belongs to a placeholder that was never filled in"));
     }
     if let Some(c) = host.chars().find(|c| c.is_ascii() && !c.is_ascii_alphanumeric() && !matches!(c, '.' | '-' | '_'))
     {
@@ -30,7 +30,7 @@ pub fn why(authority: &str, shown: &str) -> Option<String> {
     }
     let labels: Vec<&str> = host.trim_end_matches('.').split('.').collect();
     if labels.iter().any(|label| label.is_empty()) {
-        return no_name("there is nothing before, or between, its dots");
+        return no_name("a part before or between its dots is empty");
     }
     if host.len() > NAME_LIMIT || labels.iter().any(|label| label.len() > LABEL_LIMIT) {
         return no_name("it is longer than names may be");
@@ -40,7 +40,7 @@ pub fn why(authority: &str, shown: &str) -> Option<String> {
     }
     let is_number = host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     if is_number && host.parse::<Ipv4Addr>().is_err() {
-        return no_name("it is no IPv4 address either, which has four numbers up to 255, without zeros in front");
+        return no_name("it is no IPv4 address either: that has four numbers from 0 to 255 without leading zeros");
     }
     None
 }
@@ -53,7 +53,7 @@ fn not_one_url(authority: &str, shown: &str) -> Option<String> {
         || rest.split(separators).skip(1).any(|piece| piece.starts_with("http://") || piece.starts_with("https://"));
     if authority.contains(separators) || more() {
         return Some(format!(
-            "`{shown}` is one host for containerd, `{authority}`: a list has no place here, each host has a table of its own"
+            "containerd reads `{shown}` as one host, `{authority}`: a list is not allowed here, each host needs a table of its own"
         ));
     }
     let name = authority.trim_end_matches(':');
@@ -80,7 +80,9 @@ fn host_of(authority: &str) -> Result<String, String> {
     }
     let (front, port) = authority.rsplit_once(':').unwrap_or((authority, ""));
     if authority.parse::<Ipv6Addr>().is_ok() || front.parse::<Ipv6Addr>().is_ok() {
-        return Err(format!("an IPv6 address stands in brackets, [{authority}]; `{port}` is taken for the port"));
+        return Err(format!(
+            "an IPv6 address needs brackets, [{authority}]: without them `{port}` is taken for the port"
+        ));
     }
     Err(format!("a host has one port at most: `{front}` is taken for its name"))
 }
@@ -130,12 +132,12 @@ mod tests {
             ("fd00::1:5000", "brackets"),
             ("[fd00::x]", "no IPv6 address"),
             ("m.example:5000:5001", "one port"),
-            ("m..example", "between, its dots"),
-            (".m.example", "between, its dots"),
+            ("m..example", "between its dots is empty"),
+            (".m.example", "between its dots is empty"),
             ("-m.example", "begins with `-`"),
             ("10.0.0.256", "four numbers"),
             ("10.0.0", "four numbers"),
-            ("010.0.0.1:5000", "zeros in front"),
+            ("010.0.0.1:5000", "leading zeros"),
             ("m'example", "no name has `'`"),
             (&format!("{}.example", "m".repeat(64)), "longer than names may be"),
         ] {

@@ -25,7 +25,7 @@ impl Lint<'_, '_> {
             None => (&known[0], "the oldest known"),
         };
         let message = format!(
-            "the rules of containerd {} are not known: those of {}.{}, {which}, are applied",
+            "pullprobe has no rules for containerd {}: it applies those of {}.{}, {which}",
             self.version, nearest.0, nearest.1
         );
         let (severity, fix) = if self.source == VersionSource::Flag {
@@ -66,7 +66,7 @@ impl Lint<'_, '_> {
             ));
         }
         for (path, place) in &self.merged.circular {
-            let message = format!("{path} leads back here: containerd reads each file once and passes over this entry");
+            let message = format!("{path} leads back here: containerd reads each file once and skips this entry");
             found.push(info("import_circular", place, message, "take the entry out of `imports`"));
         }
         let id = section_id(self.merged, self.version);
@@ -157,13 +157,13 @@ impl Lint<'_, '_> {
             if file.schema == 1 { "`version = 1` makes it" } else { "the file has no `version`, which makes it" };
         let elsewhere = self.decided_elsewhere(file).filter(|_| !self.version.migrates_each_file());
         let message = match (self.version.major, elsewhere) {
-            (..2, None) => format!("{what} one of schema 1: only the short plugin name `cri` counts in it"),
+            (..2, None) => format!("{what} one of schema 1: containerd reads only the short plugin name `cri` in it"),
             (..2, Some(place)) => format!(
-                "{what} one of schema 1, but {place} makes all files schema {}: only the long plugin name `{OLD_CRI}` counts",
+                "{what} one of schema 1, but {place} makes all files schema {}: containerd reads only the long plugin name `{OLD_CRI}`",
                 self.merged.schema
             ),
             _ if self.reads("cri", file) => format!("{what} one of schema 1: its plugins get their long names"),
-            _ => format!("{what} one of schema 1: of the sections about images only `{IMAGES}` counts in it"),
+            _ => format!("{what} one of schema 1: of the sections about images containerd reads only `{IMAGES}` in it"),
         };
         // A drop-in must not say more than the file that imports it.
         let root = self.merged.files.first().map_or(0, |root| root.schema);

@@ -47,7 +47,7 @@ pub enum ProviderOutcome {
     NoneFits(Clean),
     /// kubelet would go on without it, and tell nobody but its log.
     Failed(Clean),
-    /// What could not be told from here: kubelet may have a credential of it.
+    /// Unknown from here: kubelet may get a credential from it.
     Unknown(Clean),
 }
 

@@ -61,7 +61,7 @@ impl From<&RegistryHost> for PlannedHost {
     }
 }
 
-/// What the hosts of a namespace come to together. A field is `None` when it could not be told.
+/// What the hosts of a namespace come to together. A field is `None` when it is unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Health {
     /// Would some host in containerd's order serve?

@@ -208,7 +208,7 @@ pub enum Skip {
     OverBudget,
     /// The deadline of the whole cycle or check came first.
     OutOfTime,
-    /// The far side serves containerd in a way that pullprobe has not: it cannot be told.
+    /// The far side serves containerd in a way that pullprobe does not support: the answer is unknown.
     NotSpoken,
     /// It leads to the node itself or its own link, where the agent does not go on its schedule.
     NotFollowed,

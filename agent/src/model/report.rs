@@ -283,7 +283,7 @@ pub struct Candidate {
 /// One of the pulls that kubelet makes, seen from its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CandidatePull {
-    /// `None`: it could not be told.
+    /// `None`: it is unknown.
     pub pullable: Option<bool>,
     pub cause: Option<Cause>,
 }

@@ -145,7 +145,7 @@ fn hosts_file_override(host: &str, facts: &DnsFacts) -> Finding {
     let all_said = facts.nameservers.iter().all(|server| denies(&server.cause));
     let (severity, dns) = match in_dns.first() {
         None if facts.nameservers.is_empty() => (Severity::Info, "no nameserver was asked".to_owned()),
-        None if !all_said => (Severity::Info, "what the nameservers have could not be told".to_owned()),
+        None if !all_said => (Severity::Info, "it is unknown what the nameservers have".to_owned()),
         None => (Severity::Info, "the nameservers have none".to_owned()),
         Some(_) if agree => (Severity::Info, "the nameservers have it too".to_owned()),
         Some(_) => (Severity::Warning, format!("the nameservers have {}", shown(&in_dns))),

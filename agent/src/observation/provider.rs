@@ -55,8 +55,8 @@ fn finding(outcome: &str, name: &str, detail: &str, images: &[String]) -> Findin
         _ => Finding::new(
             Severity::Info,
             CREDENTIAL_PROVIDER_UNKNOWN,
-            format!("What the credential provider `{name}` gives for {whom} is not known here: it {detail}."),
-            "The pull was tried without it. Only a pod of the node shows how it ends with it.",
+            format!("What the credential provider `{name}` gives for {whom} is unknown: it {detail}."),
+            "pullprobe tried the pull without it. Only a pull by a pod of the node shows whether it works with it.",
         ),
     }
 }

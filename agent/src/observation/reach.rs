@@ -19,7 +19,7 @@ pub fn kept_back(report: &EndpointReport) -> Option<Finding> {
     let at = barred.map_or_else(|| NodeAddress::Agent.as_str().to_owned(), |(address, place)| told(address, place));
     let message =
         format!("{via} sends pulls to {}, {at}: the agent does not go there on its schedule.", report.endpoint);
-    let fix = "If this is intended, set `probe.follow_private: true`: only then are pulls that lead there judged. If it is \
+    let fix = "If this is intended, set `probe.follow_private: true`: only then does pullprobe judge pulls that lead there. If it is \
                not, tell whoever runs the registry: containerd goes there at every pull.";
     Some(Finding::new(Severity::Warning, PRIVATE_TARGET, message, fix))
 }

@@ -29,7 +29,7 @@ impl RunConditions {
     pub fn failed(self, why: String) -> Said {
         match self.0 {
             None => Said::Failed(why),
-            Some(place) => Said::Unknown(format!("came to nothing when it was run from here, {place}: {why}")),
+            Some(place) => Said::Unknown(format!("failed when pullprobe ran it from here, {place}: {why}")),
         }
     }
 }
@@ -38,14 +38,14 @@ impl RunConditions {
 pub fn no_config(root: &HostRoot, path: &Path, error: &ReadError) -> Finding {
     if error.is_too_large() {
         let message = format!(
-            "pullprobe does not read it ({}): which credential providers kubelet has is not known",
+            "pullprobe does not read it ({}): which credential providers kubelet has is unknown",
             error.reason()
         );
         let fix = "keep the file smaller; a provider takes a few lines of it";
         return Finding::new(Severity::Warning, CONFIG_UNSEEN, message, fix).in_file(path.display().to_string());
     }
     if is_unseen(root, path, error) {
-        return unseen_finding(path, &error.reason(), "which credential providers kubelet has is not known");
+        return unseen_finding(path, &error.reason(), "which credential providers kubelet has is unknown");
     }
     invalid(&path.display().to_string(), None, &error.reason())
 }
@@ -67,7 +67,7 @@ pub fn no_binary(path: &Path, reason: &str) -> Finding {
 
 /// `None`: it is certain that kubelet does not find the binary either.
 pub fn unseen_binary(root: &HostRoot, path: &Path, error: &ReadError) -> Option<Finding> {
-    let consequence = "what this credential provider gives is not known";
+    let consequence = "what this credential provider gives is unknown";
     is_unseen(root, path, error).then(|| unseen_finding(path, &error.reason(), consequence))
 }
 
@@ -82,7 +82,7 @@ fn is_unseen(root: &HostRoot, path: &Path, error: &ReadError) -> bool {
 }
 
 fn unseen_finding(path: &Path, reason: &str, consequence: &str) -> Finding {
-    let message = format!("cannot be seen from here ({reason}): {consequence}");
-    let fix = "mount its directory for pullprobe and let pullprobe run as root, or ask on the node itself";
+    let message = format!("pullprobe cannot see it from here ({reason}): {consequence}");
+    let fix = "mount its directory for pullprobe and let pullprobe run as root, or run pullprobe on the node itself";
     Finding::new(Severity::Warning, CONFIG_UNSEEN, message, fix).in_file(path.display().to_string())
 }

@@ -195,7 +195,10 @@ fn only_zombies(group: i32) -> bool {
 #[tokio::test]
 async fn a_plugin_that_writes_without_end_is_cut_off() {
     let asked = Lab::new("yes", "Image").ask("r.example/a").await;
-    assert_eq!(asked.unknown(), ["credential provider `plugin` answers with more than 1 MiB, which is not read here"]);
+    assert_eq!(
+        asked.unknown(),
+        ["credential provider `plugin` answers with more than 1 MiB, which pullprobe does not read"]
+    );
     let noisy = Lab::new(&format!("head -c 3000000 /dev/zero >&2\n{GOOD}"), "Image").ask("r.example/a").await;
     assert_eq!(noisy.credentials.len(), 1, "{noisy:?}");
 }

@@ -122,7 +122,7 @@ impl Pull<'_> {
                 Err(FetchError::Next(failure)) if self.waits_on(&failure) => {
                     return Err(Stop::Fetch(Phase::Open, failure));
                 }
-                // One of which nothing could be told may have it, whatever the others say.
+                // A host whose answer is unknown may have it, whatever the others say.
                 Err(FetchError::Next(failure))
                     if failure.inconclusive && first.as_ref().is_none_or(|first| !first.inconclusive) =>
                 {

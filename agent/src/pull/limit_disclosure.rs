@@ -47,7 +47,7 @@ pub struct LimitDisclosures {
 impl LimitDisclosures {
     pub fn open(file: Option<PathBuf>) -> Self {
         let hidden = file.as_deref().map(read).transpose().unwrap_or_else(|error| {
-            tracing::warn!(%error, "which hosts count pulls unannounced cannot be read: each may cost one more");
+            tracing::warn!(%error, "cannot read the list of hosts that show their pull limit only with a counted pull: each of them may cost one more pull");
             None
         });
         Self { file, hidden: std::sync::Mutex::new(hidden.unwrap_or_default()), ..Self::default() }
@@ -69,7 +69,7 @@ impl LimitDisclosures {
             return;
         }
         if let Some(Err(error)) = self.file.as_deref().map(|file| write(file, &hidden)) {
-            tracing::warn!(%error, %host, "that this host counts pulls unannounced cannot be noted down");
+            tracing::warn!(%error, %host, "cannot write down that this host shows its pull limit only with a counted pull: it may cost one more pull after a restart");
         }
     }
 }

@@ -40,7 +40,7 @@ impl ManifestCache {
         match found {
             Ok(found) => found.into_iter().flatten().for_each(|(digest, body)| drop(kept.put(digest, body))),
             Err(error) => {
-                tracing::warn!(%error, "manifests that were paid for cannot be read: they may cost once more");
+                tracing::warn!(%error, "cannot read the stored manifests: each may cost one more counted pull");
             }
         }
         Self { directory, kept: Mutex::new(kept) }
@@ -58,7 +58,7 @@ impl ManifestCache {
         let dropped = self.kept.lock().unwrap_or_else(PoisonError::into_inner).put(digest.to_owned(), body.to_owned());
         let Some(directory) = &self.directory else { return };
         if let Err(error) = write(directory, digest, body) {
-            tracing::warn!(%error, "a manifest that was paid for cannot be kept: it will cost once more after a restart");
+            tracing::warn!(%error, "cannot store a manifest: after a restart it costs one more counted pull");
         }
         for digest in dropped {
             // One that stays is read back at the next start, no more.

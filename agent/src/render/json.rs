@@ -51,18 +51,18 @@ pub struct Report {
     pub images: Vec<Image>,
     pub endpoints: Vec<Endpoint>,
     pub findings: Vec<Finding>,
-    /// How many more there are that have no part in what was checked: `lint` shows them.
+    /// How many findings there are about other registries: `lint` shows them.
     pub findings_elsewhere: usize,
 }
 
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Containerd {
-    /// Whose semantics were applied.
+    /// The containerd version whose rules were applied.
     pub version: String,
     /// `cri`, `config`, `assumed` or `flag`.
     pub version_source: String,
-    /// Whose build it is, `project` or `debian`; null where nothing tells.
+    /// Whose build it is, `project` or `debian`. Null: unknown.
     pub build: Option<String>,
     /// The release of Go that it was built with, as far as is known.
     pub go: String,

@@ -76,8 +76,8 @@ fn sums(snapshot: &Snapshot) -> Vec<(usize, Tone, &'static str)> {
         (bad, Tone::Bad, ["image fails", "images fail"]),
         (closed, Tone::Bad, ["registry not pullable", "registries not pullable"]),
         (degraded, Tone::Doubt, ["registry degraded", "registries degraded"]),
-        (open_images, Tone::Doubt, ["image could not be told", "images could not be told"]),
-        (open, Tone::Doubt, ["registry could not be told", "registries could not be told"]),
+        (open_images, Tone::Doubt, ["image unknown", "images unknown"]),
+        (open, Tone::Doubt, ["registry unknown", "registries unknown"]),
         (fine, Tone::Good, ["image pullable", "images pullable"]),
         (registries, Tone::Good, ["registry pullable", "registries pullable"]),
     ]
@@ -90,7 +90,7 @@ fn sums(snapshot: &Snapshot) -> Vec<(usize, Tone, &'static str)> {
 fn foot() -> Markup {
     html! { footer {
         a href="/metrics" { "metrics" } " " a href="/api/v1/report" { "report" } " " a href="/api/v1/schema" { "schema" }
-        " " span { "pullprobe " (env!("CARGO_PKG_VERSION")) " · looks again every " (REFRESH) " s" }
+        " " span { "pullprobe " (env!("CARGO_PKG_VERSION")) " · reloads every " (REFRESH) " s" }
     } }
 }
 

@@ -56,7 +56,7 @@ pub fn image(report: &ImageReport, style: Style) -> String {
         (Some(true), Some(false)) => (Tone::Bad, "pulls, but will not start"),
         (Some(true), _) => (Tone::Good, "pullable"),
         (Some(false), _) => (Tone::Bad, "NOT PULLABLE"),
-        (None, _) => (Tone::Doubt, "could not be told"),
+        (None, _) => (Tone::Doubt, "unknown"),
     };
     let cause = verdict.cause.map(|cause| format!("  {cause}")).unwrap_or_default();
     let stage = verdict.stage.map(|stage| format!(" at {stage}")).unwrap_or_default();
@@ -159,7 +159,7 @@ fn candidate_line((candidate, nth): (&Candidate, usize), now: Timestamp) -> Stri
     let end = match candidate.pull {
         None => "not tried",
         Some(CandidatePull { pullable: Some(true), .. }) => "pulls",
-        Some(CandidatePull { cause, .. }) => cause.map_or("could not be told", Cause::as_str),
+        Some(CandidatePull { cause, .. }) => cause.map_or("unknown", Cause::as_str),
     };
     let anonymous = if candidate.anonymous { ", anonymous," } else { "" };
     format!("credential {nth}: {kind}{anonymous} from {source} (key {key}){}: {end}", candidate.credential.end(now))
@@ -268,7 +268,7 @@ mod tests {
             line(2, file(), true, pull(Some(true), None)),
             "credential 2: basic, anonymous, from kubelet-config-json (key *.example): pulls"
         );
-        assert!(line(3, file(), false, pull(None, None)).ends_with(": could not be told"));
+        assert!(line(3, file(), false, pull(None, None)).ends_with(": unknown"));
         assert!(line(4, file(), false, None).ends_with(": not tried"));
     }
 }

@@ -34,7 +34,7 @@ impl Ledger {
         let spent = match file.as_deref().map(read) {
             Some(Ok(spent)) => spent,
             Some(Err(error)) => {
-                tracing::warn!(%error, "what was spent of counted pulls cannot be read: none is made for an hour");
+                tracing::warn!(%error, "cannot read how many counted pulls were made: pullprobe makes none for an hour");
                 vec![now; per_hour]
             }
             None => vec![now; per_hour],
@@ -77,7 +77,7 @@ impl Ledger {
 
     fn note(&self, spent: &mut Vec<Timestamp>, now: Vec<Timestamp>) -> bool {
         if let Some(Err(error)) = self.file.as_deref().map(|file| write(file, &now)) {
-            tracing::warn!(%error, "counted pulls cannot be noted down: none is made");
+            tracing::warn!(%error, "cannot write down counted pulls: pullprobe makes none");
             return false;
         }
         *spent = now;

@@ -60,7 +60,7 @@ pub async fn serve(listeners: Vec<TcpListener>, routes: Router, stop: Cancellati
     futures::future::join_all(accepting).await;
     open.tasks.close();
     if tokio::time::timeout(GRACE + ACCEPT_PAUSE, open.tasks.wait()).await.is_err() {
-        tracing::warn!("connections were still open and are cut");
+        tracing::warn!("shutdown closes connections that are still open");
     }
 }
 
@@ -75,7 +75,7 @@ async fn accept(listener: TcpListener, routes: Router, stop: &CancellationToken,
                 tokio::task::yield_now().await;
             }
             Err(error) => {
-                tracing::debug!(%error, "a connection was not accepted");
+                tracing::debug!(%error, "accepting a connection failed");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }

@@ -8,12 +8,13 @@ const HEAD: &str = "# Settings
 
 <!-- Written by a test from the table in agent/src/settings: `make docs`. -->
 
-`pullprobe --config FILE` reads this YAML file; an empty one is valid. A flag wins over its `PULLPROBE_…` variable, and
-that over the file. A key that is not listed here is refused, and every problem of a file is told at once, as
-`file:line:column: key: found X, allowed: Y.`, with exit code 2.
+Read this to write pullprobe's settings file. `pullprobe --config FILE` reads it as YAML. An empty file is valid. A flag wins over its
+`PULLPROBE_…` variable, and the variable wins over the file.
 
-Durations have units: `500ms`, `60s`, `5m`, `1h30m`. Anchors, aliases and tags are not accepted, nor is a file of more
-than 1 MiB.
+An unknown key is an error. pullprobe then exits with code 2 and lists every problem of the file at once, as
+`file:line:column: key: found X, allowed: Y.`
+
+Durations have units: `500ms`, `60s`, `5m`, `1h30m`. Anchors, aliases and tags are not allowed. The file may have at most 1 MiB.
 
 | key | default | allowed | meaning |
 |---|---|---|---|

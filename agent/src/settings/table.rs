@@ -49,11 +49,11 @@ keys! {
         |s, node, read| read.paths(node, &mut s.node.certs_d);
     "node.kubelet_root", "", PATH_ON_NODE, "Where kubelet's `config.json` is looked for. Default: the distribution's, mostly `/var/lib/kubelet`.",
         |s, node, read| read.path(node, &mut s.node.kubelet_root);
-    "node.containerd_version", "auto", "`auto`, X.Y, X.Y.Z or a build", "Whose semantics apply. `auto`: the CRI socket, else the configuration's evidence, else the newest. `v2.1.9` is the project's build, `2.1.9~ds1` Debian's; without either, what both do is certain.",
+    "node.containerd_version", "auto", "`auto`, X.Y, X.Y.Z or a build", "The containerd version whose rules apply. `auto`: as the CRI socket says, else as the configuration shows, else the newest. `v2.1.9` is the project's build, `2.1.9~ds1` is Debian's. With `2.1.9` the build is open: where the two builds differ, the answer is unknown.",
         |s, node, read| read.or_auto(node, "auto, or a version such as 2.1 or 2.1.9", &mut s.node.containerd_version);
-    "node.platform", "auto", "`auto` or OS/ARCH[/VARIANT]", "What images are wanted for. `auto`: the node's own.",
+    "node.platform", "auto", "`auto` or OS/ARCH[/VARIANT]", "The platform that images must support. `auto`: the node's own.",
         |s, node, read| read.or_auto(node, "auto, or OS/ARCH[/VARIANT] such as linux/arm64", &mut s.node.platform);
-    "node.name", "$NODE_NAME", "a name, or `$` and a variable's name", "The node's name. The one value in which a variable is looked up; when that is not set, the host's name.",
+    "node.name", "$NODE_NAME", "a name, or `$` and a variable's name", "The node's name. Only this value may name an environment variable. If the variable is not set, the host's name is used.",
         |s, node, read| read.node_name(node, &mut s.node.name);
 
     "targets.registries", "[]", "at most 256 names such as `docker.io`, `r.example:5000`", "Registries to probe besides those found.",
@@ -66,12 +66,12 @@ keys! {
         |s, node, read| read.switch(node, &mut s.targets.discover.sandbox_image);
     "targets.discover.node_images", "false", SWITCH, "Probe the images that containerd already has, by their tags. Needs its socket; images beyond the hundredth target are counted and left out.",
         |s, node, read| read.switch(node, &mut s.targets.discover.node_images);
-    "targets.discover.node_pods", "false", SWITCH, "Probe the images of the node's containers. Likewise.",
+    "targets.discover.node_pods", "false", SWITCH, "Probe the images of the node's containers. Needs containerd's socket; the same limit holds.",
         |s, node, read| read.switch(node, &mut s.targets.discover.node_pods);
 
-    "probe.interval", "60s", "5s to 24h", "How often each endpoint is probed; one that struggles less often.",
+    "probe.interval", "60s", "5s to 24h", "How often each endpoint is probed. An endpoint that fails is probed less often.",
         |s, node, read| read.duration(node, INTERVAL, &mut s.probe.interval);
-    "probe.timeouts.dns", "5s", "100ms to 1m", "Deadline of looking up a name. What containerd would wait for beyond it is reckoned.",
+    "probe.timeouts.dns", "5s", "100ms to 1m", "Deadline of looking up a name. If containerd would wait longer, pullprobe calculates how long, and how the lookup would end, from what each nameserver answered.",
         |s, node, read| read.duration(node, TIMEOUT, &mut s.probe.timeouts.dns);
     "probe.timeouts.tcp", "5s", "100ms to 1m", "Deadline of connecting, to the registry or its proxy. containerd itself waits 30 s.",
         |s, node, read| read.duration(node, TIMEOUT, &mut s.probe.timeouts.tcp);
@@ -81,25 +81,25 @@ keys! {
         |s, node, read| read.duration(node, TIMEOUT, &mut s.probe.timeouts.http);
     "probe.concurrency", "8", "1 to 64", "How many targets are probed at the same time.",
         |s, node, read| read.count(node, 1..=64, &mut s.probe.concurrency);
-    "probe.follow_private", "false", SWITCH, "Follow redirects and realms to the node itself, to link-local addresses, to metadata services of clouds and to the agent's own port, also for a registry that is elsewhere. `false`: what leads there is not judged, and the finding `private_target` says so. `check` always follows, as containerd does.",
+    "probe.follow_private", "false", SWITCH, "Follow redirects and realms to the node itself, to link-local addresses, to metadata services of clouds and to the agent's own port, also for a registry that is elsewhere. `false`: `run` does not connect there, the answer is unknown, and the finding `private_target` says so. `check` always follows, as containerd does.",
         |s, node, read| read.switch(node, &mut s.probe.follow_private);
-    "probe.counted_pulls_per_hour", "0", "0 to 100", "How many requests an hour, of all targets together, may be of the kind that a registry with a limit counts as a pull. 0: none, save the one that shows of a host that tells of its limit only then.",
+    "probe.counted_pulls_per_hour", "0", "0 to 100", "How many requests per hour, for all targets together, may count against a registry's pull limit. 0: none, with one exception: a registry that announces its limit only in the answer to such a request costs one before pullprobe knows.",
         |s, node, read| read.count(node, 0..=100, &mut s.probe.counted_pulls_per_hour);
-    "probe.counted_pulls_file", "", PATH, "Where those are remembered over a restart of the agent; beside it, in a directory of the same name with `.d`, what they brought, and in a file of the same name with `.hosts`, who tells of its limit too late. Not set: `/var/lib/pullprobe/counted-pulls` if that directory is there, else in memory, and then a new agent waits for an hour before its first.",
+    "probe.counted_pulls_file", "", PATH, "The file that keeps the times of these requests over a restart of the agent. The manifests that they brought are beside it in `NAME.d`. `NAME.hosts` lists the registries that announce their limit only in such an answer. Not set: `/var/lib/pullprobe/counted-pulls` if that directory is there. Otherwise all of it is in memory, and a new agent makes no such request for its first hour.",
         |s, node, read| read.path(node, &mut s.probe.counted_pulls_file);
 
     "credentials.kubelet", "true", SWITCH, "Use the credentials that kubelet would send. `false`: anonymous.",
         |s, node, read| read.switch(node, &mut s.credentials.kubelet);
-    "credentials.provider_config", "", PATH_ON_NODE, "As kubelet's `--image-credential-provider-config`.",
+    "credentials.provider_config", "", PATH_ON_NODE, "The same value as kubelet's `--image-credential-provider-config`.",
         |s, node, read| read.path(node, &mut s.credentials.provider_config);
-    "credentials.provider_bin_dir", "", PATH_ON_NODE, "As kubelet's `--image-credential-provider-bin-dir`.",
+    "credentials.provider_bin_dir", "", PATH_ON_NODE, "The same value as kubelet's `--image-credential-provider-bin-dir`.",
         |s, node, read| read.path(node, &mut s.credentials.provider_bin_dir);
     "credentials.pull_secrets_dir", "", PATH, "A directory with pull secrets, mounted into the agent.",
         |s, node, read| read.path(node, &mut s.credentials.pull_secrets_dir);
 
     "web.listen", "[\":10048\"]", "at most 256 of `:PORT`, `IPV4:PORT`, `[IPV6]:PORT`, none of which covers another", "Where metrics, page and JSON are served. `:PORT` means every address; port 0 takes a free one.",
         listen;
-    "web.hosts", "[]", "at most 256 host names", "Further names under which page and report may be asked for, besides `localhost`, addresses and the node's name: a page of somebody else could make a browser ask under a name of its own (DNS rebinding). Health and metrics are answered under any name.",
+    "web.hosts", "[]", "at most 256 host names", "More host names under which the agent answers for the page and the report, besides `localhost`, addresses and the node's name. A request under any other name gets 421, as a protection against DNS rebinding. Health and metrics are answered under any name.",
         |s, node, read| s.web.hosts = read.list(node, "a list of host names").iter().filter_map(|item| read.host(item)).collect();
     "web.config_file", "", "nothing yet", "Not supported yet: TLS and passwords as Prometheus' exporter-toolkit defines them.",
         |_, node, read| read.wrong(node, "nothing", "web.config_file is not supported yet: remove it, and put a proxy in front for TLS or passwords.");

@@ -176,7 +176,7 @@ fn docs_settings_is_what_the_table_says() {
         std::fs::write(&path, document::document()).unwrap();
     }
     let written = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(written == document::document(), "docs/settings.md is stale: UPDATE_DOCS=1 cargo test docs_settings");
+    assert!(written == document::document(), "docs/settings.md is stale: run `make docs`");
 }
 
 #[test]

@@ -171,7 +171,7 @@ fn note_limit(snapshot: &mut Snapshot, key: EndpointKey, limit: &RateLimit, at: 
 fn name_once(snapshot: &mut Snapshot, report: &EndpointReport) {
     if snapshot.memory.name(report, snapshot.last_cycle.is_none()) {
         let reached = report.up();
-        tracing::info!(registry = report.namespace, host = %report.endpoint, reached, "pulls are sent there, and none came to a good end: it is not watched");
+        tracing::info!(registry = report.namespace, host = %report.endpoint, reached, "a registry sends pulls to this host, but no pull through it has succeeded yet: pullprobe does not probe it on a schedule");
     }
 }
 

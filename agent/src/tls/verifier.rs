@@ -48,7 +48,7 @@ pub struct Rejected(pub Failure);
 
 impl Verifier {
     /// What is wrong with the chain, be it skipped or not. Where nothing tells whose build this containerd is, and the
-    /// builds do not agree, it could not be told.
+    /// builds do not agree, the answer is unknown.
     pub fn judge(&self, chain: &[CertificateDer<'_>], host: &str, now: Timestamp) -> Result<(), Judged> {
         let told = self.judge_as(self.version, chain, host, now);
         let Some(other) = self.version.other_build() else { return told };

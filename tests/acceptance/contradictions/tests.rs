@@ -48,8 +48,8 @@ fn contradictions() -> Vec<(Changes, &'static str)> {
     let one = |place, value, what| (vec![(place, value)], what);
     vec![
         one("/runnable", json!(true), "it would start, but it cannot be pulled"),
-        one("/pullable", Value::Null, "it could not be told, and yet there is a cause"),
-        one("/pullable", Value::Null, "it could not be told, and yet kubelet speaks"),
+        one("/pullable", Value::Null, "it is unknown, and yet there is a cause"),
+        one("/pullable", Value::Null, "it is unknown, and yet kubelet speaks"),
         one("/cause", Value::Null, "it fails without a cause"),
         one("/owner", Value::Null, "it fails, and nobody can fix it"),
         one("/fix", json!(""), "it fails without a fix"),

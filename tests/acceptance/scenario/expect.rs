@@ -28,7 +28,7 @@ pub struct Expect {
     /// for no cause and `-` for no status.
     pub attempts: Vec<String>,
     /// In the plan's order, each as `https://registry.example tls tls_expired`, `https://… ok`, or
-    /// `https://… ? ?` where it could not be told.
+    /// `https://… ? ?` where the answer is unknown.
     pub endpoints: Vec<String>,
     /// Those of them that the agent does not watch: no pull has succeeded with them yet.
     #[serde(default)]
@@ -53,7 +53,7 @@ pub struct Expect {
     pub evidence: BTreeMap<String, Value>,
 }
 
-/// Behind an endpoint of which nothing could be told.
+/// Behind an endpoint of which nothing is known.
 const UNTOLD: &str = " ? ?";
 
 type Problems = Vec<String>;
@@ -130,7 +130,7 @@ impl Expect {
             (Some(true), Some(false)) => "pulls, but will not start",
             (Some(true), _) => "pullable",
             (Some(false), _) => "NOT PULLABLE",
-            (None, _) => "could not be told",
+            (None, _) => "unknown",
         };
         let cause = self.cause.as_ref().map(|cause| format!("  {cause}")).unwrap_or_default();
         let stage = self.stage.as_ref().map(|stage| format!(" at {stage}")).unwrap_or_default();
@@ -193,7 +193,7 @@ impl Expect {
         let up = metrics.of("pullprobe_endpoint_up", &[]).into_iter().filter(|one| one.value > 0.0);
         let up = up.map(|one| format!("{} ok", one.label("endpoint")));
         let told: Vec<String> = failing.chain(up).collect();
-        // What could not be told is neither up nor failing.
+        // What is unknown is neither up nor failing.
         let wanted: Vec<String> = self.watched().into_iter().filter(|line| !line.ends_with(UNTOLD)).collect();
         same("pullprobe_endpoint_failure_info and _up", &sorted(&told), &sorted(&wanted), problems);
         let Some(namespace) = document["endpoints"][0]["namespace"].as_str() else { return };

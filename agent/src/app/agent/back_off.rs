@@ -53,7 +53,10 @@ impl BackOffs {
             let is_over = is_held && refused.is_over(&offered(subject), now);
             if is_over {
                 record.clear(subject);
-                tracing::info!(registry = subject.namespace(), "another login than the refused one: it is tried");
+                tracing::info!(
+                    registry = subject.namespace(),
+                    "the login changed since the registry refused it: pullprobe tries the new one"
+                );
             }
             is_held && !is_over
         });
@@ -118,7 +121,7 @@ impl BackOffs {
             record.retain(|other, held| {
                 matches!(other, Subject::Host(_)) || other.namespace() != report.namespace || stays(held)
             });
-            tracing::info!(registry = report.namespace, host = %report.endpoint, "probed at its usual interval again");
+            tracing::info!(registry = report.namespace, host = %report.endpoint, "backing off ended: pullprobe probes this at its usual interval again");
         }
     }
 
@@ -142,7 +145,7 @@ impl BackOffs {
                 record.hold_along(&Subject::Images { namespace }, &subject);
             }
         } else if record.clear(&subject).is_some() {
-            tracing::info!(image = %report.requested, "probed at its usual interval again");
+            tracing::info!(image = %report.requested, "backing off ended: pullprobe probes this at its usual interval again");
         }
     }
 
@@ -162,7 +165,7 @@ impl BackOffs {
         let Some((_, held)) = record.iter().find(|(other, _)| *other == subject) else { return };
         let (reason, factor) = (held.reason, held.factor);
         let next = self.at(held.until);
-        tracing::warn!(registry = subject.namespace(), who, %reason, factor, %next, "backing off: probed less often");
+        tracing::warn!(registry = subject.namespace(), who, %reason, factor, %next, "backing off: pullprobe probes this less often");
     }
 
     /// For the outside, which knows no other clock than the wall's.

@@ -95,7 +95,7 @@ impl Changes {
     fn note(&self, target: &str, state: State, detail: String, now: Timestamp) {
         let (change, left_out) = self.lock().change(target, state, detail, now);
         if left_out > 0 {
-            tracing::warn!(count = left_out, "more answers changed than were logged: /api/v1/report has them all");
+            tracing::warn!(count = left_out, "too many answers changed to log each one: /api/v1/report has them all");
         }
         let Some(Change { target, state, before, detail }) = change else { return };
         let State { answer, .. } = &state;
@@ -157,7 +157,7 @@ pub fn summary(snapshot: &Snapshot) {
     let images = snapshot.images.len();
     let pullable = snapshot.images.values().filter(|report| report.verdict.pullable == Some(true)).count();
     let findings = snapshot.state.findings.len();
-    tracing::info!(endpoints, reachable, images, pullable, findings, "the first look is over");
+    tracing::info!(endpoints, reachable, images, pullable, findings, "the first round of probes is complete");
 }
 
 fn host(endpoint: &Endpoint, namespace: &str) -> String {

@@ -1,4 +1,4 @@
-//! What could not be told stays so, whatever is seen after it.
+//! What is unknown stays unknown, whatever is seen after it.
 
 use pullprobe_lab::registry::{DigestHeader, Then};
 

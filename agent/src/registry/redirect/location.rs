@@ -133,7 +133,7 @@ mod tests {
         assert_eq!(to(""), "");
     }
 
-    /// The URL in the error, and the words behind it; empty words where it could not be told.
+    /// The URL in the error, and the words behind it; empty words where they are unknown.
     #[test]
     fn a_location_that_go_refuses_leads_nowhere() {
         let refused = |location: &str| {

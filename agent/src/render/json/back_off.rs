@@ -5,7 +5,8 @@ use serde::Serialize;
 
 use crate::state::back_off::BackOff;
 
-/// The registry struggles, asked to be left alone, or refuses a login; what stands beside it is the last result.
+/// pullprobe probes less often, because the registry fails, sent `Retry-After`, or refuses a login. The other fields of
+/// the endpoint or image are the last result.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct BackingOff {
@@ -14,9 +15,10 @@ pub struct BackingOff {
     pub reason: String,
     /// Since the first failure. RFC 3339, UTC.
     pub since: String,
-    /// Probes are so many intervals apart.
+    /// How many intervals lie between two probes.
     pub factor: u32,
-    /// For so long the registry asked to be left alone (`Retry-After`). Null: it did not, or for less.
+    /// How long the registry asked for no requests (`Retry-After`). Null: it did not ask, or for a shorter time than the
+    /// back-off.
     pub asked_seconds: Option<u64>,
 }
 

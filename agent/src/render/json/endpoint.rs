@@ -19,11 +19,11 @@ pub struct Endpoint {
     pub namespace: String,
     /// `scheme://host[:port]`.
     pub endpoint: String,
-    /// `mirror` or `upstream`, which the plan names; `token` or `redirect`, which those send to.
+    /// `mirror` or `upstream`: containerd's configuration names it. `token` or `redirect`: a registry sends pulls there.
     pub role: String,
-    /// What a host that others send to is needed for: `token`, `manifest`, `blob`. Empty for the plan's own.
+    /// What pulls need this host for, if other hosts send them there: `token`, `manifest`, `blob`. Empty for the plan's own.
     pub needed_for: Vec<String>,
-    /// The whole ladder was climbed: to an authorised request, or to TLS where others send to it.
+    /// Every stage passed: up to an authorised request, or up to TLS where other hosts send pulls to it.
     pub ok: bool,
     /// Where it failed.
     pub stage: Option<String>,
@@ -35,7 +35,7 @@ pub struct Endpoint {
     pub clock_skew_seconds: Option<f64>,
     /// When this was found out. RFC 3339, UTC.
     pub probed_at: String,
-    /// Not to be probed before. Null: at its usual interval, or never again (`check`).
+    /// Not probed before this time. Null: probed at its usual interval, or never again (`check`).
     pub next_probe_at: Option<String>,
     /// Null: it is probed at its usual interval.
     pub backing_off: Option<BackingOff>,
@@ -52,7 +52,7 @@ pub struct Stages {
     pub token: Stage<Token>,
 }
 
-/// What every stage says, beside its own evidence. Evidence is there as far as it was got.
+/// What every stage says, beside its own evidence. A stage that fails early has less evidence.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Stage<F> {
     /// `passed`, `failed` or `skipped`.
@@ -94,7 +94,7 @@ pub struct Dns {
     /// The name that answered (a search suffix may have been added), or `file:line` of a hosts file.
     pub answered: String,
     pub addresses: Vec<String>,
-    /// pullprobe did not wait for the end: what the lookup comes to and its duration are reckoned from what
+    /// pullprobe did not wait for the end: the result of the lookup and its duration are calculated from what
     /// each nameserver answers.
     pub reckoned: bool,
     pub nameservers: Vec<Nameserver>,

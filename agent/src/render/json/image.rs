@@ -12,15 +12,15 @@ use crate::state::back_off::BackOff;
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Image {
-    /// As it was asked for.
+    /// The target as the caller named it.
     pub requested: String,
-    /// The full reference. Null when what was asked for is none.
+    /// The full reference. Null when the target is no valid reference.
     pub image: Option<String>,
-    /// Would containerd's pull succeed? Null: it could not be told.
+    /// Would containerd's pull succeed? Null: unknown.
     pub pullable: Option<bool>,
-    /// Would the pulled image start on this platform? Null: it could not be told.
+    /// Would the pulled image start on this platform? Null: unknown.
     pub runnable: Option<bool>,
-    /// One word of docs/causes.md. Null when nothing is wrong or nothing could be told.
+    /// One word of docs/causes.md. Null when nothing is wrong, or when the answer is unknown.
     pub cause: Option<String>,
     /// What else it may be, where the registry hides the difference.
     pub also_possible: Vec<String>,
@@ -41,7 +41,7 @@ pub struct Image {
     /// kubelet's candidates in its order, one whole pull for each until one succeeds. Empty: one anonymous
     /// pull, or none at all.
     pub candidates: Vec<Candidate>,
-    /// Every host asked for a manifest, in containerd's order; neighbours that are alike once.
+    /// Every host that was asked for a manifest, in containerd's order. Equal entries in a row are listed once.
     pub attempts: Vec<Attempt>,
     /// The credential providers that kubelet would ask for this image, in its order.
     pub providers: Vec<Provider>,
@@ -57,11 +57,11 @@ pub struct Image {
     /// Where the manifest was read: `registry`; `content-store` of the node, which containerd would not ask
     /// a registry for either; `remembered` from an earlier counted pull. Null: it was not.
     pub source: Option<String>,
-    /// Null: what it needs is not known, or containerd's file system is out of sight.
+    /// Null: what it needs is unknown, or pullprobe cannot see containerd's file system.
     pub space: Option<Space>,
     /// When this was found out. RFC 3339, UTC.
     pub probed_at: String,
-    /// Not to be probed before. Null: at its usual interval, or never again (`check`).
+    /// Not probed before this time. Null: probed at its usual interval, or never again (`check`).
     pub next_probe_at: Option<String>,
     /// Null: it is probed at its usual interval.
     pub backing_off: Option<BackingOff>,
@@ -115,9 +115,9 @@ pub struct Candidate {
     pub kind: String,
     /// It has no user or no password, and containerd asks anonymously with it.
     pub anonymous: bool,
-    /// Whether a pull with it was tried; behind a success kubelet tries none.
+    /// Whether a pull with it was tried. After a success kubelet tries no other.
     pub tried: bool,
-    /// Would the pull with it succeed? Null: it was not tried, or it could not be told.
+    /// Would the pull with it succeed? Null: it was not tried, or the answer is unknown.
     pub pullable: Option<bool>,
     /// Why the pull with it fails.
     pub cause: Option<String>,
@@ -128,7 +128,7 @@ pub struct Candidate {
 pub struct Provider {
     pub name: String,
     /// `answered`; `none_fits`: it answered with keys of which none is for this image; `failed`: kubelet
-    /// would go on without it; `unknown`: what it gives could not be told from here.
+    /// would go on without it; `unknown`: what it gives is unknown.
     pub outcome: String,
     /// Why, where it is not `answered`; for `none_fits` the keys.
     pub detail: Option<String>,
@@ -171,7 +171,7 @@ pub struct RateLimit {
     pub limit: Option<u64>,
     pub remaining: Option<u64>,
     pub window_seconds: Option<u64>,
-    /// Whose bucket it is, as the registry says.
+    /// The source that the registry counts pulls by (an address or an account), as the registry says.
     pub source: Option<String>,
     pub retry_after_seconds: Option<u64>,
     /// `quota`: no pull is left in the window; `burst`: too many requests at once, pulls may be left. Null: neither, or

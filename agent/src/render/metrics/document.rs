@@ -6,30 +6,32 @@ use super::families;
 
 const HEAD: &str = "# Metrics
 
-<!-- Written by a test from the table in agent/src/render/metrics: `UPDATE_DOCS=1 cargo test docs_metrics`. -->
+<!-- Written by a test from the table in agent/src/render/metrics: `make docs`. -->
 
-`GET /metrics` gives these in Prometheus' text format. **Absent means not measured; zero means measured and bad.**
-The values are those of the last probe: pullprobe probes on its own schedule and never because of a scrape.
+Read this to write queries, dashboards or alerts on the agent's metrics. `GET /metrics` serves them in Prometheus' text format.
 
-There is no `node` label: let the scrape add it (the chart's PodMonitor does), or set `labels.node: true`.
-No label ever holds a resolved address, a token, a URL path or an error's text; `nameserver` is the address as
-resolv.conf has it. A target that goes away takes its series with it;
-a token or redirect host goes when no pull was sent there for six hours, or when sixteen others of its registry are newer.
+- **An absent series means not measured or unknown. Zero means measured and bad.**
+- The values are those of the last probe. pullprobe probes on its own schedule, never because of a scrape.
+- The unit is in the name: `_seconds`, `_bytes`, `_timestamp_seconds` (Unix time). Counters end in `_total`.
+- There is no `node` label. Let the scrape add it (the chart's PodMonitor does), or set `labels.node: true`.
+- No label holds a resolved address, a token, a URL path or the text of an error. `nameserver` is the address in resolv.conf.
+- When a target goes away, its series end. The series of a token or redirect host end when no pull was sent there for six hours, or
+  when its registry has sixteen newer ones.
 
 | label | values |
 |---|---|
 | `namespace` | the registry's name in image references, `docker.io` |
 | `endpoint` | `scheme://host[:port]`, as containerd's configuration has it |
-| `role` | `mirror`, `upstream`; or a host that those send to: `token` (token service), `redirect` (manifests or blobs) |
+| `role` | `mirror`, `upstream`; or a host that a registry sends pulls to: `token` (token service), `redirect` (manifests or blobs) |
 | `stage`, `cause`, `owner` | closed sets: see `pullprobe explain` |
-| `image` | the reference as containerd writes it; only images that are configured or discovered, up to a cap |
+| `image` | the reference as containerd writes it; only images that are configured or discovered, up to a limit |
 
 | metric | type | labels | meaning |
 |---|---|---|---|
 ";
 
 const TAIL: &str = "
-`process_*` (CPU, memory, threads, file descriptors, start time) are those of every Prometheus client library.
+`process_*` (CPU, memory, threads, file descriptors, start time) are the same as in every Prometheus client library.
 ";
 
 pub fn document() -> String {

@@ -13,7 +13,7 @@ const KEY: &[&str] = &["namespace", "endpoint"];
 pub const FAMILIES: &[Family] = &[
     Family {
         name: "pullprobe_endpoint_up",
-        help: "Whether the last probe climbed the whole ladder of this endpoint: to an authorised request, or to TLS where role is token or redirect.",
+        help: "1 when every stage of the last probe passed: up to an authorised request, or up to TLS where role is token or redirect.",
         kind: Kind::Gauge,
         labels: HOST,
         samples: |snapshot| {
@@ -66,7 +66,7 @@ pub const FAMILIES: &[Family] = &[
     },
     Family {
         name: "pullprobe_probe_backoff_seconds",
-        help: "How far apart probes of this endpoint are at present because it struggles, asked for it or refuses a login; 0 when it is probed at its interval.",
+        help: "Seconds between probes of this endpoint while pullprobe backs off, because it fails, sent Retry-After or refuses a login; 0 when it is probed at its usual interval.",
         kind: Kind::Gauge,
         labels: KEY,
         samples: |snapshot| {

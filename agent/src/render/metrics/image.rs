@@ -9,7 +9,7 @@ const IMAGE: &[&str] = &["image"];
 pub const FAMILIES: &[Family] = &[
     Family {
         name: "pullprobe_image_pullable",
-        help: "Whether containerd's pull of this image would succeed on this node; absent when it could not be told.",
+        help: "Whether containerd's pull of this image would succeed on this node; absent when the answer is unknown.",
         kind: Kind::Gauge,
         labels: IMAGE,
         samples: |snapshot| each(snapshot, |image| image.verdict.pullable.map(truth)),
@@ -23,7 +23,7 @@ pub const FAMILIES: &[Family] = &[
     },
     Family {
         name: "pullprobe_image_platform_supported",
-        help: "Whether the image would start on this node's platform; absent when it could not be told.",
+        help: "Whether the image would start on this node's platform; absent when the answer is unknown.",
         kind: Kind::Gauge,
         labels: IMAGE,
         samples: |snapshot| each(snapshot, |image| image.verdict.runnable.map(truth)),
@@ -37,7 +37,7 @@ pub const FAMILIES: &[Family] = &[
     },
     Family {
         name: "pullprobe_image_probe_backoff_seconds",
-        help: "How far apart probes of this image are at present because its registry struggles, asked for it or refuses a login; 0 when it is probed at its interval.",
+        help: "Seconds between probes of this image while pullprobe backs off, because its registry fails, sent Retry-After or refuses a login; 0 when it is probed at its usual interval.",
         kind: Kind::Gauge,
         labels: IMAGE,
         samples: |snapshot| {

@@ -15,7 +15,7 @@ const NAMESERVER: &[&str] = &["nameserver"];
 pub const FAMILIES: &[Family] = &[
     Family {
         name: "pullprobe_namespace_pullable",
-        help: "Whether some host, in containerd's order, would serve a pull from this registry name; absent when it could not be told.",
+        help: "Whether some host, in containerd's order, would serve a pull from this registry name; absent when the answer is unknown.",
         kind: Kind::Gauge,
         labels: NAMESPACE,
         samples: |snapshot| each(snapshot, |health| health.pullable.map(truth)),

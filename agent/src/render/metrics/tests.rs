@@ -192,5 +192,5 @@ fn docs_metrics_is_what_the_table_says() {
         std::fs::write(&path, document::document()).unwrap();
     }
     let written = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(written == document::document(), "docs/metrics.md is stale: UPDATE_DOCS=1 cargo test docs_metrics");
+    assert!(written == document::document(), "docs/metrics.md is stale: run `make docs`");
 }

@@ -23,7 +23,7 @@ pub fn section(snapshot: &Snapshot, now: Timestamp) -> Markup {
         }
         @if targets.images.is_empty() { p.none { "No image is a target." } }
         @if targets.images_dropped > 0 {
-            p.none { (targets.images_dropped) " more were found and are not probed: there is a cap." }
+            p.none { (targets.images_dropped) " more images were found. They are not probed, because of the limit on targets." }
         }
     } }
 }
@@ -41,7 +41,7 @@ const fn word(image: &ImageReport) -> &'static str {
         (Some(false), _) => "not pullable",
         (_, Some(false)) => "does not run here",
         (Some(true), _) => "pullable",
-        (None, _) => "could not be told",
+        (None, _) => "unknown",
     }
 }
 

@@ -47,7 +47,7 @@ fn state(health: &Health) -> (Tone, &'static str) {
         (Some(true), Some(true)) => (Tone::Doubt, "degraded"),
         (Some(true), _) => (Tone::Good, "pullable"),
         (Some(false), _) => (Tone::Bad, "not pullable"),
-        (None, _) => (Tone::Doubt, "could not be told"),
+        (None, _) => (Tone::Doubt, "unknown"),
     }
 }
 
@@ -56,7 +56,7 @@ fn hosts(snapshot: &Snapshot, name: &str, namespace: &Namespace, now: Timestamp)
     html! {
         @if let Some(failure) = &namespace.broken {
             @let who = if failure.inconclusive { "pullprobe" } else { "containerd" };
-            p.says.bad { (who) " cannot tell whom to ask: " (failure.detail) }
+            p.says.bad { (who) " does not know which hosts to ask: " (failure.detail) }
         }
         @for planned in &namespace.hosts {
             @if let Some(report) = report(&planned.endpoint) { (host(snapshot, report, now)) } @else { (unseen(planned)) }

@@ -67,7 +67,7 @@ fn a_failing_image_stands_before_a_good_one_with_its_cause_its_fix_and_kubelets_
         "kubelet would say",
         "failed to pull and unpack image &quot;ghcr.io/example/private:1&quot;",
         "does not run here",
-        "could not be told",
+        "unknown",
     ] {
         at(text);
     }
@@ -106,14 +106,14 @@ fn what_could_not_be_told_is_counted_too_and_is_another_thing_than_not_yet_looke
     let mut snapshot = sample::rich();
     let page = html(&snapshot, sample::now());
     let open = snapshot.images.values().filter(|image| image.verdict.pullable.is_none()).count();
-    let words = if open == 1 { "image could not be told" } else { "images could not be told" };
+    let words = if open == 1 { "image unknown" } else { "images unknown" };
     assert!(open > 0 && page.contains(&format!("<li class=\"doubt\"><b>{open}</b> {words}</li>")), "{open}");
     snapshot.endpoints.clear();
     snapshot.images.clear();
     let page = html(&snapshot, sample::now());
     let registries = page.split("<h2>Registries</h2>").nth(1).unwrap();
-    assert!(!registries.contains("could not be told") && registries.contains("</i>not looked at yet</span>"));
-    assert!(!page.contains("could not be told</li>"));
+    assert!(!registries.contains("</i>unknown</span>") && registries.contains("</i>not looked at yet</span>"));
+    assert!(!page.contains(" unknown</li>"));
 }
 
 #[test]

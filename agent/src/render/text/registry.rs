@@ -12,7 +12,7 @@ pub fn registry(report: &RegistryReport, ways: &DistributionTerms, style: Style)
         (Some(true), Some(true)) => (Tone::Doubt, "reachable, but not as configured"),
         (Some(true), _) => (Tone::Good, "reachable"),
         (Some(false), _) => (Tone::Bad, "NOT REACHABLE"),
-        (None, _) => (Tone::Doubt, "could not be told"),
+        (None, _) => (Tone::Doubt, "unknown"),
     };
     let known = report.failure().filter(|failure| !failure.inconclusive);
     let why = known.map(|failure| format!("  {} at {}", failure.cause, failure.stage)).unwrap_or_default();
@@ -36,7 +36,7 @@ pub fn registry(report: &RegistryReport, ways: &DistributionTerms, style: Style)
 /// Why no host is asked.
 pub fn sentence(broken: &Failure) -> String {
     if broken.inconclusive {
-        format!("It cannot be told from here: {}.", broken.detail)
+        format!("The answer is unknown: {}.", broken.detail)
     } else {
         format!("{} ({})", broken.summary(), broken.detail)
     }
