@@ -22,7 +22,7 @@ mod relevance;
 use node::Node;
 use options::{Options, Problems};
 
-/// How a verb ended; the numbers are the contract.
+/// The exit code of a subcommand. The numbers are API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitStatus {
     Well,
@@ -45,7 +45,7 @@ impl From<ExitStatus> for ExitCode {
     }
 }
 
-/// `Some`: this process was to become a credential provider's plugin, and could not.
+/// `Some`: this process should have become a credential provider's plugin, and that failed.
 pub fn as_plugin() -> Option<ExitCode> {
     let mut arguments = std::env::args_os();
     let is_meant = arguments.next().is_some_and(|name| name == provider::inside::NAME);
@@ -119,8 +119,8 @@ fn completions(shell: clap_complete::Shell) -> ExitStatus {
     print(&String::from_utf8_lossy(&script), ExitStatus::Well)
 }
 
-/// Writes the answer to standard output, and ends as it says. A reader that went away has what it wanted;
-/// where nobody gets the answer otherwise (a full disk), nothing was told.
+/// Writes the answer to standard output and returns its exit code. A reader that closed the pipe has what it needs, so
+/// that is no error. Any other failure to write (a full disk) makes the answer unknown, since nobody got it.
 fn print(text: &str, ending: ExitStatus) -> ExitStatus {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {

@@ -1,8 +1,7 @@
 //! When each target is probed: intervals, phases, places, back-off, and the hourly allowance of pulls.
 //!
-//! What a probe is, and what becomes of its report, is the [`Prober`]'s. Who is asked less often than that,
-//! because it struggles, is in [`Backoff`]; how often a registry may be asked for what it counts as a pull is
-//! the [`Ledger`]'s.
+//! The [`Prober`] makes the probes and keeps their reports. [`Backoff`] knows which targets are probed less often.
+//! The [`Ledger`] limits the requests that a registry counts as a pull.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
@@ -25,28 +24,28 @@ pub use backoff::{BackOffState, Backoff, RepeatedFailure};
 pub use ledger::Ledger;
 use timing::Timing;
 
-/// A target that waits for an answer longer than this gives its place to the next: those that hang
-/// must not delay those that do not. Each target is under way at most once, so they are bounded.
+/// A target that waits longer than this for an answer no longer takes up a slot: targets that hang must not delay
+/// the others. Each target is probed at most once at a time, so their number is limited.
 const PLACE: Duration = Duration::from_secs(1);
 /// A target whose last probe took longer than this is slow.
 const SLOW: Duration = Duration::from_secs(5);
-/// One place in so many is for slow targets, and they get no other.
+/// One slot in this many is for slow targets, and they get no other.
 const PLACES_PER_SLOW_PLACE: usize = 4;
 
-/// What does the probing: given by the composition root.
+/// Makes the probes. `app` provides it.
 pub trait Prober: Send + Sync + 'static {
     type Target: Clone + Ord + std::fmt::Display + Send + Sync + 'static;
 
-    /// Reads the node anew and says what is to be probed. Called before each round.
+    /// Reads the node again and returns the targets. Called before each round.
     fn targets(&self) -> BoxFuture<'_, Vec<Job<Self::Target>>>;
 
     /// Probes one target and keeps what was seen.
     fn probe(&self, job: Job<Self::Target>) -> BoxFuture<'static, ()>;
 
-    /// Whom the target belongs to. Those of one owner take turns with those of others.
+    /// The registry that the target belongs to. Targets of one registry take turns with those of others.
     fn owner(&self, target: &Self::Target) -> String;
 
-    /// The deadline came first: this target's stages were skipped as out of time.
+    /// Called when a probe did not finish within its deadline.
     fn out_of_time(&self, target: Self::Target);
 
     /// Every target that was due when the round began has come to its end.
@@ -70,13 +69,13 @@ pub struct Schedule {
     pub epoch: Duration,
     /// How many targets are started at the same time.
     pub concurrency: usize,
-    /// Of one target, from when it has a place.
+    /// Time limit for one target, from when it has a slot.
     pub deadline: Duration,
     /// How often the targets are read anew at least.
     pub reread: Duration,
 }
 
-/// Probes until `stop`. What is under way then is given up.
+/// Probes until `stop`. Probes that are under way then are dropped.
 pub async fn run<P: Prober>(schedule: Schedule, prober: Arc<P>, stop: CancellationToken) {
     stop.run_until_cancelled(Run::new(schedule, prober).go()).await;
 }
@@ -174,7 +173,7 @@ impl<P: Prober> Run<P> {
         self.close();
     }
 
-    /// A round is over when those before it are: a quick one must not stand for the first.
+    /// A round is over only when all rounds before it are over: a later, quicker round must not pass for the first.
     fn close(&mut self) {
         while let Some(earliest) = self.rounds.first_entry() {
             let (left, began) = *earliest.get();
@@ -187,7 +186,7 @@ impl<P: Prober> Run<P> {
     }
 }
 
-/// Does the work as soon as there is a place for it. What takes long gives its place to the next.
+/// Runs a probe as soon as a slot is free. A probe that takes long gives its slot back.
 pub async fn in_turn<T>(places: Arc<Semaphore>, work: impl Future<Output = T>) -> T {
     // Never closed; and without a place it would only be started sooner.
     let place = places.acquire_owned().await.ok();
@@ -199,7 +198,7 @@ pub async fn in_turn<T>(places: Arc<Semaphore>, work: impl Future<Output = T>) -
     work.await
 }
 
-/// One of each owner, then the second of each, and so on: who has many delays nobody else.
+/// The first target of each registry, then the second of each, and so on: a registry with many targets delays no other.
 fn taking_turns<T>(jobs: Vec<Job<T>>, owner: impl Fn(&Job<T>) -> String) -> Vec<Job<T>> {
     let mut before: BTreeMap<String, usize> = BTreeMap::new();
     let mut ordered: Vec<(usize, Job<T>)> = Vec::with_capacity(jobs.len());

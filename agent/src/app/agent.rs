@@ -45,9 +45,9 @@ use probing::Probing;
 
 /// One answer has this long, as `check` gives it, and longer where one request alone may take as long.
 const ANSWER: Duration = Duration::from_secs(30);
-/// What an answer has beside its longest request.
+/// Extra time for one answer, beside its longest request.
 const BESIDE: Duration = Duration::from_secs(15);
-/// So long is waited for the node's files; then probing goes on as they were.
+/// How long to wait for the node's files. After that, probing goes on with the last reading.
 const LOOK: Duration = Duration::from_secs(10);
 /// How often the node's files are looked at again, at least.
 const REREAD: Duration = Duration::from_secs(10);
@@ -304,7 +304,7 @@ impl Agent {
     }
 }
 
-/// How far registries may send it: who asks on a schedule must not be led about on the node.
+/// Where registries may send the agent: on its schedule it must not be led to services of the node.
 fn reach(settings: &Settings) -> Reach {
     let ports = settings.web.listen.iter().map(SocketAddr::port);
     if settings.probe.follow_private { Reach::default() } else { Reach::guarded(ports.collect()) }
@@ -371,7 +371,7 @@ impl Prober for Agent {
     }
 }
 
-/// Each file that breaks is told once, and that it is whole again as well.
+/// Logs once when a file breaks, and once when it is readable again.
 fn log_news(before: &[Finding], now: &[Finding]) {
     let broken = |findings: &[Finding]| -> BTreeSet<Option<Clean>> {
         findings.iter().filter(|finding| finding.code == last_good::CODE).map(|finding| finding.file.clone()).collect()

@@ -78,7 +78,7 @@ fn told(node: &Node, answers: &[TargetReport], subject: &json::Subject<'_>, outp
     out + &findings + &text::elsewhere(elsewhere, style)
 }
 
-/// About the node's files as far as they have a part in it, and about what was seen on the way; and how many more
+/// The findings about the node's files that affect the targets, those about the network, and how many more findings
 /// there are about other registries.
 fn findings(node: &Node, answers: &[TargetReport]) -> (Vec<Finding>, usize) {
     let endpoints: Vec<&EndpointReport> = answers.iter().flat_map(TargetReport::endpoints).collect();

@@ -17,7 +17,7 @@ use crate::render::json;
 
 /// More of standard input than this is not read, in bytes: one more than is looked at.
 const INPUT: u64 = (explain::TEXT + 1) as u64;
-/// Of a text that is no message so much is repeated, in bytes.
+/// How much of a text that is no message is repeated in the answer, in bytes.
 const REPEATED: usize = 200;
 
 #[derive(Serialize)]
@@ -37,7 +37,7 @@ struct Explanation<'a> {
     image: Option<&'a str>,
     host: Option<&'a str>,
     url: Option<&'a str>,
-    /// What would tell the causes apart. Empty where there is only one.
+    /// How to tell the causes apart. Empty if there is only one.
     note: &'static str,
     causes: Vec<Explained>,
 }

@@ -13,7 +13,7 @@ use crate::render::json::{self, Hosts, Incomplete};
 use crate::render::text;
 use crate::state::host_dependencies::{Destination, NeededHost, needed_hosts};
 
-/// Nothing that this program wrote is larger.
+/// A size limit: no output of this program is larger.
 const EARLIER_LIMIT: u64 = 16 << 20;
 
 /// What was typed.
@@ -93,7 +93,7 @@ fn warning(one: &Incomplete) -> String {
     format!("{} may need more hosts: {}", one.target, one.reason)
 }
 
-/// Why a target's list may be short. `None`: its walk went to the end.
+/// Why the list of a target may be incomplete. `None`: it is complete.
 fn incomplete((text, answer): (&String, &TargetReport)) -> Option<Incomplete> {
     let reason = match answer {
         TargetReport::Image(report, _) if report.verdict.pullable == Some(true) => return None,

@@ -58,7 +58,7 @@ pub struct Node {
     pub trust: Arc<NodeTrust>,
     pub credentials: Credentials,
     pub platform: Platform,
-    /// What is to be changed where.
+    /// The distribution's places for each kind of change.
     pub ways: DistributionTerms,
     pub findings: Vec<Finding>,
     /// Of credentials in files, where their end can be known.
@@ -70,7 +70,7 @@ pub struct Node {
     silent: bool,
 }
 
-/// What the node trusts. As most often nothing has changed, its certificates are not parsed again.
+/// The node's root certificates. They are parsed again only if a file changed.
 fn trusted(
     root: &HostRoot,
     environment: &DaemonEnvironment,
@@ -86,12 +86,12 @@ fn trusted(
     (Arc::new(store), trust)
 }
 
-/// On a thread that may hang.
+/// Reads on a thread of its own, because a disk may hang.
 async fn aside<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
     tokio::task::spawn_blocking(read).await.map_err(|error| format!("the node could not be read: {error}"))
 }
 
-/// The last look at the node, for the next.
+/// What the last reading of the node found, for the next one.
 struct Before<'a> {
     node: &'a Node,
     now: Timestamp,
@@ -137,8 +137,8 @@ impl Node {
         Ok(Self::read(options, ground, told, None))
     }
 
-    /// Another look: what the daemons keep in force when a file breaks stays in force. Files are read on
-    /// threads of their own: a disk that hangs must not hold up what is probed and served.
+    /// Reads the node again. If a file is broken now and the daemons still use its earlier content, that content is
+    /// kept. Files are read on threads of their own: a disk that hangs must not delay probes and answers.
     pub async fn reload(before: Arc<Self>, options: Arc<Options>, now: Timestamp) -> Result<(Self, NodeState), String> {
         let of = Arc::clone(&options);
         let ground = aside(move || HostFiles::of(&of)).await??;
@@ -232,7 +232,7 @@ impl Node {
         )
     }
 
-    /// What answers are sought with.
+    /// Everything that a probe needs.
     pub fn question<'a>(&'a self, network: &'a Network, budget: &'a PullBudget, timeout: Duration) -> Question<'a> {
         Question {
             containerd: &self.containerd,
@@ -351,7 +351,8 @@ fn credential_options(options: &Options, layout: &Layout) -> CredentialOptions {
     }
 }
 
-/// Whose semantics apply: as typed, else as the running daemon says. Neither: the files tell.
+/// The containerd version whose rules apply: from the command line, else from the running daemon. `None`: derived from
+/// the files.
 async fn daemon_version(
     root: &HostRoot,
     options: &Options,

@@ -1,4 +1,4 @@
-//! What was typed, over what the settings file says, over the defaults.
+//! The options in force: the command line wins over the settings file, and that over the defaults.
 
 use std::path::{Path, PathBuf};
 

@@ -62,7 +62,7 @@ struct PlannedHost {
     dial_timeout_seconds: Option<f64>,
     proxy: Option<String>,
     proxy_rule: String,
-    /// The kind of what is offered when it asks: kubelet's first candidate, else containerd's own for it.
+    /// The kind of credential that the host gets when it asks: kubelet's first candidate, else containerd's own.
     credential: Option<&'static str>,
     /// Which one that is.
     credential_offered: Option<PlannedCredential>,
@@ -141,7 +141,7 @@ fn describe(node: &Node, target: &Target) -> Planned {
     }
 }
 
-/// Why containerd of this version takes no such reference, whatever its hosts would say.
+/// Why this version of containerd refuses the reference, before it asks any host.
 fn refused(node: &Node, target: &Target) -> Option<String> {
     let Target::Image(image) = target else { return None };
     let error = image.refused_by(node.containerd.version)?;

@@ -1,4 +1,4 @@
-//! What the agent may spend of the registries' quotas: the ledger of the hour, and what was bought.
+//! The agent's budget of counted pulls: the ledger of the last hour, and the manifests that such pulls brought.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -61,7 +61,7 @@ impl PullBudgets {
         }
     }
 
-    /// For one image: each counted request is asked for when it is made.
+    /// The budget for one image. Each counted request is granted separately, when it is made.
     pub fn budget(&self) -> PullBudget {
         let hourly = Hourly { ledger: Arc::clone(&self.ledger), clock: self.clock };
         PullBudget::shared(Box::new(hourly), Arc::clone(&self.manifest_cache), Arc::clone(&self.disclosures))

@@ -1,4 +1,4 @@
-//! Which findings bear on what was asked: whoever checks one image is not shown what is wrong with others.
+//! Which findings affect the targets of a check: findings about other registries are not shown.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::plan::plan;
 /// Findings about a directory's name, which is not the one that images lead to.
 const OF_NAMES: [&str; 5] =
     [OF_PORTS, "host_dir_unreachable", "host_dir_hidden", "host_dir_dangling", "hosts_file_too_deep"];
-/// What is wrong for images with another port alone.
+/// Findings that affect only images that are named with another port.
 const OF_PORTS: &str = "registry_port_differs";
 /// What is wrong for hosts with TLS alone.
 const OF_TLS: &str = "https_proxy_unset";
@@ -21,7 +21,7 @@ const OF_TLS: &str = "https_proxy_unset";
 const HUB: [&str; 5] =
     ["docker.io", "registry-1.docker.io", "index.docker.io", "registry.hub.docker.com", "hub.docker.com"];
 
-/// What the targets of a check go through.
+/// What the targets of a check use.
 pub struct Relevance {
     /// The registries of the targets, as their images name them.
     domains: BTreeSet<String>,
@@ -68,7 +68,7 @@ impl Relevance {
         relevance
     }
 
-    /// What is about no registry in particular bears on all of them.
+    /// A finding that is about no particular registry affects all of them.
     pub fn holds(&self, finding: &Finding) -> bool {
         // Whose own port it is finds the directory: only who has the other one is passed over.
         if finding.code == OF_PORTS

@@ -114,7 +114,7 @@ impl Lint<'_, '_> {
     fn host(&self, host: &Host, keys: &Table, found: &mut Vec<Finding>) {
         let spec = &host.spec;
         if let Some(why) = never_answers(spec) {
-            let message = format!("{why}: containerd fails there and asks the next host");
+            let message = format!("{why}, so containerd fails there and asks the next host");
             found.push(error("host_url_unusable", &spec.place, message, WHOLE_URL));
         }
         if !spec.capabilities.resolve && spec.capabilities.pull {

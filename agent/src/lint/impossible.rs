@@ -19,7 +19,7 @@ pub fn why(authority: &str, shown: &str) -> Option<String> {
     let host = host.as_str();
     let no_name = |why: &str| Some(format!("`{host}` of `{shown}` is no host name: {why}"));
     if host.contains('*') {
-        return no_name("hosts.toml has no patterns, so containerd asks for a host of exactly this name");
+        return no_name("containerd knows no patterns in host names");
     }
     if let Some(c) = host.chars().find(|c| matches!(c, '<' | '>' | '$' | '(' | ')' | '{' | '}')) {
         return no_name(&format!("`{c}` belongs to a placeholder that was never filled in"));

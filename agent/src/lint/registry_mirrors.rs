@@ -40,7 +40,7 @@ fn of_endpoint(mirror: &Mirror, endpoint: &str, place: &SourceLocation) -> Optio
         }
     };
     if let Some(why) = never_answers(&shown, has_scheme, &url) {
-        let message = format!("{why}: containerd fails there and goes on to the next");
+        let message = format!("{why}, so containerd fails there and goes on to the next");
         return Some(error("mirror_endpoint_unusable", place, message, WHOLE_URL));
     }
     if has_scheme && !url.path.is_empty() && !url.path.ends_with("/v2") {

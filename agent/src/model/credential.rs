@@ -41,11 +41,11 @@ pub struct ProviderReport {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProviderOutcome {
-    /// With logins for the image, or with none at all.
+    /// It answered with logins for the image, or with no logins at all.
     Answered,
-    /// With logins of which none is for the image: their keys.
+    /// It answered with logins, but none is for the image: their keys.
     NoneFits(Clean),
-    /// kubelet would go on without it, and tell nobody but its log.
+    /// It failed. kubelet would go on without it and only log that.
     Failed(Clean),
     /// Unknown from here: kubelet may get a credential from it.
     Unknown(Clean),
@@ -61,7 +61,7 @@ impl ProviderOutcome {
         }
     }
 
-    /// What there is to say of it.
+    /// Details for a person.
     pub fn detail(&self) -> Option<&str> {
         match self {
             Self::Answered => None,

@@ -35,7 +35,8 @@ pub struct DnsFacts {
     pub answered: Clean,
     /// In the order in which Go's dialer would try them.
     pub addresses: Vec<Address>,
-    /// The lookup was given up, and what it would come to, and when, was reckoned.
+    /// pullprobe did not wait for the end of the lookup: its result and duration are calculated from what each
+    /// nameserver answered.
     pub reckoned: bool,
     /// Every nameserver of resolv.conf, each asked on its own, also for a name of the hosts file.
     /// Empty for a literal, and where nsswitch.conf leaves DNS out.

@@ -41,7 +41,7 @@ pub struct Finding {
     /// What is there, and what containerd of this version does with it.
     pub message: Clean,
     pub fix: Clean,
-    /// The registries, or hosts, that alone it is about. Empty: it bears on every pull.
+    /// The registries, or hosts, that alone it is about. Empty: it affects every pull.
     pub about: Vec<Clean>,
 }
 

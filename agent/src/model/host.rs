@@ -33,7 +33,7 @@ impl Scheme {
     }
 }
 
-/// What a host is to a registry name: one that the plan asks, or one that those send to.
+/// The role of a host for a registry name: the plan names it, or a planned host sends pulls to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// It stands in for the upstream.
@@ -113,7 +113,7 @@ impl Endpoint {
         self.explicit_port().is_some_and(|(_, port)| !port.is_empty())
     }
 
-    /// A port as it is written that there is not: the highest is 65535.
+    /// The port as written, if it is impossible: the highest is 65535.
     pub fn impossible_port(&self) -> Option<&str> {
         let (_, port) = self.explicit_port()?;
         (!port.is_empty() && port.parse::<u16>().is_err()).then_some(port)
@@ -232,7 +232,7 @@ pub struct RegistryHost {
 }
 
 impl RegistryHost {
-    /// Who has to be corrected where the host as it is written cannot be asked.
+    /// Who can fix it if containerd cannot ask the host as it is written.
     pub fn misspelled(&self) -> Cause {
         match &self.origin {
             Origin::ImplicitUpstream => Cause::ReferenceInvalid,

@@ -1,11 +1,11 @@
-//! Where pullprobe stops by a limit of its own: what lies behind is not known.
+//! Where pullprobe stops at a limit of its own: everything beyond it is unknown.
 
 use super::outcome::Failure;
 use super::stage::Stage;
 use crate::cause::Cause;
 
-/// A limit that pullprobe has and containerd has not. It becomes a doubtful failure and nothing else, so that
-/// no verdict is ever firm because of it.
+/// A limit that pullprobe has and containerd has not. It always becomes an inconclusive failure, so it can make a
+/// verdict unknown, but never "not pullable".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LimitReached {
     stage: Stage,

@@ -1,4 +1,4 @@
-//! A registry name with the hosts that containerd asks for it, and what they come to together.
+//! A registry name, the hosts that containerd asks for it, and the state that follows from theirs.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,13 +26,13 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Namespace {
     /// In containerd's order.
     pub hosts: Vec<PlannedHost>,
-    /// Why containerd cannot even tell whom to ask, and every pull fails. `None` when it can.
+    /// Why containerd does not know which hosts to ask, so that every pull fails. `None` when it knows.
     pub broken: Option<Failure>,
-    /// Hosts that those were seen to send to.
+    /// Hosts that the planned hosts sent a pull to.
     pub dependents: BTreeMap<Endpoint, Dependent>,
 }
 
-/// A host that is needed because one of the plan sends there.
+/// A host that pulls need because a planned host sends them there (token service or redirect).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dependent {
     pub need: Dependency,
@@ -40,7 +40,7 @@ pub struct Dependent {
     pub last_needed: Timestamp,
 }
 
-/// What of a host of the plan decides whether and when it is asked.
+/// The settings of a planned host that decide whether and when containerd asks it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedHost {
     pub endpoint: Endpoint,
@@ -61,19 +61,19 @@ impl From<&RegistryHost> for PlannedHost {
     }
 }
 
-/// What the hosts of a namespace come to together. A field is `None` when it is unknown.
+/// The state of a registry name, derived from all of its hosts. A field is `None` when it is unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Health {
     /// Would some host in containerd's order serve?
     pub pullable: Option<bool>,
     /// Pullable, but not as configured: a host that it would ask fails.
     pub degraded: Option<bool>,
-    /// What failing hosts ahead of the first good one cost each request.
+    /// The time that each request loses to failing hosts before the first good one.
     pub fallback_delay: Option<Duration>,
 }
 
 impl Namespace {
-    /// Whether this host is one of its own, or one that those send to.
+    /// Whether this host is planned for the registry name, or a planned host sends pulls to it.
     pub fn has(&self, endpoint: &Endpoint) -> bool {
         self.dependents.contains_key(endpoint) || self.hosts.iter().any(|host| host.endpoint == *endpoint)
     }
@@ -151,7 +151,8 @@ impl Seen<'_> {
     }
 }
 
-/// The hosts are asked in order and a fallback happens while resolving, so only those count that may.
+/// containerd asks the hosts in order, and falls back to the next one only while it resolves. So only hosts that may
+/// resolve are considered.
 fn fallback_delay(seen: &[Seen<'_>]) -> Option<Duration> {
     let mut delay = Duration::ZERO;
     for host in seen.iter().filter(|seen| seen.host.capabilities.resolve) {
@@ -167,7 +168,7 @@ fn any_good<'a>(hosts: impl Iterator<Item = &'a Seen<'a>>) -> Option<bool> {
     any(hosts.map(Seen::good))
 }
 
-/// Three-valued `or`: one unknown is enough to not know, unless another decides.
+/// Three-valued `or`: true if any is true, else unknown if any is unknown, else false.
 fn any(answers: impl Iterator<Item = Option<bool>>) -> Option<bool> {
     let mut all_known = true;
     for answer in answers {

@@ -22,7 +22,7 @@ pub struct Failure {
     pub host: Option<Clean>,
     /// What was seen, redacted and at most [`DETAIL_LIMIT`] bytes. Never a label.
     pub detail: Clean,
-    /// pullprobe cannot do here what containerd can: no verdict follows from it.
+    /// pullprobe cannot do here what containerd can, so this failure makes the verdict unknown.
     pub inconclusive: bool,
     /// For how many seconds the party asked to be left alone; small, for failures are passed around a lot.
     pub retry_after_seconds: Option<NonZeroU32>,
@@ -34,8 +34,8 @@ pub struct Failure {
     pub particulars: Option<Box<Particulars>>,
 }
 
-/// Owner and words of one failure, where the evidence knows more than the cause, and what tells it from others of
-/// that cause. Each `None`: as the cause has it.
+/// Owner and texts of one failure, where the evidence says more than the cause alone. A `None` means: use the text
+/// of the cause.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Particulars {
     pub owner: Option<Owner>,
@@ -46,14 +46,15 @@ pub struct Particulars {
     pub mark: Option<Mark>,
 }
 
-/// What is done about a failure where its cause leaves that open. Nobody is shown it: texts may change, this may not.
+/// What other code must do about a failure, if its cause alone does not say. It is never shown, so that no code has to
+/// compare texts, which may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mark {
     /// The agent does not go where it was sent.
     KeptBack,
     /// The far side sent more in a handshake than pullprobe reads, and Go may read it.
     Oversized,
-    /// The answer is none that Go reads as HTTP.
+    /// Go does not read the answer as HTTP.
     NoHttp,
     /// The connection was reset before an answer came, as one may be that was idle for too long.
     Reset,
@@ -120,7 +121,7 @@ impl Failure {
         self
     }
 
-    /// For code further up to go by.
+    /// Marks the failure for its callers.
     #[must_use]
     pub fn marked(mut self, mark: Mark) -> Self {
         self.particulars.get_or_insert_default().mark = Some(mark);
@@ -137,8 +138,7 @@ impl Failure {
         self
     }
 
-    /// Why nothing is known of the step that met this doubt: it came to no end in time, or pullprobe cannot do what
-    /// containerd can.
+    /// Why the result of the step is unknown: it did not end in time, or pullprobe cannot do what containerd can.
     pub const fn skip(&self) -> Skip {
         match self.cause {
             Cause::RegistryTimeout
@@ -236,7 +236,7 @@ pub enum Outcome<F> {
     Skipped(Skip),
 }
 
-/// A step of the ladder as reported: its outcome and the time it took (`None` when skipped).
+/// One stage as reported: its outcome and the time it took (`None` when skipped).
 #[derive(Clone, Debug)]
 pub struct Step<F> {
     pub outcome: Outcome<F>,
@@ -258,7 +258,7 @@ impl<F> Step<F> {
         Self { outcome, duration: Some(duration) }
     }
 
-    /// What was not reached by now will not be.
+    /// The deadline is over: the stages that have not run yet are skipped.
     pub fn out_of_time(&mut self) {
         if matches!(self.outcome, Outcome::Skipped(Skip::NotReached)) {
             *self = Self::skipped(Skip::OutOfTime);

@@ -30,10 +30,10 @@ impl LimitState {
     }
 }
 
-/// Which limit stands in the way, where the answer tells.
+/// Which limit refuses the request, if the answer says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limiter {
-    /// So many pulls in a window of hours, and none is left.
+    /// The quota of pulls in a window of hours is used up.
     Quota,
     /// Too many requests at once.
     Burst,
@@ -55,9 +55,9 @@ pub struct RateLimit {
     pub limit: Option<u64>,
     pub remaining: Option<u64>,
     pub window: Option<Duration>,
-    /// Whose bucket it is: the public address of the node, or an account.
+    /// What the registry counts pulls by: the public address of the node, or an account.
     pub source: Option<Clean>,
     pub retry_after: Option<Duration>,
-    /// `None`: nothing does, or the answer does not tell the two apart.
+    /// `None`: no limit refuses, or the answer does not say which one.
     pub blocked_by: Option<Limiter>,
 }

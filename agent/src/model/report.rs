@@ -20,7 +20,7 @@ use crate::image::platform::Platform;
 use crate::image::reference::Reference;
 use crate::redact::clean::Clean;
 
-/// One walk up the ladder of one endpoint.
+/// One probe of one endpoint: all its stages.
 #[derive(Clone, Debug)]
 pub struct EndpointReport {
     /// The registry's name in image references, `docker.io`.
@@ -30,7 +30,7 @@ pub struct EndpointReport {
     /// `None`: the plan names it.
     pub need: Option<Dependency>,
     pub stages: Stages,
-    /// The far clock minus ours, in seconds, from the `Date` header. `None` when none was sent.
+    /// The host's clock minus the node's, in seconds, from the `Date` header. `None` when none was sent.
     pub clock_skew: Option<f64>,
     pub rate_limit: RateLimit,
     pub started_at: Timestamp,
@@ -48,7 +48,7 @@ pub struct Stages {
     pub token: Step<TokenFacts>,
 }
 
-/// A stage without its evidence, for those who only count.
+/// A stage without its evidence, for callers that only count stages.
 #[derive(Clone, Copy, Debug)]
 pub struct StageLine<'a> {
     pub stage: Stage,
@@ -127,8 +127,8 @@ impl EndpointReport {
         if self.ok() { Some(true) } else { self.failure().filter(|failure| !failure.inconclusive).map(|_| false) }
     }
 
-    /// Whether the whole ladder was climbed: to an authorised request, or, of a host that is only sent
-    /// to, as far as that goes without a request.
+    /// Whether every stage passed: up to an authorised request. For a host that others send pulls to: up to TLS,
+    /// because no request is sent there.
     pub fn ok(&self) -> bool {
         let top = if self.role.is_planned() { self.stages.ping.passed() } else { self.stages.reached() };
         let cut = matches!(self.stages.token.outcome, Outcome::Skipped(Skip::NotFollowed));
@@ -140,7 +140,7 @@ impl EndpointReport {
         self.role.is_planned() && self.ok()
     }
 
-    /// The deadline came first: what was not tried by then was not for lack of need.
+    /// The deadline is over: stages that did not run are marked as out of time, not as unneeded.
     pub fn out_of_time(&mut self) {
         if self.failure().is_none() {
             self.stages.out_of_time();
@@ -174,7 +174,7 @@ pub struct Attempt {
     /// `None` when it answered well.
     pub failure: Option<Failure>,
     pub http_status: Option<u16>,
-    /// A short good news (`sha256:… application/vnd…`) or the failure's detail.
+    /// On success a short summary (`sha256:… application/vnd…`), else the failure's detail.
     pub detail: Clean,
     pub duration: Duration,
     /// Whether a credential went to this host (or to its token service on its behalf).
@@ -218,7 +218,7 @@ pub enum ContentSource {
     Registry,
     /// The node has it: containerd would not ask for it either.
     ContentStore,
-    /// It was got for a counted pull earlier; this time a host only said that it still has it.
+    /// An earlier counted pull fetched it. This time a host only confirmed that it still has it.
     Remembered,
 }
 
@@ -276,11 +276,11 @@ pub struct Candidate {
     pub credential: CredentialUsed,
     /// containerd asks anonymously with it.
     pub anonymous: bool,
-    /// `None`: kubelet does not get to it.
+    /// `None`: kubelet does not try it, because an earlier candidate decides.
     pub pull: Option<CandidatePull>,
 }
 
-/// One of the pulls that kubelet makes, seen from its end.
+/// The result of one of the pulls that kubelet makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CandidatePull {
     /// `None`: it is unknown.
@@ -338,14 +338,14 @@ pub struct ImageReport {
     pub source: Option<ContentSource>,
     /// `None`: what it needs is not known, or containerd's file system is out of sight.
     pub space: Option<Space>,
-    /// Its deadline came first, and nothing is left of what was seen.
+    /// The deadline was over before the probe of the image was complete.
     pub cut_off: bool,
     pub started_at: Timestamp,
     pub duration: Duration,
 }
 
 impl ImageReport {
-    /// It can be pulled as far as is known, and may not fit.
+    /// No failure is known, but the image may not fit on the disk.
     pub fn finding(&self) -> Option<Finding> {
         let space = self.space.filter(|_| self.verdict.pullable != Some(false))?;
         space.finding(&self.image.as_ref()?.to_string())

@@ -2,13 +2,13 @@
 
 use regex::Regex;
 
-/// Patterns with what takes the place of what they match, as Go's `regexp` has both. Which comes first is
-/// chance, for their containerd keeps them in a map: the first that changes the name is the only one.
+/// Patterns and their replacements, in the syntax of Go's `regexp`. Their containerd keeps them in a map, so their
+/// order is random. The first pattern that changes the name is the only one that is applied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rewrites(pub Vec<(String, String)>);
 
 impl Rewrites {
-    /// The repository to ask for. `Err`: chance decides, or the pattern cannot be read here.
+    /// The repository to ask for. `Err`: the result depends on the random order, or pullprobe cannot read the pattern.
     pub fn apply(&self, repository: &str) -> Result<String, String> {
         let mut changed: Option<String> = None;
         for (pattern, replacement) in &self.0 {

@@ -1,8 +1,8 @@
-//! The ladder that a pull climbs, as a closed and ordered set.
+//! The stages of a pull, as a closed and ordered set.
 
 use std::fmt;
 
-/// A step of the ladder; `as_str` is the value of every `stage` label and field.
+/// One stage of a pull. `as_str` is the value of every `stage` label and field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stage {
     /// The node's files: containerd's configuration, the reference, the credential files.

@@ -26,7 +26,7 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// The answer where nobody can know: why, and what to do about that.
+    /// An unknown answer: why it is unknown, and what to do about that.
     pub fn unknown(summary: &str, fix: &str) -> Self {
         Self {
             pullable: None,

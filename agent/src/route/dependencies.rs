@@ -1,4 +1,4 @@
-//! Which hosts a cycle was sent to that no plan names. It decides nothing.
+//! Records the hosts that registries sent a cycle's pulls to and that no plan names. It makes no decisions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -7,8 +7,8 @@ use crate::model::dependency::{Dependency, Purpose};
 use crate::model::host::Endpoint;
 use crate::redact::clean::Clean;
 
-/// A registry name has a token service and a few stores of blobs; one that sends everybody elsewhere
-/// must not fill the memory.
+/// The most hosts per registry name. It needs a token service and a few stores of blobs. A registry that names another
+/// host each time must not fill the memory.
 const LIMIT: usize = 64;
 /// A host name has at most 253 bytes, a port 6 with its colon.
 const AUTHORITY_LIMIT: usize = 260;
@@ -18,7 +18,7 @@ const AUTHORITY_LIMIT: usize = 260;
 pub struct PullOrigin<'a> {
     /// The registry's name in image references.
     pub namespace: &'a str,
-    /// The image. Empty: a ladder, climbed for no image.
+    /// The image. Empty: an endpoint was probed, for no image.
     pub of: &'a str,
     pub via: &'a Endpoint,
 }
@@ -62,7 +62,7 @@ impl Dependencies {
         });
     }
 
-    /// A walk came to a good end, by this host of the plan.
+    /// A pull succeeded, through this planned host.
     pub fn succeeded(&self, origin: PullOrigin<'_>) {
         self.with(origin.namespace, |of_name| of_name.succeeded.insert(origin.key()));
     }

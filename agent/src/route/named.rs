@@ -1,4 +1,5 @@
-//! Hosts that a registry names in its answers: where one leads to nobody, the name is at fault, and not the way.
+//! Hosts that a registry names in its answers. If such a host cannot be reached, the name that the registry gave is
+//! at fault, not the network.
 
 use std::net::IpAddr;
 
@@ -19,7 +20,7 @@ pub enum Named {
     Redirect,
 }
 
-/// What no public name ends in: names of clusters, of containers and of one house.
+/// Suffixes that no public name has: names of clusters, of containers and of private networks.
 const INSIDE: [&str; 13] = [
     "localhost",
     "local",
@@ -84,7 +85,7 @@ pub fn blame(failure: Failure, named: &Endpoint, by: &Endpoint, how: Named) -> F
     failure
 }
 
-/// Whether only who is in the same place can mean this name.
+/// Whether the name has a meaning only in its own network.
 fn is_inside(host: &str) -> bool {
     if let Ok(address) = host.parse::<IpAddr>() {
         return place(address).is_some();

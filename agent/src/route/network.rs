@@ -1,6 +1,6 @@
-//! The way to a host: DNS, TCP, proxy and TLS, climbed once per cycle and shared by all who ask.
+//! The route to a host: DNS, TCP, proxy and TLS. It runs once per cycle, and all callers share the result.
 //!
-//! It knows the order of these stages and nothing of registries.
+//! This module knows the order of these stages and nothing about registries.
 
 mod follow_up;
 pub mod reach;
@@ -58,10 +58,10 @@ pub struct Network {
 /// The endpoint, whether https falls back to http, the dial timeout, and who sends there.
 type RouteKey = (Endpoint, bool, Option<Duration>, Option<Endpoint>);
 
-/// Hosts with other TLS settings are other ways, even at the same address.
+/// The same address with other TLS settings is another route.
 type RouteWithTls = (HostTls, Arc<OnceCell<Arc<Route>>>);
 
-/// What came of climbing to a host, and the client that speaks to it.
+/// The result of connecting to a host, and the client that talks to it.
 #[derive(Debug)]
 pub struct Route {
     /// The scheme that worked: http where the https attempt fell back.
@@ -82,7 +82,7 @@ pub struct Destination<'a> {
     pub dial_timeout: Option<Duration>,
     /// Try https, fall back to http.
     pub http_fallback: bool,
-    /// The host of the plan that sends there. `None`: the plan names it.
+    /// The planned host that sends pulls there. `None`: the plan itself names this host.
     pub led_by: Option<&'a RegistryHost>,
 }
 
@@ -118,13 +118,13 @@ impl Network {
         TlsSetup::new(self.version, offers_mlkem, &self.trust, to.tls, self.now)
     }
 
-    /// The wall clock as it goes on from the cycle's beginning.
+    /// The wall-clock time now, counted on from the start of the cycle.
     pub fn clock(&self) -> Timestamp {
         let passed = jiff::SignedDuration::try_from(self.began.elapsed()).unwrap_or_default();
         self.now.checked_add(passed).unwrap_or(self.now)
     }
 
-    /// The way to a host: walked at the first call, shared by the later ones.
+    /// The route to a host. The first call connects, and later calls share its result.
     pub async fn route(&self, to: &Destination<'_>) -> Arc<Route> {
         let led_by = to.led_by.map(|host| host.endpoint.clone());
         let key = (to.endpoint.clone(), to.http_fallback, to.dial_timeout, led_by);
@@ -333,7 +333,7 @@ impl Network {
 }
 
 impl Route {
-    /// At the foot: nothing is reached yet.
+    /// The state before the first stage.
     fn begin(endpoint: &Endpoint) -> Self {
         Self {
             endpoint: endpoint.clone(),
@@ -346,7 +346,7 @@ impl Route {
     }
 }
 
-/// A path that was proved.
+/// A path that worked once.
 enum Secured {
     Plain(Connection),
     Tls(Box<tokio_rustls::client::TlsStream<Connection>>),

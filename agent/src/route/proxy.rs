@@ -108,7 +108,7 @@ async fn secure(
     Err(Failure { inconclusive: inner.inconclusive, ..failed(&inner.detail, &inner.go_message) })
 }
 
-/// The proxy as it is set does not do: which variable says so, and what to write there.
+/// The proxy setting cannot work: which variable sets it, and what to write there.
 pub fn unreachable_fix(proxy: &ProxyUrl) -> String {
     format!(
         "Correct the proxy in {}, or exempt the registry there with `NO_PROXY`; then `systemctl daemon-reload` and `systemctl \
@@ -117,8 +117,8 @@ pub fn unreachable_fix(proxy: &ProxyUrl) -> String {
     )
 }
 
-/// A URL whose password is written so that Go takes a part of it for the proxy's name: that is looked up
-/// nowhere and shown to nobody. `None`: the URL is whole.
+/// The failure if Go takes a part of the URL's password for the proxy's name. That part is a secret: it is neither
+/// looked up nor shown. `None`: the URL is fine.
 pub fn garbled(proxy: &ProxyUrl) -> Option<Failure> {
     proxy.holds_password.then(|| {
         let detail = "the proxy's URL has a `#`, `/` or `?` in its password as it stands: containerd takes a part of the password \

@@ -1,7 +1,7 @@
-//! How many requests one walk may send: registry, token service and where redirects lead, all together.
+//! How many requests one probe of an image may send: to registry, token service and redirect targets, all together.
 //!
-//! What a document lists is the far side's choice, and so is how often it sends on. containerd asks only when
-//! somebody pulls; pullprobe asks again and again.
+//! The registry decides how much its documents list and how often it redirects. containerd asks only when somebody
+//! pulls, but pullprobe asks again and again, so it needs a limit.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -10,12 +10,12 @@ use crate::model::stage::Stage;
 
 /// Real images need fewer than twelve, their layers aside.
 pub const LIMIT: u32 = 64;
-/// For each layer: itself, and where its bytes are kept.
+/// For each layer: one request to the registry, and one to the storage that it redirects to.
 const OF_A_LAYER: u32 = 2;
-/// Of so many layers at most, whatever the manifests of one walk list.
+/// The most layers that add to the limit, whatever the manifests list.
 const LAYERS: u32 = 256;
 
-/// Of one question. Walks are made one after the other, and each begins anew.
+/// The count for one question. Its probes run one after the other, and each starts from zero.
 #[derive(Debug)]
 pub struct Requests {
     left: AtomicU32,
@@ -32,7 +32,7 @@ impl Default for Requests {
 }
 
 impl Requests {
-    /// Another walk begins.
+    /// Starts the count again for the next probe.
     pub fn begin(&self) {
         self.left.store(LIMIT, Ordering::Relaxed);
         self.grantable.store(OF_A_LAYER * LAYERS, Ordering::Relaxed);

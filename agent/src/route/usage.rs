@@ -1,4 +1,4 @@
-//! Counts what probing costs each registry. It decides nothing.
+//! Counts the requests and counted pulls that probing costs each registry. It makes no decisions.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -1,6 +1,6 @@
-//! Who is asked less often than usual, since when, why, and until when: the far side struggles, or asked for it.
+//! Back-off: which hosts and images are probed less often than usual, since when, until when and why.
 //!
-//! What struggles is what was asked (a host, an image); the reason is the caller's word.
+//! The caller chooses the keys (a host, an image) and the reasons.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,9 +9,9 @@ use tokio::time::Instant;
 
 /// Each failure in a row doubles the interval, up to eight times of it.
 const DOUBLINGS: u32 = 3;
-/// And up to this, so that a recovery is seen soon; an interval that is longer stays as it is.
+/// The longest back-off, so that a recovery is seen soon. A longer interval stays as it is.
 const LONGEST_GUESS: Duration = Duration::from_mins(30);
-/// What the far side asks for counts up to this: a slip of its pen must not silence the agent for days.
+/// The longest `Retry-After` that is obeyed: a mistake of the registry must not stop the agent for days.
 const LONGEST_WAIT: Duration = Duration::from_hours(6);
 
 #[derive(Clone, Debug)]
@@ -19,7 +19,7 @@ pub struct Backoff<K, W> {
     held: BTreeMap<K, BackOffState<W>>,
 }
 
-/// One that is asked less often.
+/// A host or image that is probed less often.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackOffState<W> {
     pub reason: W,
@@ -27,23 +27,24 @@ pub struct BackOffState<W> {
     /// How far apart its probes are at present.
     pub wait: Duration,
     pub until: Instant,
-    /// It may be asked from here on: no later than `until`, so that the slot there is not missed.
+    /// It may be probed from this time on. This is no later than `until`, so that the scheduled probe at `until`
+    /// happens.
     pub not_before: Instant,
-    /// The far side said for how long.
+    /// The registry named the time itself (`Retry-After`).
     pub asked: bool,
     pub factor: u32,
     strikes: u32,
 }
 
-/// One more failure of the kind that calls for patience.
+/// One more failure that needs a back-off.
 #[derive(Clone, Copy, Debug)]
 pub struct RepeatedFailure<W> {
     pub reason: W,
     pub began: Instant,
     pub interval: Duration,
-    /// For how long the far side asked to be left alone.
+    /// How long the registry asked for no requests (`Retry-After`).
     pub asked: Option<Duration>,
-    /// How much before its time it may be asked: half an interval where only the slots of the schedule are looked at.
+    /// How long before its time it may be probed: half an interval if the schedule decides at fixed times only.
     pub slack: Duration,
 }
 
@@ -85,7 +86,7 @@ impl<K: Clone + Ord, W: Copy + PartialEq> Backoff<K, W> {
         is_news
     }
 
-    /// Another one waits along, until the same time, and does not count failures of its own.
+    /// Another key waits until the same time. Its own failures are not counted.
     pub fn hold_along(&mut self, key: &K, with: &K) {
         let Some(leader) = self.held.get(with).cloned() else { return };
         let known = self.held.get(key);
@@ -95,22 +96,22 @@ impl<K: Clone + Ord, W: Copy + PartialEq> Backoff<K, W> {
         }
     }
 
-    /// It answered: from now on it is asked as usual. Gives what was held.
+    /// It answered, so the back-off ends. Returns the back-off that was there.
     pub fn clear(&mut self, key: &K) -> Option<BackOffState<W>> {
         self.held.remove(key)
     }
 
-    /// Forgets those of no interest any more.
+    /// Forgets keys that are no longer needed.
     pub fn retain(&mut self, mut keep: impl FnMut(&K, &BackOffState<W>) -> bool) {
         self.held.retain(|key, held| keep(key, held));
     }
 
-    /// Whether the far side named the time itself.
+    /// Whether the registry named the time itself (`Retry-After`).
     pub fn is_asked_for(&self, key: &K) -> bool {
         self.held.get(key).is_some_and(|held| held.asked)
     }
 
-    /// When it may be asked again. `None`: at any time.
+    /// When it may be probed again. `None`: at any time.
     pub fn not_before(&self, key: &K) -> Option<Instant> {
         self.held.get(key).map(|held| held.not_before)
     }

@@ -1,7 +1,7 @@
-//! Which requests that a registry counts as a pull were spent in the last hour, remembered on disk.
+//! The requests of the last hour that a registry counts as a pull, kept on disk.
 //!
-//! A pull that could not be noted down is not granted: an agent that restarts in a loop must not
-//! eat a node's quota.
+//! A request that cannot be written down is not granted: an agent that restarts in a loop must not
+//! use up a node's quota.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::file;
 
 /// A request is counted when it arrives, at most the longest timeout after it was granted.
 const WINDOW: SignedDuration = SignedDuration::from_mins(61);
-/// A hundred lines of eleven bytes, and some patience.
+/// A hundred lines of eleven bytes, and some room.
 const FILE_LIMIT: u64 = 4_096;
 
 #[derive(Debug)]
@@ -22,13 +22,13 @@ pub struct Ledger {
     per_hour: usize,
     /// `None`: in memory only.
     file: Option<PathBuf>,
-    /// When each was spent, oldest first.
+    /// When each request was granted, oldest first.
     spent: Mutex<Vec<Timestamp>>,
 }
 
 impl Ledger {
-    /// Without a file nobody knows what an earlier agent spent, and a file that cannot be read may
-    /// hold anything: then the whole allowance counts as spent just now.
+    /// Without a readable file it is unknown what an earlier agent used. Then the whole allowance is treated as used
+    /// just now.
     pub fn open(per_hour: u32, file: Option<PathBuf>, now: Timestamp) -> Self {
         let per_hour = per_hour as usize;
         let spent = match file.as_deref().map(read) {
@@ -53,8 +53,8 @@ impl Ledger {
         self.note(&mut spent, recent)
     }
 
-    /// One that was spent without being asked for: later ones wait for it. More than an hour's allowance
-    /// need not be remembered.
+    /// Records a counted request that was made without asking first: later requests wait for it. At most one hour's
+    /// allowance is remembered.
     pub fn record(&self, now: Timestamp) {
         let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
         let mut recent = self.recent(&mut spent, now);

@@ -1,4 +1,4 @@
-//! Which stage most of a slow walk's time went to.
+//! Which stage took most of the time of a slow probe.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use crate::model::report::{Attempt, ImageReport, StageResult, Stages};
 use crate::model::stage::Stage;
 
-/// A walk that takes longer is slow: a registry on another continent takes some 2 s, names and TLS included.
+/// A probe that takes longer is slow. A registry on another continent takes about 2 s, DNS and TLS included.
 pub const SLOW: Duration = Duration::from_secs(3);
 
-/// Most of a walk: a part, and the whole.
+/// The part that took most of the time, and the whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
     pub took: Duration,
@@ -32,7 +32,7 @@ impl fmt::Display for Share {
 }
 
 impl Stages {
-    /// The slow stage. One that failed has its cause to say so.
+    /// The slow stage. A stage that failed is left out, because its cause already explains it.
     pub fn slow(&self) -> Option<(Stage, Share)> {
         let lines = self.lines();
         let total = lines.iter().filter_map(|line| line.duration).sum();
@@ -43,7 +43,7 @@ impl Stages {
 }
 
 impl ImageReport {
-    /// The slow host of an image that can be pulled; of others the verdict names it.
+    /// The slow host of an image that can be pulled. For other images the verdict names the host.
     pub fn slow(&self) -> Option<(&Attempt, Share)> {
         let longest = self.attempts.iter().max_by_key(|attempt| attempt.duration)?;
         let share = Share::of(longest.duration, self.duration)?;

@@ -10,8 +10,8 @@ use super::Job;
 
 /// Nodes that are started together (a rollout) begin within this time of each other.
 const FIRST_SPREAD: Duration = Duration::from_secs(3);
-/// A whole number of any usual interval, so that targets of 1m and of 5m are due together and share
-/// what a round learns.
+/// A multiple of every usual interval. So targets with 1m and with 5m are due at the same time and share the
+/// results of a round.
 const DAY: Duration = Duration::from_hours(24);
 
 pub struct Timing<T> {
@@ -54,8 +54,8 @@ impl<T: Clone + Ord> Timing<T> {
         self.due.insert(job.target.clone(), next);
     }
 
-    /// The next time that has this node's phase in the interval, at least half an interval from now:
-    /// a probe that ended late is not followed at once by the next.
+    /// The next time with this node's phase in the interval. It is at least half an interval away, so that a probe that
+    /// ends late is not followed by the next one at once.
     fn next(&self, job: &Job<T>) -> Instant {
         let now = Instant::now();
         let interval = job.interval.max(Duration::from_millis(1));

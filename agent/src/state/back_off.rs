@@ -1,4 +1,5 @@
-//! What is probed less often than usual because the far side struggles, asked for it or refuses a login, and why.
+//! Back-off of hosts and images: which are probed less often than usual, and why (the registry fails, sent
+//! `Retry-After`, or refuses a login).
 
 use std::time::Duration;
 
@@ -10,10 +11,10 @@ use crate::model::outcome::Failure;
 use crate::model::ratelimit::LimitState;
 use crate::model::report::{EndpointReport, ImageReport};
 
-/// What is left alone.
+/// What a back-off is for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
-    /// The ladder of a host, and, where it named a time, every image that its registry serves.
+    /// One host. If it sent `Retry-After`, also every image that its registry serves.
     Host(EndpointKey),
     /// All images of a registry.
     Images { namespace: String },
@@ -34,32 +35,32 @@ impl Subject {
 pub struct BackOff {
     pub reason: Cause,
     pub since: Timestamp,
-    /// How far apart probes are at present: so many intervals.
+    /// How many intervals lie between two probes at present.
     pub wait: Duration,
     pub factor: u32,
     pub next_probe_at: Timestamp,
-    /// The registry said for how long.
+    /// The registry named the time itself (`Retry-After`).
     pub asked: bool,
 }
 
-/// A login that is sent again and again may be locked out, and with it all who have it.
+/// Sending a refused login again and again may lock the account, for everyone who uses it.
 pub const fn is_refused_login(reason: Cause) -> bool {
     matches!(reason, Cause::CredentialsRejected | Cause::CredentialsExpired | Cause::LoginLocked)
 }
 
-/// What an answer says of how its sender fares.
+/// What an answer says about the state of its sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overload {
     pub reason: Cause,
-    /// For how long it asked to be left alone.
+    /// How long it asked for no requests.
     pub asked: Option<Duration>,
-    /// It turned away who asks, not what was asked for: other images of the registry would fare alike.
+    /// It refused the client, not the image: other images of the registry would be refused, too.
     pub is_limit: bool,
 }
 
 impl Overload {
-    /// A failure that more requests would make worse. One on the way there (names, connections, certificates)
-    /// costs the registry nothing, and its end is to be seen soon.
+    /// Whether more requests would make the failure worse. A failure before any request (names, connections,
+    /// certificates) costs the registry nothing, so it needs no back-off, and its end is seen soon.
     fn of_failure(failure: &Failure) -> Option<Self> {
         let is_limit = matches!(failure.cause, Cause::RateLimited | Cause::Throttled);
         let is_strain = matches!(failure.cause, Cause::RegistryError | Cause::RegistryTimeout | Cause::TlsTimeout)

@@ -1,4 +1,4 @@
-//! How long hosts are watched that only other hosts know of.
+//! How long the agent goes on probing hosts that only other hosts name (token services, redirects).
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -7,10 +7,11 @@ use crate::model::namespace::{Dependent, Namespace};
 use crate::model::report::EndpointReport;
 use crate::state::targets::Targets;
 
-/// A host that no pull was sent to for so long is watched no more. Images are walked every few minutes,
-/// but one that a registry counts as a pull perhaps once an hour.
+/// A host is no longer probed after no pull was sent to it for this long. Images are probed every few minutes, but an
+/// image that costs a counted pull perhaps once an hour.
 const WATCHED: SignedDuration = SignedDuration::from_hours(6);
-/// Of one registry name: a token service, and a few stores of blobs. Beyond that the oldest goes.
+/// The most such hosts of one registry name. It needs a token service and a few stores of blobs. Beyond that the
+/// oldest host is dropped.
 const LIMIT: usize = 16;
 
 /// Takes over what is still watched for the targets that remain.
@@ -29,8 +30,8 @@ pub fn keep(targets: &mut Targets, before: &mut Targets, now: Timestamp) {
     }
 }
 
-/// A host that a good pull was sent to is watched from now on. Where one only sends, nobody looks a second time:
-/// a registry could have the node's whole network looked at, and its state be published.
+/// A host is probed on a schedule once a pull through it succeeded. A redirect alone is not enough: otherwise a
+/// registry could make the agent scan the node's network and publish the result.
 pub fn note(targets: &mut Targets, report: &EndpointReport) {
     let Some(need) = report.need.as_ref().filter(|need| need.seen) else { return };
     let Some(namespace) = targets.namespaces.get_mut(&report.namespace) else { return };

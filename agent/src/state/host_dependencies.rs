@@ -1,4 +1,4 @@
-//! Every place that pulls need from this node, once, with what for: the list that a firewall wants.
+//! Every host and port that pulls from this node need, once each, with the reason: the allow-list of a firewall.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use crate::model::dependency::Purpose;
 use crate::model::report::EndpointReport;
 use crate::model::stage::Stage;
 
-/// What a place is to a pull.
+/// Why a pull needs a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Use {
     Upstream,
@@ -174,7 +174,7 @@ fn through(report: &EndpointReport, url: &str) -> Option<Entry> {
     })
 }
 
-/// Those beyond the node: a stub on loopback passes no firewall.
+/// Only nameservers outside of the node: traffic to one on loopback passes no firewall.
 fn nameservers(report: &EndpointReport) -> Vec<Entry> {
     let facts = report.stages.dns.facts();
     let asked = facts.into_iter().flat_map(|facts| &facts.nameservers).filter(|one| !one.server.ip().is_loopback());

@@ -1,4 +1,4 @@
-//! What is remembered of the hosts that pulls need: since when, and whose certificates they showed.
+//! Remembers the hosts that pulls need: since when, and which issuer signed their certificates.
 //!
 //! It lasts as long as the agent runs.
 
@@ -13,11 +13,11 @@ use crate::model::host::{Endpoint, EndpointKey};
 use crate::model::report::EndpointReport;
 use crate::observation::{HOST_NEW, TLS_INTERCEPTION_SUSPECTED, reach};
 
-/// For so long a change is news.
+/// How long a new host or issuer is reported.
 const NEWS: SignedDuration = SignedDuration::from_hours(24);
-/// For so long after a pull was last sent there: images are walked every few minutes.
+/// How long a finding stays after a pull was last sent there. Images are probed every few minutes.
 const KEPT_BACK: SignedDuration = SignedDuration::from_hours(1);
-/// More hosts than this are not told apart any more: a registry may name another one each time.
+/// The most hosts that are remembered: a registry may name another one each time.
 const HOSTS_LIMIT: usize = 1_000;
 
 #[derive(Clone, Debug, Default)]
@@ -25,16 +25,16 @@ pub struct Memory {
     /// By `host:port`: a firewall knows no registry names.
     hosts: BTreeMap<String, FirstNeed>,
     issuers: BTreeMap<EndpointKey, Issuer>,
-    /// Hosts that no good pull needed: named once, and watched no more.
+    /// Hosts that no successful pull needed. They are reported once and not probed on a schedule.
     named: BTreeSet<EndpointKey>,
-    /// Those of them where the agent does not go, and when it was sent there last.
+    /// Hosts of this kind where the agent refuses to connect, and when it was last sent there.
     kept_back: BTreeMap<EndpointKey, (Finding, Timestamp)>,
 }
 
 #[derive(Clone, Debug)]
 struct FirstNeed {
     at: Timestamp,
-    /// Whether others were known by then, so that this one is news.
+    /// Whether the first round was over when it appeared, so that it is reported as new.
     new: bool,
     /// Who needs it, for what.
     why: String,
@@ -43,7 +43,7 @@ struct FirstNeed {
 #[derive(Clone, Debug)]
 struct Issuer {
     name: String,
-    /// The one before, and since when it is not any more.
+    /// The issuer before this one, and when it was replaced.
     before: Option<(String, Timestamp)>,
 }
 
@@ -62,7 +62,7 @@ impl Memory {
         }
     }
 
-    /// A host that a pull was sent to without coming to a good end: whether for the first time.
+    /// Records a host that a pull was sent to, when no pull succeeded there. Returns whether it is the first time.
     pub fn name(&mut self, report: &EndpointReport, learning: bool) -> bool {
         let key = (report.namespace.clone(), report.endpoint.clone());
         if let Some(finding) = reach::kept_back(report) {
@@ -96,7 +96,7 @@ impl Memory {
         known.before = (!leaf.logged && !is_back).then_some((name, report.started_at));
     }
 
-    /// What is no target any more is no news either. That it was needed once is remembered.
+    /// Stops reporting hosts whose targets are gone. It still remembers that they were needed once.
     pub fn retain(&mut self, targets: &Targets) {
         self.issuers.retain(|key, _| targets.has(key));
         self.named.retain(|(namespace, _)| targets.namespaces.contains_key(namespace));

@@ -55,9 +55,9 @@ pub struct NodeState {
     /// The newest modification of a file that was read. `None` when there is none.
     pub config_modified: Option<Timestamp>,
     pub findings: Vec<Finding>,
-    /// The words of this node for what is to be changed.
+    /// Translates fixes into the files and commands of this node's distribution.
     pub ways: DistributionTerms,
-    /// `None` when containerd's root is out of sight.
+    /// `None` when pullprobe cannot see containerd's root.
     pub image_filesystem: Option<FilesystemSpace>,
     /// Of the credentials in files whose end can be known.
     pub credential_expiries: Vec<CredentialExpiry>,
@@ -110,7 +110,7 @@ impl Snapshot {
         self.back_offs.get(&Subject::Host(key.clone()))
     }
 
-    /// Likewise of an image: its own reason, or the time that a host named that it would be asked from.
+    /// The same for an image: its own reason, or the `Retry-After` of a host that would be asked for it.
     pub fn image_back_off(&self, report: &ImageReport) -> Option<&BackOff> {
         let namespace = report.image.as_ref()?.domain.as_str();
         let concerns = |subject: &Subject, held: &BackOff| match subject {
@@ -157,7 +157,7 @@ impl Snapshot {
         files.chain(seen.map(|finding| self.state.ways.mended(finding))).collect()
     }
 
-    /// Those in files and those that providers gave, for each source and registry the one that ends first.
+    /// Credentials from files and from providers: for each source and registry the one that expires first.
     pub fn credential_expiries(&self) -> Vec<&CredentialExpiry> {
         let provided = self.images.values().flat_map(|image| &image.expiries);
         expiry::earliest(self.state.credential_expiries.iter().chain(provided))

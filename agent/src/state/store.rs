@@ -39,7 +39,7 @@ impl Store {
         self.current.subscribe()
     }
 
-    /// From now on these are the targets: what was seen of others is forgotten.
+    /// Replaces the targets, and forgets the reports of all others.
     pub fn retain(&self, mut targets: Targets, now: Timestamp) {
         self.change(|snapshot| {
             dependents::keep(&mut targets, &mut snapshot.targets, now);
@@ -86,8 +86,8 @@ impl Store {
         });
     }
 
-    /// Nobody got to this host before the deadline: what was seen of it before is no answer any more,
-    /// and the time of the last probe stays what it was.
+    /// The deadline was over before this host was probed. Its earlier report is replaced, because it is out of date.
+    /// The time of its last probe stays as it was.
     pub fn not_reached(&self, mut report: EndpointReport) {
         let key = (report.namespace.clone(), report.endpoint.clone());
         self.change(|snapshot| {
@@ -99,7 +99,7 @@ impl Store {
         });
     }
 
-    /// Likewise to this image.
+    /// The same for an image.
     pub fn image_not_reached(&self, mut report: ImageReport) {
         self.change(|snapshot| {
             if snapshot.targets.images.contains(report.requested.as_str()) {
@@ -110,7 +110,7 @@ impl Store {
         });
     }
 
-    /// The hosts that this registry's own were seen to send to.
+    /// The hosts that this registry's planned hosts sent pulls to.
     pub fn needs(&self, namespace: &str) -> BTreeMap<Endpoint, Dependency> {
         let snapshot = self.snapshot();
         let known = snapshot.targets.namespaces.get(namespace);
@@ -160,14 +160,14 @@ impl Store {
     }
 }
 
-/// Not having learnt a limit this time does not unlearn the last one.
+/// Keeps the last known limit if this probe saw none.
 fn note_limit(snapshot: &mut Snapshot, key: EndpointKey, limit: &RateLimit, at: Timestamp) {
     if limit.state != LimitState::Unknown {
         snapshot.rate_limits.insert(key, SeenLimit { limit: limit.clone(), at });
     }
 }
 
-/// What no good pull needed is not looked at again, nor shown to whoever asks.
+/// A host that no successful pull needed is not probed again, and its state is not published.
 fn name_once(snapshot: &mut Snapshot, report: &EndpointReport) {
     if snapshot.memory.name(report, snapshot.last_cycle.is_none()) {
         let reached = report.up();

@@ -12,7 +12,7 @@ pub struct Targets {
     pub namespaces: BTreeMap<String, Namespace>,
     /// As the user wrote them.
     pub images: BTreeSet<String>,
-    /// Images that were found beyond the cap.
+    /// How many images were found beyond the limit.
     pub images_dropped: u64,
 }
 
@@ -28,7 +28,7 @@ impl Targets {
         self.namespaces.get(namespace).is_some_and(|found| found.has(endpoint))
     }
 
-    /// Every planned host, and every one that those send to.
+    /// Every planned host, and every host that planned hosts send pulls to.
     pub fn keys(&self) -> impl Iterator<Item = EndpointKey> {
         let planned = self.endpoints().map(|(key, _)| key);
         let dependents = self.namespaces.iter().flat_map(|(name, namespace)| {

@@ -1,4 +1,4 @@
-//! What the agent leaves alone for a while: hosts and images whose registry struggles or asked for it.
+//! The agent's back-off: hosts and images whose registry fails, sent `Retry-After`, or refuses a login.
 
 mod offered_credentials;
 
@@ -24,7 +24,7 @@ type Schedule = Backoff<Subject, Cause>;
 
 pub struct BackOffs {
     record: Mutex<Schedule>,
-    /// What was offered, where that is why it waits.
+    /// The logins that were refused, if that is the reason for the back-off.
     refused: Mutex<BTreeMap<Subject, Refused>>,
     clock: Clock,
 }
@@ -66,7 +66,7 @@ impl BackOffs {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is no target any more is forgotten, and waiting along ends by itself.
+    /// Forgets targets that are gone. A back-off that only waits for another one ends by itself.
     pub fn retain(&self, targets: &Targets) {
         let now = Instant::now();
         self.record().retain(|subject, held| match subject {
@@ -86,9 +86,9 @@ impl BackOffs {
             .collect()
     }
 
-    /// When this image may be asked about: it would be asked from any host of the plan. A host that fails
-    /// without naming a time is no reason of its own, as another one may serve the image: walks that fail
-    /// there are told apart by image.
+    /// When this image may be probed. Any planned host may be asked for it, so a `Retry-After` of one of them counts. A
+    /// host that fails without `Retry-After` does not count, because another host may serve the image: such failures
+    /// are tracked for each image.
     pub fn image_gate(&self, targets: &Targets, namespace: &str, requested: &str) -> Option<Instant> {
         let own = Subject::Image { namespace: namespace.to_owned(), requested: requested.to_owned() };
         let all = Subject::Images { namespace: namespace.to_owned() };
@@ -168,7 +168,7 @@ impl BackOffs {
         tracing::warn!(registry = subject.namespace(), who, %reason, factor, %next, "backing off: pullprobe probes this less often");
     }
 
-    /// For the outside, which knows no other clock than the wall's.
+    /// For the report, in wall-clock time.
     pub fn shown(&self) -> BTreeMap<Subject, BackOff> {
         let show = |held: &BackOffState<Cause>| BackOff {
             reason: held.reason,

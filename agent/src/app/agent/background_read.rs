@@ -1,4 +1,4 @@
-//! A look at something that may hang: waited for once, and never begun twice.
+//! Reads something that may hang (a disk). The first call waits for it, and a second read never starts beside it.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -16,8 +16,8 @@ impl<T> Default for BackgroundRead<T> {
 }
 
 impl<T> BackgroundRead<T> {
-    /// What the look gives, begun now or at an earlier call. `None`: it is still under way. Only the call
-    /// that begins it waits.
+    /// The result of a read that started now or at an earlier call. `None`: it is still under way. Only the call that
+    /// starts it waits.
     pub async fn result(&self, begin: impl FnOnce() -> JoinHandle<T>, wait: Duration) -> Option<Result<T, JoinError>> {
         let before = self.under_way.lock().unwrap_or_else(PoisonError::into_inner).take();
         let wait = if before.is_some() { Duration::ZERO } else { wait };

@@ -32,7 +32,7 @@ struct Seen {
     left_out: u32,
 }
 
-/// What makes an answer another answer. The words of a failure may differ from probe to probe.
+/// The parts of an answer that count as a change. The text of a failure may differ from probe to probe, so it does not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct State {
     answer: &'static str,
@@ -124,7 +124,7 @@ impl Changes {
 }
 
 impl Seen {
-    /// What is to be logged, and how many changes of the minute before were not.
+    /// The lines to log, and how many changes of the minute before were not logged.
     fn change(&mut self, target: &str, state: State, detail: String, now: Timestamp) -> (Option<Change>, u32) {
         let known = self.targets.get(target);
         if known.is_some_and(|(before, _)| *before == state) {
@@ -169,7 +169,7 @@ fn said(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
 }
 
-/// A clock that was set back makes no time.
+/// Zero if the clock was set back.
 fn lasted(time: SignedDuration) -> String {
     span(time.max(SignedDuration::ZERO))
 }

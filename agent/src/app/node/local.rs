@@ -1,5 +1,5 @@
-//! What this node is called and has, beside the files that are read for pulls: whose words a fix is in, which
-//! directories its own images pass by, what was written after containerd had started.
+//! Facts about this node besides the files of a pull: the distribution whose paths a fix names, certs.d directories
+//! that the node's own images do not use, and files that are newer than the running containerd.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use crate::model::trust::TrustStore;
 use crate::node::containerd::Containerd;
 use crate::observation::ways::{DistributionFacts, DistributionTerms};
 
-/// Whose words a fix is to be in.
+/// The distribution whose files and commands a fix names.
 pub fn ways(layout: &Layout, environment: &DaemonEnvironment, containerd: &Containerd) -> DistributionTerms {
     DistributionTerms::of(&DistributionFacts {
         distribution: layout.distribution,
@@ -26,14 +26,14 @@ pub fn ways(layout: &Layout, environment: &DaemonEnvironment, containerd: &Conta
     })
 }
 
-/// Directories that the node's own images do not look into, for want of a port or for one too many.
+/// certs.d directories that the node's own images do not use, because a port is missing or too many.
 pub fn other_ports(containerd: &Containerd, images: &BTreeSet<String>) -> Vec<Finding> {
     let parsed = containerd.sandbox_image.iter().chain(images).filter_map(|image| Reference::parse(image).ok());
     let domains: BTreeSet<String> = parsed.map(|image| image.domain).collect();
     lint::other_ports(&containerd.registry, domains.iter().map(String::as_str), &containerd.findings)
 }
 
-/// Files that were written after containerd has read them.
+/// Files that changed after containerd read them.
 pub fn newer(
     options: &Options,
     root: &HostRoot,
@@ -47,7 +47,7 @@ pub fn newer(
     restart_pending::findings(root, &layout.socket, &ReadOnce { config, environment, trust })
 }
 
-/// In the words of this node, by their places.
+/// Rewrites the fixes of the findings for this node's distribution.
 pub fn in_order(findings: Vec<Finding>, ways: &DistributionTerms) -> Vec<Finding> {
     let mut findings: Vec<Finding> = findings.into_iter().map(|finding| ways.mended(finding)).collect();
     findings.sort_by(|a, b| (&a.file, a.line(), b.severity).cmp(&(&b.file, b.line(), a.severity)));

@@ -1,5 +1,5 @@
-//! A second look at what a first one could not tell: at the clock behind a certificate's dates, at the
-//! cipher suites behind a refused handshake, at an answer that is no HTTP. Only after a failure.
+//! Follow-up connections after a failure, to find out what the first one did not show: the host's clock if a
+//! certificate is out of date, the cipher suites if a handshake is refused, the text of an answer that is no HTTP.
 
 use std::time::Duration;
 
@@ -16,13 +16,13 @@ use crate::route::usage::RequestKind;
 use crate::tls::TlsSetup;
 use crate::tls::client_hello::{self, Offer};
 
-/// A server that takes longer for its first answer has nothing to add.
+/// How long a follow-up waits for the server's first answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The longest handshake message that rustls reads, in bytes.
 const RUSTLS_LIMIT: usize = 65_536;
 
 impl Network {
-    /// What a failed handshake comes to; the way's TLS stage then says the same.
+    /// The failure of a handshake after the follow-up. The TLS stage of the route then reports the same.
     pub(super) async fn follow_up(
         &self,
         to: &Destination<'_>,
@@ -49,8 +49,8 @@ impl Network {
         failure
     }
 
-    /// containerd has cipher suites that pullprobe has not: a server that takes one of those only would
-    /// serve containerd, and what it would show cannot be seen from here.
+    /// containerd has cipher suites that pullprobe has not. A server that takes only one of those would serve
+    /// containerd, but pullprobe cannot see what it would answer.
     async fn with_gos_suites(
         &self,
         to: &Destination<'_>,
@@ -95,8 +95,9 @@ impl Network {
         }
     }
 
-    /// Where nothing tells who built this containerd: whether the server serves one that was built without the project's
-    /// settings of Go, and why it does. `taken`: the suite that it took of the project's `own` offer in TLS 1.2.
+    /// Where nothing tells who built this containerd: whether the server serves one that was built without the
+    /// project's settings of Go, and why it does. `taken`: the suite that it took of the project's `own` offer in TLS
+    /// 1.2.
     async fn taken_of_another_build(
         &self,
         own: &Offer,

@@ -1,9 +1,9 @@
-//! How far a registry may send the agent. A redirect or a realm may name the node itself, its cloud's metadata
-//! service or the agent's own port. containerd goes there when somebody pulls; who asks on a schedule does not,
-//! unless the registry is there itself or the settings allow it.
+//! Where a registry may send the agent. A redirect or a realm may name the node itself, its cloud's metadata service
+//! or the agent's own port. containerd goes there when somebody pulls. The agent, which probes on a schedule, does not,
+//! unless the registry itself is there or the settings allow it.
 //!
-//! It is decided by the addresses that would be connected to, between looking up and connecting: whatever a name
-//! is, and whatever it leads to at the next look.
+//! The addresses decide, after the lookup and before the connection. So a name that changes its address between two
+//! lookups cannot get around the rule.
 
 use std::net::{IpAddr, UdpSocket};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::model::stage::Stage;
 const FIX: &str = "Pull it once on the node to know, or ask with `pullprobe check`, which follows as containerd does. If this \
                    registry may send the agent there, set `probe.follow_private: true`.";
 
-/// Where the agent goes when it is sent. The default goes everywhere, as containerd does.
+/// Where the agent follows redirects and realms. The default is everywhere, as with containerd.
 #[derive(Clone, Debug, Default)]
 pub struct Reach {
     /// `None`: everywhere. Else not to such places; and which ports are the agent's own.
@@ -75,13 +75,13 @@ impl Network {
         Some(Failure { inconclusive: true, ..failure.fixed_by(FIX).marked(Mark::KeptBack) })
     }
 
-    /// The same of an address that is written in place of a name, and of which a proxy may not be asked either.
+    /// The same for an address in place of a name: the agent must not reach it through a proxy either.
     pub(super) async fn literal_kept_back(&self, to: &Destination<'_>, endpoint: &Endpoint) -> Option<Failure> {
         let address: IpAddr = endpoint.host().parse().ok()?;
         self.kept_back(to, &[address.into()], endpoint.port()).await
     }
 
-    /// Where a host of the plan was connected to: whoever could send on has been. `None`: not directly.
+    /// The address at which a planned host was connected. `None`: it was not connected directly.
     fn whereabouts<'a>(&'a self, host: &'a RegistryHost) -> BoxFuture<'a, Option<IpAddr>> {
         async move {
             let route = self.route(&Destination::of(host)).await;

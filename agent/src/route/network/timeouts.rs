@@ -27,12 +27,12 @@ impl Default for Timeouts {
 
 /// The usual time of a whole check.
 const USUAL_CHECK: Duration = Duration::from_secs(30);
-/// What is left of a longer one for all but the slowest request.
+/// The part of a longer check that is kept for everything but its slowest request.
 const RESERVE: Duration = Duration::from_secs(10);
 
 impl Timeouts {
-    /// Who gives a whole check longer than usual waits for a slow host, too: one request may take nearly all
-    /// of it, a lookup and a connection the share that they usually have. A handshake has Go's time already.
+    /// The timeouts for a whole check that may take longer than usual. One request may then take nearly all of that
+    /// time, and a lookup and a connection their usual share. A handshake keeps Go's own limit.
     #[must_use]
     pub fn within(self, check: Duration) -> Self {
         if check <= USUAL_CHECK {

@@ -9,7 +9,7 @@ use crate::model::outcome::Failure;
 use crate::model::stage::Stage;
 use crate::refusal::Errors;
 
-/// The failure of a proxy that answered itself. `None`: the registry did, or nothing tells.
+/// The failure of a proxy that answered itself. `None`: the registry answered, or it is unknown who did.
 pub fn refusal(response: &Response, errors: &Errors) -> Option<Failure> {
     let proxy = response.passed_on_by.as_deref()?;
     let code = response.status.as_u16();

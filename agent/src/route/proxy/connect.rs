@@ -77,9 +77,10 @@ struct ConnectResponse {
     challenges: Vec<String>,
 }
 
-/// A proxy may repeat what it was told: that goes before anybody looks at its words.
+/// A proxy may repeat secrets of the request: they are removed before its text is used.
 ///
-/// What came together with the head goes, as it does with Go: before the client has said anything, TLS is silent.
+/// Bytes that came together with the head are dropped, as Go drops them: before the client has said anything, TLS is
+/// silent.
 async fn read_answer(connection: &mut Connection, told: &Redactor) -> Result<ConnectResponse, AnswerError> {
     let mut lines = BufReader::with_capacity(READ_AT_ONCE, connection).take(HEAD_LIMIT);
     let line = told.hide(&read_line(&mut lines).await?);

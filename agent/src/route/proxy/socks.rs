@@ -149,7 +149,7 @@ fn reply_text(code: u8) -> String {
     known.to_owned()
 }
 
-/// Whether the proxy would, and cannot.
+/// Whether the proxy accepts the request but cannot reach the host.
 fn is_unreachable(reply: &str) -> bool {
     matches!(reply, "network unreachable" | "host unreachable" | "connection refused" | "TTL expired")
 }

@@ -1,4 +1,4 @@
-//! What was offered when a login was refused: once it is another one, it is tried at once.
+//! The logins that were offered when a registry refused them. If the node has another login, it is tried at once.
 
 use jiff::Timestamp;
 
@@ -8,7 +8,7 @@ use crate::model::credential::Credential;
 use crate::model::report::ImageReport;
 use crate::state::back_off::Subject;
 
-/// The logins that files give; what plugins give is known only for as long as kubelet keeps it.
+/// The logins from files. Those of plugins are known only as long as kubelet keeps them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct OfferedCredentials {
     files: Vec<Credential>,
@@ -32,7 +32,7 @@ impl OfferedCredentials {
     }
 }
 
-/// One that came to nothing.
+/// A set of logins that the registry refused.
 pub struct Refused {
     pub offered: OfferedCredentials,
     /// When kubelet asks a plugin for another one. `None`: none gave one that is kept.
