@@ -17,7 +17,7 @@ use crate::pull::{Phase, PullEnd};
 use crate::redact::clean::Clean;
 use crate::version::{PullMode, Version};
 
-/// What the walk of one image came to, whoever walked it.
+/// What is known about one pull when it ends. The verdict follows from it.
 #[derive(Clone, Copy, Debug)]
 pub struct Evidence<'a> {
     pub image: &'a Reference,

@@ -27,7 +27,7 @@ use crate::model::stage::Stage;
 use crate::redact::clip::clip;
 use resolver::{Found, Lookup, LookupError, QueryCache};
 
-/// How long a nameserver that is asked aside may take: it delays the stage, but not the lookup.
+/// How long an extra question to a nameserver may take: it delays the stage, but not the lookup.
 const ASIDE_LIMIT: Duration = Duration::from_secs(3);
 /// The same for a name of the hosts file, which no pull ever asks a nameserver for.
 const COMPARISON_LIMIT: Duration = Duration::from_millis(750);
@@ -37,7 +37,7 @@ const COMPARISON_LIMIT: Duration = Duration::from_millis(750);
 pub struct LookupLimits {
     /// containerd's, for looking up and connecting together.
     pub budget: Duration,
-    /// pullprobe's, which it reckons on from.
+    /// pullprobe's own limit. Beyond it the time is calculated.
     pub limit: Duration,
 }
 
@@ -155,7 +155,9 @@ async fn foretell(cache: &QueryCache<'_>, host: &str, limits: LookupLimits) -> (
 
 /// The words are those of Go's dialer, whose time includes the lookup.
 fn out_of_time(host: &str, budget: Duration, told: &str) -> Failure {
-    let detail = format!("no end within the {budget:?} that containerd has for looking up and connecting: {told}");
+    let detail = format!(
+        "the lookup did not end within the {budget:?} that containerd allows for lookup and connection: {told}"
+    );
     Failure::new(Stage::Dns, Cause::DnsTimeout, clip(detail))
         .with_go_message(format!("dial tcp: lookup {host}: i/o timeout"))
 }

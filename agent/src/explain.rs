@@ -93,7 +93,7 @@ pub fn read(text: &str) -> Explanation {
     Explanation { readings, is_cut }
 }
 
-/// As people may see it: whoever wrote the message may have written anything.
+/// The message as it may be shown: it may contain anything.
 fn shown(text: &str) -> String {
     Clean::line(&without_credentials(text)).into_string()
 }

@@ -89,7 +89,7 @@ pub struct Response {
     pub body: Body,
     /// What was left of the body when reading stopped.
     pub body_end: BodyEnd,
-    /// Over what it was told in confidence with the request.
+    /// Removes the request's secrets from the answer.
     pub told: Redactor,
     /// `host:port` of the proxy that passes on requests one by one, and may have answered itself.
     pub passed_on_by: Option<String>,

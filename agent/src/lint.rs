@@ -196,16 +196,16 @@ impl Lint<'_, '_> {
     }
 }
 
-/// How pullprobe comes to read it.
+/// The fix that lets pullprobe read the file.
 const READABLE: &str = "run pullprobe as root, as containerd is, and make it a file of at most 1 MiB";
 
-/// What containerd makes of a file is not known, for pullprobe does not read it.
+/// It is unknown what containerd does with a file, because pullprobe does not read it.
 fn unread(place: &SourceLocation, why: &str) -> Finding {
     let message = format!("what containerd does with this file is unknown: {why}");
     error("file_unread", place, message, READABLE)
 }
 
-/// Of a file that is none of containerd's configuration.
+/// The finding about an unread file that is not part of containerd's configuration.
 pub(super) fn beside(fault: &ConfigFault) -> Finding {
     unread(&whole(&fault.place.file), &fault.message)
 }

@@ -83,7 +83,7 @@ pub fn plan(containerd: &Containerd, domain: &str) -> Plan {
     plan
 }
 
-/// Whether pulls fare alike by both plans.
+/// Whether pulls behave the same with both plans.
 fn are_alike(one: Plan, other: Plan) -> bool {
     let essence = |mut plan: Plan| {
         for host in &mut plan.hosts {

@@ -101,7 +101,7 @@ fn pooled(question: &Question<'_>, report: &ImageReport) {
     }
 }
 
-/// An image that nobody got to before the cycle was over.
+/// An image that was not probed before the cycle was over.
 pub fn image_not_reached(question: &Question<'_>, requested: &str) -> ImageReport {
     blank(question, requested, Reference::parse(requested).ok())
 }

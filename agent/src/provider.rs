@@ -82,7 +82,7 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// kubelet would go on without these plugins, and tell nobody but its log.
+    /// kubelet would go on without these plugins and only log that.
     pub fn failures(&self) -> Vec<Failure> {
         let of_plugin = |one: &ProviderReport| match &one.outcome {
             ProviderOutcome::Failed(why) => Some(failed(format!("credential provider `{}`: {why}", one.name))),

@@ -177,7 +177,7 @@ fn plain_text(response: &Response) -> String {
     String::from_utf8_lossy(head).into_owned()
 }
 
-/// The lock is on the address, for nobody signed in.
+/// The lock is on the address, because no login was sent.
 pub(crate) fn unsigned_lock(failure: Failure) -> Failure {
     failure.summarized(
         "The registry has locked out the address from which this node asks, after failed logins from there.",

@@ -319,7 +319,7 @@ fn text_plan_and_lint_tell_it_too_and_nobody_tells_the_credential() {
         assert_eq!(told.iter().map(|one| one.0).collect::<Vec<_>>(), Vec::from_iter(case.finding), "{}", case.host);
     }
     assert!(check.contains("ecr-credential-provider"), "{check}");
-    let provided = "(key provided.example), expires in 2 h, asked for anew in 24 h";
+    let provided = "(key provided.example), expires in 2 h, requested again in 24 h";
     assert!(check.contains(provided) || check.contains(&provided.replace("24 h", "23 h 59 min")), "{check}");
     assert_eq!(finish(&mut node.world.command("lint")).code, Some(1), "what has ended is an error");
     for text in [check, plan, planned.to_string(), lint.to_string()] {

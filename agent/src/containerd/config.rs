@@ -55,7 +55,7 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
-    /// Whether containerd itself ends; otherwise only its CRI plugin is missing.
+    /// Whether containerd does not start at all. If false, only its CRI plugin does not load.
     pub const fn stops_containerd(self) -> bool {
         matches!(
             self,

@@ -59,7 +59,7 @@ const SINCE: [(&str, &str, Firsts); 21] = [
 ];
 
 impl Version {
-    /// `None`: nobody has asked a containerd like it.
+    /// `None`: no containerd of this version was asked for its keys.
     fn plugin_keys(self) -> Option<&'static Sections> {
         match (self.major, self.minor) {
             (1, 6) => Some(&SERIES_1_6),

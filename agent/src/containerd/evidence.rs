@@ -1,4 +1,4 @@
-//! Whose rules apply when nobody says: what config.toml itself tells of the containerd that reads it.
+//! The containerd version, as far as config.toml shows it, for when nobody gave one.
 
 use go::toml::{self, Data, Dialect, Table, Value};
 

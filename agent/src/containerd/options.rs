@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::version::{Build, Version, VersionSource};
 
-/// Where containerd looks when it is told nothing.
+/// Where containerd looks by default.
 pub const DEFAULT_CONFIG: &str = "/etc/containerd/config.toml";
 /// Where it listens.
 pub const DEFAULT_SOCKET: &str = "/run/containerd/containerd.sock";

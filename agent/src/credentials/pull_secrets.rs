@@ -117,7 +117,7 @@ impl PullSecrets {
             Err(malformed) => {
                 let secret = format!("pull secret {namespace}/{name}");
                 let message = format!("{secret} stops every pull of a pod that names it: {}", malformed.reason);
-                let fix = format!("write it anew with `kubectl create secret docker-registry {name} -n {namespace}`");
+                let fix = format!("create it again with `kubectl create secret docker-registry {name} -n {namespace}`");
                 let finding = Finding::new(Severity::Error, "pull_secret_malformed", message, fix).in_file(shown);
                 self.findings.push(Finding { position: malformed.position, ..finding });
                 self.malformed.get_or_insert_with(|| (format!("{secret}: {malformed}"), malformed.words));

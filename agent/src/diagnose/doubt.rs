@@ -7,7 +7,7 @@ use crate::pull::PullEnd;
 use crate::redact::clean::Clean;
 use crate::version::Version;
 
-/// Then nobody knows from here what containerd would see.
+/// Makes the verdict unknown if the failure is inconclusive: pullprobe does not know what containerd would see.
 pub fn in_doubt(version: Version, ending: &PullEnd, verdict: Verdict) -> Verdict {
     let PullEnd::Failed(_, failure) = ending else { return verdict };
     if !failure.inconclusive {
@@ -30,7 +30,7 @@ pub fn in_doubt(version: Version, ending: &PullEnd, verdict: Verdict) -> Verdict
     }
 }
 
-/// What a silence comes to that outlasts pullprobe's patience.
+/// What containerd does if the silence lasts longer than pullprobe waits.
 fn outcome(version: Version, failure: &Failure) -> String {
     // Of a body that comes to no end the header was there in time.
     if failure.cause != Cause::RegistryTimeout || !failure.is_marked(Mark::NoHeader) {
@@ -45,7 +45,7 @@ fn outcome(version: Version, failure: &Failure) -> String {
     }
 }
 
-/// What spares the one who runs the registry, and so pullprobe, what only containerd can do.
+/// The fix: what to change so that pullprobe can answer.
 fn way_out(failure: &Failure) -> Clean {
     if let Some(fix) = failure.particulars.as_ref().and_then(|known| known.fix.clone()) {
         return fix;

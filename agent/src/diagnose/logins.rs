@@ -1,4 +1,4 @@
-//! What a login has to do with a failure: whether it is the login that stands in the way, and what is wrong with it.
+//! Whether the login causes a failure, and what is wrong with it.
 
 use crate::cause::Cause;
 use crate::keyring::damage::{self, Damage};
@@ -8,7 +8,7 @@ use crate::model::verdict::Verdict;
 use crate::pull::PullEnd;
 use crate::redact::clean::Clean;
 
-/// Whether it may be the login that stands in the way: then the pull without one tells.
+/// Whether the login may cause the failure. Then a pull without it decides.
 pub fn is_suspect(ending: &PullEnd, credential: Option<&Credential>) -> bool {
     let suspects = [
         Cause::CredentialsRejected,

@@ -55,7 +55,7 @@ pub(super) struct DnsAnswer {
 }
 
 impl DnsAnswer {
-    /// Go did not hear it and waited in vain; its code still says why.
+    /// Go did not accept this answer and waited on. Its response code still says why.
     pub fn ignored(rcode: ResponseCode, cause: Cause, words: String) -> Self {
         Self { rcode, truncated: false, result: Err(QueryError { cause, ..QueryError::silence(words) }) }
     }

@@ -22,7 +22,7 @@ pub(super) struct Exchange {
     /// `None` when no answer came.
     pub rcode: Option<ResponseCode>,
     pub result: Result<Vec<IpAddr>, QueryError>,
-    /// Not counting what was waited in vain.
+    /// Without the time for questions that got no answer.
     took: Duration,
 }
 

@@ -54,7 +54,7 @@ enum Mode {
     /// Of one server, which is waited for only once for each type of question.
     Aside,
     /// As containerd makes it, in as long as containerd has: but only what is not known yet is asked, and
-    /// the rest of the waiting is reckoned.
+    /// the rest of the time is calculated.
     Foretold { budget: Duration },
 }
 

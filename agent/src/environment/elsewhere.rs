@@ -28,7 +28,7 @@ pub(super) fn finding(root: &HostRoot, containerd: &DaemonEnvironment) -> Option
     };
     let (who, variable) = has(&of_kubelet)
         .map(|variable| ("kubelet", variable))
-        .or_else(|| has(&of_logins(root)).map(|variable| ("whoever logs in", variable)))?;
+        .or_else(|| has(&of_logins(root)).map(|variable| ("a login shell", variable)))?;
     let name = &variable.name;
     let unit = containerd.unit.unwrap_or("containerd.service");
     let message = format!(

@@ -3,7 +3,7 @@
 use crate::redact::output::redact_message;
 use crate::redact::urls::without_credentials;
 
-/// What stands before the name of an image.
+/// The text in front of an image's name.
 const IMAGE: [&str; 12] = [
     "Failed to pull image \"",
     "Back-off pulling image \"",
@@ -36,7 +36,7 @@ pub fn url(message: &str) -> Option<String> {
     Some(url.split(['?', '#']).next().unwrap_or(url).to_owned())
 }
 
-/// Who failed: the nameserver's or proxy's part is told by the cause.
+/// The host that failed. If a nameserver or proxy failed, the cause says so.
 pub fn host(message: &str) -> Option<String> {
     let of_url = url(message).and_then(|url| {
         let authority = url.split("//").nth(1)?.split('/').next()?.to_owned();

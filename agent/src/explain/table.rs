@@ -1,7 +1,7 @@
 //! Which words come of which cause: the messages that `diagnose::message` and the probe write, read backwards,
 //! and beside them the words of kubelet, Docker and CRI-O.
 //!
-//! The first row that fits decides. So what is special stands before what is general.
+//! The first row that fits decides, so special rows come before general ones.
 
 mod answers;
 

@@ -127,7 +127,7 @@ fn as_go_reads() -> http1::Builder {
     builder
 }
 
-/// Until either side is done with it, or nobody has used it for a while.
+/// Ends when either side closes the connection, or when it was idle for a while.
 async fn serve(connection: impl Future, slot: Weak<Slot>) {
     let mut connection = pin!(connection);
     loop {

@@ -62,12 +62,12 @@ pub fn of_login(user: &str, password: &Secret, key: &str) -> Vec<Damage> {
         return vec![certain("user and password are written in UTF-16", AS_UTF_8)];
     }
     if user.starts_with('\u{feff}') {
-        found.push(certain("a byte order mark stands before the user's name", AS_UTF_8));
+        found.push(certain("a byte order mark is in front of the user's name", AS_UTF_8));
     } else if user.starts_with('\u{fffd}') {
         found.push(certain("bytes that are no UTF-8 stand before the user's name", AS_UTF_8));
     }
     if user.trim_matches('\u{feff}').trim() != user.trim_matches('\u{feff}') {
-        found.push(certain("a blank or line end stands around the user's name", WITHOUT_LINE_END));
+        found.push(certain("a blank or line end is before or after the user's name", WITHOUT_LINE_END));
     }
     if user == "robot" {
         let what = "the user is `robot` alone; robots of Harbor have a name with `$` in it, which a shell cuts off";
@@ -108,7 +108,7 @@ fn of_secret(name: &str, secret: &Secret) -> Vec<Damage> {
     }
     let quoted = |mark: char| text.len() > 2 && text.starts_with(mark) && text.ends_with(mark);
     if quoted('"') || quoted('\'') {
-        add(false, "stands between quotes that are sent with it", LITERAL);
+        add(false, "is between quotes that are sent with it", LITERAL);
     }
     if is_variable(text) {
         add(false, "is a variable that nobody filled in", LITERAL);

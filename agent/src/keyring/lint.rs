@@ -137,7 +137,7 @@ fn damaged(entry: &Entry) -> impl Iterator<Item = Finding> {
 
 /// What is wrong with a key that is a URL.
 pub struct Doubt {
-    /// No image name can match it. Otherwise only names that nobody writes.
+    /// True: no image name can match it. False: only names that nobody uses match it.
     pub never: bool,
     pub why: &'static str,
     /// What was probably meant.

@@ -264,7 +264,7 @@ fn without_hosts_file(
     }
 }
 
-/// What was configured before Spegel came: nobody reads it, and it is the only copy.
+/// The configuration from before Spegel was installed. containerd does not read it, and it is the only copy.
 fn spegel(root: &str, backup: &HostDir) -> Option<Finding> {
     let HostDir::Hosts(directory) = backup else { return None };
     let of = match directory.files.as_slice() {

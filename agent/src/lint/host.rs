@@ -143,7 +143,7 @@ pub(super) fn world_readable(place: &SourceLocation, what: &str) -> Finding {
     warning("secret_world_readable", place, message, fix)
 }
 
-/// Why containerd asks a host of this name in vain, if it does.
+/// Why containerd fails at a host of this name. `None`: it does not.
 pub(super) fn never_answers(spec: &HostSpec) -> Option<String> {
     let (name, shown) = (spec.name.as_str(), spec.shown());
     let takes_http = name.starts_with("http");

@@ -11,7 +11,7 @@ use crate::model::finding::{Finding, Severity};
 use crate::version::{Version, VersionSource};
 
 impl Lint<'_, '_> {
-    /// A containerd that nobody has compared pullprobe with.
+    /// A version of containerd for which pullprobe has no rules.
     pub(super) fn version(&self, found: &mut Vec<Finding>) {
         let Version { major, minor, .. } = self.version;
         let known = Version::SERIES.map(|series| (series.major, series.minor));

@@ -31,7 +31,7 @@ pub struct TlsFault {
     pub path: String,
     /// Where it is named; `None`: found by its name alone.
     pub place: Option<SourceLocation>,
-    /// pullprobe does not read what containerd may well read: nobody can tell from here.
+    /// pullprobe does not read a file that containerd may well read: the result is unknown.
     pub unread: bool,
 }
 

@@ -250,8 +250,8 @@ impl CredentialUsed {
         let Some(lifetime) = self.lifetime else { return String::new() };
         let renewed = match self.renews {
             None => String::new(),
-            Some(at) if at <= now => ", asked for anew at every pull".to_owned(),
-            Some(at) => format!(", asked for anew in {}", expiry::span(at.duration_since(now))),
+            Some(at) if at <= now => ", requested again at every pull".to_owned(),
+            Some(at) => format!(", requested again in {}", expiry::span(at.duration_since(now))),
         };
         format!(", {}{renewed}", lifetime.words(now))
     }

@@ -11,7 +11,7 @@ use crate::model::report::ImageReport;
 /// So many images are named.
 const NAMED: usize = 3;
 
-/// One finding for all images that a plugin told the same of.
+/// One finding for all images with the same answer of a plugin.
 pub fn findings(images: &[&ImageReport]) -> Vec<Finding> {
     let mut told: BTreeMap<(&str, &str, &str), Vec<String>> = BTreeMap::new();
     for image in images {

@@ -18,7 +18,7 @@ const KNOWN: [(Ipv4Addr, Ipv4Addr, &str); 4] = [
     (Ipv4Addr::new(198, 135, 184, 22), Ipv4Addr::new(198, 135, 184, 22), "Palo Alto Networks"),
 ];
 
-/// What a name server made of the host, in words. `None`: an address that may be its own.
+/// How the answer for the host shows a filter. `None`: the address may be the host's own.
 fn sunk(host: &str, facts: &DnsFacts) -> Option<String> {
     if facts.source != NameSource::Dns {
         return None;

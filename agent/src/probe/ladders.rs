@@ -37,7 +37,7 @@ pub async fn dependents(question: &Question<'_>, domain: &str) -> Vec<EndpointRe
     climb_on(question, domain, &plan, [], Deadline::now() + question.timeout).await
 }
 
-/// The hosts of a registry's plan that nobody got to before the cycle was over.
+/// The planned hosts that were not probed before the cycle was over.
 pub fn not_reached(question: &Question<'_>, domain: &str) -> Vec<EndpointReport> {
     let plan = plan(question.containerd, domain);
     plan.hosts.iter().map(|host| endpoint::not_reached(question.network, domain, host)).collect()

@@ -42,7 +42,7 @@ impl Plugin {
         self.match_images.iter().any(|pattern| Parts::of(pattern).is_some_and(|pattern| pattern.matches(&image)))
     }
 
-    /// Over what it was given and what it answers: in its other words nobody is to read that.
+    /// Removes the secrets that it got or gave from its other output.
     pub fn redactor(&self, answer: &Secret) -> Redactor {
         let inherited = self.inherited.iter().filter(|(name, value)| !is_open_proxy(name, value));
         let values = self.env.iter().chain(inherited).map(|(_, value)| value.expose());
@@ -159,7 +159,7 @@ impl Reading {
             self.fault(node.at, "`matchImages` must have at least one entry");
         }
         if let Some(wrong) = match_images.iter().find(|pattern| Parts::of(pattern).is_none()) {
-            self.fault(node.at, format!("`matchImages` has `{wrong}`, which is not the begin of a URL"));
+            self.fault(node.at, format!("`matchImages` has `{wrong}`, which is not the beginning of a URL"));
         }
         let default_cache = self.cache_duration(node, fields[2]);
         let protocols = VERSIONS.map(|version| format!("{PROTOCOL}{version}"));

@@ -102,7 +102,7 @@ fn pipe_of(end: Option<&impl AsFd>) -> Option<u64> {
 /// The plugin and what it started: none of them outlives the call.
 struct Family {
     leader: Option<Pid>,
-    /// Who left the family may still hold one. Where both came to their end nobody does, and it is empty.
+    /// A process that left the process group may still hold a pipe. If both pipes ended, none does, and this is empty.
     pipes: Vec<u64>,
 }
 

@@ -1,4 +1,4 @@
-//! Who holds the writing end of a plugin's pipe: what it started, and be it in a session of its own.
+//! Finds the processes that hold the writing end of a plugin's pipe: what it started, also in another session.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;

@@ -1,4 +1,4 @@
-//! Where plugins run from here, and what it is worth that one comes to nothing there.
+//! Where pullprobe runs plugins, and what a failure there proves about kubelet's own runs.
 
 use std::path::Path;
 

@@ -24,7 +24,7 @@ pub struct PullBudget {
     spent: AtomicU32,
     /// What may be sent for it, whether it counts or not.
     pub requests: Requests,
-    /// Whom the walk has asked so far, for whoever ends it before it is over.
+    /// The hosts that were asked so far, kept for a report that ends early.
     pub journal: Journal,
 }
 
@@ -144,7 +144,7 @@ impl PullBudget {
     }
 }
 
-/// Attempts in containerd's order; neighbours that are alike are written once.
+/// Attempts in containerd's order. Equal attempts in a row are listed once.
 #[derive(Debug)]
 pub struct AttemptRecord<'a> {
     attempts: Vec<Attempt>,
@@ -228,7 +228,7 @@ impl<'a> AttemptRecord<'a> {
         self.attempts.iter().rev().find(|attempt| met(attempt, failure))
     }
 
-    /// What was learnt of a failure later is told of the attempt that met it.
+    /// Puts what was learnt about a failure later into the attempt that met it.
     pub fn explain(&mut self, before: &Failure, explained: &Failure) {
         if let Some(attempt) = self.attempts.iter_mut().rev().find(|attempt| met(attempt, before)) {
             attempt.detail.clone_from(&explained.detail);

@@ -180,7 +180,7 @@ impl Pull<'_> {
         Some(Failure::new(Stage::Platform, Cause::PlatformMismatch, detail).with_go_message("exec format error"))
     }
 
-    /// The party that failed, where it is none of the hosts of the plan: a redirect led there.
+    /// The host that failed, if a redirect led there and the plan does not name it.
     fn led_to(&self, failure: &Failure) -> Option<Clean> {
         if matches!(failure.stage, Stage::Token | Stage::Proxy) {
             return None;

@@ -188,7 +188,7 @@ impl Pull<'_> {
         Ok(Fetched { body, source, endpoint, redirect: answer.redirect })
     }
 
-    /// `known`: what it says was paid for before, and whether it can still be had is told for nothing.
+    /// `known`: an earlier counted pull fetched the content. To ask whether it is still there costs no counted pull.
     async fn obtain(
         &mut self,
         index: usize,

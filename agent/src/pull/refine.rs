@@ -105,7 +105,7 @@ impl Pull<'_> {
         (is_it || answer.response.status.is_success()).then_some((index, answer))
     }
 
-    /// GET is answered. Where HEAD is refused still, the method makes the difference; otherwise it was a moment's.
+    /// GET is answered. If HEAD is still refused, the method makes the difference. Otherwise the refusal was temporary.
     async fn head_refused(&mut self, index: usize, failure: Failure, got: &RegistryResponse) -> Failure {
         if refusal::is_web_page(&got.response) {
             return refused::of_page(got, no_registry(failure, "GET brings a web page"));

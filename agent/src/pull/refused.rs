@@ -11,7 +11,7 @@ use crate::refusal::{self, Errors, Reading};
 use crate::registry::challenge;
 use crate::registry::session::{RegistryResponse, Session};
 
-/// A header of more than this is more than servers take that nobody has told otherwise.
+/// By default servers accept no header that is larger than this.
 const USUAL_HEADER: usize = 7_500;
 /// Where storages authenticate.
 const OF_LOGIN: [u16; 3] = [400, 401, 403];

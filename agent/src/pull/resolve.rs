@@ -198,7 +198,7 @@ impl Pull<'_> {
         }
     }
 
-    /// HEAD told no digest or no length: containerd gets the manifest from the same host.
+    /// HEAD gave no digest or no length: containerd gets the manifest from the same host.
     async fn by_get(&mut self, index: usize, ask: &ObjectRequest, wanted: Option<&str>) -> Result<Resolved, Stop> {
         let ask = ObjectRequest { method: Method::GET, kind: RequestKind::Get, ..ask.clone() };
         let answer = self.get_manifest(index, &ask).await?.map_err(|no| Stop::Resolve(no.failure))?;

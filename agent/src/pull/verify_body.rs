@@ -135,7 +135,7 @@ impl Pull<'_> {
         let detail = format!("{} comes in the Content-Encoding `{encodings}`", want.descriptor.digest);
         let phase = if self.version.decodes_content() { Phase::Open } else { Phase::Copy };
         if encodings == "gzip" && !want.touch && is_no_gzip(&answer.response.body) {
-            let failure = fault(format!("{detail}, and is not encoded so")).with_go_message(match phase {
+            let failure = fault(format!("{detail}, but is not encoded that way")).with_go_message(match phase {
                 Phase::Copy => "failed to copy: gzip: invalid header",
                 _ => "gzip: invalid header",
             });

@@ -22,7 +22,7 @@ pub enum Party {
 /// One row.
 #[derive(Clone, Copy, Debug)]
 pub struct Rule {
-    /// Who says so; empty: whoever.
+    /// The products that send this answer. Empty: any.
     by: &'static [Party],
     /// With which status; empty: any.
     codes: &'static [u16],

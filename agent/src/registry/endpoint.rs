@@ -72,7 +72,7 @@ pub async fn dependent(
     report
 }
 
-/// A host of a plan that nobody got to in time.
+/// A planned host that was not probed in time.
 pub fn not_reached(network: &Network, namespace: &str, host: &RegistryHost) -> EndpointReport {
     let mut report = begin(network, namespace, &host.endpoint, host.role);
     report.out_of_time();

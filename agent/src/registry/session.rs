@@ -219,7 +219,7 @@ impl<'a> Session<'a> {
         self.is_last && self.network.version.retries_server_errors() && retried.is_none_or(|before| before != status)
     }
 
-    /// Why Go's client sends nothing: a header of the host, or the token, is none that HTTP can carry.
+    /// Why Go's client sends nothing: HTTP cannot carry a header of the host, or the token.
     fn sendable(&self, verb: &str, url: &Url, token: Option<&Token>) -> Result<(), RequestError> {
         let fault = self.host.unsendable.clone().or_else(|| token.and_then(Token::fault));
         fault.map_or(Ok(()), |failure| {

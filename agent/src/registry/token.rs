@@ -375,7 +375,7 @@ fn unfinished(end: BodyEnd) -> Option<Failure> {
             Some(LimitReached::new(Stage::Token, words).into())
         }
         BodyEnd::Stalled => {
-            let detail = "the token did not come to its end in pullprobe's time; containerd waits for longer";
+            let detail = "the answer with the token did not end within pullprobe's time limit; containerd waits longer";
             let failure = Failure::new(Stage::Token, Cause::RegistryTimeout, detail);
             Some(Failure { inconclusive: true, ..failure })
         }

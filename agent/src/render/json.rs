@@ -25,7 +25,7 @@ use crate::state::snapshot::Snapshot;
 
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// What a report is about: filled by whoever ran the probes.
+/// What a report is about: filled by the code that ran the probes.
 #[derive(Clone, Debug)]
 pub struct Subject<'a> {
     pub node: &'a str,

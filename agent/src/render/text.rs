@@ -65,7 +65,7 @@ pub fn image(report: &ImageReport, style: Style) -> String {
     let _ = writeln!(out, "  {}", verdict.summary);
     if !verdict.also_possible.is_empty() {
         let others: Vec<&str> = verdict.also_possible.iter().map(|cause| cause.as_str()).collect();
-        let _ = writeln!(out, "  the registry does not tell apart: {}", others.join(", "));
+        let _ = writeln!(out, "  the registry gives the same answer for: {}", others.join(", "));
     }
     for attempt in &report.attempts {
         let _ = writeln!(out, "  {}", attempt_line(attempt, style));

@@ -146,7 +146,7 @@ const NO_HANDSHAKE: &str = "tls: first record does not look like a TLS handshake
 fn speaks_plainly(failure: Failure, proxy: &ProxyUrl) -> Failure {
     failure
         .owned_by(Owner::Config)
-        .summarized("containerd is told to speak TLS to the proxy itself, and the proxy speaks plain HTTP.")
+        .summarized("containerd is configured to speak TLS to the proxy itself, but the proxy speaks plain HTTP.")
         .fixed_by(format!(
             "Write `http://{}` instead of `https://` in {}: the `S` of `HTTPS_PROXY` is about the registry, the scheme of its \
              value about the way to the proxy. Then `systemctl daemon-reload` and `systemctl restart containerd`.",

@@ -123,7 +123,7 @@ pub fn sections(plugins: &mut Table, schema: i64, version: Version) -> Result<()
     Ok(())
 }
 
-/// What Go panics at otherwise.
+/// The value as a table. If it is none, Go panics here.
 fn table(value: &Value) -> Result<&Table, (SourceLocation, String)> {
     value.as_table().ok_or_else(|| panics(value, "map[string]interface {}"))
 }

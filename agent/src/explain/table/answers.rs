@@ -119,7 +119,7 @@ pub const STATUS: &[Row] = &[
         &[StatusUnexpected, HeadRefused],
         &["unexpected status", "failed with status code", "failed with unexpected status"],
     )
-    .note("A status that registries do not use: look at what stands before the registry."),
+    .note("A status that registries do not use: look at what is in front of the registry."),
 ];
 
 /// The words of Docker and CRI-O, and what is left.

@@ -62,7 +62,7 @@ fn newly_broken(now: &HostDirectory, then: &HostDirectory) -> Option<(SourceLoca
 
 fn finding(place: &SourceLocation, since: jiff::Timestamp, reason: &str) -> Finding {
     let consequence = format!(
-        "for {GRACE:#} pullprobe assumes that somebody is still writing it. A pull at this moment drops its mirrors and asks the registry directly, and every pull does if it stays so"
+        "for {GRACE:#} pullprobe assumes that somebody is still writing it. Until then, pulls drop its mirrors and ask the registry directly. That goes on if the file stays like this"
     );
     let fix = "write it beside and rename it into place, so that no pull meets half of it";
     last_good::finding(&place.file, since, reason, &consequence, fix).located(place)

@@ -87,7 +87,7 @@ fn every_fault_is_named_with_its_line() {
         ("defaultCacheDuration: 12h", "defaultCacheDuration: -1h", "`defaultCacheDuration` is `-1h`"),
         ("    defaultCacheDuration: 12h\n", "", "`defaultCacheDuration` is missing"),
         ("[\"*.dkr.ecr.*.amazonaws.com\", \"public.ecr.aws\"]", "[]", "`matchImages` must have at least one entry"),
-        ("\"public.ecr.aws\"", "\"public ecr\"", "`public ecr`, which is not the begin of a URL"),
+        ("\"public.ecr.aws\"", "\"public ecr\"", "`public ecr`, which is not the beginning of a URL"),
         ("name: ecr-credential-provider", "name: ../sh", "`name` must be"),
         ("name: ecr-credential-provider", "nom: x", "unknown field `nom`"),
         ("credentialprovider.kubelet.k8s.io/v1", "credentialprovider.kubelet.k8s.io/v3", "7: "),

@@ -44,7 +44,8 @@ pub fn choose(version: Version, errors: &[(Rank, Failure)], hosts: usize, image:
 /// Mirrors need not have an image. The last host would have decided, and failed: that is what has to be mended.
 fn behind_mirrors(upstream: &Failure, missing: &Failure) -> Failure {
     let mirror = missing.host.as_deref().unwrap_or("a mirror");
-    let detail = clip(format!("{}; kubelet's message is that of {mirror}, which has not the image", upstream.detail));
+    let detail =
+        clip(format!("{}; kubelet's message is that of {mirror}, which does not have the image", upstream.detail));
     Failure { detail: detail.into(), ..upstream.clone() }.or_maybe(&[missing.cause])
 }
 

@@ -198,7 +198,7 @@ pub(super) const RULES: &[Rule] = &[
         codes: &[200, 401, 403],
         says: &["sign in", "log in", "sign-in", "log-in", "login page", "single sign-on"],
         page: true,
-        summary: "A page that wants a person to sign in stands where the registry should be.",
+        summary: "A sign-in page for people answers in place of the registry.",
         fix: "Let the requests below `/v2/` pass the sign-in of the gateway (oauth2-proxy: `--skip-auth-route=^/v2/`), for \
               containerd signs in at the registry itself; or name the registry's own host in \
               `/etc/containerd/certs.d/REGISTRY/hosts.toml`.",
@@ -331,7 +331,7 @@ pub(super) const RULES: &[Rule] = &[
             "public access ~ disabled",
         ],
         owner: Some(Owner::Network),
-        summary: "The registry does not let the address in from which this node asks, whoever asks from there.",
+        summary: "The registry refuses the network address that this node's requests come from, whatever the login.",
         fix: "Let the node's egress address into the registry's allow list (it stands in the registry's words, or `curl -sS \
               https://checkip.amazonaws.com` shows it), or go to the registry by a private endpoint.",
         ..Rule::of(Cause::AccessDenied)

@@ -21,7 +21,7 @@ pub struct RedirectError {
     pub failure: Box<Failure>,
 }
 
-/// `None`: the answer sends nobody on. An empty `Location` is none.
+/// `None`: the answer is no redirect. An empty `Location` counts as no redirect.
 pub fn target(response: &Response, from: &Url) -> Result<Option<Url>, RedirectError> {
     let follows = matches!(response.status.as_u16(), 301 | 302 | 303 | 307 | 308);
     let location = response.headers.get(header::LOCATION).filter(|location| follows && !location.is_empty());
@@ -63,7 +63,7 @@ pub fn redacted(response: &Response, target: &Url) -> String {
     }
 }
 
-/// Go's words for a URL that names a place nobody can go to.
+/// Go's words for a URL with an impossible host or port.
 fn unaskable(written: &GoUrl) -> Option<String> {
     if !written.scheme.is_empty() {
         if !matches!(&*written.scheme, "http" | "https") {

@@ -1,4 +1,4 @@
-//! A URL as the errors of containerd show it, less what nobody is to read.
+//! A URL as the errors of containerd show it, without secrets.
 
 use url::Url;
 

@@ -127,9 +127,9 @@ impl Session<'_> {
     /// RFC 6750 keeps a token that is no good for anybody apart from one that is not good for this.
     fn not_trusted(&self, token: &Token) -> Failure {
         let registry = self.host.endpoint.host_port();
-        let detail = format!("{registry} calls the token that {} has just given invalid_token", token.host);
+        let detail = format!("{registry} answers invalid_token to the token that {} has just issued", token.host);
         Failure::new(Stage::Manifest, Cause::TokenInvalid, detail)
-            .summarized("The registry refuses as invalid the token that its own token service has just given.")
+            .summarized("The registry refuses a token that its own token service has just issued.")
             .fixed_by(
                 "Have the registry's operator compare the registry with its token service: issuer, `service` (audience), the key or \
                  root certificate that signs (`auth.token` in `/etc/distribution/config.yml`), and the clocks of both \

@@ -24,7 +24,7 @@ pub enum Base {
 }
 
 impl Session<'_> {
-    /// Asks for the base at `path`, as nobody in particular.
+    /// Asks for the base at `path`, anonymously.
     pub async fn base(&self, path: &str) -> Base {
         let route = self.route().await;
         let Ok(client) = route.client.clone() else { return Base::Unknown };

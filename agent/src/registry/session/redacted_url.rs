@@ -1,4 +1,4 @@
-//! URLs as containerd's errors show them, less what nobody is to read.
+//! URLs as containerd's errors show them, without secrets.
 
 use http::Method;
 use url::Url;
@@ -22,7 +22,7 @@ impl Session<'_> {
         self.as_written(without_signatures(url), url)
     }
 
-    /// The URL of a request, which is none for us. Go takes what only looks like one, and fails at its port.
+    /// The URL of a request that is no valid URL. Go accepts some of these, and fails at the port.
     pub(super) fn unaskable(
         &self,
         endpoint: &Endpoint,

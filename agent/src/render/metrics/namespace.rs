@@ -22,7 +22,7 @@ pub const FAMILIES: &[Family] = &[
     },
     Family {
         name: "pullprobe_namespace_degraded",
-        help: "1 when it is pullable but not as configured: a host that containerd would ask fails and another stands in.",
+        help: "1 when it is pullable but not as configured: a host that containerd would ask fails, and another takes its place.",
         kind: Kind::Gauge,
         labels: NAMESPACE,
         samples: |snapshot| each(snapshot, |health| health.degraded.map(truth)),

@@ -54,7 +54,7 @@ pub fn facts(snapshot: &Snapshot, now: Timestamp) -> Markup {
             @if let Some(disk) = &state.image_filesystem { div { dt { "image disk" } dd { (space(disk)) } } }
             @for credential in snapshot.credential_expiries() { div { dt { "credential" } dd {
                 (credential.source) " for " (credential.registry) " " (credential.lifetime.words(now))
-                @if let Some(renews) = credential.renews { ", asked for anew " (from_now(renews, now)) }
+                @if let Some(renews) = credential.renews { ", requested again " (from_now(renews, now)) }
             } } }
             (term("agent started", &from_now(snapshot.started_at, now)))
             (term("last cycle took", &snapshot.last_cycle.map(millis).unwrap_or_default()))

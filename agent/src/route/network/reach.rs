@@ -66,7 +66,7 @@ impl Network {
         }
         let at = address.with_port(port);
         let detail = format!(
-            "{} sends to {}, which is at {at}: that is {}, where pullprobe does not go on its schedule",
+            "{} sends to {}, which is at {at}: that is {}, where the agent does not connect on its schedule",
             led_by.endpoint,
             to.endpoint,
             barred.as_str()
