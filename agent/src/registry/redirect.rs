@@ -15,12 +15,12 @@ use crate::model::stage::Stage;
 /// which no request has.
 pub const OF_ONE_HOST: [HeaderName; 2] = [header::AUTHORIZATION, header::COOKIE];
 
-/// Why nobody knows what the host would have answered to credentials that were withheld from it.
+/// Why the answer of the host is unknown: pullprobe did not send it credentials that containerd would send.
 pub fn withheld(trail: &Trail, stage: Stage, to: &Url) -> Failure {
     let (first, to) = (trail.first().host_str().unwrap_or_default(), to.host_str().unwrap_or_default());
     let detail = format!(
         "this containerd sends the credentials for {first} on to {to}, which they are not meant for (CVE-2024-45336 of Go); \
-         pullprobe keeps them to itself, and so cannot tell what {to} answers"
+         pullprobe does not, so it is unknown what {to} answers"
     );
     let failure = Failure::new(stage, Cause::RedirectInvalid, detail);
     let fix = "Update containerd to a build with Go 1.22.11, 1.23.5 or newer, which keeps the credentials to itself. To know \
