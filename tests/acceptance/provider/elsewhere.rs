@@ -99,19 +99,19 @@ fn what_is_not_mounted_may_be_on_the_node() {
         assert_eq!((&finding["file"], &finding["severity"]), (&file.into(), &"warning".into()), "{finding}");
         node.check(&[PUBLIC], &[]).pulls(None);
     };
-    untold(BINARY, "out of sight");
+    untold(BINARY, "does not see its binary");
     std::fs::create_dir(path("/opt/providers")).unwrap();
-    untold(BINARY, "out of sight");
+    untold(BINARY, "does not see its binary");
     node.world.node.link(BINARY, "/nowhere/lab").unwrap();
     node.configure("/opt/providers/other", "");
-    untold(BINARY, "out of sight");
+    untold(BINARY, "does not see its binary");
     std::fs::remove_file(path(BINARY)).unwrap();
     let told = node.check(&[PRIVATE], &[]);
     told.ends_with(1).has_cause(FAILED, BINARY);
     assert_eq!(told.finding(MISSING)["file"], BINARY);
     // Likewise that of their configuration.
     std::fs::remove_dir_all(path("/etc/kubernetes")).unwrap();
-    untold(CONFIG, "cannot be seen from here");
+    untold(CONFIG, "cannot see it from here");
     node.configure("/etc/kubernetes/kubelet.conf", "");
     node.check(&[PRIVATE], &[]).ends_with(1).has_cause(FAILED, CONFIG);
 }
