@@ -89,7 +89,7 @@ mod tests {
         assert!(said.contains("systemctl edit containerd.service") && !said.contains("proxy.example"), "{said}");
         let (file, line, said) = told(&[UNIT, SHELL]).unwrap();
         assert_eq!((file.as_str(), line), (LOGINS, Some(3)));
-        assert!(said.starts_with("whoever logs in has https_proxy"), "{said}");
+        assert!(said.starts_with("a login shell has https_proxy"), "{said}");
     }
 
     #[test]

@@ -185,7 +185,7 @@ mod tests {
             ("ann", "\u{feff}correct", "byte order mark"),
             ("\u{feff}ann", "correct", "byte order mark"),
             ("\u{fffd}\u{fffd}ann", "correct", "no UTF-8"),
-            ("ann ", "correct", "around the user's name"),
+            ("ann ", "correct", "before or after the user's name"),
             ("a\0n\0n\0", "\0p\0w\0", "UTF-16"),
             ("robot", "correct", "`robot` alone"),
             ("robot$", "correct", "ends where a name should go on"),
