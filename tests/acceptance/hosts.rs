@@ -140,7 +140,9 @@ fn what_an_earlier_list_lacks_is_marked_as_new() {
     let elsewhere = said.to_string().replace("443", "8443");
     assert_eq!(news(&document(&since(&elsewhere, &["--format", "json"]))).len(), 3);
     assert_eq!(news(&document(&since(&said.to_string(), &["--format", "json"]))).len(), 0);
-    for (text, why) in [("", "not the output of"), ("[]", "not the output of"), ("{\"schema_version\": 9, \"hosts\": []}", "9")] {
+    for (text, why) in
+        [("", "not the output of"), ("[]", "not the output of"), ("{\"schema_version\": 9, \"hosts\": []}", "9")]
+    {
         let refused = since(text, &[]);
         assert_eq!(refused.code, Some(2), "{refused:?}");
         assert!(refused.stderr.contains("--since") && refused.stderr.contains(why), "{refused:?}");
