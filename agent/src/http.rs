@@ -1,11 +1,8 @@
 //! Requests on one connection, with bounded answers. It follows no redirect.
 //!
-//! The first requests to a host use the connection that the probe made and measured, over hyper. reqwest is here for
-//! what comes after: it opens further connections when that one is busy or closed, keeps them for reuse, leads them
-//! through the host's proxy, and reads bodies. It decides no answer. Names are looked up, proxies chosen and settings
-//! of TLS made before it is asked: it gets one address, one proxy and the configuration of the handshake. Redirects,
-//! retries and logins are `registry`'s, compressed bodies are `encoding`'s. Its errors are told apart by what they
-//! carry, never by their text.
+//! The first requests use the connection that was measured, over hyper. reqwest carries the further ones: connections, the
+//! proxy's part and bodies, to one address and with the TLS settings of the handshake. It resolves no name, follows no
+//! redirect, repeats nothing and decides nothing; its errors are told apart by what they carry, never by their text.
 
 pub mod body;
 mod chain;

@@ -61,7 +61,7 @@ fn the_agent_does_not_go_where_no_registry_elsewhere_has_business_and_says_so() 
         let image = said["images"].as_array().unwrap().iter().find(find).unwrap_or_else(|| panic!("{said}"));
         assert!(image["pullable"].is_null() && image["cause"].is_null(), "{image}");
         let summary = image["summary"].as_str().unwrap();
-        assert!(summary.contains(place) && summary.contains("does not go on its schedule"), "{summary}");
+        assert!(summary.contains(place) && summary.contains("does not connect on its schedule"), "{summary}");
         assert!(image["fix"].as_str().unwrap().contains("probe.follow_private"), "{image}");
         let told = said["findings"].as_array().unwrap().iter().find(|finding| {
             finding["code"] == "private_target" && finding["message"].as_str().unwrap().contains(place)

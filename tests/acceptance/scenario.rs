@@ -131,6 +131,7 @@ scenarios! {
     legally_blocked
     legally_blocked_by_a_page
     login_withheld_behind_redirects
+    login_withheld_from_another_token_service
     login_locked
     login_locked_of_a_public_image
     login_locked_with_401

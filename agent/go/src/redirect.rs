@@ -48,6 +48,11 @@ impl Trail {
         &self.first
     }
 
+    /// Whether a host is the one of the first request, or below it.
+    pub fn is_of_first(&self, to: &Url) -> bool {
+        to.host_str().zip(self.first.host_str()).is_some_and(|(to, first)| same_or_below(to, first))
+    }
+
     fn is_same_party(&self, to: &Url, from: &Url) -> bool {
         let same_port = to.port_or_known_default() == from.port_or_known_default();
         let hosts = to.host_str().zip(from.host_str());

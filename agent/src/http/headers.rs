@@ -8,6 +8,11 @@ use crate::model::host::RegistryHost;
 const WRITTEN_BY_THE_CLIENT: [HeaderName; 4] =
     [header::HOST, header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::TRAILER];
 
+/// Whether the host's configuration adds this header.
+pub fn has(host: &RegistryHost, name: &HeaderName) -> bool {
+    host.headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name.as_str()))
+}
+
 /// The host's own headers behind a User-Agent that says who asks. The plan knows whether all of them can be sent.
 pub fn of(host: &RegistryHost) -> HeaderMap {
     let mut headers = HeaderMap::new();

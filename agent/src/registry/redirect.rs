@@ -27,3 +27,16 @@ pub fn withheld(trail: &Trail, stage: Stage, to: &Url) -> Failure {
                about this image now, pull it once on the node: `crictl pull IMAGE`.";
     Failure { inconclusive: true, ..failure.fixed_by(fix) }
 }
+
+/// Likewise of the login in a form: a redirect with 307 or 308 has Go post it again, to whomever it leads to.
+pub fn form_withheld(trail: &Trail, to: &Url) -> Failure {
+    let (first, to) = (trail.first().host_str().unwrap_or_default(), to.host_str().unwrap_or_default());
+    let detail = format!(
+        "the token service {first} sends whoever signs in on to {to}, and containerd posts the login there again; pullprobe keeps it to \
+         itself, so what {to} answers is unknown"
+    );
+    let failure = Failure::new(Stage::Token, Cause::RedirectInvalid, detail);
+    let fix = "Name the token service itself in the realm of the registry, so that nobody has to be sent on. To know about this image \
+               now, pull it once on the node: `crictl pull IMAGE`.";
+    Failure { inconclusive: true, ..failure.fixed_by(fix) }
+}

@@ -237,7 +237,8 @@ impl<'a> Session<'a> {
         let mut credential_sent = gives_away(authorization.as_ref(), token.as_ref());
         let mut led_by = String::new();
         let mut trail = Trail::new(self.network.version.go(), url);
-        let (mut keeps, mut carries) = (true, false);
+        let carries = credential_sent || OF_ONE_HOST.iter().any(|name| headers::has(self.host, name));
+        let mut keeps = true;
         self.sendable(verb, url, token.as_ref())?;
         for _ in 0..REQUEST_LIMIT {
             let here = client.as_ref().map_or(&route.endpoint, HttpClient::endpoint).host_port();
@@ -253,7 +254,6 @@ impl<'a> Session<'a> {
             self.allowed.take(ask.kind.stage()).map_err(|limit| RequestError::new(limit.into(), credential_sent))?;
             let request = self.request(ask, &url_now, value.as_ref(), !keeps);
             let signed = request.headers.contains_key(header::AUTHORIZATION);
-            carries |= OF_ONE_HOST.iter().any(|name| request.headers.contains_key(name));
             let sent = request::send(self.network, self.host, client_now, ask.kind, request).await;
             let response = sent.map_err(|failure| undone(&failure, credential_sent))?;
             let target = match location::target(&response, &url_now) {
@@ -271,10 +271,11 @@ impl<'a> Session<'a> {
             };
             led_by = location::redacted(&response, &target);
             let passing = trail.follow(&target);
-            if passing == Passing::Withheld && carries {
+            if passing == Passing::Withheld && carries && !self.signs_for(&target).await {
                 return Err(undone(&withheld(&trail, ask.kind.stage(), &target), credential_sent));
             }
-            keeps = passing == Passing::Kept;
+            // A token that was given to nobody in particular is no secret.
+            keeps = passing == Passing::Kept || passing == Passing::Withheld && !carries;
             let endpoint = endpoint_of(&target);
             client = self.client_for(&endpoint, route, ask).await;
             if authority(&target) != authority(url) {
@@ -285,6 +286,11 @@ impl<'a> Session<'a> {
         let failure = Failure::new(ask.kind.stage(), Cause::RedirectInvalid, "ten redirects in a row");
         let text = format!("failed to do request: {verb} \"{}\": stopped after 10 redirects", clip(led_by));
         Err(RequestError::new(failure.with_go_message(text).at(host_port(&url_now)), credential_sent))
+    }
+
+    /// Whether a host behind a redirect gets an `Authorization` of its own, in place of the first host's.
+    async fn signs_for(&self, target: &Url) -> bool {
+        !headers::has(self.host, &header::COOKIE) && matches!(self.authorization(target).await, Ok((Some(_), _)))
     }
 
     /// What goes in the header `Authorization` of a request that may be one behind a redirect.

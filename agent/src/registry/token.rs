@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::authority::authority;
-use super::redirect::{OF_ONE_HOST, location, withheld};
+use super::redirect::{OF_ONE_HOST, form_withheld, location, withheld};
 use crate::cause::Cause;
 use crate::http::body::no_room;
 use crate::http::{BodyEnd, HttpClient, Request, Response, is_gzip, readable_part};
@@ -277,6 +277,9 @@ impl Exchange<'_> {
             }
             request.headers.clone_from(&first);
             let passing = trail.follow(&target);
+            if request.form.is_some() && !trail.is_of_first(&target) {
+                return Err(lost(form_withheld(&trail, &target)));
+            }
             if passing == Passing::Withheld && OF_ONE_HOST.iter().any(|name| first.contains_key(name)) {
                 return Err(lost(withheld(&trail, Stage::Token, &target)));
             }

@@ -193,6 +193,7 @@ const TOKEN_REDIRECTS: &str = r#"
 [credentials]
 "turned.example" = {user = "robot", password = "<turned>"}
 "kept.example" = {user = "robot", password = "<kept>"}
+"posted.example" = {user = "robot", password = "<posted>"}
 
 [[registries]]
 host = "turned.example"
@@ -214,6 +215,14 @@ users = {robot = "<kept>"}
 private = ["*"]
 
 [[registries]]
+host = "posted.example"
+tls = {}
+faults = [{when = {kind = "token"}, then = {redirect = "https://other.example/token"}}]
+[registries.auth.bearer]
+users = {robot = "<posted>"}
+private = ["*"]
+
+[[registries]]
 host = "other.example"
 tls = {}
 [registries.auth.bearer]
@@ -223,11 +232,17 @@ tls = {}
 fn a_token_services_redirect_takes_no_password_along() {
     let (text, markers) = plant(TOKEN_REDIRECTS);
     let world = world(&text);
-    let said = Said::by_all(&world, &["turned.example/demo/app:1.0", "kept.example/demo/app:1.0"]);
+    let images = ["turned", "kept", "posted"].map(|host| format!("{host}.example/demo/app:1.0"));
+    let said = Said::by_all(&world, &images.each_ref().map(String::as_str));
     said.assert_silent_about(&markers);
     assert!(!world.at("other.example").requests().is_empty(), "nobody was redirected");
     for marker in &markers {
-        assert_only(&world, marker, &["turned.example", "kept.example"], &[&format!("{}.example", marker.name)]);
+        assert_only(
+            &world,
+            marker,
+            &["turned.example", "kept.example", "posted.example"],
+            &[&format!("{}.example", marker.name)],
+        );
         assert!(!said_by(&world, "other.example", marker), "{}", marker.name);
     }
 }

@@ -37,8 +37,8 @@ impl Session<'_> {
         if self.allowed.take(Stage::Ping).is_err() {
             return Base::Unknown;
         }
-        let sent = request::send(self.network, self.host, &client, RequestKind::Ping, request).await;
-        sent.map_or(Base::Unknown, |response| judge(&response))
+        self.network.usage.request(client.endpoint(), RequestKind::Ping);
+        client.send(request).await.map_or(Base::Unknown, |response| judge(&response))
     }
 }
 
