@@ -26,6 +26,7 @@ pub mod model;
 pub mod node;
 pub mod observation;
 pub mod plan;
+pub mod pods;
 pub mod probe;
 pub mod provider;
 pub mod pull;

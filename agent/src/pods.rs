@@ -1,0 +1,17 @@
+//! Pods as the Kubernetes API gives them, cut down to images, and what each container of them waits for. Pure.
+
+mod decode;
+mod kind;
+mod need;
+mod object;
+mod since;
+mod waiting;
+
+pub use decode::{LIST_LIMIT, Text, TextList};
+pub use kind::{ContainerKind, PullPolicy};
+pub use need::Need;
+pub use object::{Metadata, Owner, Page, PageMetadata, Pod};
+pub use waiting::{KubeletLimit, NextTry, Waiting};
+
+#[cfg(test)]
+mod tests;
