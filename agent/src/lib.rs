@@ -7,6 +7,7 @@ pub mod app;
 mod cases;
 pub mod cause;
 pub mod cli;
+pub mod cluster;
 pub mod containerd;
 pub mod credentials;
 pub mod cri;

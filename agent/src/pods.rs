@@ -1,5 +1,6 @@
 //! Pods as the Kubernetes API gives them, cut down to images, and what each container of them waits for. Pure.
 
+mod book;
 mod decode;
 mod kind;
 mod need;
@@ -7,6 +8,7 @@ mod object;
 mod since;
 mod waiting;
 
+pub use book::{Api, Book, Listed, POD_LIMIT};
 pub use decode::{LIST_LIMIT, Text, TextList};
 pub use kind::{ContainerKind, PullPolicy};
 pub use need::Need;

@@ -23,6 +23,7 @@
 pub mod ca;
 pub mod demo;
 pub mod dns;
+pub mod kubernetes;
 pub mod listener;
 pub mod node;
 pub mod proxy;
