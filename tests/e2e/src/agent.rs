@@ -1,0 +1,95 @@
+//! The agent as a user deploys it: the chart, rendered by real Helm, applied by kubectl.
+
+use serde_json::Value;
+use tokio::process::Command;
+
+use crate::cluster::Cluster;
+use crate::node::NODE_ADDRESS;
+use crate::process::{run, succeed};
+use crate::{Result, repository};
+
+pub const NAMESPACE: &str = "pullprobe";
+const NAME: &str = "pullprobe";
+const PORT: u16 = 10048;
+/// The label that all of a release have.
+pub const SELECTOR: &str = "app.kubernetes.io/instance=pullprobe";
+
+/// One release in the cluster.
+pub struct Agent<'a> {
+    cluster: &'a Cluster,
+    objects: String,
+}
+
+impl<'a> Agent<'a> {
+    /// Installs the chart as it is now, until its pod is ready.
+    pub async fn install(cluster: &'a Cluster) -> Result<Self> {
+        let objects = render().await?;
+        Self::install_objects(cluster, objects).await
+    }
+
+    /// Likewise, what another version of the chart was rendered to.
+    pub async fn install_objects(cluster: &'a Cluster, objects: String) -> Result<Self> {
+        let namespace = serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {
+            "name": NAMESPACE, "labels": {"pod-security.kubernetes.io/enforce": "privileged"},
+        }});
+        cluster.kubectl(&["apply"], &namespace.to_string()).await?;
+        cluster.kubectl(&["apply"], &objects).await?;
+        let agent = Self { cluster, objects };
+        agent.ready().await?;
+        Ok(agent)
+    }
+
+    /// Helm's upgrade: what is new or differs is applied, what is no more is removed.
+    pub async fn upgrade(&mut self) -> Result {
+        let objects = render().await?;
+        let prune = ["apply", "--prune", "--selector", SELECTOR, "--namespace", NAMESPACE];
+        self.cluster.kubectl(&prune, &objects).await?;
+        self.objects = objects;
+        self.ready().await
+    }
+
+    /// Until the daemon set has its one pod, of this version of its template, ready.
+    pub async fn ready(&self) -> Result {
+        let path = format!("/apis/apps/v1/namespaces/{NAMESPACE}/daemonsets?fieldSelector=metadata.name={NAME}");
+        let is_ready = |set: &Value| {
+            let (status, generation) = (&set["status"], &set["metadata"]["generation"]);
+            let counts = ["desiredNumberScheduled", "updatedNumberScheduled", "numberReady"];
+            let seen = status["observedGeneration"] == *generation;
+            (seen && counts.iter().all(|count| status[*count] == 1)).then_some(())
+        };
+        self.cluster.api.until(&path, "the agent's daemon set to be ready", is_ready).await
+    }
+
+    /// Its one pod.
+    pub async fn pod(&self) -> Result<Value> {
+        let path = format!("/api/v1/namespaces/{NAMESPACE}/pods?labelSelector={SELECTOR}");
+        let mut pods = self.cluster.api.list(&path).await?;
+        pods.retain(|pod| pod["metadata"]["deletionTimestamp"].is_null());
+        match pods.len() {
+            1 => Ok(pods.remove(0)),
+            count => Err(format!("the agent has {count} pods").into()),
+        }
+    }
+
+    /// What it answers at the node's address, as Prometheus reads it.
+    pub async fn http(&self, path: &str) -> Result<String> {
+        let url = format!("http://{NODE_ADDRESS}:{PORT}{path}");
+        run("curl", ["--silent", "--show-error", "--fail", "--noproxy", "*", &url]).await
+    }
+
+    pub async fn uninstall(self) -> Result {
+        self.cluster.kubectl(&["delete", "--wait=false"], &self.objects).await?;
+        let pods = format!("/api/v1/namespaces/{NAMESPACE}/pods");
+        self.cluster.api.until_gone(&pods, "the agent's pods").await?;
+        self.cluster.kubectl(&["delete", "namespace", NAMESPACE], "").await?;
+        Ok(())
+    }
+}
+
+/// The objects of the chart with the values of these tests.
+async fn render() -> Result<String> {
+    let python = repository("target/venv/bin/python");
+    let mut helm = Command::new(python);
+    helm.arg(repository("tests/tools/helm_render.py")).arg("render").arg(repository("deploy/helm/pullprobe"));
+    succeed(helm.arg("--values").arg(repository("tests/e2e/values.yaml"))).await
+}

@@ -1,0 +1,157 @@
+//! The chart in the cluster: the agent becomes ready, uses no other rights than it has, and leaves nothing.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::eventually;
+use crate::agent::{Agent, NAMESPACE};
+use crate::cluster::Cluster;
+use crate::{Result, repository};
+
+/// Of the chart's service account, as the API server knows it.
+const ACCOUNT: &str = "system:serviceaccount:pullprobe:pullprobe";
+/// What a registry that is all right, and one that is not, must have in the metrics.
+const METRICS: [&str; 3] = ["pullprobe_build_info{", "namespace=\"open.example\"", "namespace=\"closed.example\""];
+
+pub async fn ready_and_scraped(cluster: &Cluster) -> Result {
+    let agent = Agent::install(cluster).await?;
+    let pod = agent.pod().await?;
+    let restarts = &pod["status"]["containerStatuses"][0]["restartCount"];
+    if *restarts != 0 {
+        return Err(format!("the agent was restarted {restarts} times").into());
+    }
+    eventually(async || {
+        let metrics = agent.http("/metrics").await?;
+        match METRICS.iter().find(|series| !metrics.contains(**series)) {
+            Some(missing) => Err(format!("no {missing} in the metrics:\n{metrics}").into()),
+            None => Ok(()),
+        }
+    })
+    .await?;
+    agent.http("/readyz").await?;
+    agent.uninstall().await
+}
+
+/// The audit log against the roles that are bound to the agent's account: no more is used, and no right is idle.
+pub async fn rights(cluster: &Cluster) -> Result {
+    let agent = Agent::install(cluster).await?;
+    let granted = granted(cluster).await?;
+    let before = eventually(async || {
+        let used = used(cluster)?;
+        if used == granted { Ok(used) } else { Err(format!("granted {granted:?}, used {used:?}").into()) }
+    })
+    .await?;
+    println!("e2e: rights granted and used: {before:?}");
+    agent.uninstall().await?;
+    let after = used(cluster)?;
+    if after != granted {
+        return Err(format!("granted {granted:?}, used until its end {after:?}").into());
+    }
+    Ok(())
+}
+
+/// `VERB RESOURCE` of every rule of every role that is bound to the account.
+async fn granted(cluster: &Cluster) -> Result<BTreeSet<String>> {
+    let mut granted = BTreeSet::new();
+    for kind in ["clusterrole", "role"] {
+        for binding in cluster.api.list(&format!("/apis/rbac.authorization.k8s.io/v1/{kind}bindings")).await? {
+            let subjects = binding["subjects"].as_array().map(Vec::as_slice).unwrap_or_default();
+            if !subjects.iter().any(|it| it["kind"] == "ServiceAccount" && it["namespace"] == NAMESPACE) {
+                continue;
+            }
+            let role = binding["roleRef"]["name"].as_str().unwrap_or_default();
+            let place = match binding["roleRef"]["kind"].as_str() {
+                Some("Role") => format!("namespaces/{NAMESPACE}/roles"),
+                _ => "clusterroles".to_owned(),
+            };
+            let role = cluster.api.get(&format!("/apis/rbac.authorization.k8s.io/v1/{place}/{role}")).await?;
+            for rule in role["rules"].as_array().map(Vec::as_slice).unwrap_or_default() {
+                for verb in texts(&rule["verbs"]) {
+                    granted.extend(texts(&rule["resources"]).map(|resource| format!("{verb} {resource}")));
+                }
+            }
+        }
+    }
+    Ok(granted)
+}
+
+/// `VERB RESOURCE` of every request of the account, also of those that were refused.
+fn used(cluster: &Cluster) -> Result<BTreeSet<String>> {
+    let events = cluster.audit()?;
+    let own = events.iter().filter(|event| event["user"]["username"] == ACCOUNT);
+    let right = |event: &Value| {
+        let resource = event["objectRef"]["resource"].as_str().or(event["requestURI"].as_str());
+        format!("{} {}", event["verb"].as_str().unwrap_or_default(), resource.unwrap_or_default())
+    };
+    Ok(own.map(right).collect())
+}
+
+fn texts(list: &Value) -> impl Iterator<Item = &str> {
+    list.as_array().into_iter().flatten().filter_map(Value::as_str)
+}
+
+/// The pod is replaced by one of the new chart, with its settings, and the objects that the old one had are gone.
+pub async fn upgrade(cluster: &Cluster) -> Result {
+    let before = everything(cluster).await?;
+    let mut agent =
+        Agent::install_objects(cluster, std::fs::read_to_string(repository("tests/e2e/first-chart.yaml"))?).await?;
+    let old = agent.pod().await?;
+    agent.upgrade().await?;
+    let new = eventually(async || agent.pod().await).await?;
+    if old["metadata"]["uid"] == new["metadata"]["uid"] {
+        return Err("the pod is still the old chart's".into());
+    }
+    eventually(async || {
+        let metrics = agent.http("/metrics").await?;
+        if metrics.contains(METRICS[1]) { Ok(()) } else { Err(format!("no {} in the metrics", METRICS[1]).into()) }
+    })
+    .await?;
+    agent.uninstall().await?;
+    nothing_but(cluster, &before).await
+}
+
+pub async fn nothing_is_left(cluster: &Cluster) -> Result {
+    let before = everything(cluster).await?;
+    let agent = Agent::install(cluster).await?;
+    let during = everything(cluster).await?;
+    if during.is_subset(&before) {
+        return Err("what the chart installs is not in the list of everything".into());
+    }
+    agent.uninstall().await?;
+    nothing_but(cluster, &before).await?;
+    for path in ["/var/lib/pullprobe", "/etc/pullprobe"] {
+        if Path::new(path).exists() {
+            return Err(format!("left on the node: {path}").into());
+        }
+    }
+    Ok(())
+}
+
+/// Until the cluster has no other objects than these.
+async fn nothing_but(cluster: &Cluster, before: &BTreeSet<String>) -> Result {
+    eventually(async || {
+        let after = everything(cluster).await?;
+        let left: Vec<_> = after.difference(before).collect();
+        if left.is_empty() { Ok(()) } else { Err(format!("left in the cluster: {left:?}").into()) }
+    })
+    .await
+}
+
+/// `KIND NAMESPACE/NAME` of every object of every kind that can be listed, but for events, which end by themselves.
+async fn everything(cluster: &Cluster) -> Result<BTreeSet<String>> {
+    let kinds = cluster.kubectl(&["api-resources", "--verbs=list", "--output=name"], "").await?;
+    let kinds: Vec<&str> = kinds.lines().filter(|kind| !kind.starts_with("events")).collect();
+    let list = ["get", &kinds.join(","), "--all-namespaces", "--ignore-not-found", "--output=json"];
+    let list: Value = serde_json::from_str(&cluster.kubectl(&list, "").await?)?;
+    let items = list["items"].as_array().ok_or("no list of everything")?;
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    Ok(items
+        .iter()
+        .map(|item| {
+            let metadata = &item["metadata"];
+            format!("{} {}/{}", text(&item["kind"]), text(&metadata["namespace"]), text(&metadata["name"]))
+        })
+        .collect())
+}
