@@ -17,10 +17,10 @@ SKIPPED_BY_QUICK := --skip needs_root --skip needs_tools
 # Unit tests wait more than they compute.
 QUICK_THREADS := 4
 
-.PHONY: help demo quick test tools lint docs static bench fuzz clean
+.PHONY: help demo quick test tools lint docs static e2e bench fuzz clean
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## a lab with good and broken registries, and pullprobe looking at it (ONCE=1: end by itself)
 	bash tests/tools/demo.sh
@@ -56,6 +56,12 @@ static: ## the static binary of the image's last stage
 docs: ## write the generated documents again
 	UPDATE_DOCS=1 cargo test --locked --lib -- documents published markdown generated docs_
 	bash deploy/render.sh
+
+e2e: tools static ## the agent in a real Kubernetes (ONLY="parts of names": those tests; KEEP=1 or KEEP=only: the cluster stays until Ctrl-C)
+	bash tests/tools/kubernetes.sh
+	cargo build --locked --package pullprobe-e2e
+	echo "== kubernetes and the tests are built: $$SECONDS s"
+	$(TARGET_DIR)/debug/pullprobe-e2e --pullprobe $(STATIC) $(if $(KEEP),--keep) $(if $(filter only,$(KEEP)),--no-tests) $(ONLY)
 
 bench: tools static ## what pullprobe costs, against blackbox_exporter and skopeo (STRICT=1: fail when a goal is missed)
 	cargo build --locked --package pullprobe-bench

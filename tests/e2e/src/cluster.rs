@@ -24,7 +24,6 @@ const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 pub struct Cluster {
     pub api: Api,
-    pub lab: Lab,
     /// The static program.
     pub pullprobe: PathBuf,
     pki: Pki,
@@ -33,6 +32,7 @@ pub struct Cluster {
     api_server: Mutex<Option<Program>>,
     /// In the order in which they are stopped.
     others: Vec<Program>,
+    _lab: Lab,
 }
 
 impl Cluster {
@@ -54,13 +54,13 @@ impl Cluster {
         let api = Api::connect(&pki.kubeconfig("admin")).await?;
         let mut cluster = Self {
             api,
-            lab,
             pullprobe: pullprobe.to_owned(),
             pki,
             programs: tools.join("bin"),
             logs,
             api_server: Mutex::new(None),
             others: Vec::new(),
+            _lab: lab,
         };
         cluster.start_daemons().await?;
         cluster.node_ready().await?;

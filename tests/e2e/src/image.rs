@@ -64,12 +64,12 @@ fn write_layout(layout: &Path, names: &[&str], layer: &[u8], entry_point: &str) 
     let media_type = "application/vnd.oci.image.manifest.v1+json";
     let manifest = json!({"schemaVersion": 2, "mediaType": media_type, "config": config, "layers": [layer]});
     let manifest = store("manifest.v1+json", manifest.to_string().as_bytes())?;
-    let named = |name: &&str| {
-        let mut entry = manifest.clone();
-        entry["annotations"] = json!({"io.containerd.image.name": name});
-        entry
+    let entry = |name: &&str| {
+        let mut descriptor = manifest.clone();
+        descriptor["annotations"] = json!({"io.containerd.image.name": name});
+        descriptor
     };
-    let index = json!({"schemaVersion": 2, "manifests": names.iter().map(named).collect::<Vec<_>>()});
+    let index = json!({"schemaVersion": 2, "manifests": names.iter().map(entry).collect::<Vec<_>>()});
     fs::write(layout.join("index.json"), index.to_string())?;
     fs::write(layout.join("oci-layout"), json!({"imageLayoutVersion": "1.0.0"}).to_string())?;
     Ok(())

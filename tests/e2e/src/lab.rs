@@ -37,7 +37,7 @@ struct Dead {
 pub struct Lab {
     lab: pullprobe_lab::Lab,
     hosts: BTreeMap<String, String>,
-    registries: Vec<Registry>,
+    _registries: Vec<Registry>,
     _listeners: Vec<Listener>,
     _names: NameServer,
 }
@@ -68,7 +68,7 @@ impl Lab {
             let address = SocketAddr::new(address_of(&dead.host)?, 443);
             listeners.push(Listener::start_at(dead.behaviour, address).await?);
         }
-        Ok(Self { lab, hosts: description.hosts, registries, _listeners: listeners, _names: names })
+        Ok(Self { lab, hosts: description.hosts, _registries: registries, _listeners: listeners, _names: names })
     }
 
     /// What the node trusts.
@@ -79,12 +79,5 @@ impl Lab {
     /// hosts.toml by registry.
     pub fn hosts(&self) -> &BTreeMap<String, String> {
         &self.hosts
-    }
-
-    /// The registry of this host name.
-    pub fn at(&self, host: &str) -> Result<&Registry> {
-        let has_name =
-            |registry: &&Registry| registry.authority().rsplit_once(':').is_some_and(|(name, _)| name == host);
-        self.registries.iter().find(has_name).ok_or_else(|| format!("no registry {host} in lab.toml").into())
     }
 }
