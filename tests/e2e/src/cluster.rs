@@ -256,16 +256,12 @@ impl Cluster {
     }
 }
 
-/// What service accounts of pods ask for: the kind and name, not the content.
+/// What service accounts ask for: the kind and name, not the content.
 fn audit_policy() -> Value {
     serde_json::json!({
         "apiVersion": "audit.k8s.io/v1",
         "kind": "Policy",
         "omitStages": ["RequestReceived"],
-        "rules": [
-            {"level": "None", "userGroups": ["system:serviceaccounts:kube-system"]},
-            {"level": "Metadata", "userGroups": ["system:serviceaccounts"]},
-            {"level": "None"},
-        ],
+        "rules": [{"level": "Metadata", "userGroups": ["system:serviceaccounts"]}, {"level": "None"}],
     })
 }

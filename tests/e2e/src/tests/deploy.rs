@@ -12,6 +12,7 @@ use crate::{Result, repository};
 
 /// Of the chart's service account, as the API server knows it.
 const ACCOUNT: &str = "system:serviceaccount:pullprobe:pullprobe";
+const CONTROLLER: &str = "system:serviceaccount:kube-system:daemon-set-controller";
 /// What a registry that is all right, and one that is not, must have in the metrics.
 const METRICS: [&str; 3] = ["pullprobe_build_info{", "namespace=\"open.example\"", "namespace=\"closed.example\""];
 
@@ -80,6 +81,10 @@ async fn granted(cluster: &Cluster) -> Result<BTreeSet<String>> {
 /// `VERB RESOURCE` of every request of the account, also of those that were refused.
 fn used(cluster: &Cluster) -> Result<BTreeSet<String>> {
     let events = cluster.audit()?;
+    // Where its controller did nothing there is no daemon set, and nothing was written down.
+    if !events.iter().any(|event| event["user"]["username"] == CONTROLLER) {
+        return Err(format!("{CONTROLLER} is not in the audit log").into());
+    }
     let own = events.iter().filter(|event| event["user"]["username"] == ACCOUNT);
     let right = |event: &Value| {
         let resource = event["objectRef"]["resource"].as_str().or(event["requestURI"].as_str());
