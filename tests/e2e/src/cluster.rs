@@ -1,6 +1,7 @@
 //! The cluster: its programs in the order in which they need each other, and its end.
 
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use serde_json::Value;
 use tokio::process::Command;
@@ -120,12 +121,23 @@ impl Cluster {
     pub async fn kubectl(&self, arguments: &[&str], input: &str) -> Result<String> {
         let file = Path::new(STATE).join("kubectl.input");
         std::fs::write(&file, input)?;
-        let mut kubectl = Command::new(self.programs.join("kubectl"));
-        kubectl.arg("--kubeconfig").arg(self.pki.kubeconfig("admin")).args(arguments);
+        let mut kubectl = self.kubectl_command(arguments);
         if !input.is_empty() {
             kubectl.arg("--filename").arg(&file);
         }
         succeed(&mut kubectl).await
+    }
+
+    /// Likewise, whatever its exit code is.
+    pub async fn kubectl_code(&self, arguments: &[&str]) -> Result<(String, i32)> {
+        let output = self.kubectl_command(arguments).stdin(Stdio::null()).output().await?;
+        Ok((String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code().unwrap_or(-1)))
+    }
+
+    fn kubectl_command(&self, arguments: &[&str]) -> Command {
+        let mut kubectl = self.program("kubectl");
+        kubectl.arg("--kubeconfig").arg(self.kubeconfig()).args(arguments);
+        kubectl
     }
 
     /// The audit log, an event each.

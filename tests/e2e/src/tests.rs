@@ -14,6 +14,9 @@ type Test = for<'a> fn(&'a Cluster) -> LocalBoxFuture<'a, Result>;
 
 const TESTS: &[(&str, Test)] = &[
     ("deploy::the_daemon_set_becomes_ready_and_is_scraped", |cluster| Box::pin(deploy::ready_and_scraped(cluster))),
+    ("deploy::the_agent_is_asked_through_the_api_server", |cluster| {
+        Box::pin(deploy::asked_through_the_api_server(cluster))
+    }),
     ("deploy::the_agent_uses_the_rights_of_its_role", |cluster| Box::pin(deploy::rights(cluster))),
     ("deploy::an_upgrade_from_the_first_chart", |cluster| Box::pin(deploy::upgrade(cluster))),
     ("deploy::uninstalling_leaves_nothing", |cluster| Box::pin(deploy::nothing_is_left(cluster))),

@@ -35,6 +35,28 @@ pub async fn ready_and_scraped(cluster: &Cluster) -> Result {
     agent.uninstall().await
 }
 
+/// What somebody on call does: a check in the agent's pod is about the node, and the pod proxy reaches the agent.
+pub async fn asked_through_the_api_server(cluster: &Cluster) -> Result {
+    let agent = Agent::install(cluster).await?;
+    let pod = agent.pod().await?;
+    let name = pod["metadata"]["name"].as_str().unwrap_or_default();
+    let check = ["exec", "--namespace", NAMESPACE, name, "--", "/pullprobe", "check", "--format", "json"];
+    for (image, pullable) in [("open.example/team/app:1.0", true), ("open.example/team/mainframe:1.0", false)] {
+        // The program ends with 1 where the node cannot pull, and kubectl with it.
+        let (said, code) = cluster.kubectl_code(&[&check[..], &[image]].concat()).await?;
+        let report: Value = serde_json::from_str(&said).map_err(|error| format!("{image}: {error}: {said}"))?;
+        if report["images"][0]["pullable"] != pullable || code != i32::from(!pullable) {
+            return Err(format!("{image}: exit code {code}, {said}").into());
+        }
+    }
+    let proxy = format!("/api/v1/namespaces/{NAMESPACE}/pods/{name}:10048/proxy/metrics");
+    let metrics = cluster.api.text(&proxy).await?;
+    if !metrics.contains(METRICS[0]) {
+        return Err(format!("through the pod proxy: {metrics}").into());
+    }
+    agent.uninstall().await
+}
+
 /// The audit log against the roles that are bound to the agent's account: no more is used, and no right is idle.
 pub async fn rights(cluster: &Cluster) -> Result {
     let agent = Agent::install(cluster).await?;
