@@ -127,9 +127,8 @@ impl DaemonEnvironment {
     }
 
     /// kubelet's as systemd starts it; of a distribution that has kubelet in its own process, that one's.
-    pub fn of_kubelet(root: &HostRoot) -> Vec<EnvVar> {
-        let found = KUBELET_UNITS.iter().find_map(|unit| service::load_plain(root, unit));
-        found.map(|environment| environment.variables).unwrap_or_default()
+    pub fn of_kubelet(root: &HostRoot) -> Self {
+        KUBELET_UNITS.iter().find_map(|unit| service::load_plain(root, unit)).unwrap_or_default()
     }
 
     /// Those that change the way to a registry.

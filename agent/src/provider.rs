@@ -31,9 +31,9 @@ use crate::redact::redactor::Redactor;
 use crate::redact::secret::Secret;
 use crate::redact::urls::without_credentials;
 
-mod answer;
+pub mod answer;
 mod cache;
-mod config;
+pub mod config;
 mod exec;
 mod holders;
 pub mod inside;
@@ -137,8 +137,9 @@ impl Providers {
         };
         let mut ready = Vec::new();
         let mut findings = Vec::new();
-        let inherited: Vec<(String, Secret)> =
-            DaemonEnvironment::of_kubelet(root).into_iter().map(|one| (one.name, one.value)).collect();
+        let kubelet = DaemonEnvironment::of_kubelet(root);
+        let place = RunConditions::of(root, kubelet.closed.as_ref());
+        let inherited: Vec<(String, Secret)> = kubelet.variables.into_iter().map(|one| (one.name, one.value)).collect();
         for plugin in plugins {
             let plugin = Plugin { inherited: inherited.clone(), ..plugin };
             let on_node = bin_dir.join(&plugin.name);
@@ -156,8 +157,7 @@ impl Providers {
                 },
             }
         }
-        let usable =
-            (!findings.iter().any(is_refusal)).then(|| Self { plugins: ready, place: RunConditions::of(root) });
+        let usable = (!findings.iter().any(is_refusal)).then(|| Self { plugins: ready, place });
         (usable, findings)
     }
 

@@ -20,7 +20,7 @@ use crate::transport::connection::Connection;
 
 pub mod client_hello;
 mod config;
-mod facts;
+pub mod facts;
 mod failure;
 mod reject;
 mod verifier;

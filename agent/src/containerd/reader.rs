@@ -41,13 +41,22 @@ impl<'a> Reader<'a> {
     }
 
     pub fn list(&mut self, path: &str) -> Result<Vec<Entry>, ReadError> {
-        let listed = self.root.list(Path::new(path));
-        if let Ok(entries) = &listed {
-            for entry in entries {
-                self.hash.update(format!("{path}/{}\n", entry.name.display()));
-            }
+        let entries = self.root.list(Path::new(path))?;
+        self.note(path, &entries);
+        Ok(entries)
+    }
+
+    /// As many as are listed, and whether there are more.
+    pub fn list_some(&mut self, path: &str) -> Result<(Vec<Entry>, bool), ReadError> {
+        let (entries, more) = self.root.list_some(Path::new(path))?;
+        self.note(path, &entries);
+        Ok((entries, more))
+    }
+
+    fn note(&mut self, path: &str, entries: &[Entry]) {
+        for entry in entries {
+            self.hash.update(format!("{path}/{}\n", entry.name.display()));
         }
-        listed
     }
 
     /// A look that no pull depends on: what is there is no part of the hash.
@@ -88,6 +97,7 @@ pub fn unread(path: &str, error: &ReadError) -> Option<String> {
             )
         }
         ReadError::TooLarge { limit, .. } => format!("it is larger than {} MiB", limit >> 20),
+        ReadError::TooMany { limit, .. } => format!("it has more than {limit} entries"),
         ReadError::NotAFile(_) => "it is neither a file nor a directory".into(),
         _ if error.is_forbidden() => error.reason(),
         _ => return None,

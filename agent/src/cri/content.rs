@@ -97,7 +97,7 @@ impl ContentStore {
 
     fn unfinished(&self) -> u64 {
         let ingests = self.root.join(STORE).join("ingest");
-        let entries = self.host.list(&ingests).unwrap_or_default();
+        let (entries, _) = self.host.list_some(&ingests).unwrap_or_default();
         let size = |entry: &crate::host::root::Entry| self.host.stat(&ingests.join(&entry.name).join("data")).ok();
         entries.iter().take(INGEST_LIMIT).filter_map(size).map(|stat| stat.size).sum()
     }

@@ -21,7 +21,7 @@ pub(super) fn finding(root: &HostRoot, containerd: &DaemonEnvironment) -> Option
     if !is_known || is_told || containerd.https_proxy().is_some() {
         return None;
     }
-    let of_kubelet = DaemonEnvironment::of_kubelet(root);
+    let of_kubelet = DaemonEnvironment::of_kubelet(root).variables;
     let has = |variables: &[EnvVar]| {
         let set = variables.iter().find(|variable| NAMES.contains(&&*variable.name) && !variable.value.is_empty());
         set.cloned()

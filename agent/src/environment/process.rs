@@ -19,7 +19,11 @@ pub struct Process {
 /// The containerd of `unit`; without one of that unit, the only containerd that runs. `None` when there
 /// is none, several, or its environment may not be read: the files tell then. `Err`: it is longer than what is read of it.
 pub fn find(root: &HostRoot, proc: &Path, unit: Option<&str>) -> Result<Option<Process>, ReadError> {
-    let Ok(entries) = root.list(proc) else { return Ok(None) };
+    let entries = match root.list(proc) {
+        Ok(entries) => entries,
+        Err(error) if error.is_too_large() => return Err(error),
+        Err(_) => return Ok(None),
+    };
     let pids = entries.iter().filter_map(|entry| entry.name.to_str()?.parse::<u32>().ok());
     let running: Vec<u32> = pids.filter(|pid| is_containerd(root, &proc.join(pid.to_string()))).collect();
     let of_unit = |pid: &&u32| {

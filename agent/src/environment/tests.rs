@@ -8,7 +8,7 @@ use crate::model::host::Scheme;
 use crate::version::Version;
 
 /// A host root with these files.
-fn node(files: &[(&str, &str)]) -> (tempfile::TempDir, HostRoot) {
+pub fn node(files: &[(&str, &str)]) -> (tempfile::TempDir, HostRoot) {
     let dir = tempfile::tempdir().unwrap();
     for (path, text) in files {
         let path = dir.path().join(path.trim_start_matches('/'));
@@ -217,4 +217,18 @@ fn an_environment_of_a_process_that_is_too_large_leaves_it_open() {
     let large = process(&environ);
     assert!(large.closed.as_ref().is_some_and(|error| error.path() == Path::new("/proc/7/environ")), "{large:?}");
     assert_eq!(large.pid, None);
+}
+
+#[test]
+fn a_file_that_is_too_large_leaves_kubelets_environment_open() {
+    let large = format!("[Service]\n{}\n", "#".repeat(FILE_LIMIT));
+    let kubelet =
+        ("/usr/lib/systemd/system/kubelet.service", "[Service]\nEnvironment=A=1\nExecStart=/usr/bin/kubelet\n");
+    let of = |files: &[(&str, &str)]| {
+        let (_keep, root) = node(files);
+        DaemonEnvironment::of_kubelet(&root)
+    };
+    let drop_in = ("/etc/systemd/system/kubelet.service.d/a.conf", large.as_str());
+    assert_eq!((of(&[kubelet]).closed, of(&[kubelet]).variables.len()), (None, 1));
+    assert!(of(&[kubelet, drop_in]).closed.is_some_and(|error| error.is_too_large()));
 }

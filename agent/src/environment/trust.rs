@@ -88,8 +88,18 @@ impl Loader<'_> {
         }
     }
 
-    /// `Ok` when the file can be read, whatever it holds: that is what ends Go's search.
+    /// `Ok` when containerd can read the file, whatever it holds: that is what ends Go's search.
     fn file(&mut self, path: &Path) -> Result<(), ReadError> {
+        match self.read(path) {
+            Err(error) if error.is_ours() => {
+                self.leave_out(&error);
+                Ok(())
+            }
+            read => read,
+        }
+    }
+
+    fn read(&mut self, path: &Path) -> Result<(), ReadError> {
         let stat = self.root.stat(path);
         self.look_at(path, stat.as_ref().ok());
         let stat = stat?;
@@ -115,12 +125,22 @@ impl Loader<'_> {
         Ok(())
     }
 
+    fn leave_out(&mut self, error: &ReadError) {
+        self.store.unread.get_or_insert_with(|| format!("pullprobe does not read {error}, and containerd does"));
+    }
+
     fn directory(&mut self, dir: &Path) {
         self.look_at(dir, self.root.stat(dir).as_ref().ok());
         let entries = self.root.list(dir).unwrap_or_else(|error| {
             self.store.is_unsettled |= !error.is_not_found();
+            if error.is_ours() {
+                self.leave_out(&error);
+            }
             Vec::new()
         });
+        if entries.len() > FILES_LIMIT {
+            self.leave_out(&ReadError::TooMany { path: dir.into(), limit: FILES_LIMIT });
+        }
         for entry in entries.into_iter().take(FILES_LIMIT) {
             let path = dir.join(entry.name);
             if entry.kind == EntryKind::File {
@@ -142,14 +162,20 @@ impl Loader<'_> {
     /// Like Go, skips what is no certificate and what it already has.
     fn add(&mut self, certificate: CertificateDer<'static>) {
         let parses = || x509_parser::parse_x509_certificate(&certificate).is_ok_and(|(rest, _)| rest.is_empty());
-        if self.store.certificates.len() < CERTIFICATES_LIMIT && !self.seen.contains(&certificate) && parses() {
-            self.seen.insert(certificate.clone());
-            self.store.certificates.push(certificate);
+        if self.seen.contains(&certificate) || !parses() {
+            return;
         }
+        if self.store.certificates.len() >= CERTIFICATES_LIMIT {
+            let why = || format!("pullprobe keeps {CERTIFICATES_LIMIT} root certificates, and containerd has more");
+            self.store.unread.get_or_insert_with(why);
+            return;
+        }
+        self.seen.insert(certificate.clone());
+        self.store.certificates.push(certificate);
     }
 
     fn finish(mut self) -> TrustStore {
-        if self.store.certificates.is_empty() {
+        if self.store.certificates.is_empty() && self.store.unread.is_none() {
             let message = "no root certificate in any place where containerd looks: every https registry without its own `ca` fails";
             self.store.findings.push(Finding::new(
                 Severity::Error,
@@ -175,6 +201,7 @@ mod tests {
 
     use go::place::{Position, SourceLocation};
 
+    use super::super::tests::node;
     use super::*;
     use crate::redact::secret::Secret;
 
@@ -182,17 +209,6 @@ mod tests {
         let mut params = rcgen::CertificateParams::default();
         params.distinguished_name.push(rcgen::DnType::CommonName, name);
         params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem()
-    }
-
-    fn node(files: &[(&str, &str)]) -> (tempfile::TempDir, HostRoot) {
-        let dir = tempfile::tempdir().unwrap();
-        for (path, text) in files {
-            let path = dir.path().join(path.trim_start_matches('/'));
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        }
-        let root = HostRoot::open(dir.path()).unwrap();
-        (dir, root)
     }
 
     fn with(name: &str, value: &str) -> DaemonEnvironment {
@@ -286,5 +302,37 @@ mod tests {
         let (_dir, root) = node(&[("/etc/hostname", "x")]);
         let store = load(&root, &DaemonEnvironment::default());
         assert_eq!(store.findings.iter().map(|f| f.code).collect::<Vec<_>>(), ["no_root_certificates"]);
+    }
+
+    /// A node with one bundle in the first place and one in the second.
+    fn bundles(first: &str) -> (tempfile::TempDir, HostRoot) {
+        node(&[(BUNDLES[0], first), (BUNDLES[1], &ca("second"))])
+    }
+
+    #[test]
+    fn a_bundle_that_only_pullprobe_does_not_read_ends_the_search_as_it_does_for_go() {
+        let (keep, root) = bundles(&ca("first"));
+        let first = keep.path().join(BUNDLES[0].trim_start_matches('/'));
+        fs::OpenOptions::new().write(true).open(first).unwrap().set_len(FILE_LIMIT as u64 + 1).unwrap();
+        for environment in [DaemonEnvironment::default(), with("SSL_CERT_FILE", BUNDLES[0])] {
+            let store = load(&root, &environment);
+            assert_eq!(store.findings, [], "{:?}", store.unread);
+            assert!(!store.sources.contains(&BUNDLES[0].to_owned()), "{:?}", store.sources);
+            let unread = store.unread.unwrap();
+            assert!(unread.contains(BUNDLES[0]) && unread.contains("larger than 16777216 bytes"), "{unread}");
+        }
+        assert_eq!(load(&root, &with("SSL_CERT_FILE", BUNDLES[1])).sources[0], BUNDLES[1]);
+    }
+
+    #[test]
+    fn a_directory_with_more_files_than_are_read_leaves_roots_out() {
+        let (keep, root) = bundles(&ca("first"));
+        let dir = keep.path().join("own");
+        fs::create_dir(&dir).unwrap();
+        (0..FILES_LIMIT).for_each(|number| fs::write(dir.join(number.to_string()), "").unwrap());
+        assert_eq!(load(&root, &with("SSL_CERT_DIR", "/own")).unread, None);
+        fs::write(dir.join("more"), "").unwrap();
+        let unread = load(&root, &with("SSL_CERT_DIR", "/own")).unread.unwrap();
+        assert!(unread.contains("/own: more than 2000 entries"), "{unread}");
     }
 }

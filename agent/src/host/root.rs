@@ -40,6 +40,8 @@ pub enum ReadError {
     NotAFile(PathBuf),
     #[error("{}: larger than {limit} bytes", .path.display())]
     TooLarge { path: PathBuf, limit: usize },
+    #[error("{}: more than {limit} entries", .path.display())]
+    TooMany { path: PathBuf, limit: usize },
     #[error("{}: not UTF-8 text", .0.display())]
     NotText(PathBuf),
     #[error("{}: {}", .0.display(), os_text(*.1))]
@@ -57,9 +59,9 @@ impl ReadError {
         matches!(self, Self::Os(_, Errno::ACCESS | Errno::PERM | Errno::MFILE | Errno::NFILE | Errno::NOMEM))
     }
 
-    /// There is something that the daemons may read, and pullprobe does not: it is longer than that.
+    /// There is something that the daemons may read, and pullprobe does not: it is longer than that, or holds more.
     pub const fn is_too_large(&self) -> bool {
-        matches!(self, Self::TooLarge { .. })
+        matches!(self, Self::TooLarge { .. } | Self::TooMany { .. })
     }
 
     /// It is pullprobe alone that does not read what the daemons may well read: nothing that hangs on it is certain.
@@ -75,6 +77,7 @@ impl ReadError {
             | Self::NotAFile(path)
             | Self::NotText(path)
             | Self::TooLarge { path, .. }
+            | Self::TooMany { path, .. }
             | Self::Os(path, _) => path,
         }
     }
@@ -86,6 +89,7 @@ impl ReadError {
             Self::IsDirectory(_) => "is a directory".into(),
             Self::NotAFile(_) => "not a regular file".into(),
             Self::TooLarge { limit, .. } => format!("larger than {limit} bytes"),
+            Self::TooMany { limit, .. } => format!("more than {limit} entries"),
             Self::NotText(_) => "not UTF-8 text".into(),
             Self::Os(_, errno) => os_text(*errno),
         }
@@ -164,8 +168,16 @@ impl HostRoot {
         String::from_utf8(self.read(path, limit)?).map_err(|_| ReadError::NotText(path.into()))
     }
 
-    /// The names in a directory, sorted as Go sorts them: by bytes.
+    /// The names in a directory, sorted as Go sorts them: by bytes. All of them, or none.
     pub fn list(&self, path: &Path) -> Result<Vec<Entry>, ReadError> {
+        match self.list_some(path)? {
+            (entries, false) => Ok(entries),
+            (_, true) => Err(ReadError::TooMany { path: path.into(), limit: ENTRY_LIMIT }),
+        }
+    }
+
+    /// The same, and whether there are more, whichever those are: for who can do without them.
+    pub fn list_some(&self, path: &Path) -> Result<(Vec<Entry>, bool), ReadError> {
         let handle = self.walk(path)?;
         let dir = reopen(&handle, OFlags::RDONLY | OFlags::DIRECTORY).map_err(|e| wrap(path, e))?;
         let mut names: Vec<OsString> = rustix::fs::Dir::new(dir)
@@ -173,11 +185,13 @@ impl HostRoot {
             .flatten()
             .map(|entry| OsString::from_vec(entry.file_name().to_bytes().to_vec()))
             .filter(|name| name != "." && name != "..")
-            .take(ENTRY_LIMIT)
+            .take(ENTRY_LIMIT + 1)
             .collect();
+        let more = names.len() > ENTRY_LIMIT;
+        names.truncate(ENTRY_LIMIT);
         names.sort();
         let kind = |name: &OsString| self.stat(&path.join(name)).map_or(EntryKind::Other, |stat| stat.kind);
-        Ok(names.into_iter().map(|name| Entry { kind: kind(&name), name }).collect())
+        Ok((names.into_iter().map(|name| Entry { kind: kind(&name), name }).collect(), more))
     }
 
     pub fn stat(&self, path: &Path) -> Result<Stat, ReadError> {
@@ -341,5 +355,22 @@ mod tests {
         assert_eq!(kind("dir"), Some(EntryKind::Directory));
         assert_eq!(kind("relative"), Some(EntryKind::File));
         assert_eq!(kind("loop"), Some(EntryKind::Other));
+    }
+
+    #[test]
+    fn a_listing_is_never_cut_without_a_word() {
+        let keep = tempfile::tempdir().unwrap();
+        std::fs::create_dir(keep.path().join("many")).unwrap();
+        let (root, dir) = (HostRoot::open(keep.path()).unwrap(), Path::new("/many"));
+        let add = |number: usize| std::fs::write(keep.path().join(format!("many/{number}")), "").unwrap();
+        (0..ENTRY_LIMIT).for_each(add);
+        assert_eq!(root.list(dir).unwrap().len(), ENTRY_LIMIT);
+        assert!(!root.list_some(dir).unwrap().1);
+        add(ENTRY_LIMIT);
+        let error = root.list(dir).unwrap_err();
+        assert!(error.is_ours() && error.is_too_large(), "{error}");
+        assert_eq!(error.to_string(), format!("/many: more than {ENTRY_LIMIT} entries"));
+        let (some, more) = root.list_some(dir).unwrap();
+        assert_eq!((some.len(), more), (ENTRY_LIMIT, true));
     }
 }

@@ -35,7 +35,7 @@ pub fn is_closed(error: &ReadError) -> bool {
     match error {
         ReadError::NotFound(_) | ReadError::IsDirectory(_) => false,
         ReadError::Os(_, errno) => ![Errno::NOTDIR, Errno::LOOP].contains(errno),
-        ReadError::NotAFile(_) | ReadError::TooLarge { .. } | ReadError::NotText(_) => true,
+        ReadError::NotAFile(_) | ReadError::TooLarge { .. } | ReadError::TooMany { .. } | ReadError::NotText(_) => true,
     }
 }
 

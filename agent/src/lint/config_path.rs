@@ -149,7 +149,7 @@ impl Lint<'_, '_> {
     /// A directory that is there, with the content that the missing one was to have.
     fn meant(&mut self, missing: &str) -> Option<String> {
         let parent = directory(missing).to_owned();
-        let beside = self.reader.list(&parent).unwrap_or_default();
+        let (beside, _) = self.reader.list_some(&parent).unwrap_or_default();
         let name = missing.rsplit('/').next().unwrap_or_default();
         let directories = beside.iter().filter(|entry| entry.kind == EntryKind::Directory);
         let near = directories
@@ -161,11 +161,11 @@ impl Lint<'_, '_> {
     }
 
     fn holds_registries(&mut self, path: &str) -> bool {
-        self.reader.list(path).is_ok_and(|entries| !entries.is_empty())
+        self.reader.list_some(path).is_ok_and(|(entries, _)| !entries.is_empty())
     }
 
     fn holds_hosts_files(&mut self, path: &str) -> bool {
-        let entries = self.reader.list(path).unwrap_or_default();
+        let (entries, _) = self.reader.list_some(path).unwrap_or_default();
         let names = entries.iter().take(64).filter_map(|entry| entry.name.to_str());
         names.into_iter().any(|name| self.reader.stat(&join(path, &format!("{name}/hosts.toml"))).is_ok())
     }

@@ -169,8 +169,8 @@ pub fn select<'a>(roots: &'a [CertsRoot], domain: &str) -> Selection<'a> {
 }
 
 pub fn load_root(reader: &mut Reader<'_>, path: &str, version: Version) -> CertsRoot {
-    let entries = match reader.list(path) {
-        Ok(entries) => entries,
+    let (entries, more) = match reader.list_some(path) {
+        Ok(listed) => listed,
         Err(error) if error.is_not_found() => {
             return CertsRoot { path: path.into(), state: RootState::Missing, beyond: None };
         }
@@ -180,7 +180,7 @@ pub fn load_root(reader: &mut Reader<'_>, path: &str, version: Version) -> Certs
             return CertsRoot { path: path.into(), state, beyond: None };
         }
     };
-    let cut = entries.len() > DIRECTORY_LIMIT;
+    let cut = more || entries.len() > DIRECTORY_LIMIT;
     let names = entries.into_iter().take(DIRECTORY_LIMIT).filter_map(|entry| entry.name.into_string().ok());
     let entries = names.map(|name| (name.clone(), load_entry(reader, &join(path, &name), version))).collect();
     let why =

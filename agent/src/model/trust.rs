@@ -17,6 +17,8 @@ pub struct TrustStore {
     pub named: [Option<String>; 2],
     /// Every file and directory that was looked at, and its mark; none where there was nothing.
     pub looked_at: Vec<(PathBuf, Option<Mark>)>,
+    /// Why there may be more that containerd trusts: pullprobe did not read all that it reads.
+    pub unread: Option<String>,
     /// Another look may find something else although no mark has changed.
     pub is_unsettled: bool,
 }

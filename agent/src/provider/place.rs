@@ -13,9 +13,13 @@ use go::place::Position;
 pub struct RunConditions(Option<&'static str>);
 
 impl RunConditions {
-    pub fn of(root: &HostRoot) -> Self {
+    /// `unread`: a file that gives kubelet, and so its plugins, more of their environment.
+    pub fn of(root: &HostRoot, unread: Option<&ReadError>) -> Self {
         if !inaccessible::is_whole(root) {
             return Self(Some("where it may not find all that the node has"));
+        }
+        if unread.is_some() {
+            return Self(Some("without a part of kubelet's environment, which pullprobe does not read"));
         }
         let is_root = rustix::process::geteuid().is_root();
         Self((!is_root).then_some("without the rights of root, which kubelet has"))

@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
+use crate::host::root::ReadError;
 
 /// Long enough for a shell on a busy machine, short of kubelet's minute.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -240,9 +241,19 @@ mod needs_root {
         let here = lab.ask("r.example/a").await;
         assert!(here.failures()[0].detail.contains("does not start"), "{here:?}");
         let dir = tempfile::tempdir().unwrap();
-        let away = Providers { place: RunConditions::of(&HostRoot::open(dir.path()).unwrap()), ..lab.providers };
+        let away = Providers { place: RunConditions::of(&HostRoot::open(dir.path()).unwrap(), None), ..lab.providers };
         let asked = away.ask(&Reference::parse("r.example/b").unwrap(), PATIENCE).await;
         assert!(asked.failures().is_empty() && asked.unknown()[0].contains("cannot be run from here"), "{asked:?}");
+    }
+
+    #[tokio::test]
+    async fn a_plugin_without_a_part_of_kubelets_environment_may_fare_better_there() {
+        let lab = Lab::new("exit 1", "Image");
+        let unread = ReadError::TooLarge { path: "/etc/default/kubelet".into(), limit: 5 };
+        let place = RunConditions::of(&HostRoot::open("/").unwrap(), Some(&unread));
+        let asked = Providers { place, ..lab.providers }.ask(&Reference::parse("r.example/a").unwrap(), PATIENCE).await;
+        assert!(asked.failures().is_empty(), "{asked:?}");
+        assert!(asked.unknown()[0].contains("a part of kubelet's environment"), "{asked:?}");
     }
 
     #[tokio::test]

@@ -30,13 +30,16 @@ pub struct NodeTrust {
     roots: Arc<Roots>,
     /// Files as on the node.
     sources: Vec<String>,
+    /// Why containerd may trust more than these.
+    unread: Option<Arc<str>>,
 }
 
 impl From<&TrustStore> for NodeTrust {
     fn from(trust: &TrustStore) -> Self {
         let mut roots = Roots::default();
         trust.certificates.iter().cloned().for_each(|certificate| roots.add(certificate));
-        Self { roots: Arc::new(roots), sources: trust.sources.clone() }
+        let unread = trust.unread.as_deref().map(Arc::from);
+        Self { roots: Arc::new(roots), sources: trust.sources.clone(), unread }
     }
 }
 
@@ -56,6 +59,7 @@ pub struct TlsSetup {
     offers_mlkem: bool,
     /// Files as on the node.
     sources: Vec<String>,
+    unread: Option<Arc<str>>,
 }
 
 impl TlsSetup {
@@ -86,8 +90,9 @@ impl TlsSetup {
         let pairs = tls.client.iter().map(key_pair).collect::<Result<_, _>>()?;
         let roots = Arc::new(roots);
         let skip = tls.skip_verify == Some(true);
-        let verifier = Arc::new(Verifier { roots: Arc::clone(&roots), version, skip });
-        Ok(Self { config: client_config(verifier, pairs, now, offers_mlkem)?, roots, version, offers_mlkem, sources })
+        let verifier = Arc::new(Verifier { roots: Arc::clone(&roots), unread: trust.unread.clone(), version, skip });
+        let (config, unread) = (client_config(verifier, pairs, now, offers_mlkem)?, trust.unread.clone());
+        Ok(Self { config, roots, version, offers_mlkem, sources, unread })
     }
 
     /// To look at a server that is not trusted: it verifies nothing and offers no certificate.
@@ -101,7 +106,12 @@ impl TlsSetup {
     }
 
     fn without_pairs(&self, skip: bool, now: Timestamp) -> Result<Self, Failure> {
-        let verifier = Arc::new(Verifier { roots: Arc::clone(&self.roots), version: self.version, skip });
+        let verifier = Arc::new(Verifier {
+            roots: Arc::clone(&self.roots),
+            unread: self.unread.clone(),
+            version: self.version,
+            skip,
+        });
         let config = client_config(verifier, Vec::new(), now, self.offers_mlkem)?;
         Ok(Self { config, ..self.clone() })
     }

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use go::x509::certificate::Certificate;
+use go::x509::invalid::Invalid;
 use go::x509::signature;
 use go::x509::verify::{Roots, verify};
 use jiff::Timestamp;
@@ -36,6 +37,8 @@ tokio::task_local! {
 #[derive(Debug)]
 pub struct Verifier {
     pub roots: Arc<Roots>,
+    /// Why containerd may trust more than these: without an authority nothing is certain then.
+    pub unread: Option<Arc<str>>,
     pub version: Version,
     /// `skip_verify`: the verdict is remembered and the handshake goes on.
     pub skip: bool,
@@ -85,8 +88,18 @@ impl Verifier {
         if let Some(why) = parsed.iter().find_map(|certificate| certificate.check_readable(version.go()).err()) {
             return Err(Judged { failure: reject::unreadable(&why), fatal: true });
         }
-        verify(&self.roots, &parsed, host, now, version.go())
-            .map_err(|invalid| Judged { failure: reject::failure(&invalid, &parsed, &self.roots), fatal: !self.skip })
+        verify(&self.roots, &parsed, host, now, version.go()).map_err(|invalid| {
+            let failure = reject::failure(&invalid, &parsed, &self.roots);
+            let failure = match &self.unread {
+                // One root more makes no other name of a certificate.
+                Some(unread) if !matches!(invalid, Invalid::Name(_)) => {
+                    let detail = clip(format!("{unread}; {}", failure.detail)).into();
+                    Failure { detail, inconclusive: true, ..failure }
+                }
+                _ => failure,
+            };
+            Judged { failure, fatal: !self.skip }
+        })
     }
 
     fn check_signature(

@@ -215,3 +215,20 @@ async fn name_constraints_and_key_usage_are_held_to() {
     let expected = "x509: certificate signed by unknown authority (possibly because of \"x509: invalid signature: parent certificate cannot sign this kind of certificate\" while trying to verify candidate authority certificate \"constrained root\")";
     assert_eq!(verdict(root, config).await, Err(expected.into()));
 }
+
+#[tokio::test]
+async fn an_authority_may_be_among_the_roots_that_pullprobe_does_not_read() {
+    let authority = Authority::new("lab").unwrap();
+    let unread = "pullprobe does not read /etc/ssl/cert.pem: larger than 5 bytes, and containerd does";
+    let store = TrustStore { unread: Some(unread.to_owned()), ..TrustStore::default() };
+    let setup =
+        TlsSetup::new(Version::NEWEST, false, &NodeTrust::from(&store), &HostTls::default(), jiff::Timestamp::now());
+    let setup = setup.unwrap();
+    for (kind, is_open) in [(CertKind::Good, true), (CertKind::SelfSigned, true), (CertKind::WrongName, false)] {
+        let leaf = authority.leaf(kind, &[HOST]).unwrap();
+        let step = shake_with(serve_leaf(&leaf).await, &setup).await;
+        let failure = failure(&step);
+        assert_eq!(failure.inconclusive, is_open, "{kind:?}: {failure:?}");
+        assert_eq!(failure.detail.starts_with(unread), is_open, "{kind:?}: {failure:?}");
+    }
+}
