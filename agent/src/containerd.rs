@@ -3,6 +3,7 @@
 pub mod config;
 pub mod config_keys;
 pub mod configured;
+pub mod cri_durations;
 pub mod cri_plugins;
 pub mod evidence;
 pub mod options;
