@@ -9,6 +9,7 @@ use crate::model::finding::Finding;
 use crate::model::host::Scheme;
 use crate::node::containerd::HostSource;
 use crate::plan::plan;
+use crate::redact::clean::Clean;
 
 /// Findings about a directory's name, which is not the one that images lead to.
 const OF_NAMES: [&str; 5] =
@@ -76,7 +77,9 @@ impl Relevance {
         {
             return self.domains.contains(&other.to_ascii_lowercase());
         }
-        if !finding.about.is_empty() && !finding.about.iter().any(|about| self.names.contains(&plain(about))) {
+        // What is for all registries without hosts of their own may be for any: who has some now may have had none.
+        let is_ours = |about: &Clean| *about == "_default" || self.names.contains(&plain(about));
+        if !finding.about.is_empty() && !finding.about.iter().any(is_ours) {
             return false;
         }
         if finding.code == OF_TLS && !self.has_tls {
@@ -200,6 +203,7 @@ mod tests {
             of(false).holds(&registries.iter().fold(backup, |backup, registry| backup.about(*registry)))
         };
         assert!(of_backup(&["quay.io", "docker.io"]) && of_backup(&["mirror.example_5000_"]));
+        assert!(of_backup(&["_default"]) && of_backup(&["quay.io", "_default"]));
         assert!(!of_backup(&["quay.io"]) && !of_backup(&["docker.io.example"]));
     }
 
