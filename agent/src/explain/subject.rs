@@ -69,6 +69,15 @@ mod tests {
             ("Authorization: Bearer S3CRET, dial tcp", "Authorization: Bearer *** dial tcp"),
             ("https://u:pw@r.example/?a=b password=pw next", "https://***@r.example/?*** password=*** next"),
             ("token=", "token="),
+            ("Authorization: Bearer letmein", "Authorization: Bearer ***"),
+            ("sent Bearer swordfish: 401", "sent Bearer *** 401"),
+            ("with Basic YWxpY2U, EOF", "with Basic *** EOF"),
+            ("no Basic auth credentials", "no Basic auth credentials"),
+            ("asks Bearer realm=\"https://r.example/token\"", "asks Bearer realm=\"https://r.example/token\""),
+            (
+                "Bearer token is missing, Basic authentication failed",
+                "Bearer token is missing, Basic authentication failed",
+            ),
         ] {
             assert_eq!(veiled(message), redactor);
         }

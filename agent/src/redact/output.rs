@@ -7,6 +7,27 @@ const COMMON: [&str; 4] = ["token", "authorization", "bearer", "basic"];
 const HIDDEN: &str = "***";
 /// A longer word is none of a sentence.
 const PROSE: usize = 16;
+/// What messages say behind `Bearer` and `Basic` in place of a login.
+const OF_SCHEMES: [&str; 18] = [
+    "and",
+    "auth",
+    "authenticate",
+    "authentication",
+    "authorization",
+    "challenge",
+    "challenges",
+    "credential",
+    "credentials",
+    "error",
+    "for",
+    "header",
+    "is",
+    "login",
+    "or",
+    "realm",
+    "scheme",
+    "was",
+];
 /// A value is so near behind its name: `password for robot is …`.
 const NEAR: usize = 4;
 /// A word of this many letters and digits without a break is a key or token.
@@ -51,6 +72,7 @@ pub fn redact_message(text: &str) -> String {
             let is_secret = match next {
                 Expected::Secret => !word.starts_with('{') && (naming == Naming::Nothing || !is_scheme(word)),
                 Expected::Either => naming == Naming::Nothing && !is_prose(word),
+                Expected::Login => naming == Naming::Nothing && !is_of_scheme(word),
                 Expected::Words => false,
             };
             match naming {
@@ -80,6 +102,8 @@ enum Expected {
     Words,
     /// A secret, unless it looks like a part of the sentence.
     Either,
+    /// A login, unless the sentence is about the scheme: a login may look like any word.
+    Login,
     Secret,
 }
 
@@ -91,7 +115,13 @@ impl Expected {
             Naming::Next => Self::Either,
             // `Authorization: Bearer`.
             Naming::Perhaps if before == Naming::Next => Self::Secret,
-            Naming::Perhaps if word.starts_with(|c: char| c.is_ascii_uppercase()) => Self::Either,
+            Naming::Perhaps if word.starts_with(|c: char| c.is_ascii_uppercase()) => {
+                if is_scheme(word) {
+                    Self::Login
+                } else {
+                    Self::Either
+                }
+            }
             Naming::Nothing | Naming::Whole(_) | Naming::Perhaps => Self::Words,
         }
     }
@@ -100,6 +130,13 @@ impl Expected {
 /// `Bearer` or `Basic`, with the login still to come.
 fn is_scheme(word: &str) -> bool {
     ["bearer", "basic"].iter().any(|scheme| word.trim_matches('"').eq_ignore_ascii_case(scheme))
+}
+
+/// A word about a scheme, or a parameter of its challenge.
+fn is_of_scheme(word: &str) -> bool {
+    let bare = word.trim_matches(|c: char| !c.is_ascii_alphanumeric()).to_ascii_lowercase();
+    let name = bare.split('=').next().unwrap_or_default();
+    OF_SCHEMES.contains(&name)
 }
 
 /// The quote that a value begins with and does not end with.
