@@ -149,6 +149,8 @@ fn cause_of_status(code: u16, response: &Response, errors: &Errors) -> Cause {
         495 | 496 => Cause::TlsClientCertificateRequired,
         497 => Cause::HttpToTlsPort,
         451 => Cause::LegallyBlocked,
+        // RFC 6585: not of whom the request is for, but of a network that lets nobody out who has not signed in.
+        511 => Cause::FilterBlocked,
         500..=599 => Cause::RegistryError,
         300..=399 => Cause::RedirectInvalid,
         400..=499 => Cause::StatusUnexpected,
@@ -231,6 +233,7 @@ mod tests {
         assert_eq!(cause(403, &[], &denied("download blocking policy configured in Xray")), Cause::PolicyBlocked);
         assert_eq!(cause(403, &[], &denied("no")), Cause::AccessDenied);
         assert_eq!(cause(451, &[], ""), Cause::LegallyBlocked);
+        assert_eq!(cause(511, &[("content-type", "text/html")], "<html>Sign in to go on"), Cause::FilterBlocked);
         assert_eq!(cause(400, &[], "Client sent an HTTP request to an HTTPS server."), Cause::HttpToTlsPort);
     }
 

@@ -82,6 +82,9 @@ impl Pull<'_> {
             // What befell the look itself says nothing of what HEAD met.
             (_, code @ (408 | 429 | 500..)) if of_head != Some(code) => return failure,
             (Cause::ManifestUnknown, 404) => return self.why_not_found(index, &answer, failure).await,
+            (Cause::ManifestUnknown, 400..500) if refusal::is_web_page(&answer.response) => {
+                return refused::or_filter(&answer, failure);
+            }
             (Cause::ManifestUnknown, _) => return failure,
             (_, 401 | 403 | 412) => self.why_forbidden(index, &answer, failure),
             _ => {
@@ -181,8 +184,14 @@ impl Pull<'_> {
         }
         let below_v2 = session.host.path.trim_matches('/').split('/').next() == Some("v2");
         match session.base("v2").await {
-            Base::Other(said) if below_v2 => no_registry(failure, &format!("/v2/ answers {said}, too")),
-            Base::Registry | Base::Other(_) if !below_v2 => no_api_at_path(failure, session),
+            Base::Other { said, reading } if below_v2 => {
+                let failure = no_registry(failure, &format!("/v2/ answers {said}, too"));
+                match reading {
+                    Some(reading) => reading.tell(Failure { cause: reading.cause, ..failure }),
+                    None => failure,
+                }
+            }
+            Base::Registry | Base::Other { .. } if !below_v2 => no_api_at_path(failure, session),
             _ => failure,
         }
     }

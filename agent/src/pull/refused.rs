@@ -136,6 +136,15 @@ pub(super) fn of_page(answer: &RegistryResponse, failure: Failure) -> Failure {
     }
 }
 
+/// GET is turned away by a page, and HEAD was told that there is no such thing: by whom, the page may say.
+pub(super) fn or_filter(answer: &RegistryResponse, failure: Failure) -> Failure {
+    let detail = clip(format!("{}; GET of the same is answered {}", failure.detail, answer.response.line())).into();
+    match said_by_page(answer) {
+        Some(reading) if reading.cause == Cause::FilterBlocked => of_page(answer, Failure { detail, ..failure }),
+        _ => failure.or_maybe(&[Cause::FilterBlocked]),
+    }
+}
+
 /// What a page for people says of itself. `None`: nothing that is known.
 fn said_by_page(answer: &RegistryResponse) -> Option<Reading> {
     let reading = refusal::read(&answer.response, &Errors::default(), answer.party(), "");

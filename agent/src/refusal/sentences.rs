@@ -72,6 +72,12 @@ const SENTENCES: &[Sentence] = &[
     code(503, "The registry, or the gateway in front of it, says that it cannot serve at present (503)."),
     code(504, "The gateway in front of the registry got no answer from it in time (504)."),
     code(507, "The registry has no room left in its own storage (507)."),
+    Sentence {
+        code: 511,
+        summary: "The network between the node and the registry wants somebody to sign in first (511): a captive portal.",
+        fix: "Open any page in a browser behind the same network and sign in there, or have its operator let the node's address pass; \
+              then pull again: `crictl pull IMAGE`.",
+    },
     code(520, "Cloudflare got an answer from the registry that it does not understand (520)."),
     code(521, "Cloudflare is refused by the registry's own server (521)."),
     code(522, "Cloudflare cannot connect to the registry's own server in time (522)."),
@@ -83,9 +89,10 @@ const SENTENCES: &[Sentence] = &[
     code(561, "A load balancer of AWS got an error from the login service that it asks (561)."),
 ];
 
-/// Says what a status says where its cause is one of many statuses.
+/// Says what a status says where its cause is one of many statuses, or one of its own among many words.
 pub fn tell(status: u16, failure: Failure) -> Failure {
-    if !matches!(failure.cause, Cause::StatusUnexpected | Cause::RegistryError) {
+    let is_portal = (status, failure.cause) == (511, Cause::FilterBlocked);
+    if !is_portal && !matches!(failure.cause, Cause::StatusUnexpected | Cause::RegistryError) {
         return failure;
     }
     if status == 400 && failure.cause == Cause::RegistryError {
@@ -119,6 +126,8 @@ mod tests {
         assert!(tell(464, failure(Cause::StatusUnexpected)).summary().contains("464"));
         assert!(tell(464, failure(Cause::StatusUnexpected)).fix().contains("HTTP1"));
         assert!(!tell(400, failure(Cause::RegistryError)).summary().contains("server error"));
+        assert!(tell(511, failure(Cause::FilterBlocked)).summary().contains("captive portal"));
+        assert_eq!(tell(403, failure(Cause::FilterBlocked)).particulars, None);
         assert_eq!(tell(464, failure(Cause::AccessDenied)).particulars, None);
         assert_eq!(tell(477, failure(Cause::StatusUnexpected)).particulars, None);
     }

@@ -103,6 +103,9 @@ pub const STATUS: &[Row] = &[
     of(&[RegistryTimeout], &[": 408 "]).with(STATUS_WORDS),
     of(&[LegallyBlocked], &[": 451 "]).with(STATUS_WORDS),
     of(&[QuotaExceeded], &[": 402 "]).with(STATUS_WORDS),
+    of(&[FilterBlocked], &[": 511 "])
+        .with(STATUS_WORDS)
+        .note("A captive portal: the network between the node and the registry wants somebody to sign in first."),
     of(&[PolicyBlocked], &[": 412 "]).with(STATUS_WORDS),
     of(&[RequestTooLarge], &[": 413 ", ": 414 ", ": 431 ", ": 494 "]).with(STATUS_WORDS),
     of(&[TlsClientCertificateRequired], &[": 495 ", ": 496 "]).with(STATUS_WORDS),

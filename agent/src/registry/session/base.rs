@@ -3,9 +3,11 @@
 use http::{HeaderMap, HeaderValue, header};
 
 use super::Session;
+use crate::cause::Cause;
 use crate::http::{Response, headers};
 use crate::model::stage::Stage;
-use crate::refusal::{self, Errors};
+use crate::refusal::evidence::Party;
+use crate::refusal::{self, Errors, Reading};
 use crate::registry::{challenge, request};
 use crate::route::usage::RequestKind;
 
@@ -15,11 +17,14 @@ const BODY_LIMIT: usize = 16 << 10;
 const SIGN_IN: [&str; 7] = ["login", "signin", "sign_in", "oauth", "saml", "sso", "auth"];
 
 /// What is at the base of the API.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Base {
     Registry,
-    /// Something else, in words: `404 Not Found: no such route`.
-    Other(String),
+    /// Something else, in words: `404 Not Found: no such route`; and what those mean, where they are known.
+    Other {
+        said: String,
+        reading: Option<Reading>,
+    },
     Unknown,
 }
 
@@ -45,7 +50,12 @@ impl Session<'_> {
 fn judge(response: &Response) -> Base {
     let errors = Errors::of(response);
     let is_api = errors.has_code() || response.headers.contains_key("docker-distribution-api-version");
-    let other = || Base::Other(format!("{}{}", response.line(), refusal::behind(": ", response, &errors)));
+    let other = || {
+        let said = format!("{}{}", response.line(), refusal::behind(": ", response, &errors));
+        let reading = Some(refusal::read(response, &errors, Party::Registry, "")).filter(Reading::is_by_words);
+        let is_of_place = |reading: &Reading| matches!(reading.cause, Cause::FilterBlocked | Cause::NotARegistry);
+        Base::Other { said, reading: reading.filter(is_of_place) }
+    };
     let page = refusal::is_web_page(response);
     match response.status.as_u16() {
         _ if is_api => Base::Registry,
@@ -80,16 +90,27 @@ mod tests {
 
     #[test]
     fn the_base_of_the_api_tells_a_registry_from_everything_else() {
-        let is_other = |base: Base| matches!(base, Base::Other(_));
-        assert_eq!(base(200, None, ""), Base::Registry);
-        assert_eq!(base(200, None, "{}"), Base::Registry);
-        assert_eq!(base(401, Some(("www-authenticate", "Basic realm=\"r\"")), "<html>"), Base::Registry);
-        assert_eq!(base(404, Some(("docker-distribution-api-version", "registry/2.0")), ""), Base::Registry);
-        assert_eq!(base(404, None, r#"{"errors":[{"code":"NOT_FOUND","message":"x"}]}"#), Base::Registry);
+        let is_other = |base: Base| matches!(base, Base::Other { .. });
+        assert!(matches!(base(200, None, ""), Base::Registry));
+        assert!(matches!(base(200, None, "{}"), Base::Registry));
+        assert!(matches!(base(401, Some(("www-authenticate", "Basic realm=\"r\"")), "<html>"), Base::Registry));
+        assert!(matches!(base(404, Some(("docker-distribution-api-version", "registry/2.0")), ""), Base::Registry));
+        assert!(matches!(base(404, None, r#"{"errors":[{"code":"NOT_FOUND","message":"x"}]}"#), Base::Registry));
         assert!(is_other(base(404, None, "default backend - 404")));
         assert!(is_other(base(200, None, "<!doctype html><title>Welcome to nginx!</title>")));
         assert!(is_other(base(302, Some(("location", "https://sso.example/login?next=x")), "")));
-        assert_eq!(base(302, Some(("location", "https://r.example/v2/")), ""), Base::Unknown);
-        assert_eq!(base(503, None, "no healthy upstream"), Base::Unknown);
+        assert!(matches!(base(302, Some(("location", "https://r.example/v2/")), ""), Base::Unknown));
+        assert!(matches!(base(503, None, "no healthy upstream"), Base::Unknown));
+    }
+
+    #[test]
+    fn a_filter_at_the_base_says_that_it_is_one() {
+        let cause = |status, body: &str| match base(status, None, body) {
+            Base::Other { reading, .. } => reading.map(|reading| reading.cause),
+            _ => panic!("{body} is a registry's"),
+        };
+        let filter = "<html><title>Web Page Blocked</title>FortiGuard Intrusion Prevention";
+        assert_eq!((cause(200, filter), cause(403, filter)), (Some(Cause::FilterBlocked), Some(Cause::FilterBlocked)));
+        assert_eq!(cause(404, "default backend - 404"), None);
     }
 }
