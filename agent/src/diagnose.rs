@@ -6,6 +6,8 @@ pub mod logins;
 pub mod message;
 pub mod providers;
 
+use go::text::quote;
+
 use crate::cause::Cause;
 use crate::image::reference::Reference;
 use crate::mirrors::hosts_toml::Rejection;
@@ -106,9 +108,9 @@ pub fn of_runtime(failure: &Failure, message: &str) -> Verdict {
 /// The answer for a text that is no reference.
 pub fn of_reference(failure: &Failure, requested: &str) -> Verdict {
     let words = if failure.go_message.is_empty() { "invalid reference format" } else { &failure.go_message };
-    let message = format!(
-        "Failed to apply default image tag \"{requested}\": couldn't parse image name \"{requested}\": {words}"
-    );
+    let requested = quote(requested);
+    let message =
+        format!("Failed to apply default image tag {requested}: couldn't parse image name {requested}: {words}");
     failed(failure, sentence(failure), Some(&message))
 }
 

@@ -1,6 +1,5 @@
 //! An answer that is no HTTP/1, and how Go's `net/http` words that.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -56,26 +55,6 @@ pub async fn date(stream: impl AsyncRead + AsyncWrite + Unpin, host: &str, limit
 /// Whether the bytes begin a TLS record: an alert or a handshake.
 pub fn is_tls(line: &[u8]) -> bool {
     matches!(line, [0x15 | 0x16, 0x03, ..])
-}
-
-/// As Go's `%q`: printable ASCII as it is, the rest escaped.
-fn quote(bytes: &[u8]) -> String {
-    let mut text = String::from("\"");
-    for byte in bytes {
-        match byte {
-            b'"' => text.push_str("\\\""),
-            b'\\' => text.push_str("\\\\"),
-            b'\n' => text.push_str("\\n"),
-            b'\r' => text.push_str("\\r"),
-            b'\t' => text.push_str("\\t"),
-            0x20..=0x7e => text.push(char::from(*byte)),
-            other => {
-                let _ = write!(text, "\\x{other:02x}");
-            }
-        }
-    }
-    text.push('"');
-    text
 }
 
 #[cfg(test)]

@@ -35,6 +35,25 @@ pub fn join(base: &str, name: &str) -> String {
 /// `%q`.
 pub fn quote(text: &str) -> String {
     let mut quoted = String::from("\"");
+    escape(text, &mut quoted);
+    quoted.push('"');
+    quoted
+}
+
+/// The same of bytes, which need be no text.
+pub fn quote_bytes(bytes: &[u8]) -> String {
+    let mut quoted = String::from("\"");
+    for chunk in bytes.utf8_chunks() {
+        escape(chunk.valid(), &mut quoted);
+        for byte in chunk.invalid() {
+            let _ = write!(quoted, "\\x{byte:02x}");
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+fn escape(text: &str, quoted: &mut String) {
     for c in text.chars() {
         match c {
             '"' => quoted.push_str("\\\""),
@@ -52,8 +71,6 @@ pub fn quote(text: &str) -> String {
             c => drop(write!(quoted, "\\U{:08x}", u32::from(c))),
         }
     }
-    quoted.push('"');
-    quoted
 }
 
 /// `strconv.IsPrint`: letters, marks, numbers, punctuation, symbols, and of spaces that of ASCII. Rust escapes the others,

@@ -1,5 +1,7 @@
 //! Docker's manifests of schema 1: converted by old containerds, refused by new ones.
 
+use go::text::quote;
+
 use super::resolve::Resolved;
 use super::{Phase, Pull, Stop};
 use crate::cause::Cause;
@@ -27,9 +29,9 @@ impl Pull<'_> {
             ),
             PullMode::Transfer => "schema 1 image manifests are no longer supported: invalid argument".to_owned(),
             PullMode::Local => format!(
-                "not implemented: media type \"{media_type}\" is no longer supported since containerd v2.1, please rebuild the \
-                 image as \"application/vnd.docker.distribution.manifest.v2+json\" or \
-                 \"application/vnd.oci.image.manifest.v1+json\""
+                "not implemented: media type {} is no longer supported since containerd v2.1, please rebuild the image as \
+                 \"application/vnd.docker.distribution.manifest.v2+json\" or \"application/vnd.oci.image.manifest.v1+json\"",
+                quote(media_type)
             ),
         };
         Err(Stop::Fetch(Phase::Commit, failure.with_go_message(go_message)))

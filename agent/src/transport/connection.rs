@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
+use go::errno::words;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -74,8 +75,7 @@ impl Connection {
 
 /// What Go's `net` package says of an error on this connection, `op` being `read` or `write`.
 pub fn with_go_message(op: &str, ends: Option<(SocketAddr, SocketAddr)>, error: &io::Error) -> String {
-    let reason = error.to_string().to_lowercase();
-    let reason = reason.split(" (os error").next().unwrap_or_default();
+    let reason = words(error);
     match ends {
         Some((local, remote)) => format!("{op} tcp {local}->{remote}: {op}: {reason}"),
         None => format!("{op}: {reason}"),

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderValue, header};
 
-use super::quote;
+use crate::text::quote_bytes as quote;
 
 /// What Go's transport puts in front.
 pub const BROKEN: &str = "net/http: HTTP/1.x transport connection broken: ";
@@ -105,6 +105,8 @@ mod tests {
     fn what_is_no_http_is_refused_as_go_words_it() {
         assert_eq!(said(b"this is no HTTP\r"), "malformed HTTP status code \"is\"");
         assert_eq!(said(b"\x15\x03\x03\x00\x02\x022"), "malformed HTTP response \"\\x15\\x03\\x03\\x00\\x02\\x022\"");
+        assert_eq!(said("Gr\u{fc}\u{df}e\u{7}".as_bytes()), "malformed HTTP response \"Gr\u{fc}\u{df}e\\a\"");
+        assert_eq!(said(b"\xff\xc3"), "malformed HTTP response \"\\xff\\xc3\"");
         assert_eq!(said(b"HTTP/x 200 OK"), "malformed HTTP version \"HTTP/x\"");
         assert_eq!(said(b"HTTP/1.1 200 OK\r\nnocolon\r\n\r\n"), "malformed MIME header: missing colon: \"nocolon\"");
         assert_eq!(said(b"HTTP/1.1 200 OK\r\n x: y\r\n\r\n"), "malformed MIME header initial line:  x: y");

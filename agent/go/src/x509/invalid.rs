@@ -2,6 +2,8 @@
 
 use jiff::Timestamp;
 
+use crate::text::quote;
+
 /// Why a chain does not verify.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
@@ -44,7 +46,9 @@ impl std::fmt::Display for Hint {
             Some((error, name)) => {
                 write!(
                     f,
-                    " (possibly because of {error:?} while trying to verify candidate authority certificate {name:?})"
+                    " (possibly because of {} while trying to verify candidate authority certificate {})",
+                    quote(error),
+                    quote(name)
                 )
             }
             None => Ok(()),
@@ -55,4 +59,17 @@ impl std::fmt::Display for Hint {
 /// Whole seconds in UTC: what Go prints on a node whose zone is UTC.
 fn rfc3339(time: &Timestamp) -> String {
     Timestamp::from_second(time.as_second()).unwrap_or(*time).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_candidate_is_quoted_as_go_quotes() {
+        let hint = Hint(Some(("x509: \"a\"".to_owned(), "Gr\u{fc}\u{df}e\u{1b}\u{202e}".to_owned())));
+        let told = Invalid::UnknownAuthority(hint).to_string();
+        assert!(told.contains(r#"because of "x509: \"a\"" while"#), "{told}");
+        assert!(told.ends_with("certificate \"Gr\u{fc}\u{df}e\\x1b\\u202e\")"), "{told}");
+    }
 }

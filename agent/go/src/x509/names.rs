@@ -6,6 +6,7 @@ use x509_parser::extensions::{GeneralName, GeneralSubtree};
 
 use super::certificate::Certificate;
 use crate::release::Go;
+use crate::text::quote;
 
 /// From this many on, newer Go only counts the names.
 const NAMES_SHOWN: usize = 100;
@@ -85,16 +86,16 @@ pub fn check_constraints(authority: &Certificate<'_>, leaf: &Certificate<'_>, go
         };
         if let Some(hit) = excluded.iter().find(|subtree| is_hit(&subtree.base)) {
             return Err(format!(
-                "{} {:?} is excluded by constraint {:?}",
+                "{} {} is excluded by constraint {}",
                 name.kind(),
-                name.text(),
-                constraint_text(&hit.base)
+                quote(&name.text()),
+                quote(&constraint_text(&hit.base))
             ));
         }
         let mut of_kind =
             permitted.iter().filter_map(|subtree: &GeneralSubtree<'_>| name.is_within(&subtree.base)).peekable();
         if of_kind.peek().is_some() && !of_kind.any(|within| within) {
-            return Err(format!("{} {:?} is not permitted by any constraint", name.kind(), name.text()));
+            return Err(format!("{} {} is not permitted by any constraint", name.kind(), quote(&name.text())));
         }
     }
     Ok(())
