@@ -32,8 +32,10 @@ use crate::state::snapshot::{ContainerdState, FilesystemSpace, NodeState, SeenLi
 use crate::state::targets::Targets;
 use crate::version::{Version, VersionSource};
 
+mod host;
 mod presenting;
 
+pub use host::host;
 pub use presenting::presenting;
 
 /// What a registry may write into any text of its own.

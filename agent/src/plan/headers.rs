@@ -42,27 +42,12 @@ fn fault(host: &RegistryHost) -> Option<Failure> {
 mod tests {
     use super::*;
     use crate::cause::Cause;
-    use crate::model::host::{Capabilities, Endpoint, HostTls, Origin, Role, Scheme};
-    use crate::model::rewrites::Rewrites;
+    use crate::model::host::{Endpoint, Scheme};
+    use crate::model::sample;
     use crate::redact::secret::Secret;
 
     fn checked(headers: Vec<(String, Secret)>) -> RegistryHost {
-        let mut host = RegistryHost {
-            endpoint: Endpoint::new(Scheme::Https, "registry.example".to_owned()),
-            role: Role::Upstream,
-            path: "/v2".to_owned(),
-            capabilities: Capabilities::ALL,
-            tls: HostTls::default(),
-            headers,
-            dial_timeout: None,
-            http_fallback: false,
-            rewrites: Rewrites::default(),
-            namespace_query: None,
-            own_credential: None,
-            unusable_credential: None,
-            unsendable: None,
-            origin: Origin::ImplicitUpstream,
-        };
+        let mut host = RegistryHost { headers, ..sample::host(Endpoint::new(Scheme::Https, "registry.example")) };
         check(&mut host);
         host
     }

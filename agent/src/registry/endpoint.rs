@@ -315,8 +315,7 @@ fn skew(response: &Response, now: Timestamp) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::cause::Owner;
-    use crate::model::host::{Capabilities, HostTls, Origin};
-    use crate::model::rewrites::Rewrites;
+    use crate::model::sample;
 
     fn skew_of(headers: &[(&'static str, &str)]) -> Option<f64> {
         let headers = headers.iter().map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()));
@@ -325,22 +324,8 @@ mod tests {
     }
 
     fn host(path: &str, headers: Vec<(String, Secret)>) -> RegistryHost {
-        RegistryHost {
-            endpoint: Endpoint::new(host::Scheme::Https, "r.example"),
-            role: Role::Mirror,
-            path: path.to_owned(),
-            capabilities: Capabilities::ALL,
-            tls: HostTls::default(),
-            headers,
-            dial_timeout: None,
-            http_fallback: false,
-            rewrites: Rewrites::default(),
-            namespace_query: None,
-            own_credential: None,
-            unusable_credential: None,
-            unsendable: None,
-            origin: Origin::ImplicitUpstream,
-        }
+        let host = sample::host(Endpoint::new(host::Scheme::Https, "r.example"));
+        RegistryHost { role: Role::Mirror, path: path.to_owned(), headers, ..host }
     }
 
     fn judged(host: &RegistryHost, status: u16, media_type: &str, body: &str) -> Option<Failure> {

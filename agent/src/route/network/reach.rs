@@ -117,9 +117,9 @@ mod tests {
     use crate::environment::ProxyRules;
     use crate::host::resolv::Names;
     use crate::host::root::HostRoot;
-    use crate::model::host::{Capabilities, HostTls, Origin, PemFile, Role, Scheme};
+    use crate::model::host::{PemFile, Scheme};
     use crate::model::outcome::{Outcome, Skip};
-    use crate::model::rewrites::Rewrites;
+    use crate::model::sample::host;
     use crate::redact::secret::Secret;
     use crate::route::network::Timeouts;
     use crate::tls::NodeTrust;
@@ -133,25 +133,6 @@ mod tests {
         let (trust, proxies) = (Arc::<NodeTrust>::default(), Arc::<ProxyRules>::default());
         let version = "2.1.9".parse().unwrap();
         Network::new(names, trust, proxies, Timeouts::default(), version, Timestamp::now()).within(reach)
-    }
-
-    fn host(endpoint: Endpoint) -> RegistryHost {
-        RegistryHost {
-            endpoint,
-            role: Role::Upstream,
-            path: "/v2".to_owned(),
-            capabilities: Capabilities::ALL,
-            tls: HostTls::default(),
-            headers: Vec::new(),
-            dial_timeout: None,
-            http_fallback: false,
-            rewrites: Rewrites::default(),
-            namespace_query: None,
-            own_credential: None,
-            unusable_credential: None,
-            unsendable: None,
-            origin: Origin::ImplicitUpstream,
-        }
     }
 
     /// Whether a registry, itself on the node or not, gets the agent to a service on the node by this name.
