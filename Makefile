@@ -17,7 +17,7 @@ SKIPPED_BY_QUICK := --skip needs_root --skip needs_tools
 # Unit tests wait more than they compute.
 QUICK_THREADS := 4
 
-.PHONY: help demo quick test tools lint docs static e2e bench fuzz clean
+.PHONY: help demo quick test tools lint docs static e2e bench hostile fuzz clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,12 +31,17 @@ quick: ## format, clippy of the program, unit tests without root, tools and daem
 	cargo test --package pullprobe --package pullprobe-go --lib --locked -- --test-threads $(QUICK_THREADS) $(SKIPPED_BY_QUICK)
 	echo "== quick: $$SECONDS s"
 
+HOSTILE := $(TARGET_DIR)/debug/pullprobe-hostile --pullprobe $(STATIC)
+
 test: tools lint static ## install what is missing, then every check and test
 	export PULLPROBE_STATIC_BIN="$$(realpath $(STATIC))" PULLPROBE_REQUIRE_STATIC=1
 	cargo test --workspace --locked -- --skip $(JUDGE)
 	echo "== unit and acceptance tests: $$SECONDS s"
 	cargo test --test acceptance --locked -- $(JUDGE) --nocapture
 	echo "== with the judge: $$SECONDS s"
+	began=$$SECONDS
+	$(HOSTILE) --quick
+	echo "== hostile: $$((SECONDS - began)) s"
 
 tools: ## install what the tests run
 	bash tests/tools/install.sh
@@ -66,6 +71,12 @@ e2e: tools static ## the agent in a real Kubernetes (ONLY="parts of names": thos
 bench: tools static ## what pullprobe costs, against blackbox_exporter and skopeo (STRICT=1: fail when a goal is missed)
 	cargo build --locked --package pullprobe-bench
 	$(TARGET_DIR)/debug/pullprobe-bench --pullprobe $(STATIC) $(if $(STRICT),--strict)
+
+hostile: static ## hostile peers and files against the program, in half an hour (ONLY=part-of-a-name)
+	cargo build --locked --package pullprobe-hostile
+	began=$$SECONDS
+	$(HOSTILE) $(if $(ONLY),--only "$(ONLY)")
+	echo "== hostile: $$((SECONDS - began)) s"
 
 FUZZ_TARGETS := config_toml hosts_toml reference www_authenticate config_json settings resolv_conf service documents
 SECONDS_EACH := $(or $(SECONDS),600)

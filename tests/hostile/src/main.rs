@@ -1,0 +1,156 @@
+//! Hostile peers and files against the real program: what each costs, beside the bounds that it has to keep.
+//!
+//! An attack is a value: see `attack.rs`, and `families` for how they are written. It ends with 1 when one of them
+//! breaks a bound or gets a wrong answer.
+
+mod agent;
+mod attack;
+mod dns;
+mod families;
+mod looks;
+mod peer;
+mod process;
+mod scene;
+mod script;
+mod shelf;
+mod table;
+mod trial;
+
+use std::io::{self, Write as _};
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use pullprobe_lab::ca::Authority;
+
+use attack::Attack;
+use table::Row;
+use trial::{Planted, Trials};
+
+/// Plays hostile peers and files on pullprobe.
+#[derive(Debug, Parser)]
+struct Options {
+    /// The program that is attacked
+    #[arg(long)]
+    pullprobe: PathBuf,
+    /// Only `check`, and only what waits for no deadline; `run` meets all peers at once
+    #[arg(long)]
+    quick: bool,
+    /// Only attacks whose family and name contain this
+    #[arg(long, default_value = "")]
+    only: String,
+    /// Print the names, and attack nothing
+    #[arg(long)]
+    list: bool,
+    /// Attacks at a time
+    #[arg(long, default_value_t = 4)]
+    jobs: usize,
+    /// In place of each attack's bound on time, in seconds
+    #[arg(long)]
+    bound_time: Option<u64>,
+    /// In place of each attack's bound on memory, in bytes
+    #[arg(long)]
+    bound_memory: Option<u64>,
+    /// In place of each attack's bound on requests
+    #[arg(long)]
+    bound_requests: Option<usize>,
+    /// In place of each attack's bound on output, in bytes
+    #[arg(long)]
+    bound_output: Option<usize>,
+}
+
+/// Set for the run in the namespace of its own.
+const INSIDE: &str = "PULLPROBE_HOSTILE_INSIDE";
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    if std::env::var_os(INSIDE).is_none() {
+        // It returns only when it could not be done.
+        let error = alone().exec();
+        eprintln!("hostile: unshare: {error}: it needs root");
+        return ExitCode::from(2);
+    }
+    match attack_all(&options) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(problem) => {
+            eprintln!("hostile: {problem}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Itself again, in a network of its own: some attacks lead to addresses that must be nobody's.
+fn alone() -> Command {
+    let mut command = Command::new("unshare");
+    command.args(["--net", "/bin/sh", "-c", "ip link set lo up && exec \"$0\" \"$@\""]);
+    command.args(std::env::current_exe()).args(std::env::args_os().skip(1)).env(INSIDE, "1");
+    command
+}
+
+fn attack_all(options: &Options) -> io::Result<bool> {
+    let began = Instant::now();
+    let authority = Arc::new(Authority::new("hostile")?);
+    let mut attacks = families::all(&authority)?;
+    attacks.retain(|attack| format!("{}: {}", attack.family, attack.name).contains(&options.only));
+    if options.quick {
+        attacks.retain(|attack| !attack.slow);
+    }
+    if options.list {
+        attacks.iter().for_each(|attack| say(&format!("{}: {}", attack.family, attack.name)));
+        return Ok(true);
+    }
+    if attacks.is_empty() {
+        return Err(io::Error::other("no attack has such a name"));
+    }
+    let trials = Trials {
+        program: options.pullprobe.clone(),
+        authority,
+        idle: [0, 0],
+        planted: Planted {
+            time: options.bound_time.map(Duration::from_secs),
+            memory: options.bound_memory,
+            requests: options.bound_requests,
+            output: options.bound_output,
+        },
+        quick: options.quick,
+    };
+    let trials = trials.at_rest()?;
+    let [check, run] = trials.idle.map(table::tenths);
+    say(&format!("== {} attacks; idle: {check} MiB in `check`, {run} MiB in `run`\n{}", attacks.len(), table::HEAD));
+    let rows = play(&trials, &attacks, options.jobs);
+    say(&format!("\n{}", table::summary(&rows)));
+    let broken: Vec<&Row> = rows.iter().filter(|row| !row.is_ok()).collect();
+    for row in &broken {
+        say(&format!("NOT OK: {}: {} ({}): {}", row.family, row.attack, row.by, row.faults.join("; ")));
+    }
+    say(&format!("{} rows, {} not ok, {} s", rows.len(), broken.len(), began.elapsed().as_secs()));
+    Ok(broken.is_empty())
+}
+
+/// Some at a time; each row is printed when its attack is over.
+fn play(trials: &Trials, attacks: &[Attack], jobs: usize) -> Vec<Row> {
+    let (next, rows) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.max(1) {
+            scope.spawn(|| {
+                while let Some(attack) = attacks.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let of_attack = trials.of(attack);
+                    of_attack.iter().for_each(|row| say(&row.to_string()));
+                    rows.lock().unwrap_or_else(PoisonError::into_inner).extend(of_attack);
+                }
+            });
+        }
+    });
+    rows.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn say(line: &str) {
+    // Who no longer reads the table does not need it.
+    drop(writeln!(io::stdout().lock(), "{line}"));
+}
