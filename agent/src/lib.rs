@@ -16,6 +16,7 @@ pub mod dns;
 pub mod environment;
 pub mod explain;
 pub mod file;
+pub mod fleet;
 pub mod host;
 pub mod http;
 pub mod image;

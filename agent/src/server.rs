@@ -6,6 +6,7 @@
 //! | `/metrics` | Prometheus' text format |
 //! | `/api/v1/report` | the report as JSON |
 //! | `/api/v1/schema` | its JSON Schema |
+//! | `/api/v1/summary` | a line for each registry and image, with an `ETag` |
 //! | `/livez`, `/healthz`, `/-/healthy` | 200 while the process answers at all |
 //! | `/readyz`, `/-/ready` | 200 once the first cycle is over, 503 before |
 //!
@@ -21,7 +22,8 @@ use axum::response::Response;
 use axum::routing::get;
 use jiff::Timestamp;
 
-use crate::render::{metrics, page};
+use crate::render::json::summary::Summary;
+use crate::render::{json, metrics, page};
 use crate::state::snapshot::Snapshot;
 use crate::state::store::Reader;
 
@@ -67,6 +69,7 @@ fn routes(content: Arc<Content>) -> Router {
         .route_layer(middleware::from_fn_with_state(Arc::clone(&content), by_name))
         .route("/metrics", get(show_metrics))
         .route("/api/v1/schema", get(show_schema))
+        .route("/api/v1/summary", get(show_summary))
         .route("/livez", get(live))
         .route("/healthz", get(live))
         .route("/-/healthy", get(live))
@@ -101,7 +104,14 @@ async fn show_schema(State(content): Shared, headers: HeaderMap) -> Response {
     Reply::new("application/schema+json", content.schema.clone()).to(&headers)
 }
 
-/// The page and the report are for who asks this node by one of its own names. For health, metrics and the schema no name is
+/// Without the time, so that what did not change has the same tag.
+async fn show_summary(State(content): Shared, headers: HeaderMap) -> Response {
+    let summary = Summary::of(&content.snapshot(), (content.clock)());
+    let text = json::line(&summary);
+    Reply::new("application/json", text).tagged().to(&headers)
+}
+
+/// The page and the report are for who asks this node by one of its own names. For health, metrics, the summary and the schema no name is
 /// asked: Prometheus and the API server's proxy bring names of their own.
 async fn by_name(State(content): Shared, request: Request, next: Next) -> Response {
     if content.names.allow(request.headers()) {
@@ -125,7 +135,8 @@ async fn ready(State(content): Shared) -> Response {
 }
 
 async fn unknown() -> Response {
-    let text = "nothing here; there are /, /metrics, /api/v1/report, /api/v1/schema, /livez, /readyz\n";
+    let text =
+        "nothing here; there are /, /metrics, /api/v1/report, /api/v1/schema, /api/v1/summary, /livez, /readyz\n";
     Reply::text(text).status(StatusCode::NOT_FOUND)
 }
 

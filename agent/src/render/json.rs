@@ -10,8 +10,10 @@ use serde::Serialize;
 
 mod back_off;
 mod endpoint;
+pub mod fleet;
 mod hosts;
 mod image;
+pub mod summary;
 
 pub use back_off::BackingOff;
 pub use endpoint::Endpoint;
@@ -128,10 +130,27 @@ pub fn schema() -> String {
     text(&schema)
 }
 
+/// The JSON Schema of [`summary::Summary`].
+pub fn summary_schema() -> String {
+    text(&schemars::schema_for!(summary::Summary))
+}
+
+/// The JSON Schema of [`fleet::Fleet`].
+pub fn fleet_schema() -> String {
+    text(&schemars::schema_for!(fleet::Fleet))
+}
+
 /// A document as text, ending in a line feed.
 pub fn text(document: &impl Serialize) -> String {
     // Only maps with other keys than strings and failing serializers can fail; there are none here.
     let mut text = serde_json::to_string_pretty(document).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// A document as one line, for programs.
+pub fn line(document: &impl Serialize) -> String {
+    let mut text = serde_json::to_string(document).unwrap_or_default();
     text.push('\n');
     text
 }
@@ -165,13 +184,17 @@ impl Report {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_published_schema_is_the_one_of_the_code() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/schema/report.v1.json");
-        if std::env::var_os("UPDATE_DOCS").is_some() {
-            std::fs::create_dir_all(std::path::Path::new(path).parent().unwrap()).unwrap();
-            std::fs::write(path, super::schema()).unwrap();
+    fn the_published_schemas_are_those_of_the_code() {
+        for (name, schema) in
+            [("report", super::schema()), ("summary", super::summary_schema()), ("fleet", super::fleet_schema())]
+        {
+            let path = format!("{}/docs/schema/{name}.v1.json", env!("CARGO_MANIFEST_DIR"));
+            if std::env::var_os("UPDATE_DOCS").is_some() {
+                std::fs::create_dir_all(std::path::Path::new(&path).parent().unwrap()).unwrap();
+                std::fs::write(&path, &schema).unwrap();
+            }
+            let published = std::fs::read_to_string(&path).unwrap();
+            assert!(published == schema, "{path} is not up to date: run with UPDATE_DOCS=1");
         }
-        let published = std::fs::read_to_string(path).unwrap();
-        assert!(published == super::schema(), "{path} is not up to date: run with UPDATE_DOCS=1");
     }
 }

@@ -14,6 +14,7 @@ use crate::model::report::{
 use crate::model::space::bytes;
 use crate::model::stage::Stage;
 
+pub mod fleet;
 pub mod hosts;
 mod registry;
 

@@ -8,6 +8,7 @@ use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::http::{Response, StatusCode};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use sha2::Digest as _;
 
 /// What is shorter gains nothing from compression.
 const WORTH_COMPRESSING: usize = 1_024;
@@ -15,11 +16,20 @@ const WORTH_COMPRESSING: usize = 1_024;
 pub struct Reply {
     content_type: &'static str,
     body: String,
+    tag: Option<HeaderValue>,
 }
 
 impl Reply {
     pub fn new(content_type: &'static str, body: String) -> Self {
-        Self { content_type, body }
+        Self { content_type, body, tag: None }
+    }
+
+    /// With an entity tag (RFC 9110, section 8.8.3): whoever has this body already gets 304 and no body.
+    pub fn tagged(mut self) -> Self {
+        let digest = sha2::Sha256::digest(self.body.as_bytes());
+        // Weak: the compressed body has the same one.
+        self.tag = HeaderValue::from_str(&format!("W/\"{:.32}\"", format!("{digest:x}"))).ok();
+        self
     }
 
     pub fn text(body: &str) -> Self {
@@ -35,6 +45,21 @@ impl Reply {
 
     /// For whoever sent these headers.
     pub fn to(self, request: &HeaderMap) -> Response<Body> {
+        let tag = self.tag.clone();
+        let mut response = if tag.as_ref().is_some_and(|tag| has(request, tag)) {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            response
+        } else {
+            self.whole(request)
+        };
+        if let Some(tag) = tag {
+            response.headers_mut().insert(header::ETAG, tag);
+        }
+        response
+    }
+
+    fn whole(self, request: &HeaderMap) -> Response<Body> {
         let compressed = if self.body.len() >= WORTH_COMPRESSING && accepts_gzip(request) {
             gzip(self.body.as_bytes()).ok()
         } else {
@@ -48,6 +73,14 @@ impl Reply {
         }
         response
     }
+}
+
+/// Whether `If-None-Match` names this tag (weak comparison, RFC 9110, section 13.1.2).
+fn has(request: &HeaderMap, tag: &HeaderValue) -> bool {
+    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    let Ok(tag) = tag.to_str() else { return false };
+    let listed = request.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    listed.flat_map(|value| value.split(',')).any(|one| one.trim() == "*" || opaque(one) == opaque(tag))
 }
 
 fn gzip(bytes: &[u8]) -> std::io::Result<Vec<u8>> {

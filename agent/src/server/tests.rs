@@ -95,6 +95,7 @@ async fn every_route_answers_with_its_type_and_the_headers_that_tie_a_browsers_h
         ("/metrics", "text/plain; version=0.0.4; charset=utf-8", "# HELP pullprobe_build_info"),
         ("/api/v1/report", "application/json", r#"{"node":"worker-3"}"#),
         ("/api/v1/schema", "application/schema+json", "{}"),
+        ("/api/v1/summary", "application/json", r#"{"schema_version":1,"node":"worker-3""#),
         ("/livez", "text/plain; charset=utf-8", "ok"),
         ("/healthz", "text/plain; charset=utf-8", "ok"),
         ("/-/healthy", "text/plain; charset=utf-8", "ok"),
@@ -151,6 +152,20 @@ async fn what_is_compressed_is_the_same_as_what_is_not() {
     let mut inflated = Vec::new();
     flate2::read::GzDecoder::new(compressed.as_slice()).read_to_end(&mut inflated).unwrap();
     assert!(compressed.len() < plain.len() && inflated == plain);
+}
+
+#[tokio::test]
+async fn a_summary_that_did_not_change_is_not_sent_again() {
+    let server = start().await;
+    let (head, body) = ask(&server, "GET", "/api/v1/summary", "").await;
+    let tag = head.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap().to_ascii_uppercase();
+    let (_, again) = ask(&server, "GET", "/api/v1/summary", "If-None-Match: W/\"1\"\r\n").await;
+    assert!(!body.is_empty() && again == body);
+    let tag = tag.to_ascii_lowercase().replace("w/", "W/");
+    for known in [tag.clone(), format!("\"1\", {tag}"), tag.replace("W/", ""), "*".into()] {
+        let (head, body) = ask(&server, "GET", "/api/v1/summary", &format!("If-None-Match: {known}\r\n")).await;
+        assert!(head.starts_with("http/1.1 304 ") && head.contains("etag: ") && body.is_empty(), "{known}: {head}");
+    }
 }
 
 #[tokio::test]

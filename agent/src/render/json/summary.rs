@@ -1,0 +1,234 @@
+//! What everybody may read of a node, in a few kilobytes: a line for each registry and image.
+//!
+//! It has no name of a pod or secret, and no words of a registry, proxy or certificate.
+
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::cause::Cause;
+use crate::model::finding::Severity;
+use crate::model::namespace::Namespace;
+use crate::model::outcome::{Failure, Outcome};
+use crate::model::report::{EndpointReport, ImageReport};
+use crate::state::snapshot::Snapshot;
+use crate::version::own;
+
+pub const SCHEMA_VERSION: u32 = 1;
+/// Of nameservers, of proxies, and of failing hosts of one registry. Real nodes have fewer.
+const LIST_LIMIT: usize = 8;
+
+/// One node as its agent sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "pullprobe summary")]
+pub struct Summary {
+    pub schema_version: u32,
+    /// The node's name.
+    pub node: String,
+    /// The agent's own version.
+    pub pullprobe: String,
+    /// `OS/ARCH[/VARIANT]` that images are wanted for.
+    pub platform: String,
+    /// The containerd version whose rules were applied.
+    pub containerd: String,
+    /// The same on all nodes with the same pull configuration. Null: none was read.
+    pub config_hash: Option<String>,
+    /// When the configuration last changed. RFC 3339, UTC. Null: unknown.
+    pub config_changed_at: Option<String>,
+    /// The addresses of the name servers that were asked.
+    pub nameservers: Vec<String>,
+    /// The proxies that were used, without user information.
+    pub proxies: Vec<String>,
+    /// When the agent started. RFC 3339, UTC.
+    pub started_at: String,
+    /// False: the first cycle is not over, and targets may be missing.
+    pub complete: bool,
+    pub registries: Vec<Registry>,
+    pub images: Vec<Image>,
+    pub findings: Findings,
+}
+
+/// A registry, by its name in image references.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Registry {
+    pub registry: String,
+    /// Can some host in containerd's order serve it? Null: unknown.
+    pub pullable: Option<bool>,
+    /// Pullable, but a host that containerd would ask fails. Null: unknown.
+    pub degraded: Option<bool>,
+    /// Why it is not pullable, or why it is degraded: the cause of the last host that fails. Null: nothing fails, or it is unknown.
+    pub cause: Option<String>,
+    /// Who can fix it.
+    pub owner: Option<String>,
+    /// The configured hosts that fail, in containerd's order.
+    pub failing: Vec<FailingHost>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FailingHost {
+    pub endpoint: String,
+    /// `mirror` or `upstream`.
+    pub role: String,
+    pub stage: String,
+    pub cause: String,
+}
+
+/// An image, as it was asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Image {
+    pub image: String,
+    /// Would containerd's pull succeed? Null: unknown.
+    pub pullable: Option<bool>,
+    /// Would the pulled image start on this node? Null: unknown.
+    pub runnable: Option<bool>,
+    pub cause: Option<String>,
+    /// Who can fix it.
+    pub owner: Option<String>,
+}
+
+/// How many findings there are about the node's files and the way to its registries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Findings {
+    pub errors: usize,
+    pub warnings: usize,
+}
+
+impl Summary {
+    pub fn of(snapshot: &Snapshot, now: jiff::Timestamp) -> Self {
+        let targets = &snapshot.targets.namespaces;
+        Self {
+            schema_version: SCHEMA_VERSION,
+            node: snapshot.node.clone(),
+            pullprobe: own::VERSION.to_owned(),
+            platform: snapshot.state.platform.to_string(),
+            containerd: snapshot.state.containerd.version.to_string(),
+            config_hash: snapshot.config.hash.clone(),
+            config_changed_at: snapshot.config.changed_at.map(|at| at.to_string()),
+            nameservers: limited(snapshot.endpoints.values().flat_map(|report| nameservers(report))),
+            proxies: limited(snapshot.endpoints.values().filter_map(|report| proxy(report))),
+            started_at: snapshot.started_at.to_string(),
+            complete: snapshot.last_cycle.is_some(),
+            registries: targets.iter().map(|(name, namespace)| Registry::of(snapshot, name, namespace)).collect(),
+            images: snapshot.images.values().map(|report| Image::from(report.as_ref())).collect(),
+            findings: Findings::of(snapshot, now),
+        }
+    }
+}
+
+impl Registry {
+    fn of(snapshot: &Snapshot, name: &str, namespace: &Namespace) -> Self {
+        let health = namespace.health(name, &snapshot.endpoints);
+        let report = |endpoint| snapshot.endpoints.get(&(name.to_owned(), endpoint)).map(AsRef::as_ref);
+        let hosts = namespace.hosts.iter().filter_map(|host| report(host.endpoint.clone()));
+        let failing: Vec<(&EndpointReport, &Failure)> =
+            hosts.filter_map(|report| Some((report, report.failure()?))).collect();
+        let decides = namespace.broken.as_ref().or_else(|| failing.last().map(|(_, failure)| *failure));
+        let decides = decides.filter(|failure| !failure.inconclusive);
+        Self {
+            registry: name.to_owned(),
+            pullable: health.pullable,
+            degraded: health.degraded,
+            cause: decides.map(|failure| word(failure.cause)),
+            owner: decides.map(|failure| failure.cause.owner().as_str().to_owned()),
+            failing: failing.into_iter().map(FailingHost::from).take(LIST_LIMIT).collect(),
+        }
+    }
+}
+
+impl From<(&EndpointReport, &Failure)> for FailingHost {
+    fn from((report, failure): (&EndpointReport, &Failure)) -> Self {
+        Self {
+            endpoint: report.endpoint.to_string(),
+            role: report.role.as_str().to_owned(),
+            stage: failure.stage.as_str().to_owned(),
+            cause: word(failure.cause),
+        }
+    }
+}
+
+impl From<&ImageReport> for Image {
+    fn from(report: &ImageReport) -> Self {
+        let verdict = &report.verdict;
+        Self {
+            image: report.requested.to_string(),
+            pullable: verdict.pullable,
+            runnable: verdict.runnable,
+            cause: verdict.cause.map(word),
+            owner: verdict.owner.map(|owner| owner.as_str().to_owned()),
+        }
+    }
+}
+
+impl Findings {
+    fn of(snapshot: &Snapshot, now: jiff::Timestamp) -> Self {
+        let findings = snapshot.findings(now);
+        let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
+        Self { errors: count(Severity::Error), warnings: count(Severity::Warning) }
+    }
+}
+
+fn word(cause: Cause) -> String {
+    cause.as_str().to_owned()
+}
+
+fn nameservers(report: &EndpointReport) -> Vec<String> {
+    let (Outcome::Passed(facts) | Outcome::Failed(_, Some(facts))) = &report.stages.dns.outcome else {
+        return Vec::new();
+    };
+    facts.nameservers.iter().map(|one| one.server.ip().to_string()).collect()
+}
+
+fn proxy(report: &EndpointReport) -> Option<String> {
+    let (Outcome::Passed(facts) | Outcome::Failed(_, Some(facts))) = &report.stages.proxy.outcome else {
+        return None;
+    };
+    facts.proxy.as_ref().map(ToString::to_string)
+}
+
+fn limited(all: impl Iterator<Item = String>) -> Vec<String> {
+    all.collect::<BTreeSet<String>>().into_iter().take(LIST_LIMIT).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::sample;
+
+    fn rich() -> Summary {
+        Summary::of(&sample::rich(), sample::now())
+    }
+
+    #[test]
+    fn a_line_each_with_the_cause_and_who_can_fix_it() {
+        let summary = rich();
+        let line = |name: &str| {
+            let one = summary.registries.iter().find(|one| one.registry == name).unwrap();
+            (one.pullable, one.degraded, one.cause.as_deref(), one.owner.as_deref(), one.failing.len())
+        };
+        assert_eq!(line("registry.k8s.io"), (Some(true), Some(false), None, None, 0));
+        let failing: Vec<_> = summary.registries.iter().filter(|one| !one.failing.is_empty()).collect();
+        assert!(
+            !failing.is_empty()
+                && failing.iter().all(|one| one.cause == Some(one.failing.last().unwrap().cause.clone()))
+        );
+        assert_eq!(summary.images.len(), sample::rich().images.len());
+        assert!(!summary.nameservers.is_empty() && summary.complete);
+        assert!(!Summary::of(&sample::empty(), sample::now()).complete);
+    }
+
+    #[test]
+    fn no_word_of_a_peer_is_in_it() {
+        let text = serde_json::to_string(&rich()).unwrap();
+        assert!(!text.contains("script"), "{text}");
+    }
+
+    #[test]
+    fn it_is_read_back_as_it_was_written_and_a_newer_one_with_more_fields_too() {
+        let summary = rich();
+        let mut document = serde_json::to_value(&summary).unwrap();
+        assert_eq!(serde_json::from_value::<Summary>(document.clone()).unwrap(), summary);
+        document.as_object_mut().unwrap().insert("later".into(), 1.into());
+        assert_eq!(serde_json::from_value::<Summary>(document).unwrap(), summary);
+    }
+}
