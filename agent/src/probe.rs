@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use tokio::time::Instant as Deadline;
+use tokio::time::{Instant as Deadline, timeout_at};
 
 use crate::cause::Cause;
 use crate::credentials::Credentials;
@@ -23,7 +23,7 @@ use crate::model::verdict::Verdict;
 use crate::node::containerd::Containerd;
 use crate::observation::ways::DistributionTerms;
 use crate::plan::{Plan, plan};
-use crate::pull::attempt::PullBudget;
+use crate::pull::attempt::{Journal, PullBudget};
 use crate::pull::{PullEnd, PullTrace, Request, trace};
 use crate::redact::urls::without_credentials;
 use crate::route::dependencies;
@@ -36,6 +36,9 @@ mod cases_tests;
 
 pub use ladders::{Dependencies, dependents, not_reached, registry};
 use ladders::{climb_on, ladders};
+
+/// This part of the time is left for the answer by looks that only explain it.
+const LEFT_OVER: u32 = 10;
 
 /// What an answer is sought with.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +67,7 @@ pub async fn image(question: &Question<'_>, requested: &str, image: &Reference) 
 
 /// One image's verdict alone.
 pub async fn verdict(question: &Question<'_>, requested: &str, image: &Reference) -> ImageReport {
-    let began = Instant::now();
+    let (began, deadline) = (Instant::now(), Deadline::now() + question.timeout);
     let plan = plan(question.containerd, &image.domain);
     let blank = blank(question, requested, Some(image.clone()));
     let work = async {
@@ -73,7 +76,7 @@ pub async fn verdict(question: &Question<'_>, requested: &str, image: &Reference
         }
         let asked = question.credentials.ask_providers(image, question.timeout / 2).await;
         let candidates = [question.credentials.candidates(image), asked.credentials.clone()].concat();
-        let report = verdict_of(question, image, &plan, &candidates, blank.clone()).await;
+        let report = verdict_of(question, image, &plan, &candidates, blank.clone(), deadline).await;
         let verdict = providers::judged(report.verdict, report.credential.as_ref(), &asked);
         let expiries = asked.credentials.iter().filter_map(expiry::known).collect();
         ImageReport { verdict, providers: asked.providers, expiries, ..report }
@@ -142,6 +145,7 @@ async fn verdict_of(
     plan: &Plan,
     candidates: &[Credential],
     blank: ImageReport,
+    deadline: Deadline,
 ) -> ImageReport {
     let (version, mode) = (question.containerd.version, question.containerd.pull_mode);
     let near_miss = question.credentials.near_miss(image).map(|near| near.to_string());
@@ -155,11 +159,9 @@ async fn verdict_of(
     let mut told: Vec<Candidate> =
         candidates.iter().map(|one| Candidate { credential: used(one), ..one.into() }).collect();
     for (nth, credential) in tries.into_iter().enumerate() {
-        let trace = pull_with(question, image, plan, credential).await;
-        let pullable_without_login = logins::is_suspect(&trace.ending, credential) && {
-            let without = pull_with(question, image, plan, Some(&Credential::empty())).await;
-            without.digest.is_some() && !matches!(without.ending, PullEnd::Failed(..))
-        };
+        let trace = pull_with(question, image, plan, credential, &question.budget.journal).await;
+        let pullable_without_login = logins::is_suspect(&trace.ending, credential)
+            && is_pullable_without_login(question, image, plan, deadline).await;
         let verdict = diagnose::verdict(Evidence {
             image,
             version,
@@ -195,11 +197,25 @@ async fn verdict_of(
     ImageReport { candidates: told, ..report }
 }
 
+/// Only explains a failure that is certain already: it ends in time to tell of that one.
+async fn is_pullable_without_login(
+    question: &Question<'_>,
+    image: &Reference,
+    plan: &Plan,
+    deadline: Deadline,
+) -> bool {
+    let (nobody, aside) = (Credential::empty(), Journal::default());
+    let look = pull_with(question, image, plan, Some(&nobody), &aside);
+    let without = timeout_at(deadline - question.timeout / LEFT_OVER, look).await;
+    without.is_ok_and(|trace| trace.digest.is_some() && !matches!(trace.ending, PullEnd::Failed(..)))
+}
+
 async fn pull_with(
     question: &Question<'_>,
     image: &Reference,
     plan: &Plan,
     credential: Option<&Credential>,
+    journal: &Journal,
 ) -> PullTrace {
     Box::pin(trace(Request {
         network: question.network,
@@ -209,6 +225,7 @@ async fn pull_with(
         mode: question.containerd.pull_mode,
         wanted: question.platform,
         budget: question.budget,
+        journal,
         unpack_error: question.containerd.unpack_error.as_deref(),
         snapshotter: &question.containerd.snapshotter,
         store: &question.containerd.content,

@@ -41,7 +41,7 @@ mod warning;
 pub(crate) use crate::manifest::digest::digest_of;
 use crate::manifest::digest::{digest_fault, is_digest};
 use crate::manifest::{Descriptor, Document, Invalid, Kind};
-use attempt::{AttemptRecord, PullBudget};
+use attempt::{AttemptRecord, Journal, PullBudget};
 use local::Downloads;
 use resolve::Resolved;
 
@@ -59,6 +59,8 @@ pub struct Request<'a> {
     pub mode: PullMode,
     pub wanted: &'a Platform,
     pub budget: &'a PullBudget,
+    /// What it notes its attempts in as it goes, for a report that ends early.
+    pub journal: &'a Journal,
     /// containerd's words for every image that it could fetch but not unpack.
     pub unpack_error: Option<&'a str>,
     pub snapshotter: &'a str,
@@ -195,7 +197,7 @@ pub async fn trace(request: Request<'_>) -> PullTrace {
         mode: request.mode,
         wanted: request.wanted,
         budget: request.budget,
-        record: AttemptRecord::begin(&request.budget.journal),
+        record: AttemptRecord::begin(request.journal),
         priced: BTreeSet::new(),
         limits: vec![RateLimit::default(); request.hosts.len()],
         counts: vec![false; request.hosts.len()],
@@ -274,7 +276,7 @@ impl Pull<'_> {
     /// Stored as a blob, and then no image: the classic client says so when it unpacks, CRI when it reads the config.
     fn no_image(&self, descriptor: &Descriptor) -> (Phase, Failure) {
         let Descriptor { digest, media_type, .. } = descriptor;
-        let cause = if media_type == "text/html" { Cause::NotARegistry } else { Cause::ManifestUnsupported };
+        let cause = fetch::cause_of_other(media_type);
         let failure =
             Failure::new(Stage::Manifest, cause, format!("{digest} is no image: its media type is `{media_type}`"));
         let go_message = format!("unexpected media type {media_type} for {digest}: not found");

@@ -6,7 +6,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed expectation is how a test fails")]
 
 mod case;
-mod chance;
 mod kubelet;
 mod random;
 mod words;
@@ -19,10 +18,10 @@ use pullprobe::credentials::{CredentialOptions, Credentials};
 use pullprobe::host::root::HostRoot;
 use pullprobe::image::reference::Reference;
 use pullprobe::model::credential::{Credential, CredentialValue};
+use pullprobe_lab::chance::Chance;
 
 use super::binary::{report, repository};
 use case::Case;
-use chance::Chance;
 
 /// Set to the seed of a failure, to make that random set alone.
 const SEED_VARIABLE: &str = "KEYRING_SEED";

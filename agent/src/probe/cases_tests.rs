@@ -4,12 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use go::place::{Position, SourceLocation};
 use jiff::Timestamp;
 use pullprobe_lab::Lab;
 use pullprobe_lab::registry::{Config, Content, Fault, Kind, Registry, timeline};
 
 use super::*;
-use crate::environment::ProxyRules;
+use crate::credentials::CredentialOptions;
+use crate::environment::{DaemonEnvironment, EnvVar, ProxyRules};
 use crate::host::resolv::Names;
 use crate::model::credential::{CredentialSource, CredentialValue};
 use crate::node::containerd::ContainerdOptions;
@@ -23,6 +25,7 @@ mod doubts;
 mod fetching;
 mod logins;
 mod looks;
+mod properties;
 mod resolving;
 mod words;
 
@@ -40,6 +43,8 @@ struct Node {
     limit: Duration,
     /// Of the whole answer.
     timeout: Duration,
+    /// containerd's `HTTPS_PROXY`.
+    proxy: Option<String>,
 }
 
 impl Node {
@@ -51,7 +56,8 @@ impl Node {
             ("/etc/containerd/config.toml".to_owned(), config),
             ("/etc/hosts".to_owned(), "127.0.0.1 localhost\n".to_owned()),
         ];
-        Self { version, files, credential: None, limit: Duration::from_secs(10), timeout: Duration::from_secs(30) }
+        let (limit, timeout) = (Duration::from_secs(10), Duration::from_secs(30));
+        Self { version, files, credential: None, limit, timeout, proxy: None }
     }
 
     fn file(mut self, path: &str, text: impl Into<String>) -> Self {
@@ -92,6 +98,33 @@ impl Node {
         Self { timeout: Duration::from_secs(1), ..self }
     }
 
+    fn through(self, proxy: String) -> Self {
+        Self { proxy: Some(proxy), ..self }
+    }
+
+    fn proxies(&self) -> ProxyRules {
+        let variable = |url: &String| EnvVar {
+            name: "HTTPS_PROXY".to_owned(),
+            value: Secret::new(url.as_str()),
+            origin: SourceLocation::new("/etc/environment", Position::of_line(1)),
+        };
+        let environment =
+            DaemonEnvironment { variables: self.proxy.iter().map(variable).collect(), ..DaemonEnvironment::default() };
+        ProxyRules::of(&environment, self.version)
+    }
+
+    fn kubelet(&self) -> CredentialOptions {
+        CredentialOptions {
+            kubelet_root: "/var/lib/kubelet".into(),
+            kubelet: true,
+            pull_secrets_dir: None,
+            provider_config: None,
+            provider_bin_dir: None,
+            may_enter: false,
+            home: "/root".into(),
+        }
+    }
+
     fn candidates(&self) -> Vec<Credential> {
         let credential = |value| Credential {
             source: CredentialSource::KubeletConfigJson,
@@ -110,11 +143,10 @@ impl Node {
         let containerd = Containerd::load(&root, &options);
         let timeouts = Timeouts { dns: self.limit, tcp: self.limit, tls: self.limit, http: self.limit };
         let (names, trust) = (Arc::new(Names::load(&root)), Arc::<NodeTrust>::default());
-        let network =
-            Network::new(names, trust, Arc::<ProxyRules>::default(), timeouts, self.version, Timestamp::now());
+        let network = Network::new(names, trust, Arc::new(self.proxies()), timeouts, self.version, Timestamp::now());
         let question = Question {
             containerd: &containerd,
-            credentials: &Credentials::default(),
+            credentials: &Credentials::load(&root, &self.kubelet()),
             platform: &Platform::new("linux", "amd64", ""),
             network: &network,
             budget: &PullBudget::new(0),
@@ -130,7 +162,10 @@ impl Node {
         }
         let report = match settled(&question, &image, &plan) {
             Some(verdict) => ImageReport { verdict, ..blank },
-            None => verdict_of(&question, &image, &plan, &self.candidates(), blank).await,
+            None => {
+                let deadline = Deadline::now() + self.timeout;
+                verdict_of(&question, &image, &plan, &self.candidates(), blank, deadline).await
+            }
         };
         ImageReport { requests: question.budget.requests.sent(), ..report }
     }

@@ -228,6 +228,13 @@ impl<'a> AttemptRecord<'a> {
         self.attempts.iter().rev().find(|attempt| met(attempt, failure))
     }
 
+    /// The host that said what the name of the image stands for.
+    pub fn announced_by(&self) -> Option<&Endpoint> {
+        let mut attempts = self.attempts.iter();
+        let told = attempts.find(|attempt| attempt.operation == Operation::Resolve && attempt.failure.is_none());
+        told.map(|attempt| &attempt.endpoint)
+    }
+
     /// Puts what was learnt about a failure later into the attempt that met it.
     pub fn explain(&mut self, before: &Failure, explained: &Failure) {
         if let Some(attempt) = self.attempts.iter_mut().rev().find(|attempt| met(attempt, before)) {

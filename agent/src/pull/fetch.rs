@@ -279,6 +279,10 @@ impl Pull<'_> {
         if let Some(failure) = proxy::refusal(response, &errors) {
             return failure.with_go_message(self.get_wording(&self.sessions[index], want, answer, &errors));
         }
+        if (want.kind, want.collection, code) == (RequestKind::Get, "blobs", 404) {
+            let go_message = self.get_wording(&self.sessions[index], want, answer, &errors);
+            return self.looked_for_among_blobs(want.descriptor).with_go_message(go_message);
+        }
         let missing = match (want.collection, code) {
             ("blobs", 404) if want.kind == RequestKind::Blob => Some(Cause::BlobUnknown),
             ("manifests", 404) => Some(Cause::ManifestUnknown),
@@ -294,6 +298,20 @@ impl Pull<'_> {
             None => Failure { detail: clip(detail).into(), ..refused },
         };
         Failure { stage: stage_of(want), ..failure }.with_go_message(go_message)
+    }
+
+    /// It is a manifest, or nothing at all: what is wrong is the type with which it was announced.
+    fn looked_for_among_blobs(&self, descriptor: &Descriptor) -> Failure {
+        let Descriptor { digest, media_type, .. } = descriptor;
+        let detail = format!(
+            "the image is said to be of the media type `{media_type}`, so containerd looks for {digest} among the blobs, and it is not there"
+        );
+        let cause = cause_of_other(media_type);
+        let failure = Failure::new(Stage::Manifest, cause, detail);
+        match self.record.announced_by() {
+            Some(endpoint) => failure.at(endpoint.host_port()),
+            None => failure,
+        }
     }
 
     fn get_wording(
@@ -344,6 +362,11 @@ impl Pull<'_> {
             .at(host.endpoint.host_port())
             .with_go_message(go_message)
     }
+}
+
+/// What it comes to that the media type of an image is none of an image.
+pub(super) fn cause_of_other(media_type: &str) -> Cause {
+    if media_type == "text/html" { Cause::NotARegistry } else { Cause::ManifestUnsupported }
 }
 
 /// Why a host did not give an object.

@@ -4,6 +4,7 @@
 
 use std::time::Instant;
 
+use go::text::quote;
 use http::{Method, StatusCode};
 
 use super::attempt::AttemptResult;
@@ -164,7 +165,7 @@ impl Pull<'_> {
                 let fault = super::digest_fault(digest);
                 let digest = answer.response.repeated(digest);
                 let detail = format!("the header Docker-Content-Digest is no digest: `{digest}`");
-                let go_message = format!("\"{digest}\" in header not a valid digest: {fault}");
+                let go_message = format!("{} in header not a valid digest: {fault}", quote(&digest));
                 let failure = Failure::new(Stage::Manifest, Cause::ResponseInvalid, detail).with_go_message(go_message);
                 return Step::End(Stop::Resolve(failure.at(super::party(answer))));
             }
@@ -341,7 +342,7 @@ mod tests {
     fn access_is_denied_where_the_registry_refuses_for_good_and_not_where_somebody_says_so() {
         let words = |failure: Failure| {
             let failure = failure.with_go_message("server message: invalid_token: authorization failed");
-            let no_answer = RequestError { failure, credential_sent: true, known: false, http_status: Some(401) };
+            let no_answer = RequestError { http_status: Some(401), ..RequestError::new(failure, true) };
             denied(no_answer).failure.go_message.to_string()
         };
         let failure = Failure::new(Stage::Manifest, Cause::NotFoundOrDenied, "x");

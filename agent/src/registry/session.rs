@@ -117,13 +117,15 @@ pub struct RequestError {
     pub credential_sent: bool,
     /// The failure is one from before (no token was to be had); nothing was sent.
     pub known: bool,
+    /// The way to a host failed, be it one behind a redirect. It is not gone again.
+    pub unreached: bool,
     /// The status of the answer that led to it. `None`: there was none.
     pub http_status: Option<u16>,
 }
 
 impl RequestError {
-    const fn new(failure: Failure, credential_sent: bool) -> Self {
-        Self { failure, credential_sent, known: false, http_status: None }
+    pub const fn new(failure: Failure, credential_sent: bool) -> Self {
+        Self { failure, credential_sent, known: false, unreached: false, http_status: None }
     }
 }
 
@@ -165,12 +167,7 @@ impl<'a> Session<'a> {
     /// answered: what containerd asks instead may cost a pull, and the caller has the purse.
     pub async fn ask(&self, ask: &ObjectRequest) -> Result<RegistryResponse, RequestError> {
         let route = self.route().await;
-        let url = self.url(&route.endpoint, ask).map_err(|failure| RequestError {
-            failure,
-            credential_sent: false,
-            known: false,
-            http_status: None,
-        })?;
+        let url = self.url(&route.endpoint, ask).map_err(|failure| RequestError::new(failure, false))?;
         let mut refusals = 0_u32;
         let mut retried_status = None;
         let mut repeated = false;
@@ -178,7 +175,7 @@ impl<'a> Session<'a> {
         loop {
             number += 1;
             let sent = match Box::pin(self.send_once(&route, ask, &url)).await {
-                Err(broken) if route.client.is_ok() && number < limit && self.may_send_again(&broken) => {
+                Err(broken) if number < limit && self.may_send_again(&broken) => {
                     tokio::time::sleep(PAUSE).await;
                     continue;
                 }
@@ -209,10 +206,10 @@ impl<'a> Session<'a> {
 
     /// The last host is asked again where a connection ended before its answer, as often as containerd does: one that
     /// answers every third time serves it. Where it waited in vain the silence is the same next time, and is not waited
-    /// for again. Nor is the token service asked again.
+    /// for again. Nor is the token service asked again, nor a host that was not reached: its way stays as it is.
     fn may_send_again(&self, broken: &RequestError) -> bool {
         let is_cut = broken.failure.stage != Stage::Token && broken.failure.is_marked(Mark::Eof);
-        is_cut && self.is_last && self.network.version.retries_transport_errors()
+        is_cut && !broken.unreached && self.is_last && self.network.version.retries_transport_errors()
     }
 
     fn may_retry(&self, status: StatusCode, retried: Option<StatusCode>) -> bool {
@@ -248,7 +245,8 @@ impl<'a> Session<'a> {
                 RequestError::new(failure.clone().with_go_message(text).host_or(&here), credential_sent)
             };
             let undone = |failure: &Failure, credential_sent| undone_at(&shown, failure, credential_sent);
-            let client_now = client.as_ref().map_err(|failure| undone(failure, credential_sent))?;
+            let unreached = |failure| RequestError { unreached: true, ..undone(failure, credential_sent) };
+            let client_now = client.as_ref().map_err(unreached)?;
             let value = self.authorization_at(&url_now, authorization.as_ref(), keeps, redirect.is_none()).await;
             credential_sent |= redirect.is_some() && value.is_some() && token.is_none();
             self.allowed.take(ask.kind.stage()).map_err(|limit| RequestError::new(limit.into(), credential_sent))?;

@@ -167,7 +167,10 @@ impl Network {
         let setup = self.setup(to).inspect_err(|failure| {
             route.tls = Step::new(Outcome::Failed(failure.clone(), None), Duration::ZERO);
         })?;
-        let (stream, bound) = self.connect(to, route, &setup).await?;
+        let (stream, bound) = match self.connect(to, route, &setup).await {
+            Ok(connected) => connected,
+            Err(failure) => return Err(Box::pin(self.tried_again(to, route, &setup, failure)).await),
+        };
         let is_proxied_plainly = bound.proxy.is_some() && route.endpoint.scheme == Scheme::Http;
         let pooled = match self.secure(route, stream, &setup).await {
             Err(failure) => return Err(Box::pin(self.follow_up(to, route, &setup, failure)).await),

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::cause::{Cause, Owner};
 use crate::model::facts::ProxyFacts;
-use crate::model::outcome::{Failure, Outcome, Step};
+use crate::model::outcome::{Failure, Mark, Outcome, Step};
 use crate::model::proxy::{ProxyScheme, ProxyUrl};
 use crate::model::stage::Stage;
 use crate::tls::{self, TlsSetup};
@@ -105,7 +105,8 @@ async fn secure(
     if inner.cause == Cause::TlsPlainHttp {
         return Err(speaks_plainly(failed(&inner.detail, NO_HANDSHAKE), proxy));
     }
-    Err(Failure { inconclusive: inner.inconclusive, ..failed(&inner.detail, &inner.go_message) })
+    let failure = Failure { inconclusive: inner.inconclusive, ..failed(&inner.detail, &inner.go_message) };
+    Err(if inner.is_marked(Mark::Eof) { failure.marked(Mark::Eof) } else { failure })
 }
 
 /// The proxy setting cannot work: which variable sets it, and what to write there.

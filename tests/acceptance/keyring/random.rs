@@ -2,10 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use pullprobe_lab::chance::Chance;
 use serde_json::{Value, json};
 
 use super::case::{Case, Secret};
-use super::chance::Chance;
 
 const IMAGES: [&str; 18] = [
     "registry.example/team/app:1",

@@ -21,6 +21,7 @@
 //! It does not judge: what a client ought to conclude from a fault is the business of the tests.
 
 pub mod ca;
+pub mod chance;
 pub mod demo;
 pub mod dns;
 pub mod kubernetes;

@@ -20,6 +20,8 @@ const MAX_HEAD: u64 = 64 * 1024;
 pub struct Config {
     /// How it meets requests.
     pub mode: Mode,
+    /// Only so many; it serves the later ones. `None` = all.
+    pub times: Option<usize>,
     /// The `Proxy-Authorization` it wants, as `Basic dXNlcjpwYXNz`: all others get 407. `None` = any.
     pub credential: Option<String>,
     /// How it asks for one; empty = Basic.
@@ -136,8 +138,12 @@ async fn serve(tcp: TcpStream, config: &Config, log: &Mutex<Vec<Seen>>) -> io::R
     let head = Head::read(&mut client).await?;
     let authorization = head.authorization();
     let unwelcome = config.credential.is_some() && config.credential != authorization;
-    lock(log).push(Seen { method: head.method.clone(), target: head.target.clone(), authorization });
-    match config.mode {
+    let before = {
+        let mut log = lock(log);
+        log.push(Seen { method: head.method.clone(), target: head.target.clone(), authorization });
+        log.len() - 1
+    };
+    match config.times.filter(|times| before >= *times).map_or(config.mode, |_| Mode::Serve) {
         Mode::Hang => std::future::pending().await,
         Mode::Close => Ok(()),
         Mode::Garbage => client.write_all(b"this is not HTTP\r\n\r\n").await,

@@ -1,6 +1,7 @@
 //! What is unknown stays unknown, whatever is seen after it.
 
-use pullprobe_lab::registry::{DigestHeader, Then};
+use pullprobe_lab::proxy::{self, Mode, Proxy};
+use pullprobe_lab::registry::{Auth, Basic, DigestHeader, Then, When};
 
 use super::resolving::silent_once;
 use super::*;
@@ -79,6 +80,43 @@ async fn a_handshake_that_passes_the_next_time_is_certain_only_for_those_that_tr
     }
 }
 
+/// 2.3.2 tries the last host again where a proxy closes the connection upon CONNECT.
+#[tokio::test]
+async fn a_proxy_that_closes_once_is_certain_only_for_those_that_try_once() {
+    let closes = "the proxy closed the connection on CONNECT";
+    for (version, times, certain) in
+        [("v2.1.9", Some(1), true), ("v2.3.1", Some(1), true), ("v2.3.2", Some(1), false), ("v2.3.4", None, true)]
+    {
+        let lab = lab();
+        let registry = with(&lab, Config { tls: Some(pullprobe_lab::tls::Tls::default()), ..Config::default() });
+        let hosts = [(DOMAIN.to_owned(), registry.address().to_string())].into();
+        let proxy =
+            Proxy::start(proxy::Config { mode: Mode::Close, times, hosts, ..proxy::Config::default() }).unwrap();
+        let text = format!("server = 'https://{DOMAIN}'\nskip_verify = true\n[host]\n");
+        let report = Node::new(v(version)).hosts(DOMAIN, text).through(proxy.url()).pulls(IMAGE).await;
+        if certain {
+            assert_eq!(report.verdict.cause, Some(Cause::ProxyUnreachable), "{version}: {:?}", report.verdict);
+            assert!(report.verdict.summary.contains(closes), "{version}: {}", report.verdict.summary);
+        } else {
+            assert_untold(&report, "the same passed a moment later", version);
+        }
+    }
+}
+
+/// A storage to which there is no way is not asked for again: its way stays as it is.
+#[tokio::test]
+async fn a_dead_host_behind_a_redirect_is_led_to_once() {
+    let lab = lab();
+    let closes = proxy::Config { mode: Mode::Close, ..proxy::Config::default() };
+    let proxy = Proxy::start(closes).unwrap();
+    let storage = Fault::on(Kind::Manifest).method("HEAD").redirect("https://storage.example/x");
+    let registry = registry(&lab, vec![storage]);
+    let node = Node::new(v("v2.3.4")).asking(&[registry.endpoint()]).through(proxy.url());
+    let report = node.pulls(IMAGE).await;
+    assert_eq!(report.verdict.cause, Some(Cause::ProxyUnreachable), "{:?}", report.verdict);
+    assert_eq!(count(&registry, Kind::Manifest, "HEAD"), 1, "{:?}", lines(&registry));
+}
+
 #[tokio::test]
 async fn what_was_asked_before_the_time_was_over_is_in_the_report() {
     let lab = lab();
@@ -90,4 +128,23 @@ async fn what_was_asked_before_the_time_was_over_is_in_the_report() {
     let attempts: Vec<_> =
         report.attempts.iter().map(|attempt| (attempt.endpoint.to_string(), attempt.http_status)).collect();
     assert_eq!((report.cut_off, attempts), (true, vec![(mirror.endpoint().to_owned(), Some(404))]));
+}
+
+/// The look without the login, which would explain the failure, hangs until the time is over.
+#[tokio::test]
+async fn a_login_that_is_refused_is_told_of_whatever_becomes_of_the_look_without_it() {
+    let lab = lab();
+    let users = [("user".to_owned(), "password".to_owned())].into();
+    let auth = Auth::Basic(Basic { users, ..Basic::default() });
+    let hang = Then { hang: true, ..Then::default() };
+    // The first request of the pull itself is sent without a login, too.
+    let look = Fault::on(Kind::Manifest).nth(2).count(9).then(hang);
+    let look = Fault { when: When { authorized: Some(false), ..look.when }, ..look };
+    let registry = with(&lab, Config { auth, faults: vec![look], ..Config::default() });
+    let file = format!(r#"{{"auths":{{"{DOMAIN}":{{"username":"user","password":"wrong"}}}}}}"#);
+    let node = Node::new(v("v2.1.9")).asking(&[registry.endpoint()]).file("/var/lib/kubelet/config.json", file);
+    let report = node.hasty().pulls(IMAGE).await;
+    assert_eq!(report.verdict.cause, Some(Cause::CredentialsRejected), "{:?}", report.verdict);
+    let statuses: Vec<_> = report.attempts.iter().map(|attempt| attempt.http_status).collect();
+    assert_eq!((report.cut_off, statuses), (false, vec![Some(401)]));
 }

@@ -1,5 +1,7 @@
 //! How content is got once a reference is resolved: in which order, how often, and what ends it.
 
+use pullprobe_lab::registry::Then;
+
 use super::*;
 use crate::cases::Cases;
 use crate::node::containerd::cases_tests::releases;
@@ -168,5 +170,21 @@ async fn with_status(version: Version, case: &crate::cases::Case, name: &str) {
         assert_eq!(retries, 1, "{name}");
     } else {
         assert_eq!(serde_json::json!(retries), case.expected["retries"], "{name}");
+    }
+}
+
+/// A host that says of a manifest that it is a page: containerd looks for it among the blobs of all hosts.
+#[tokio::test]
+async fn a_manifest_of_another_type_is_told_of_by_who_announced_it() {
+    for (media_type, cause) in [("text/html", Cause::NotARegistry), ("text/plain", Cause::ManifestUnsupported)] {
+        let lab = lab();
+        let announced = Then { content_type: Some(media_type.to_owned()), ..Then::default() };
+        let mirror = registry(&lab, vec![Fault::on(Kind::Manifest).status(403)]);
+        let server = registry(&lab, vec![Fault::on(Kind::Manifest).then(announced)]);
+        let endpoints = [mirror.endpoint(), server.endpoint()];
+        let report = Node::new("v2.1.9".parse().unwrap()).asking(&endpoints).pulls(IMAGE).await;
+        assert_fails_with(&report, &[&format!("({media_type}) from remote: not found")], media_type);
+        assert_eq!(report.verdict.cause, Some(cause), "{:?}", report.verdict);
+        assert_eq!(report.verdict.host.as_deref(), Some(&*server.address().to_string()), "{:?}", report.verdict);
     }
 }

@@ -31,11 +31,8 @@ impl Session<'_> {
         sent: &RegistryResponse,
         refusals: u32,
     ) -> Result<bool, RequestError> {
-        let no = |failure: Failure, credential_sent| RequestError {
-            failure: failure.host_or(&route.endpoint.host_port()),
-            credential_sent,
-            known: false,
-            http_status: None,
+        let no = |failure: Failure, credential_sent| {
+            RequestError::new(failure.host_or(&route.endpoint.host_port()), credential_sent)
         };
         let host = authority(&sent.final_url);
         let challenges = challenge::of(&sent.response);
@@ -182,12 +179,9 @@ impl Session<'_> {
                         value.set_sensitive(true);
                         Ok((Some(value), Some(token.clone())))
                     }
-                    Some(Err(failure)) => Err(RequestError {
-                        failure: failure.clone(),
-                        credential_sent: self.login().is_some(),
-                        known,
-                        http_status: None,
-                    }),
+                    Some(Err(failure)) => {
+                        Err(RequestError { known, ..RequestError::new(failure.clone(), self.login().is_some()) })
+                    }
                     None => Ok((None, None)),
                 }
             }

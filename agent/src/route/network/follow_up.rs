@@ -77,16 +77,7 @@ impl Network {
                 let detail = format!("the server takes {name}, which containerd has and pullprobe has not");
                 Failure { detail: detail.into(), inconclusive: true, ..failure }
             }
-            Some(_) if self.is_repeated(&failure) && self.shakes_hands(to, route, setup).await => {
-                let detail = format!(
-                    "{}; the same passed a moment later, and containerd {} tries the last host several times",
-                    failure.detail, self.version
-                );
-                Failure { detail: clip(detail).into(), inconclusive: true, ..failure }.fixed_by(
-                    "Ask again: what passes every other time is a server, or one of several behind a name, that is \
-                     overloaded or dead.",
-                )
-            }
+            Some(_) if self.passes_again(to, route, setup, &failure).await => self.passing(failure),
             Some(_) => {
                 let detail = format!("{}; a smaller ClientHello without TLS 1.3 is answered", failure.detail);
                 Failure { detail: clip(detail).into(), ..failure }
@@ -121,6 +112,37 @@ impl Network {
         }
         let setup = TlsSetup::new(version, version.go().offers_mlkem(), &self.trust, to.tls, self.clock()).ok()?;
         self.shakes_hands(to, route, &setup).await.then(|| others.beyond(own, None))
+    }
+
+    /// A way that broke off before the handshake, at a proxy: newer containerds try the last host again.
+    pub(super) async fn tried_again(
+        &self,
+        to: &Destination<'_>,
+        route: &mut Route,
+        setup: &TlsSetup,
+        failure: Failure,
+    ) -> Failure {
+        if failure.inconclusive || !self.passes_again(to, route, setup, &failure).await {
+            return failure;
+        }
+        let failure = self.passing(failure);
+        route.proxy = Step::skipped(failure.skip());
+        failure
+    }
+
+    async fn passes_again(&self, to: &Destination<'_>, route: &Route, setup: &TlsSetup, failure: &Failure) -> bool {
+        self.is_repeated(failure) && self.shakes_hands(to, route, setup).await
+    }
+
+    fn passing(&self, failure: Failure) -> Failure {
+        let detail = format!(
+            "{}; the same passed a moment later, and containerd {} tries the last host several times",
+            failure.detail, self.version
+        );
+        Failure { detail: clip(detail).into(), inconclusive: true, ..failure }.fixed_by(
+            "Ask again: what passes every other time is a server, or one of several behind a name, that is overloaded or \
+             dead.",
+        )
     }
 
     /// Whether this containerd tries the last host again after such a failure.
