@@ -78,26 +78,8 @@ hostile: static ## hostile peers and files against the program, in half an hour 
 	$(HOSTILE) $(if $(ONLY),--only "$(ONLY)")
 	echo "== hostile: $$((SECONDS - began)) s"
 
-FUZZ_TARGETS := config_toml hosts_toml reference www_authenticate config_json settings resolv_conf service documents
-SECONDS_EACH := $(or $(SECONDS),600)
-# No sanitizer: the program has no unsafe code. Input files are written to memory, not to a disk.
-FUZZ_ARGUMENTS := -max_total_time=$(SECONDS_EACH) -timeout=5 -rss_limit_mb=2048 -max_len=8192 -print_final_stats=1
-# Kept is what reaches new code, not also what reaches known code another number of times.
-FUZZ_KEEPS := -merge=1 -use_counters=0 -max_len=8192
-
-fuzz: ## every parser in turn, SECONDS=600 each, new inputs kept small (needs a nightly toolchain)
-	cargo +nightly --version || { echo "fuzzing needs a nightly toolchain: rustup toolchain install nightly --profile minimal"; exit 1; }
-	if ! command -v cargo-fuzz > /dev/null; then echo "installing cargo-fuzz"; cargo install --locked cargo-fuzz; fi
-	export TMPDIR="$$(if [ -w /dev/shm ]; then echo /dev/shm; else echo /tmp; fi)"
-	found="$$(mktemp -d)"
-	trap 'rm -rf "$$found"' EXIT
-	for target in $(FUZZ_TARGETS); do
-		echo "== $$target, $(SECONDS_EACH) s"
-		mkdir -p "$$found/$$target"
-		run=(cargo +nightly fuzz run --sanitizer none "$$target")
-		"$${run[@]}" "$$found/$$target" "fuzz/corpus/$$target" -- $(FUZZ_ARGUMENTS)
-		"$${run[@]}" "fuzz/corpus/$$target" "$$found/$$target" -- $(FUZZ_KEEPS)
-	done
+fuzz: ## every parser in turn, SECONDS=600 each or TOTAL=3600 in all, new inputs kept small (TARGETS="json cri": only these)
+	SECONDS_EACH=$(SECONDS) SECONDS_TOTAL=$(TOTAL) bash tests/tools/fuzz.sh $(TARGETS)
 
 clean:
 	cargo clean

@@ -12,7 +12,7 @@ use tonic_prost::ProstCodec;
 
 pub mod content;
 mod golang;
-mod images;
+pub mod images;
 
 pub use golang::golang;
 pub use images::images;

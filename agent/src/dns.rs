@@ -3,7 +3,7 @@
 //! Beside the lookup itself every nameserver is asked on its own, so that one that is dead or
 //! answers differently is seen although another one saves the pull.
 
-mod answer;
+pub mod answer;
 mod exchange;
 mod nameserver;
 mod resolver;

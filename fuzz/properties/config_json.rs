@@ -66,7 +66,7 @@ fn options() -> CredentialOptions {
 }
 
 /// The document with every letter of every password replaced.
-fn written(document: &Value, letter: char) -> Vec<u8> {
+pub fn written(document: &Value, letter: char) -> Vec<u8> {
     let mut document = document.clone();
     mask(&mut document, letter);
     serde_json::to_vec(&document).unwrap()

@@ -4,31 +4,56 @@
 //! Each property goes through the functions that the agent itself calls, with the input in the file
 //! or header where the agent would meet it, and panics when it does not hold.
 
+pub mod certificate;
 pub mod config_json;
 pub mod config_toml;
+pub mod cri;
+pub mod dns_answer;
 pub mod documents;
+pub mod expiry;
+pub mod explain;
 pub mod hosts_toml;
+pub mod http_head;
+pub mod json;
+pub mod provider_answer;
+pub mod proxy_answer;
+pub mod redirect;
 pub mod reference;
+pub mod refusal;
 pub mod resolv_conf;
 pub mod service;
 pub mod settings;
+pub mod token_answer;
 pub mod www_authenticate;
 
+mod answer;
 mod node;
 
 /// Panics for bytes for which it does not hold.
 pub type Property = fn(&[u8]);
 
 /// Every target: its name, which is also that of its corpus, and its property.
-pub const TARGETS: [(&str, Property); 9] = [
+pub const TARGETS: [(&str, Property); 21] = [
+    ("certificate", certificate::holds),
     ("config_json", config_json::holds),
     ("config_toml", config_toml::holds),
+    ("cri", cri::holds),
+    ("dns_answer", dns_answer::holds),
     ("documents", documents::holds),
+    ("expiry", expiry::holds),
+    ("explain", explain::holds),
     ("hosts_toml", hosts_toml::holds),
+    ("http_head", http_head::holds),
+    ("json", json::holds),
+    ("provider_answer", provider_answer::holds),
+    ("proxy_answer", proxy_answer::holds),
+    ("redirect", redirect::holds),
     ("reference", reference::holds),
+    ("refusal", refusal::holds),
     ("resolv_conf", resolv_conf::holds),
     ("service", service::holds),
     ("settings", settings::holds),
+    ("token_answer", token_answer::holds),
     ("www_authenticate", www_authenticate::holds),
 ];
 

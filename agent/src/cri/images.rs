@@ -9,7 +9,7 @@ use crate::model::finding::{Finding, Severity};
 struct Everything {}
 
 #[derive(Clone, PartialEq, prost::Message)]
-struct Images {
+pub struct Images {
     #[prost(message, repeated, tag = "1")]
     images: Vec<Image>,
 }
@@ -23,7 +23,7 @@ struct Image {
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-struct Containers {
+pub struct Containers {
     #[prost(message, repeated, tag = "1")]
     containers: Vec<Container>,
 }
@@ -61,15 +61,25 @@ pub async fn images(root: &HostRoot, named: Option<&str>, held: bool, used: bool
     let images: Images = list.await.map_err(failed)?;
     let mut found = BTreeSet::new();
     if held {
-        found.extend(images.images.iter().flat_map(|image| &image.repo_tags).cloned());
+        found.extend(tags(&images));
     }
     if used {
         let list = super::ask(socket, "/runtime.v1.RuntimeService/ListContainers", Everything {});
         let containers: Containers = list.await.map_err(failed)?;
-        let by_id = images.images.iter().map(|image| (image.id.as_str(), image)).collect();
-        found.extend(containers.containers.into_iter().filter_map(|one| named_by(one.image?, &by_id)));
+        found.extend(named_by_pods(containers, &images));
     }
     Ok(found)
+}
+
+/// The tags of all images.
+pub fn tags(images: &Images) -> impl Iterator<Item = String> {
+    images.images.iter().flat_map(|image| &image.repo_tags).cloned()
+}
+
+/// The images of all containers, as far as their names can be known.
+pub fn named_by_pods(containers: Containers, images: &Images) -> impl Iterator<Item = String> {
+    let by_id: BTreeMap<&str, &Image> = images.images.iter().map(|image| (image.id.as_str(), image)).collect();
+    containers.containers.into_iter().filter_map(move |one| named_by(one.image?, &by_id))
 }
 
 /// What the pod calls its image, as far as it can be known.

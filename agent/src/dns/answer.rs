@@ -9,11 +9,11 @@ use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 use crate::cause::Cause;
 
 /// How much Go accepts over UDP: the common EDNS size.
-pub(super) const UDP_SIZE: u16 = 1232;
+pub const UDP_SIZE: u16 = 1232;
 
 /// Why an exchange gave no address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct QueryError {
+pub struct QueryError {
     pub cause: Cause,
     /// Go's.
     pub words: String,
@@ -37,7 +37,7 @@ impl QueryError {
 }
 
 /// A question, encoded once for each transport's use.
-pub(super) struct Question {
+pub struct Question {
     pub id: u16,
     pub kind: RecordType,
     pub bytes: Vec<u8>,
@@ -47,7 +47,7 @@ pub(super) struct Question {
 }
 
 /// An answer that belongs to the question.
-pub(super) struct DnsAnswer {
+pub struct DnsAnswer {
     pub rcode: ResponseCode,
     pub truncated: bool,
     /// Not empty.

@@ -28,7 +28,7 @@ use crate::route::network::Network;
 use crate::route::requests::Requests;
 use crate::route::usage::RequestKind;
 
-mod answer;
+pub mod answer;
 mod options;
 mod refusal;
 
