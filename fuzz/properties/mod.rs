@@ -15,6 +15,7 @@ pub mod explain;
 pub mod hosts_toml;
 pub mod http_head;
 pub mod json;
+pub mod pods;
 pub mod provider_answer;
 pub mod proxy_answer;
 pub mod redirect;
@@ -33,7 +34,7 @@ mod node;
 pub type Property = fn(&[u8]);
 
 /// Every target: its name, which is also that of its corpus, and its property.
-pub const TARGETS: [(&str, Property); 21] = [
+pub const TARGETS: [(&str, Property); 22] = [
     ("certificate", certificate::holds),
     ("config_json", config_json::holds),
     ("config_toml", config_toml::holds),
@@ -45,6 +46,7 @@ pub const TARGETS: [(&str, Property); 21] = [
     ("hosts_toml", hosts_toml::holds),
     ("http_head", http_head::holds),
     ("json", json::holds),
+    ("pods", pods::holds),
     ("provider_answer", provider_answer::holds),
     ("proxy_answer", proxy_answer::holds),
     ("redirect", redirect::holds),
