@@ -59,6 +59,38 @@ fn the_pod_is_on_the_nodes_network_with_the_nodes_names_and_no_rights() {
     assert_eq!(object(&objects, "ServiceAccount")["automountServiceAccountToken"], false);
 }
 
+#[test]
+fn pods_are_read_with_a_role_and_a_token_of_an_hour_and_with_neither_where_that_is_not_wanted() {
+    let all = objects(None);
+    let role = object(&all, "ClusterRole");
+    assert_eq!(role["rules"], json!([{"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]}]));
+    let binding = object(&all, "ClusterRoleBinding");
+    assert_eq!(binding["roleRef"]["name"], role["metadata"]["name"]);
+    let account = &object(&all, "ServiceAccount")["metadata"];
+    let subject = json!([{"kind": "ServiceAccount", "name": account["name"], "namespace": account["namespace"]}]);
+    assert_eq!(binding["subjects"], subject);
+    let pod = &object(&all, "DaemonSet")["spec"]["template"]["spec"];
+    let token = items(&pod["volumes"]).iter().find(|volume| volume["name"] == "token").unwrap();
+    let sources = items(&token["projected"]["sources"]);
+    assert_eq!(sources[0]["serviceAccountToken"], json!({"path": "token", "expirationSeconds": 3600}));
+    assert_eq!(sources[1]["configMap"]["name"], "kube-root-ca.crt");
+    let mount = items(&pod["containers"][0]["volumeMounts"]).iter().find(|mount| mount["name"] == "token").unwrap();
+    assert_eq!(mount["mountPath"], pullprobe::cluster::Access::DIRECTORY);
+
+    let scratch = tempfile::tempdir().unwrap();
+    let values = |text: &str| {
+        let file = scratch.path().join("values.yaml");
+        std::fs::write(&file, text).unwrap();
+        file
+    };
+    let none = objects(Some(&values("rbac: {pods: false}\n")));
+    assert!(!none.iter().any(|object| object["kind"].as_str().unwrap().starts_with("ClusterRole")));
+    let pod = &object(&none, "DaemonSet")["spec"]["template"]["spec"];
+    assert!(!pod.to_string().contains("token\""), "{pod:#}");
+    let shared = refusal(&mut helm("render", Some(&values("serviceAccount: {create: false}\n"))));
+    assert!(shared.contains("rbac.pods needs an account of the agent's own"), "{shared}");
+}
+
 /// Where plugins are run, inside the node's root, and nowhere else.
 #[test]
 fn one_capability_comes_with_credential_providers() {
