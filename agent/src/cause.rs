@@ -63,6 +63,7 @@ causes! {
     BlobUnknown "blob_unknown" Registry;
     DigestMismatch "digest_mismatch" Registry;
     PolicyBlocked "policy_blocked" Image;
+    ImageNeverPulled "image_never_pulled" Image;
     CredentialsMissing "credentials_missing" Credentials;
     CredentialsRejected "credentials_rejected" Credentials;
     CredentialsExpired "credentials_expired" Credentials;

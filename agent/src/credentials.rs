@@ -15,6 +15,7 @@ use crate::model::finding::Finding;
 use crate::model::outcome::Failure;
 use crate::model::stage::Stage;
 use crate::provider;
+use crate::redact::clean::Clean;
 
 mod cached;
 mod node_files;
@@ -121,6 +122,17 @@ impl Credentials {
     pub fn expiries(&self) -> Vec<CredentialExpiry> {
         let held = self.pull_secrets.entries().iter().chain(self.node.entries());
         held.filter_map(|held| expiry::known(&held.credential)).collect()
+    }
+
+    /// The pull secrets that are known, as `NAMESPACE/NAME`.
+    pub fn pull_secret_names(&self) -> Vec<Clean> {
+        let names = self.pull_secrets.entries().iter().filter_map(|held| match &held.credential.source {
+            CredentialSource::PullSecret(namespace, name) => Some(Clean::from(format!("{namespace}/{name}"))),
+            _ => None,
+        });
+        let mut names: Vec<Clean> = names.collect();
+        names.dedup();
+        names
     }
 
     /// What kubelet's credential providers give for the image, to be tried behind [`Self::candidates`].

@@ -41,7 +41,7 @@ impl Reading {
     pub const fn causes(&self) -> &'static [Cause] {
         match self.meaning {
             Meaning::Causes(causes) => causes,
-            Meaning::OwnLimit | Meaning::BackOff | Meaning::NeverPulled => &[],
+            Meaning::OwnLimit | Meaning::BackOff => &[],
         }
     }
 }

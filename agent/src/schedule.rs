@@ -45,6 +45,11 @@ pub trait Prober: Send + Sync + 'static {
     /// The registry that the target belongs to. Targets of one registry take turns with those of others.
     fn owner(&self, target: &Self::Target) -> String;
 
+    /// Ends when the targets are to be asked for again before their time.
+    fn changed(&self) -> BoxFuture<'_, ()> {
+        std::future::pending().boxed()
+    }
+
     /// Called when a probe did not finish within its deadline.
     fn out_of_time(&self, target: Self::Target);
 
@@ -59,6 +64,8 @@ pub struct Job<T> {
     pub interval: Duration,
     /// It is not to be probed before, even if it is due.
     pub not_before: Option<Instant>,
+    /// Nobody waits for it: targets of this kind are spread over their interval, each at a time of its own.
+    pub is_background: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -129,6 +136,7 @@ impl<P: Prober> Run<P> {
                 let wake = self.timing.earliest(&jobs, &self.busy).unwrap_or(reread).min(reread);
                 tokio::select! {
                     () = sleep_until(wake) => break,
+                    () = self.prober.changed() => break,
                     Some(end) = self.under_way.join_next() => match end {
                         Ok(end) => self.ended(&end),
                         Err(error) => tracing::error!(%error, "a probe ended without a result"),

@@ -66,10 +66,12 @@ impl ImageTarget {
 
 /// Where targets are found besides those that are written down.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "four switches of the file, each on its own")]
+#[expect(clippy::struct_excessive_bools, reason = "switches of the file, each on its own")]
 pub struct Discovery {
     pub certs_d: bool,
     pub sandbox_image: bool,
+    /// `None`: where the Kubernetes API may be read.
+    pub waiting_pods: Option<bool>,
     pub node_images: bool,
     pub node_pods: bool,
 }
@@ -134,7 +136,7 @@ impl Default for NodeSettings {
 
 impl Default for Discovery {
     fn default() -> Self {
-        Self { certs_d: true, sandbox_image: true, node_images: false, node_pods: false }
+        Self { certs_d: true, sandbox_image: true, waiting_pods: None, node_images: false, node_pods: false }
     }
 }
 

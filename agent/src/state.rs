@@ -7,3 +7,4 @@ pub mod memory;
 pub mod snapshot;
 pub mod store;
 pub mod targets;
+pub mod waiting;

@@ -26,7 +26,7 @@ use crate::route::network::Network;
 use crate::route::network::reach::Reach;
 use crate::schedule::{self, Job, Prober, Schedule};
 use crate::server::{self, Content, Latch, Names};
-use crate::settings::{ImageTarget, Settings};
+use crate::settings::Settings;
 use crate::state::snapshot::{NodeState, Snapshot};
 use crate::state::store::Store;
 use crate::state::targets::Targets;
@@ -34,6 +34,9 @@ use crate::state::targets::Targets;
 mod back_off;
 mod background_read;
 mod changes;
+mod found;
+mod own_login;
+mod pods;
 mod probing;
 #[cfg(test)]
 mod simulated_day;
@@ -41,6 +44,8 @@ mod simulated_day;
 use back_off::{BackOffs, OfferedCredentials};
 use background_read::BackgroundRead;
 use changes::Changes;
+use found::Found;
+use pods::NodePods;
 use probing::Probing;
 
 /// One answer has this long, as `check` gives it, and longer where one request alone may take as long.
@@ -51,8 +56,6 @@ const BESIDE: Duration = Duration::from_secs(15);
 const LOOK: Duration = Duration::from_secs(10);
 /// How often the node's files are looked at again, at least.
 const REREAD: Duration = Duration::from_secs(10);
-/// More images than this are counted and left out: each costs requests and series.
-const IMAGE_LIMIT: usize = 100;
 
 pub async fn run(node: &NodeArgs) -> ExitStatus {
     let prepared = super::prepare(node).await.map(|(node, options)| (Arc::new(node), options));
@@ -92,9 +95,11 @@ pub async fn run(node: &NodeArgs) -> ExitStatus {
         clock: Timestamp::now,
     };
     let probing = tokio::spawn(schedule::run(agent.schedule(), Arc::clone(&agent), stop.clone()));
+    let following = tokio::spawn(agent.follow_pods());
     bound.serve(content, stop.clone()).await;
     stop.cancel();
     probing.abort();
+    following.abort();
     ExitStatus::Well
 }
 
@@ -118,7 +123,11 @@ fn report(snapshot: &Snapshot) -> String {
     let images = snapshot.images.values().map(AsRef::as_ref);
     let endpoints = snapshot.endpoints.values().map(AsRef::as_ref);
     let findings = snapshot.findings(Timestamp::now());
-    json::text(&json::report(&subject, images, endpoints, &findings).with_back_offs(snapshot))
+    json::text(
+        &json::report(&subject, images, endpoints, &findings)
+            .with_back_offs(snapshot)
+            .with_pods(snapshot, Timestamp::now()),
+    )
 }
 
 /// A registry or an image, as the settings and the node's files name it.
@@ -154,6 +163,7 @@ struct Agent {
     current: Mutex<Current>,
     latch: Mutex<Option<Latch>>,
     look: BackgroundRead<Result<(Node, NodeState), String>>,
+    pods: Arc<NodePods>,
 }
 
 impl Agent {
@@ -165,6 +175,7 @@ impl Agent {
         let store = Arc::new(Store::new(Snapshot::new(options.node_name.clone(), node.state(), now)));
         let network = Arc::new(node.network(now).within(reach(&options.settings)));
         let current = Mutex::new(Current { node, network, unreadable: None });
+        let pods = Arc::new(NodePods::of(&options.settings.targets.discover, now));
         let (options, back_offs) = (Arc::new(options), Arc::new(BackOffs::new(clock)));
         let (changes, latch) = (Arc::default(), Mutex::new(Some(latch)));
         Self {
@@ -177,7 +188,13 @@ impl Agent {
             current,
             latch,
             look: BackgroundRead::default(),
+            pods,
         }
+    }
+
+    /// For as long as the agent runs.
+    fn follow_pods(&self) -> impl Future<Output = ()> + use<> {
+        Arc::clone(&self.pods).run(self.options.node_name.clone(), Arc::clone(&self.store), self.clock)
     }
 
     fn schedule(&self) -> Schedule {
@@ -249,28 +266,15 @@ impl Agent {
 
     fn wanted(&self, node: &Node) -> (Targets, Vec<Job<Probed>>) {
         let settings = &self.options.settings;
-        let mut images: Vec<ImageTarget> = settings.targets.images.clone();
-        if let (true, Some(image)) = (settings.targets.discover.sandbox_image, &node.containerd.sandbox_image) {
-            images.push(ImageTarget { image: Clean::line(image).into_string(), interval: ImageTarget::INTERVAL });
-        }
-        let found = node.found_images.iter().map(|image| Clean::line(image).into_string());
-        images.extend(found.map(|image| ImageTarget { image, interval: ImageTarget::INTERVAL }));
-        let mut seen = BTreeSet::new();
-        images.retain(|target| seen.insert(target.image.clone()));
-        let dropped = images.len().saturating_sub(IMAGE_LIMIT);
-        images.truncate(IMAGE_LIMIT);
+        let (images, dropped) = found::images(settings, node, &self.pods);
         let namespaces = self.namespaces(node, &images);
         let interval = settings.probe.interval;
-        let mut jobs: Vec<Job<Probed>> = namespaces
-            .keys()
-            .map(|name| Job { target: Probed::Registry(name.clone()), interval, not_before: None })
-            .collect();
-        jobs.extend(images.iter().map(|target| Job {
-            target: Probed::Image(target.image.clone()),
-            interval: target.interval,
-            not_before: None,
-        }));
-        let images = images.into_iter().map(|target| target.image).collect();
+        let registry = |name: &String| Probed::Registry(name.clone());
+        let job = |target, interval, is_background| Job { target, interval, not_before: None, is_background };
+        let mut jobs: Vec<Job<Probed>> = namespaces.keys().map(|name| job(registry(name), interval, false)).collect();
+        let of_image = |found: &Found| job(Probed::Image(found.image.clone()), found.interval, found.is_background);
+        jobs.extend(images.iter().map(of_image));
+        let images = images.into_iter().map(|found| found.image).collect();
         (Targets { namespaces, images, images_dropped: u64::try_from(dropped).unwrap_or(u64::MAX) }, jobs)
     }
 
@@ -288,7 +292,7 @@ impl Agent {
         }
     }
 
-    fn namespaces(&self, node: &Node, images: &[ImageTarget]) -> BTreeMap<String, Namespace> {
+    fn namespaces(&self, node: &Node, images: &[Found]) -> BTreeMap<String, Namespace> {
         let targets = &self.options.settings.targets;
         let mut names: BTreeSet<String> = targets.registries.iter().cloned().collect();
         names.extend(images.iter().filter_map(|target| domain_of(&target.image)));
@@ -321,6 +325,8 @@ impl Prober for Agent {
     fn targets(&self) -> BoxFuture<'_, Vec<Job<Probed>>> {
         async move {
             let node = self.begin_cycle().await;
+            // What is probed because of a pod is to be shown with it.
+            self.store.apply_pods(self.pods.book());
             let (targets, mut jobs) = self.wanted(&node);
             self.store.retain(targets, Timestamp::now());
             self.changes.retain(&self.store.snapshot().targets);
@@ -337,6 +343,7 @@ impl Prober for Agent {
             pull_budgets: Arc::clone(&self.pull_budgets),
             back_offs: Arc::clone(&self.back_offs),
             changes: Arc::clone(&self.changes),
+            options: Arc::clone(&self.options),
             answer: self.answer(),
         };
         probing.probe(job).boxed()
@@ -347,6 +354,10 @@ impl Prober for Agent {
             Probed::Registry(name) => name.clone(),
             Probed::Image(image) => domain_of(image).unwrap_or_default(),
         }
+    }
+
+    fn changed(&self) -> BoxFuture<'_, ()> {
+        self.pods.changed().boxed()
     }
 
     fn out_of_time(&self, target: Probed) {

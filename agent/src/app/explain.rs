@@ -73,9 +73,6 @@ impl<'a> From<&'a Reading> for Explanation<'a> {
             Meaning::Causes(causes) => causes.iter().copied().map(Explained::from).collect(),
             Meaning::OwnLimit => vec![Explained::new(kubelet::OWN_LIMIT_NAME, Owner::Node, kubelet::OWN_LIMIT)],
             Meaning::BackOff => vec![Explained::new(kubelet::BACK_OFF_NAME, Owner::Node, kubelet::BACK_OFF)],
-            Meaning::NeverPulled => {
-                vec![Explained::new(kubelet::NEVER_PULLED_NAME, Owner::Image, kubelet::NEVER_PULLED)]
-            }
         };
         Self {
             message: &reading.message,

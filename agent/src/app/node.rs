@@ -63,7 +63,7 @@ pub struct Node {
     pub findings: Vec<Finding>,
     /// Of credentials in files, where their end can be known.
     expiries: Vec<CredentialExpiry>,
-    /// Of the node and its pods, where the settings ask for them.
+    /// Of containerd and its containers, where the settings ask for them.
     pub found_images: BTreeSet<String>,
     timeouts: Timeouts,
     /// containerd has a socket and did not answer on it.
@@ -266,6 +266,7 @@ impl Node {
             ways: self.ways.clone(),
             image_filesystem: self.image_filesystem(),
             credential_expiries: self.expiries.clone(),
+            pull_secrets: self.credentials.pull_secret_names(),
         }
     }
 
@@ -374,6 +375,6 @@ async fn daemon_version(
 /// What containerd has and runs, where the settings ask for it.
 async fn images_of_node(root: &HostRoot, options: &Options, socket: &str) -> (BTreeSet<String>, Option<Finding>) {
     let discover = &options.settings.targets.discover;
-    let listed = cri::images(root, Some(socket), discover.node_images, discover.node_pods).await;
+    let listed = cri::images(root, Some(socket), discover.node_images).await;
     listed.map_or_else(|why| (BTreeSet::new(), Some(why)), |found| (found, None))
 }

@@ -55,6 +55,7 @@ pub const fn text(cause: Cause) -> Text {
         Cause::BlobUnknown => image::BLOB_UNKNOWN,
         Cause::DigestMismatch => image::DIGEST_MISMATCH,
         Cause::PolicyBlocked => image::POLICY_BLOCKED,
+        Cause::ImageNeverPulled => kubelet::IMAGE_NEVER_PULLED,
         Cause::CredentialsMissing => credentials::CREDENTIALS_MISSING,
         Cause::CredentialsRejected => credentials::CREDENTIALS_REJECTED,
         Cause::CredentialsExpired => credentials::CREDENTIALS_EXPIRED,

@@ -44,14 +44,14 @@ struct Spec {
     user_specified_image: String,
 }
 
-/// The tags of all images (`held`) and the images of all containers (`used`), each once.
-pub async fn images(root: &HostRoot, named: Option<&str>, held: bool, used: bool) -> Result<BTreeSet<String>, Finding> {
-    if !held && !used {
+/// The tags of all images and the images of all containers, each once.
+pub async fn images(root: &HostRoot, named: Option<&str>, wanted: bool) -> Result<BTreeSet<String>, Finding> {
+    if !wanted {
         return Ok(BTreeSet::new());
     }
     let failed = |why: String| {
-        let message = format!("the node's images and pods cannot be listed, so that none of them is probed: {why}");
-        let fix = "let the agent see containerd's socket, or switch targets.discover.node_images and node_pods off";
+        let message = format!("the node's images cannot be listed, so that none of them is probed: {why}");
+        let fix = "let the agent see containerd's socket, or switch targets.discover.node_images off";
         Finding::new(Severity::Warning, "discovery_failed", message, fix)
     };
     let Some((_, socket)) = super::socket(root, named) else {
@@ -59,16 +59,9 @@ pub async fn images(root: &HostRoot, named: Option<&str>, held: bool, used: bool
     };
     let list = super::ask(socket.clone(), "/runtime.v1.ImageService/ListImages", Everything {});
     let images: Images = list.await.map_err(failed)?;
-    let mut found = BTreeSet::new();
-    if held {
-        found.extend(tags(&images));
-    }
-    if used {
-        let list = super::ask(socket, "/runtime.v1.RuntimeService/ListContainers", Everything {});
-        let containers: Containers = list.await.map_err(failed)?;
-        found.extend(named_by_pods(containers, &images));
-    }
-    Ok(found)
+    let list = super::ask(socket, "/runtime.v1.RuntimeService/ListContainers", Everything {});
+    let containers: Containers = list.await.map_err(failed)?;
+    Ok(tags(&images).chain(named_by_pods(containers, &images)).collect())
 }
 
 /// The tags of all images.
@@ -112,7 +105,7 @@ mod tests {
     async fn nothing_is_asked_unless_wanted_and_a_missing_socket_is_a_finding() {
         let directory = tempfile::tempdir().unwrap();
         let root = HostRoot::open(directory.path()).unwrap();
-        assert_eq!(images(&root, None, false, false).await, Ok(BTreeSet::new()));
-        assert_eq!(images(&root, None, true, false).await.unwrap_err().code, "discovery_failed");
+        assert_eq!(images(&root, None, false).await, Ok(BTreeSet::new()));
+        assert_eq!(images(&root, None, true).await.unwrap_err().code, "discovery_failed");
     }
 }

@@ -20,8 +20,6 @@ pub enum Meaning {
     OwnLimit,
     /// kubelet waits before it tries again: the reason stands elsewhere.
     BackOff,
-    /// The pod forbids the pull, and the image is not on the node.
-    NeverPulled,
 }
 
 pub struct Row {
@@ -157,7 +155,7 @@ const ANONYMOUS: &[&str] = &["failed to fetch anonymous token"];
 /// kubelet's own, before any registry is asked.
 const KUBELET: &[Row] = &[
     means(Meaning::OwnLimit, &["pull QPS exceeded"]),
-    means(Meaning::NeverPulled, &["not present with pull policy of Never", "ErrImageNeverPull"]),
+    of(&[ImageNeverPulled], &["not present with pull policy of Never", "ErrImageNeverPull"]),
     of(
         &[ReferenceInvalid],
         &[

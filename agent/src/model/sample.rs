@@ -33,6 +33,7 @@ use crate::state::targets::Targets;
 use crate::version::{Version, VersionSource};
 
 mod host;
+mod pods;
 mod presenting;
 
 pub use host::host;
@@ -61,6 +62,7 @@ pub fn empty() -> Snapshot {
         ways: crate::observation::ways::DistributionTerms::default(),
         image_filesystem: None,
         credential_expiries: Vec::new(),
+        pull_secrets: Vec::new(),
     };
     Snapshot::new("worker-3", state, now())
 }
@@ -77,6 +79,7 @@ pub fn rich() -> Snapshot {
         snapshot.images.insert(image.requested.clone().into(), Arc::new(image));
     }
     snapshot.targets.images_dropped = 2;
+    snapshot.pods = Arc::new(pods::book());
     snapshot.rate_limits.insert(key("docker.io", "registry-1.docker.io"), SeenLimit { limit: limited(), at: now() });
     let blocked =
         RateLimit { state: LimitState::Blocked, retry_after: Some(Duration::from_mins(2)), ..RateLimit::default() };
@@ -164,6 +167,7 @@ fn state() -> NodeState {
         ways: crate::observation::ways::DistributionTerms::default(),
         image_filesystem: Some(disk),
         credential_expiries: vec![expiry::tests::of_a_provider()],
+        pull_secrets: Vec::new(),
     }
 }
 

@@ -25,6 +25,14 @@ pub struct Need {
     pub pull_secrets: Vec<Clean>,
 }
 
+impl Need {
+    /// The pull secrets' names, for people.
+    pub fn secrets(&self) -> String {
+        let names: Vec<&str> = self.pull_secrets.iter().map(Clean::as_str).collect();
+        names.join(", ")
+    }
+}
+
 impl Pod {
     /// `namespace/name`.
     pub fn key(&self) -> String {

@@ -13,12 +13,14 @@ mod endpoint;
 pub mod fleet;
 mod hosts;
 mod image;
+mod pods;
 pub mod summary;
 
 pub use back_off::BackingOff;
 pub use endpoint::Endpoint;
 pub use hosts::{Hosts, Incomplete, places};
 pub use image::Image;
+pub use pods::{NeededBy, Pods};
 
 use crate::model::finding;
 use crate::model::report::{EndpointReport, ImageReport};
@@ -50,6 +52,8 @@ pub struct Report {
     /// RFC 3339, UTC.
     pub started_at: String,
     pub duration_seconds: f64,
+    /// Of `run`: the pods of this node. Null: the Kubernetes API is not asked.
+    pub pods: Option<Pods>,
     pub images: Vec<Image>,
     pub endpoints: Vec<Endpoint>,
     pub findings: Vec<Finding>,
@@ -117,6 +121,7 @@ pub fn report<'a>(
         containerd: subject.containerd.clone(),
         started_at: subject.started_at.to_string(),
         duration_seconds: seconds(subject.duration),
+        pods: None,
         images: images.iter().map(|image| Image::from(*image)).collect(),
         endpoints: endpoints.into_iter().map(Endpoint::from).collect(),
         findings: findings.iter().chain(&tight).map(Finding::from).collect(),
@@ -161,6 +166,21 @@ fn seconds(duration: std::time::Duration) -> f64 {
 }
 
 impl Report {
+    /// With the pods of the node, and who of them needs which image.
+    #[must_use]
+    pub fn with_pods(mut self, snapshot: &Snapshot, now: jiff::Timestamp) -> Self {
+        self.pods = Pods::of(snapshot);
+        let needs = snapshot.needs_by_image();
+        for image in &mut self.images {
+            let Some(report) = snapshot.images.get(&image.requested) else { continue };
+            let name = image.image.as_ref().unwrap_or(&image.requested);
+            let needed_by = needs.get(name).into_iter().flatten();
+            image.needed_by =
+                needed_by.map(|need| NeededBy::of(need, snapshot.outlook(need, Some(report)), now)).collect();
+        }
+        self
+    }
+
     /// With what the schedule of `run` leaves alone at present.
     #[must_use]
     pub fn with_back_offs(mut self, snapshot: &Snapshot) -> Self {

@@ -19,6 +19,7 @@ mod endpoint;
 mod image;
 mod namespace;
 mod node;
+mod pods;
 mod traffic;
 
 /// The media type of what [`exposition`] gives.
@@ -80,9 +81,9 @@ impl Sample {
 
 /// Every family, in the order of the documentation.
 pub fn families() -> impl Iterator<Item = &'static Family> {
-    [node::BUILD, endpoint::FAMILIES, namespace::FAMILIES, image::FAMILIES, node::FAMILIES, traffic::FAMILIES]
-        .into_iter()
-        .flatten()
+    let of_node =
+        [node::BUILD, endpoint::FAMILIES, namespace::FAMILIES, image::FAMILIES, pods::FAMILIES, node::FAMILIES];
+    of_node.into_iter().chain([traffic::FAMILIES]).flatten()
 }
 
 /// What a scrape gets. `node_label`: stamp every series with the node's name, for those who cannot

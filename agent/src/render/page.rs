@@ -11,6 +11,7 @@ mod dns;
 mod image;
 mod markup;
 mod node;
+mod pods;
 mod registry;
 
 use markup::Tone;
@@ -34,6 +35,7 @@ pub fn html(snapshot: &Snapshot, now: Timestamp) -> String {
             }
             body { main {
                 (head(snapshot, now))
+                (pods::section(snapshot, now))
                 (image::section(snapshot, now))
                 (registry::section(snapshot, now))
                 (node::findings(snapshot, now))
@@ -73,6 +75,11 @@ fn sums(snapshot: &Snapshot) -> Vec<(usize, Tone, &'static str)> {
     let open = health.iter().filter(|one| one.pullable.is_none()).count();
     let degraded = health.iter().filter(|one| one.degraded == Some(true)).count();
     [
+        (
+            snapshot.pods.waiting().count(),
+            Tone::Bad,
+            ["container waits for its image", "containers wait for their image"],
+        ),
         (bad, Tone::Bad, ["image fails", "images fail"]),
         (closed, Tone::Bad, ["registry not pullable", "registries not pullable"]),
         (degraded, Tone::Doubt, ["registry degraded", "registries degraded"]),

@@ -51,7 +51,12 @@ impl Prober for Fake {
         let manners = self.manners.lock().unwrap();
         let job = |(name, (_, interval)): (&&str, &(Manner, Duration))| {
             let not_before = self.rests.lock().unwrap().get(*name).copied();
-            Job { target: (*name).to_owned(), interval: *interval, not_before }
+            Job {
+                target: (*name).to_owned(),
+                interval: *interval,
+                not_before,
+                is_background: name.starts_with("background"),
+            }
         };
         let jobs = manners.iter().map(job).collect();
         async move { jobs }.boxed()
@@ -266,4 +271,37 @@ async fn a_panic_in_one_probe_is_the_loss_of_that_probe_only() {
     let fake = Fake::new(&[("a", Manner::Panics, 60), ("b", QUICK, 60)]);
     run_for(&fake, schedule(), seconds(600)).await;
     assert!(fake.times("probe a").len() >= 9 && fake.times("late a").len() >= 9 && fake.times("probe b").len() >= 9);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_is_to_be_probed_more_often_is_due_at_once() {
+    let fake = Fake::new(&[("a", QUICK, 300)]);
+    let running = tokio::spawn(run(schedule(), Arc::clone(&fake), CancellationToken::new()));
+    sleep(seconds(30)).await;
+    assert_eq!(fake.times("probe a").len(), 1);
+    fake.manners.lock().unwrap().insert("a", (QUICK, seconds(60)));
+    sleep(seconds(61)).await;
+    assert!(fake.times("probe a").len() >= 2, "{:?}", fake.times("probe a"));
+    let before = fake.times("probe a").len();
+    fake.manners.lock().unwrap().insert("a", (QUICK, seconds(300)));
+    sleep(seconds(1_200)).await;
+    assert!(fake.times("probe a").len() - before <= 5, "{:?}", fake.times("probe a"));
+    running.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn background_targets_are_spread_and_none_is_missed() {
+    let names: Vec<&'static str> = (0..40).map(|n| &*Box::leak(format!("background/{n}").into_boxed_str())).collect();
+    let manners: Vec<_> = names.iter().map(|name| (*name, QUICK, 1_800)).collect();
+    let fake = Fake::new(&manners);
+    run_for(&fake, schedule(), seconds(4 * 1_800)).await;
+    let all: Vec<Duration> = names.iter().flat_map(|name| fake.times(&format!("probe {name}"))).collect();
+    for name in &names {
+        let times = fake.times(&format!("probe {name}"));
+        assert!((4..=5).contains(&times.len()), "{name}: {times:?}");
+        assert!(times[0] <= seconds(310), "{name}: {times:?}");
+    }
+    let in_one_minute = |from: u64| all.iter().filter(|at| **at >= seconds(from) && **at < seconds(from + 60)).count();
+    let most = (310..4 * 1_800).step_by(60).map(in_one_minute).max().unwrap();
+    assert!(most <= 8, "{most} of 40 in one minute");
 }

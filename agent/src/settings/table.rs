@@ -64,10 +64,12 @@ keys! {
         |s, node, read| read.switch(node, &mut s.targets.discover.certs_d);
     "targets.discover.sandbox_image", "true", SWITCH, "Probe the image of the pod sandbox (`pause`).",
         |s, node, read| read.switch(node, &mut s.targets.discover.sandbox_image);
-    "targets.discover.node_images", "false", SWITCH, "Probe the images that containerd already has, by their tags. Needs its socket; images beyond the hundredth target are counted and left out.",
-        |s, node, read| read.switch(node, &mut s.targets.discover.node_images);
-    "targets.discover.node_pods", "false", SWITCH, "Probe the images of the node's containers. Needs containerd's socket; the same limit holds.",
+    "targets.discover.waiting_pods", "", SWITCH, "Probe the images that pods of this node wait for, at once and then every minute while they wait, 50 at most. Default: on where the agent has a token for the Kubernetes API.",
+        |s, node, read| { let mut on = true; read.switch(node, &mut on); s.targets.discover.waiting_pods = Some(on); };
+    "targets.discover.node_pods", "false", SWITCH, "Probe the images of all pods of this node, as the Kubernetes API names them, every 30 minutes and never with a counted pull. Needs a token for that API; images beyond the hundredth target are counted and left out.",
         |s, node, read| read.switch(node, &mut s.targets.discover.node_pods);
+    "targets.discover.node_images", "false", SWITCH, "Probe the images that containerd has, by their tags, and those of its containers, every 30 minutes and never with a counted pull. Needs its socket; the same limit holds.",
+        |s, node, read| read.switch(node, &mut s.targets.discover.node_images);
 
     "probe.interval", "60s", "5s to 24h", "How often each endpoint is probed. An endpoint that fails is probed less often.",
         |s, node, read| read.duration(node, INTERVAL, &mut s.probe.interval);

@@ -64,7 +64,7 @@ node: {host_root: /host, containerd_config: /etc/c.toml, certs_d: "/a:/b", kubel
 targets:
   registries: [docker.io, "r.example:5000", "[::1]:5000"]
   images: [{image: "docker.io/library/busybox:1.36", interval: 15m}, {image: nginx}]
-  discover: {certs_d: false, sandbox_image: false, node_images: true, node_pods: true}
+  discover: {certs_d: false, sandbox_image: false, waiting_pods: false, node_images: true, node_pods: true}
 probe:
   interval: 1h30m
   timeouts: {dns: 1s, tcp: 2s, tls: 3s, http: 500ms}
@@ -88,7 +88,13 @@ labels: {node: true}
     assert_eq!(read.targets.registries, ["docker.io", "r.example:5000", "[::1]:5000"]);
     let image = |image: &str, minutes| ImageTarget { image: image.into(), interval: Duration::from_mins(minutes) };
     assert_eq!(read.targets.images, [image("docker.io/library/busybox:1.36", 15), image("nginx", 5)]);
-    let discover = Discovery { certs_d: false, sandbox_image: false, node_images: true, node_pods: true };
+    let discover = Discovery {
+        certs_d: false,
+        sandbox_image: false,
+        waiting_pods: Some(false),
+        node_images: true,
+        node_pods: true,
+    };
     assert_eq!(read.targets.discover, discover);
     let seconds = Duration::from_secs;
     let timeouts =

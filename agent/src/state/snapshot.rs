@@ -20,6 +20,8 @@ use crate::model::report::{EndpointReport, ImageReport};
 use crate::model::tally::Tally;
 use crate::observation;
 use crate::observation::ways::DistributionTerms;
+use crate::pods::Book;
+use crate::redact::clean::Clean;
 use crate::version::{Version, VersionSource};
 
 #[derive(Clone, Debug)]
@@ -41,6 +43,8 @@ pub struct Snapshot {
     /// Of the hosts that were needed so far.
     pub memory: Memory,
     pub tally: Tally,
+    /// The pods of the node, where the Kubernetes API tells of them.
+    pub pods: Arc<Book>,
     /// How long the last whole cycle took. `None` before the first has ended.
     pub last_cycle: Option<Duration>,
 }
@@ -61,6 +65,8 @@ pub struct NodeState {
     pub image_filesystem: Option<FilesystemSpace>,
     /// Of the credentials in files whose end can be known.
     pub credential_expiries: Vec<CredentialExpiry>,
+    /// The pull secrets that the agent has, as `NAMESPACE/NAME`.
+    pub pull_secrets: Vec<Clean>,
 }
 
 #[derive(Clone, Debug)]
@@ -144,6 +150,7 @@ impl Snapshot {
             back_offs: BTreeMap::new(),
             memory: Memory::default(),
             tally: Tally::default(),
+            pods: Arc::default(),
             last_cycle: None,
         }
     }
@@ -154,7 +161,8 @@ impl Snapshot {
         let images: Vec<&ImageReport> = self.images.values().map(AsRef::as_ref).collect();
         let files = self.state.findings.iter().cloned();
         let seen = observation::findings(&endpoints, &images).into_iter().chain(self.memory.findings(now));
-        files.chain(seen.map(|finding| self.state.ways.mended(finding))).collect()
+        let of_pods = self.pod_findings(now);
+        files.chain(seen.map(|finding| self.state.ways.mended(finding))).chain(of_pods).collect()
     }
 
     /// Credentials from files and from providers: for each source and registry the one that expires first.

@@ -12,6 +12,7 @@ use crate::model::host::{Endpoint, EndpointKey};
 use crate::model::ratelimit::{LimitState, RateLimit};
 use crate::model::report::{EndpointReport, ImageReport};
 use crate::model::tally::Counts;
+use crate::pods::Book;
 use crate::state::back_off::{BackOff, Subject};
 use crate::state::dependents;
 use crate::state::snapshot::{NodeState, SeenLimit, Snapshot};
@@ -132,6 +133,10 @@ impl Store {
             }
             snapshot.images.insert(report.requested.clone().into(), Arc::new(report));
         });
+    }
+
+    pub fn apply_pods(&self, pods: Arc<Book>) {
+        self.change(|snapshot| snapshot.pods = pods);
     }
 
     /// What is probed less often than usual from now on.

@@ -44,8 +44,7 @@ fn content_that_is_there_is_asked_for_by_nobody() {
         assert_eq!(machine.asked(), by_containerd, "{report:#}");
         assert_eq!(found["counted_pulls"], 0);
 
-        let discover =
-            "targets: {discover: {certs_d: false, sandbox_image: false, node_images: true, node_pods: true}}";
+        let discover = "targets: {discover: {certs_d: false, sandbox_image: false, node_images: true}}";
         let report = machine.check(&[], discover).await;
         assert_eq!(report["images"][0]["requested"], image.as_str(), "{report:#}");
         assert!(!report.to_string().contains("discovery_failed"), "{report:#}");

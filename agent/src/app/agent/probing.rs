@@ -7,7 +7,9 @@ use tokio::time::Instant;
 
 use super::back_off::{BackOffs, OfferedCredentials, Pace};
 use super::changes::Changes;
+use super::own_login::left_open;
 use super::{Current, Probed};
+use crate::app::options::Options;
 use crate::app::pull_budget::PullBudgets;
 use crate::image::target::Target;
 use crate::model::report::ImageReport;
@@ -23,6 +25,7 @@ pub struct Probing {
     pub pull_budgets: Arc<PullBudgets>,
     pub back_offs: Arc<BackOffs>,
     pub changes: Arc<Changes>,
+    pub options: Arc<Options>,
     /// How long one answer may take.
     pub answer: Duration,
 }
@@ -32,7 +35,7 @@ impl Probing {
         let pace = Pace { began: Instant::now(), interval: job.interval };
         match &job.target {
             Probed::Registry(name) => self.registry(name, pace).await,
-            Probed::Image(image) => self.image(image, pace).await,
+            Probed::Image(image) => self.image(image, pace, job.is_background).await,
         }
         self.store.apply_cost(&self.current.network.usage.take());
         self.store.apply_back_offs(self.back_offs.shown());
@@ -50,12 +53,15 @@ impl Probing {
         }
     }
 
-    async fn image(&self, requested: &str, pace: Pace) {
-        let budget = self.pull_budgets.budget();
+    async fn image(&self, requested: &str, pace: Pace, is_free: bool) {
+        // What nobody waits for costs no counted pull.
+        let budget = if is_free { PullBudget::new(0) } else { self.pull_budgets.budget() };
         let question = self.current.node.question(&self.current.network, &budget, self.answer);
         let report = about(&question, requested).await;
-        self.changes.image(&report, report.started_at);
         self.back_offs.saw_image(&report, pace, |subject| OfferedCredentials::of(&self.current.node, subject));
+        let is_configured = self.options.settings.targets.images.iter().any(|target| target.image == requested);
+        let report = left_open(report, &self.store.snapshot(), is_configured);
+        self.changes.image(&report, report.started_at);
         let domain = report.image.as_ref().map(|image| image.domain.clone());
         self.store.apply_image(report);
         if let Some(domain) = domain {

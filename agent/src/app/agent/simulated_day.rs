@@ -72,6 +72,10 @@ impl Prober for Watched {
         self.agent.owner(target)
     }
 
+    fn changed(&self) -> BoxFuture<'_, ()> {
+        self.agent.changed()
+    }
+
     fn out_of_time(&self, target: Probed) {
         panic!("{target} had all the time of the world");
     }

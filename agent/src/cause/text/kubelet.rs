@@ -27,10 +27,7 @@ pub const BACK_OFF: Text = Text {
           `kubectl delete pod POD` of a pod with an owner tries at once.",
 };
 
-/// As `pullprobe explain` names it.
-pub const NEVER_PULLED_NAME: &str = "ErrImageNeverPull";
-
-pub const NEVER_PULLED: Text = Text {
+pub const IMAGE_NEVER_PULLED: Text = Text {
     summary: "The pod forbids the pull (`imagePullPolicy: Never`), and the image is not on the node.",
     evidence: "The event says `not present with pull policy of Never`; no registry was asked. kubelet says the same of an image \
                that is on the node for a pod without the login it was pulled with (`KubeletEnsureSecretPulledImages`).",

@@ -27,11 +27,7 @@ const TOOLS: &[&str] = &[
 
 fn all() -> impl Iterator<Item = (&'static str, Text)> {
     let causes = Cause::ALL.iter().map(|cause| (cause.as_str(), text(*cause)));
-    causes.chain([
-        (kubelet::OWN_LIMIT_NAME, kubelet::OWN_LIMIT),
-        (kubelet::BACK_OFF_NAME, kubelet::BACK_OFF),
-        (kubelet::NEVER_PULLED_NAME, kubelet::NEVER_PULLED),
-    ])
+    causes.chain([(kubelet::OWN_LIMIT_NAME, kubelet::OWN_LIMIT), (kubelet::BACK_OFF_NAME, kubelet::BACK_OFF)])
 }
 
 /// What stands between backticks.

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::pods::NeededBy;
 use super::{BackingOff, seconds};
 use crate::model::credential::ProviderReport;
 use crate::model::report::{self, ImageReport};
@@ -59,6 +60,8 @@ pub struct Image {
     pub source: Option<String>,
     /// Null: what it needs is unknown, or pullprobe cannot see containerd's file system.
     pub space: Option<Space>,
+    /// Of `run`: the containers of this node that need it, as far as the Kubernetes API tells.
+    pub needed_by: Vec<NeededBy>,
     /// When this was found out. RFC 3339, UTC.
     pub probed_at: String,
     /// Not probed before this time. Null: probed at its usual interval, or never again (`check`).
@@ -220,6 +223,7 @@ impl From<&ImageReport> for Image {
             requests: report.requests,
             source: report.source.map(|source| source.as_str().to_owned()),
             space: report.space.as_ref().map(Space::from),
+            needed_by: Vec::new(),
             probed_at: report.started_at.to_string(),
             next_probe_at: None,
             backing_off: None,

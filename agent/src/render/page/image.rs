@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::markup::{Tone, back_off, bytes, fix, from_now, millis, note, pill, term};
+use super::pods::needed_by;
 use crate::model::report::{Attempt, ImageReport};
+use crate::pods::Need;
 use crate::state::snapshot::Snapshot;
 
 pub fn section(snapshot: &Snapshot, now: Timestamp) -> Markup {
@@ -14,10 +16,10 @@ pub fn section(snapshot: &Snapshot, now: Timestamp) -> Markup {
         Tone::Doubt | Tone::Quiet => 1,
         Tone::Good => 2,
     });
-    let targets = &snapshot.targets;
+    let (targets, needs) = (&snapshot.targets, snapshot.needs_by_image());
     html! { section {
         h2 { "Images" }
-        @for image in images { (card(snapshot, image, now)) }
+        @for image in images { (card(snapshot, image, needs.get(&name(image)), now)) }
         @for waiting in targets.images.iter().filter(|requested| !snapshot.images.contains_key(*requested)) {
             article.quiet { h3 { (pill(Tone::Quiet, "not looked at yet")) code { (waiting) } } }
         }
@@ -45,17 +47,21 @@ const fn word(image: &ImageReport) -> &'static str {
     }
 }
 
-fn card(snapshot: &Snapshot, image: &ImageReport, now: Timestamp) -> Markup {
+fn name(image: &ImageReport) -> String {
+    image.image.as_ref().map_or_else(|| image.requested.clone().into(), ToString::to_string)
+}
+
+fn card(snapshot: &Snapshot, image: &ImageReport, needs: Option<&Vec<&Need>>, now: Timestamp) -> Markup {
     let verdict = &image.verdict;
-    let name = image.image.as_ref().map_or_else(|| image.requested.clone().into(), ToString::to_string);
     html! { article class=(tone(image).class()) {
-        h3 { (pill(tone(image), word(image))) code { (name) } span.when { (from_now(image.started_at, now)) } }
+        h3 { (pill(tone(image), word(image))) code { (name(image)) } span.when { (from_now(image.started_at, now)) } }
         p.says { (verdict.summary) }
         @if let Some(until) = snapshot.image_back_off(image) { (back_off(until, now)) }
         (notes(image))
         (fix(&verdict.fix))
         @if let Some(message) = &verdict.kubelet_message { p.label { "kubelet would say" } pre { (message) } }
         (facts(image, now))
+        @if let Some(needs) = needs { dl.line { (needed_by(needs)) } }
         (attempts(&image.attempts))
     } }
 }

@@ -1,0 +1,88 @@
+//! The pods of the node, followed through the Kubernetes API while the agent runs.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::Notify;
+use tokio::time::sleep;
+
+use crate::app::pull_budget::Clock;
+use crate::cluster::{self, Access, Pods};
+use crate::pods::Book;
+use crate::redact::clean::Clean;
+use crate::settings::Discovery;
+use crate::state::store::Store;
+
+/// However many pods come and go, what is shown changes no more often.
+const PACE: Duration = Duration::from_millis(500);
+
+pub struct NodePods {
+    /// `None`: the API is not asked.
+    access: Option<Access>,
+    known: Arc<Pods>,
+    /// There is an image that a pod waits for and did not wait for before.
+    changed: Notify,
+    probes_waiting: bool,
+}
+
+impl NodePods {
+    /// As the settings want it, where this is a pod with a token.
+    pub fn of(discover: &Discovery, now: Timestamp) -> Self {
+        let access = Access::in_cluster(|name| std::env::var(name).ok(), Path::new(Access::DIRECTORY));
+        Self::with(access, discover, now)
+    }
+
+    pub fn with(access: Option<Access>, discover: &Discovery, now: Timestamp) -> Self {
+        let is_wanted = discover.waiting_pods != Some(false) || discover.node_pods;
+        let is_asked_for = discover.waiting_pods == Some(true) || discover.node_pods;
+        let access = access.filter(|_| is_wanted);
+        let mut book = if access.is_some() || is_asked_for { Book::asking(now) } else { Book::default() };
+        if access.is_none() && is_asked_for {
+            book.down(now, "the agent has no token for the Kubernetes API: it runs outside a pod, or the chart has `rbac.pods: false`");
+        }
+        let probes_waiting = discover.waiting_pods != Some(false);
+        Self { access, known: Arc::new(Pods::new(Arc::new(book))), changed: Notify::new(), probes_waiting }
+    }
+
+    pub fn book(&self) -> Arc<Book> {
+        Arc::clone(&self.known.borrow())
+    }
+
+    pub const fn probes_waiting(&self) -> bool {
+        self.probes_waiting
+    }
+
+    /// Ends when a pod waits for an image that none waited for before.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Follows the pods of the node, and puts what is known into the store.
+    pub async fn run(self: Arc<Self>, node: String, store: Arc<Store>, clock: Clock) {
+        store.apply_pods(self.book());
+        let Some(access) = self.access.clone() else { return };
+        let follow = cluster::follow(access, node, Arc::clone(&self.known), clock);
+        tokio::join!(follow, self.publish(&store));
+    }
+
+    async fn publish(&self, store: &Store) {
+        let mut known = self.known.subscribe();
+        let mut before: BTreeSet<Clean> = BTreeSet::new();
+        while known.changed().await.is_ok() {
+            sleep(PACE).await;
+            let book = Arc::clone(&known.borrow_and_update());
+            let waiting: BTreeSet<Clean> = book.waiting().map(|need| need.image.clone()).collect();
+            store.apply_pods(book);
+            if !waiting.is_subset(&before) {
+                self.changed.notify_one();
+            }
+            before = waiting;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
