@@ -68,9 +68,9 @@ pub fn run(cli: Cli) -> ExitStatus {
             start_log(&log);
             on_runtime(lint::run(&node, &output))
         }
-        Verb::Check { targets, timeout, node, output, log } => {
+        Verb::Check { targets, timeout, pull_secrets, node, output, log } => {
             start_log(&log);
-            on_runtime(check::run(&targets, timeout, &node, &output))
+            on_runtime(check::run(&targets, timeout, pull_secrets.as_deref(), &node, &output))
         }
         Verb::Hosts { targets, plain, since, timeout, node, output, log } => {
             start_log(&log);

@@ -45,6 +45,10 @@ pub enum Verb {
         /// Time limit for one target. With more than 30s a single request may take longer, too
         #[arg(long, env = "PULLPROBE_TIMEOUT", value_name = "DUR", default_value = "30s", value_parser = duration)]
         timeout: Duration,
+        /// The pull secrets of a pod, in its order: what `kubectl get secret NAME… -o json` prints, or one
+        /// dockerconfigjson. `-` reads one JSON document from standard input, and waits for it for at most 10s
+        #[arg(long, value_name = "FILE|-", conflicts_with = "no_credentials")]
+        pull_secrets: Option<PathBuf>,
         #[command(flatten)]
         node: NodeArgs,
         #[command(flatten)]

@@ -15,6 +15,7 @@ use crate::model::finding::Finding;
 use crate::model::outcome::Failure;
 use crate::model::stage::Stage;
 use crate::provider;
+use crate::pull_secrets::PullSecret;
 use crate::redact::clean::Clean;
 
 mod cached;
@@ -90,6 +91,13 @@ impl Credentials {
             all.findings.extend(findings);
         }
         all
+    }
+
+    /// The logins that one pod brings.
+    #[must_use]
+    pub fn with_secrets_of_pod(mut self, secrets: &[PullSecret]) -> Self {
+        self.add_pull_secrets(PullSecrets::of_pod(secrets));
+        self
     }
 
     fn add_pull_secrets(&mut self, secrets: PullSecrets) {

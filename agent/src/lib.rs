@@ -32,6 +32,7 @@ pub mod pods;
 pub mod probe;
 pub mod provider;
 pub mod pull;
+pub mod pull_secrets;
 pub mod redact;
 pub mod refusal;
 pub mod registry;

@@ -15,7 +15,7 @@ use fault::Fault;
 use tree::Material;
 
 /// Codes whose fault takes more than files in a directory, with the test that plants it.
-const PLANTED_ELSEWHERE: [(&str, &str); 9] = [
+const PLANTED_ELSEWHERE: [(&str, &str); 10] = [
     ("certs_d_too_large", "thousands of directories: node::containerd::lint::tests"),
     ("version_assumed", "a node without a version: layouts"),
     ("config_candidates", "several distributions on one node: layouts"),
@@ -24,6 +24,7 @@ const PLANTED_ELSEWHERE: [(&str, &str); 9] = [
     ("credential_expires_soon", "only for hours: expiry"),
     ("pull_secret_malformed", "no file of the node: node::credentials::tests"),
     ("pull_secret_type_doubtful", "no file of the node: node::credentials::tests"),
+    ("pull_secret_type_ignored", "no file of the node: pod_secrets"),
     ("pull_secret_without_key", "no file of the node: node::credentials::tests"),
 ];
 

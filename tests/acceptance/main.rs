@@ -21,6 +21,7 @@ mod layers;
 mod lint;
 mod one_byte;
 mod platforms;
+mod pod_secrets;
 #[path = "../../fuzz/properties/mod.rs"]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed expectation is how a test fails")]
 mod properties;

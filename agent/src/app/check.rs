@@ -1,23 +1,35 @@
 //! `pullprobe check [TARGET…]`: each target once, the verdict first.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use zeroize::Zeroizing;
 
 use super::answers::{Progress, TargetReport, ask_all, configured, ending};
 use super::node::Node;
+use super::options::{Options, Problems};
 use super::relevance::Relevance;
 use super::{ExitStatus, complain, print, style};
 use crate::cli::{Format, NodeArgs, OutputArgs};
 use crate::model::finding::Finding;
 use crate::model::report::{EndpointReport, ImageReport};
+use crate::pull_secrets::{self, PullSecret};
 use crate::render::{json, text};
-use crate::{lint, observation};
+use crate::{file, lint, observation};
 
-pub async fn run(targets: &[String], timeout: Duration, node: &NodeArgs, output: &OutputArgs) -> ExitStatus {
-    let prepared = super::prepare(node).await;
-    let (node, options) = match prepared {
+/// Whoever sends pull secrets has them at hand.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub async fn run(
+    targets: &[String],
+    timeout: Duration,
+    pull_secrets: Option<&Path>,
+    node: &NodeArgs,
+    output: &OutputArgs,
+) -> ExitStatus {
+    let (node, options) = match prepare(node, pull_secrets).await {
         Ok((node, options)) => (node.patient(timeout), options),
         Err(problems) => {
             problems.iter().for_each(|problem| complain(problem));
@@ -41,6 +53,27 @@ pub async fn run(targets: &[String], timeout: Duration, node: &NodeArgs, output:
         duration: began.elapsed(),
     };
     print(&told(&node, &answers, &subject, output), ending(&answers))
+}
+
+/// Nobody else can send the secrets before the node is read, so that nothing else has to wait for them.
+async fn prepare(node: &NodeArgs, pull_secrets: Option<&Path>) -> Result<(Node, Options), Problems> {
+    let secrets = pull_secrets.map(given).transpose().map_err(|problem| vec![format!("--pull-secrets: {problem}")])?;
+    let options = Options::of(node)?.for_pod(secrets);
+    let node = Node::load(&options).await.map_err(|problem| vec![problem])?;
+    Ok((node, options))
+}
+
+/// The secrets of a file or of standard input. What they hold is in no message.
+fn given(place: &Path) -> Result<Vec<PullSecret>, String> {
+    if place == Path::new("-") {
+        let input = file::document::read(std::io::stdin(), pull_secrets::SIZE_LIMIT, Instant::now() + PATIENCE);
+        return pull_secrets::read(&input.map_err(|error| format!("standard input: {error}"))?)
+            .map_err(|reason| format!("standard input: {reason}"));
+    }
+    let bytes = file::read(place, pull_secrets::SIZE_LIMIT as u64).map(Zeroizing::new);
+    let shown = place.display();
+    pull_secrets::read(&bytes.map_err(|error| format!("{shown}: {error}"))?)
+        .map_err(|reason| format!("{shown}: {reason}"))
 }
 
 fn told(node: &Node, answers: &[TargetReport], subject: &json::Subject<'_>, output: &OutputArgs) -> String {

@@ -178,6 +178,10 @@ impl Node {
             None => Credentials::load(&root, &credential_options(options, &layout)),
             Some(Before { node, now }) => node.credentials.reload(&root, &credential_options(options, &layout), *now),
         };
+        let credentials = match &options.secrets_of_pod {
+            Some(secrets) => credentials.with_secrets_of_pod(secrets),
+            None => credentials,
+        };
         let platform = options.platform.clone().unwrap_or_else(|| cpu::platform(&root));
         let silent = told.silent.is_some();
         let of_files = [&containerd.findings, &layout.findings, &names.findings, &environment.findings];

@@ -1,10 +1,12 @@
 //! The options in force: the command line wins over the settings file, and that over the defaults.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::cli::{NodeArgs, VersionChoice};
 use crate::file;
 use crate::image::platform::Platform;
+use crate::pull_secrets::PullSecret;
 use crate::settings::{self, Settings};
 use crate::version::Version;
 
@@ -27,6 +29,8 @@ pub struct Options {
     pub kubelet_root: Option<PathBuf>,
     pub kubelet_credentials: bool,
     pub pull_secrets_dir: Option<PathBuf>,
+    /// What one pod brings, instead of that directory.
+    pub secrets_of_pod: Option<Arc<[PullSecret]>>,
     pub provider_config: Option<PathBuf>,
     pub provider_bin_dir: Option<PathBuf>,
     pub no_credentials: bool,
@@ -67,6 +71,7 @@ impl Options {
             kubelet_root: args.kubelet_root.clone().or_else(|| node.kubelet_root.clone()),
             kubelet_credentials: settings.credentials.kubelet,
             pull_secrets_dir: settings.credentials.pull_secrets_dir.clone(),
+            secrets_of_pod: None,
             provider_config: args
                 .credential_provider_config
                 .clone()
@@ -89,6 +94,17 @@ impl Options {
         .chain(options.certs_d.iter().flatten().filter_map(|dir| absolute("--certs-d", dir)))
         .collect();
         if problems.is_empty() { Ok(options) } else { Err(problems) }
+    }
+}
+
+impl Options {
+    /// With the pull secrets of one pod, and no others.
+    #[must_use]
+    pub fn for_pod(self, secrets: Option<Vec<PullSecret>>) -> Self {
+        match secrets {
+            Some(secrets) => Self { pull_secrets_dir: None, secrets_of_pod: Some(secrets.into()), ..self },
+            None => self,
+        }
     }
 }
 

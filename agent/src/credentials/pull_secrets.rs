@@ -8,27 +8,28 @@ use std::path::{Path, PathBuf};
 
 use super::FILE_LIMIT;
 use crate::host::root::{Entry, EntryKind, HostRoot, ReadError};
-use crate::keyring::dockerconfig::{DockerConfig, Form};
+use crate::keyring::dockerconfig::{DockerConfig, Form, Malformed};
 use crate::keyring::inaccessible::{self, Inaccessible};
 use crate::keyring::lint;
 use crate::model::credential::CredentialSource;
 use crate::model::finding::{Finding, Severity};
+use crate::pull_secrets::{self, Content};
 
 const KEYS: [(&str, Form); 2] = [(".dockerconfigjson", Form::ConfigJson), (".dockercfg", Form::Dockercfg)];
 /// Stands for a namespace that the layout does not tell.
 const UNKNOWN_NAMESPACE: &str = "-";
 
 #[derive(Debug)]
-pub struct PullSecret {
+pub struct MountedSecret {
     pub source: CredentialSource,
-    /// Where it is mounted.
+    /// Where it is mounted. Empty: it is not.
     pub file: String,
     pub config: DockerConfig,
 }
 
 #[derive(Debug, Default)]
 pub struct PullSecrets {
-    pub secrets: Vec<PullSecret>,
+    pub secrets: Vec<MountedSecret>,
     /// The first that does not parse: in words, and in kubelet's. kubelet then does not pull at all.
     pub malformed: Option<(String, String)>,
     /// What may be a secret, or hold some.
@@ -61,6 +62,27 @@ impl PullSecrets {
             let taken = inner.iter().filter(|dir| all.take(&root, dir, &outer_name, &name_of(dir))).count();
             if taken == 0 {
                 all.findings.push(without_key(&root, &outer));
+            }
+        }
+        all
+    }
+
+    /// Those of one pod, as the API has them. What kubelet ignores is told.
+    pub fn of_pod(secrets: &[pull_secrets::PullSecret]) -> Self {
+        let mut all = Self::default();
+        for secret in secrets {
+            let (namespace, name) = (&secret.namespace, &secret.name);
+            let shown = secret.source().to_string();
+            match &secret.content {
+                Content::Logins(config) => all.keep(namespace, name, String::new(), &shown, config.clone()),
+                Content::Malformed(malformed) => all.refuse(namespace, name, &shown, malformed.clone()),
+                Content::OtherType(kind) => all.findings.push(ignored(&shown, namespace, name, kind)),
+                Content::WithoutKey(key) => {
+                    let message = format!("kubelet ignores this secret: it has nothing at `{key}`");
+                    let finding =
+                        Finding::new(Severity::Warning, "pull_secret_without_key", message, anew(namespace, name));
+                    all.findings.push(finding.in_file(shown));
+                }
             }
         }
         all
@@ -108,22 +130,34 @@ impl PullSecrets {
 
     fn add(&mut self, shown: &str, form: Form, bytes: &[u8], namespace: &str, name: &str) {
         match DockerConfig::parse(bytes, form) {
-            Ok(config) => {
-                self.findings
-                    .extend(lint::entries(shown, &config).into_iter().filter(|f| f.code != "credentials_file_empty"));
-                let source = CredentialSource::PullSecret(namespace.into(), name.into());
-                self.secrets.push(PullSecret { source, file: shown.to_owned(), config });
-            }
-            Err(malformed) => {
-                let secret = format!("pull secret {namespace}/{name}");
-                let message = format!("{secret} stops every pull of a pod that names it: {}", malformed.reason);
-                let fix = format!("create it again with `kubectl create secret docker-registry {name} -n {namespace}`");
-                let finding = Finding::new(Severity::Error, "pull_secret_malformed", message, fix).in_file(shown);
-                self.findings.push(Finding { position: malformed.position, ..finding });
-                self.malformed.get_or_insert_with(|| (format!("{secret}: {malformed}"), malformed.words));
-            }
+            Ok(config) => self.keep(namespace, name, shown.to_owned(), shown, config),
+            Err(malformed) => self.refuse(namespace, name, shown, malformed),
         }
     }
+
+    fn keep(&mut self, namespace: &str, name: &str, file: String, shown: &str, config: DockerConfig) {
+        self.findings.extend(lint::entries(shown, &config).into_iter().filter(|f| f.code != "credentials_file_empty"));
+        let source = CredentialSource::PullSecret(namespace.into(), name.into());
+        self.secrets.push(MountedSecret { source, file, config });
+    }
+
+    fn refuse(&mut self, namespace: &str, name: &str, shown: &str, malformed: Malformed) {
+        let secret = format!("pull secret {namespace}/{name}");
+        let message = format!("{secret} stops every pull of a pod that names it: {}", malformed.reason);
+        let finding = Finding::new(Severity::Error, "pull_secret_malformed", message, anew(namespace, name));
+        self.findings.push(Finding { position: malformed.position, ..finding.in_file(shown) });
+        self.malformed.get_or_insert_with(|| (format!("{secret}: {malformed}"), malformed.words));
+    }
+}
+
+fn anew(namespace: &str, name: &str) -> String {
+    format!("create it again with `kubectl create secret docker-registry {name} -n {namespace}`")
+}
+
+fn ignored(shown: &str, namespace: &str, name: &str, kind: &str) -> Finding {
+    let message = format!("kubelet ignores this secret without a word: its type is {kind}");
+    let fix = format!("delete it, for a type cannot be changed, and {}", anew(namespace, name));
+    Finding::new(Severity::Warning, "pull_secret_type_ignored", message, fix).in_file(shown)
 }
 
 fn name_of(dir: &Path) -> String {
