@@ -113,8 +113,8 @@ impl Expected {
             // A name in quotes is a key of JSON, and `username/password` is none.
             Naming::Next if word.contains(['"', '\'']) || !(is_common(word) || word.contains('/')) => Self::Secret,
             Naming::Next => Self::Either,
-            // `Authorization: Bearer`.
-            Naming::Perhaps if before == Naming::Next => Self::Secret,
+            // `Authorization: Bearer`, and not the words of containerd: `require authorization: authorization failed`.
+            Naming::Perhaps if before == Naming::Next && !is_named_so(word) => Self::Secret,
             Naming::Perhaps if word.starts_with(|c: char| c.is_ascii_uppercase()) => {
                 if is_scheme(word) {
                     Self::Login
@@ -125,6 +125,11 @@ impl Expected {
             Naming::Nothing | Naming::Whole(_) | Naming::Perhaps => Self::Words,
         }
     }
+}
+
+/// The header's name, where a scheme might stand.
+fn is_named_so(word: &str) -> bool {
+    word.eq_ignore_ascii_case("authorization")
 }
 
 /// `Bearer` or `Basic`, with the login still to come.
@@ -299,6 +304,7 @@ mod tests {
             "failed to fetch anonymous token: Get \"https://r.example/token\": dial tcp: lookup r.example: no such host",
             "pull access denied, no basic auth credentials, and server message: insufficient_scope: authorization failed",
             "Www-Authenticate: Bearer realm=\"https://r.example/token\",service=\"r.example\"",
+            "pull access denied, repository does not exist or may require authorization: authorization failed: no basic auth credentials",
             "did not include a token in the response",
             "Failed to pull image \"pull-through-cache-registry-east.example/team-of-many-names-and-apps:v1\"",
             "invalid username/password: unauthorized: authentication required",
