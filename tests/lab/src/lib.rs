@@ -20,6 +20,7 @@
 //!
 //! It does not judge: what a client ought to conclude from a fault is the business of the tests.
 
+pub mod api_server;
 pub mod ca;
 pub mod chance;
 pub mod demo;
