@@ -18,6 +18,7 @@ mod options;
 mod plan;
 mod pull_budget;
 mod relevance;
+mod why;
 
 use node::Node;
 use options::{Options, Problems};
@@ -76,6 +77,10 @@ pub fn run(cli: Cli) -> ExitStatus {
             start_log(&log);
             let wish = hosts::Wish { targets: &targets, timeout, plain, since: since.as_deref() };
             on_runtime(hosts::run(wish, &node, &output))
+        }
+        Verb::Why { why, output, log } => {
+            start_log(&log);
+            on_runtime(why::run(&why, &output))
         }
         Verb::Run { node, log } => {
             start_log(&LogArgs { log_level: log.log_level.or(Some(LogLevel::Info)), ..log });

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use crate::image::platform::Platform;
 use crate::version::{Version, own};
@@ -15,6 +15,19 @@ use crate::{settings, telemetry};
 pub struct Cli {
     #[command(subcommand)]
     pub verb: Verb,
+}
+
+/// How kubectl calls its plugins, and what people type for that.
+const PLUGIN: (&str, &str) = ("kubectl-pullprobe", "kubectl pullprobe");
+
+impl Cli {
+    /// What was typed; help and usage name the program as it was called.
+    pub fn typed() -> Self {
+        let called = std::env::args_os().next().map(PathBuf::from);
+        let is_plugin = called.is_some_and(|called| called.file_name().is_some_and(|name| name == PLUGIN.0));
+        let command = if is_plugin { Self::command().bin_name(PLUGIN.1) } else { Self::command() };
+        Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+    }
 }
 
 /// The version and, where the build knew it, the revision.
@@ -51,6 +64,19 @@ pub enum Verb {
         pull_secrets: Option<PathBuf>,
         #[command(flatten)]
         node: NodeArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+        #[command(flatten)]
+        log: LogArgs,
+    },
+    /// Say why pods of a cluster wait for their images: from a stuck pod to its cause
+    ///
+    /// Acts with your kubeconfig and your rights. Asks the agent on the pod's node to check the image with the pod's own
+    /// pull secrets. Exit codes: 0 nothing waits, or the next pull should succeed, 1 an image is not pullable, 2 the request
+    /// is wrong, 3 the answer is unknown.
+    Why {
+        #[command(flatten)]
+        why: WhyArgs,
         #[command(flatten)]
         output: OutputArgs,
         #[command(flatten)]
@@ -162,6 +188,45 @@ pub struct NodeArgs {
     pub counted_pulls: Option<u32>,
 }
 
+/// What is asked about in a cluster, and as whom; named as kubectl names it.
+#[derive(Clone, Debug, Default, Args)]
+pub struct WhyArgs {
+    /// A pod, or KIND/NAME of what has pods (deployment, statefulset, daemonset, job, cronjob and so on). Without: all
+    /// pods of the namespace that wait for an image
+    #[arg(value_name = "POD|KIND/NAME")]
+    pub target: Vec<String>,
+    /// The namespace [default: that of the kubeconfig's context]
+    #[arg(short, long, value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
+    /// All pods of all namespaces that wait for an image
+    #[arg(short = 'A', long, conflicts_with = "namespace")]
+    pub all_namespaces: bool,
+    /// Only pods with these labels
+    #[arg(short = 'l', long, value_name = "LABELS")]
+    pub selector: Option<String>,
+    /// The kubeconfig [default: KUBECONFIG, else ~/.kube/config]
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig [default: the current one]
+    #[arg(long, value_name = "NAME")]
+    pub context: Option<String>,
+    /// Act as this user
+    #[arg(long = "as", value_name = "USER")]
+    pub impersonate: Option<String>,
+    /// Act as a member of this group; may be given several times
+    #[arg(long = "as-group", value_name = "GROUP")]
+    pub impersonate_groups: Vec<String>,
+    /// Where the agents are, if you may not list the pods of all namespaces
+    #[arg(long, value_name = "NAMESPACE", default_value = "pullprobe")]
+    pub agent_namespace: String,
+    /// So many containers are looked at; how many more wait is told
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub limit: usize,
+    /// Time limit of the check on the node, for one image
+    #[arg(long, value_name = "DUR", default_value = "30s", value_parser = duration)]
+    pub timeout: Duration,
+}
+
 /// `--containerd-version`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VersionChoice {
@@ -172,7 +237,7 @@ pub enum VersionChoice {
 #[derive(Clone, Debug, Args)]
 pub struct OutputArgs {
     /// Text for people, or one JSON document
-    #[arg(long, env = "PULLPROBE_FORMAT", value_enum, default_value_t = Format::Text)]
+    #[arg(short = 'o', long, visible_alias = "output", env = "PULLPROBE_FORMAT", value_enum, default_value_t = Format::Text)]
     pub format: Format,
     /// Whether text has colors; auto: on a terminal only
     #[arg(long, env = "PULLPROBE_COLOR", value_enum, default_value_t = Color::Auto)]
@@ -252,8 +317,6 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

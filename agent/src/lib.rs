@@ -2,6 +2,7 @@
 //!
 //! The map of the rooms is docs/architecture.md; a test holds the source against it.
 
+pub mod access;
 pub mod app;
 #[cfg(test)]
 mod cases;
@@ -47,4 +48,5 @@ pub mod telemetry;
 pub mod tls;
 pub mod transport;
 pub mod version;
+pub mod why;
 pub mod yaml;

@@ -2,11 +2,9 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 fn main() -> ExitCode {
     if let Some(ended) = pullprobe::app::as_plugin() {
         return ended;
     }
-    pullprobe::app::run(pullprobe::cli::Cli::parse()).into()
+    pullprobe::app::run(pullprobe::cli::Cli::typed()).into()
 }

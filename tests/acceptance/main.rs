@@ -37,4 +37,5 @@ mod security;
 mod space;
 mod tokens;
 mod unread;
+mod why;
 mod world;

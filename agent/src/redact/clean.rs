@@ -71,6 +71,15 @@ pub fn is_hostile(c: char) -> bool {
             | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// What a document of others holds: one line of at most so many bytes.
+const READ_LIMIT: usize = 8 << 10;
+
+impl<'de> serde::Deserialize<'de> for Clean {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self::clipped(&String::deserialize(deserializer)?, READ_LIMIT))
+    }
+}
+
 impl Deref for Clean {
     type Target = str;
 

@@ -1,0 +1,117 @@
+//! What kubelet's words alone tell, where no agent answers.
+
+use super::Waiting;
+use super::fault::{Fault, Kind};
+use super::verdict::{Verdict, is_about_login};
+use crate::cause::text::{Text, kubelet, text};
+use crate::cause::{Cause, Owner};
+use crate::explain::{self, Meaning, Reading};
+use crate::image::reference::Reference;
+use crate::redact::clean::Clean;
+
+/// kubelet's reason where the pod forbids the pull.
+const NEVER: &str = "ErrImageNeverPull";
+
+/// What kubelet itself does not even try: no registry, and so no agent, has a part in it.
+pub fn own(waiting: &Waiting) -> Option<Verdict> {
+    if waiting.reason == NEVER {
+        return Some(special(waiting, kubelet::NEVER_PULLED_NAME, Owner::Image, kubelet::NEVER_PULLED));
+    }
+    let reading = first(waiting)?;
+    match reading.meaning {
+        Meaning::OwnLimit => Some(special(waiting, kubelet::OWN_LIMIT_NAME, Owner::Node, kubelet::OWN_LIMIT)),
+        Meaning::NeverPulled => Some(special(waiting, kubelet::NEVER_PULLED_NAME, Owner::Image, kubelet::NEVER_PULLED)),
+        Meaning::Causes(_) | Meaning::BackOff => None,
+    }
+}
+
+fn first(waiting: &Waiting) -> Option<Reading> {
+    explain::read(waiting.message.as_deref()?).readings.into_iter().next()
+}
+
+fn special(waiting: &Waiting, name: &str, owner: Owner, words: Text) -> Verdict {
+    Verdict {
+        pullable: Some(false),
+        cause: Some(name.into()),
+        owner: Some(owner.as_str().into()),
+        summary: words.summary.into(),
+        fix: named(words.fix, waiting).into(),
+        ..Verdict::default()
+    }
+}
+
+/// The verdict of kubelet's last words, or none but what the secrets tell.
+pub fn by_words(waiting: &Waiting, faults: &[Fault], because: &Clean) -> Verdict {
+    let reading = first(waiting);
+    let Some((reading, causes)) =
+        reading.as_ref().map(|reading| (reading, reading.causes())).filter(|(_, all)| !all.is_empty())
+    else {
+        return untold(waiting, faults, because);
+    };
+    let fault = faults
+        .first()
+        .filter(|fault| fault.kind != Kind::Stops && causes.iter().any(|cause| is_about_login(cause.as_str())));
+    let expected = fault.map(|fault| fault.kind.cause());
+    let cause = expected.filter(|cause| causes.contains(cause)).unwrap_or(causes[0]);
+    let words = text(cause);
+    let others: Vec<Clean> =
+        causes.iter().filter(|other| **other != cause).map(|other| other.as_str().into()).collect();
+    let mut evidence: Vec<Clean> = Vec::new();
+    if !reading.note.is_empty() {
+        evidence.push(reading.note.into());
+    }
+    Verdict {
+        // kubelet tried, and this came of it.
+        pullable: Some(false),
+        cause: Some(cause.as_str().into()),
+        also_possible: others,
+        owner: Some(cause.owner().as_str().into()),
+        summary: fault.map_or_else(|| words.summary.into(), |fault| fault.summary.clone()),
+        fix: fault.map_or_else(|| named(words.fix, waiting).into(), |fault| fault.fix.clone()),
+        evidence,
+        ..Verdict::default()
+    }
+}
+
+fn untold(waiting: &Waiting, faults: &[Fault], because: &Clean) -> Verdict {
+    let said = match &waiting.message {
+        Some(_) => "kubelet's words name no cause that pullprobe knows",
+        None => "the pod's status and events no longer say why the pull failed",
+    };
+    Verdict {
+        unknown_because: Some(format!("no agent answered for the node ({because}), and {said}").into()),
+        summary: "Why the container waits is unknown.".into(),
+        evidence: faults.iter().map(|fault| fault.summary.clone()).collect(),
+        fix: named(kubelet::BACK_OFF.fix, waiting).into(),
+        ..Verdict::default()
+    }
+}
+
+/// A fix with the real names in place of the words in capitals.
+pub fn named(fix: &str, waiting: &Waiting) -> String {
+    let registry = Reference::parse(&waiting.image).map(|image| image.domain).unwrap_or_default();
+    let name = |word: &str| match word {
+        "IMAGE" => Some(waiting.image.to_string()),
+        "POD" => Some(format!("{} -n {}", waiting.pod, waiting.namespace)),
+        "NODE" => waiting.node.as_ref().map(ToString::to_string),
+        "REGISTRY" if !registry.is_empty() => Some(registry.clone()),
+        _ => None,
+    };
+    let mut out = String::with_capacity(fix.len());
+    let mut rest = fix;
+    while let Some(begin) = rest.find(|c: char| c.is_ascii_alphanumeric()) {
+        let end = rest[begin..].find(|c: char| !c.is_ascii_alphanumeric()).map_or(rest.len(), |length| begin + length);
+        let word = &rest[begin..end];
+        out.push_str(&rest[..begin]);
+        out.push_str(&name(word).unwrap_or_else(|| word.to_owned()));
+        rest = &rest[end..];
+    }
+    out + rest
+}
+
+/// Whether these words can come from a cause. `None`: they tell nothing.
+pub fn can_come_from(message: &str, cause: Cause) -> Option<bool> {
+    let readings = explain::read(message).readings;
+    let told: Vec<&Reading> = readings.iter().filter(|reading| !reading.causes().is_empty()).collect();
+    (!told.is_empty()).then(|| told.iter().any(|reading| reading.causes().contains(&cause)))
+}
