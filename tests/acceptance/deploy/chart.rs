@@ -168,6 +168,64 @@ fn the_operators_objects_carry_the_rules_and_the_dashboard_of_this_repository() 
     }
 }
 
+/// What people get, and that the agent gets nothing of it.
+#[test]
+fn people_on_call_get_roles_and_the_agent_gets_none() {
+    assert!(!objects(None).iter().any(|object| object["kind"].as_str().unwrap().contains("Role")));
+    let objects = objects(Some(&path("deploy/helm/examples/on-call.yaml")));
+    let named = |kind: &str, name: &str| {
+        objects.iter().find(|object| object["kind"] == kind && object["metadata"]["name"] == name).unwrap().clone()
+    };
+    let rights = |role: &Value| {
+        let rules = items(&role["rules"])
+            .iter()
+            .flat_map(|rule| items(&rule["resources"]).iter().map(move |one| (one, &rule["verbs"])));
+        rules.map(|(resource, verbs)| format!("{} {verbs}", resource.as_str().unwrap())).collect::<BTreeSet<_>>()
+    };
+    let cluster_wide = rights(&named("ClusterRole", "pullprobe-user"));
+    assert!(
+        cluster_wide.contains(r#"pods ["get","list"]"#) && cluster_wide.contains(r#"events ["get","list"]"#),
+        "{cluster_wide:?}"
+    );
+    for right in &cluster_wide {
+        assert!(
+            !["secrets", "exec", "proxy", "create", "update", "*"].iter().any(|part| right.contains(part)),
+            "{right}"
+        );
+    }
+    assert_eq!(rights(&named("Role", "pullprobe-user")), BTreeSet::from([r#"pods/proxy ["get"]"#.to_owned()]));
+    assert_eq!(rights(&named("Role", "pullprobe-exec")), BTreeSet::from([r#"pods/exec ["get","create"]"#.to_owned()]));
+    let bound = named("RoleBinding", "pullprobe-exec");
+    assert_eq!(items(&bound["subjects"]).len(), 1, "{bound:#}");
+    let bindings = objects.iter().filter(|object| object["kind"].as_str().unwrap().ends_with("Binding"));
+    assert!(bindings.flat_map(|binding| items(&binding["subjects"])).all(|subject| subject["kind"] == "Group"));
+}
+
+#[test]
+fn the_krew_manifest_is_one_when_a_release_has_filled_it_in() {
+    let template = text("deploy/krew/pullprobe.yaml").replace("{{ .TagName }}", "v9.9.9");
+    let filled: String = template
+        .lines()
+        .map(|line| match line.trim().strip_prefix("{{addURIAndSha \"") {
+            Some(rest) => {
+                let (uri, _) = rest.split_once('"').unwrap();
+                format!("      uri: {uri}\n      sha256: {}\n", "0".repeat(64))
+            }
+            None => format!("{line}\n"),
+        })
+        .collect();
+    assert!(!filled.contains("{{"), "{filled}");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), filled).unwrap();
+    let plugin = yaml(file.path());
+    assert_eq!((&plugin["kind"], &plugin["metadata"]["name"]), (&"Plugin".into(), &"pullprobe".into()));
+    for platform in items(&plugin["spec"]["platforms"]) {
+        assert_eq!(platform["bin"], "kubectl-pullprobe");
+        let arch = platform["selector"]["matchLabels"]["arch"].as_str().unwrap();
+        assert!(platform["uri"].as_str().unwrap().ends_with(&format!("/v9.9.9/pullprobe_linux_{arch}.tar.gz")));
+    }
+}
+
 #[test]
 fn a_change_of_settings_replaces_the_pods() {
     let checksum = |values: Option<&Path>| {
