@@ -21,6 +21,7 @@ main() {
   start_lab
   say "the node's files are in .demo/node, the settings in .demo/pullprobe.yaml"
   check_table
+  stuck_pod
   serve
 }
 
@@ -67,6 +68,14 @@ check_table() {
   "$bin/pullprobe" check --config "$dir/pullprobe.yaml" || status=$?
   # The lab has broken registries on purpose: 1 is what a good check says of them.
   [[ $status == 1 ]] || { echo "demo: check ended with $status, expected 1" >&2; exit 1; }
+}
+
+# A stand-in for the API server of a recorded cluster; the agent in its pod is real, and looks at the demo's node.
+stuck_pod() {
+  say "pullprobe why deployment/web --kubeconfig .demo/kubeconfig"
+  local status=0
+  "$bin/pullprobe" why deployment/web --kubeconfig "$dir/kubeconfig" || status=$?
+  [[ $status == 1 ]] || { echo "demo: why ended with $status, expected 1" >&2; exit 1; }
 }
 
 serve() {

@@ -3,6 +3,7 @@
 //!
 //! Everything is real traffic on loopback; the demo says nothing about what the agent should find.
 
+mod cluster;
 mod files;
 
 use std::io;
@@ -10,6 +11,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
 use crate::Lab;
+use crate::api_server::ApiServer;
 use crate::ca::CertKind;
 use crate::dns::{self, At, NameServer};
 use crate::listener::{Behaviour, Listener};
@@ -51,6 +53,8 @@ pub struct Demo {
     basic: Registry,
     /// Nobody listens there.
     dead: Listener,
+    /// With a pod that waits for an image of `private`.
+    cluster: Option<ApiServer>,
 }
 
 impl Demo {
@@ -59,7 +63,7 @@ impl Demo {
         std::fs::create_dir_all(dir)?;
         let dir = dir.canonicalize()?;
         let lab = Lab::new()?;
-        let demo = Self {
+        let mut demo = Self {
             names: name_server()?,
             registry: healthy(&lab)?,
             mirror: lab.registry(host("mirror.demo", CertKind::Expired))?,
@@ -68,6 +72,7 @@ impl Demo {
             private: private(&lab)?,
             basic: basic(&lab)?,
             dead: Listener::start(Behaviour::Refuse).await?,
+            cluster: None,
             lab,
         };
         for registry in demo.registries() {
@@ -79,6 +84,7 @@ impl Demo {
             }
         }
         files::write(&demo, &dir)?;
+        demo.cluster = Some(cluster::start(&dir)?);
         Ok(demo)
     }
 
