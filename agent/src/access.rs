@@ -80,7 +80,8 @@ struct Status {
 
 /// The path of these parts, each of them encoded.
 pub fn path(parts: &[&str]) -> String {
-    parts.iter().map(|part| format!("/{}", utf8_percent_encode(part, SEGMENT))).collect()
+    let encoded = parts.iter().map(|part| utf8_percent_encode(part, SEGMENT).to_string());
+    format!("/{}", encoded.collect::<Vec<_>>().join("/"))
 }
 
 /// A name and a value of a query.

@@ -23,6 +23,7 @@ pub mod http;
 pub mod image;
 pub mod keyring;
 pub mod lint;
+pub mod lookup;
 pub mod manifest;
 pub mod mirrors;
 pub mod model;

@@ -27,7 +27,8 @@ const VALUE_LIMIT: usize = 2_048;
 /// matter. A second call changes nothing.
 pub fn init(level: impl Into<Level>, format: impl Into<Format>) {
     let level: Level = level.into();
-    let filter = EnvFilter::new(format!("warn,pullprobe={level}"));
+    // The client of the Kubernetes API logs whole answers that it cannot decode, and some are secrets. Its errors are told by who asks.
+    let filter = EnvFilter::new(format!("warn,kube_client=off,pullprobe={level}"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let result = match format.into() {
         Format::Logfmt => builder.event_format(Line(logfmt)).finish().try_init(),

@@ -10,6 +10,7 @@ use crate::redact::clean::Clean;
 mod agent;
 mod document;
 mod fault;
+mod judged;
 mod kubelet;
 mod secrets;
 mod shell;

@@ -174,14 +174,7 @@ impl Node {
         names.resolv.go_by(containerd.version.go());
         let proxies = ProxyRules::of(&environment, containerd.version);
         let (trust_store, trust) = trusted(&root, &environment, before.map(|before| before.node));
-        let credentials = match before {
-            None => Credentials::load(&root, &credential_options(options, &layout)),
-            Some(Before { node, now }) => node.credentials.reload(&root, &credential_options(options, &layout), *now),
-        };
-        let credentials = match &options.secrets_of_pod {
-            Some(secrets) => credentials.with_secrets_of_pod(secrets),
-            None => credentials,
-        };
+        let credentials = logins(options, &root, &layout, before);
         let platform = options.platform.clone().unwrap_or_else(|| cpu::platform(&root));
         let silent = told.silent.is_some();
         let of_files = [&containerd.findings, &layout.findings, &names.findings, &environment.findings];
@@ -318,6 +311,18 @@ impl Node {
             config_files: self.containerd.config_files.clone(),
             config_path: self.containerd.config_path.clone(),
         }
+    }
+}
+
+/// Those of the node's files, with those of a pod where its secrets were handed over.
+fn logins(options: &Options, root: &HostRoot, layout: &Layout, before: Option<&Before<'_>>) -> Credentials {
+    let of_files = match before {
+        None => Credentials::load(root, &credential_options(options, layout)),
+        Some(Before { node, now }) => node.credentials.reload(root, &credential_options(options, layout), *now),
+    };
+    match &options.secrets_of_pod {
+        Some(secrets) => of_files.with_secrets_of_pod(secrets),
+        None => of_files,
     }
 }
 

@@ -1,10 +1,5 @@
 //! `pullprobe why [POD | KIND/NAME]`: from a stuck pod to its cause, with the rights of who asks.
 
-mod agents;
-mod events;
-mod logins;
-mod pods;
-
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
@@ -14,13 +9,14 @@ use jiff::Timestamp;
 use super::{ExitStatus, complain, print, style};
 use crate::access::{Access, Cluster};
 use crate::cli::{Format, OutputArgs, WhyArgs};
+use crate::lookup::agents::Agents;
+use crate::lookup::events;
+use crate::lookup::logins::Reader;
+use crate::lookup::pods::{self, Scope, Target};
 use crate::pods::{Need, Pod};
 use crate::redact::clean::Clean;
 use crate::render::json;
 use crate::why::{self, AgentAnswer, Answer, Document, Waiting};
-use agents::Agents;
-use logins::Reader;
-use pods::{Scope, Target};
 
 /// For one request to the API server.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -127,7 +123,8 @@ async fn answer(args: &WhyArgs, output: &OutputArgs) -> Result<(Document, bool),
 async fn notes(cluster: &Cluster, found: &Found, target: &Target, scope: &Scope<'_>) -> Vec<String> {
     let mut notes = Vec::new();
     let place = scope.namespace.map_or("all namespaces".to_owned(), |name| format!("namespace {}", Clean::line(name)));
-    if found.stuck.is_empty() {
+    let is_said_below = !found.unscheduled.is_empty() && !matches!(target, Target::All);
+    if found.stuck.is_empty() && !is_said_below {
         notes.push(match target {
             Target::All if found.pods == 0 => format!("there are no pods in {place}"),
             Target::All => format!("no container waits for an image in {place}"),

@@ -2,7 +2,7 @@
 
 use super::Waiting;
 use super::fault::{Fault, Kind};
-use super::verdict::{Verdict, is_about_login};
+use super::judged::{Verdict, is_about_login};
 use crate::cause::text::{Text, kubelet, text};
 use crate::cause::{Cause, Owner};
 use crate::explain::{self, Meaning, Reading};

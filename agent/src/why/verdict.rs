@@ -2,38 +2,13 @@
 
 use super::agent::{AgentAnswer, CheckedImage};
 use super::fault::{Fault, Kind};
+use super::judged::{Verdict, is_about_login};
 use super::{Logins, Waiting, kubelet, secrets};
 use crate::cause::Cause;
 use crate::redact::clean::Clean;
 
 /// More failed attempts than these are left to `check`.
 const ATTEMPTS: usize = 3;
-
-#[derive(Clone, Debug, Default)]
-pub struct Verdict {
-    pub pullable: Option<bool>,
-    pub unknown_because: Option<Clean>,
-    pub cause: Option<Clean>,
-    pub also_possible: Vec<Clean>,
-    pub owner: Option<Clean>,
-    pub summary: Clean,
-    pub evidence: Vec<Clean>,
-    pub fix: Clean,
-    pub predicted: Option<Clean>,
-}
-
-/// Whether another login could change it.
-pub fn is_about_login(cause: &str) -> bool {
-    let of_login = [
-        Cause::CredentialsMissing,
-        Cause::CredentialsRejected,
-        Cause::CredentialsExpired,
-        Cause::NotFoundOrDenied,
-        Cause::AccessDenied,
-        Cause::CredentialsShadowAnonymous,
-    ];
-    of_login.iter().any(|one| one.as_str() == cause)
-}
 
 pub fn of(waiting: &Waiting, logins: &Logins, agent: &AgentAnswer, faults: &[Fault]) -> Verdict {
     if let Some(verdict) = kubelet::own(waiting) {

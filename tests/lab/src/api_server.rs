@@ -136,7 +136,7 @@ async fn answer(
                 tokio::spawn(execution.run());
                 response
             }
-            Err(refusal) => refusal,
+            Err(refusal) => *refusal,
         },
         Some("proxy") => match config.proxied.get(&asked.proxied()) {
             Some((code, text)) => reply(*code, text.clone()),

@@ -32,13 +32,13 @@ impl Execution {
         request: &mut Request<Incoming>,
         asked: &Asked,
         config: &Config,
-    ) -> Result<(Self, Response<Body>), Response<Body>> {
-        let Some(runs) = &config.runs else { return Err(status(500, "no command runs in this pod")) };
+    ) -> Result<(Self, Response<Body>), Box<Response<Body>>> {
+        let Some(runs) = &config.runs else { return Err(Box::new(status(500, "no command runs in this pod"))) };
         let newest = if config.protocol.is_empty() { V5 } else { &config.protocol };
         let header = |name: header::HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
         let offered = header(header::SEC_WEBSOCKET_PROTOCOL).unwrap_or_default();
         let Some(protocol) = offered.split(',').map(str::trim).find(|one| *one <= newest).map(str::to_owned) else {
-            return Err(status(400, "none of the protocols is known"));
+            return Err(Box::new(status(400, "none of the protocols is known")));
         };
         let key = derive_accept_key(header(header::SEC_WEBSOCKET_KEY).unwrap_or_default().as_bytes());
         let (namespace, name) = (asked.namespace.clone().unwrap_or_default(), asked.name.clone().unwrap_or_default());

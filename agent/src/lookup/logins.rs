@@ -54,10 +54,13 @@ pub struct Brought {
     pub document: Zeroizing<Vec<u8>>,
 }
 
+/// A secret as it was found, and the object itself where it could be read.
+type Fetched = (SecretState, Zeroizing<Vec<u8>>);
+
 /// Each secret and account is asked for once.
 pub struct Reader<'c> {
     cluster: &'c Cluster,
-    secrets: BTreeMap<(Clean, Clean), (SecretState, Zeroizing<Vec<u8>>)>,
+    secrets: BTreeMap<(Clean, Clean), Fetched>,
     accounts: BTreeMap<(Clean, Clean), Option<Vec<Clean>>>,
     beside: BTreeMap<Clean, Option<Vec<PullSecret>>>,
 }
@@ -67,11 +70,11 @@ impl<'c> Reader<'c> {
         Self { cluster, secrets: BTreeMap::new(), accounts: BTreeMap::new(), beside: BTreeMap::new() }
     }
 
-    pub async fn of_pod(&mut self, namespace: &Clean, account: &Clean, names: &[Clean]) -> Brought {
+    pub async fn of_pod(&mut self, namespace: &Clean, account: &Clean, wanted: &[Clean]) -> Brought {
         let mut named = Vec::new();
         let mut document = Zeroizing::new(br#"{"kind":"List","items":["#.to_vec());
         let mut is_first = true;
-        for name in names {
+        for name in wanted {
             let (state, raw) = self.secret(namespace, name).await;
             if !raw.is_empty() {
                 if !is_first {
@@ -89,7 +92,7 @@ impl<'c> Reader<'c> {
         Brought { logins: Logins { named, account, beside }, document }
     }
 
-    async fn secret(&mut self, namespace: &Clean, name: &Clean) -> (SecretState, Zeroizing<Vec<u8>>) {
+    async fn secret(&mut self, namespace: &Clean, name: &Clean) -> Fetched {
         let key = (namespace.clone(), name.clone());
         if let Some((state, raw)) = self.secrets.get(&key) {
             return (state.clone(), raw.clone());
@@ -117,7 +120,7 @@ impl<'c> Reader<'c> {
             "/api/v1/secrets?{}",
             query(&[("fieldSelector", &format!("metadata.name={name}")), ("limit", BESIDE)])
         );
-        let found: PartialObjects = decoded(self.cluster.names(&wanted, LIST_LIMIT).await.ok()?)?;
+        let found: PartialObjects = decoded(&self.cluster.names(&wanted, LIST_LIMIT).await.ok()?)?;
         let mut others: Vec<Clean> = found.items.into_iter().map(|item| item.metadata.namespace).collect();
         others.retain(|other| other != namespace);
         others.sort();
@@ -143,7 +146,7 @@ impl<'c> Reader<'c> {
             return known.clone();
         }
         let wanted = path(&["api", "v1", "namespaces", namespace, "serviceaccounts", name]);
-        let read = self.cluster.get(&wanted, SECRET_LIMIT).await.ok().and_then(decoded::<ServiceAccount>);
+        let read = self.cluster.get(&wanted, SECRET_LIMIT).await.ok().and_then(|read| decoded::<ServiceAccount>(&read));
         let found = read.map(|account| account.secrets.unwrap_or_default().into_iter().map(|one| one.name).collect());
         self.accounts.insert(key, found.clone());
         found
@@ -151,6 +154,6 @@ impl<'c> Reader<'c> {
 }
 
 /// The answer as a value, and nothing of it in a message if it is none.
-pub fn decoded<T: DeserializeOwned>(answer: Zeroizing<Vec<u8>>) -> Option<T> {
-    serde_json::from_slice(&answer).ok()
+pub fn decoded<T: DeserializeOwned>(answer: &[u8]) -> Option<T> {
+    serde_json::from_slice(answer).ok()
 }

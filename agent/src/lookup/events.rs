@@ -44,7 +44,7 @@ pub async fn unscheduled(cluster: &Cluster, namespace: &str, pod: &str) -> Optio
 async fn newest(cluster: &Cluster, namespace: &str, pod: &str, fits: impl Fn(&Event) -> bool) -> Option<Clean> {
     let wanted = query(&[("fieldSelector", &format!("involvedObject.name={pod}")), ("limit", NUMBER)]);
     let place = path(&["api", "v1", "namespaces", namespace, "events"]);
-    let events: Events = decoded(cluster.get(&format!("{place}?{wanted}"), LIMIT).await.ok()?)?;
+    let events: Events = decoded(&cluster.get(&format!("{place}?{wanted}"), LIMIT).await.ok()?)?;
     let told = events.items.into_iter().filter(fits);
     // Times of the API compare as text.
     let newest = told.max_by(|a, b| a.last.as_ref().or(a.time.as_ref()).cmp(&b.last.as_ref().or(b.time.as_ref())))?;

@@ -140,7 +140,7 @@ impl<'c> Agents<'c> {
             other => other,
         };
         let pods: Pods = match listed {
-            Ok(listed) => decoded(listed).unwrap_or_default(),
+            Ok(listed) => decoded(&listed).unwrap_or_default(),
             Err(refusal) => return Err(format!("the agent's pod cannot be looked for: {refusal}").into()),
         };
         let mut running =

@@ -110,7 +110,7 @@ pub async fn each(
 
 async fn object<T: DeserializeOwned>(cluster: &Cluster, place: &str) -> Result<T, Refusal> {
     let answer = cluster.get(place, OBJECT_LIMIT).await?;
-    decoded(answer).ok_or_else(|| Refusal::Unreachable("its answer is no object".into()))
+    decoded(&answer).ok_or_else(|| Refusal::Unreachable("its answer is no object".into()))
 }
 
 async fn of_owner(
@@ -192,7 +192,9 @@ async fn list(cluster: &Cluster, scope: &Scope<'_>, take: &mut dyn FnMut(Pod)) -
             None if matches!(refusal, Refusal::Forbidden(_)) => format!("{refusal}. Name one namespace with -n"),
             _ => refusal.to_string(),
         })?;
-        let Some(page) = decoded::<Page>(answer) else { return Err("the API server's list of pods is no list".into()) };
+        let Some(page) = decoded::<Page>(&answer) else {
+            return Err("the API server's list of pods is no list".into());
+        };
         page.items.into_iter().for_each(&mut *take);
         if page.metadata.next.is_empty() {
             return Ok(());

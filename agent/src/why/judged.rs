@@ -1,0 +1,30 @@
+//! One verdict about a container, and what of it another login could change.
+
+use crate::cause::Cause;
+use crate::redact::clean::Clean;
+
+#[derive(Clone, Debug, Default)]
+pub struct Verdict {
+    pub pullable: Option<bool>,
+    pub unknown_because: Option<Clean>,
+    pub cause: Option<Clean>,
+    pub also_possible: Vec<Clean>,
+    pub owner: Option<Clean>,
+    pub summary: Clean,
+    pub evidence: Vec<Clean>,
+    pub fix: Clean,
+    pub predicted: Option<Clean>,
+}
+
+/// Whether another login could change it.
+pub fn is_about_login(cause: &str) -> bool {
+    let of_login = [
+        Cause::CredentialsMissing,
+        Cause::CredentialsRejected,
+        Cause::CredentialsExpired,
+        Cause::NotFoundOrDenied,
+        Cause::AccessDenied,
+        Cause::CredentialsShadowAnonymous,
+    ];
+    of_login.iter().any(|one| one.as_str() == cause)
+}
