@@ -14,13 +14,15 @@ const NEVER: &str = "ErrImageNeverPull";
 
 /// What kubelet itself does not even try: no registry, and so no agent, has a part in it.
 pub fn own(waiting: &Waiting) -> Option<Verdict> {
+    let never = Cause::ImageNeverPulled;
+    let never_pulled = || special(waiting, never.as_str(), never.owner(), text(never));
     if waiting.reason == NEVER {
-        return Some(special(waiting, kubelet::NEVER_PULLED_NAME, Owner::Image, kubelet::NEVER_PULLED));
+        return Some(never_pulled());
     }
     let reading = first(waiting)?;
     match reading.meaning {
+        Meaning::Causes([Cause::ImageNeverPulled]) => Some(never_pulled()),
         Meaning::OwnLimit => Some(special(waiting, kubelet::OWN_LIMIT_NAME, Owner::Node, kubelet::OWN_LIMIT)),
-        Meaning::NeverPulled => Some(special(waiting, kubelet::NEVER_PULLED_NAME, Owner::Image, kubelet::NEVER_PULLED)),
         Meaning::Causes(_) | Meaning::BackOff => None,
     }
 }
