@@ -11,6 +11,7 @@ mod agent;
 mod answers;
 mod check;
 mod explain;
+mod fleet;
 mod hosts;
 mod lint;
 mod node;
@@ -78,6 +79,10 @@ pub fn run(cli: Cli) -> ExitStatus {
             let wish = hosts::Wish { targets: &targets, timeout, plain, since: since.as_deref() };
             on_runtime(hosts::run(wish, &node, &output))
         }
+        Verb::Fleet { fleet, log } => {
+            start_log(&log);
+            on_runtime(fleet::run(&fleet))
+        }
         Verb::Why { why, output, log } => {
             start_log(&log);
             on_runtime(why::run(&why, &output))
@@ -143,12 +148,14 @@ fn complain(text: &str) {
 }
 
 fn style(output: &OutputArgs) -> Style {
-    let color = match output.color {
+    Style { color: is_colored(output.color) && (output.format == Format::Text || output.color == Color::Always) }
+}
+
+/// Whether text for a person gets colors.
+fn is_colored(color: Color) -> bool {
+    match color {
         Color::Always => true,
         Color::Never => false,
-        Color::Auto => {
-            output.format == Format::Text && std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
-        }
-    };
-    Style { color }
+        Color::Auto => std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+    }
 }

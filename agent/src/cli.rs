@@ -5,6 +5,10 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
+mod cluster;
+
+pub use cluster::{ClusterArgs, FleetArgs, FleetFormat, WhyArgs};
+
 use crate::image::platform::Platform;
 use crate::version::{Version, own};
 use crate::{settings, telemetry};
@@ -79,6 +83,17 @@ pub enum Verb {
         why: WhyArgs,
         #[command(flatten)]
         output: OutputArgs,
+        #[command(flatten)]
+        log: LogArgs,
+    },
+    /// Ask the agents of all nodes what they can pull, and find what the nodes that cannot have in common
+    ///
+    /// Acts with your kubeconfig and your rights. Without an argument: every registry and image that the agents watch. With an
+    /// image, each node checks it now, which costs no counted pull. Exit codes: 0 every node can, 1 a node cannot, 2 the
+    /// request is wrong, 3 a node could not be asked or does not know.
+    Fleet {
+        #[command(flatten)]
+        fleet: FleetArgs,
         #[command(flatten)]
         log: LogArgs,
     },
@@ -186,45 +201,6 @@ pub struct NodeArgs {
     /// How many requests per target may count against a registry's pull limit [default: 1 for check, 0 for run]
     #[arg(long, env = "PULLPROBE_COUNTED_PULLS", value_name = "N")]
     pub counted_pulls: Option<u32>,
-}
-
-/// What is asked about in a cluster, and as whom; named as kubectl names it.
-#[derive(Clone, Debug, Default, Args)]
-pub struct WhyArgs {
-    /// A pod, or KIND/NAME of what has pods (deployment, statefulset, daemonset, job, cronjob and so on). Without: all
-    /// pods of the namespace that wait for an image
-    #[arg(value_name = "POD|KIND/NAME")]
-    pub target: Vec<String>,
-    /// The namespace [default: that of the kubeconfig's context]
-    #[arg(short, long, value_name = "NAMESPACE")]
-    pub namespace: Option<String>,
-    /// All pods of all namespaces that wait for an image
-    #[arg(short = 'A', long, conflicts_with = "namespace")]
-    pub all_namespaces: bool,
-    /// Only pods with these labels
-    #[arg(short = 'l', long, value_name = "LABELS")]
-    pub selector: Option<String>,
-    /// The kubeconfig [default: KUBECONFIG, else ~/.kube/config]
-    #[arg(long, value_name = "FILE")]
-    pub kubeconfig: Option<PathBuf>,
-    /// The context of the kubeconfig [default: the current one]
-    #[arg(long, value_name = "NAME")]
-    pub context: Option<String>,
-    /// Act as this user
-    #[arg(long = "as", value_name = "USER")]
-    pub impersonate: Option<String>,
-    /// Act as a member of this group; may be given several times
-    #[arg(long = "as-group", value_name = "GROUP")]
-    pub impersonate_groups: Vec<String>,
-    /// Where the agents are, if you may not list the pods of all namespaces
-    #[arg(long, value_name = "NAMESPACE", default_value = "pullprobe")]
-    pub agent_namespace: String,
-    /// So many containers are looked at; how many more wait is told
-    #[arg(long, value_name = "N", default_value_t = 20)]
-    pub limit: usize,
-    /// Time limit of the check on the node, for one image
-    #[arg(long, value_name = "DUR", default_value = "30s", value_parser = duration)]
-    pub timeout: Duration,
 }
 
 /// `--containerd-version`.

@@ -1,6 +1,7 @@
-//! What `why` asks a cluster for: pods and their owners, what they bring as logins, events, and the agents of nodes.
+//! What `why` and `fleet` ask a cluster for: nodes and their agents, pods and their owners, their logins, and events.
 
 pub mod agents;
 pub mod events;
 pub mod logins;
+pub mod nodes;
 pub mod pods;

@@ -101,10 +101,10 @@ async fn answer(args: &WhyArgs, output: &OutputArgs) -> Result<(Document, bool),
         return Err("-A asks about all pods: name no pod with it, or name its namespace with -n".into());
     }
     let cluster = Cluster::of(&Access {
-        kubeconfig: args.kubeconfig.clone(),
-        context: args.context.clone(),
-        user: args.impersonate.clone(),
-        groups: args.impersonate_groups.clone(),
+        kubeconfig: args.cluster.kubeconfig.clone(),
+        context: args.cluster.context.clone(),
+        user: args.cluster.impersonate.clone(),
+        groups: args.cluster.impersonate_groups.clone(),
         patience: PATIENCE,
     })
     .await?;
@@ -155,7 +155,7 @@ async fn notes(cluster: &Cluster, found: &Found, target: &Target, scope: &Scope<
 /// One after the other: each is a check on a node, and several of one node would wait for each other there.
 async fn answers(cluster: &Cluster, stuck: &[Stuck], args: &WhyArgs, output: &OutputArgs) -> Vec<Answer> {
     let mut reader = Reader::new(cluster);
-    let mut agents = Agents::new(cluster, args.agent_namespace.clone(), args.timeout);
+    let mut agents = Agents::new(cluster, args.cluster.agent_namespace.clone(), args.cluster.timeout);
     // Replicas on one node ask the same: node, image, secrets.
     let mut asked: BTreeMap<(Clean, Clean, Clean, Vec<Clean>), AgentAnswer> = BTreeMap::new();
     let mut told = Vec::new();

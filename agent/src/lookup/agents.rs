@@ -9,6 +9,7 @@ use super::logins::decoded;
 use crate::access::{Cluster, Command, Refusal, path, query};
 use crate::image::reference::Reference;
 use crate::redact::clean::Clean;
+use crate::render::json::summary::Summary;
 use crate::why::{AgentAnswer, CheckedImage};
 
 /// The label of the chart's pods.
@@ -17,6 +18,12 @@ const LABEL: &str = "app.kubernetes.io/name=pullprobe";
 const CONTAINER: &str = "pullprobe";
 const PORT: u16 = 10048;
 const LIST_LIMIT: usize = 16 << 20;
+/// Of one page of a list.
+const PAGE: &str = "500";
+/// Kubernetes is made for 5,000 nodes.
+const MOST: usize = 20_000;
+/// An agent with 500 targets has a quarter of it.
+const SUMMARY_LIMIT: usize = 512 << 10;
 const REPORT_LIMIT: usize = 16 << 20;
 /// `check` has its own time limit for the image; this is for the way there and back.
 const WAY: Duration = Duration::from_secs(15);
@@ -26,12 +33,20 @@ const REFUSED: i32 = 2;
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Pods {
+    metadata: ListMetadata,
     items: Vec<AgentPod>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ListMetadata {
+    #[serde(rename = "continue")]
+    more: String,
 }
 
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
-struct AgentPod {
+pub struct AgentPod {
     metadata: Metadata,
     spec: Spec,
     status: Status,
@@ -49,6 +64,8 @@ struct Metadata {
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
 struct Spec {
+    #[serde(rename = "nodeName")]
+    node: Clean,
     containers: Vec<Container>,
 }
 
@@ -76,6 +93,10 @@ struct Status {
 impl AgentPod {
     fn shown(&self) -> Clean {
         format!("{}/{}", self.metadata.namespace, self.metadata.name).into()
+    }
+
+    fn runs(&self) -> bool {
+        self.status.phase == "Running" && self.metadata.deleted.is_none()
     }
 
     fn container(&self) -> Clean {
@@ -143,13 +164,62 @@ impl<'c> Agents<'c> {
             Ok(listed) => decoded(&listed).unwrap_or_default(),
             Err(refusal) => return Err(format!("the agent's pod cannot be looked for: {refusal}").into()),
         };
-        let mut running =
-            pods.items.into_iter().filter(|pod| pod.status.phase == "Running" && pod.metadata.deleted.is_none());
+        let mut running = pods.items.into_iter().filter(AgentPod::runs);
         running.next().ok_or_else(|| "no agent of pullprobe runs there".into())
     }
 
+    /// The agents of all nodes, by node.
+    pub async fn all(&self) -> Result<BTreeMap<Clean, AgentPod>, String> {
+        match self.listed("/api/v1/pods").await {
+            Err(Refusal::Forbidden(_)) => {
+                self.listed(&path(&["api", "v1", "namespaces", &self.namespace, "pods"])).await
+            }
+            other => other,
+        }
+        .map_err(|refusal| format!("the agents' pods cannot be listed: {refusal}"))
+    }
+
+    async fn listed(&self, place: &str) -> Result<BTreeMap<Clean, AgentPod>, Refusal> {
+        let mut agents = BTreeMap::new();
+        let mut more = String::new();
+        loop {
+            let mut pairs = vec![("labelSelector", LABEL), ("limit", PAGE)];
+            if !more.is_empty() {
+                pairs.push(("continue", more.as_str()));
+            }
+            let page = self.cluster.get(&format!("{place}?{}", query(&pairs)), LIST_LIMIT).await?;
+            let page: Pods = decoded(&page).unwrap_or_default();
+            let running = page.items.into_iter().filter(AgentPod::runs);
+            agents.extend(running.map(|pod| (pod.spec.node.clone(), pod)));
+            more = page.metadata.more;
+            if more.is_empty() || agents.len() > MOST {
+                return Ok(agents);
+            }
+        }
+    }
+
+    /// The agent's own summary, over the API server's pod proxy. `Err`: why there is none, in words that do not differ between
+    /// nodes.
+    pub async fn summary(&self, pod: &AgentPod) -> Result<Summary, String> {
+        let read = self.cluster.get(&format!("{}/api/v1/summary", self.proxy(pod)), SUMMARY_LIMIT).await;
+        match read {
+            Ok(summary) => {
+                decoded(&summary).ok_or_else(|| "the agent's answer is no summary: it is too old or too new".to_owned())
+            }
+            Err(Refusal::Forbidden(_)) => Err("you may not get pods/proxy of the agents".to_owned()),
+            Err(Refusal::NotFound(_)) => Err("the agent has no summary: it is too old".to_owned()),
+            Err(Refusal::Status(status, _)) => Err(format!("the agent does not answer (the API server says {status})")),
+            Err(other) => Err(other.to_string()),
+        }
+    }
+
+    fn proxy(&self, pod: &AgentPod) -> String {
+        let name = format!("{}:{}", pod.metadata.name, pod.port());
+        path(&["api", "v1", "namespaces", &pod.metadata.namespace, "pods", &name, "proxy"]).replace("%3A", ":")
+    }
+
     /// `Err`: why it did not check.
-    async fn check(&self, pod: &AgentPod, image: &str, secrets: &[u8]) -> Result<CheckedImage, Clean> {
+    pub async fn check(&self, pod: &AgentPod, image: &str, secrets: &[u8]) -> Result<CheckedImage, Clean> {
         let timeout = format!("{}ms", self.timeout.as_millis());
         let arguments =
             ["/pullprobe", "check", "--format", "json", "--timeout", &timeout, "--pull-secrets", "-", "--", image];
@@ -176,12 +246,11 @@ impl<'c> Agents<'c> {
     }
 
     async fn report(&self, pod: &AgentPod, image: &str) -> Result<CheckedImage, Clean> {
-        let name = format!("{}:{}", pod.metadata.name, pod.port());
-        let place = ["api", "v1", "namespaces", &pod.metadata.namespace, "pods", &name, "proxy"];
+        let place = self.proxy(pod);
         let full = Reference::parse(image).map_err(|_| Clean::from("the image is no valid reference"))?.to_string();
         let mut why = Clean::default();
         for document in ["summary", "report"] {
-            let wanted = format!("{}/api/v1/{document}", path(&place).replace("%3A", ":"));
+            let wanted = format!("{place}/api/v1/{document}");
             match self.cluster.get(&wanted, REPORT_LIMIT).await {
                 Ok(report) => match CheckedImage::of_report(&report, &full) {
                     Some(found) => return Ok(found),

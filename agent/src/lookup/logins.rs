@@ -70,6 +70,18 @@ impl<'c> Reader<'c> {
         Self { cluster, secrets: BTreeMap::new(), accounts: BTreeMap::new(), beside: BTreeMap::new() }
     }
 
+    /// The document of a service account's pull secrets: what a pod without its own brings.
+    pub async fn of_account(&mut self, namespace: &Clean, name: &Clean) -> Result<Zeroizing<Vec<u8>>, String> {
+        let place = || format!("service account {name} in namespace {namespace}");
+        let wanted = self.account(namespace, name).await.ok_or_else(|| format!("{} cannot be read", place()))?;
+        let brought = self.of_pod(namespace, name, &wanted).await;
+        let unread = brought.logins.named.iter().find(|one| !matches!(one.state, SecretState::Read(_)));
+        match unread {
+            Some(secret) => Err(format!("the pull secret {} of {} cannot be read", secret.name, place())),
+            None => Ok(brought.document),
+        }
+    }
+
     pub async fn of_pod(&mut self, namespace: &Clean, account: &Clean, wanted: &[Clean]) -> Brought {
         let mut named = Vec::new();
         let mut document = Zeroizing::new(br#"{"kind":"List","items":["#.to_vec());

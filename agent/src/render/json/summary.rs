@@ -74,7 +74,7 @@ pub struct FailingHost {
     pub cause: String,
 }
 
-/// An image, as it was asked for.
+/// An image, as containerd writes it, or as it was asked for where that is no reference.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Image {
     pub image: String,
@@ -151,7 +151,7 @@ impl From<&ImageReport> for Image {
     fn from(report: &ImageReport) -> Self {
         let verdict = &report.verdict;
         Self {
-            image: report.requested.to_string(),
+            image: report.image.as_ref().map_or_else(|| report.requested.to_string(), ToString::to_string),
             pullable: verdict.pullable,
             runnable: verdict.runnable,
             cause: verdict.cause.map(word),
