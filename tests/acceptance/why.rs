@@ -225,15 +225,30 @@ fn without_an_agent_or_the_right_to_ask_it_kubelets_words_are_read() {
         Cluster::with(objects, |config| config.objects.retain(|object| object["metadata"]["namespace"] != "pullprobe"));
     let (code, told) = cluster.container("web");
     assert_eq!((code, &told["asked"]["way"]), (Some(1), &"nobody".into()), "{told:#}");
-    says(&told["asked"], "because", "no agent of pullprobe runs there");
+    says(&told["asked"], "because", "no agent of pullprobe runs there in namespace pullprobe");
+}
+
+#[test]
+fn a_pod_elsewhere_with_the_agents_label_is_sent_nothing() {
+    let mut objects = naming("pull", &[secret("shop", "pull", &login("registry.example", PASSWORD))]);
+    let mut other = agent("worker-1");
+    other["metadata"]["namespace"] = "elsewhere".into();
+    objects.push(other);
+    let cluster =
+        Cluster::with(objects, |config| config.objects.retain(|object| object["metadata"]["namespace"] != "pullprobe"));
+    let (_, told) = cluster.container("web");
+    assert_eq!(told["asked"]["way"], "nobody");
+    says(&told["asked"], "because", "if you trust that one, name it with --agent-namespace elsewhere");
+    assert!(!cluster.api.requests().iter().any(|request| request.contains("/exec")), "{:?}", cluster.api.requests());
+    let told = cluster.ask(&["web", "-o", "json", "--agent-namespace", "elsewhere"]);
+    assert_eq!((told.code, &document(&told)["containers"][0]["asked"]["way"]), (Some(0), &"exec".into()), "{told:?}");
 }
 
 #[test]
 fn where_exec_is_forbidden_the_agents_report_is_read_through_the_proxy() {
-    let mut objects = naming("pull", &[]);
+    let objects = naming("pull", &[]);
     let report = json!({"images": [{"image": "registry.example/demo/app:1.0", "pullable": false, "cause": "tcp_refused", "owner": "network",
         "summary": "the registry refuses connections", "fix": "open the port"}]});
-    objects.retain(|_| true);
     let cluster = Cluster::with(objects, |config| {
         config.forbidden.push("get pods/exec".into());
         config.proxied.insert("pullprobe/agent-worker-1:10048/api/v1/report".into(), (200, report.to_string()));
@@ -245,6 +260,32 @@ fn where_exec_is_forbidden_the_agents_report_is_read_through_the_proxy() {
         "{told:#}"
     );
     assert_eq!(told["message_agrees"], false, "{told:#}");
+}
+
+/// The summary has no words; those of the cause stand in for them.
+#[test]
+fn the_summaries_of_all_nodes_tell_of_this_one_and_of_the_others() {
+    let mut objects = naming("pull", &[]);
+    objects.extend(["worker-2", "worker-3", "worker-4", "worker-5"].map(agent));
+    let image = |pullable: bool, cause: Value| json!({"images": [{"image": "registry.example/demo/app:1.0", "pullable": pullable, "cause": cause, "owner": "network"}]});
+    let registry =
+        json!({"registries": [{"registry": "registry.example", "pullable": false, "cause": "dns_nxdomain"}]});
+    let cluster = Cluster::with(objects, |config| {
+        config.forbidden.push("get pods/exec".into());
+        for (node, summary) in [
+            ("worker-1", image(false, "tcp_timeout".into())),
+            ("worker-2", image(true, Value::Null)),
+            ("worker-3", registry),
+            ("worker-4", json!({"registries": [{"registry": "registry.example", "pullable": true}]})),
+        ] {
+            let place = format!("pullprobe/agent-{node}:10048/api/v1/summary");
+            config.proxied.insert(place, (200, summary.to_string()));
+        }
+    });
+    let (code, told) = cluster.container("web");
+    assert_eq!((code, &told["cause"], &told["owner"]), (Some(1), &"tcp_timeout".into(), &"network".into()), "{told:#}");
+    assert!(told["summary"].as_str().is_some_and(|words| words.len() > 20), "{told:#}");
+    assert_eq!(told["other_nodes"], json!({"can": 1, "cannot": 1, "unknown": 2, "not_asked": 0}), "{told:#}");
 }
 
 #[test]

@@ -183,7 +183,8 @@ async fn answers(cluster: &Cluster, stuck: &[Stuck], args: &WhyArgs, output: &Ou
                 asked[&key].clone()
             }
         };
-        told.push(why::answer(&waiting, &brought.logins, &agent, now));
+        let other_nodes = agents.others(waiting.node.as_ref(), &need.image).await;
+        told.push(Answer { other_nodes, ..why::answer(&waiting, &brought.logins, &agent, now) });
     }
     if shown {
         let _ = write!(std::io::stderr().lock(), "\r\u{1b}[K");

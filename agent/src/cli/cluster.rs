@@ -22,8 +22,8 @@ pub struct ClusterArgs {
     /// Act as a member of this group; may be given several times
     #[arg(long = "as-group", value_name = "GROUP")]
     pub impersonate_groups: Vec<String>,
-    /// Where the agents are, if you may not list the pods of all namespaces
-    #[arg(long, value_name = "NAMESPACE", default_value = "pullprobe")]
+    /// The namespace of the agents. A pod there is sent the pull secrets that you ask with
+    #[arg(long, env = "PULLPROBE_AGENT_NAMESPACE", value_name = "NAMESPACE", default_value = "pullprobe")]
     pub agent_namespace: String,
     /// Time limit of the check on a node, for one image
     #[arg(long, value_name = "DUR", default_value = "30s", value_parser = duration)]

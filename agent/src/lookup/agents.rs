@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures::stream::{self, StreamExt as _};
 use serde::Deserialize;
 
 use super::logins::decoded;
@@ -10,7 +11,7 @@ use crate::access::{Cluster, Command, Refusal, path, query};
 use crate::image::reference::Reference;
 use crate::redact::clean::Clean;
 use crate::render::json::summary::Summary;
-use crate::why::{AgentAnswer, CheckedImage};
+use crate::why::{AgentAnswer, CheckedImage, OtherNodes};
 
 /// The label of the chart's pods.
 const LABEL: &str = "app.kubernetes.io/name=pullprobe";
@@ -18,17 +19,25 @@ const LABEL: &str = "app.kubernetes.io/name=pullprobe";
 const CONTAINER: &str = "pullprobe";
 const PORT: u16 = 10048;
 const LIST_LIMIT: usize = 16 << 20;
+const REPORT_LIMIT: usize = 16 << 20;
+/// Of one summary, which has a few kilobytes.
+const SUMMARY_LIMIT: usize = 1 << 20;
+const SUMMARY_PATIENCE: Duration = Duration::from_secs(5);
+/// More nodes than these are for `fleet`.
+const AGENTS_ASKED: usize = 64;
+const AGENTS_LISTED: &str = "5000";
+const AT_ONCE: usize = 16;
 /// Of one page of a list.
 const PAGE: &str = "500";
 /// Kubernetes is made for 5,000 nodes.
 const MOST: usize = 20_000;
-/// An agent with 500 targets has a quarter of it.
-const SUMMARY_LIMIT: usize = 512 << 10;
-const REPORT_LIMIT: usize = 16 << 20;
 /// `check` has its own time limit for the image; this is for the way there and back.
 const WAY: Duration = Duration::from_secs(15);
 /// pullprobe's exit code for a request that it does not understand.
 const REFUSED: i32 = 2;
+
+/// By node; and how many nodes were not asked.
+type Summaries = (Vec<(Clean, Option<Vec<u8>>)>, usize);
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -95,14 +104,20 @@ impl AgentPod {
         format!("{}/{}", self.metadata.namespace, self.metadata.name).into()
     }
 
-    fn runs(&self) -> bool {
-        self.status.phase == "Running" && self.metadata.deleted.is_none()
-    }
-
     fn container(&self) -> Clean {
         let all = &self.spec.containers;
         let own = all.iter().find(|container| container.name == CONTAINER).or(all.first());
         own.map_or_else(|| CONTAINER.into(), |container| container.name.clone())
+    }
+
+    fn is_running(&self) -> bool {
+        self.status.phase == "Running" && self.metadata.deleted.is_none()
+    }
+
+    /// The place of a document of the agent behind the API server.
+    fn document(&self, name: &str) -> String {
+        let pod = path(&["api", "v1", "namespaces", &self.metadata.namespace, "pods", &self.metadata.name]);
+        format!("{pod}:{}/proxy/api/v1/{name}", self.port())
     }
 
     fn port(&self) -> u16 {
@@ -113,16 +128,18 @@ impl AgentPod {
 
 pub struct Agents<'c> {
     cluster: &'c Cluster,
-    /// Where to look if the user may not list the pods of all namespaces.
+    /// Where the agents are: who may run pods there is trusted with the secrets of others.
     namespace: String,
     /// Of `check`, for one image.
     timeout: Duration,
     found: BTreeMap<Clean, Result<AgentPod, Clean>>,
+    /// `None`: not asked yet.
+    all: Option<Option<Summaries>>,
 }
 
 impl<'c> Agents<'c> {
     pub const fn new(cluster: &'c Cluster, namespace: String, timeout: Duration) -> Self {
-        Self { cluster, namespace, timeout, found: BTreeMap::new() }
+        Self { cluster, namespace, timeout, found: BTreeMap::new(), all: None }
     }
 
     /// What the agent of the node answers about an image. `secrets`: the document for `--pull-secrets -`.
@@ -152,44 +169,48 @@ impl<'c> Agents<'c> {
     }
 
     async fn find(&self, node: &Clean) -> Result<AgentPod, Clean> {
-        let wanted = query(&[("labelSelector", LABEL), ("fieldSelector", &format!("spec.nodeName={node}"))]);
-        let listed = match self.cluster.get(&format!("/api/v1/pods?{wanted}"), LIST_LIMIT).await {
-            Err(Refusal::Forbidden(_)) => {
-                let of_namespace = path(&["api", "v1", "namespaces", &self.namespace, "pods"]);
-                self.cluster.get(&format!("{of_namespace}?{wanted}"), LIST_LIMIT).await
-            }
-            other => other,
-        };
-        let pods: Pods = match listed {
-            Ok(listed) => decoded(&listed).unwrap_or_default(),
-            Err(refusal) => return Err(format!("the agent's pod cannot be looked for: {refusal}").into()),
-        };
-        let mut running = pods.items.into_iter().filter(AgentPod::runs);
-        running.next().ok_or_else(|| "no agent of pullprobe runs there".into())
+        let wanted = [("labelSelector", LABEL), ("fieldSelector", &*format!("spec.nodeName={node}"))];
+        let pods = self.list(&wanted).await;
+        let pods = pods.map_err(|refusal| Clean::from(format!("the agent's pod cannot be looked for: {refusal}")))?;
+        if let Some(own) = pods.into_iter().find(AgentPod::is_running) {
+            return Ok(own);
+        }
+        let namespace = Clean::line(&self.namespace);
+        let mut because = format!("no agent of pullprobe runs there in namespace {namespace}");
+        let others = self.cluster.get(&format!("/api/v1/pods?{}", query(&wanted)), LIST_LIMIT).await.ok();
+        let others = others.and_then(|listed| decoded::<Pods>(&listed)).unwrap_or_default();
+        if let Some(other) = others.items.into_iter().find(AgentPod::is_running) {
+            because.push_str(&format!(
+                "; a pod with its label runs in {0}, and if you trust that one, name it with --agent-namespace {0}",
+                other.metadata.namespace
+            ));
+        }
+        Err(because.into())
+    }
+
+    /// Only in the namespace of the agents: elsewhere anybody may have given a pod their label, to be sent the secrets of others.
+    async fn list(&self, wanted: &[(&str, &str)]) -> Result<Vec<AgentPod>, Refusal> {
+        self.page(wanted).await.map(|page| page.items)
+    }
+
+    async fn page(&self, wanted: &[(&str, &str)]) -> Result<Pods, Refusal> {
+        let place = path(&["api", "v1", "namespaces", &self.namespace, "pods"]);
+        let listed = self.cluster.get(&format!("{place}?{}", query(wanted)), LIST_LIMIT).await?;
+        Ok(decoded(&listed).unwrap_or_default())
     }
 
     /// The agents of all nodes, by node.
     pub async fn all(&self) -> Result<BTreeMap<Clean, AgentPod>, String> {
-        match self.listed("/api/v1/pods").await {
-            Err(Refusal::Forbidden(_)) => {
-                self.listed(&path(&["api", "v1", "namespaces", &self.namespace, "pods"])).await
-            }
-            other => other,
-        }
-        .map_err(|refusal| format!("the agents' pods cannot be listed: {refusal}"))
-    }
-
-    async fn listed(&self, place: &str) -> Result<BTreeMap<Clean, AgentPod>, Refusal> {
         let mut agents = BTreeMap::new();
         let mut more = String::new();
         loop {
-            let mut pairs = vec![("labelSelector", LABEL), ("limit", PAGE)];
+            let mut wanted = vec![("labelSelector", LABEL), ("limit", PAGE)];
             if !more.is_empty() {
-                pairs.push(("continue", more.as_str()));
+                wanted.push(("continue", more.as_str()));
             }
-            let page = self.cluster.get(&format!("{place}?{}", query(&pairs)), LIST_LIMIT).await?;
-            let page: Pods = decoded(&page).unwrap_or_default();
-            let running = page.items.into_iter().filter(AgentPod::runs);
+            let page = self.page(&wanted).await;
+            let page = page.map_err(|refusal| format!("the agents' pods cannot be listed: {refusal}"))?;
+            let running = page.items.into_iter().filter(AgentPod::is_running);
             agents.extend(running.map(|pod| (pod.spec.node.clone(), pod)));
             more = page.metadata.more;
             if more.is_empty() || agents.len() > MOST {
@@ -201,8 +222,10 @@ impl<'c> Agents<'c> {
     /// The agent's own summary, over the API server's pod proxy. `Err`: why there is none, in words that do not differ between
     /// nodes.
     pub async fn summary(&self, pod: &AgentPod) -> Result<Summary, String> {
-        let read = self.cluster.get(&format!("{}/api/v1/summary", self.proxy(pod)), SUMMARY_LIMIT).await;
-        match read {
+        let place = pod.document("summary");
+        let read = self.cluster.get(&place, SUMMARY_LIMIT);
+        let read = tokio::time::timeout(SUMMARY_PATIENCE, read).await;
+        match read.unwrap_or(Err(Refusal::OutOfTime(SUMMARY_PATIENCE))) {
             Ok(summary) => {
                 decoded(&summary).ok_or_else(|| "the agent's answer is no summary: it is too old or too new".to_owned())
             }
@@ -211,11 +234,6 @@ impl<'c> Agents<'c> {
             Err(Refusal::Status(status, _)) => Err(format!("the agent does not answer (the API server says {status})")),
             Err(other) => Err(other.to_string()),
         }
-    }
-
-    fn proxy(&self, pod: &AgentPod) -> String {
-        let name = format!("{}:{}", pod.metadata.name, pod.port());
-        path(&["api", "v1", "namespaces", &pod.metadata.namespace, "pods", &name, "proxy"]).replace("%3A", ":")
     }
 
     /// `Err`: why it did not check.
@@ -246,20 +264,52 @@ impl<'c> Agents<'c> {
     }
 
     async fn report(&self, pod: &AgentPod, image: &str) -> Result<CheckedImage, Clean> {
-        let place = self.proxy(pod);
-        let full = Reference::parse(image).map_err(|_| Clean::from("the image is no valid reference"))?.to_string();
+        let image = Reference::parse(image).map_err(|_| Clean::from("the image is no valid reference"))?;
         let mut why = Clean::default();
-        for document in ["summary", "report"] {
-            let wanted = format!("{place}/api/v1/{document}");
-            match self.cluster.get(&wanted, REPORT_LIMIT).await {
-                Ok(report) => match CheckedImage::of_report(&report, &full) {
+        // The summary is for everybody and has no words; the report may be kept to the node.
+        for document in ["report", "summary"] {
+            match self.cluster.get(&pod.document(document), REPORT_LIMIT).await {
+                Ok(report) => match CheckedImage::of_report(&report, &image) {
                     Some(found) => return Ok(found),
-                    None => why = "it does not probe this image on its schedule".into(),
+                    None => why = "it probes neither this image nor its registry by itself".into(),
                 },
                 Err(refusal) if why.is_empty() => why = format!("its report cannot be read: {refusal}").into(),
                 Err(_) => {}
             }
         }
         Err(why)
+    }
+
+    /// What the agents of the other nodes report. `None`: they cannot be listed.
+    pub async fn others(&mut self, node: Option<&Clean>, image: &str) -> Option<OtherNodes> {
+        let image = Reference::parse(image).ok()?;
+        if self.all.is_none() {
+            self.all = Some(self.summaries().await);
+        }
+        let (summaries, not_asked) = self.all.as_ref()?.as_ref()?;
+        let mut told = OtherNodes { can: 0, cannot: 0, unknown: 0, not_asked: *not_asked };
+        for (_, summary) in summaries.iter().filter(|(other, _)| Some(other) != node) {
+            let found = summary.as_ref().and_then(|summary| CheckedImage::of_report(summary, &image));
+            match found.and_then(|found| found.pullable) {
+                Some(true) => told.can += 1,
+                Some(false) => told.cannot += 1,
+                None => told.unknown += 1,
+            }
+        }
+        Some(told)
+    }
+
+    /// Of every node, as far as there are not too many. `None`: the agents cannot be listed.
+    async fn summaries(&self) -> Option<Summaries> {
+        let pods = self.list(&[("labelSelector", LABEL), ("limit", AGENTS_LISTED)]).await.ok()?;
+        let running: Vec<AgentPod> = pods.into_iter().filter(AgentPod::is_running).collect();
+        let not_asked = running.len().saturating_sub(AGENTS_ASKED);
+        let asked = running.into_iter().take(AGENTS_ASKED).map(|pod| async move {
+            let place = pod.document("summary");
+            let read = self.cluster.get(&place, SUMMARY_LIMIT);
+            let summary = tokio::time::timeout(SUMMARY_PATIENCE, read).await.ok().and_then(Result::ok);
+            (pod.spec.node, summary.map(|summary| summary.to_vec()))
+        });
+        Some((stream::iter(asked).buffer_unordered(AT_ONCE).collect().await, not_asked))
     }
 }

@@ -3,6 +3,8 @@
 use serde::Deserialize;
 
 use super::document::Asked;
+use crate::cause::Cause;
+use crate::image::reference::Reference;
 use crate::redact::clean::Clean;
 
 /// What is known from the node.
@@ -74,10 +76,21 @@ pub struct Attempt {
     pub detail: Clean,
 }
 
-#[derive(Deserialize)]
+/// The report of `check` or of the agent, or its summary, which has no texts and is for everybody.
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Report {
-    #[serde(default)]
     images: Vec<CheckedImage>,
+    registries: Vec<Registry>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Registry {
+    registry: Clean,
+    pullable: Option<bool>,
+    cause: Option<Clean>,
+    owner: Option<Clean>,
 }
 
 impl CheckedImage {
@@ -87,9 +100,38 @@ impl CheckedImage {
         report.images.into_iter().next()
     }
 
-    /// The image of a report about many. `None`: the agent does not probe it.
-    pub fn of_report(report: &[u8], image: &str) -> Option<Self> {
+    /// The image of a report about many, or else what it says of the image's registry. `None`: neither is probed.
+    pub fn of_report(report: &[u8], image: &Reference) -> Option<Self> {
         let report: Report = serde_json::from_slice(report).ok()?;
-        report.images.into_iter().find(|one| one.image.as_deref() == Some(image))
+        let same =
+            |one: &Self| one.image.as_deref().and_then(|name| Reference::parse(name).ok()).as_ref() == Some(image);
+        if let Some(found) = report.images.into_iter().find(same) {
+            return Some(found.worded());
+        }
+        let registry = report.registries.into_iter().find(|one| *one.registry == *image.domain)?;
+        // A registry that can be reached may still not have the image.
+        let is_dead = registry.pullable == Some(false);
+        let found = Self {
+            pullable: is_dead.then_some(false),
+            cause: registry.cause.filter(|_| is_dead),
+            owner: registry.owner.filter(|_| is_dead),
+            unknown_because: (!is_dead).then(|| {
+                format!("the agent does not probe this image by itself, and {} can be reached", image.domain).into()
+            }),
+            ..Self::default()
+        };
+        Some(found.worded())
+    }
+
+    /// With the words of its cause, where it came without words.
+    fn worded(mut self) -> Self {
+        let Some(cause) = self.cause.as_deref().and_then(|name| name.parse::<Cause>().ok()) else { return self };
+        if self.summary.is_empty() {
+            self.summary = cause.summary().into();
+        }
+        if self.fix.is_empty() {
+            self.fix = cause.fix().into();
+        }
+        self
     }
 }

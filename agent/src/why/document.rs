@@ -118,7 +118,10 @@ pub struct Asked {
 pub struct OtherNodes {
     pub can: usize,
     pub cannot: usize,
+    /// No agent answered, or it probes neither the image nor a registry that fails.
     pub unknown: usize,
+    /// How many were not asked, because there are too many.
+    pub not_asked: usize,
 }
 
 /// The JSON Schema of [`Document`].

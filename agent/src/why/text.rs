@@ -66,8 +66,9 @@ fn container(answer: &Answer, now: Timestamp, color: bool) -> String {
     if answer.message_agrees == Some(false) || (answer.pullable == Some(true) && answer.kubelet_message.is_some()) {
         line("", "kubelet's words do not come from this: they may be of an earlier try");
     }
-    if let Some(OtherNodes { can, cannot, unknown }) = answer.other_nodes {
-        line("other nodes: ", &format!("{can} can, {cannot} cannot, {unknown} unknown"));
+    if let Some(OtherNodes { can, cannot, unknown, not_asked }) = answer.other_nodes {
+        let rest = if not_asked > 0 { format!(", {not_asked} not asked") } else { String::new() };
+        line("other nodes: ", &format!("{can} can, {cannot} cannot, {unknown} unknown{rest}"));
     }
     format!("{}\n{out}", paint("1", &format!("{namespace}/{pod} container {container}{node}")))
 }

@@ -28,6 +28,11 @@ pub fn of(waiting: &Waiting, logins: &Logins, agent: &AgentAnswer, faults: &[Fau
     }
     match agent {
         AgentAnswer::Nobody { because, .. } => kubelet::by_words(waiting, faults, because),
+        // A report that knows nothing of the image is worth less than kubelet's words.
+        AgentAnswer::Reported { image, because, .. } if image.pullable.is_none() => {
+            let also = image.unknown_because.as_deref().map(|why| format!("; {why}")).unwrap_or_default();
+            kubelet::by_words(waiting, faults, &format!("{because}{also}").into())
+        }
         AgentAnswer::Checked { image, .. } => by_agent(image, logins, faults, doubt(image, logins)),
         AgentAnswer::Reported { image, .. } => {
             by_agent(image, logins, faults, doubt(image, logins).or_else(|| own_login(image, logins, faults)))
