@@ -3,7 +3,9 @@
 pub mod back_off;
 pub mod dependents;
 pub mod host_dependencies;
+pub mod image_list;
 pub mod memory;
+pub mod own_login;
 pub mod snapshot;
 pub mod store;
 pub mod targets;

@@ -27,6 +27,7 @@ use crate::route::network::reach::Reach;
 use crate::schedule::{self, Job, Prober, Schedule};
 use crate::server::{self, Content, Latch, Names};
 use crate::settings::Settings;
+use crate::state::image_list::Found;
 use crate::state::snapshot::{NodeState, Snapshot};
 use crate::state::store::Store;
 use crate::state::targets::Targets;
@@ -35,7 +36,6 @@ mod back_off;
 mod background_read;
 mod changes;
 mod found;
-mod own_login;
 mod pods;
 mod probing;
 #[cfg(test)]
@@ -44,7 +44,6 @@ mod simulated_day;
 use back_off::{BackOffs, OfferedCredentials};
 use background_read::BackgroundRead;
 use changes::Changes;
-use found::Found;
 use pods::NodePods;
 use probing::Probing;
 

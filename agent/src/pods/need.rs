@@ -39,9 +39,9 @@ impl Pod {
         format!("{}/{}", &*self.metadata.namespace, &*self.metadata.name)
     }
 
-    /// Nothing of it is started again.
+    /// Nothing of it is started again: it has ended, or is being deleted.
     pub fn is_over(&self) -> bool {
-        matches!(&*self.status.phase, "Succeeded" | "Failed")
+        self.metadata.deletion_timestamp.is_some() || matches!(&*self.status.phase, "Succeeded" | "Failed")
     }
 
     /// Every container with an image, init containers first, image volumes last. Empty for a pod that is over.

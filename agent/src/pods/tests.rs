@@ -226,6 +226,9 @@ fn a_pod_that_is_over_needs_nothing() {
         over["status"]["phase"] = phase.into();
         assert_eq!(needs(&over), []);
     }
+    let mut deleted = pod();
+    deleted["metadata"]["deletionTimestamp"] = "2026-11-29T10:05:00Z".into();
+    assert_eq!(needs(&deleted), []);
 }
 
 #[test]

@@ -100,9 +100,8 @@ labels: {node: true}
     let timeouts =
         StageTimeouts { dns: seconds(1), tcp: seconds(2), tls: seconds(3), http: Duration::from_millis(500) };
     let counted_pulls_file = path("/var/lib/pullprobe/pulls");
-    let interval = Duration::from_mins(90);
     let probe = ProbeSettings {
-        interval,
+        interval: Duration::from_mins(90),
         timeouts,
         concurrency: 64,
         follow_private: true,

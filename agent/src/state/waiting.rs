@@ -34,6 +34,7 @@ pub struct Outlook {
     pub because: &'static str,
 }
 
+/// Why a container's answer is open although that of its image is not.
 pub const OWN_LOGIN: &str = "the pod brings its own login, which the agent may not read";
 
 impl Snapshot {
@@ -74,7 +75,7 @@ impl Snapshot {
         let verdict = report.map(|report| &report.verdict);
         let unknown = Outlook { pullable: None, cause: None, because: "" };
         let told = match verdict {
-            Some(verdict) if self.brings_own_login(need) && is_about_login(verdict) => {
+            Some(verdict) if self.brings_own_login(need) && (is_about_login(verdict) || may_be_its_login(need)) => {
                 Outlook { because: OWN_LOGIN, ..unknown }
             }
             Some(verdict) => {
@@ -137,6 +138,13 @@ impl Snapshot {
     }
 }
 
+/// Whether kubelet may have failed with the pod's own login, which is the one that it tries first: its last error says so, or it
+/// tells of none.
+fn may_be_its_login(need: &Need) -> bool {
+    let is_login = |cause: &Cause| cause.owner() == Owner::Credentials || *cause == Cause::NotFoundOrDenied;
+    need.waiting.as_ref().is_some_and(|waiting| waiting.message.is_none() || waiting.told_causes().iter().any(is_login))
+}
+
 /// Whether the pod names a pull secret that is not among those that the agent has (`NAMESPACE/NAME`).
 pub fn brings_own_login(need: &Need, known: &[Clean]) -> bool {
     let is_known = |secret: &Clean| {
@@ -185,6 +193,7 @@ mod tests {
         assert_eq!(cause("refused"), (Some(false), Some("credentials_rejected")));
         assert_eq!(cause("own-login"), (None, None), "never `not pullable`");
         assert_eq!(outlooks["own-login"].because, OWN_LOGIN);
+        assert_eq!(cause("own-refused"), (None, None), "what anybody may pull is refused to a wrong login");
         assert_eq!(cause("retried"), (Some(true), Some(RETRY)));
         assert_eq!(cause("throttled"), (Some(true), Some(OWN_LIMIT)));
         assert_eq!(cause("running"), (Some(true), None));
@@ -193,8 +202,8 @@ mod tests {
     #[test]
     fn waiting_containers_are_counted_by_cause_and_there_is_always_a_number() {
         let waiting = sample::rich().waiting_by_cause();
-        assert_eq!(waiting.values().sum::<u64>(), 6, "{waiting:?}");
-        assert_eq!(waiting[UNKNOWN], 1);
+        assert_eq!(waiting.values().sum::<u64>(), 7, "{waiting:?}");
+        assert_eq!(waiting[UNKNOWN], 2);
         assert_eq!(sample::empty().waiting_by_cause(), [(UNKNOWN, 0)].into());
     }
 

@@ -90,7 +90,7 @@ impl Kubernetes {
         let config = Tls::default().server_config(&lab.authority, &["127.0.0.1", "localhost"])?;
         let acceptor = TlsAcceptor::from(config);
         let shared = Arc::new(Shared::default());
-        lock(&shared.state).token = "first".to_owned();
+        "first".clone_into(&mut lock(&shared.state).token);
         let serving = Arc::clone(&shared);
         let task = Task::spawn(accept_all(listener, move |tcp| {
             let (acceptor, shared) = (acceptor.clone(), Arc::clone(&serving));

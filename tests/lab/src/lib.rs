@@ -1,4 +1,4 @@
-//! Registries, name servers, listeners and proxies on loopback whose faults are data.
+//! Registries, name servers, listeners, proxies and an API server of Kubernetes on loopback whose faults are data.
 //!
 //! A [`Lab`] holds what its parts share: a throw-away certificate authority and the addresses by
 //! which they name each other. Everything binds port 0 (or port 53 of a

@@ -7,7 +7,6 @@ use tokio::time::Instant;
 
 use super::back_off::{BackOffs, OfferedCredentials, Pace};
 use super::changes::Changes;
-use super::own_login::left_open;
 use super::{Current, Probed};
 use crate::app::options::Options;
 use crate::app::pull_budget::PullBudgets;
@@ -16,6 +15,7 @@ use crate::model::report::ImageReport;
 use crate::probe;
 use crate::pull::attempt::PullBudget;
 use crate::schedule::Job;
+use crate::state::own_login::left_open;
 use crate::state::store::Store;
 
 /// What a probe works with, however long it takes.

@@ -8,9 +8,11 @@ use crate::pods::{Book, Listed, Pod};
 const PRIVATE: &str = "ghcr.io/example/private:1";
 const BACK_OFF: &str = "ImagePullBackOff";
 
-/// Six containers wait, two run.
+/// Seven containers wait, two run.
 pub fn book() -> Book {
+    let denied = "failed to authorize: failed to fetch oauth token: unexpected status: 401 Unauthorized";
     let pods = [
+        pod("own-refused", "busybox:1.36", &["private"], &waiting("ErrImagePull", denied)),
         pod("never", "busybox:1.36", &[], &waiting("ErrImageNeverPull", "not present with pull policy of Never")),
         pod("malformed", PRIVATE, &["bad"], &waiting("illegal base64 data at input byte 0", "")),
         pod("refused", PRIVATE, &[], &waiting("ErrImagePull", "unexpected status from HEAD request: 401 Unauthorized")),

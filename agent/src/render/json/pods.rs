@@ -123,7 +123,7 @@ mod tests {
         let running = told.iter().find(|one| one.container == "cached").unwrap();
         assert_eq!((&running.waiting_reason, &running.since, &running.next_try_estimate), (&None, &None, &None));
         let pods = Pods::of(&snapshot).unwrap();
-        assert_eq!((pods.known, pods.pods, pods.waiting), (true, 8, 6));
+        assert_eq!((pods.known, pods.pods, pods.waiting), (true, 9, 7));
         assert_eq!(pods.not_restartable, ["ghcr.io/example/private:1"]);
         assert!(Pods::of(&sample::empty()).is_none());
     }

@@ -1,10 +1,11 @@
 //! The answer about an image whose pods bring logins that the agent may not read.
 
+use super::snapshot::Snapshot;
+use super::waiting::{full_name, is_about_login};
+use crate::cause::Cause;
 use crate::model::report::ImageReport;
 use crate::model::verdict::Verdict;
 use crate::pods::Need;
-use crate::state::snapshot::Snapshot;
-use crate::state::waiting::{full_name, is_about_login};
 
 const FIX: &str = "check the pod's own login: `kubectl get secret NAME -n NAMESPACE` for each pull secret that the pod names; with the \
                    secrets mounted at `credentials.pull_secrets_dir` the agent tries them itself";
@@ -19,26 +20,24 @@ pub fn left_open(report: ImageReport, snapshot: &Snapshot, is_configured: bool) 
     let needs: Vec<&Need> = snapshot.pods.needs().filter(|need| full_name(&need.image) == name).collect();
     let who_wait: Vec<&Need> = needs.iter().copied().filter(|need| need.waiting.is_some()).collect();
     let asked = if who_wait.is_empty() { needs } else { who_wait };
-    let Some(one) = asked.first().filter(|_| asked.iter().all(|need| snapshot.brings_own_login(need))) else {
+    if asked.is_empty() || !asked.iter().all(|need| snapshot.brings_own_login(need)) {
         return report;
-    };
+    }
+    // It names no pod: summaries stand in the log, too.
+    let cause = report.verdict.cause.map_or("unknown", Cause::as_str);
     let summary = format!(
-        "The registry wants a login ({}), and every pod that needs the image brings its own: {}/{} names {}. The agent may not \
-         read pull secrets, so the answer is unknown.",
-        report.verdict.cause.map_or("unknown", |cause| cause.as_str()),
-        one.namespace,
-        one.pod,
-        one.secrets()
+        "The registry wants a login ({cause}), and every pod that needs the image brings its own. The agent may not read pull \
+         secrets, so the answer is unknown."
     );
-    let Verdict { stage, host, .. } = &report.verdict;
-    let verdict = Verdict { stage: *stage, host: host.clone(), ..Verdict::unknown(&summary, FIX) };
+    let Verdict { stage, host, cause, also_possible, .. } = &report.verdict;
+    let also_possible = cause.iter().chain(also_possible).copied().collect();
+    let verdict = Verdict { stage: *stage, host: host.clone(), also_possible, ..Verdict::unknown(&summary, FIX) };
     ImageReport { verdict, ..report }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cause::Cause;
     use crate::model::sample;
     use crate::pods::Book;
 
@@ -65,11 +64,10 @@ mod tests {
         only(&mut snapshot, &["own-login", "cached"]);
         let open = left_open(report.clone(), &snapshot, false);
         assert_eq!((open.verdict.pullable, open.verdict.cause), (None, None));
-        assert!(
-            open.verdict.summary.contains("brings its own: shop/own-login-0 names private"),
-            "{}",
-            open.verdict.summary
-        );
+        let own = snapshot.pods.needs().find(|need| need.container == "own-login").unwrap();
+        assert_eq!(snapshot.outlook(own, Some(&open)).because, crate::state::waiting::OWN_LOGIN);
+        let summary = &open.verdict.summary;
+        assert!(summary.contains("brings its own") && !summary.contains("own-login"), "{summary}");
         assert_eq!(left_open(report.clone(), &snapshot, true).verdict, report.verdict, "users asked for it");
         snapshot.state.pull_secrets = vec!["shop/private".into()];
         assert_eq!(left_open(report.clone(), &snapshot, false).verdict, report.verdict, "the agent has it");
