@@ -27,6 +27,7 @@ use crate::route::network::reach::Reach;
 use crate::schedule::{self, Job, Prober, Schedule};
 use crate::server::{self, Content, Latch, Names};
 use crate::settings::Settings;
+use crate::state::changes::{self, Changes};
 use crate::state::image_list::Found;
 use crate::state::snapshot::{NodeState, Snapshot};
 use crate::state::store::Store;
@@ -34,7 +35,6 @@ use crate::state::targets::Targets;
 
 mod back_off;
 mod background_read;
-mod changes;
 mod found;
 mod pods;
 mod probing;
@@ -43,7 +43,6 @@ mod simulated_day;
 
 use back_off::{BackOffs, OfferedCredentials};
 use background_read::BackgroundRead;
-use changes::Changes;
 use pods::NodePods;
 use probing::Probing;
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::back_off::{BackOffs, OfferedCredentials, Pace};
-use super::changes::Changes;
 use super::{Current, Probed};
 use crate::app::options::Options;
 use crate::app::pull_budget::PullBudgets;
@@ -15,6 +14,7 @@ use crate::model::report::ImageReport;
 use crate::probe;
 use crate::pull::attempt::PullBudget;
 use crate::schedule::Job;
+use crate::state::changes::Changes;
 use crate::state::own_login::left_open;
 use crate::state::store::Store;
 

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::snapshot::Snapshot;
+use super::targets::Targets;
 use crate::model::expiry::span;
 use crate::model::host::Endpoint;
 use crate::model::outcome::Failure;
 use crate::model::report::{EndpointReport, ImageReport};
-use crate::state::snapshot::Snapshot;
-use crate::state::targets::Targets;
 
 /// So many lines in a minute; what changes beyond that is counted.
 const LINES: u32 = 30;
