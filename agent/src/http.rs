@@ -9,6 +9,7 @@ mod chain;
 mod confidential;
 mod encoding;
 pub mod envelope;
+mod fair;
 pub mod headers;
 mod informational;
 mod pooled;
@@ -211,10 +212,10 @@ impl HttpClient {
             |reason| String::from_utf8_lossy(reason.as_bytes()).into_owned(),
         );
         if let Some(words) = head::framing_refused(&headers) {
+            // By Go's own rule: there is nothing to be looked at once more.
             return Err(Failure::new(Stage::Ping, Cause::ResponseInvalid, words.clone())
                 .at(self.binding.endpoint.host_port())
-                .with_go_message(format!("{}{words}", head::BROKEN))
-                .marked(Mark::NoHttp));
+                .with_go_message(format!("{}{words}", head::BROKEN)));
         }
         let headers = readable(headers);
         // What a refusal says counts also where only one byte of the content was wanted.

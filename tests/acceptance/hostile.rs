@@ -8,6 +8,7 @@ mod limits;
 mod memory;
 mod peer;
 mod requests;
+mod words;
 
 use std::process::Command;
 use std::time::{Duration, Instant};

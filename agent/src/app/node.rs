@@ -26,6 +26,7 @@ use crate::node::containerd::{Containerd, ContainerdOptions};
 use crate::observation::ways::DistributionTerms;
 use crate::probe::Question;
 use crate::pull::attempt::PullBudget;
+use crate::redact::clean::Clean;
 use crate::render::json;
 use crate::route::network::{Network, Timeouts};
 use crate::settings::StageTimeouts;
@@ -254,8 +255,8 @@ impl Node {
             containerd: ContainerdState {
                 version: containerd.version,
                 source: containerd.version_source,
-                config_files: containerd.config_files.clone(),
-                config_path: containerd.config_path.clone(),
+                config_files: shown(&containerd.config_files),
+                config_path: shown(&containerd.config_path),
             },
             config_hash: containerd.content_hash.clone(),
             config_modified: containerd.config_files.iter().filter_map(modified).max(),
@@ -308,8 +309,8 @@ impl Node {
             version_source: self.containerd.version_source.as_str().to_owned(),
             build: self.containerd.version.build.maker.name().map(str::to_owned),
             go: self.containerd.version.go().release.to_string(),
-            config_files: self.containerd.config_files.clone(),
-            config_path: self.containerd.config_path.clone(),
+            config_files: shown(&self.containerd.config_files),
+            config_path: shown(&self.containerd.config_path),
         }
     }
 }
@@ -386,4 +387,9 @@ async fn images_of_node(root: &HostRoot, options: &Options, socket: &str) -> (BT
     let discover = &options.settings.targets.discover;
     let listed = cri::images(root, Some(socket), discover.node_images).await;
     listed.map_or_else(|why| (BTreeSet::new(), Some(why)), |found| (found, None))
+}
+
+/// Paths that files of the node name, or that are on it.
+fn shown(paths: &[String]) -> Vec<String> {
+    paths.iter().map(|path| Clean::line(path).into_string()).collect()
 }

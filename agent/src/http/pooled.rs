@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use super::Request;
+use super::fair::Fair;
 
 /// It is closed after so long without a request. Servers do so themselves after a few seconds, and a
 /// request that meets this looks like a failure of theirs.
@@ -78,7 +79,7 @@ impl PooledConnection {
     pub async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, kept: &IdlePool) -> Self {
         let pooled = Self { kept: kept.clone(), ..Self::default() };
         // It sends nothing yet.
-        if let Ok((sender, connection)) = as_go_reads().handshake(TokioIo::new(stream)).await {
+        if let Ok((sender, connection)) = as_go_reads().handshake(TokioIo::new(Fair::over(stream))).await {
             pooled.kept.put(&pooled.slot, sender);
             tokio::spawn(serve(connection, Arc::downgrade(&pooled.slot)));
         }

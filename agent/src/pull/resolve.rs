@@ -11,8 +11,8 @@ use super::attempt::AttemptResult;
 use super::refused::Refusal;
 use super::{Pull, Stop, digest_of};
 use crate::cause::Cause;
-use crate::http::BodyEnd;
 use crate::http::body::no_room;
+use crate::http::{BodyEnd, Response};
 use crate::manifest::{Kind, MANIFEST_LIMIT};
 use crate::model::limit::LimitReached;
 use crate::model::outcome::{Failure, Mark};
@@ -154,7 +154,7 @@ impl Pull<'_> {
     /// The descriptor out of a good answer: from its headers, else from the body of a GET.
     async fn descriptor(&mut self, index: usize, ask: &ObjectRequest, answer: &RegistryResponse) -> Step {
         let size = answer.response.header("content-length").and_then(|length| length.parse::<u64>().ok());
-        let media_type = answer.response.media_type().to_owned();
+        let media_type = told_type(&answer.response);
         let announced = answer.response.header("docker-content-digest").unwrap_or_default();
         let wanted = self.image.digest();
         let digest = match (wanted, announced) {
@@ -313,12 +313,18 @@ fn whole(answer: &RegistryResponse) -> Result<(), Stop> {
     Err(Stop::Resolve(failure.at(super::party(answer))))
 }
 
+/// The media type. One that nobody knows is only repeated: what the host was told is taken out of it.
+fn told_type(response: &Response) -> String {
+    let media_type = response.media_type();
+    if Kind::of(media_type) == Kind::Other { response.told.hide(media_type) } else { media_type.to_owned() }
+}
+
 /// The digest, type and size out of a body.
 fn of_body(answer: &RegistryResponse, wanted: Option<&str>) -> Resolved {
     let body = &answer.response.body;
     Resolved {
         digest: wanted.map_or_else(|| digest_of(body), str::to_owned),
-        media_type: answer.response.media_type().to_owned(),
+        media_type: told_type(&answer.response),
         // Of a longer one the rest was not read: it is too long, whatever it says of itself.
         size: Some(body.len() as u64 + u64::from(answer.response.body_end == BodyEnd::Cut)),
     }

@@ -27,8 +27,8 @@ impl Clean {
 
     /// One line of at most so many bytes, cut at the end of a character.
     pub fn clipped(text: &str, limit: usize) -> Self {
-        let Self(clean) = Self::line(text);
-        if clean.len() <= limit {
+        let clean = replaced(&text[..text.floor_char_boundary(LONGEST)], |_| false);
+        if clean.len() <= limit && text.len() <= LONGEST {
             return Self(clean);
         }
         let end = clean.floor_char_boundary(limit.saturating_sub('…'.len_utf8()));
@@ -44,11 +44,19 @@ impl Clean {
     }
 }
 
+/// The longest that anything of others is shown: more than any real message of containerd has.
+const LONGEST: usize = 8 << 10;
+
 fn replaced(text: &str, stays: impl Fn(char) -> bool) -> String {
-    if !text.contains(is_hostile) {
-        return text.to_owned();
+    let (begin, left_out) = text.split_at(text.floor_char_boundary(LONGEST));
+    let mut clean = match begin.contains(is_hostile) {
+        true => begin.chars().map(|c| if stays(c) { c } else { shown(c) }).collect(),
+        false => begin.to_owned(),
+    };
+    if !left_out.is_empty() {
+        clean.push_str(&format!("… ({} more bytes)", left_out.len()));
     }
-    text.chars().map(|c| if stays(c) { c } else { shown(c) }).collect()
+    clean
 }
 
 /// What stands for a character: what parts words becomes a space, what has no honest look a mark that shows it.
@@ -120,7 +128,7 @@ impl From<&str> for Clean {
 
 impl From<String> for Clean {
     fn from(text: String) -> Self {
-        if text.contains(is_hostile) { Self::line(&text) } else { Self(text) }
+        if text.len() > LONGEST || text.contains(is_hostile) { Self::line(&text) } else { Self(text) }
     }
 }
 
@@ -215,6 +223,16 @@ mod tests {
     fn what_is_replaced_can_still_be_told_from_what_it_pretends_to_be() {
         assert_ne!(Clean::from("li\u{200b}nux"), "linux");
         assert_ne!(Clean::from("linux\u{202e}"), "linux");
+    }
+
+    #[test]
+    fn nothing_is_longer_than_anybody_reads() {
+        let text = format!("{}\u{1b}", "é".repeat(LONGEST));
+        for clean in [Clean::line(&text), Clean::lines(&text), Clean::from(text.clone()), Clean::from(&*text)] {
+            assert!(clean.ends_with("é… (8193 more bytes)"), "{clean}");
+            assert!(clean.len() < LONGEST + 32, "{}", clean.len());
+        }
+        assert_eq!(Clean::clipped(&text, 20).len(), 20);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! An attack as data: what is done to the program, which answer is right, and what it may cost.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -35,14 +36,30 @@ impl fmt::Display for Bounds {
 /// The right answer: containerd's, or "unknown" where pullprobe alone has a limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expect {
-    /// The image can be pulled.
+    /// `yes`: the image can be pulled.
     Pulls,
-    /// It cannot, for this cause.
-    Fails(&'static str),
-    /// Nothing is claimed, and the summary has these words: mostly the limit that was reached.
-    Unknown(&'static str),
-    /// The verb ends with this code.
+    /// `no: CAUSE`: it cannot.
+    Fails(String),
+    /// `unknown: WORDS`: nothing is claimed, and the summary has these words: mostly the limit that was reached.
+    Unknown(String),
+    /// `exit N`: the verb ends with this code.
     Exit(i32),
+    /// `any`: the agent's port was visited, or what wins a race decides. The bounds hold all the same.
+    Any,
+}
+
+impl Expect {
+    /// As `answers.txt` has it.
+    fn parse(text: &str) -> Option<Self> {
+        Some(match text.split_once([':', ' ']) {
+            None if text == "yes" => Self::Pulls,
+            None if text == "any" => Self::Any,
+            Some(("no", cause)) => Self::Fails(cause.trim().to_owned()),
+            Some(("unknown", words)) => Self::Unknown(words.trim().to_owned()),
+            Some(("exit", code)) => Self::Exit(code.parse().ok()?),
+            _ => return None,
+        })
+    }
 }
 
 impl fmt::Display for Expect {
@@ -52,8 +69,25 @@ impl fmt::Display for Expect {
             Self::Fails(cause) => write!(f, "no: {cause}"),
             Self::Unknown(words) => write!(f, "unknown: {words}"),
             Self::Exit(code) => write!(f, "exit {code}"),
+            Self::Any => f.write_str("any"),
         }
     }
+}
+
+/// What is right of each attack.
+const ANSWERS: &str = include_str!("../answers.txt");
+
+/// The answers by family and name.
+pub fn answers() -> io::Result<BTreeMap<String, Expect>> {
+    let lines = ANSWERS.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines
+        .map(|line| {
+            let (name, answer) = line.rsplit_once(" = ").unwrap_or((line, ""));
+            let answer = Expect::parse(answer);
+            let answer = answer.ok_or_else(|| io::Error::other(format!("answers.txt: no answer in `{line}`")))?;
+            Ok((name.to_owned(), answer))
+        })
+        .collect()
 }
 
 pub type Build = Box<dyn Fn(&mut Scene) -> io::Result<()> + Send + Sync>;
@@ -76,7 +110,8 @@ pub struct Attack {
     pub family: &'static str,
     pub name: String,
     pub how: How,
-    pub expect: Expect,
+    /// `None`: nobody has written down what is right.
+    pub expect: Option<Expect>,
     pub bounds: Bounds,
     /// It waits for a deadline: not for the quick part.
     pub slow: bool,
@@ -84,27 +119,12 @@ pub struct Attack {
 
 impl Attack {
     pub fn new(family: &'static str, name: impl Into<String>, how: How) -> Self {
-        Self { family, name: name.into(), how, expect: Expect::Pulls, bounds: Bounds::USUAL, slow: false }
+        Self { family, name: name.into(), how, expect: None, bounds: Bounds::USUAL, slow: false }
     }
 
-    #[must_use]
-    pub fn pulls(self) -> Self {
-        Self { expect: Expect::Pulls, ..self }
-    }
-
-    #[must_use]
-    pub fn fails(self, cause: &'static str) -> Self {
-        Self { expect: Expect::Fails(cause), ..self }
-    }
-
-    #[must_use]
-    pub fn unknown(self, words: &'static str) -> Self {
-        Self { expect: Expect::Unknown(words), ..self }
-    }
-
-    #[must_use]
-    pub fn exits(self, code: i32) -> Self {
-        Self { expect: Expect::Exit(code), ..self }
+    /// As `answers.txt` and the table have it.
+    pub fn full_name(&self) -> String {
+        format!("{}: {}", self.family, self.name)
     }
 
     #[must_use]

@@ -13,6 +13,7 @@ mod process;
 mod scene;
 mod script;
 mod shelf;
+mod siege;
 mod table;
 mod trial;
 
@@ -47,9 +48,15 @@ struct Options {
     /// Print the names, and attack nothing
     #[arg(long)]
     list: bool,
+    /// Print what the program says, too
+    #[arg(long)]
+    verbose: bool,
     /// Attacks at a time
     #[arg(long, default_value_t = 4)]
     jobs: usize,
+    /// How long all peers attack at once, in seconds; 0 = they do not [default: 600, or 45 if quick]
+    #[arg(long)]
+    siege: Option<u64>,
     /// In place of each attack's bound on time, in seconds
     #[arg(long)]
     bound_time: Option<u64>,
@@ -95,14 +102,24 @@ fn alone() -> Command {
 
 fn attack_all(options: &Options) -> io::Result<bool> {
     let began = Instant::now();
+    // Hundreds of peers with some connections each.
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let all = rustix::process::Rlimit { current: files.maximum, ..files };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, all)?;
     let authority = Arc::new(Authority::new("hostile")?);
     let mut attacks = families::all(&authority)?;
-    attacks.retain(|attack| format!("{}: {}", attack.family, attack.name).contains(&options.only));
+    let mut answers = attack::answers()?;
+    attacks.iter_mut().for_each(|attack| attack.expect = answers.remove(&attack.full_name()));
+    if let Some(name) = answers.keys().next() {
+        return Err(io::Error::other(format!("answers.txt: there is no attack `{name}`")));
+    }
+    attacks.retain(|attack| attack.full_name().contains(&options.only));
+    let peers: Vec<Attack> = families::all(&authority)?;
     if options.quick {
         attacks.retain(|attack| !attack.slow);
     }
     if options.list {
-        attacks.iter().for_each(|attack| say(&format!("{}: {}", attack.family, attack.name)));
+        attacks.iter().for_each(|attack| say(&attack.full_name()));
         return Ok(true);
     }
     if attacks.is_empty() {
@@ -119,18 +136,29 @@ fn attack_all(options: &Options) -> io::Result<bool> {
             output: options.bound_output,
         },
         quick: options.quick,
+        verbose: options.verbose,
     };
     let trials = trials.at_rest()?;
     let [check, run] = trials.idle.map(table::tenths);
     say(&format!("== {} attacks; idle: {check} MiB in `check`, {run} MiB in `run`\n{}", attacks.len(), table::HEAD));
     let rows = play(&trials, &attacks, options.jobs);
+    let usual = match (options.only.is_empty(), options.quick) {
+        (true, true) => 45,
+        (true, false) => 600,
+        (false, _) => 0,
+    };
+    let siege = match options.siege.unwrap_or(usual) {
+        0 => None,
+        seconds => Some(trials.siege(&peers, Duration::from_secs(seconds))?),
+    };
+    siege.iter().for_each(|siege| say(&siege.to_string()));
     say(&format!("\n{}", table::summary(&rows)));
     let broken: Vec<&Row> = rows.iter().filter(|row| !row.is_ok()).collect();
     for row in &broken {
         say(&format!("NOT OK: {}: {} ({}): {}", row.family, row.attack, row.by, row.faults.join("; ")));
     }
     say(&format!("{} rows, {} not ok, {} s", rows.len(), broken.len(), began.elapsed().as_secs()));
-    Ok(broken.is_empty())
+    Ok(broken.is_empty() && siege.is_none_or(|siege| siege.is_ok()))
 }
 
 /// Some at a time; each row is printed when its attack is over.

@@ -32,8 +32,6 @@ pub struct Scene {
     /// Further lines of the settings of `run`.
     pub settings: String,
     pub stdin: Vec<u8>,
-    /// Whatever else has to live as long.
-    pub held: Vec<Box<dyn Send>>,
     logins: Vec<(String, String)>,
 }
 
@@ -50,7 +48,6 @@ impl Scene {
             arguments: Vec::new(),
             settings: String::new(),
             stdin: Vec::new(),
-            held: Vec::new(),
             logins: Vec::new(),
         })
     }

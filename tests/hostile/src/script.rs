@@ -106,9 +106,10 @@ impl Line<'_> {
                 Step::Send(bytes) => self.io.write_all(&expand(bytes))?,
                 Step::Answer(head, body) => {
                     let body = expand(body);
-                    self.io.write_all(&expand(head.as_bytes()))?;
-                    self.io.write_all(format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes())?;
-                    self.io.write_all(if is_head { &[] } else { &body })?;
+                    let length = format!("Content-Length: {}\r\n\r\n", body.len());
+                    let body: &[u8] = if is_head { &[] } else { &body };
+                    // At once: what comes in pieces is held back by the kernel for a while.
+                    self.io.write_all(&[&expand(head.as_bytes()), length.as_bytes(), body].concat())?;
                 }
                 Step::Repeat(bytes, times) => self.repeat(&expand(bytes), *times, ends)?,
                 Step::Drip(bytes, pause) => self.drip(&expand(bytes), *pause, ends)?,
@@ -164,6 +165,6 @@ impl Line<'_> {
 }
 
 fn reset(tcp: &TcpStream) {
-    let linger = rustix::net::sockopt::set_socket_linger(tcp, Some(Duration::ZERO));
-    drop(linger);
+    // Where that is not possible it is closed, which the row shows.
+    let _ = rustix::net::sockopt::set_socket_linger(tcp, Some(Duration::ZERO));
 }

@@ -79,9 +79,9 @@ impl Row {
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let attack = format!("{}: {}", self.family, self.attack);
-        let told: String = self.told.chars().map(|c| if c.is_control() { '?' } else { c }).take(90).collect();
+        let told: String = self.told.chars().map(|c| if c.is_control() { '?' } else { c }).take(200).collect();
         let verdict = if self.is_ok() { "ok".to_owned() } else { format!("NOT OK: {}", self.faults.join("; ")) };
-        write!(f, "| {attack:<64} | {:<7} | {} | {} | {told:<90} | {verdict} |", self.by, self.bounds, self.measured)
+        write!(f, "| {attack:<64} | {:<7} | {} | {} | {told} | {verdict} |", self.by, self.bounds, self.measured)
     }
 }
 

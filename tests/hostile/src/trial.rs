@@ -30,6 +30,8 @@ pub struct Trials {
     /// In place of the bounds of the attacks.
     pub planted: Planted,
     pub quick: bool,
+    /// What the program says is printed.
+    pub verbose: bool,
 }
 
 /// Bounds that are given on the command line, for all attacks.
@@ -91,7 +93,7 @@ impl Trials {
         let is_node = matches!(attack.how, How::Node(_));
         let scene = self.scene(attack)?;
         let mut rows = vec![self.check(attack, &scene, "json")?];
-        if !attack.slow {
+        if !attack.slow && !self.quick {
             rows.push(self.check(attack, &scene, "text")?);
         }
         if is_node {
@@ -127,7 +129,7 @@ impl Trials {
         let told = said.as_ref().map_or_else(|| code(&finished), told);
         let mut faults = ended(&finished, &[0, 1, 2, 3]);
         if format == "json" {
-            faults.extend(wrong(&attack.expect, &finished, said.as_ref()));
+            faults.extend(wrong(attack.expect.as_ref(), &finished, said.as_ref()));
         }
         let by = if format == "json" { "check" } else { "text" };
         Ok(self.row(attack, by, &finished, requests, told, faults))
@@ -147,7 +149,7 @@ impl Trials {
         command.args(&scene.targets);
         let finished = process::finish(&mut command, &scene.stdin, PATIENCE)?;
         let mut faults = ended(&finished, &[0, 1, 2, 3]);
-        faults.extend(wrong(&attack.expect, &finished, None));
+        faults.extend(wrong(attack.expect.as_ref(), &finished, None));
         let by = if arguments.first().is_some_and(|verb| verb == "explain") { "explain" } else { "verb" };
         Ok(self.row(attack, by, &finished, scene.requests(), code(&finished), faults))
     }
@@ -161,6 +163,10 @@ impl Trials {
         told: String,
         mut faults: Vec<String>,
     ) -> Row {
+        if self.verbose {
+            let said = [&finished.stdout.text, &finished.stderr.text].map(|text| String::from_utf8_lossy(text));
+            crate::say(&said.concat());
+        }
         faults.extend(looks::faults("standard output", &finished.stdout.text));
         faults.extend(looks::faults("standard error", &finished.stderr.text));
         let measured = Measured {
@@ -179,7 +185,7 @@ impl Trials {
         let requests = scene.requests() - before;
         let told = pages.report.as_ref().map(told).unwrap_or_default();
         if let Some(report) = &pages.report {
-            faults.extend(contradicts(&attack.expect, &report["images"][0]));
+            faults.extend(contradicts(attack.expect.as_ref(), &report["images"][0]));
         }
         self.end(attack, "run", agent, (time, requests, pages.longest), told, faults)
     }
@@ -246,8 +252,10 @@ fn told(report: &Value) -> String {
     }
 }
 
-fn wrong(expect: &Expect, finished: &Finished, report: Option<&Value>) -> Vec<String> {
+fn wrong(expect: Option<&Expect>, finished: &Finished, report: Option<&Value>) -> Vec<String> {
+    let Some(expect) = expect else { return vec!["nobody has written down what is right".to_owned()] };
     let is_right = match (expect, report) {
+        (Expect::Any, _) => true,
         (Expect::Exit(code), _) => finished.status.and_then(|status| status.code()) == Some(*code),
         (_, None) => false,
         (Expect::Unknown(words), Some(report)) => {
@@ -259,15 +267,18 @@ fn wrong(expect: &Expect, finished: &Finished, report: Option<&Value>) -> Vec<St
 }
 
 /// The agent may know less than `check`, never the contrary.
-fn contradicts(expect: &Expect, image: &Value) -> Vec<String> {
+fn contradicts(expect: Option<&Expect>, image: &Value) -> Vec<String> {
     let told = image["pullable"].as_bool();
     let is_wrong = match expect {
-        Expect::Pulls => told == Some(false),
-        Expect::Fails(cause) => told == Some(true) || told == Some(false) && image["cause"] != *cause,
-        Expect::Unknown(_) => told.is_some(),
-        Expect::Exit(_) => false,
+        Some(Expect::Pulls) => told == Some(false),
+        Some(Expect::Fails(cause)) => told == Some(true) || told == Some(false) && image["cause"] != **cause,
+        Some(Expect::Unknown(_)) => told.is_some(),
+        Some(Expect::Exit(_) | Expect::Any) | None => false,
     };
-    if is_wrong { vec![format!("`{expect}` was expected of the agent")] } else { vec![] }
+    match expect.filter(|_| is_wrong) {
+        Some(expect) => vec![format!("`{expect}` was expected of the agent, not {told:?}")],
+        None => vec![],
+    }
 }
 
 impl Trials {

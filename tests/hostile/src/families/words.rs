@@ -15,7 +15,7 @@ const RUN: &[&str] = &["run", "--host-root", "@", "--config", "@/pullprobe.yaml"
 
 fn text(name: &str, text: impl Into<Vec<u8>>) -> Attack {
     let text = text.into();
-    verb(SETTINGS, name, LINT, move |scene| scene.node.write("/pullprobe.yaml", &text)).exits(2)
+    verb(SETTINGS, name, LINT, move |scene| scene.node.write("/pullprobe.yaml", &text))
 }
 
 fn settings() -> Vec<Attack> {
@@ -41,12 +41,11 @@ fn settings() -> Vec<Attack> {
         text("a key of 900 KB", format!("{}: 1\n", "x".repeat(900_000))),
         text("a value of 900 KB", format!("node: {{platform: {}}}\n", "x".repeat(900_000))),
         text("many documents", "---\nnode: {}\n".repeat(10_000)),
-        verb(SETTINGS, "a pipe, for the agent", RUN, |scene| pipe(&scene.node.path("/pullprobe.yaml"))).exits(2),
-        verb(SETTINGS, "a device, for the agent", RUN, |scene| zero(&scene.node.path("/pullprobe.yaml"))).exits(2),
+        verb(SETTINGS, "a pipe, for the agent", RUN, |scene| pipe(&scene.node.path("/pullprobe.yaml"))),
+        verb(SETTINGS, "a device, for the agent", RUN, |scene| zero(&scene.node.path("/pullprobe.yaml"))),
         verb(SETTINGS, "a directory, for the agent", RUN, |scene| {
             std::fs::create_dir_all(scene.node.path("/pullprobe.yaml"))
-        })
-        .exits(2),
+        }),
     ]
 }
 
@@ -56,7 +55,6 @@ fn message(name: &str, text: impl Into<Vec<u8>>) -> Attack {
         scene.stdin.clone_from(&text);
         Ok(())
     })
-    .exits(3)
 }
 
 fn messages() -> Vec<Attack> {
@@ -68,12 +66,23 @@ fn messages() -> Vec<Attack> {
         message("bytes that are no text", vec![0xff; 1 << 20]),
         message("20 MB of one line", "x".repeat(20_000_000)),
         message("a million lines", "Warning  Failed  kubelet  no\n".repeat(700_000)),
-        message("10,000 messages of kubelet", format!("{failed}: not found\n").repeat(10_000)).exits(0),
+        message("10,000 messages of kubelet", format!("{failed}: not found\n").repeat(10_000)),
         message("brackets in brackets", "[".repeat(1_000_000)),
         message("quotes in quotes", format!("{failed}: {}", "\\\"".repeat(500_000))),
         message("colons without end", format!("{failed}{}", ": failed".repeat(200_000))),
-        message("a message that steers", format!("{failed}: \u{1b}[2J\u{1b}]8;;http://evil.example\u{7}\u{202e}\u{2028}: unexpected status from HEAD request: 403 Forbidden\r\n")).exits(0),
-        message("a password in a message", format!("{failed}: Get \"https://robot:{}@r.example/v2/\": dial tcp: lookup r.example: no such host", crate::scene::SECRET)).exits(0),
+        message(
+            "a message that steers",
+            format!(
+                "{failed}: \u{1b}[2J\u{1b}]8;;http://evil.example\u{7}\u{202e}\u{2028}: unexpected status from HEAD request: 403 Forbidden\r\n"
+            ),
+        ),
+        message(
+            "a password in a message",
+            format!(
+                "{failed}: Get \"https://robot:{}@r.example/v2/\": dial tcp: lookup r.example: no such host",
+                crate::scene::SECRET
+            ),
+        ),
         message("YAML in a message", format!("message: >-\n  {failed}\n{}", "    : deeper\n".repeat(50_000))),
         message("JSON in a message", format!("{{\"message\":\"{}\"}}", "\\u001b".repeat(100_000))),
         message("a status of many digits", format!("{failed}: unexpected status: {}", "4".repeat(100_000))),
@@ -93,7 +102,6 @@ fn images() -> Vec<Attack> {
                 Ok(())
             },
         )
-        .exits(2)
     };
     vec![
         image("a name of 100 KB", &"a".repeat(100_000)),
