@@ -176,7 +176,9 @@ async fn with_status(version: Version, case: &crate::cases::Case, name: &str) {
 /// A host that says of a manifest that it is a page: containerd looks for it among the blobs of all hosts.
 #[tokio::test]
 async fn a_manifest_of_another_type_is_told_of_by_who_announced_it() {
-    for (media_type, cause) in [("text/html", Cause::NotARegistry), ("text/plain", Cause::ManifestUnsupported)] {
+    for (media_type, cause) in
+        [("text/html", Cause::NotARegistry), ("application/x-unknown", Cause::ManifestUnsupported)]
+    {
         let lab = lab();
         let announced = Then { content_type: Some(media_type.to_owned()), ..Then::default() };
         let mirror = registry(&lab, vec![Fault::on(Kind::Manifest).status(403)]);

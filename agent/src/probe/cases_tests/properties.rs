@@ -144,15 +144,20 @@ fn check(report: &ImageReport, name: &str) {
                 );
             }
         }
-        Some(false) if matches!(verdict.stage, Some(Stage::Manifest | Stage::Blob)) => {
+        Some(false) if verdict.stage == Some(Stage::Manifest) => {
             // What it sent may be wrong, too.
             let is_blamed = |one: &&Attempt| {
                 let of_failure = one.failure.as_ref().and_then(|failure| failure.host.clone());
                 verdict.host.is_none() || of_failure.or(Some(one.endpoint.host_port().into())) == verdict.host
             };
-            let blamed = attempts.iter().filter(is_blamed);
-            let bears_out = blamed.into_iter().any(|one| cause(one) == verdict.cause || one.failure.is_none());
+            let mut blamed = attempts.iter().filter(is_blamed);
+            let bears_out = blamed.any(|one| cause(one) == verdict.cause || one.failure.is_none());
             assert!(bears_out, "{name}: {verdict:?} out of {attempts:?}");
+        }
+        // Attempts are of manifests. A blob is asked of the same hosts.
+        Some(false) if verdict.stage == Some(Stage::Blob) => {
+            let is_blamed = |one: &Attempt| verdict.host.as_deref() == Some(&*one.endpoint.host_port());
+            assert!(attempts.iter().any(is_blamed), "{name}: {verdict:?} out of {attempts:?}");
         }
         _ => {}
     }
