@@ -11,6 +11,7 @@ mod deploy;
 mod escapes;
 mod expiry;
 mod exposition;
+mod fleet;
 mod hostile;
 mod hosts;
 mod http;

@@ -2,7 +2,7 @@
 //! program itself, on a node whose registry is real.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is how a test fails")]
 
-mod objects;
+pub mod objects;
 
 use std::process::Command;
 use std::sync::Arc;
