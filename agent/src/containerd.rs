@@ -3,8 +3,8 @@
 pub mod config;
 pub mod config_keys;
 pub mod configured;
-pub mod cri_durations;
 pub mod cri_plugins;
+pub mod cri_values;
 pub mod evidence;
 pub mod options;
 pub mod pull_mode;

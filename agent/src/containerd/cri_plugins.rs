@@ -6,7 +6,7 @@ use go::toml::{Table, Value};
 
 use super::config::migrate::{IMAGES, OLD_CRI, RUNTIME};
 use super::config::{ConfigFault, FaultKind, Merged};
-use super::cri_durations;
+use super::cri_values;
 use super::settings::{Settings, section_id};
 use crate::version::Version;
 
@@ -89,7 +89,7 @@ pub fn fault(
     if let Some(fault) = not_included(merged, version) {
         return Some(fault);
     }
-    let of_runtime = || default_runtime(merged, version).or_else(|| cri_durations::fault(merged, version));
+    let of_runtime = || default_runtime(merged, version).or_else(|| cri_values::fault(merged, version));
     let fault = disabled(merged, settings, version).or_else(cri_fault).or_else(of_runtime)?;
     let id = if section_id(merged, version) == "cri" { "cri" } else { OLD_CRI };
     let Some((_, place)) = merged.required.iter().find(|(required, _)| required == id) else { return Some(fault) };

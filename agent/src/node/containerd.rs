@@ -9,6 +9,8 @@
 pub(crate) mod cases_tests;
 #[cfg(test)]
 mod config_tests;
+#[cfg(test)]
+mod cri_tests;
 mod partial_write;
 #[cfg(test)]
 mod reload_tests;

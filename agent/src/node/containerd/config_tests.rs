@@ -270,34 +270,6 @@ fn faults_are_told_in_containerds_words_with_their_place() {
     );
 }
 
-/// Seen of 1.6.20, 1.7.24 and 2.1.9: each keeps CRI from loading, although no pull needs it.
-#[test]
-fn a_duration_of_cri_that_is_none_keeps_it_from_loading() {
-    let reason = "time: missing unit in duration \"5\"";
-    let told = |version: &str, schema: u32, section: &str, key: &str, value: &str| {
-        let text = format!("version = {schema}\n[plugins.'{section}']\n{key} = '{value}'\n");
-        found(version, &[(MAIN, text)]).fatal.map(|fault| fault.message)
-    };
-    let (old, runtime) = ("io.containerd.grpc.v1.cri", "io.containerd.cri.v1.runtime");
-    let (idle, drain) = ("stream_idle_timeout", "drain_exec_sync_io_timeout");
-    let of_idle = Some(format!("invalid plugin config: invalid stream idle timeout: {reason}"));
-    let of_drain = Some(format!("invalid plugin config: invalid `drain_exec_sync_io_timeout`: {reason}"));
-    for version in ["1.6.20", "1.7.24"] {
-        assert_eq!(told(version, 2, old, idle, "5"), of_idle, "{version}");
-        assert_eq!(told(version, 2, old, idle, "4h"), None, "{version}");
-    }
-    // The key came with 1.7.
-    assert_eq!((told("1.6.20", 2, old, drain, "5"), told("1.7.24", 2, old, drain, "5")), (None, of_drain.clone()));
-    assert_eq!(told("2.1.9", 3, runtime, drain, "5"), of_drain);
-    assert_eq!(told("2.1.9", 2, old, drain, "5"), of_drain);
-    assert_eq!((told("2.1.9", 3, old, drain, "5"), told("2.1.9", 3, runtime, idle, "5")), (None, None));
-    assert_eq!(
-        told("2.1.9", 3, old, idle, "5"),
-        Some(format!("invalid cri image config: invalid stream idle timeout: {reason}"))
-    );
-    assert_eq!((told("2.1.9", 3, runtime, drain, ""), told("2.1.9", 3, runtime, drain, "0s")), (None, None));
-}
-
 #[test]
 fn keys_are_told_apart_by_case_as_each_library_does() {
     let root = |version: &str, key: &str| {
