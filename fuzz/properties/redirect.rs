@@ -12,8 +12,9 @@ use super::answer::{self, check_failure, check_text};
 pub fn holds(data: &[u8]) {
     let from = Url::parse("https://registry.example/v2/team/app/blobs/sha256:00").unwrap();
     let Some(response) = leading(data) else { return };
-    // A password where nobody keeps one is not known as such.
-    let secret_place = String::from_utf8_lossy(data).split(super::MARKER).next().is_some_and(is_secret_place);
+    let text = String::from_utf8_lossy(data);
+    // Where a password is expected, and nowhere else, it is known as one.
+    let secret_place = text.split_once(super::MARKER).is_some_and(|(before, after)| is_secret_place(before, after));
     match target(&response, &from) {
         Ok(None) => assert!(data.trim_ascii().is_empty(), "{data:?} leads nowhere, and nobody says why"),
         Ok(Some(to)) => {
@@ -37,16 +38,13 @@ pub fn holds(data: &[u8]) {
     }
 }
 
-/// Whether the marker, which stands behind this, is the password of a URL or a value of its query.
-fn is_secret_place(before: &str) -> bool {
-    let login = before.strip_prefix("https://").and_then(|login| login.strip_suffix(':'));
-    let query = before
-        .strip_prefix("https://")
-        .and_then(|query| query.strip_suffix("="))
-        .and_then(|query| query.split_once('?'));
-    let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_/".contains(&byte));
-    login.is_some_and(|user| is_plain(user) && !user.contains('/'))
-        || query.is_some_and(|(place, name)| is_plain(place) && is_plain(name) && !place.starts_with('/'))
+/// Whether the marker is the password of a URL or a value of its query.
+fn is_secret_place(before: &str, after: &str) -> bool {
+    let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
+    let Some(before) = before.strip_prefix("https://").filter(|_| !after.contains(super::MARKER)) else { return false };
+    let is_login = before.strip_suffix(':').is_some_and(is_plain) && after.starts_with('@');
+    let query = before.strip_suffix('=').and_then(|before| before.split_once('?'));
+    is_login || query.is_some_and(|(host, name)| !host.is_empty() && is_plain(host) && is_plain(name))
 }
 
 fn leading(location: &[u8]) -> Option<Response> {

@@ -3,6 +3,8 @@
 pub mod decode;
 pub mod target;
 
+use crate::text;
+
 /// The first fault of `text`; `""` when Go finds none.
 pub fn error(text: &[u8]) -> String {
     let mut scanner = Scanner { text, at: 0 };
@@ -231,12 +233,8 @@ fn quote(c: u8) -> String {
     match c {
         b'\'' => "'\\''".into(),
         b'"' => "'\"'".into(),
-        b'\n' => "'\\n'".into(),
-        b'\r' => "'\\r'".into(),
-        b'\t' => "'\\t'".into(),
-        0..=0x1f | 0x7f => format!("'\\x{c:02x}'"),
         // Go turns the byte into the character of that number.
-        c => format!("'{}'", char::from(c)),
+        c => format!("'{}'", text::quote(&char::from(c).to_string()).trim_matches('"')),
     }
 }
 
@@ -251,6 +249,10 @@ mod tests {
         assert_eq!(error(b"{\"a\":1"), "unexpected end of JSON input");
         assert_eq!(error(b""), "unexpected end of JSON input");
         assert_eq!(error(b"[1 2]"), "invalid character '2' after array element");
+        assert_eq!(error(b"\x8b"), "invalid character '\\u008b' looking for beginning of value");
+        assert_eq!(error(b"\xc3\xa9"), "invalid character '\u{c3}' looking for beginning of value");
+        assert_eq!(error(b"\x07"), "invalid character '\\a' looking for beginning of value");
+        assert_eq!(error(b"\\"), "invalid character '\\\\' looking for beginning of value");
         assert_eq!(error(b"[1,]"), "invalid character ']' looking for beginning of value");
         assert_eq!(error(b"[,1]"), "invalid character ',' looking for beginning of value");
         assert_eq!(error(b"{\"a\":1,}"), "invalid character '}' looking for beginning of object key string");

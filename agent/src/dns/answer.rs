@@ -84,7 +84,9 @@ impl Question {
         let header = Header::read(&mut decoder).ok()?;
         let query = Query::read(&mut decoder).ok()?;
         let meta = header.metadata;
-        let matches = meta.id == self.id
+        // Without a question in it, it answers none: what stands there is something else.
+        let matches = header.counts.queries > 0
+            && meta.id == self.id
             && meta.message_type == MessageType::Response
             && query.query_type() == self.kind
             && query.query_class() == DNSClass::IN

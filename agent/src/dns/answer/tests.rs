@@ -63,6 +63,10 @@ fn what_answers_another_question_is_not_heard() {
     assert!(!other(|message| message.queries = vec![Query::query(name("r.example."), RecordType::AAAA)]));
     assert!(!other(|message| message.queries.clear()));
     assert!(question.answer(&question.id.to_be_bytes()).is_none());
+    // The bytes of the question are there, and are not said to be one.
+    let mut bytes = reply(&question).to_vec().unwrap();
+    bytes[4..6].fill(0);
+    assert!(question.answer(&bytes).is_none());
 }
 
 #[test]
