@@ -6,6 +6,7 @@
 pub mod v1;
 pub mod v2;
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use toml_edit::{Document, Item, TableLike};
@@ -229,18 +230,23 @@ struct Source<'a> {
     file: Arc<str>,
     /// Where each line begins.
     lines: Vec<usize>,
+    /// Where the last place was, and its column: a long line with many values is counted through once.
+    last: Cell<(usize, usize)>,
 }
 
 impl<'a> Source<'a> {
     fn new(text: &'a str, file: &str) -> Self {
         let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        Self { text, file: file.into(), lines }
+        Self { text, file: file.into(), lines, last: Cell::new((0, 1)) }
     }
 
     fn place(&self, offset: usize) -> SourceLocation {
         let line = self.lines.partition_point(|start| *start <= offset).max(1);
         let start = self.lines.get(line - 1).copied().unwrap_or(0);
-        let column = self.text.get(start..offset).map_or(0, |before| before.chars().count()) + 1;
+        let (known, column) =
+            Some(self.last.get()).filter(|(at, _)| (start..=offset).contains(at)).unwrap_or((start, 1));
+        let column = self.text.get(known..offset).map_or(0, |between| between.chars().count()) + column;
+        self.last.set((offset, column));
         SourceLocation::new(Arc::clone(&self.file), Position { line, column })
     }
 

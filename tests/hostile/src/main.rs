@@ -57,6 +57,9 @@ struct Options {
     /// How long all peers attack at once, in seconds; 0 = they do not [default: 600, or 45 if quick]
     #[arg(long)]
     siege: Option<u64>,
+    /// No other attacks
+    #[arg(long)]
+    siege_only: bool,
     /// In place of each attack's bound on time, in seconds
     #[arg(long)]
     bound_time: Option<u64>,
@@ -113,16 +116,15 @@ fn attack_all(options: &Options) -> io::Result<bool> {
     if let Some(name) = answers.keys().next() {
         return Err(io::Error::other(format!("answers.txt: there is no attack `{name}`")));
     }
-    attacks.retain(|attack| attack.full_name().contains(&options.only));
-    let peers: Vec<Attack> = families::all(&authority)?;
-    if options.quick {
-        attacks.retain(|attack| !attack.slow);
-    }
+    let is_meant = |attack: &&Attack| {
+        attack.full_name().contains(&options.only) && !(options.quick && attack.slow) && !options.siege_only
+    };
+    let chosen: Vec<&Attack> = attacks.iter().filter(is_meant).collect();
     if options.list {
-        attacks.iter().for_each(|attack| say(&attack.full_name()));
+        chosen.iter().for_each(|attack| say(&attack.full_name()));
         return Ok(true);
     }
-    if attacks.is_empty() {
+    if chosen.is_empty() && !options.siege_only {
         return Err(io::Error::other("no attack has such a name"));
     }
     let trials = Trials {
@@ -140,8 +142,8 @@ fn attack_all(options: &Options) -> io::Result<bool> {
     };
     let trials = trials.at_rest()?;
     let [check, run] = trials.idle.map(table::tenths);
-    say(&format!("== {} attacks; idle: {check} MiB in `check`, {run} MiB in `run`\n{}", attacks.len(), table::HEAD));
-    let rows = play(&trials, &attacks, options.jobs);
+    say(&format!("== {} attacks; idle: {check} MiB in `check`, {run} MiB in `run`\n{}", chosen.len(), table::HEAD));
+    let rows = play(&trials, &chosen, options.jobs);
     let usual = match (options.only.is_empty(), options.quick) {
         (true, true) => 45,
         (true, false) => 600,
@@ -149,7 +151,7 @@ fn attack_all(options: &Options) -> io::Result<bool> {
     };
     let siege = match options.siege.unwrap_or(usual) {
         0 => None,
-        seconds => Some(trials.siege(&peers, Duration::from_secs(seconds))?),
+        seconds => Some(trials.siege(&attacks, Duration::from_secs(seconds))?),
     };
     siege.iter().for_each(|siege| say(&siege.to_string()));
     say(&format!("\n{}", table::summary(&rows)));
@@ -162,7 +164,7 @@ fn attack_all(options: &Options) -> io::Result<bool> {
 }
 
 /// Some at a time; each row is printed when its attack is over.
-fn play(trials: &Trials, attacks: &[Attack], jobs: usize) -> Vec<Row> {
+fn play(trials: &Trials, attacks: &[&Attack], jobs: usize) -> Vec<Row> {
     let (next, rows) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..jobs.max(1) {

@@ -56,7 +56,7 @@ fn texts() -> Vec<Attack> {
         }),
         says("lists in lists", |server| format!("{server}x = {}{}\n", "[".repeat(50_000), "]".repeat(50_000))),
         says("capabilities without measure", |server| {
-            format!("{server}[host.\"http://127.0.0.1:1\"]\ncapabilities = [{}]\n", "\"pull\",".repeat(100_000))
+            format!("{server}[host.\"http://127.0.0.1:1\"]\ncapabilities = [{}]\n", "\"pull\",".repeat(50_000))
         }),
         says("a header of 1 MB", |server| {
             format!("{server}[host.\"http://127.0.0.1:1\".header]\nx = \"{}\"\n", "x".repeat(1 << 20))
@@ -83,7 +83,9 @@ fn directories() -> Vec<Attack> {
         with("5,000 directories without a file", |scene, _| {
             let root = scene.node.path("/etc/containerd/certs.d");
             (0..5_000).try_for_each(|nth| std::fs::create_dir_all(root.join(format!("d{nth}"))))
-        }),
+        })
+        // A line of `lint` about each.
+        .output(4 << 20),
         with("names that steer", |scene, _| {
             scene.node.hosts_toml("\u{1b}[2J\u{202e}.example", "nonsense")?;
             scene.node.hosts_toml("a\r\nb\u{7}.example", "nonsense")
