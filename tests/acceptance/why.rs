@@ -294,7 +294,7 @@ fn kubelets_own_doing_needs_nobodys_answer() {
         .reason("ErrImageNeverPull")
         .waiting("Container image \"registry.example/demo/app:1.0\" is not present with pull policy of Never");
     let (code, told) = Cluster::new(vec![never]).container("web");
-    assert_eq!((code, &told["cause"]), (Some(1), &"ErrImageNeverPull".into()), "{told:#}");
+    assert_eq!((code, &told["cause"]), (Some(1), &"image_never_pulled".into()), "{told:#}");
     let limit = Pod::new("web").waiting("pull QPS exceeded");
     let (_, told) = Cluster::new(vec![limit]).container("web");
     assert_eq!((&told["cause"], &told["owner"]), (&"pull QPS exceeded".into(), &"node".into()), "{told:#}");

@@ -288,6 +288,10 @@ impl<'c> Agents<'c> {
         }
         let (summaries, not_asked) = self.all.as_ref()?.as_ref()?;
         let mut told = OtherNodes { can: 0, cannot: 0, unknown: 0, not_asked: *not_asked };
+        let others = summaries.iter().filter(|(other, _)| Some(other) != node).count() + not_asked;
+        if others == 0 {
+            return None;
+        }
         for (_, summary) in summaries.iter().filter(|(other, _)| Some(other) != node) {
             let found = summary.as_ref().and_then(|summary| CheckedImage::of_report(summary, &image));
             match found.and_then(|found| found.pullable) {

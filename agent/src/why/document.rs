@@ -42,7 +42,7 @@ pub struct Answer {
     pub pullable: Option<bool>,
     /// Why it is unknown, where `pullable` is null.
     pub unknown_because: Option<String>,
-    /// One word of docs/causes.md, or `pull QPS exceeded` or `ErrImageNeverPull` where kubelet itself does not pull.
+    /// One word of docs/causes.md, or `pull QPS exceeded` where kubelet itself put the pull off.
     pub cause: Option<String>,
     pub also_possible: Vec<String>,
     /// Who can fix it: image, credentials, config, node, network or registry.

@@ -1,8 +1,9 @@
 //! What kubelet's words alone tell, where no agent answers.
 
-use super::Waiting;
 use super::fault::{Fault, Kind};
 use super::judged::{Verdict, is_about_login};
+use super::secrets::listed;
+use super::{Logins, Waiting};
 use crate::cause::text::{Text, kubelet, text};
 use crate::cause::{Cause, Owner};
 use crate::explain::{self, Meaning, Reading};
@@ -43,7 +44,7 @@ fn special(waiting: &Waiting, name: &str, owner: Owner, words: Text) -> Verdict 
 }
 
 /// The verdict of kubelet's last words, or none but what the secrets tell.
-pub fn by_words(waiting: &Waiting, faults: &[Fault], because: &Clean) -> Verdict {
+pub fn by_words(waiting: &Waiting, logins: &Logins, faults: &[Fault], because: &Clean) -> Verdict {
     let reading = first(waiting);
     let Some((reading, causes)) =
         reading.as_ref().map(|reading| (reading, reading.causes())).filter(|(_, all)| !all.is_empty())
@@ -54,7 +55,15 @@ pub fn by_words(waiting: &Waiting, faults: &[Fault], because: &Clean) -> Verdict
         .first()
         .filter(|fault| fault.kind != Kind::Stops && causes.iter().any(|cause| is_about_login(cause.as_str())));
     let expected = fault.map(|fault| fault.kind.cause());
-    let cause = expected.filter(|cause| causes.contains(cause)).unwrap_or(causes[0]);
+    if causes.iter().all(|cause| is_about_login(cause.as_str()) || *cause == Cause::ChallengeInvalid)
+        && let Some(unseen) = unseen(logins)
+    {
+        return refused_unseen(causes, &unseen);
+    }
+    // Who brings a login does not lack one.
+    let brings = !logins.named.is_empty() && faults.is_empty();
+    let likeliest = causes.iter().copied().find(|cause| !(brings && *cause == Cause::CredentialsMissing));
+    let cause = expected.filter(|cause| causes.contains(cause)).or(likeliest).unwrap_or(causes[0]);
     let words = text(cause);
     let others: Vec<Clean> =
         causes.iter().filter(|other| **other != cause).map(|other| other.as_str().into()).collect();
@@ -71,6 +80,28 @@ pub fn by_words(waiting: &Waiting, faults: &[Fault], because: &Clean) -> Verdict
         summary: fault.map_or_else(|| words.summary.into(), |fault| fault.summary.clone()),
         fix: fault.map_or_else(|| named(words.fix, waiting).into(), |fault| fault.fix.clone()),
         evidence,
+        ..Verdict::default()
+    }
+}
+
+/// The names of the secrets that could not be read.
+fn unseen(logins: &Logins) -> Option<String> {
+    let names: Vec<Clean> = logins.unseen().map(|one| one.name.clone()).collect();
+    (!names.is_empty()).then(|| listed(&names))
+}
+
+/// The registry refused what kubelet sent, and what that was is not known here.
+fn refused_unseen(causes: &[Cause], unseen: &str) -> Verdict {
+    Verdict {
+        pullable: Some(false),
+        also_possible: causes.iter().map(|cause| cause.as_str().into()).collect(),
+        owner: Some(Owner::Credentials.as_str().into()),
+        summary: format!(
+            "The registry accepted no login of kubelet's last try. The pod brings its own, and you may not read it (pull \
+             secrets: {unseen}), so it is unknown whether that one is wrong or none was sent."
+        )
+        .into(),
+        fix: "ask somebody who may read the pod's secrets to run the same command".into(),
         ..Verdict::default()
     }
 }

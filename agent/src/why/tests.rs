@@ -97,6 +97,7 @@ fn where_nobody_names_a_secret_a_misspelt_image_stays_one() {
     let told = ask(None, &logins(&[("pull", SecretState::Missing(Some(Vec::new())))]), &checked(&hidden));
     assert_eq!(told.summary, "The pod names the pull secret `pull`: no namespace has a secret of that name.");
     assert!(told.evidence.contains(&"It is not there or hidden.".to_owned()), "{:?}", told.evidence);
+    assert_eq!((told.cause.as_deref(), told.owner.as_deref()), (Some("not_found_or_denied"), Some("credentials")));
 }
 
 #[test]
@@ -122,6 +123,18 @@ fn kubelets_words_alone_give_a_cause_with_the_real_names_or_none_at_all() {
             told.fix
         );
     }
+}
+
+#[test]
+fn kubelets_words_of_a_login_are_read_with_what_the_pod_brings() {
+    let words = "failed to resolve reference \"r.example/a:1\": unexpected status code [manifests 1]: 401 Unauthorized";
+    let cause = |logins: &Logins| ask(Some(words), logins, &nobody()).cause;
+    assert_eq!(cause(&logins(&[])).as_deref(), Some("credentials_missing"));
+    assert_eq!(cause(&logins(&[("pull", right())])).as_deref(), Some("credentials_rejected"));
+    let told = ask(Some(words), &logins(&[("pull", SecretState::Forbidden)]), &nobody());
+    assert_eq!((told.pullable, told.cause.as_deref(), told.owner.as_deref()), (Some(false), None, Some("credentials")));
+    assert!(told.also_possible.contains(&"credentials_missing".to_owned()), "{:?}", told.also_possible);
+    assert!(told.summary.contains("(pull secrets: pull)"), "{}", told.summary);
 }
 
 #[test]

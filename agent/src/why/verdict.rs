@@ -27,11 +27,11 @@ pub fn of(waiting: &Waiting, logins: &Logins, agent: &AgentAnswer, faults: &[Fau
         };
     }
     match agent {
-        AgentAnswer::Nobody { because, .. } => kubelet::by_words(waiting, faults, because),
+        AgentAnswer::Nobody { because, .. } => kubelet::by_words(waiting, logins, faults, because),
         // A report that knows nothing of the image is worth less than kubelet's words.
         AgentAnswer::Reported { image, because, .. } if image.pullable.is_none() => {
             let also = image.unknown_because.as_deref().map(|why| format!("; {why}")).unwrap_or_default();
-            kubelet::by_words(waiting, faults, &format!("{because}{also}").into())
+            kubelet::by_words(waiting, logins, faults, &format!("{because}{also}").into())
         }
         AgentAnswer::Checked { image, .. } => by_agent(image, logins, faults, doubt(image, logins)),
         AgentAnswer::Reported { image, .. } => {
@@ -106,6 +106,7 @@ fn by_agent(image: &CheckedImage, logins: &Logins, faults: &[Fault], doubt: Opti
             verdict.evidence.push(verdict.summary);
             verdict.summary = fault.summary.clone();
             verdict.fix = fault.fix.clone();
+            verdict.owner = Some(fault.kind.cause().owner().as_str().into());
         }
         None if logins.named.is_empty() => {}
         None => verdict.evidence.extend(faults.iter().map(|fault| fault.summary.clone())),

@@ -13,9 +13,9 @@ use crate::api_server::{ApiServer, Config};
 
 const IMAGE: &str = "private.demo/app:1.0";
 /// As a kubelet said it of such a pod.
-const SAID: &str = "failed to pull and unpack image \"private.demo/app:1.0\": failed to resolve reference \
-                    \"private.demo/app:1.0\": failed to authorize: failed to fetch anonymous token: unexpected status from \
-                    GET request to https://private.demo/token?scope=repository%3Aapp%3Apull&service=private.demo: 401 Unauthorized";
+const SAID: &str = "failed to pull and unpack image \"private.demo/app:1.0\": failed to resolve image: pull access denied, \
+                    repository does not exist or may require authorization: server message: insufficient_scope: \
+                    authorization failed";
 
 /// Starts it, and writes `DIR/kubeconfig`. What is run in the agent's pod is the program that lies beside this one.
 pub(super) fn start(dir: &Path) -> io::Result<ApiServer> {
