@@ -5,3 +5,5 @@ pub mod events;
 pub mod logins;
 pub mod nodes;
 pub mod pods;
+pub mod survey;
+pub mod waiting;

@@ -45,6 +45,8 @@ impl Cluster {
             None => Config::incluster().map_err(|_| nothing_found())?,
         };
         config.connect_timeout = Some(CONNECT);
+        // The pod proxy answers 503 for an agent that is gone: asking again only delays that answer.
+        config.default_retry = false;
         if let Some(user) = &access.user {
             config.auth_info.impersonate = Some(user.clone());
             config.auth_info.impersonate_groups = Some(access.groups.clone()).filter(|groups| !groups.is_empty());

@@ -137,13 +137,17 @@ pub struct Progress {
 
 impl Progress {
     pub fn new(output: &OutputArgs, total: usize) -> Self {
-        let shown = output.format == Format::Text && std::io::stderr().is_terminal();
+        Self::of(total, output.format == Format::Text)
+    }
+
+    pub fn of(total: usize, is_for_people: bool) -> Self {
+        let shown = is_for_people && std::io::stderr().is_terminal();
         let progress = Self { shown, total, done: std::sync::atomic::AtomicUsize::new(0) };
         progress.draw(0);
         progress
     }
 
-    fn done(&self) {
+    pub fn done(&self) {
         let done = self.done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
         self.draw(done);
     }

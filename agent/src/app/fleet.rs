@@ -1,21 +1,20 @@
 //! `pullprobe fleet [IMAGE | REGISTRY…]`: the answer of every node, and what the nodes that cannot pull have in common.
 
-use std::collections::BTreeMap;
-use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use futures::StreamExt as _;
 
+use super::answers::Progress;
 use super::{ExitStatus, complain, print};
 use crate::access::{Access, Cluster};
 use crate::cli::{FleetArgs, FleetFormat};
-use crate::fleet::{Fleet, FleetNode, NodeAnswer};
+use crate::fleet::Fleet;
 use crate::image::target::Target;
-use crate::lookup::agents::{AgentPod, Agents};
+use crate::lookup::agents::Agents;
 use crate::lookup::logins::Reader;
-use crate::lookup::nodes::{self, Node};
-use crate::redact::clean::Clean;
-use crate::render::json::{self, summary::Summary};
+use crate::lookup::nodes;
+use crate::lookup::survey::Survey;
+use crate::render::json;
 use crate::render::text::{self, Style};
 
 /// For one request to the API server.
@@ -86,14 +85,14 @@ async fn answer(args: &FleetArgs) -> Result<Fleet, String> {
         }
         _ => br#"{"kind":"List","items":[]}"#.to_vec().into(),
     };
-    let asking = Asking { agents: &agents, pods: &pods, wanted: &wanted, secrets: &secrets };
-    let progress = Progress { total: chosen.len(), shown: std::io::stderr().is_terminal() };
+    let survey = Survey { agents: &agents, pods: &pods, images: &wanted.images, secrets: &secrets };
+    let progress = Progress::of(chosen.len(), args.format != FleetFormat::Json);
     let at_a_time = if wanted.images.is_empty() { AT_A_TIME } else { CHECKS_AT_A_TIME };
-    let mut answers = futures::stream::iter(chosen).map(|node| asking.of(node)).buffer_unordered(at_a_time);
+    let mut answers = futures::stream::iter(chosen).map(|node| survey.of(node)).buffer_unordered(at_a_time);
     let mut told = Vec::new();
     while let Some(node) = answers.next().await {
         told.push(node);
-        progress.show(told.len());
+        progress.done();
     }
     progress.clear();
     told.sort_by(|one, other| one.name.cmp(&other.name));
@@ -112,102 +111,4 @@ fn wanted(texts: &[String]) -> Result<Wanted, String> {
         wanted.targets.push(name);
     }
     Ok(wanted)
-}
-
-struct Asking<'a> {
-    agents: &'a Agents<'a>,
-    pods: &'a BTreeMap<Clean, AgentPod>,
-    wanted: &'a Wanted,
-    /// The document for `--pull-secrets -`.
-    secrets: &'a [u8],
-}
-
-impl Asking<'_> {
-    async fn of(&self, node: Node) -> FleetNode {
-        let mut traits = node.traits();
-        let answers = match self.pods.get(&node.name) {
-            None => Err("no agent of pullprobe runs there".to_owned()),
-            Some(pod) => match self.agents.summary(pod).await {
-                Err(reason) => Err(reason),
-                Ok(summary) => {
-                    traits.extend(facts(&summary));
-                    let mut answers = answers(&summary);
-                    let checked = self.check(pod, &mut answers).await;
-                    checked.map(|()| answers)
-                }
-            },
-        };
-        FleetNode { name: node.name.into(), traits, answers }
-    }
-
-    /// Each image is checked on the node itself. Where that is not possible and the agent watches the image, its answer counts.
-    async fn check(&self, pod: &AgentPod, answers: &mut BTreeMap<String, NodeAnswer>) -> Result<(), String> {
-        for image in &self.wanted.images {
-            match self.agents.check(pod, image, self.secrets).await {
-                Ok(checked) => {
-                    let answer = NodeAnswer {
-                        pullable: checked.pullable,
-                        degraded: false,
-                        cause: checked.cause.map(Clean::into_string),
-                        owner: checked.owner.map(Clean::into_string),
-                    };
-                    answers.insert(image.clone(), answer);
-                }
-                Err(_) if answers.contains_key(image) => {}
-                Err(reason) => return Err(reason.into()),
-            }
-        }
-        Ok(())
-    }
-}
-
-/// What the agent knows of the node that may tell it from others.
-fn facts(summary: &Summary) -> BTreeMap<String, String> {
-    let facts = [
-        ("configuration", summary.config_hash.clone().unwrap_or_default()),
-        ("containerd", summary.containerd.clone()),
-        ("name servers", summary.nameservers.join(", ")),
-        ("proxies", summary.proxies.join(", ")),
-        ("platform", summary.platform.clone()),
-    ];
-    facts.map(|(name, value)| (name.to_owned(), Clean::line(&value).into_string())).into()
-}
-
-fn answers(summary: &Summary) -> BTreeMap<String, NodeAnswer> {
-    let clean = |text: &Option<String>| text.as_ref().map(|text| Clean::line(text).into_string());
-    let registries = summary.registries.iter().map(|one| {
-        let answer = NodeAnswer {
-            pullable: one.pullable,
-            degraded: one.degraded == Some(true),
-            cause: clean(&one.cause),
-            owner: clean(&one.owner),
-        };
-        (Clean::line(&one.registry).into_string(), answer)
-    });
-    let images = summary.images.iter().map(|one| {
-        let answer =
-            NodeAnswer { pullable: one.pullable, degraded: false, cause: clean(&one.cause), owner: clean(&one.owner) };
-        (Clean::line(&one.image).into_string(), answer)
-    });
-    registries.chain(images).collect()
-}
-
-/// How many nodes have answered, on a terminal.
-struct Progress {
-    total: usize,
-    shown: bool,
-}
-
-impl Progress {
-    fn show(&self, done: usize) {
-        if self.shown {
-            let _ = write!(std::io::stderr().lock(), "\rasked {done} of {} nodes…", self.total);
-        }
-    }
-
-    fn clear(&self) {
-        if self.shown {
-            let _ = write!(std::io::stderr().lock(), "\r\u{1b}[K");
-        }
-    }
 }
