@@ -49,14 +49,12 @@ const LONGEST: usize = 8 << 10;
 
 fn replaced(text: &str, stays: impl Fn(char) -> bool) -> String {
     let (begin, left_out) = text.split_at(text.floor_char_boundary(LONGEST));
-    let mut clean = match begin.contains(is_hostile) {
-        true => begin.chars().map(|c| if stays(c) { c } else { shown(c) }).collect(),
-        false => begin.to_owned(),
+    let clean = if begin.contains(is_hostile) {
+        begin.chars().map(|c| if stays(c) { c } else { shown(c) }).collect()
+    } else {
+        begin.to_owned()
     };
-    if !left_out.is_empty() {
-        clean.push_str(&format!("… ({} more bytes)", left_out.len()));
-    }
-    clean
+    if left_out.is_empty() { clean } else { format!("{clean}… ({} more bytes)", left_out.len()) }
 }
 
 /// What stands for a character: what parts words becomes a space, what has no honest look a mark that shows it.

@@ -204,7 +204,7 @@ fn refusals() -> Vec<Attack> {
         peer(
             FAMILY,
             "a refusal that drips",
-            on(MANIFEST, head("500 No", &["Content-Length: 100000"]).send("\r\n").drip("no ", 200)),
+            on(GET, head("500 No", &["Content-Length: 100000"]).send("\r\n").drip("no ", 200)),
         )
         .slow(),
     ]

