@@ -18,7 +18,7 @@ impl Chance {
     }
 
     pub fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.next() % u64::try_from(limit).unwrap()).unwrap()
+        usize::try_from(self.next() % u64::try_from(limit).unwrap_or(u64::MAX)).unwrap_or_default()
     }
 
     pub fn percent(&mut self, chance: usize) -> bool {
