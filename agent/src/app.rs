@@ -18,7 +18,6 @@ mod node;
 mod options;
 mod plan;
 mod pull_budget;
-mod relevance;
 mod why;
 
 use node::Node;

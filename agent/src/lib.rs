@@ -29,6 +29,7 @@ pub mod mirrors;
 pub mod model;
 pub mod node;
 pub mod observation;
+pub mod page;
 pub mod plan;
 pub mod pods;
 pub mod probe;

@@ -7,6 +7,7 @@ pub mod assumed;
 mod certs_d;
 mod headers;
 mod registry_mirrors;
+pub mod relevance;
 
 #[cfg(test)]
 mod cases_tests;

@@ -1,6 +1,5 @@
-//! Pure functions from reports and the snapshot to metrics, JSON, text and page.
+//! Pure functions from reports and the snapshot to metrics, JSON and text.
 
 pub mod json;
 pub mod metrics;
-pub mod page;
 pub mod text;

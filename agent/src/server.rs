@@ -22,8 +22,9 @@ use axum::response::Response;
 use axum::routing::get;
 use jiff::Timestamp;
 
+use crate::page;
 use crate::render::json::summary::Summary;
-use crate::render::{json, metrics, page};
+use crate::render::{json, metrics};
 use crate::state::snapshot::Snapshot;
 use crate::state::store::Reader;
 

@@ -109,7 +109,7 @@ fn what_reaches_the_network_never_meets_what_renders() {
     let network = ["dns", "transport", "tls", "http", "route", "registry", "pull", "probe"];
     for room in network {
         assert!(!edges.contains_key(&(room.into(), "render".into())), "{room}");
-        for between in ["render", "server", "state"] {
+        for between in ["render", "page", "server", "state"] {
             assert!(!edges.contains_key(&(between.into(), room.into())), "{between} knows {room}");
         }
     }

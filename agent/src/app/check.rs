@@ -10,11 +10,11 @@ use zeroize::Zeroizing;
 use super::answers::{Progress, TargetReport, ask_all, configured, ending};
 use super::node::Node;
 use super::options::{Options, Problems};
-use super::relevance::Relevance;
 use super::{ExitStatus, complain, print, style};
 use crate::cli::{Format, NodeArgs, OutputArgs};
 use crate::model::finding::Finding;
 use crate::model::report::{EndpointReport, ImageReport};
+use crate::plan::relevance::Relevance;
 use crate::pull_secrets::{self, PullSecret};
 use crate::render::{json, text};
 use crate::{file, lint, observation};
@@ -123,7 +123,7 @@ fn findings(node: &Node, answers: &[TargetReport]) -> (Vec<Finding>, usize) {
         })
         .collect();
     let domains: BTreeSet<&str> = answers.iter().filter_map(TargetReport::domain).collect();
-    let relevance = Relevance::of(node, answers);
+    let relevance = Relevance::of(&node.containerd, &domains);
     let (here, elsewhere): (Vec<_>, Vec<_>) =
         node.findings.iter().cloned().partition(|finding| relevance.holds(finding));
     let other_port = lint::other_ports(&node.containerd.registry, domains, &here);

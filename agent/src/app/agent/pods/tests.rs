@@ -17,7 +17,8 @@ use super::super::*;
 use super::NodePods;
 use crate::cli::{Cli, Verb};
 use crate::cluster::Access;
-use crate::render::{metrics, page};
+use crate::page;
+use crate::render::metrics;
 use crate::settings::Discovery;
 
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -2,13 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::answers::TargetReport;
-use super::node::Node;
+use super::plan;
 use crate::mirrors::certs_d::{self, Selection};
 use crate::model::finding::Finding;
 use crate::model::host::Scheme;
-use crate::node::containerd::HostSource;
-use crate::plan::plan;
+use crate::node::containerd::{Containerd, HostSource};
 use crate::redact::clean::Clean;
 
 /// Findings about a directory's name, which is not the one that images lead to.
@@ -39,8 +37,8 @@ pub struct Relevance {
 }
 
 impl Relevance {
-    pub fn of(node: &Node, answers: &[TargetReport]) -> Self {
-        let domains: BTreeSet<&str> = answers.iter().filter_map(TargetReport::domain).collect();
+    /// `domains`: the registries of the targets, as their images name them.
+    pub fn of(containerd: &Containerd, domains: &BTreeSet<&str>) -> Self {
         let mut relevance = Self {
             domains: domains.iter().map(|domain| domain.to_ascii_lowercase()).collect(),
             names: domains.iter().map(|domain| plain(domain)).collect(),
@@ -49,14 +47,14 @@ impl Relevance {
             by_default: false,
             has_tls: false,
         };
-        for domain in &domains {
-            let hosts = plan(&node.containerd, domain).hosts;
+        for domain in domains {
+            let hosts = plan(containerd, domain).hosts;
             relevance.has_tls |= hosts.iter().any(|host| host.endpoint.scheme == Scheme::Https);
             relevance.names.extend(hosts.iter().map(|host| plain(host.endpoint.host())));
         }
-        if let HostSource::CertsD { roots } = &node.containerd.registry.source {
+        if let HostSource::CertsD { roots } = &containerd.registry.source {
             relevance.roots = roots.iter().map(|root| root.path.clone()).collect();
-            for domain in &domains {
+            for domain in domains {
                 let own = certs_d::candidates(domain).into_iter().filter(|name| name != "_default");
                 let own = own.flat_map(|name| roots.iter().map(move |root| format!("{}/{name}", root.path)));
                 relevance.directories.extend(own);
