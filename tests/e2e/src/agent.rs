@@ -1,5 +1,7 @@
 //! The agent as a user deploys it: the chart, rendered by real Helm, applied by kubectl.
 
+use std::net::Ipv4Addr;
+
 use serde_json::Value;
 use tokio::process::Command;
 
@@ -73,7 +75,16 @@ impl<'a> Agent<'a> {
 
     /// What it answers at the node's address, as Prometheus reads it.
     pub async fn http(&self, path: &str) -> Result<String> {
-        let url = format!("http://{NODE_ADDRESS}:{PORT}{path}");
+        self.fetch(NODE_ADDRESS, path).await
+    }
+
+    /// Likewise on the node itself: not everything is for everybody.
+    pub async fn local(&self, path: &str) -> Result<String> {
+        self.fetch(Ipv4Addr::LOCALHOST, path).await
+    }
+
+    async fn fetch(&self, address: Ipv4Addr, path: &str) -> Result<String> {
+        let url = format!("http://{address}:{PORT}{path}");
         run("curl", ["--silent", "--show-error", "--fail", "--noproxy", "*", &url]).await
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::TryStreamExt as _;
-use http::Request;
+use http::{Method, Request};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::WatchEvent;
 use kube::{Client, Config};
@@ -58,6 +58,14 @@ impl Api {
     pub async fn list(&self, path: &str) -> Result<Vec<Value>> {
         let list = self.get(path).await?;
         Ok(list["items"].as_array().cloned().unwrap_or_default())
+    }
+
+    /// What the answer is to this object; a change is a merge patch.
+    pub async fn send(&self, method: Method, path: &str, object: &Value) -> Result<Value> {
+        let patch = method == Method::PATCH;
+        let kind = if patch { "application/merge-patch+json" } else { "application/json" };
+        let request = Request::builder().method(method).uri(path).header("content-type", kind);
+        Ok(self.0.request(request.body(serde_json::to_vec(object)?)?).await?)
     }
 
     /// The first state of any object of a collection that `wanted` takes; `path` may have a query.

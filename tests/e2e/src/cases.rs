@@ -8,11 +8,13 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::cluster::Cluster;
 use crate::{Result, repository};
 
 const JSON_TYPE: &str = "kubernetes.io/dockerconfigjson";
 const OLD_TYPE: &str = "kubernetes.io/dockercfg";
 pub const NAMESPACE: &str = "default";
+const SELECTOR: &str = "e2e=failing";
 const OTHER_NAMESPACE: &str = "other";
 
 #[derive(Deserialize)]
@@ -41,8 +43,12 @@ pub struct Pod {
     secrets: Vec<String>,
     account: Option<String>,
     policy: Option<String>,
-    /// Empty: nothing is pulled at all.
+    /// What `check` says; empty: nothing is pulled at all.
     pub cause: String,
+    /// What the agent says of the waiting container, where that differs.
+    waiting: Option<String>,
+    /// What `why` says, where that differs.
+    why: Option<String>,
 }
 
 impl Cases {
@@ -52,16 +58,30 @@ impl Cases {
         Ok(toml::from_str(&text)?)
     }
 
-    /// All of them in one list, those first that the others name.
-    pub fn objects(&self) -> Value {
+    /// All pods in the cluster, with what they need.
+    pub async fn create(&self, cluster: &Cluster) -> Result {
+        cluster.kubectl(&["apply"], &self.around().to_string()).await?;
+        // Their admission asks for the accounts, and kubelet for the secrets: all of that is there now.
+        let pods: Vec<Value> = self.pod.iter().map(Pod::object).collect();
+        cluster.kubectl(&["apply"], &list(&pods).to_string()).await?;
+        Ok(())
+    }
+
+    /// Only the pods go: what is around them is there for the next test.
+    pub async fn remove(&self, cluster: &Cluster) -> Result {
+        cluster.kubectl(&["delete", "pods", "--selector", SELECTOR, "--wait=false"], "").await?;
+        let pods = format!("/api/v1/namespaces/{NAMESPACE}/pods?labelSelector={SELECTOR}");
+        cluster.api.until_gone(&pods, "the failing pods").await
+    }
+
+    fn around(&self) -> Value {
         let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": OTHER_NAMESPACE}});
         let accounts = self.accounts.iter().map(|(name, secrets)| {
             json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": NAMESPACE},
                    "imagePullSecrets": references(secrets)})
         });
         let secrets = self.secret.iter().map(Secret::object);
-        let items: Vec<Value> = std::iter::once(namespace).chain(accounts).chain(secrets).collect();
-        json!({"apiVersion": "v1", "kind": "List", "items": items})
+        list(&std::iter::once(namespace).chain(accounts).chain(secrets).collect::<Vec<_>>())
     }
 
     /// The secrets that kubelet gets for a pod, as Kubernetes mounts them, for `credentials.pull_secrets_dir`.
@@ -108,6 +128,16 @@ impl Secret {
 }
 
 impl Pod {
+    /// The cause by `why`.
+    pub fn why_cause(&self) -> &str {
+        self.why.as_deref().unwrap_or(&self.cause)
+    }
+
+    /// By what the agent counts its container.
+    pub fn waiting_cause(&self) -> &str {
+        self.waiting.as_deref().unwrap_or(&self.cause)
+    }
+
     /// On the node's network, which saves the time that another one takes.
     pub fn object(&self) -> Value {
         json!({
@@ -126,6 +156,10 @@ impl Pod {
             },
         })
     }
+}
+
+fn list(items: &[Value]) -> Value {
+    json!({"apiVersion": "v1", "kind": "List", "items": items})
 }
 
 fn references(names: &[String]) -> Value {

@@ -12,7 +12,7 @@ use crate::lab::Lab;
 use crate::node::{self, API_SERVER, NODE_ADDRESS, NODE_NAME, PAUSE, SERVICES, STATE};
 use crate::pki::Pki;
 use crate::process::{Program, run, succeed};
-use crate::{OUTSIDE, Result, cgroup, image, repository};
+use crate::{OUTSIDE, Result, agent, cgroup, image, repository};
 
 /// The name that the chart gives the agent's image, without the tag.
 pub const AGENT_IMAGE: &str = "ghcr.io/pullprobe/pullprobe";
@@ -31,6 +31,7 @@ pub struct Cluster {
     programs: PathBuf,
     logs: PathBuf,
     api_server: Mutex<Option<Program>>,
+    kubelet: Mutex<Option<Program>>,
     /// In the order in which they are stopped.
     others: Vec<Program>,
     _lab: Lab,
@@ -60,6 +61,7 @@ impl Cluster {
             programs: tools.join("bin"),
             logs,
             api_server: Mutex::new(None),
+            kubelet: Mutex::new(None),
             others: Vec::new(),
             _lab: lab,
         };
@@ -74,9 +76,8 @@ impl Cluster {
         self.others = vec![containerd, etcd];
         self.start_api_server("tokens").await?;
         self.import_images().await?;
-        for (name, mut command) in [("kubelet", self.kubelet()), ("controller-manager", self.controllers())] {
-            self.others.insert(0, Program::start(name, &mut command, &self.logs)?);
-        }
+        self.start_kubelet().await?;
+        self.others.insert(0, Program::start("controller-manager", &mut self.controllers(), &self.logs)?);
         self.others.insert(0, Program::start("scheduler", &mut self.scheduler(), &self.logs)?);
         Ok(())
     }
@@ -95,6 +96,42 @@ impl Cluster {
         }
     }
 
+    /// Also after it was stopped: the containers have gone on.
+    pub async fn start_kubelet(&self) -> Result {
+        *self.kubelet.lock().await = Some(Program::start("kubelet", &mut self.kubelet_command(), &self.logs)?);
+        Ok(())
+    }
+
+    pub async fn stop_kubelet(&self) -> Result {
+        match self.kubelet.lock().await.take() {
+            Some(program) => program.stop().await,
+            None => Err("kubelet does not run".into()),
+        }
+    }
+
+    /// After a test that ended early: what it stopped is started, and what it made is removed.
+    pub async fn recover(&self) -> Result {
+        if let Some(server) = self.api_server.lock().await.take() {
+            server.stop().await?;
+        }
+        self.start_api_server("tokens").await?;
+        if self.kubelet.lock().await.is_none() {
+            self.start_kubelet().await?;
+        }
+        self.kubectl(&["delete", "pods", "--selector", "e2e", "--ignore-not-found", "--force", "--grace-period=0"], "")
+            .await?;
+        self.kubectl(&["delete", "namespace", agent::NAMESPACE, "--ignore-not-found"], "").await?;
+        for kind in ["clusterrole", "clusterrolebinding"] {
+            self.kubectl(&["delete", kind, "--selector", agent::SELECTOR, "--ignore-not-found"], "").await?;
+        }
+        Ok(())
+    }
+
+    /// Another key that signs the tokens of service accounts, for [`Self::start_api_server`].
+    pub fn new_token_key(&self, name: &str) -> Result {
+        self.pki.new_token_key(name)
+    }
+
     async fn node_ready(&self) -> Result {
         let path = format!("/api/v1/nodes?fieldSelector=metadata.name={NODE_NAME}");
         let is_ready = |node: &Value| {
@@ -110,11 +147,11 @@ impl Cluster {
         let pause = image::build_pause(Path::new(STATE)).await?;
         // `ctr` waits for containerd by itself.
         run("ctr", ["version"]).await?;
-        image::import(&scratch, &[PAUSE], &pause).await?;
+        image::import(&scratch, &[PAUSE], &pause, "pause").await?;
         let tags = [FIRST_RELEASE, env!("CARGO_PKG_VERSION"), "e2e"].map(|tag| format!("{AGENT_IMAGE}:{tag}"));
         let mut names: Vec<&str> = tags.iter().map(String::as_str).collect();
         names.dedup();
-        image::import(&scratch, &names, &self.pullprobe).await
+        image::import(&scratch, &names, &self.pullprobe, "pullprobe").await
     }
 
     /// What `kubectl` prints; `input` is what it reads.
@@ -163,17 +200,18 @@ impl Cluster {
 
     /// By pid: kubelet first, so that nothing is started again, then the containers, then the rest.
     pub async fn stop(mut self) -> Result {
-        let mut others = std::mem::take(&mut self.others).into_iter();
-        for program in others.by_ref().take(3) {
-            program.stop().await?;
+        if let Some(kubelet) = self.kubelet.lock().await.take() {
+            kubelet.stop().await?;
         }
         let tasks = run("ctr", ["--namespace", "k8s.io", "tasks", "list", "--quiet"]).await?;
         for task in tasks.lines() {
             // One that has just ended is no fault.
             let _ = run("ctr", ["--namespace", "k8s.io", "tasks", "delete", "--force", task]).await;
         }
-        self.stop_api_server().await?;
-        for program in others {
+        if let Some(server) = self.api_server.lock().await.take() {
+            server.stop().await?;
+        }
+        for program in std::mem::take(&mut self.others) {
             program.stop().await?;
         }
         Ok(())
@@ -255,7 +293,7 @@ impl Cluster {
         command.args(["--bind-address=127.0.0.1", "--leader-elect=false"]);
     }
 
-    fn kubelet(&self) -> Command {
+    fn kubelet_command(&self) -> Command {
         let mut command = self.program("kubelet");
         command.arg(format!("--kubeconfig={}", self.pki.kubeconfig("kubelet").display()));
         command.arg(format!("--config={STATE}/kubelet.json"));

@@ -18,9 +18,8 @@ pub async fn build_pause(directory: &Path) -> Result<PathBuf> {
     Ok(program)
 }
 
-/// Imports an image of one static program, which is its entry point, under these names.
-pub async fn import(scratch: &Path, names: &[&str], program: &Path) -> Result {
-    let name = program.file_name().ok_or("a program without a name")?;
+/// Imports an image of one static program, which is `/NAME` in it and its entry point, under these names.
+pub async fn import(scratch: &Path, names: &[&str], program: &Path, name: &str) -> Result {
     let root = scratch.join("root");
     fs::create_dir_all(&root)?;
     fs::copy(program, root.join(name))?;
@@ -28,7 +27,7 @@ pub async fn import(scratch: &Path, names: &[&str], program: &Path) -> Result {
     let layer = scratch.join("layer.tar");
     tar(&root, &layer).await?;
     let layout = scratch.join("layout");
-    write_layout(&layout, names, &fs::read(&layer)?, &format!("/{}", name.to_string_lossy()))?;
+    write_layout(&layout, names, &fs::read(&layer)?, &format!("/{name}"))?;
     let archive = scratch.join("image.tar");
     tar(&layout, &archive).await?;
     run("ctr", [Path::new("--namespace"), Path::new("k8s.io"), Path::new("images"), Path::new("import"), &archive])

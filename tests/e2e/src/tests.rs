@@ -1,7 +1,10 @@
 //! The tests, one after the other: each finds the cluster as the last one found it.
 
+mod changes;
 mod deploy;
 mod events;
+mod waiting;
+mod why;
 
 use std::time::{Duration, Instant};
 
@@ -20,11 +23,16 @@ const TESTS: &[(&str, Test)] = &[
     ("deploy::the_agent_uses_the_rights_of_its_role", |cluster| Box::pin(deploy::rights(cluster))),
     ("deploy::an_upgrade_from_the_first_chart", |cluster| Box::pin(deploy::upgrade(cluster))),
     ("deploy::uninstalling_leaves_nothing", |cluster| Box::pin(deploy::nothing_is_left(cluster))),
+    ("waiting::pods_are_told_with_their_cause", |cluster| Box::pin(waiting::told_with_their_cause(cluster))),
+    ("changes::an_api_server_that_was_away_is_found_again", |cluster| Box::pin(changes::api_server(cluster))),
+    ("changes::a_rotated_token_is_taken", |cluster| Box::pin(changes::token(cluster))),
+    ("changes::a_thousand_pods_come_and_go_in_the_same_memory", |cluster| Box::pin(changes::churn(cluster))),
+    ("why::it_names_the_cause_of_each_pod", |cluster| Box::pin(why::names_the_cause(cluster))),
     ("events::kubelet_says_what_check_predicts", |cluster| Box::pin(events::predicted(cluster))),
 ];
 
-/// How long what nothing tells of may take, and how often it is looked at.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long what nothing tells of may take, and how often it is looked at. The agent probes what waits every minute.
+const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Runs those that are wanted; whether all of them passed.
@@ -44,6 +52,7 @@ pub async fn run(cluster: &Cluster, only: &[String]) -> Result<bool> {
             Err(error) => {
                 println!("test {name} ... FAILED ({seconds:.1} s)\n{error}");
                 failed.push(*name);
+                cluster.recover().await?;
             }
         }
     }

@@ -15,10 +15,7 @@ const REASONS: [&str; 3] = ["Failed", "InspectFailed", "ErrImageNeverPull"];
 
 pub async fn predicted(cluster: &Cluster) -> Result {
     let cases = Cases::load()?;
-    cluster.kubectl(&["apply"], &cases.objects().to_string()).await?;
-    // Their admission asks for the accounts, and kubelet for the secrets: all of that is there now.
-    let pods: Vec<Value> = cases.pod.iter().map(Pod::object).collect();
-    cluster.kubectl(&["apply"], &json!({"apiVersion": "v1", "kind": "List", "items": pods}).to_string()).await?;
+    cases.create(cluster).await?;
     let mut differences = Vec::new();
     for pod in &cases.pod {
         if let Err(difference) = compare(cluster, &cases, pod).await {
@@ -26,9 +23,7 @@ pub async fn predicted(cluster: &Cluster) -> Result {
         }
     }
     println!("e2e: {} pods fail for their reason, {} differences", cases.pod.len(), differences.len());
-    let pods = format!("/api/v1/namespaces/{NAMESPACE}/pods?labelSelector=e2e=failing");
-    cluster.kubectl(&["delete", "pods", "--selector=e2e=failing", "--wait=false"], "").await?;
-    cluster.api.until_gone(&pods, "the failing pods").await?;
+    cases.remove(cluster).await?;
     if differences.is_empty() { Ok(()) } else { Err(differences.join("\n").into()) }
 }
 
