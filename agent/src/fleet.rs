@@ -114,9 +114,12 @@ impl<'a> Asked<'a> {
     }
 }
 
+/// Whether the pull fails, with the cause and who can fix it.
+type FailureKey<'a> = (bool, Option<&'a str>, Option<&'a str>);
+
 fn row(target: &str, asked: &[Asked<'_>]) -> TargetRow {
     let mut row = TargetRow { target: target.to_owned(), ..TargetRow::default() };
-    let mut failing: BTreeMap<(bool, Option<&str>, Option<&str>), Vec<usize>> = BTreeMap::new();
+    let mut failing: BTreeMap<FailureKey<'_>, Vec<usize>> = BTreeMap::new();
     for (place, node) in asked.iter().enumerate() {
         let Some(answer) = node.answers.get(target) else {
             row.unknown += 1;
@@ -140,7 +143,7 @@ fn row(target: &str, asked: &[Asked<'_>]) -> TargetRow {
         .map(|((fatal, cause, owner), places)| {
             let without = |place: usize| {
                 let answer = asked[place].answers.get(target);
-                answer.is_some_and(|answer| answer.pullable == Some(true) && !(answer.degraded && !fatal))
+                answer.is_some_and(|answer| answer.pullable == Some(true) && (fatal || !answer.degraded))
             };
             let good: Vec<usize> = (0..asked.len()).filter(|place| without(*place)).collect();
             let traits = |places: &[usize]| -> Vec<&BTreeMap<String, String>> {

@@ -83,9 +83,9 @@ fn split(name: &str, bad: &[&BTreeMap<String, String>], good: &[&BTreeMap<String
     let missed = counts.values().filter(|count| !fails(**count)).map(|(of_bad, _)| of_bad).sum::<usize>();
     let spared = counts.values().filter(|count| fails(**count)).map(|(_, of_good)| of_good).sum::<usize>();
     // A value for nearly each node, as of a host name, tells nothing.
-    let shared = values.len() * 2 <= bad.len();
+    let is_of_many = values.len() * 2 <= bad.len();
     let fits = |misfits: usize, side: usize| misfits * 100 <= side * MISFITS_PER_CENT;
-    let tells = !values.is_empty() && shared && fits(missed, bad.len()) && fits(spared, bad.len().min(good.len()));
+    let tells = !values.is_empty() && is_of_many && fits(missed, bad.len()) && fits(spared, bad.len().min(good.len()));
     tells.then(|| Common { name: name.to_owned(), values, missed, spared })
 }
 
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn what_all_nodes_have_tells_nothing() {
         let all = traits(&[("zone", "a")]);
-        assert!(named(&[all.clone(), all.clone()], &[all.clone()]).is_empty());
+        assert!(named(&[all.clone(), all.clone()], std::slice::from_ref(&all)).is_empty());
     }
 
     #[test]

@@ -133,8 +133,8 @@ pub struct Agents<'c> {
     /// Of `check`, for one image.
     timeout: Duration,
     found: BTreeMap<Clean, Result<AgentPod, Clean>>,
-    /// `None`: not asked yet.
-    all: Option<Option<Summaries>>,
+    /// `None`: not asked yet, or the agents cannot be listed.
+    all: Option<Summaries>,
 }
 
 impl<'c> Agents<'c> {
@@ -180,10 +180,11 @@ impl<'c> Agents<'c> {
         let others = self.cluster.get(&format!("/api/v1/pods?{}", query(&wanted)), LIST_LIMIT).await.ok();
         let others = others.and_then(|listed| decoded::<Pods>(&listed)).unwrap_or_default();
         if let Some(other) = others.items.into_iter().find(AgentPod::is_running) {
-            because.push_str(&format!(
-                "; a pod with its label runs in {0}, and if you trust that one, name it with --agent-namespace {0}",
-                other.metadata.namespace
-            ));
+            let elsewhere = &other.metadata.namespace;
+            because = format!(
+                "{because}; a pod with its label runs in {elsewhere}, and if you trust that one, name it with \
+                 --agent-namespace {elsewhere}"
+            );
         }
         Err(because.into())
     }
@@ -284,9 +285,9 @@ impl<'c> Agents<'c> {
     pub async fn others(&mut self, node: Option<&Clean>, image: &str) -> Option<OtherNodes> {
         let image = Reference::parse(image).ok()?;
         if self.all.is_none() {
-            self.all = Some(self.summaries().await);
+            self.all = self.summaries().await;
         }
-        let (summaries, not_asked) = self.all.as_ref()?.as_ref()?;
+        let (summaries, not_asked) = self.all.as_ref()?;
         let mut told = OtherNodes { can: 0, cannot: 0, unknown: 0, not_asked: *not_asked };
         let others = summaries.iter().filter(|(other, _)| Some(other) != node).count() + not_asked;
         if others == 0 {

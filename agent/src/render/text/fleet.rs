@@ -62,7 +62,7 @@ fn shared(failure: &SharedFailure, wide: bool, style: Style) -> String {
     let owner = failure.owner.as_ref().map(|owner| format!(", fixed by: {owner}")).unwrap_or_default();
     let masked = if failure.fatal { "" } else { ", pulls still work" };
     let (word, tone) = if failure.fatal { ("cannot", Tone::Bad) } else { ("degraded", Tone::Doubt) };
-    let mut out = format!("  {} {cause} on {}{masked}{owner}\n", style.paint(tone, word), names(&failure.nodes, wide),);
+    let mut out = format!("  {} {cause} on {}{masked}{owner}\n", style.paint(tone, word), names(&failure.nodes, wide));
     for common in &failure.common {
         let _ = writeln!(out, "    in common: {common}");
     }
