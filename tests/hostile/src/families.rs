@@ -46,3 +46,8 @@ pub fn all(authority: &Arc<Authority>) -> io::Result<Vec<Attack>> {
     ];
     Ok(families.into_iter().flatten().collect())
 }
+
+/// A text for each number, one after the other.
+fn each(numbers: std::ops::Range<usize>, text: impl Fn(usize) -> String) -> String {
+    numbers.map(text).collect()
+}

@@ -35,6 +35,7 @@ use trial::{Planted, Trials};
 
 /// Plays hostile peers and files on pullprobe.
 #[derive(Debug, Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 struct Options {
     /// The program that is attacked
     #[arg(long)]

@@ -29,7 +29,7 @@ impl Asked {
 
     /// A field of the head, as sent.
     pub fn field(&self, name: &str) -> &str {
-        let value = |line: &'_ str| line.split_once(':').filter(|(key, _)| key.eq_ignore_ascii_case(name)).is_some();
+        let value = |line: &str| line.split_once(':').is_some_and(|(key, _)| key.eq_ignore_ascii_case(name));
         let line = self.head.lines().find(|line| value(line)).unwrap_or_default();
         line.split_once(':').map_or("", |(_, value)| value.trim())
     }
@@ -127,7 +127,7 @@ impl Peer {
         let url = |tls: bool, address: SocketAddr| format!("{}://{address}", if tls { "https" } else { "http" });
         let state = State {
             own: url(spec.tls.is_some(), address),
-            other: other.as_ref().map(|other| other.url()).unwrap_or_default(),
+            other: other.as_ref().map(Self::url).unwrap_or_default(),
             spec,
             asked: AtomicUsize::new(0),
             stops: AtomicBool::new(false),

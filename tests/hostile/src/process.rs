@@ -93,7 +93,7 @@ fn follow(stream: Option<impl Read + Send + 'static>) -> Followed {
     let to = Arc::clone(&said);
     let reader = std::thread::spawn(move || {
         let Some(mut stream) = stream else { return };
-        let mut piece = [0; 64 << 10];
+        let mut piece = vec![0; 64 << 10];
         while let Ok(count @ 1..) = stream.read(&mut piece) {
             let mut said = to.lock().unwrap_or_else(PoisonError::into_inner);
             said.length += count;

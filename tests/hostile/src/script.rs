@@ -78,13 +78,13 @@ pub fn raw(bytes: impl Into<Vec<u8>>) -> Script {
 
 /// An answer with a length, and without the body where HEAD is asked: status, `Name: value` each, body.
 pub fn answer(status: &str, fields: &[&str], body: impl AsRef<[u8]>) -> Script {
-    let fields: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
+    let fields: String = fields.iter().flat_map(|field| [field, "\r\n"]).collect();
     Script(vec![Step::Answer(format!("HTTP/1.1 {status}\r\n{fields}"), body.as_ref().to_vec()), Step::Keep])
 }
 
 /// The head of an answer without a length, as far as the line that would end it.
 pub fn head(status: &str, fields: &[&str]) -> Script {
-    let fields: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
+    let fields: String = fields.iter().flat_map(|field| [field, "\r\n"]).collect();
     raw(format!("HTTP/1.1 {status}\r\n{fields}"))
 }
 

@@ -88,56 +88,50 @@ impl Trials {
         std::fs::write(&file, settings.replacen(HOSTILE_INTERVAL, "5s", 1))?;
         let mut command = self.on_node(&["run"], &scene);
         let agent = Agent::spawn(&mut cgroup.holding(command.arg("--config").arg(file)))?;
-        self.watched(&scene, agent, &cgroup, time, specs.len())
+        watched(&scene, agent, &cgroup, time, specs.len())
     }
+}
 
-    fn watched(
-        &self,
-        scene: &Scene,
-        mut agent: Agent,
-        cgroup: &Cgroup,
-        time: Duration,
-        of: usize,
-    ) -> io::Result<Siege> {
-        let began = Instant::now();
-        let mut faults = Vec::new();
-        while began.elapsed() < time {
-            if let Some(status) = agent.running.ended()? {
-                faults.push(format!("the agent ended: {status}"));
-                break;
-            }
-            let asked = Instant::now();
-            let is_answered = agent::get(agent.address, "/healthz").is_ok();
-            if (!is_answered || asked.elapsed() > Duration::from_secs(1)) && faults.len() < 3 {
-                faults.push(format!("/healthz took {:.1?} after {} s", asked.elapsed(), began.elapsed().as_secs()));
-            }
-            std::thread::sleep(Duration::from_secs(1));
+/// Until the time is over, or the agent is.
+fn watched(scene: &Scene, mut agent: Agent, cgroup: &Cgroup, time: Duration, of: usize) -> io::Result<Siege> {
+    let began = Instant::now();
+    let mut faults = Vec::new();
+    while began.elapsed() < time {
+        if let Some(status) = agent.running.ended()? {
+            faults.push(format!("the agent ended: {status}"));
+            break;
         }
-        let (pages, more) = agent.pages();
-        faults.extend(more);
-        let healthy = scene.targets.first().cloned().unwrap_or_default();
-        let report = pages.report.unwrap_or_default();
-        let image =
-            report["images"].as_array().and_then(|images| images.iter().find(|image| image["requested"] == healthy));
-        if image.is_none_or(|image| image["pullable"] != true) {
-            faults.push("the healthy image is not known to be pullable".to_owned());
+        let asked = Instant::now();
+        let is_answered = agent::get(agent.address, "/healthz").is_ok();
+        if (!is_answered || asked.elapsed() > Duration::from_secs(1)) && faults.len() < 3 {
+            faults.push(format!("/healthz took {:.1?} after {} s", asked.elapsed(), began.elapsed().as_secs()));
         }
-        let probes = scene.peers.first().map(crate::peer::Peer::probes).unwrap_or_default();
-        let mut gaps: Vec<Duration> = probes.windows(2).map(|two| two[1] - two[0]).collect();
-        // The one that is due.
-        gaps.extend(probes.last().map(Instant::elapsed));
-        faults.extend(looks::faults("its log", agent.running.log().as_bytes()));
-        let siege = Siege {
-            peers: scene.peers.len() - 1,
-            of,
-            time: began.elapsed(),
-            peak: cgroup.peak()?,
-            kills: cgroup.kills()?,
-            gaps,
-            faults,
-        };
-        Ok(siege.judged())
+        std::thread::sleep(Duration::from_secs(1));
     }
+    let (pages, more) = agent.pages();
+    faults.extend(more);
+    let healthy = scene.targets.first().cloned().unwrap_or_default();
+    let report = pages.report.unwrap_or_default();
+    let image =
+        report["images"].as_array().and_then(|images| images.iter().find(|image| image["requested"] == healthy));
+    if image.is_none_or(|image| image["pullable"] != true) {
+        faults.push("the healthy image is not known to be pullable".to_owned());
+    }
+    let probes = scene.peers.first().map(crate::peer::Peer::probes).unwrap_or_default();
+    let mut gaps: Vec<Duration> = probes.windows(2).map(|two| two[1] - two[0]).collect();
+    // The one that is due.
+    gaps.extend(probes.last().map(Instant::elapsed));
+    faults.extend(looks::faults("its log", agent.running.log().as_bytes()));
+    let siege = Siege {
+        peers: scene.peers.len() - 1,
+        of,
+        time: began.elapsed(),
+        peak: cgroup.peak()?,
+        kills: cgroup.kills()?,
+        gaps,
+        faults,
+    };
+    Ok(siege.judged())
 }
 
 impl Siege {

@@ -289,7 +289,8 @@ fn contradicts(expect: Option<&Expect>, image: &Value) -> Vec<String> {
     let is_wrong = match expect {
         Some(Expect::Pulls) => told == Some(false),
         Some(Expect::Fails(cause)) => told == Some(true) || told == Some(false) && image["cause"] != **cause,
-        Some(Expect::Unknown(_)) => told.is_some(),
+        // The agent's deadlines are longer than those that `check` is given here.
+        Some(Expect::Unknown(words)) => told.is_some() && !words.starts_with("No answer within"),
         Some(Expect::Exit(_) | Expect::Any) | None => false,
     };
     match expect.filter(|_| is_wrong) {

@@ -1,6 +1,8 @@
 //! The suite finds what it looks for: a bound that is broken, a wrong answer, a fall, a terminal that is steered, a
 //! secret. It needs root, and the program, which a build of the workspace puts beside it.
 
+#![allow(clippy::unwrap_used, reason = "a failed expectation is how a test fails")]
+
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -84,7 +84,7 @@ fn zeros(mebibytes: usize) -> Vec<u8> {
     let mut packer = GzEncoder::new(Vec::new(), Compression::best());
     for _ in 0..mebibytes {
         // Into memory nothing fails.
-        drop(packer.write_all(&[0; 1 << 20]));
+        drop(packer.write_all(&vec![0; 1 << 20]));
     }
     packer.finish().unwrap_or_default()
 }
@@ -112,7 +112,7 @@ fn packed() -> Vec<Attack> {
     if let Some(last) = broken.last_mut() {
         *last ^= 1;
     }
-    let named = [&[0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 3][..], &[b'n'; 300_000]].concat();
+    let named = [&[0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 3][..], &vec![b'n'; 300_000]].concat();
     vec![
         encoded("64 MiB of zeros in gzip", "gzip", &bomb),
         encoded("a bomb in a bomb", "gzip", &gzip(&bomb)),
@@ -136,6 +136,7 @@ fn refused(name: &str, status: &str, fields: &[&str], body: impl AsRef<[u8]>) ->
     peer(FAMILY, name, on(MANIFEST, answer(status, fields, body)))
 }
 
+#[expect(clippy::too_many_lines, reason = "it is a list")]
 fn refusals() -> Vec<Attack> {
     let json = ["Content-Type: application/json"];
     let errors = |item: &[u8], times| crate::shelf::listed("{\"errors\":[", item, times, "]}");

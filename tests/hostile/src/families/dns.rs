@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use super::each;
 use crate::attack::{Attack, node};
 use crate::dns::{A, AAAA, ASKED, CNAME, Message, NameServer, Query, Reply, labels, right};
 use crate::peer::Spec;
@@ -192,7 +193,7 @@ fn files() -> Vec<Attack> {
         file(
             "3,900 addresses for a name",
             hosts,
-            (0..3_900).map(|nth| format!("127.9.{}.{} {NAME}\n", nth / 256, nth % 256)).collect::<String>(),
+            each(0..3_900, |nth| format!("127.9.{}.{} {NAME}\n", nth / 256, nth % 256)),
         )
         // All are shown, which is too many.
         .output(128 << 10),

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 
+use super::each;
 use super::hosts::KNOWN;
 use crate::attack::{Attack, node};
 use crate::peer::Spec;
@@ -54,7 +55,7 @@ fn configs() -> Vec<Attack> {
                 "[plugins.\"io.containerd.grpc.v1.cri\".registry.mirrors.\"m{nth}.example\"]\nendpoint = [\"http://127.0.0.1:1\"]\n"
             )
         };
-        format!("version = 2\n{}", (0..count).map(mirror).collect::<String>())
+        format!("version = 2\n{}", each(0..count, mirror))
     };
     let imports = |text: &str| format!("version = 3\nimports = {text}\n");
     vec![
@@ -62,11 +63,11 @@ fn configs() -> Vec<Attack> {
         config("a config.toml of bytes that are no text", vec![0xff; 1 << 16]),
         config("a config.toml of 20 MB", "# a comment of some length\n".repeat(750_000)),
         config("a config.toml of one line of 3 MB", format!("x = \"{}\"", "x".repeat(3_000_000))),
-        config("100,000 keys", (0..100_000).map(|nth| format!("key{nth} = {nth}\n")).collect::<String>()),
+        config("100,000 keys", each(0..100_000, |nth| format!("key{nth} = {nth}\n"))),
         config("lists in lists", format!("x = {}{}", "[".repeat(50_000), "]".repeat(50_000))),
         config("tables in tables, in a line", format!("x = {}1{}", "{a = ".repeat(20_000), "}".repeat(20_000))),
         config("a header of 50,000 parts", format!("[{}a]\n", "a.".repeat(50_000))),
-        config("20,000 headers", (0..20_000).map(|nth| format!("[a.b{nth}.c]\n")).collect::<String>()).memory(KNOWN),
+        config("20,000 headers", each(0..20_000, |nth| format!("[a.b{nth}.c]\n"))).memory(KNOWN),
         config("20,000 tables in a list", "[[a.b]]\n".repeat(20_000)),
         config("a text that does not end", "version = 3\nroot = \"\"\"\n"),
         config("keys that steer", "version = 3\n[plugins.\"\\u001b[2J\\u202e\"]\n\"\\r\\n\" = \"\\u0007\"\n"),

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io;
 
+use super::each;
 use super::files::{pipe, zero};
 use crate::attack::{Attack, node};
 use crate::peer::Spec;
@@ -67,7 +68,7 @@ fn texts() -> Vec<Attack> {
             format!("{server}[host.\"http://127.0.0.1:1\".header]\nx = \"{}\"\n", "x".repeat(1 << 20))
         }),
         says("50,000 headers", |server| {
-            let fields: String = (0..50_000).map(|nth| format!("x{nth} = \"y\"\n")).collect();
+            let fields: String = each(0..50_000, |nth| format!("x{nth} = \"y\"\n"));
             format!("{server}[host.\"http://127.0.0.1:1\".header]\n{fields}")
         })
         .memory(KNOWN),

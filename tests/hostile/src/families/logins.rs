@@ -3,6 +3,7 @@
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 
+use super::each;
 use super::hosts::KNOWN;
 use crate::attack::{Attack, node};
 use crate::peer::Spec;
@@ -24,9 +25,7 @@ fn file(name: &str, text: impl Into<Vec<u8>>) -> Attack {
 }
 
 fn files() -> Vec<Attack> {
-    let keys = |count: usize| -> String {
-        (0..count).map(|nth| format!("\"r{nth}.example\":{{\"auth\":\"YTpi\"}},")).collect()
-    };
+    let keys = |count: usize| -> String { each(0..count, |nth| format!("\"r{nth}.example\":{{\"auth\":\"YTpi\"}},")) };
     vec![
         file("nothing", ""),
         file("no JSON", "auths: {}"),
@@ -70,7 +69,7 @@ fn configured(scene: &mut Scene, text: &str) -> io::Result<()> {
     scene.peer(Spec::default())?;
     scene.node.write(PROVIDERS, text)?;
     std::fs::create_dir_all(scene.node.path(PLUGINS))?;
-    scene.settings.push_str(&format!("credentials: {{provider_config: {PROVIDERS}, provider_bin_dir: {PLUGINS}}}\n"));
+    scene.settings = format!("credentials: {{provider_config: {PROVIDERS}, provider_bin_dir: {PLUGINS}}}\n");
     let flags = ["--credential-provider-config", PROVIDERS, "--credential-provider-bin-dir", PLUGINS];
     scene.arguments.extend(flags.map(str::to_owned));
     Ok(())
@@ -138,10 +137,10 @@ fn configurations() -> Vec<Attack> {
         says("plugins that are no YAML", "providers: [".into()),
         says(
             "plugins of anchors without end",
-            format!("a: &a [x]\n{}", (0..30).map(|nth| format!("b{nth}: &b{nth} [*a, *a, *a]\n")).collect::<String>()),
+            format!("a: &a [x]\n{}", each(0..30, |nth| format!("b{nth}: &b{nth} [*a, *a, *a]\n"))),
         ),
         says("plugins in lists in lists", "[".repeat(100_000)),
-        says("2,000 plugins", format!("{head}{}", (0..2_000).map(provider).collect::<String>())),
+        says("2,000 plugins", format!("{head}{}", each(0..2_000, provider))),
         says("a plugin outside of its directory", ONE.replace("lab", "../../../bin/sh")),
         says("a plugin whose name steers", ONE.replace("lab", "\"\\e[2J\\u202e\"")),
         says("a plugin for 20,000 patterns", ONE.replace("'127.0.0.1'", &"'*.example',".repeat(20_000))),

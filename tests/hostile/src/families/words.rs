@@ -1,5 +1,6 @@
 //! Settings of pullprobe itself, messages that are to be explained, and names of images.
 
+use super::each;
 use super::files::{pipe, zero};
 use crate::attack::{Attack, verb};
 
@@ -19,21 +20,17 @@ fn text(name: &str, text: impl Into<Vec<u8>>) -> Attack {
 }
 
 fn settings() -> Vec<Attack> {
-    let targets = |count: usize| -> String {
-        (0..count).map(|nth| format!("    - {{image: \"r{nth}.example/a:1\"}}\n")).collect()
-    };
+    let targets =
+        |count: usize| -> String { each(0..count, |nth| format!("    - {{image: \"r{nth}.example/a:1\"}}\n")) };
     vec![
         text("bytes that are no text", vec![0xff; 1_000]),
         text("zeros", vec![0; 100_000]),
         text("2 MB", "# nothing\n".repeat(200_000)),
         text("lists in lists", "[".repeat(100_000)),
-        text("maps in maps", (0..2_000).map(|nth| format!("{}a:\n", " ".repeat(nth))).collect::<String>()),
-        text(
-            "anchors that grow",
-            format!("a: &a [x]\n{}", (0..30).map(|nth| format!("b{nth}: &b{nth} [*a, *a]\n")).collect::<String>()),
-        ),
+        text("maps in maps", each(0..2_000, |nth| format!("{}a:\n", " ".repeat(nth)))),
+        text("anchors that grow", format!("a: &a [x]\n{}", each(0..30, |nth| format!("b{nth}: &b{nth} [*a, *a]\n")))),
         text("a tag of a program", "targets: !!python/object/apply:os.system ['true']\n"),
-        text("20,000 unknown keys", (0..20_000).map(|nth| format!("key{nth}: 1\n")).collect::<String>()),
+        text("20,000 unknown keys", each(0..20_000, |nth| format!("key{nth}: 1\n"))),
         text("20,000 images", format!("targets:\n  images:\n{}", targets(20_000))),
         text("keys that steer", "\"\\e[2J\\u202e\": \"\\0\\r\\n\"\n"),
         text("values that steer", "node: {name: \"\\e[2J\\u202e\\r\\n\", platform: \"\\e]0;x\\a\"}\n"),
