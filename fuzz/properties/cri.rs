@@ -24,7 +24,7 @@ pub fn holds(data: &[u8]) {
         let _ = name.parse::<Version>();
     }
     let is_id = |name: &String| name.starts_with("sha256:") && !tags.contains(name);
-    assert!(!named.iter().any(|name| name.is_empty()) || tags.contains(&String::new()), "{named:?}");
+    assert!(!named.iter().any(String::is_empty) || tags.contains(&String::new()), "{named:?}");
     let written = String::from_utf8_lossy(data);
     assert!(named.iter().filter(|name| is_id(name)).all(|name| written.contains(name.as_str())), "{named:?}");
 }

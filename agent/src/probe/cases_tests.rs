@@ -113,7 +113,7 @@ impl Node {
         ProxyRules::of(&environment, self.version)
     }
 
-    fn kubelet(&self) -> CredentialOptions {
+    fn kubelet() -> CredentialOptions {
         CredentialOptions {
             kubelet_root: "/var/lib/kubelet".into(),
             kubelet: true,
@@ -146,7 +146,7 @@ impl Node {
         let network = Network::new(names, trust, Arc::new(self.proxies()), timeouts, self.version, Timestamp::now());
         let question = Question {
             containerd: &containerd,
-            credentials: &Credentials::load(&root, &self.kubelet()),
+            credentials: &Credentials::load(&root, &Self::kubelet()),
             platform: &Platform::new("linux", "amd64", ""),
             network: &network,
             budget: &PullBudget::new(0),
@@ -160,12 +160,11 @@ impl Node {
         if self.timeout < self.limit {
             return verdict(&question, requested, &image).await;
         }
-        let report = match settled(&question, &image, &plan) {
-            Some(verdict) => ImageReport { verdict, ..blank },
-            None => {
-                let deadline = Deadline::now() + self.timeout;
-                verdict_of(&question, &image, &plan, &self.candidates(), blank, deadline).await
-            }
+        let report = if let Some(verdict) = settled(&question, &image, &plan) {
+            ImageReport { verdict, ..blank }
+        } else {
+            let deadline = Deadline::now() + self.timeout;
+            verdict_of(&question, &image, &plan, &self.candidates(), blank, deadline).await
         };
         ImageReport { requests: question.budget.requests.sent(), ..report }
     }

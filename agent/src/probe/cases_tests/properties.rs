@@ -242,7 +242,7 @@ async fn unrelated_files_and_their_order_change_no_answer() {
         let (lab, version) = (lab(), version(&mut chance));
         let hosts = hosts(&mut chance, &content);
         let started: Vec<Registry> = hosts.iter().map(|host| host.start(&lab)).collect();
-        let endpoints: Vec<&str> = started.iter().map(|registry| registry.endpoint()).collect();
+        let endpoints: Vec<&str> = started.iter().map(Registry::endpoint).collect();
         let node = Node::new(version).asking(&endpoints);
         let alone = Node { files: node.files.clone(), ..Node::new(version) }.pulls(IMAGE).await;
         let mut files = node.files;
