@@ -62,8 +62,7 @@ impl Api {
 
     /// What the answer is to this object; a change is a merge patch.
     pub async fn send(&self, method: Method, path: &str, object: &Value) -> Result<Value> {
-        let patch = method == Method::PATCH;
-        let kind = if patch { "application/merge-patch+json" } else { "application/json" };
+        let kind = if method == Method::PATCH { "application/merge-patch+json" } else { "application/json" };
         let request = Request::builder().method(method).uri(path).header("content-type", kind);
         Ok(self.0.request(request.body(serde_json::to_vec(object)?)?).await?)
     }
