@@ -9,7 +9,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::eventually;
-use super::waiting::{all_wait, in_metrics};
+use super::waiting::in_metrics;
 use crate::Result;
 use crate::agent::{Agent, NAMESPACE};
 use crate::cases::{self, Cases};
@@ -37,7 +37,7 @@ pub async fn api_server(cluster: &Cluster) -> Result {
     cases.create(cluster).await?;
     eventually(async || {
         up(&agent, true).await?;
-        all_wait(&agent, &cases).await
+        counted(&agent, cases.pod.len()).await
     })
     .await?;
     cases.remove(cluster).await?;

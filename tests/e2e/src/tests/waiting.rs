@@ -77,12 +77,6 @@ async fn in_json(agent: &Agent<'_>, cases: &Cases) -> Result {
     Ok(())
 }
 
-/// Each pod waits in the report, for whatever reason.
-pub async fn all_wait(agent: &Agent<'_>, cases: &Cases) -> Result {
-    let report = report(agent).await?;
-    cases.pod.iter().try_for_each(|pod| need_of(&report, pod).map(drop))
-}
-
 async fn report(agent: &Agent<'_>) -> Result<Value> {
     Ok(serde_json::from_str(&agent.local("/api/v1/report").await?)?)
 }
