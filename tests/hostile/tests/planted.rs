@@ -70,7 +70,12 @@ fn each_fault_of_the_program_is_found() {
 
 #[test]
 fn a_name_that_no_attack_has_is_a_mistake_of_the_caller() {
-    let output = Command::new(SUITE).arg("--pullprobe").arg(program()).args(["--only", "nonsense"]).output().unwrap();
+    let output = Command::new(SUITE)
+        .arg("--pullprobe")
+        .arg(program())
+        .args(["--only", "no attack is called so"])
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stderr).contains("no attack has such a name"), "{output:?}");
 }
