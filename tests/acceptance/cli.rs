@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::binary::{Finished, document, finish, pullprobe, repository};
 use super::world::{Given, World};
 
-const VERBS: [&str; 8] = ["why", "run", "check", "plan", "lint", "hosts", "explain", "completions"];
+const VERBS: [&str; 9] = ["why", "fleet", "run", "check", "plan", "lint", "hosts", "explain", "completions"];
 
 /// What every verb that reads the node takes.
 const NODE_OPTIONS: [&str; 12] = [
@@ -58,7 +58,7 @@ fn help_names_every_verb_and_each_verb_its_options() {
         assert!(help.stdout.lines().any(|line| line.trim_start().starts_with(verb)), "{verb}:\n{}", help.stdout);
         let own = run(&[verb, "--help"]);
         assert_eq!((own.code, own.stderr.as_str()), (Some(0), ""), "{verb}");
-        if !["why", "explain", "completions"].contains(&verb) {
+        if !["why", "fleet", "explain", "completions"].contains(&verb) {
             for option in NODE_OPTIONS {
                 assert!(own.stdout.contains(option), "{verb} --help has no {option}");
             }

@@ -239,6 +239,8 @@ fn every_cause_that_a_registry_can_lead_to_is_reached() {
                 "disk_full",
                 "inodes_exhausted",
                 "containerd_unreachable",
+                // It is kubelet's, which asks no registry; `why` reaches it.
+                "image_never_pulled",
                 // It makes no verdict; `hostile` reaches it.
                 "limit_reached",
                 "unclassified",

@@ -273,7 +273,9 @@ impl Agent {
         let of_image = |found: &Found| job(Probed::Image(found.image.clone()), found.interval, found.is_background);
         jobs.extend(images.iter().map(of_image));
         let images = images.into_iter().map(|found| found.image).collect();
-        (Targets { namespaces, images, images_dropped: u64::try_from(dropped).unwrap_or(u64::MAX) }, jobs)
+        let configured = settings.targets.images.iter().map(|target| target.image.clone()).collect();
+        let images_dropped = u64::try_from(dropped).unwrap_or(u64::MAX);
+        (Targets { namespaces, images, configured, images_dropped }, jobs)
     }
 
     /// An image waits for the hosts that it would be asked from; a registry's own hosts are left out one by
@@ -341,7 +343,6 @@ impl Prober for Agent {
             pull_budgets: Arc::clone(&self.pull_budgets),
             back_offs: Arc::clone(&self.back_offs),
             changes: Arc::clone(&self.changes),
-            options: Arc::clone(&self.options),
             answer: self.answer(),
         };
         probing.probe(job).boxed()

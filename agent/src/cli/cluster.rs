@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 
 use super::{Color, duration};
@@ -23,7 +24,13 @@ pub struct ClusterArgs {
     #[arg(long = "as-group", value_name = "GROUP")]
     pub impersonate_groups: Vec<String>,
     /// The namespace of the agents. A pod there is sent the pull secrets that you ask with
-    #[arg(long, env = "PULLPROBE_AGENT_NAMESPACE", value_name = "NAMESPACE", default_value = "pullprobe")]
+    #[arg(
+        long,
+        env = "PULLPROBE_AGENT_NAMESPACE",
+        value_name = "NAMESPACE",
+        default_value = "pullprobe",
+        value_parser = NonEmptyStringValueParser::new()
+    )]
     pub agent_namespace: String,
     /// Time limit of the check on a node, for one image
     #[arg(long, value_name = "DUR", default_value = "30s", value_parser = duration)]
@@ -38,7 +45,7 @@ pub struct WhyArgs {
     #[arg(value_name = "POD|KIND/NAME")]
     pub target: Vec<String>,
     /// The namespace [default: that of the kubeconfig's context]
-    #[arg(short, long, value_name = "NAMESPACE")]
+    #[arg(short, long, value_name = "NAMESPACE", value_parser = NonEmptyStringValueParser::new())]
     pub namespace: Option<String>,
     /// All pods of all namespaces that wait for an image
     #[arg(short = 'A', long, conflicts_with = "namespace")]
@@ -69,9 +76,15 @@ pub struct FleetArgs {
     #[arg(long, value_name = "NAME")]
     pub service_account: Option<String>,
     /// The namespace of the service account [default: that of the kubeconfig's context]
-    #[arg(short, long, value_name = "NAMESPACE", requires = "service_account")]
+    #[arg(
+        short,
+        long,
+        value_name = "NAMESPACE",
+        requires = "service_account",
+        value_parser = NonEmptyStringValueParser::new()
+    )]
     pub namespace: Option<String>,
-    /// A table, the same with every node by name, or one JSON document
+    /// A table, the same with no list of nodes cut short, or one JSON document
     #[arg(short = 'o', long, visible_alias = "output", value_enum, default_value_t = FleetFormat::Table)]
     pub format: FleetFormat,
     /// Whether text has colors; auto: on a terminal only

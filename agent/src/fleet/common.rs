@@ -24,7 +24,7 @@ const MISFITS_PER_CENT: usize = 10;
 const LIKELY: &[&str] = &[
     "configuration",
     "containerd",
-    "name servers",
+    "nameservers",
     "proxies",
     "topology.kubernetes.io/zone",
     "cloud.google.com/gke-nodepool",

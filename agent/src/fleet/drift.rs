@@ -13,7 +13,7 @@ pub struct Drift {
 }
 
 /// What nodes are usually set up alike in.
-const FACTS: &[&str] = &["configuration", "containerd", "name servers", "proxies"];
+const FACTS: &[&str] = &["configuration", "containerd", "nameservers", "proxies"];
 
 pub(super) fn of(asked: &[Asked<'_>]) -> Vec<Drift> {
     FACTS.iter().filter_map(|name| drift(name, asked)).collect()

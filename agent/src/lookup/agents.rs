@@ -10,7 +10,7 @@ use super::logins::decoded;
 use crate::access::{Cluster, Command, Refusal, path, query};
 use crate::image::reference::Reference;
 use crate::redact::clean::Clean;
-use crate::render::json::summary::Summary;
+use crate::render::json::summary::{SCHEMA_VERSION, Summary};
 use crate::why::{AgentAnswer, CheckedImage, OtherNodes};
 
 /// The label of the chart's pods.
@@ -30,7 +30,7 @@ const AT_ONCE: usize = 16;
 /// Of one page of a list.
 const PAGE: &str = "500";
 /// Kubernetes is made for 5,000 nodes.
-const MOST: usize = 20_000;
+const PAGES: usize = 40;
 /// `check` has its own time limit for the image; this is for the way there and back.
 const WAY: Duration = Duration::from_secs(15);
 /// pullprobe's exit code for a request that it does not understand.
@@ -126,6 +126,15 @@ impl AgentPod {
     }
 }
 
+/// What a check may take of a registry's pull limit.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Spend {
+    /// What `check` takes by itself: one request, at a registry that counts.
+    Once,
+    /// Many nodes ask, perhaps from one address.
+    Nothing,
+}
+
 pub struct Agents<'c> {
     cluster: &'c Cluster,
     /// Where the agents are: who may run pods there is trusted with the secrets of others.
@@ -149,7 +158,7 @@ impl<'c> Agents<'c> {
             Err(because) => return AgentAnswer::Nobody { agent: None, because },
         };
         let agent = pod.shown();
-        let because = match self.check(&pod, image, secrets).await {
+        let because = match self.check(&pod, image, secrets, Spend::Once).await {
             Ok(image) => return AgentAnswer::Checked { agent, image: Box::new(image) },
             Err(because) => because,
         };
@@ -197,14 +206,17 @@ impl<'c> Agents<'c> {
     async fn page(&self, wanted: &[(&str, &str)]) -> Result<Pods, Refusal> {
         let place = path(&["api", "v1", "namespaces", &self.namespace, "pods"]);
         let listed = self.cluster.get(&format!("{place}?{}", query(wanted)), LIST_LIMIT).await?;
-        Ok(decoded(&listed).unwrap_or_default())
+        let mut page: Pods = decoded(&listed)
+            .ok_or_else(|| Refusal::Unreachable("the API server's answer is no list of pods".into()))?;
+        page.items.retain(|pod| *pod.metadata.namespace == *self.namespace);
+        Ok(page)
     }
 
     /// The agents of all nodes, by node.
     pub async fn all(&self) -> Result<BTreeMap<Clean, AgentPod>, String> {
         let mut agents = BTreeMap::new();
         let mut more = String::new();
-        loop {
+        for _ in 0..PAGES {
             let mut wanted = vec![("labelSelector", LABEL), ("limit", PAGE)];
             if !more.is_empty() {
                 wanted.push(("continue", more.as_str()));
@@ -214,10 +226,11 @@ impl<'c> Agents<'c> {
             let running = page.items.into_iter().filter(AgentPod::is_running);
             agents.extend(running.map(|pod| (pod.spec.node.clone(), pod)));
             more = page.metadata.more;
-            if more.is_empty() || agents.len() > MOST {
+            if more.is_empty() {
                 return Ok(agents);
             }
         }
+        Err(format!("there are more than {} agents", agents.len()))
     }
 
     /// The agent's own summary, over the API server's pod proxy. `Err`: why there is none, in words that do not differ between
@@ -228,7 +241,9 @@ impl<'c> Agents<'c> {
         let read = tokio::time::timeout(SUMMARY_PATIENCE, read).await;
         match read.unwrap_or(Err(Refusal::OutOfTime(SUMMARY_PATIENCE))) {
             Ok(summary) => {
-                decoded(&summary).ok_or_else(|| "the agent's answer is no summary: it is too old or too new".to_owned())
+                let summary: Option<Summary> = decoded(&summary);
+                let summary = summary.filter(|summary| summary.schema_version == SCHEMA_VERSION);
+                summary.ok_or_else(|| "the agent's answer is no summary: it is too old or too new".to_owned())
             }
             Err(Refusal::Forbidden(_)) => Err("you may not get pods/proxy of the agents".to_owned()),
             Err(Refusal::NotFound(_)) => Err("the agent has no summary: it is too old".to_owned()),
@@ -238,10 +253,20 @@ impl<'c> Agents<'c> {
     }
 
     /// `Err`: why it did not check.
-    pub async fn check(&self, pod: &AgentPod, image: &str, secrets: &[u8]) -> Result<CheckedImage, Clean> {
+    pub async fn check(
+        &self,
+        pod: &AgentPod,
+        image: &str,
+        secrets: &[u8],
+        spend: Spend,
+    ) -> Result<CheckedImage, Clean> {
         let timeout = format!("{}ms", self.timeout.as_millis());
-        let arguments =
-            ["/pullprobe", "check", "--format", "json", "--timeout", &timeout, "--pull-secrets", "-", "--", image];
+        let mut arguments =
+            vec!["/pullprobe", "check", "--format", "json", "--timeout", &timeout, "--pull-secrets", "-"];
+        if spend == Spend::Nothing {
+            arguments.extend(["--counted-pulls", "0"]);
+        }
+        arguments.extend(["--", image]);
         let command = Command {
             namespace: &pod.metadata.namespace,
             pod: &pod.metadata.name,
@@ -251,6 +276,7 @@ impl<'c> Agents<'c> {
             patience: self.timeout + WAY,
         };
         match self.cluster.exec(&command).await {
+            Err(Refusal::Forbidden(_)) if spend == Spend::Nothing => Err("you may not exec in the agents' pods".into()),
             Err(Refusal::Forbidden(said)) => Err(format!("you may not exec in its pod ({said})").into()),
             Err(refusal) => Err(format!("exec in its pod fails: {refusal}").into()),
             Ok(ran) => CheckedImage::of_check(&ran.output).ok_or_else(|| {
@@ -295,7 +321,7 @@ impl<'c> Agents<'c> {
         }
         for (_, summary) in summaries.iter().filter(|(other, _)| Some(other) != node) {
             let found = summary.as_ref().and_then(|summary| CheckedImage::of_report(summary, &image));
-            match found.and_then(|found| found.pullable) {
+            match found.and_then(|found| found.starts()) {
                 Some(true) => told.can += 1,
                 Some(false) => told.cannot += 1,
                 None => told.unknown += 1,

@@ -32,7 +32,8 @@ struct ServiceAccount {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct PartialObjects {
-    items: Vec<PartialObject>,
+    /// The API server writes an empty list as null.
+    items: Option<Vec<PartialObject>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -73,7 +74,13 @@ impl<'c> Reader<'c> {
     /// The document of a service account's pull secrets: what a pod without its own brings.
     pub async fn of_account(&mut self, namespace: &Clean, name: &Clean) -> Result<Zeroizing<Vec<u8>>, String> {
         let place = || format!("service account {name} in namespace {namespace}");
-        let wanted = self.account(namespace, name).await.ok_or_else(|| format!("{} cannot be read", place()))?;
+        let wanted = self
+            .account(namespace, name)
+            .await
+            .ok_or_else(|| format!("{} is not there, or you may not read it", place()))?;
+        if wanted.is_empty() {
+            return Err(format!("{} has no pull secrets", place()));
+        }
         let brought = self.of_pod(namespace, name, &wanted).await;
         let unread = brought.logins.named.iter().find(|one| !matches!(one.state, SecretState::Read(_)));
         match unread {
@@ -133,7 +140,8 @@ impl<'c> Reader<'c> {
             query(&[("fieldSelector", &format!("metadata.name={name}")), ("limit", BESIDE)])
         );
         let found: PartialObjects = decoded(&self.cluster.names(&wanted, LIST_LIMIT).await.ok()?)?;
-        let mut others: Vec<Clean> = found.items.into_iter().map(|item| item.metadata.namespace).collect();
+        let mut others: Vec<Clean> =
+            found.items.unwrap_or_default().into_iter().map(|item| item.metadata.namespace).collect();
         others.retain(|other| other != namespace);
         others.sort();
         Some(others)

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::agents::{AgentPod, Agents};
+use super::agents::{AgentPod, Agents, Spend};
 use super::nodes::Node;
 use crate::fleet::{FleetNode, NodeAnswer};
 use crate::redact::clean::Clean;
 use crate::render::json::summary::Summary;
+
+/// A document of no secret.
+const NO_SECRETS: &[u8] = br#"{"kind":"List","items":[]}"#;
 
 /// What every node is asked.
 pub struct Survey<'a> {
@@ -15,8 +18,10 @@ pub struct Survey<'a> {
     pub pods: &'a BTreeMap<Clean, AgentPod>,
     /// To be checked on each node, as containerd writes them.
     pub images: &'a [String],
-    /// The document for `--pull-secrets -`.
-    pub secrets: &'a [u8],
+    /// No registry is asked about.
+    pub is_all_images: bool,
+    /// The document for `--pull-secrets -`. `None`: only the node's own logins.
+    pub secrets: Option<&'a [u8]>,
 }
 
 impl Survey<'_> {
@@ -26,35 +31,52 @@ impl Survey<'_> {
             None => Err("no agent of pullprobe runs there".to_owned()),
             Some(pod) => match self.agents.summary(pod).await {
                 Err(reason) => Err(reason),
+                // A node that is gone may have left its address to another one.
+                Ok(summary) if *summary.node != *node.name => {
+                    Err("the agent at its address calls itself another node".to_owned())
+                }
+                Ok(summary) if !summary.complete && self.images.is_empty() => {
+                    Err("the agent's first cycle is not over".to_owned())
+                }
                 Ok(summary) => {
                     traits.extend(facts(&summary));
                     let mut answers = answers(&summary);
-                    let checked = self.check(pod, &mut answers).await;
-                    checked.map(|()| answers)
+                    let unchecked = self.check(pod, &mut answers).await;
+                    // With other targets, what is known of those counts.
+                    match unchecked {
+                        Some(reason) if self.is_all_images => Err(reason),
+                        _ => Ok(answers),
+                    }
                 }
             },
         };
         FleetNode { name: node.name.into(), traits, answers }
     }
 
-    /// Each image is checked on the node itself. Where that is not possible and the agent watches the image, its answer counts.
-    async fn check(&self, pod: &AgentPod, answers: &mut BTreeMap<String, NodeAnswer>) -> Result<(), String> {
+    /// Each image is checked on the node itself. Where that is not possible and the agent watches the image, its answer counts,
+    /// unless it was to be asked with other logins. Why none of the images has an answer. `None`: one has.
+    async fn check(&self, pod: &AgentPod, answers: &mut BTreeMap<String, NodeAnswer>) -> Option<String> {
+        let (mut has_answer, mut why) = (false, None);
         for image in self.images {
-            match self.agents.check(pod, image, self.secrets).await {
+            match self.agents.check(pod, image, self.secrets.unwrap_or(NO_SECRETS), Spend::Nothing).await {
                 Ok(checked) => {
                     let answer = NodeAnswer {
-                        pullable: checked.pullable,
+                        pullable: checked.starts(),
                         degraded: false,
                         cause: checked.cause.map(Clean::into_string),
                         owner: checked.owner.map(Clean::into_string),
                     };
                     answers.insert(image.clone(), answer);
+                    has_answer = true;
                 }
-                Err(_) if answers.contains_key(image) => {}
-                Err(reason) => return Err(reason.into()),
+                Err(_) if answers.contains_key(image) && self.secrets.is_none() => has_answer = true,
+                Err(reason) => {
+                    answers.insert(image.clone(), NodeAnswer::default());
+                    why.get_or_insert(String::from(reason));
+                }
             }
         }
-        Ok(())
+        why.filter(|_| !has_answer)
     }
 }
 
@@ -63,7 +85,7 @@ fn facts(summary: &Summary) -> BTreeMap<String, String> {
     let facts = [
         ("configuration", summary.config_hash.clone().unwrap_or_default()),
         ("containerd", summary.containerd.clone()),
-        ("name servers", summary.nameservers.join(", ")),
+        ("nameservers", summary.nameservers.join(", ")),
         ("proxies", summary.proxies.join(", ")),
         ("platform", summary.platform.clone()),
     ];
@@ -82,9 +104,18 @@ fn answers(summary: &Summary) -> BTreeMap<String, NodeAnswer> {
         (Clean::line(&one.registry).into_string(), answer)
     });
     let images = summary.images.iter().map(|one| {
-        let answer =
-            NodeAnswer { pullable: one.pullable, degraded: false, cause: clean(&one.cause), owner: clean(&one.owner) };
+        let answer = NodeAnswer {
+            pullable: starts(one.pullable, one.runnable),
+            degraded: false,
+            cause: clean(&one.cause),
+            owner: clean(&one.owner),
+        };
         (Clean::line(&one.image).into_string(), answer)
     });
     registries.chain(images).collect()
+}
+
+/// An image that is pulled and does not start is of no use to a pod.
+fn starts(pullable: Option<bool>, runnable: Option<bool>) -> Option<bool> {
+    if runnable == Some(false) { Some(false) } else { pullable }
 }

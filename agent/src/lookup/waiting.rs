@@ -30,11 +30,11 @@ pub struct Found {
 impl Found {
     pub fn take(&mut self, pod: Pod, limit: usize) {
         self.pods += 1;
+        if pod.metadata.deletion_timestamp.is_some() && self.going.len() < NOTES {
+            self.going.push(pod.key());
+        }
         if pod.is_over() {
             return;
-        }
-        if pod.metadata.deletion_timestamp.is_some() {
-            self.going.push(pod.key());
         }
         let needs = pod.needs();
         let mut waits = false;

@@ -5,6 +5,7 @@ use super::object::{ContainerSpec, ContainerStatus, ImageName, Pod};
 use super::since;
 use super::waiting::Waiting;
 use crate::redact::clean::Clean;
+use crate::redact::urls::without_credentials;
 
 /// One container, or image volume, and the image that it needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,12 +92,19 @@ impl Pod {
             pod: self.metadata.name.clean(),
             container,
             kind,
-            image: image.clean(),
+            // A name is no place for a login; where somebody put one, nobody is to see it.
+            image: without_credentials(&image.clean()).into(),
             policy: PullPolicy::of(policy, image),
             waiting: None,
             has_had_image: false,
-            pull_secrets: self.spec.image_pull_secrets.iter().map(|secret| secret.name.clean()).collect(),
+            pull_secrets: self.pull_secrets(),
         }
+    }
+
+    /// kubelet skips a name that is empty.
+    fn pull_secrets(&self) -> Vec<Clean> {
+        let names = self.spec.image_pull_secrets.iter().map(|secret| secret.name.clean());
+        names.filter(|name| !name.is_empty()).collect()
     }
 
     /// A container that waits for an image volume has that one's image in its message, and its own is there.

@@ -36,6 +36,8 @@ pub struct Snapshot {
     pub last_success: BTreeMap<EndpointKey, Timestamp>,
     /// By the image as the user wrote it.
     pub images: BTreeMap<String, Arc<ImageReport>>,
+    /// Of images whose answer depends on a login: the answer to the node's own logins. What is in `images` depends on the pods, too.
+    pub node_answers: BTreeMap<String, Arc<ImageReport>>,
     /// What is known of each endpoint's pull quota; an endpoint without an entry said nothing yet.
     pub rate_limits: BTreeMap<EndpointKey, SeenLimit>,
     /// What is probed less often than usual.
@@ -146,6 +148,7 @@ impl Snapshot {
             endpoints: BTreeMap::new(),
             last_success: BTreeMap::new(),
             images: BTreeMap::new(),
+            node_answers: BTreeMap::new(),
             rate_limits: BTreeMap::new(),
             back_offs: BTreeMap::new(),
             memory: Memory::default(),

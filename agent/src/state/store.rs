@@ -15,6 +15,7 @@ use crate::model::tally::Counts;
 use crate::pods::Book;
 use crate::state::back_off::{BackOff, Subject};
 use crate::state::dependents;
+use crate::state::own_login;
 use crate::state::snapshot::{NodeState, SeenLimit, Snapshot};
 use crate::state::targets::Targets;
 
@@ -49,6 +50,7 @@ impl Store {
             snapshot.last_success.retain(|key, _| targets.has(key));
             snapshot.rate_limits.retain(|key, _| targets.has(key));
             snapshot.images.retain(|requested, _| targets.images.contains(requested));
+            snapshot.node_answers.retain(|requested, _| targets.images.contains(requested));
             snapshot.tally.retain(|key| targets.has(key), |endpoint| targets.has_endpoint(endpoint));
             snapshot.back_offs.retain(|subject, _| match subject {
                 Subject::Host(key) => targets.has(key),
@@ -63,6 +65,7 @@ impl Store {
         self.change(|snapshot| {
             snapshot.config = std::mem::take(&mut snapshot.config).after(&state, now);
             snapshot.state = state;
+            own_login::settle(snapshot);
         });
     }
 
@@ -106,6 +109,7 @@ impl Store {
             if snapshot.targets.images.contains(report.requested.as_str()) {
                 let last = snapshot.images.get(report.requested.as_str()).map(|known| known.started_at);
                 report.started_at = last.unwrap_or(snapshot.started_at);
+                snapshot.node_answers.remove(report.requested.as_str());
                 snapshot.images.insert(report.requested.clone().into(), Arc::new(report));
             }
         });
@@ -131,12 +135,15 @@ impl Store {
                     note_limit(snapshot, key, &report.rate_limit, report.started_at);
                 }
             }
-            snapshot.images.insert(report.requested.clone().into(), Arc::new(report));
+            own_login::note(snapshot, Arc::new(report));
         });
     }
 
     pub fn apply_pods(&self, pods: Arc<Book>) {
-        self.change(|snapshot| snapshot.pods = pods);
+        self.change(|snapshot| {
+            snapshot.pods = pods;
+            own_login::settle(snapshot);
+        });
     }
 
     /// What is probed less often than usual from now on.

@@ -12,6 +12,8 @@ pub struct Targets {
     pub namespaces: BTreeMap<String, Namespace>,
     /// As the user wrote them.
     pub images: BTreeSet<String>,
+    /// Those of them that users asked for: the answer is the node's, whatever pods bring.
+    pub configured: BTreeSet<String>,
     /// How many images were found beyond the limit.
     pub images_dropped: u64,
 }

@@ -72,7 +72,10 @@ impl Snapshot {
                 return because(Cause::CredentialsMalformed);
             }
         }
-        let verdict = report.map(|report| &report.verdict);
+        // What is shown of the image may be left open for the sake of other pods.
+        let verdict = report.map(|report| {
+            self.node_answers.get(report.requested.as_str()).map_or(&report.verdict, |answer| &answer.verdict)
+        });
         let unknown = Outlook { pullable: None, cause: None, because: "" };
         let told = match verdict {
             Some(verdict) if self.brings_own_login(need) && (is_about_login(verdict) || may_be_its_login(need)) => {

@@ -94,6 +94,11 @@ struct Registry {
 }
 
 impl CheckedImage {
+    /// Whether a pod with it would start: pulled, and made for the node's platform.
+    pub fn starts(&self) -> Option<bool> {
+        if self.runnable == Some(false) { Some(false) } else { self.pullable }
+    }
+
     /// Of the report of `check` about one image.
     pub fn of_check(report: &[u8]) -> Option<Self> {
         let report: Report = serde_json::from_slice(report).ok()?;

@@ -3,7 +3,7 @@
 use super::fault::{Fault, Kind};
 use super::judged::{Verdict, is_about_login};
 use super::secrets::listed;
-use super::{Logins, Waiting};
+use super::{Logins, Waiting, shell};
 use crate::cause::text::{Text, kubelet, text};
 use crate::cause::{Cause, Owner};
 use crate::explain::{self, Meaning, Reading};
@@ -124,9 +124,9 @@ fn untold(waiting: &Waiting, faults: &[Fault], because: &Clean) -> Verdict {
 pub fn named(fix: &str, waiting: &Waiting) -> String {
     let registry = Reference::parse(&waiting.image).map(|image| image.domain).unwrap_or_default();
     let name = |word: &str| match word {
-        "IMAGE" => Some(waiting.image.to_string()),
-        "POD" => Some(format!("{} -n {}", waiting.pod, waiting.namespace)),
-        "NODE" => waiting.node.as_ref().map(ToString::to_string),
+        "IMAGE" => Some(shell::word(&waiting.image)),
+        "POD" => Some(format!("{} -n {}", shell::word(&waiting.pod), shell::word(&waiting.namespace))),
+        "NODE" => waiting.node.as_deref().map(shell::word),
         "REGISTRY" if !registry.is_empty() => Some(registry.clone()),
         _ => None,
     };

@@ -7,7 +7,6 @@ use tokio::time::Instant;
 
 use super::back_off::{BackOffs, OfferedCredentials, Pace};
 use super::{Current, Probed};
-use crate::app::options::Options;
 use crate::app::pull_budget::PullBudgets;
 use crate::image::target::Target;
 use crate::model::report::ImageReport;
@@ -15,7 +14,6 @@ use crate::probe;
 use crate::pull::attempt::PullBudget;
 use crate::schedule::Job;
 use crate::state::changes::Changes;
-use crate::state::own_login::left_open;
 use crate::state::store::Store;
 
 /// What a probe works with, however long it takes.
@@ -25,7 +23,6 @@ pub struct Probing {
     pub pull_budgets: Arc<PullBudgets>,
     pub back_offs: Arc<BackOffs>,
     pub changes: Arc<Changes>,
-    pub options: Arc<Options>,
     /// How long one answer may take.
     pub answer: Duration,
 }
@@ -59,11 +56,11 @@ impl Probing {
         let question = self.current.node.question(&self.current.network, &budget, self.answer);
         let report = about(&question, requested).await;
         self.back_offs.saw_image(&report, pace, |subject| OfferedCredentials::of(&self.current.node, subject));
-        let is_configured = self.options.settings.targets.images.iter().any(|target| target.image == requested);
-        let report = left_open(report, &self.store.snapshot(), is_configured);
-        self.changes.image(&report, report.started_at);
-        let domain = report.image.as_ref().map(|image| image.domain.clone());
+        let (domain, name) = (report.image.as_ref().map(|image| image.domain.clone()), report.requested.clone());
         self.store.apply_image(report);
+        if let Some(shown) = self.store.snapshot().images.get(name.as_str()) {
+            self.changes.image(shown, shown.started_at);
+        }
         if let Some(domain) = domain {
             let dependents = probe::dependents(&question, &domain).await;
             dependents.into_iter().for_each(|report| self.store.apply_endpoint(report));
