@@ -72,7 +72,7 @@ bench: tools static ## what pullprobe costs, against blackbox_exporter and skope
 	cargo build --locked --package pullprobe-bench
 	$(TARGET_DIR)/debug/pullprobe-bench --pullprobe $(STATIC) $(if $(STRICT),--strict)
 
-hostile: static ## hostile peers and files against the program, in half an hour (ONLY=part-of-a-name)
+hostile: static ## hostile peers and files against the program, in about 20 minutes (ONLY=part-of-a-name)
 	cargo build --locked --package pullprobe-hostile
 	began=$$SECONDS
 	$(HOSTILE) $(if $(ONLY),--only "$(ONLY)")
