@@ -62,6 +62,11 @@ fn spawn(command: &mut Command) -> io::Result<Child> {
 
 /// The most that a process took so far, in bytes; `None` once it is gone.
 pub fn peak(id: u32) -> Option<u64> {
+    // For a moment after it was spawned a process still has the memory of who spawned it.
+    let is_not_begun = std::fs::read_link(format!("/proc/{id}/exe")).ok()? == std::env::current_exe().ok()?;
+    if is_not_begun {
+        return Some(0);
+    }
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? << 10)
