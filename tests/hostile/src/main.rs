@@ -152,7 +152,10 @@ fn attack_all(options: &Options) -> io::Result<bool> {
     };
     let siege = match options.siege.unwrap_or(usual) {
         0 => None,
-        seconds => Some(trials.siege(&attacks, Duration::from_secs(seconds))?),
+        seconds => {
+            let pace = if options.quick { siege::Pace::BUSY } else { siege::Pace::MEASURED };
+            Some(trials.siege(&attacks, Duration::from_secs(seconds), pace)?)
+        }
     };
     siege.iter().for_each(|siege| say(&siege.to_string()));
     say(&format!("\n{}", table::summary(&rows)));
