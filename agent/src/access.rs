@@ -12,7 +12,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::redact::clean::Clean;
-use crate::redact::output::redact_message;
+use crate::redact::output::{innermost, redact_message};
 
 mod config;
 mod exec;
@@ -166,15 +166,6 @@ impl From<kube::Error> for Refusal {
             other => unreachable(&innermost(&other)),
         }
     }
-}
-
-/// The last of a chain of errors says what happened; those before it say who passed it on.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
 }
 
 #[cfg(test)]

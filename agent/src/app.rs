@@ -2,8 +2,10 @@
 
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
+use std::time::Duration;
 
-use crate::cli::{Cli, Color, Format, LogArgs, LogLevel, NodeArgs, OutputArgs, Verb};
+use crate::access::{Access, Cluster};
+use crate::cli::{Cli, ClusterArgs, Color, Format, LogArgs, LogLevel, NodeArgs, OutputArgs, Verb};
 use crate::provider;
 use crate::render::text::Style;
 
@@ -98,6 +100,21 @@ async fn prepare(node: &NodeArgs) -> Result<(Node, Options), Problems> {
     let options = Options::of(node)?;
     let node = Node::load(&options).await.map_err(|problem| vec![problem])?;
     Ok((node, options))
+}
+
+/// For one request to the API server.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The cluster that is meant, and as whom. The error is for people.
+async fn cluster(args: &ClusterArgs) -> Result<Cluster, String> {
+    Cluster::of(&Access {
+        kubeconfig: args.kubeconfig.clone(),
+        context: args.context.clone(),
+        user: args.impersonate.clone(),
+        groups: args.impersonate_groups.clone(),
+        patience: PATIENCE,
+    })
+    .await
 }
 
 fn start_log(log: &LogArgs) {

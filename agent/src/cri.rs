@@ -19,6 +19,7 @@ pub use images::images;
 
 use crate::host::root::HostRoot;
 use crate::model::finding::{Finding, Severity};
+use crate::redact::output::innermost;
 use crate::version::Version;
 
 /// Where containerd listens, by distribution: upstream, k3s and RKE2, k0s, microk8s, Canonical Kubernetes.
@@ -109,22 +110,13 @@ where
             async move { UnixStream::connect(socket).await.map(TokioIo::new) }
         }))
         .await
-        .map_err(|error| root_cause(&error))?;
+        .map_err(|error| innermost(&error))?;
     let mut client = Grpc::new(channel).max_decoding_message_size(MESSAGE_LIMIT);
-    client.ready().await.map_err(|error| root_cause(&error))?;
+    client.ready().await.map_err(|error| innermost(&error))?;
     let codec = ProstCodec::<Q, A>::default();
     let method = PathAndQuery::from_static(method);
     let answer = client.unary(tonic::Request::new(request), method, codec).await;
     Ok(answer.map_err(|status| status.message().to_owned())?.into_inner())
-}
-
-/// The innermost error: the outer ones only say that transport failed.
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut inner = error;
-    while let Some(source) = inner.source() {
-        inner = source;
-    }
-    inner.to_string()
 }
 
 #[cfg(test)]

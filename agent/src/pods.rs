@@ -9,7 +9,7 @@ mod since;
 mod waiting;
 
 pub use book::{Api, Book, Listed, POD_LIMIT};
-pub use decode::{LIST_LIMIT, Text, TextList};
+pub use decode::{LIST_LIMIT, Text, TextList, or_default};
 pub use kind::{ContainerKind, PullPolicy};
 pub use need::Need;
 pub use object::{Metadata, Owner, Page, PageMetadata, Pod};

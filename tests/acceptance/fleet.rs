@@ -165,11 +165,12 @@ fn a_right_that_is_missing_is_named() {
 /// What `check` prints on a node, with what it was given in place of a real registry.
 fn checking(config: Config) -> Config {
     let runs = |_: &str, pod: &str, asked: &[String]| -> Command {
+        let spends_nothing = asked.windows(2).any(|two| two == ["--counted-pulls", "0"]);
+        assert!(spends_nothing, "{asked:?}");
         assert!(!format!("{asked:?}").contains("planted"), "{asked:?}");
         let pullable = pod != "agent-node-0002";
         let cause = (!pullable).then_some("credentials_missing");
-        let image =
-            json!({"image": asked.last(), "pullable": pullable, "cause": cause, "owner": cause.map(|_| "credentials")});
+        let image = json!({"image": asked.last(), "pullable": pullable, "runnable": pod != "agent-node-0001", "cause": cause, "owner": cause.map(|_| "credentials")});
         let mut command = Command::new("python3");
         // It reads the one document that it is given, and gives no answer without the secret in it.
         let script = "import os, sys\nsecrets = b''\nwhile not secrets.endswith(b']}'): secrets += os.read(0, 65536)\n\
@@ -189,8 +190,10 @@ fn an_image_is_checked_on_every_node_with_the_secrets_of_a_service_account() {
     let cluster = Cluster::new(config);
     let (code, told) = cluster.json(&["--service-account", "web", "registry.example/demo/app:1.0"]);
     let target = &told["targets"][0];
-    assert_eq!((code, &target["can"], &target["cannot"]), (Some(1), &4.into(), &1.into()), "{told:#}");
-    assert_eq!(target["failures"][0]["nodes"], json!(["node-0002"]));
+    assert_eq!((code, &target["can"], &target["cannot"]), (Some(1), &3.into(), &2.into()), "{told:#}");
+    let failing: Vec<&Value> = target["failures"].as_array().unwrap().iter().map(|one| &one["nodes"]).collect();
+    assert_eq!(failing.len(), 2, "one is not pulled, one would not start: {target:#}");
+    assert!(failing.contains(&&json!(["node-0002"])) && failing.contains(&&json!(["node-0001"])), "{target:#}");
     assert!(!cluster.api.requests().iter().any(|request| request.contains("planted")));
     let missing = cluster.ask(&["--service-account", "nobody", "registry.example/demo/app:1.0"]);
     assert!(missing.code == Some(2) && missing.stderr.contains("service account nobody"), "{missing:?}");
@@ -205,4 +208,12 @@ fn an_image_that_no_node_can_check_is_unknown() {
         told["not_asked"].as_array().unwrap().iter().map(|one| one["nodes"].as_array().unwrap().len()).sum::<usize>(),
         5
     );
+}
+
+#[test]
+fn a_check_that_fails_hides_nothing_of_a_registry() {
+    let (code, told) = Cluster::new(zones(1)).json(&["docker.io", "registry.example/demo/app:1.0"]);
+    let target = |name: &str| told["targets"].as_array().unwrap().iter().find(|one| one["target"] == name).unwrap();
+    assert_eq!((code, &target("docker.io")["cannot"]), (Some(1), &1.into()), "{told:#}");
+    assert_eq!(target("registry.example/demo/app:1.0")["unknown"], 5, "{told:#}");
 }

@@ -390,3 +390,38 @@ fn what_cannot_be_asked_is_said_in_a_sentence() {
         assert!(told.stderr.contains(part), "{told:?}");
     }
 }
+
+/// The API server writes an empty list of names as null.
+#[test]
+fn a_secret_that_is_nowhere_is_said_to_be_nowhere() {
+    let (_, told) = Cluster::new(naming("pull", &[])).container("web");
+    says(&told, "summary", "no namespace has a secret of that name");
+}
+
+#[test]
+fn a_pod_that_is_being_deleted_is_said_to_be() {
+    let mut going = Pod::new("web").waiting(REFUSED);
+    going["metadata"]["deletionTimestamp"] = "2026-11-29T10:06:00Z".into();
+    let told = Cluster::new(vec![going]).ask(&["web"]);
+    assert!(told.stdout.contains("pod shop/web is being deleted"), "{told:?}");
+}
+
+/// An empty namespace would be all of them: whoever gave a pod the agents' label would be sent the secrets.
+#[test]
+fn an_empty_namespace_of_the_agents_is_refused() {
+    let cluster = Cluster::new(naming("pull", &[secret("shop", "pull", &login("registry.example", PASSWORD))]));
+    let told = cluster.ask(&["web", "--agent-namespace", ""]);
+    assert!(told.code == Some(2) && told.stderr.contains("--agent-namespace"), "{told:?}");
+    assert!(cluster.api.requests().is_empty(), "{:?}", cluster.api.requests());
+}
+
+/// The API server takes any text for an image.
+#[test]
+fn an_image_that_is_shell_is_quoted_in_the_fix() {
+    let mut pod = Pod::new("web").reason("InvalidImageName").waiting("Failed to apply default image tag");
+    pod["spec"]["containers"][0]["image"] = "a;touch /tmp/x".into();
+    let (_, told) = Cluster::with(vec![pod], |config| config.runs = None).container("web");
+    let fix = told["fix"].as_str().unwrap();
+    assert!(!fix.contains("a;touch") || fix.contains("'a;touch /tmp/x'"), "{fix}");
+    assert!(fix.contains("'a;touch /tmp/x'"), "{told:#}");
+}

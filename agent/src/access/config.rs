@@ -8,9 +8,9 @@ use go::release::{Go, GoDebug, Release};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
-use super::{Cluster, innermost};
+use super::Cluster;
 use crate::redact::clean::Clean;
-use crate::redact::output::redact_message;
+use crate::redact::output::{innermost, redact_message};
 
 /// A name server or a firewall that says nothing is not waited for.
 const CONNECT: Duration = Duration::from_secs(10);

@@ -1,12 +1,9 @@
 //! `pullprobe fleet [IMAGE | REGISTRY…]`: the answer of every node, and what the nodes that cannot pull have in common.
 
-use std::time::Duration;
-
 use futures::StreamExt as _;
 
 use super::answers::Progress;
 use super::{ExitStatus, complain, print};
-use crate::access::{Access, Cluster};
 use crate::cli::{FleetArgs, FleetFormat};
 use crate::fleet::Fleet;
 use crate::image::target::Target;
@@ -17,8 +14,6 @@ use crate::lookup::survey::Survey;
 use crate::render::json;
 use crate::render::text::{self, Style};
 
-/// For one request to the API server.
-const PATIENCE: Duration = Duration::from_secs(20);
 /// So many agents are asked at a time: the API server passes each question on.
 const AT_A_TIME: usize = 32;
 /// A check on a node is a process in the agent's pod: the API server and kubelet carry its streams.
@@ -67,14 +62,7 @@ async fn answer(args: &FleetArgs) -> Result<Fleet, String> {
     if args.service_account.is_some() && wanted.images.is_empty() {
         return Err("--service-account is for the check of an image: name one".into());
     }
-    let cluster = Cluster::of(&Access {
-        kubeconfig: args.cluster.kubeconfig.clone(),
-        context: args.cluster.context.clone(),
-        user: args.cluster.impersonate.clone(),
-        groups: args.cluster.impersonate_groups.clone(),
-        patience: PATIENCE,
-    })
-    .await?;
+    let cluster = super::cluster(&args.cluster).await?;
     let mut chosen = nodes::list(&cluster, args.selector.as_deref()).await?;
     if let Some(count) = args.sample {
         chosen = nodes::sample(chosen, usize::try_from(count).unwrap_or(usize::MAX));

@@ -1,13 +1,12 @@
 //! `pullprobe why [POD | KIND/NAME]`: from a stuck pod to its cause, with the rights of who asks.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::answers::Progress;
 use super::{ExitStatus, complain, print, style};
-use crate::access::{Access, Cluster};
+use crate::access::Cluster;
 use crate::cli::{Format, OutputArgs, WhyArgs};
 use crate::lookup::agents::Agents;
 use crate::lookup::events;
@@ -17,9 +16,6 @@ use crate::lookup::waiting::{Found, Stuck};
 use crate::redact::clean::Clean;
 use crate::render::json;
 use crate::why::{self, AgentAnswer, Answer, Document, Waiting};
-
-/// For one request to the API server.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 pub async fn run(args: &WhyArgs, output: &OutputArgs) -> ExitStatus {
     match answer(args, output).await {
@@ -52,14 +48,7 @@ async fn answer(args: &WhyArgs, output: &OutputArgs) -> Result<(Document, bool),
     if args.all_namespaces && !matches!(target, Target::All) {
         return Err("-A asks about all pods: name no pod with it, or name its namespace with -n".into());
     }
-    let cluster = Cluster::of(&Access {
-        kubeconfig: args.cluster.kubeconfig.clone(),
-        context: args.cluster.context.clone(),
-        user: args.cluster.impersonate.clone(),
-        groups: args.cluster.impersonate_groups.clone(),
-        patience: PATIENCE,
-    })
-    .await?;
+    let cluster = super::cluster(&args.cluster).await?;
     let namespace = args.namespace.clone().unwrap_or_else(|| cluster.namespace.clone());
     let scope =
         Scope { namespace: (!args.all_namespaces).then_some(namespace.as_str()), selector: args.selector.as_deref() };

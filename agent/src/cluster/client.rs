@@ -16,6 +16,7 @@ use tokio::time::timeout;
 
 use super::trouble::Trouble;
 use crate::pods::Text;
+use crate::redact::output::innermost;
 use crate::version::own;
 
 /// Until an answer begins.
@@ -141,15 +142,6 @@ async fn refused(answer: Response<Body>) -> Trouble {
         return Trouble::Expired;
     }
     Trouble::Refused { status: code, message: told.message.to_string(), retry_after }
-}
-
-/// The outer errors say only that a request failed.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut inner = error;
-    while let Some(source) = inner.source() {
-        inner = source;
-    }
-    inner.to_string()
 }
 
 #[cfg(test)]

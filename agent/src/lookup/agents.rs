@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::logins::decoded;
 use crate::access::{Cluster, Command, Refusal, path, query};
 use crate::image::reference::Reference;
+use crate::pods::or_default;
 use crate::redact::clean::Clean;
 use crate::render::json::summary::{SCHEMA_VERSION, Summary};
 use crate::why::{AgentAnswer, CheckedImage, OtherNodes};
@@ -43,6 +44,7 @@ type Summaries = (Vec<(Clean, Option<Vec<u8>>)>, usize);
 #[serde(default)]
 struct Pods {
     metadata: ListMetadata,
+    #[serde(deserialize_with = "or_default")]
     items: Vec<AgentPod>,
 }
 

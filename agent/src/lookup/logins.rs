@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use crate::access::{Cluster, Refusal, path, query};
+use crate::pods::or_default;
 use crate::pull_secrets::{self, PullSecret, TYPES};
 use crate::redact::clean::Clean;
 use crate::why::{Account, Logins, NamedSecret, SecretState};
@@ -33,7 +34,8 @@ struct ServiceAccount {
 #[serde(default)]
 struct PartialObjects {
     /// The API server writes an empty list as null.
-    items: Option<Vec<PartialObject>>,
+    #[serde(deserialize_with = "or_default")]
+    items: Vec<PartialObject>,
 }
 
 #[derive(Default, Deserialize)]
@@ -140,8 +142,7 @@ impl<'c> Reader<'c> {
             query(&[("fieldSelector", &format!("metadata.name={name}")), ("limit", BESIDE)])
         );
         let found: PartialObjects = decoded(&self.cluster.names(&wanted, LIST_LIMIT).await.ok()?)?;
-        let mut others: Vec<Clean> =
-            found.items.unwrap_or_default().into_iter().map(|item| item.metadata.namespace).collect();
+        let mut others: Vec<Clean> = found.items.into_iter().map(|item| item.metadata.namespace).collect();
         others.retain(|other| other != namespace);
         others.sort();
         Some(others)

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::logins::decoded;
 use crate::access::{Cluster, Refusal, query};
+use crate::pods::or_default;
 use crate::redact::clean::Clean;
 
 /// Of one page of the list.
@@ -31,6 +32,7 @@ const KINDS: &[&str] = &[
 #[serde(default)]
 struct List {
     metadata: ListMetadata,
+    #[serde(deserialize_with = "or_default")]
     items: Vec<Item>,
 }
 
@@ -52,6 +54,7 @@ struct Item {
 #[serde(default)]
 struct Metadata {
     name: Clean,
+    #[serde(deserialize_with = "or_default")]
     labels: BTreeMap<Clean, Clean>,
 }
 

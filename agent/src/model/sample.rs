@@ -35,9 +35,11 @@ use crate::version::{Version, VersionSource};
 mod host;
 mod pods;
 mod presenting;
+mod verdicts;
 
 pub use host::host;
 pub use presenting::presenting;
+use verdicts::{good, refused, unsuited};
 
 /// What a registry may write into any text of its own.
 pub const MARKUP: &str = "<script>alert(\"x\")</script>&'";
@@ -357,50 +359,5 @@ fn image(requested: &str, (domain, repository, tag): (&str, &str, &str), verdict
         cut_off: false,
         started_at: now(),
         duration: Duration::from_millis(410),
-    }
-}
-
-fn good() -> Verdict {
-    Verdict {
-        pullable: Some(true),
-        runnable: Some(true),
-        cause: None,
-        also_possible: Vec::new(),
-        stage: None,
-        host: None,
-        owner: None,
-        summary: "containerd can pull it.".into(),
-        fix: String::new().into(),
-        kubelet_message: None,
-    }
-}
-
-fn refused() -> Verdict {
-    let message = format!(
-        "failed to pull and unpack image \"ghcr.io/example/private:1\": failed to authorize: 401 Unauthorized {MARKUP}"
-    );
-    Verdict {
-        pullable: Some(false),
-        runnable: None,
-        cause: Some(Cause::CredentialsRejected),
-        also_possible: vec![Cause::CredentialsExpired],
-        stage: Some(Stage::Token),
-        host: Some("ghcr.io:443".into()),
-        owner: Some(Cause::CredentialsRejected.owner()),
-        summary: "The registry rejects the credential that kubelet sends.".into(),
-        fix: "Log in anew and replace the entry `ghcr.io` of /var/lib/kubelet/config.json.".into(),
-        kubelet_message: Some(message.into()),
-    }
-}
-
-fn unsuited() -> Verdict {
-    Verdict {
-        runnable: Some(false),
-        cause: Some(Cause::PlatformMismatch),
-        stage: Some(Stage::Platform),
-        owner: Some(Cause::PlatformMismatch.owner()),
-        summary: "The pull succeeds, but the image is for linux/amd64 and this node is linux/arm64.".into(),
-        fix: "Build the image for linux/arm64 too.".into(),
-        ..good()
     }
 }

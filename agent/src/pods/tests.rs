@@ -284,3 +284,13 @@ fn every_recorded_status_is_a_wait_for_an_image() {
         assert!(is_told || !has_new_words, "{one}");
     }
 }
+
+#[test]
+fn an_empty_name_of_a_secret_is_none_and_a_login_in_an_image_is_not_shown() {
+    let mut pod = pod();
+    pod["spec"]["imagePullSecrets"] = json!([{"name": ""}, {}]);
+    pod["spec"]["containers"][0]["image"] = "https://user:S3CRET@r.example/shop/web:2".into();
+    let needs = needs(&pod);
+    assert!(needs.iter().all(|need| need.pull_secrets.is_empty()), "{needs:?}");
+    assert!(!format!("{needs:?}").contains("S3CRET"), "{needs:?}");
+}

@@ -250,6 +250,15 @@ fn is_mixed(run: &str) -> bool {
     has(char::is_ascii_uppercase) && has(char::is_ascii_lowercase) && has(char::is_ascii_digit)
 }
 
+/// The last of a chain of errors says what happened; those before it say who passed it on.
+pub fn innermost(error: &dyn std::error::Error) -> String {
+    let mut inner = error;
+    while let Some(source) = inner.source() {
+        inner = source;
+    }
+    inner.to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::{redact, redact_message};

@@ -163,3 +163,15 @@ fn the_text_begins_with_the_verdict_and_ends_with_what_is_left_out() {
     }
     assert!(!told.contains('\u{1b}'), "{told}");
 }
+
+#[test]
+fn a_login_that_has_ended_is_sent_all_the_same() {
+    let token = "eyJhbGciOiJub25lIn0.eyJleHAiOjF9.c2ln";
+    let inner = json!({"auths": {"r.example": {"username": "u", "password": token}}}).to_string();
+    let secret = json!({"kind": "Secret", "metadata": {"name": "pull", "namespace": "shop"},
+        "type": crate::pull_secrets::TYPES[0].0, "stringData": {".dockerconfigjson": inner}});
+    let ended = SecretState::Read(crate::pull_secrets::read_one(secret.to_string().as_bytes()).unwrap());
+    let now = Timestamp::from_second(1_795_168_800).unwrap();
+    let told = answer(&waiting(None), &logins(&[("pull", ended)]), &reported(&json!({"pullable": true})), now);
+    assert_eq!(told.pullable, None, "{told:?}");
+}

@@ -117,8 +117,10 @@ impl Asked {
         let left = found.len().saturating_sub(begin);
         let page: Vec<Value> = found.into_iter().skip(begin).take(limit).collect();
         let next = if left > page.len() { (begin + page.len()).to_string() } else { String::new() };
-        let kind = page.first().and_then(|first| first["kind"].as_str()).unwrap_or("Object");
-        reply(200, json!({"kind": format!("{kind}List"), "metadata": {"continue": next}, "items": page}).to_string())
+        let kind = page.first().and_then(|first| first["kind"].as_str()).unwrap_or("Object").to_owned();
+        // A list of metadata that is empty is null, as of the real one.
+        let items = if self.only_names && page.is_empty() { Value::Null } else { page.into() };
+        reply(200, json!({"kind": format!("{kind}List"), "metadata": {"continue": next}, "items": items}).to_string())
     }
 
     fn is_meant(&self, object: &Value) -> bool {
