@@ -141,8 +141,8 @@ fn who_cannot_be_asked_is_named_with_the_reason_and_drift_with_its_groups() {
         .map(|one| (one["reason"].as_str().unwrap().to_owned(), one["nodes"].clone()))
         .collect();
     let expected = [
+        ("another node answers at the address of its agent", "node-0004"),
         ("no agent of pullprobe runs there", "bare"),
-        ("the agent at its address calls itself another node", "node-0004"),
         ("the agent does not answer (the API server says 503)", "node-0003"),
         ("the agent has no summary: it is too old", "node-0000"),
         ("the agent's answer is no summary: it is too old or too new", "node-0001"),
@@ -158,7 +158,10 @@ fn a_right_that_is_missing_is_named() {
     let nodes = Cluster::new(forbidden("list nodes")).ask(&[]);
     assert!(nodes.code == Some(2) && nodes.stderr.contains("cannot list resource \"nodes\""), "{nodes:?}");
     let (code, told) = Cluster::new(forbidden("get pods/proxy")).json(&[]);
-    assert_eq!((code, &told["not_asked"][0]["reason"]), (Some(3), &"you may not get pods/proxy of the agents".into()));
+    assert_eq!(
+        (code, &told["not_asked"][0]["reason"]),
+        (Some(3), &"you lack the right to get pods/proxy in the agents' namespace".into())
+    );
     assert_eq!(told["not_asked"][0]["nodes"].as_array().unwrap().len(), 5);
 }
 

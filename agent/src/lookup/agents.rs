@@ -247,7 +247,9 @@ impl<'c> Agents<'c> {
                 let summary = summary.filter(|summary| summary.schema_version == SCHEMA_VERSION);
                 summary.ok_or_else(|| "the agent's answer is no summary: it is too old or too new".to_owned())
             }
-            Err(Refusal::Forbidden(_)) => Err("you may not get pods/proxy of the agents".to_owned()),
+            Err(Refusal::Forbidden(_)) => {
+                Err("you lack the right to get pods/proxy in the agents' namespace".to_owned())
+            }
             Err(Refusal::NotFound(_)) => Err("the agent has no summary: it is too old".to_owned()),
             Err(Refusal::Status(status, _)) => Err(format!("the agent does not answer (the API server says {status})")),
             Err(other) => Err(other.to_string()),

@@ -33,7 +33,7 @@ impl Survey<'_> {
                 Err(reason) => Err(reason),
                 // A node that is gone may have left its address to another one.
                 Ok(summary) if *summary.node != *node.name => {
-                    Err("the agent at its address calls itself another node".to_owned())
+                    Err("another node answers at the address of its agent".to_owned())
                 }
                 Ok(summary) if !summary.complete && self.images.is_empty() => {
                     Err("the agent's first cycle is not over".to_owned())
