@@ -50,12 +50,12 @@ pub async fn measure(world: &World, options: &Options) -> io::Result<Vec<Goal>> 
     Ok(vec![
         Goal {
             what: "CPU per endpoint probe, against blackbox_exporter",
-            ratio: ours.per_probe() / theirs.per_probe(),
+            measured: ours.per_probe() / theirs.per_probe(),
             at_most: 0.5,
         },
         Goal {
             what: "resident memory, against blackbox_exporter",
-            ratio: ratio(ours.typical(), theirs.typical()),
+            measured: ratio(ours.typical(), theirs.typical()),
             at_most: 0.6,
         },
     ])
@@ -149,7 +149,7 @@ async fn agent(world: &World, options: &Options, hosts: &[&str]) -> io::Result<C
     Cost::of(&running, before, http::sum(&metrics, "pullprobe_probes_total", "") - first, resident)
 }
 
-async fn eventually(mut come: impl AsyncFnMut() -> bool) -> io::Result<()> {
+pub async fn eventually(mut come: impl AsyncFnMut() -> bool) -> io::Result<()> {
     let deadline = Instant::now() + PATIENCE;
     while !come().await {
         if Instant::now() > deadline {

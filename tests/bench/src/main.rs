@@ -7,6 +7,7 @@ mod endpoints;
 mod goal;
 mod http;
 mod inspect;
+mod pods;
 mod process;
 mod relay;
 mod round_trips;
@@ -71,6 +72,7 @@ async fn main() -> ExitCode {
 async fn measure(options: &Options) -> std::io::Result<bool> {
     let world = world::World::new()?;
     let mut goals = endpoints::measure(&world, options).await?;
+    goals.push(pods::measure(&world, options).await?);
     goals.push(inspect::measure(&world, options).await?);
     goals.push(round_trips::measure(&world, options).await?);
     println!("\n== goals");

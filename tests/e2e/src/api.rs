@@ -60,10 +60,9 @@ impl Api {
         Ok(list["items"].as_array().cloned().unwrap_or_default())
     }
 
-    /// What the answer is to this object; a change is a merge patch.
+    /// What the answer is to this object.
     pub async fn send(&self, method: Method, path: &str, object: &Value) -> Result<Value> {
-        let kind = if method == Method::PATCH { "application/merge-patch+json" } else { "application/json" };
-        let request = Request::builder().method(method).uri(path).header("content-type", kind);
+        let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
         Ok(self.0.request(request.body(serde_json::to_vec(object)?)?).await?)
     }
 

@@ -96,10 +96,27 @@ impl Cluster {
         }
     }
 
-    /// Also after it was stopped: the containers have gone on.
-    pub async fn start_kubelet(&self) -> Result {
+    async fn start_kubelet(&self) -> Result {
         *self.kubelet.lock().await = Some(Program::start("kubelet", &mut self.kubelet_command(), &self.logs)?);
         Ok(())
+    }
+
+    /// After it was stopped, until it has told the API server of itself again. The containers have gone on meanwhile.
+    pub async fn start_kubelet_again(&self) -> Result {
+        let before = self.heartbeat().await?;
+        self.start_kubelet().await?;
+        let path = format!("/api/v1/nodes?fieldSelector=metadata.name={NODE_NAME}");
+        let is_back = |node: &Value| {
+            let ready = ready_condition(node)?;
+            (ready["status"] == "True" && ready["lastHeartbeatTime"] != before).then_some(())
+        };
+        self.api.until(&path, "kubelet to be back", is_back).await
+    }
+
+    /// When kubelet last said that the node is ready, or not.
+    async fn heartbeat(&self) -> Result<Value> {
+        let node = self.api.get(&format!("/api/v1/nodes/{NODE_NAME}")).await?;
+        Ok(ready_condition(&node).map(|it| it["lastHeartbeatTime"].clone()).unwrap_or_default())
     }
 
     pub async fn stop_kubelet(&self) -> Result {
@@ -109,6 +126,16 @@ impl Cluster {
         }
     }
 
+    /// etcd forgets everything but the latest state, as it does by itself in time.
+    pub async fn compact(&self) -> Result {
+        let pods = self.api.get("/api/v1/pods").await?;
+        let revision = pods["metadata"]["resourceVersion"].as_str().ok_or("a list without a version")?;
+        let request = serde_json::json!({"revision": revision, "physical": true}).to_string();
+        let url = format!("{ETCD}/v3/kv/compaction");
+        run("curl", ["--silent", "--show-error", "--fail", "--noproxy", "*", "--data", &request, &url]).await?;
+        Ok(())
+    }
+
     /// After a test that ended early: what it stopped is started, and what it made is removed.
     pub async fn recover(&self) -> Result {
         if let Some(server) = self.api_server.lock().await.take() {
@@ -116,7 +143,7 @@ impl Cluster {
         }
         self.start_api_server("tokens").await?;
         if self.kubelet.lock().await.is_none() {
-            self.start_kubelet().await?;
+            self.start_kubelet_again().await?;
         }
         self.kubectl(&["delete", "pods", "--selector", "e2e", "--ignore-not-found", "--force", "--grace-period=0"], "")
             .await?;
@@ -134,10 +161,7 @@ impl Cluster {
 
     async fn node_ready(&self) -> Result {
         let path = format!("/api/v1/nodes?fieldSelector=metadata.name={NODE_NAME}");
-        let is_ready = |node: &Value| {
-            let conditions = node["status"]["conditions"].as_array()?;
-            conditions.iter().any(|it| it["type"] == "Ready" && it["status"] == "True").then_some(())
-        };
+        let is_ready = |node: &Value| (ready_condition(node)?["status"] == "True").then_some(());
         self.api.until(&path, "the node to be ready", is_ready).await
     }
 
@@ -304,6 +328,10 @@ impl Cluster {
         command.args(["--container-runtime=remote", "--v=2"]);
         command
     }
+}
+
+fn ready_condition(node: &Value) -> Option<&Value> {
+    node["status"]["conditions"].as_array()?.iter().find(|condition| condition["type"] == "Ready")
 }
 
 /// What service accounts ask for: the kind and name, not the content.

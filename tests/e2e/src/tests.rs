@@ -3,6 +3,7 @@
 mod changes;
 mod deploy;
 mod events;
+mod fleet;
 mod waiting;
 mod why;
 
@@ -25,9 +26,11 @@ const TESTS: &[(&str, Test)] = &[
     ("deploy::uninstalling_leaves_nothing", |cluster| Box::pin(deploy::nothing_is_left(cluster))),
     ("waiting::pods_are_told_with_their_cause", |cluster| Box::pin(waiting::told_with_their_cause(cluster))),
     ("changes::an_api_server_that_was_away_is_found_again", |cluster| Box::pin(changes::api_server(cluster))),
+    ("changes::an_agent_that_slept_past_a_compaction_lists_again", |cluster| Box::pin(changes::compaction(cluster))),
     ("changes::a_rotated_token_is_taken", |cluster| Box::pin(changes::token(cluster))),
     ("changes::a_thousand_pods_come_and_go_in_the_same_memory", |cluster| Box::pin(changes::churn(cluster))),
     ("why::it_names_the_cause_of_each_pod", |cluster| Box::pin(why::names_the_cause(cluster))),
+    ("fleet::it_tells_who_can_pull_what", |cluster| Box::pin(fleet::of_one_node(cluster))),
     ("events::kubelet_says_what_check_predicts", |cluster| Box::pin(events::predicted(cluster))),
 ];
 
