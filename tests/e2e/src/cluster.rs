@@ -145,9 +145,13 @@ impl Cluster {
         if self.kubelet.lock().await.is_none() {
             self.start_kubelet_again().await?;
         }
-        self.kubectl(&["delete", "pods", "--selector", "e2e", "--ignore-not-found", "--force", "--grace-period=0"], "")
-            .await?;
-        self.kubectl(&["delete", "namespace", agent::NAMESPACE, "--ignore-not-found"], "").await?;
+        let by_force = ["delete", "pods", "--ignore-not-found", "--force", "--grace-period=0", "--wait=false"];
+        self.kubectl(&[&by_force[..], &["--selector", "e2e"]].concat(), "").await?;
+        // Without its daemon set no pod of the agent comes again.
+        let agents = ["--namespace", agent::NAMESPACE];
+        self.kubectl(&[&["delete", "daemonsets", "--all", "--wait=false"], &agents[..]].concat(), "").await?;
+        self.kubectl(&[&by_force[..], &["--all"], &agents].concat(), "").await?;
+        self.kubectl(&["delete", "namespace", agent::NAMESPACE, "--ignore-not-found", "--timeout=120s"], "").await?;
         for kind in ["clusterrole", "clusterrolebinding"] {
             self.kubectl(&["delete", kind, "--selector", agent::SELECTOR, "--ignore-not-found"], "").await?;
         }

@@ -162,8 +162,7 @@ pub async fn churn(cluster: &Cluster) -> Result {
         PODS * ROUNDS
     );
     cluster.start_kubelet_again().await?;
-    // Only kubelet ends a pod, and it has to have seen this one again before.
-    agent.ready().await?;
+    agent.stop().await?;
     agent.uninstall().await?;
     if last > first + MAY_GROW {
         return Err(format!("resident memory grew from {first} to {last} KiB").into());
