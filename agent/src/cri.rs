@@ -70,6 +70,11 @@ pub async fn version(root: &HostRoot, named: Option<&str>) -> Result<Option<Vers
     }
 }
 
+/// Whether there is a socket to ask.
+pub fn has_socket(root: &HostRoot, named: &str) -> bool {
+    socket(root, Some(named)).is_some()
+}
+
 /// When the running daemon began to listen, in Unix seconds: it makes its socket anew at each start.
 pub fn listens_since(root: &HostRoot, named: &str) -> Option<i64> {
     let (path, _) = socket(root, Some(named))?;

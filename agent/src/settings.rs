@@ -25,6 +25,7 @@ pub struct Settings {
     pub probe: ProbeSettings,
     pub credentials: CredentialSettings,
     pub web: WebSettings,
+    pub metrics: MetricSettings,
     pub labels: LabelSettings,
 }
 
@@ -111,6 +112,12 @@ pub struct WebSettings {
     pub listen: Vec<SocketAddr>,
     /// Further names under which people ask for page and report, in small letters.
     pub hosts: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MetricSettings {
+    /// The key of the hashes that tell which nodes share a pull limit. `None`: no such hash is shown.
+    pub bucket_key_file: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! The snapshot that everything is rendered from, its only writer, and what is remembered over time.
 
 pub mod back_off;
+pub mod bucket;
 pub mod changes;
 pub mod dependents;
 pub mod host_dependencies;

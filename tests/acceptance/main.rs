@@ -35,6 +35,7 @@ mod restarted;
 mod scenario;
 mod secrets;
 mod security;
+mod self_report;
 mod space;
 mod tokens;
 mod unread;

@@ -27,6 +27,7 @@ use crate::route::network::reach::Reach;
 use crate::schedule::{self, Job, Prober, Schedule};
 use crate::server::{self, Content, Latch, Names};
 use crate::settings::Settings;
+use crate::state::bucket::BucketKey;
 use crate::state::changes::{self, Changes};
 use crate::state::image_list::Found;
 use crate::state::snapshot::{NodeState, Snapshot};
@@ -36,8 +37,10 @@ use crate::state::targets::Targets;
 mod back_off;
 mod background_read;
 mod found;
+mod own;
 mod pods;
 mod probing;
+mod published;
 #[cfg(test)]
 mod simulated_day;
 
@@ -45,6 +48,7 @@ use back_off::{BackOffs, OfferedCredentials};
 use background_read::BackgroundRead;
 use pods::NodePods;
 use probing::Probing;
+use published::report;
 
 /// One answer has this long, as `check` gives it, and longer where one request alone may take as long.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -61,6 +65,13 @@ pub async fn run(node: &NodeArgs) -> ExitStatus {
         Ok(ready) => ready,
         Err(problems) => {
             problems.iter().for_each(|problem| complain(problem));
+            return ExitStatus::Refused;
+        }
+    };
+    let buckets = match own::bucket_key(&options.settings.metrics) {
+        Ok(key) => key,
+        Err(problem) => {
+            complain(&problem);
             return ExitStatus::Refused;
         }
     };
@@ -82,7 +93,7 @@ pub async fn run(node: &NodeArgs) -> ExitStatus {
         complain(&format!("listening on {address}"));
     }
     let (latch, readiness) = server::readiness();
-    let agent = Arc::new(Agent::new(options, node, latch, Timestamp::now));
+    let agent = Arc::new(Agent::new(options, node, latch, Timestamp::now, buckets));
     let content = Content {
         snapshots: agent.store.subscribe(),
         readiness,
@@ -99,33 +110,6 @@ pub async fn run(node: &NodeArgs) -> ExitStatus {
     probing.abort();
     following.abort();
     ExitStatus::Well
-}
-
-/// The snapshot as the published document.
-fn report(snapshot: &Snapshot) -> String {
-    let state = &snapshot.state;
-    let subject = json::Subject {
-        node: &snapshot.node,
-        platform: state.platform.to_string(),
-        containerd: json::Containerd {
-            version: state.containerd.version.to_string(),
-            version_source: state.containerd.source.as_str().to_owned(),
-            build: state.containerd.version.build.maker.name().map(str::to_owned),
-            go: state.containerd.version.go().release.to_string(),
-            config_files: state.containerd.config_files.clone(),
-            config_path: state.containerd.config_path.clone(),
-        },
-        started_at: snapshot.started_at,
-        duration: snapshot.last_cycle.unwrap_or_default(),
-    };
-    let images = snapshot.images.values().map(AsRef::as_ref);
-    let endpoints = snapshot.endpoints.values().map(AsRef::as_ref);
-    let findings = snapshot.findings(Timestamp::now());
-    json::text(
-        &json::report(&subject, images, endpoints, &findings)
-            .with_back_offs(snapshot)
-            .with_pods(snapshot, Timestamp::now()),
-    )
 }
 
 /// A registry or an image, as the settings and the node's files name it.
@@ -165,12 +149,16 @@ struct Agent {
 }
 
 impl Agent {
-    fn new(options: Options, node: Arc<Node>, latch: Latch, clock: Clock) -> Self {
+    fn new(options: Options, node: Arc<Node>, latch: Latch, clock: Clock, buckets: Option<BucketKey>) -> Self {
         let now = clock();
         let probe = &options.settings.probe;
         let per_hour = options.counted_pulls.unwrap_or(probe.counted_pulls_per_hour);
         let pull_budgets = Arc::new(PullBudgets::open(per_hour, probe.counted_pulls_file.clone(), clock));
-        let store = Arc::new(Store::new(Snapshot::new(options.node_name.clone(), node.state(), now)));
+        let first = Snapshot {
+            memory_limit: own::memory_limit(),
+            ..Snapshot::new(options.node_name.clone(), node.state(), now)
+        };
+        let store = Arc::new(Store::new(first).with_buckets(buckets));
         let network = Arc::new(node.network(now).within(reach(&options.settings)));
         let current = Mutex::new(Current { node, network, unreadable: None });
         let pods = Arc::new(NodePods::of(&options.settings.targets.discover, now));

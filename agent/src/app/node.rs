@@ -69,6 +69,8 @@ pub struct Node {
     timeouts: Timeouts,
     /// containerd has a socket and did not answer on it.
     silent: bool,
+    /// Whether containerd answers. `None`: nothing shows that there is one.
+    answers: Option<bool>,
 }
 
 /// The node's root certificates. They are parsed again only if a file changed.
@@ -111,6 +113,8 @@ struct RuntimeInfo {
     source: Option<VersionSource>,
     /// It has a socket and did not answer on it.
     silent: Option<Finding>,
+    /// `None`: there is no socket, or it was not asked.
+    answers: Option<bool>,
     images: BTreeSet<String>,
     unlisted: Option<Finding>,
 }
@@ -127,7 +131,18 @@ impl HostFiles {
     async fn ask(&self, options: &Options) -> RuntimeInfo {
         let (version, source, silent) = daemon_version(&self.root, options, &self.layout.socket).await;
         let (images, unlisted) = images_of_node(&self.root, options, &self.layout.socket).await;
-        RuntimeInfo { version, source, silent, images, unlisted }
+        let answers = cri::has_socket(&self.root, &self.layout.socket).then_some(silent.is_none());
+        RuntimeInfo { version, source, silent, answers, images, unlisted }
+    }
+
+    /// As [`ask`](Self::ask), for an agent: whether containerd answers is asked of it also where its version is written down.
+    async fn ask_again(&self, options: &Options) -> RuntimeInfo {
+        let told = self.ask(options).await;
+        if options.containerd_version.is_none() || told.answers.is_none() {
+            return told;
+        }
+        let answers = Some(cri::version(&self.root, Some(&self.layout.socket)).await.is_ok());
+        RuntimeInfo { answers, ..told }
     }
 }
 
@@ -143,7 +158,7 @@ impl Node {
     pub async fn reload(before: Arc<Self>, options: Arc<Options>, now: Timestamp) -> Result<(Self, NodeState), String> {
         let of = Arc::clone(&options);
         let ground = aside(move || HostFiles::of(&of)).await??;
-        let told = ground.ask(&options).await;
+        let told = ground.ask_again(&options).await;
         aside(move || {
             let node = Self::read(&options, ground, told, Some(&Before { node: &before, now }));
             let state = node.state();
@@ -178,6 +193,9 @@ impl Node {
         let credentials = logins(options, &root, &layout, before);
         let platform = options.platform.clone().unwrap_or_else(|| cpu::platform(&root));
         let silent = told.silent.is_some();
+        // A containerd that is stopped takes its socket away.
+        let stopped = before.and_then(|before| before.node.answers).map(|_| false);
+        let answers = told.answers.or(stopped);
         let of_files = [&containerd.findings, &layout.findings, &names.findings, &environment.findings];
         let of_files = of_files.into_iter().chain([&trust_store.findings, &credentials.findings]).flatten().cloned();
         let mut findings: Vec<Finding> = of_files.collect();
@@ -209,6 +227,7 @@ impl Node {
             found_images: told.images,
             timeouts: timeouts(&options.settings.probe.timeouts),
             silent,
+            answers,
         }
     }
 
@@ -257,6 +276,7 @@ impl Node {
                 source: containerd.version_source,
                 config_files: shown(&containerd.config_files),
                 config_path: shown(&containerd.config_path),
+                answers: self.answers,
             },
             config_hash: containerd.content_hash.clone(),
             config_modified: containerd.config_files.iter().filter_map(modified).max(),

@@ -57,6 +57,7 @@ pub fn empty() -> Snapshot {
             source: VersionSource::Assumed,
             config_files: Vec::new(),
             config_path: Vec::new(),
+            answers: None,
         },
         config_hash: String::new(),
         config_modified: None,
@@ -72,6 +73,7 @@ pub fn empty() -> Snapshot {
 pub fn rich() -> Snapshot {
     let mut snapshot = Snapshot::new("worker-3", state(), now());
     snapshot.last_cycle = Some(Duration::from_millis(2_410));
+    snapshot.memory_limit = Some(134_217_728);
     for (namespace, host, role, stages) in walks() {
         add(&mut snapshot, namespace, host, role, stages);
     }
@@ -82,10 +84,13 @@ pub fn rich() -> Snapshot {
     }
     snapshot.targets.images_dropped = 2;
     snapshot.pods = Arc::new(pods::book());
-    snapshot.rate_limits.insert(key("docker.io", "registry-1.docker.io"), SeenLimit { limit: limited(), at: now() });
+    snapshot.rate_limits.insert(
+        key("docker.io", "registry-1.docker.io"),
+        SeenLimit { limit: limited(), at: now(), bucket: Some("9fbed8536e88".into()) },
+    );
     let blocked =
         RateLimit { state: LimitState::Blocked, retry_after: Some(Duration::from_mins(2)), ..RateLimit::default() };
-    snapshot.rate_limits.insert(key("quay.io", "quay.io"), SeenLimit { limit: blocked, at: now() });
+    snapshot.rate_limits.insert(key("quay.io", "quay.io"), SeenLimit { limit: blocked, at: now(), bucket: None });
     let hub = key("docker.io", "registry-1.docker.io").1;
     snapshot.tally.cost.requests.insert((hub.clone(), RequestKind::Ping), 12);
     snapshot.tally.cost.counted_pulls.insert(hub, 1);
@@ -162,6 +167,7 @@ fn state() -> NodeState {
             source: VersionSource::Cri,
             config_files: vec!["/etc/containerd/config.toml".into(), "/etc/containerd/conf.d/10-registry.toml".into()],
             config_path: vec!["/etc/containerd/certs.d".into()],
+            answers: Some(true),
         },
         config_hash: "5f2b8c1d90aa".into(),
         config_modified: Timestamp::from_second(1_795_000_000).ok(),

@@ -106,6 +106,8 @@ keys! {
     "web.config_file", "", "nothing yet", "Not supported yet: TLS and passwords as Prometheus' exporter-toolkit defines them.",
         |_, node, read| read.wrong(node, "nothing", "web.config_file is not supported yet: remove it, and put a proxy in front for TLS or passwords.");
 
+    "metrics.bucket_key_file", "", PATH, "A file with a secret of at least 16 characters, the same on every node. It is the key of `pullprobe_rate_limit_bucket_info`, which shows the nodes that share one pull limit. It is read once, at the start. Not set: no such metric.",
+        |s, node, read| read.path(node, &mut s.metrics.bucket_key_file);
     "labels.node", "false", SWITCH, "Add the label `node` to every series, for scrapes that cannot.",
         |s, node, read| read.switch(node, &mut s.labels.node);
 }

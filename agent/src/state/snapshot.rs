@@ -47,6 +47,8 @@ pub struct Snapshot {
     pub tally: Tally,
     /// The pods of the node, where the Kubernetes API tells of them.
     pub pods: Arc<Book>,
+    /// How much memory the agent may use, in bytes. `None`: nothing limits it.
+    pub memory_limit: Option<u64>,
     /// How long the last whole cycle took. `None` before the first has ended.
     pub last_cycle: Option<Duration>,
 }
@@ -79,6 +81,8 @@ pub struct ContainerdState {
     pub config_files: Vec<String>,
     /// The directories where hosts.toml files are looked for.
     pub config_path: Vec<String>,
+    /// Whether it answers on its socket. `None`: no socket was ever there.
+    pub answers: Option<bool>,
 }
 
 /// The file system that images are unpacked on.
@@ -103,6 +107,8 @@ pub struct ConfigState {
 pub struct SeenLimit {
     pub limit: RateLimit,
     pub at: Timestamp,
+    /// What the registry counts by, as a keyed hash. `None`: it does not say, or there is no key.
+    pub bucket: Option<String>,
 }
 
 impl SeenLimit {
@@ -154,6 +160,7 @@ impl Snapshot {
             memory: Memory::default(),
             tally: Tally::default(),
             pods: Arc::default(),
+            memory_limit: None,
             last_cycle: None,
         }
     }

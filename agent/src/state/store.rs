@@ -14,6 +14,7 @@ use crate::model::report::{EndpointReport, ImageReport};
 use crate::model::tally::Counts;
 use crate::pods::Book;
 use crate::state::back_off::{BackOff, Subject};
+use crate::state::bucket::BucketKey;
 use crate::state::dependents;
 use crate::state::own_login;
 use crate::state::snapshot::{NodeState, SeenLimit, Snapshot};
@@ -23,6 +24,7 @@ use crate::state::targets::Targets;
 #[derive(Debug)]
 pub struct Store {
     current: watch::Sender<Arc<Snapshot>>,
+    buckets: Option<BucketKey>,
 }
 
 /// What a reader may hold: it can look at the current snapshot and wait for the next.
@@ -30,7 +32,13 @@ pub type Reader = watch::Receiver<Arc<Snapshot>>;
 
 impl Store {
     pub fn new(first: Snapshot) -> Self {
-        Self { current: watch::Sender::new(Arc::new(first)) }
+        Self { current: watch::Sender::new(Arc::new(first)), buckets: None }
+    }
+
+    /// Says of each pull limit which nodes share it.
+    #[must_use]
+    pub fn with_buckets(self, key: Option<BucketKey>) -> Self {
+        Self { buckets: key, ..self }
     }
 
     pub fn snapshot(&self) -> Arc<Snapshot> {
@@ -85,7 +93,7 @@ impl Store {
             if report.ok() {
                 snapshot.last_success.insert(key.clone(), report.started_at);
             }
-            note_limit(snapshot, key.clone(), &report.rate_limit, report.started_at);
+            self.note_limit(snapshot, key.clone(), &report.rate_limit, report.started_at);
             snapshot.endpoints.insert(key, Arc::new(report));
         });
     }
@@ -132,7 +140,7 @@ impl Store {
             if let (Some(image), Some(endpoint)) = (&report.image, &report.limited_by) {
                 let key = (image.domain.clone(), endpoint.clone());
                 if snapshot.targets.has(&key) {
-                    note_limit(snapshot, key, &report.rate_limit, report.started_at);
+                    self.note_limit(snapshot, key, &report.rate_limit, report.started_at);
                 }
             }
             own_login::note(snapshot, Arc::new(report));
@@ -166,16 +174,20 @@ impl Store {
         self.change(|snapshot| snapshot.last_cycle = Some(took));
     }
 
+    /// Keeps the last known limit if this probe saw none. A registry that turns the node away may no longer say what it
+    /// counts by: it is what it was.
+    fn note_limit(&self, snapshot: &mut Snapshot, key: EndpointKey, limit: &RateLimit, at: Timestamp) {
+        if limit.state == LimitState::Unknown {
+            return;
+        }
+        let named = self.buckets.as_ref().zip(limit.source.as_ref()).map(|(key, source)| key.bucket(source.as_str()));
+        let before = snapshot.rate_limits.get(&key).and_then(|seen| seen.bucket.clone());
+        snapshot.rate_limits.insert(key, SeenLimit { limit: limit.clone(), at, bucket: named.or(before) });
+    }
+
     /// Copies only if a reader still holds the snapshot; the reports themselves are shared.
     fn change(&self, edit: impl FnOnce(&mut Snapshot)) {
         self.current.send_modify(|current| edit(Arc::make_mut(current)));
-    }
-}
-
-/// Keeps the last known limit if this probe saw none.
-fn note_limit(snapshot: &mut Snapshot, key: EndpointKey, limit: &RateLimit, at: Timestamp) {
-    if limit.state != LimitState::Unknown {
-        snapshot.rate_limits.insert(key, SeenLimit { limit: limit.clone(), at });
     }
 }
 
@@ -272,6 +284,35 @@ mod tests {
         store.apply_endpoint(told);
         store.apply_endpoint(report);
         assert_eq!(store.snapshot().limit_state(&key), LimitState::Blocked);
+    }
+
+    #[test]
+    fn the_bucket_of_a_limit_is_known_by_its_key_alone_and_is_kept_when_the_registry_blocks() {
+        let keyed = || Store::new(sample::rich()).with_buckets(BucketKey::new("0123456789abcdef"));
+        let snapshot = store().snapshot();
+        let unlimited = |report: &&Arc<EndpointReport>| report.namespace == "registry.k8s.io";
+        let report = EndpointReport::clone(snapshot.endpoints.values().find(unlimited).unwrap());
+        let key = (report.namespace.clone(), report.endpoint.clone());
+        let told = |source: &str, state| {
+            let rate_limit = RateLimit {
+                state,
+                source: Some(source).filter(|it| !it.is_empty()).map(Into::into),
+                ..RateLimit::default()
+            };
+            EndpointReport { rate_limit, ..report.clone() }
+        };
+        let bucket = |store: &Store| store.snapshot().rate_limits[&key].bucket.clone();
+        let (one, other, without) = (keyed(), keyed(), store());
+        for store in [&one, &other, &without] {
+            store.apply_endpoint(told("192.0.2.7", LimitState::Limited));
+        }
+        assert!(bucket(&one).is_some() && bucket(&one) == bucket(&other), "the same on every node");
+        assert_eq!(bucket(&without), None);
+        let before = bucket(&one);
+        one.apply_endpoint(told("", LimitState::Blocked));
+        assert_eq!(bucket(&one), before);
+        one.apply_endpoint(told("192.0.2.8", LimitState::Limited));
+        assert!(bucket(&one).is_some() && bucket(&one) != before);
     }
 
     #[test]

@@ -23,6 +23,7 @@ Read this to write queries, dashboards or alerts on the agent's metrics. `GET /m
 | `namespace` | the registry's name in image references, `docker.io` |
 | `endpoint` | `scheme://host[:port]`, as containerd's configuration has it |
 | `role` | `mirror`, `upstream`; or a host that a registry sends pulls to: `token` (token service), `redirect` (manifests or blobs) |
+| `bucket` | twelve hexadecimal digits, the same on every node whose pulls a registry counts together |
 | `stage`, `cause`, `owner` | closed sets: see `pullprobe explain` |
 | `image` | the reference as containerd writes it; only images that are configured or discovered, up to a limit |
 

@@ -125,6 +125,13 @@ pub const FAMILIES: &[Family] = &[
         labels: KEY,
         samples: retry_after,
     },
+    Family {
+        name: "pullprobe_rate_limit_bucket_info",
+        help: "Always 1; nodes with the same bucket share one pull limit. A keyed hash of the address or account that the registry counts by; absent without metrics.bucket_key_file, or when the registry does not say.",
+        kind: Kind::Gauge,
+        labels: &["namespace", "endpoint", "bucket"],
+        samples: buckets,
+    },
 ];
 
 /// The labels that name a host.
@@ -232,6 +239,12 @@ fn limit_state(snapshot: &Snapshot) -> Vec<Sample> {
 fn limits(snapshot: &Snapshot, value: impl Fn(&RateLimit) -> Option<f64>) -> Vec<Sample> {
     let seen = snapshot.rate_limits.iter();
     seen.filter_map(|(key, seen)| Some(Sample::new([&key.0, &key.1.to_string()], value(&seen.limit)?))).collect()
+}
+
+fn buckets(snapshot: &Snapshot) -> Vec<Sample> {
+    let seen = snapshot.rate_limits.iter();
+    seen.filter_map(|(key, seen)| Some(Sample::new([&key.0, &key.1.to_string(), seen.bucket.as_deref()?], 1.0)))
+        .collect()
 }
 
 fn retry_after(snapshot: &Snapshot) -> Vec<Sample> {

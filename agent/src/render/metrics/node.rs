@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{Family, Kind, Sample, unix_seconds};
+use super::{Family, Kind, Sample, number, truth, unix_seconds};
 use crate::model::credential::ProviderOutcome;
 use crate::model::expiry::CredentialExpiry;
 use crate::model::finding::Severity;
@@ -20,6 +20,22 @@ pub const BUILD: &[Family] = &[Family {
 }];
 
 pub const FAMILIES: &[Family] = &[
+    Family {
+        name: "pullprobe_containerd_up",
+        help: "1 when containerd answered on its socket when it was last asked, 0 when it did not; absent where it never had a socket that the agent sees.",
+        kind: Kind::Gauge,
+        labels: &[],
+        samples: |snapshot| {
+            snapshot.state.containerd.answers.into_iter().map(|answers| Sample::new([], truth(answers))).collect()
+        },
+    },
+    Family {
+        name: "pullprobe_memory_limit_bytes",
+        help: "Memory that the agent's control group may take, as it was at the agent's start; absent without a limit. process_resident_memory_bytes is what it takes.",
+        kind: Kind::Gauge,
+        labels: &[],
+        samples: |snapshot| snapshot.memory_limit.into_iter().map(|limit| Sample::new([], number(limit))).collect(),
+    },
     Family {
         name: "pullprobe_credential_expiry_timestamp_seconds",
         help: "When a credential that the node would offer expires, in Unix seconds; only of those whose end can be known.",
@@ -116,14 +132,14 @@ fn providers(snapshot: &Snapshot) -> Vec<Sample> {
         };
         *up.entry(&provider.name).or_insert(true) &= answered;
     }
-    up.into_iter().map(|(name, up)| Sample::new([name], f64::from(u8::from(up)))).collect()
+    up.into_iter().map(|(name, up)| Sample::new([name], truth(up))).collect()
 }
 
 fn findings(snapshot: &Snapshot) -> Vec<Sample> {
     let count = |severity| snapshot.state.findings.iter().filter(|finding| finding.severity == severity).count();
-    Severity::ALL.map(|severity| Sample::new([severity.as_str()], super::number(count(severity) as u64))).into()
+    Severity::ALL.map(|severity| Sample::new([severity.as_str()], number(count(severity) as u64))).into()
 }
 
 fn space(snapshot: &Snapshot, of: impl Fn(&FilesystemSpace) -> u64) -> Vec<Sample> {
-    snapshot.state.image_filesystem.iter().map(|disk| Sample::new([], super::number(of(disk)))).collect()
+    snapshot.state.image_filesystem.iter().map(|disk| Sample::new([], number(of(disk)))).collect()
 }

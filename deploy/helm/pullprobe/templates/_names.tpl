@@ -34,5 +34,8 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- define "pullprobe.config" -}}
 {{- $ours := dict "node" (dict "host_root" "/host") -}}
 {{- $port := dict "web" (dict "listen" (list (printf ":%d" (int .Values.port)))) -}}
+{{- if .Values.metrics.bucketKeySecret.name -}}
+{{- $_ := set $ours "metrics" (dict "bucket_key_file" (printf "/etc/pullprobe-buckets/%s" .Values.metrics.bucketKeySecret.key)) -}}
+{{- end -}}
 {{- toYaml (mergeOverwrite $port (deepCopy .Values.config) $ours) }}
 {{- end }}
