@@ -10,12 +10,12 @@
 //! | `/livez`, `/healthz`, `/-/healthy` | 200 while the process answers at all |
 //! | `/readyz`, `/-/ready` | 200 once the first cycle is over, 503 before |
 //!
-//! GET and HEAD only; `/` and the report only under a name of the node: [`Names`]. Which addresses: [`bind`]; how long a connection may last: `connection`.
+//! GET and HEAD only; `/` and the report only for whom [`Readers`] names. Which addresses: [`bind`]; how long a connection may last: `connection`.
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{Extension, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::Response;
@@ -31,11 +31,14 @@ use crate::state::store::Reader;
 mod bind;
 mod connection;
 mod names;
+mod readers;
 mod readiness;
 mod reply;
 
 pub use bind::{BindError, Bound, bind};
 pub use names::Names;
+use readers::Ends;
+pub use readers::Readers;
 pub use readiness::{Latch, Readiness, readiness};
 use reply::Reply;
 
@@ -50,8 +53,8 @@ pub struct Content {
     /// Stamp every series with the node's name.
     pub node_label: bool,
     pub clock: fn() -> Timestamp,
-    /// Under which page and report may be asked for.
-    pub names: Names,
+    /// Who may read page and report.
+    pub readers: Readers,
 }
 
 impl Content {
@@ -67,7 +70,7 @@ fn routes(content: Arc<Content>) -> Router {
     Router::new()
         .route("/", get(show_page))
         .route("/api/v1/report", get(show_report))
-        .route_layer(middleware::from_fn_with_state(Arc::clone(&content), by_name))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&content), for_readers))
         .route("/metrics", get(show_metrics))
         .route("/api/v1/schema", get(show_schema))
         .route("/api/v1/summary", get(show_summary))
@@ -112,15 +115,18 @@ async fn show_summary(State(content): Shared, headers: HeaderMap) -> Response {
     Reply::new("application/json", text).tagged().to(&headers)
 }
 
-/// The page and the report are for who asks this node by one of its own names. For health, metrics, the summary and the schema no name is
-/// asked: Prometheus and the API server's proxy bring names of their own.
-async fn by_name(State(content): Shared, request: Request, next: Next) -> Response {
-    if content.names.allow(request.headers()) {
-        return next.run(request).await;
+/// For health, metrics, the summary and the schema no name is asked, and no address: Prometheus and the API server's proxy come from
+/// elsewhere, with names of their own.
+async fn for_readers(
+    State(content): Shared,
+    Extension(ends): Extension<Ends>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match content.readers.admit(&ends, request.headers(), &content.snapshot().node) {
+        Ok(()) => next.run(request).await,
+        Err(refused) => Reply::text(&refused.text).status(refused.status),
     }
-    let text =
-        "this is not a name of this node: ask by an address, by localhost, or by a name of the setting web.hosts\n";
-    Reply::text(text).status(StatusCode::MISDIRECTED_REQUEST)
 }
 
 async fn live() -> Response {

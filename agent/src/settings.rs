@@ -110,8 +110,33 @@ pub struct CredentialSettings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebSettings {
     pub listen: Vec<SocketAddr>,
+    /// Who may read page and full report.
+    pub report: ReportReaders,
     /// Further names under which people ask for page and report, in small letters.
     pub hosts: Vec<String>,
+}
+
+/// Who may read the page and the full report. Health, metrics and summary are for everybody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReportReaders {
+    Open,
+    /// With a password or a certificate.
+    Authenticated,
+    /// From the node itself, which `kubectl port-forward` reaches.
+    #[default]
+    Loopback,
+    /// Nobody.
+    Off,
+}
+
+impl ReportReaders {
+    /// As the settings write them.
+    pub const NAMES: [(&str, Self); 4] = [
+        ("open", Self::Open),
+        ("authenticated", Self::Authenticated),
+        ("loopback", Self::Loopback),
+        ("off", Self::Off),
+    ];
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -175,7 +200,7 @@ impl Default for CredentialSettings {
 
 impl Default for WebSettings {
     fn default() -> Self {
-        Self { listen: vec![all_addresses(10048)], hosts: Vec::new() }
+        Self { listen: vec![all_addresses(10048)], report: ReportReaders::default(), hosts: Vec::new() }
     }
 }
 

@@ -39,5 +39,6 @@ mod self_report;
 mod space;
 mod tokens;
 mod unread;
+mod web;
 mod why;
 mod world;

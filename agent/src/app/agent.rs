@@ -21,11 +21,10 @@ use crate::model::namespace::Namespace;
 use crate::probe;
 use crate::pull::attempt::PullBudget;
 use crate::redact::clean::Clean;
-use crate::render::json;
 use crate::route::network::Network;
 use crate::route::network::reach::Reach;
 use crate::schedule::{self, Job, Prober, Schedule};
-use crate::server::{self, Content, Latch, Names};
+use crate::server::{self, Latch};
 use crate::settings::Settings;
 use crate::state::bucket::BucketKey;
 use crate::state::changes::{self, Changes};
@@ -40,7 +39,7 @@ mod found;
 mod own;
 mod pods;
 mod probing;
-mod published;
+mod serving;
 #[cfg(test)]
 mod simulated_day;
 
@@ -48,7 +47,6 @@ use back_off::{BackOffs, OfferedCredentials};
 use background_read::BackgroundRead;
 use pods::NodePods;
 use probing::Probing;
-use published::report;
 
 /// One answer has this long, as `check` gives it, and longer where one request alone may take as long.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -75,6 +73,10 @@ pub async fn run(node: &NodeArgs) -> ExitStatus {
             return ExitStatus::Refused;
         }
     };
+    if let Err(problem) = serving::is_consistent(&options) {
+        complain(&problem);
+        return ExitStatus::Refused;
+    }
     let stop = match crate::shutdown::on_signal() {
         Ok(stop) => stop,
         Err(error) => {
@@ -94,15 +96,7 @@ pub async fn run(node: &NodeArgs) -> ExitStatus {
     }
     let (latch, readiness) = server::readiness();
     let agent = Arc::new(Agent::new(options, node, latch, Timestamp::now, buckets));
-    let content = Content {
-        snapshots: agent.store.subscribe(),
-        readiness,
-        report: Box::new(report),
-        schema: json::schema(),
-        node_label: agent.options.settings.labels.node,
-        names: Names::of(&agent.options.node_name, &agent.options.settings.web.hosts),
-        clock: Timestamp::now,
-    };
+    let content = serving::content(&agent, readiness);
     let probing = tokio::spawn(schedule::run(agent.schedule(), Arc::clone(&agent), stop.clone()));
     let following = tokio::spawn(agent.follow_pods());
     bound.serve(content, stop.clone()).await;

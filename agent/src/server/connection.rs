@@ -5,12 +5,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::Request;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::util::ServiceExt as _;
+
+use super::readers::Ends;
 
 /// Scrapers, probes of kubelet and some people. Each may hold an answer of a MB that it does not read.
 pub const CONNECTIONS: usize = 32;
@@ -67,10 +72,12 @@ pub async fn serve(listeners: Vec<TcpListener>, routes: Router, stop: Cancellati
 async fn accept(listener: TcpListener, routes: Router, stop: &CancellationToken, open: &Open) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
+                // Without its own end it is gone already.
+                let Ok(own) = stream.local_addr() else { continue };
                 // One that goes without is closed after its time, too.
                 let _ = rustix::net::sockopt::set_socket_send_buffer_size(&stream, SEND_BUFFER);
-                open.add(converse(stream, routes.clone(), stop.clone()));
+                open.add(converse(stream, Ends { peer, own }, routes.clone(), stop.clone()));
                 // Who has asked is answered before more come: a flood must not cut it first.
                 tokio::task::yield_now().await;
             }
@@ -82,7 +89,11 @@ async fn accept(listener: TcpListener, routes: Router, stop: &CancellationToken,
     }
 }
 
-async fn converse(stream: TcpStream, routes: Router, stop: CancellationToken) {
+async fn converse(stream: TcpStream, ends: Ends, routes: Router, stop: CancellationToken) {
+    let routes = routes.map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(ends);
+        request
+    });
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(BUFFER);
     let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));

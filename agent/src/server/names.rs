@@ -1,4 +1,4 @@
-//! Under which names people may ask for page and report.
+//! Under which names people may ask for page and report, where loopback is what protects them.
 //!
 //! A page of somebody else can give its own name this node's address (DNS rebinding), and a browser then lets it
 //! read what is asked under that name. It cannot make the browser say another name than its own.

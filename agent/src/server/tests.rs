@@ -30,7 +30,7 @@ fn content(store: &Store, readiness: Readiness) -> Content {
         schema: "{}".into(),
         node_label: false,
         clock: sample::now,
-        names: Names::of("x", &[]),
+        readers: Readers { names: Names::of("x", &[]), ..Readers::default() },
     }
 }
 

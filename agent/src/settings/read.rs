@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::problem::{Problem, quoted};
 use super::{Settings, all_addresses, duration};
 use crate::image::reference::Reference;
+use crate::model::nearest::nearest;
 use crate::redact::urls::without_credentials;
 use crate::yaml::{Fault, Node, Value};
 use go::place::Position;
@@ -102,6 +103,19 @@ impl Reader {
             Value::Scalar { text, plain: true } if text == "false" => *into = false,
             _ => self.wrong(node, "true or false", ""),
         }
+    }
+
+    /// One of a few words, each with what it stands for.
+    pub fn choice<T: Copy>(&mut self, node: &Node, choices: &[(&str, T)], into: &mut T) {
+        let names = || choices.iter().map(|(name, _)| *name);
+        let allowed = names().collect::<Vec<_>>().join(", ");
+        let Some(text) = self.scalar(node, &allowed) else { return };
+        if let Some((_, meant)) = choices.iter().find(|(name, _)| *name == text) {
+            *into = *meant;
+            return;
+        }
+        let fix = nearest(text, names()).map(|meant| format!("Did you mean `{meant}`?"));
+        self.wrong(node, &allowed, &fix.unwrap_or_default());
     }
 
     pub fn path(&mut self, node: &Node, into: &mut Option<PathBuf>) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::problem::quoted;
 use super::read::Reader;
-use super::{ImageTarget, Settings};
+use super::{ImageTarget, ReportReaders, Settings};
 use crate::model::nearest::nearest;
 use crate::yaml::{Node, Value};
 
@@ -101,7 +101,9 @@ keys! {
 
     "web.listen", "[\":10048\"]", "at most 256 of `:PORT`, `IPV4:PORT`, `[IPV6]:PORT`, none of which covers another", "Where metrics, page and JSON are served. `:PORT` means every address; port 0 takes a free one.",
         listen;
-    "web.hosts", "[]", "at most 256 host names", "More host names under which the agent answers for the page and the report, besides `localhost`, addresses and the node's name. A request under any other name gets 421, as a protection against DNS rebinding. Health and metrics are answered under any name.",
+    "web.report", "loopback", "`open`, `authenticated`, `loopback`, `off`", "Who may read the page (`/`) and the full report (`/api/v1/report`). `loopback`: readers on the node itself, which `kubectl port-forward` reaches. `open`: everybody who reaches the port. `authenticated`: with a password or a client certificate of `web.config_file`. `off`: nobody. Health, metrics and summary are for everybody, unless `web.config_file` asks for a password or certificate.",
+        |s, node, read| read.choice(node, &ReportReaders::NAMES, &mut s.web.report);
+    "web.hosts", "[]", "at most 256 host names", "More host names under which the agent answers for the page and the report where `web.report` is `loopback`, besides `localhost`, addresses and the node's name. A request under any other name gets 421, as a protection against DNS rebinding. Health, metrics and summary are answered under any name.",
         |s, node, read| s.web.hosts = read.list(node, "a list of host names").iter().filter_map(|item| read.host(item)).collect();
     "web.config_file", "", "nothing yet", "Not supported yet: TLS and passwords as Prometheus' exporter-toolkit defines them.",
         |_, node, read| read.wrong(node, "nothing", "web.config_file is not supported yet: remove it, and put a proxy in front for TLS or passwords.");

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::super::serving::report;
 use super::super::*;
 use super::NodePods;
 use crate::cli::{Cli, Verb};

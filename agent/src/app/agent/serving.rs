@@ -1,11 +1,41 @@
-//! The snapshot as the published document.
+//! What the agent serves, and to whom.
 
 use jiff::Timestamp;
 
+use super::Agent;
+use crate::app::options::Options;
 use crate::render::json;
+use crate::server::{Content, Names, Readers, Readiness};
+use crate::settings::ReportReaders;
 use crate::state::snapshot::Snapshot;
 
-/// What `/api/v1/report` gives.
+/// `Err`: what of the settings does not go together.
+pub fn is_consistent(options: &Options) -> Result<(), String> {
+    match options.settings.web.report {
+        ReportReaders::Authenticated => {
+            Err("web.report: authenticated needs web.config_file, with basic_auth_users or \
+                                             client certificates: otherwise nobody could read page and report"
+                .to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
+pub fn content(agent: &Agent, readiness: Readiness) -> Content {
+    let options = &agent.options;
+    let web = &options.settings.web;
+    Content {
+        snapshots: agent.store.subscribe(),
+        readiness,
+        report: Box::new(report),
+        schema: json::schema(),
+        node_label: options.settings.labels.node,
+        readers: Readers { rule: web.report, names: Names::of(&options.node_name, &web.hosts) },
+        clock: Timestamp::now,
+    }
+}
+
+/// The snapshot as the published document.
 pub fn report(snapshot: &Snapshot) -> String {
     let state = &snapshot.state;
     let subject = json::Subject {

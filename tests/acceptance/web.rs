@@ -1,0 +1,4 @@
+//! The agent's own port: who may read what, over which addresses, with TLS and passwords or without.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is how a test fails")]
+
+mod readers;
