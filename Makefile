@@ -61,6 +61,7 @@ static: ## the static binary of the image's last stage
 docs: ## write the generated documents again
 	UPDATE_DOCS=1 cargo test --locked --lib -- documents published markdown generated docs_
 	bash deploy/render.sh
+	python3 dashboards/build.py
 
 e2e: tools static ## the agent in a real Kubernetes (ONLY="parts of names": those tests; KEEP=1 or KEEP=only: the cluster stays until Ctrl-C)
 	bash tests/tools/kubernetes.sh

@@ -151,15 +151,17 @@ fn the_whole_root_follows_the_nodes_mounts() {
 }
 
 #[test]
-fn the_operators_objects_carry_the_rules_and_the_dashboard_of_this_repository() {
+fn the_operators_objects_carry_the_rules_and_the_dashboards_of_this_repository() {
     let objects = objects(Some(&path("deploy/helm/examples/prometheus-operator.yaml")));
     let rules = yaml(&path("deploy/alerts/pullprobe.yaml"));
     assert_eq!(object(&objects, "PrometheusRule")["spec"]["groups"], rules["groups"]);
-    let dashboard = objects
-        .iter()
-        .find_map(|object| object["data"]["pullprobe-node.json"].as_str())
-        .expect("a ConfigMap with the dashboard");
-    assert_eq!(dashboard.trim_end(), text("dashboards/pullprobe-node.json").trim_end());
+    for file in ["pullprobe-fleet.json", "pullprobe-registry.json", "pullprobe-node.json"] {
+        let holder =
+            objects.iter().find(|object| object["data"][file].is_string()).expect("a ConfigMap with the dashboard");
+        assert_eq!(holder["metadata"]["labels"]["grafana_dashboard"], "1", "Grafana's sidecar looks for this label");
+        let dashboard = holder["data"][file].as_str().unwrap();
+        assert_eq!(dashboard.trim_end(), text(&format!("dashboards/{file}")).trim_end());
+    }
     let monitor = &object(&objects, "PodMonitor")["spec"];
     let pod = &object(&objects, "DaemonSet")["spec"]["template"];
     assert_eq!(monitor["podMetricsEndpoints"][0]["port"], pod["spec"]["containers"][0]["ports"][0]["name"]);

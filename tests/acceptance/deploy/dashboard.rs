@@ -1,94 +1,145 @@
-//! The dashboard keeps Grafana's conventions, and Prometheus answers each of its queries.
+//! The three dashboards keep Grafana's conventions, and a Prometheus that knows a fleet answers each of their queries.
+
+mod rules;
+mod world;
+
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::metric_names::{assert_known, mentioned};
+use super::metric_names::assert_known;
 use super::prometheus::Prometheus;
-use super::tools::{items, text};
+use super::tools::{command, items, output, path, python, text};
+
+const NAMES: [&str; 3] = ["pullprobe-fleet", "pullprobe-registry", "pullprobe-node"];
+const UPLOAD: &str = "upload/";
+/// The most rows of a table and lines of a graph that a dashboard about all nodes may bring.
+const MOST_ROWS: usize = 50;
+const MOST_LINES: usize = 15;
+/// Metrics that the agent gets next: until then the panels that ask for them say "unknown", or do without.
+const ANNOUNCED: [&str; 2] = ["pullprobe_containerd_up", "pullprobe_rate_limit_bucket_info"];
 
 #[test]
-fn every_query_of_the_dashboard_is_answered_with_data() {
-    let dashboard = dashboard();
-    let prometheus = Prometheus::with_sample_scraped_twice();
-    for panel in panels(&dashboard) {
-        for query in queries(panel) {
-            let answer = prometheus.query(&substituted(query));
-            assert!(!answer.is_empty(), "{}: nothing for {query}", panel["title"]);
-        }
-    }
-    for annotation in items(&dashboard["annotations"]["list"]) {
-        // A change is rare: an empty answer is as good as any.
-        prometheus.query(&substituted(annotation["expr"].as_str().unwrap()));
-    }
-    for (metric, label) in variables(&dashboard) {
-        let answer = prometheus.query(&substituted(&metric));
-        assert!(answer.iter().all(|series| series["metric"][&label].is_string()), "{label}");
-        assert!(!answer.is_empty(), "{label}");
-    }
-}
-
-#[test]
-fn every_query_chooses_job_and_instance_and_asks_for_known_metrics() {
-    let dashboard = dashboard();
-    for panel in panels(&dashboard) {
-        assert!(!queries(panel).is_empty(), "{} asks nothing", panel["title"]);
-        for query in queries(panel) {
-            assert_known(query);
-            let metrics = mentioned(query).len();
-            for matcher in [r#"job=~"$job""#, r#"instance=~"$instance""#] {
-                let found = query.matches(matcher).count();
-                assert!(metrics > 0 && found >= metrics, "{query} lacks {matcher}");
+fn every_query_is_answered_from_a_fleet_and_stays_readable_whatever_its_size() {
+    let prometheus = Prometheus::scraping(world::fleet());
+    for name in NAMES {
+        let dashboard = dashboard(name);
+        for panel in panels(&dashboard) {
+            for query in queries(panel) {
+                let answer = prometheus.query(&substituted(&dashboard, query, At::First));
+                assert!(!answer.is_empty(), "{name}: {}: nothing for {query}", panel["title"]);
+                assert_readable(panel, &answer);
             }
-            assert!(!query.contains("rate(") || query.contains("[$__rate_interval]"), "{query}");
+        }
+        for annotation in items(&dashboard["annotations"]["list"]) {
+            // A change is rare: an empty answer is as good as any.
+            prometheus.query(&substituted(&dashboard, annotation["expr"].as_str().unwrap(), At::First));
+        }
+        for (metric, label) in variables(&dashboard) {
+            let answer = prometheus.query(&substituted(&dashboard, &metric, At::Every));
+            assert!(answer.iter().any(|series| series["metric"][&label].is_string()), "{name}: {label}");
+        }
+    }
+}
+
+/// Where the scrape adds neither `node` nor `cluster`, their variables find nothing and must hide nothing.
+#[test]
+fn an_agent_without_labels_of_the_scrape_is_in_every_dashboard() {
+    let prometheus = Prometheus::scraping(text("tests/fixtures/deploy/exposition.txt"));
+    for (name, title) in [
+        ("pullprobe-fleet", "Nodes that fail for most registries"),
+        ("pullprobe-registry", "Nodes that cannot pull"),
+        ("pullprobe-node", "Pullable"),
+    ] {
+        let dashboard = dashboard(name);
+        let panel = panels(&dashboard).into_iter().find(|panel| panel["title"] == title).unwrap();
+        let answer = prometheus.query(&substituted(&dashboard, queries(panel)[0], At::Every));
+        assert!(!answer.is_empty(), "{name}: {title}");
+    }
+}
+
+#[test]
+fn the_dashboards_keep_the_rules_of_grafanas_linter() {
+    for name in NAMES {
+        assert_eq!(rules::faults(&dashboard(name)), [""; 0], "{name}");
+        assert_eq!(rules::faults(&dashboard(&format!("{UPLOAD}{name}"))), [""; 0], "{UPLOAD}{name}");
+    }
+}
+
+#[test]
+fn every_query_asks_for_metrics_that_the_agent_has() {
+    for name in NAMES {
+        let dashboard = dashboard(name);
+        for query in panels(&dashboard).into_iter().flat_map(queries) {
+            assert_known(&ANNOUNCED.iter().fold(query.to_owned(), |query, name| query.replace(name, "announced")));
         }
     }
 }
 
 #[test]
-fn every_panel_has_a_title_a_description_a_unit_and_the_chosen_data_source() {
-    for panel in panels(&dashboard()) {
-        let title = panel["title"].as_str().unwrap();
-        assert!(!title.is_empty());
-        assert!(panel["description"].as_str().is_some_and(|text| !text.is_empty()), "{title}");
-        assert!(panel["fieldConfig"]["defaults"]["unit"].is_string(), "{title}");
-        let sources = items(&panel["targets"]).iter().map(|target| &target["datasource"]);
-        for source in sources.chain([&panel["datasource"]]) {
-            assert_eq!(source["uid"], "${datasource}", "{title}");
+fn the_dashboards_are_what_their_generator_writes() {
+    let written = tempfile::tempdir().unwrap();
+    let ran = output(command(python("python"), [path("dashboards/build.py")]).arg(written.path()));
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    for name in NAMES {
+        for file in [format!("{name}.json"), format!("{UPLOAD}{name}.json")] {
+            let expected = std::fs::read_to_string(written.path().join(&file)).unwrap();
+            assert!(text(&format!("dashboards/{file}")) == expected, "{file} is old: python3 dashboards/build.py");
         }
     }
 }
 
 #[test]
-fn panels_have_ids_of_their_own_and_do_not_overlap() {
-    let dashboard = dashboard();
-    let all = items(&dashboard["panels"]);
-    for (i, a) in all.iter().enumerate() {
-        for b in &all[..i] {
-            assert_ne!(a["id"], b["id"], "{} and {}", a["title"], b["title"]);
-            assert!(!overlap(&a["gridPos"], &b["gridPos"]), "{} and {}", a["title"], b["title"]);
+fn what_is_provisioned_asks_for_no_data_source_and_what_is_uploaded_does() {
+    for name in NAMES {
+        let (provisioned, mut uploaded) = (dashboard(name), dashboard(&format!("{UPLOAD}{name}")));
+        assert!(provisioned.get("__inputs").is_none() && provisioned.get("__requires").is_none());
+        assert_eq!(provisioned["uid"], name);
+        let input = &uploaded["__inputs"][0];
+        assert_eq!(input["pluginId"], "prometheus");
+        let chosen = &uploaded["templating"]["list"][0]["current"]["value"];
+        assert_eq!(*chosen, format!("${{{}}}", input["name"].as_str().unwrap()));
+        let required = items(&uploaded["__requires"]).iter().map(|part| part["id"].as_str().unwrap());
+        let required: BTreeSet<_> = required.collect();
+        for kind in panels(&provisioned).iter().map(|panel| panel["type"].as_str().unwrap()) {
+            assert!(required.contains(kind), "{name} does not say that it needs {kind}");
         }
+        // Otherwise they are the same.
+        let object = uploaded.as_object_mut().unwrap();
+        for key in ["__inputs", "__requires", "id"] {
+            object.remove(key).unwrap_or_else(|| panic!("{key}"));
+        }
+        uploaded["templating"]["list"][0].as_object_mut().unwrap().remove("current");
+        assert_eq!(uploaded, provisioned);
     }
 }
 
 #[test]
-fn the_dashboard_can_be_provisioned_and_picks_its_data_source() {
-    let dashboard = dashboard();
-    assert!(dashboard.get("__inputs").is_none() && dashboard.get("__requires").is_none());
-    assert_eq!(dashboard["uid"], "pullprobe-node");
-    assert_eq!(dashboard["editable"], false);
-    let variables = items(&dashboard["templating"]["list"]);
-    let names: Vec<_> = variables.iter().map(|variable| &variable["name"]).collect();
-    assert_eq!(names, ["datasource", "job", "instance"]);
-    assert_eq!(variables[0]["label"], "Data source");
-    for variable in &variables[1..] {
-        assert_eq!(variable["multi"], true);
-        assert_eq!(variable["allValue"], ".+");
-        assert_eq!(variable["datasource"]["uid"], "${datasource}");
+fn the_dashboards_lead_to_each_other_to_the_page_and_to_documents_that_exist() {
+    for name in NAMES {
+        let dashboard = dashboard(name);
+        let urls = urls(&dashboard);
+        for other in NAMES.iter().filter(|other| **other != name) {
+            assert!(urls.iter().any(|url| url.starts_with(&format!("/d/{other}?"))), "{name} does not lead to {other}");
+        }
+        for document in ["docs/alerts.md", "docs/causes.md"] {
+            assert!(urls.iter().any(|url| url.contains(document)), "{name} does not lead to {document}");
+        }
+        for url in &urls {
+            if let Some((_, file)) = url.split_once("/blob/main/") {
+                let file = file.split('#').next().unwrap();
+                assert!(path(file).is_file(), "{name} leads to {file}");
+            } else if let Some(target) = url.strip_prefix("/d/") {
+                assert!(NAMES.contains(&target.split('?').next().unwrap()), "{name} leads to {url}");
+            } else {
+                assert_eq!((name, *url), ("pullprobe-node", "http://${instance}/"));
+            }
+        }
     }
 }
 
-fn dashboard() -> Value {
-    serde_json::from_str(&text("dashboards/pullprobe-node.json")).unwrap()
+fn dashboard(name: &str) -> Value {
+    serde_json::from_str(&text(&format!("dashboards/{name}.json"))).unwrap()
 }
 
 /// All but the rows, which show nothing themselves.
@@ -104,6 +155,21 @@ fn queries(panel: &Value) -> Vec<&str> {
     targets.map(|target| target["expr"].as_str().unwrap()).collect()
 }
 
+/// A table of pairs has a row for each node, not for each series.
+fn assert_readable(panel: &Value, answer: &[Value]) {
+    let is_matrix = items(&panel["transformations"]).iter().any(|step| step["id"] == "groupingToMatrix");
+    let rows: BTreeSet<_> = answer
+        .iter()
+        .map(|series| if is_matrix { series["metric"]["agent"].to_string() } else { series["metric"].to_string() })
+        .collect();
+    let most = match panel["type"].as_str().unwrap() {
+        "stat" => 1,
+        "table" => MOST_ROWS,
+        _ => MOST_LINES,
+    };
+    assert!(rows.len() <= most, "{}: {} rows or lines", panel["title"], rows.len());
+}
+
 /// The query and the label of each variable that lists a label's values.
 fn variables(dashboard: &Value) -> Vec<(String, String)> {
     let list = items(&dashboard["templating"]["list"]).iter();
@@ -117,17 +183,37 @@ fn variables(dashboard: &Value) -> Vec<(String, String)> {
         .collect()
 }
 
-/// As Grafana would, with everything chosen.
-fn substituted(query: &str) -> String {
-    let query = query.replace("$job", ".+").replace("$instance", ".+").replace("$__rate_interval", "5m");
-    assert!(!query.contains('$'), "{query} has a variable that this test does not know");
+#[derive(Clone, Copy, PartialEq)]
+enum At {
+    /// As a dashboard opens: where not everything is chosen, the first value is.
+    First,
+    Every,
+}
+
+/// As Grafana would.
+fn substituted(dashboard: &Value, query: &str, at: At) -> String {
+    let mut query = query.replace("$__rate_interval", "5m");
+    for variable in items(&dashboard["templating"]["list"]) {
+        let name = variable["name"].as_str().unwrap();
+        let value = match (name, at) {
+            ("instance", At::First) if variable["includeAll"] == false => world::ONE_INSTANCE,
+            ("namespace", At::First) if variable["includeAll"] == false => world::ONE_REGISTRY,
+            _ => variable["allValue"].as_str().unwrap_or_default(),
+        };
+        query = query.replace(&format!("\"${name}\""), &format!("\"{value}\""));
+    }
+    assert!(!query.contains('$') || query.contains("\"$1\""), "{query} has a variable that the dashboard has not");
     query
 }
 
-fn overlap(a: &Value, b: &Value) -> bool {
-    let side = |grid: &Value, name: &str| grid[name].as_i64().unwrap();
-    let apart = |start: &str, length: &str| {
-        side(a, start) >= side(b, start) + side(b, length) || side(b, start) >= side(a, start) + side(a, length)
-    };
-    !(apart("x", "w") || apart("y", "h"))
+/// Of the dashboard's own links and of those in its tables.
+fn urls(dashboard: &Value) -> Vec<&str> {
+    let own = items(&dashboard["links"]).iter();
+    let in_tables = panels(dashboard)
+        .into_iter()
+        .flat_map(|panel| items(&panel["fieldConfig"]["overrides"]))
+        .flat_map(|column| items(&column["properties"]))
+        .filter(|property| property["id"] == "links")
+        .flat_map(|property| items(&property["value"]));
+    own.chain(in_tables).map(|link| link["url"].as_str().unwrap()).collect()
 }

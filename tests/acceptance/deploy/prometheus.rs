@@ -1,4 +1,4 @@
-//! A real Prometheus that has scraped the sample exposition.
+//! A real Prometheus that has scraped an exposition.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -7,7 +7,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::daemon::{Daemon, eventually};
-use super::tools::{command, success, text};
+use super::tools::{command, success};
 
 pub struct Prometheus {
     url: String,
@@ -16,9 +16,9 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// Ready as soon as rates have the two samples that they need.
-    pub fn with_sample_scraped_twice() -> Self {
-        let target = serve(text("tests/fixtures/deploy/exposition.txt"));
+    /// Ready as soon as rates have the two samples that they need. Labels of the text win over those of the scrape.
+    pub fn scraping(exposition: String) -> Self {
+        let target = serve(exposition);
         // Prometheus takes no port 0: a port that was free a moment ago may be taken by now.
         for _ in 0..5 {
             if let Some(prometheus) = Self::start(target) {
@@ -72,7 +72,8 @@ fn configuration(target: SocketAddr) -> String {
         "global: {{scrape_interval: 1s}}\n\
          scrape_configs:\n\
          - job_name: pullprobe\n\
-         \x20 static_configs: [{{targets: ['{target}'], labels: {{node: worker-a}}}}]\n"
+         \x20 honor_labels: true\n\
+         \x20 static_configs: [{{targets: ['{target}']}}]\n"
     )
 }
 
