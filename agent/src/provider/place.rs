@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use rustix::thread::CapabilitySet;
+
 use super::{BINARY_MISSING, CONFIG_INVALID, CONFIG_UNSEEN, Said};
 use crate::host::root::{HostRoot, ReadError};
 use crate::keyring::inaccessible;
@@ -21,8 +23,10 @@ impl RunConditions {
         if unread.is_some() {
             return Self(Some("without a part of kubelet's environment, which pullprobe does not read"));
         }
-        let is_root = rustix::process::geteuid().is_root();
-        Self((!is_root).then_some("without the rights of root, which kubelet has"))
+        if !rustix::process::geteuid().is_root() {
+            return Self(Some("without the rights of root, which kubelet has"));
+        }
+        Self(is_confined().then_some("under limits that kubelet does not have"))
     }
 
     pub const fn is_kubelets(self) -> bool {
@@ -36,6 +40,14 @@ impl RunConditions {
             Some(place) => Said::Unknown(format!("failed when pullprobe ran it from here, {place}: {why}")),
         }
     }
+}
+
+/// Whether root is not quite root here: a plugin has the limits of this process. Of what a sandbox sets (systemd's, a container's) these
+/// are the two that a process can always see of itself.
+fn is_confined() -> bool {
+    let has_rights =
+        rustix::thread::capabilities(None).is_ok_and(|own| own.effective.contains(CapabilitySet::DAC_OVERRIDE));
+    !has_rights || rustix::thread::no_new_privs().unwrap_or(true)
 }
 
 /// The configuration cannot be read.

@@ -65,6 +65,23 @@ fn a_plugin_is_run_inside_the_nodes_root_where_that_can_be_done() {
     assert!(told.code == Some(3) && summary.contains("it ended with exit code 1"), "{told:?}");
 }
 
+/// As a service of systemd with its sandbox is, or a container that sees the node's root as its own.
+#[test]
+fn root_under_limits_that_kubelet_does_not_have_makes_no_failure_certain() {
+    let node = Node::new();
+    node.plugin("exit 7");
+    node.check(&[PRIVATE], &[]).ends_with(1).has_cause(FAILED, "it ended with exit code 7");
+    let check = node.world.command("check");
+    for limits in [&["--no-new-privs"][..], &["--bounding-set=-dac_override", "--inh-caps=-dac_override"]] {
+        let mut limited = std::process::Command::new("setpriv");
+        limited.args(limits).arg(check.get_program()).args(check.get_args());
+        let told = finish(limited.args([PRIVATE, "--format", "json"]));
+        let summary = document(&told)["images"][0]["summary"].as_str().unwrap().to_owned();
+        let is_open = summary.contains("it ended with exit code 7") && summary.contains("under limits that kubelet");
+        assert!(told.code == Some(3) && is_open, "{limits:?}: {told:?}");
+    }
+}
+
 #[test]
 fn whatever_else_a_plugin_does_there_is_no_failure_either() {
     let node = node();
