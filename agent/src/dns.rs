@@ -12,9 +12,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use futures::FutureExt;
-use futures::future::{join, join_all};
+use futures::future::{join_all, join3, pending, select};
 use go::address::Address;
 use go::{address_order, resolver_names};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::cause::Cause;
@@ -31,6 +32,14 @@ use resolver::{Found, Lookup, LookupError, QueryCache};
 const ASIDE_LIMIT: Duration = Duration::from_secs(3);
 /// The same for a name of the hosts file, which no pull ever asks a nameserver for.
 const COMPARISON_LIMIT: Duration = Duration::from_millis(750);
+/// Where resolv.conf gives an answer more time than a lookup has, a lookup has that much, up to this.
+const LONGEST: Duration = Duration::from_secs(10);
+/// A shorter limit is somebody's wish to wait no longer.
+const USUAL_LIMIT: Duration = Duration::from_secs(5);
+/// How much longer than the lookup listening may take: its clock starts a little later.
+const LATER: Duration = Duration::from_secs(1);
+const LONGER: &str = "Give it longer: `--timeout 1m` with `check`, `probe.timeouts.dns` in the settings of `run` (`timeouts: {dns: \
+                      5s}`).";
 
 /// How long a lookup may take.
 #[derive(Clone, Copy, Debug)]
@@ -98,18 +107,36 @@ async fn compare(names: &Names, host: &str, limit: Duration) -> Vec<NameserverFa
 
 async fn in_dns(names: &Names, host: &str, limits: LookupLimits) -> Step<DnsFacts> {
     let LookupLimits { budget, limit } = limits;
+    let limit = if limit < USUAL_LIMIT { limit } else { limit.max(names.resolv.timeout.min(LONGEST)) };
     let cache = QueryCache::new(&names.resolv);
     let lookup = Lookup::as_go(&cache, host);
-    // Boxed: what awaits a lookup is itself awaited deep down.
-    let main = timeout(limit.min(budget), lookup.run().boxed());
-    let servers = names.resolv.servers.iter();
-    let aside = servers.map(|server| nameserver::ask(&cache, *server, host, limit.min(ASIDE_LIMIT)));
-    // The lookup comes first each time both can go on: the others share its questions, not it theirs.
-    let (ending, nameservers) = join(main, join_all(aside)).await;
+    let (ends, ending) = oneshot::channel();
+    let (tell, told) = oneshot::channel();
+    let main = async {
+        // Boxed: what awaits a lookup is itself awaited deep down.
+        let ending = timeout(limit.min(budget), lookup.run().boxed()).await;
+        let _ = ends.send(ending.is_ok());
+        ending
+    };
+    let aside = async {
+        let servers = names.resolv.servers.iter();
+        let asked = servers.map(|server| nameserver::ask(&cache, *server, host, limit.min(ASIDE_LIMIT)));
+        let nameservers = join_all(asked).await;
+        let _ = tell.send(());
+        nameservers
+    };
+    let enough = async {
+        let _ = told.await;
+        if ending.await == Ok(false) {
+            pending::<()>().await;
+        }
+    };
+    // The lookup comes first each time all can go on: the others share its questions, not it theirs.
+    let (ending, (), nameservers) = join3(main, listen(&cache, host, limit, enough), aside).await;
     let reckoned = ending.is_err() && limit < budget;
     let (result, takes) = match ending {
         Ok(ending) if ending.takes < budget => (conclude(ending.result, host, lookup.told()), ending.takes),
-        Err(_) if reckoned => foretell(&cache, host, limits).await,
+        Err(_) if reckoned => foretell(&cache, host, LookupLimits { budget, limit }).await,
         Ok(_) | Err(_) => (Err(out_of_time(host, budget, &lookup.told())), budget),
     };
     let with = |facts: DnsFacts| DnsFacts { reckoned, nameservers, ..facts };
@@ -118,6 +145,14 @@ async fn in_dns(names: &Names, host: &str, limits: LookupLimits) -> Step<DnsFact
         Err(failure) => Outcome::Failed(failure, Some(with(facts(NameSource::Dns, String::new(), Vec::new())))),
     };
     Step::new(outcome, takes)
+}
+
+/// Every nameserver is listened to for as long as containerd would listen, also those that the lookup does not come to:
+/// one that answers late is no dead one. What they say is in the cache.
+async fn listen(cache: &QueryCache<'_>, host: &str, limit: Duration, enough: impl Future<Output = ()>) {
+    let asked: Vec<_> = cache.conf.servers.iter().map(|server| Lookup::aside(cache, host, *server, limit)).collect();
+    let heard = timeout(limit + LATER, join_all(asked.iter().map(Lookup::run)));
+    select(Box::pin(heard), std::pin::pin!(enough)).await;
 }
 
 fn conclude(result: Result<Found, LookupError>, host: &str, told: String) -> Result<DnsFacts, Failure> {
@@ -142,13 +177,24 @@ async fn foretell(cache: &QueryCache<'_>, host: &str, limits: LookupLimits) -> (
     let LookupLimits { budget, limit } = limits;
     let lookup = Lookup::foretold(cache, host, budget);
     let limit = limit.min(ASIDE_LIMIT);
+    let in_doubt = |failure: Failure| match lookup.short_silence(budget) {
+        Some(silence) if !failure.inconclusive => {
+            let detail = format!(
+                "pullprobe listened to a nameserver for {silence:.1?} only, and containerd waits {:?} for each answer; {}",
+                cache.conf.timeout, failure.detail
+            );
+            Failure { detail: clip(detail).into(), inconclusive: true, ..failure.fixed_by(LONGER) }
+        }
+        _ => failure,
+    };
     match timeout(limit, lookup.run()).await {
-        Ok(ending) if ending.takes >= budget => (Err(out_of_time(host, budget, &lookup.told())), budget),
-        Ok(ending) => (conclude(ending.result, host, lookup.told()), ending.takes),
+        Ok(ending) if ending.takes >= budget => (Err(in_doubt(out_of_time(host, budget, &lookup.told()))), budget),
+        Ok(ending) => (conclude(ending.result, host, lookup.told()).map_err(in_doubt), ending.takes),
         Err(_) => {
             let failure = out_of_time(host, budget, &lookup.told());
             let detail = format!("its nameservers answer, but too slowly to tell the end: {}", lookup.told());
-            (Err(Failure { detail: clip(detail).into(), inconclusive: true, ..failure }), limits.limit + limit)
+            let failure = Failure { detail: clip(detail).into(), inconclusive: true, ..failure.fixed_by(LONGER) };
+            (Err(failure), limits.limit + limit)
         }
     }
 }

@@ -14,6 +14,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::cause::Cause;
 use crate::model::facts::TlsFacts;
+use crate::model::namespace::HANDSHAKE_TIMEOUT;
 use crate::model::outcome::{Failure, Outcome, Step};
 use crate::model::stage::Stage;
 use crate::transport::connection::Connection;
@@ -35,13 +36,15 @@ const CHAIN_LIMIT: usize = 10;
 /// In between it is the time that the handshake itself took.
 const SETTLE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(250));
 
-/// Shakes hands. `server_name` is the host without port and brackets; `limit` is 10 s in Go.
+/// Shakes hands. `server_name` is the host without port and brackets; `limit` is pullprobe's own, and beyond
+/// Go's it is Go's.
 pub async fn handshake(
     stream: impl Into<Connection>,
     server_name: &str,
     setup: &TlsSetup,
     limit: Duration,
 ) -> (Step<TlsFacts>, Option<TlsStream<Connection>>) {
+    let limit = limit.min(HANDSHAKE_TIMEOUT);
     let began = Instant::now();
     let shaken = PRESENTED
         .scope(RefCell::default(), async {
@@ -92,7 +95,7 @@ async fn shake(
     let mut stream = match shaken {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return Err(classify(&error)),
-        Err(_) => return Err(failure::timed_out(&head.bytes())),
+        Err(_) => return Err(failure::timed_out(&head.bytes(), limit)),
     };
     let took = began.elapsed();
     if !PRESENTED.with(|presented| presented.borrow().client_certificate_asked) {

@@ -24,13 +24,20 @@ pub(super) struct Exchange {
     pub result: Result<Vec<IpAddr>, QueryError>,
     /// Without the time for questions that got no answer.
     took: Duration,
+    /// For how long an answer was waited for at most.
+    patience: Duration,
 }
 
 impl Exchange {
-    /// Nobody answered before this was given up.
-    pub fn silent() -> Self {
+    /// Nobody answered before this was given up, after so long.
+    pub fn silent(patience: Duration) -> Self {
         let result = Err(QueryError::silence("i/o timeout"));
-        Self { transport: Transport::Udp, rcode: None, result, took: Duration::ZERO }
+        Self { transport: Transport::Udp, rcode: None, result, took: Duration::ZERO, patience }
+    }
+
+    /// For how long nothing came. `None`: something did.
+    pub fn silence(&self) -> Option<Duration> {
+        (self.is_in_vain() && self.rcode.is_none()).then_some(self.patience)
     }
 
     pub fn is_in_vain(&self) -> bool {
@@ -64,7 +71,7 @@ pub(super) async fn exchange(server: SocketAddr, fqdn: &str, kind: RecordType, o
     };
     let in_vain = result.as_ref().is_err_and(|trouble| trouble.in_vain);
     let took = began.elapsed().saturating_sub(if in_vain { options.timeout } else { Duration::ZERO });
-    Exchange { transport, rcode, result, took }
+    Exchange { transport, rcode, result, took, patience: options.timeout }
 }
 
 async fn ask(

@@ -112,7 +112,10 @@ impl<'a> QueryCache<'a> {
     fn learn(&self, server: SocketAddr, kind: RecordType, exchange: &Exchange) {
         let mut mute = open(&self.mute);
         if exchange.is_in_vain() {
-            mute.entry((server, kind)).or_insert_with(|| Some(exchange.clone()));
+            let known = mute.entry((server, kind)).or_insert_with(|| Some(exchange.clone()));
+            if known.as_ref().is_some_and(|known| known.silence() < exchange.silence()) {
+                *known = Some(exchange.clone());
+            }
         } else {
             mute.insert((server, kind), None);
         }
@@ -223,8 +226,9 @@ impl<'a> Lookup<'a> {
     /// As containerd, or with what another lookup has heard or is just hearing.
     async fn ask(&self, server: SocketAddr, fqdn: &str, kind: RecordType, share: bool, first: bool) -> Exchange {
         let conf = self.cache.conf;
+        // A question is put as Go puts it, whoever began to ask: who has less time for it leaves it to the others.
         let options = QueryOptions {
-            timeout: self.timeout,
+            timeout: conf.timeout,
             tcp_only: conf.use_tcp,
             trust_ad: conf.trust_ad,
             edns: conf.edns,
@@ -239,7 +243,7 @@ impl<'a> Lookup<'a> {
                 // Who began to ask may wait longer than this lookup can.
                 (None, None) => timeout(self.timeout, cell.get_or_init(put))
                     .await
-                    .map_or_else(|_| Exchange::silent(), Exchange::clone),
+                    .map_or_else(|_| Exchange::silent(self.timeout), Exchange::clone),
             }
         } else if first {
             cell.get_or_init(put).await.clone()
@@ -264,6 +268,12 @@ impl<'a> Lookup<'a> {
 
     pub fn log(&self) -> Vec<LoggedQuery> {
         open(&self.log).clone()
+    }
+
+    /// The shortest silence that was taken for lasting, where Go listens for longer and has the time for it.
+    pub fn short_silence(&self, budget: Duration) -> Option<Duration> {
+        let enough = budget.min(self.cache.conf.timeout);
+        self.log().iter().filter_map(|log| log.exchange.silence()).filter(|silence| *silence < enough).min()
     }
 
     /// Which server answered what, each answer told once.

@@ -20,7 +20,7 @@ pub const NO_DIAL_TIMEOUT: Duration = Duration::from_secs(3600);
 /// After so long Linux gives up a connection that nobody answers (`tcp_syn_retries` of tcp(7)).
 pub const KERNEL_DIAL_TIMEOUT: Duration = Duration::from_secs(127);
 /// Go's time for a TLS handshake in containerd's client.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Debug, Default)]
 pub struct Namespace {

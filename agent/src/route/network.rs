@@ -222,14 +222,13 @@ impl Network {
             let address = tcp.facts().and_then(|facts| facts.chosen);
             let failure = dns.failure().or_else(|| tcp.failure()).cloned();
             (route.dns, route.tcp) = (dns, tcp);
+            let is_cut_short = |failure: &Failure| failure.inconclusive && failure.cause != Cause::LimitReached;
             if failure.as_ref().is_some_and(reach::is_kept_back) {
                 route.tcp = Step::skipped(Skip::NotFollowed);
-            } else if route
-                .dns
-                .failure()
-                .is_some_and(|failure| failure.inconclusive && failure.cause != Cause::LimitReached)
-            {
+            } else if route.dns.failure().is_some_and(is_cut_short) {
                 route.dns = Step::skipped(Skip::OutOfTime);
+            } else if route.tcp.failure().is_some_and(is_cut_short) {
+                route.tcp = Step::skipped(Skip::OutOfTime);
             }
             let (Some(stream), Some(address)) = (stream, address) else {
                 return Err(
@@ -298,9 +297,10 @@ impl Network {
                 || Failure::new(Stage::Proxy, Cause::ProxyUnreachable, "the proxy cannot be reached"),
                 |inner| {
                     let detail = format!("{} of the proxy: {} ({})", inner.stage, inner.detail, inner.cause);
+                    let fix = if inner.inconclusive { inner.fix().to_owned() } else { proxy::unreachable_fix(proxy) };
                     let failure = Failure::new(Stage::Proxy, Cause::ProxyUnreachable, detail)
                         .with_go_message(format!("proxyconnect tcp: {}", inner.go_message))
-                        .fixed_by(proxy::unreachable_fix(proxy));
+                        .fixed_by(fix);
                     // Nobody knows of a proxy what nobody knows of the way to it.
                     Failure { inconclusive: inner.inconclusive, ..failure }
                 },
@@ -374,6 +374,8 @@ struct Bound {
 /// (containerd `core/remotes/docker/resolver.go`, `HTTPFallback`).
 fn falls_back(failure: &Failure, version: Version, has_port: bool) -> bool {
     match failure.cause {
+        // What containerd would meet there is unknown, and so is whether it turns to HTTP.
+        _ if failure.inconclusive => false,
         Cause::TlsPlainHttp => version.upgrades_http_with_tls(),
         Cause::TlsTimeout => version.falls_back_on_handshake_timeout(),
         Cause::TcpRefused | Cause::TcpTimeout => version.falls_back_on_refused() && !has_port,
@@ -386,6 +388,13 @@ mod tests {
     use super::*;
     use crate::cases::Cases;
     use crate::node::containerd::cases_tests::releases;
+
+    #[test]
+    fn where_the_end_of_https_is_unknown_nothing_falls_back() {
+        let late = Failure::new(Stage::Tls, Cause::TlsTimeout, "");
+        assert!(falls_back(&late, Version::NEWEST, true));
+        assert!(!falls_back(&Failure { inconclusive: true, ..late }, Version::NEWEST, true));
+    }
 
     #[test]
     fn a_refused_connection_falls_back_to_http_only_without_a_port() {

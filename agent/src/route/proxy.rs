@@ -41,10 +41,15 @@ pub async fn tunnel(
     let mut facts =
         ProxyFacts { proxy: Some(proxy.to_string().into()), rule: rule.to_owned().into(), connect_status: None };
     let mut said = Said::default();
-    let asked = tokio::time::timeout(limit, ask(stream.into(), proxy, target, tls, limit, &mut said)).await;
+    // A handshake ends by itself, and knows more then.
+    let longest = if proxy.scheme == ProxyScheme::Https { limit + LATER } else { limit };
+    let asked = tokio::time::timeout(longest, ask(stream.into(), proxy, target, tls, limit, &mut said)).await;
     facts.connect_status = said.status;
-    // What does not even greet as SOCKS does is none, however long one waits.
-    let patience = if proxy.scheme == ProxyScheme::Socks5 && !said.greeted { Duration::ZERO } else { PATIENCE };
+    let patience = match proxy.scheme {
+        ProxyScheme::Socks5 if said.greeted => Duration::MAX,
+        ProxyScheme::Socks5 => GREETING,
+        ProxyScheme::Http | ProxyScheme::Https => PATIENCE,
+    };
     let outcome = asked.unwrap_or_else(|_| Err(silent(limit, patience)));
     match outcome {
         Ok(connection) => (Step::new(Outcome::Passed(facts), began.elapsed()), Some(connection)),
@@ -102,6 +107,9 @@ async fn secure(
         Failure::new(Stage::Proxy, Cause::ProxyUnreachable, format!("TLS to the proxy failed: {detail}"))
             .with_go_message(format!("proxyconnect tcp: {go_message}"))
     };
+    if inner.cause == Cause::TlsTimeout && inner.inconclusive {
+        return Err(silent(limit, PATIENCE));
+    }
     if inner.cause == Cause::TlsPlainHttp {
         return Err(speaks_plainly(failed(&inner.detail, NO_HANDSHAKE), proxy));
     }
@@ -156,8 +164,12 @@ fn speaks_plainly(failure: Failure, proxy: &ProxyUrl) -> Failure {
         ))
 }
 
-/// How long Go waits for the answer to CONNECT.
+/// How long Go waits for the answer to CONNECT. For a SOCKS proxy it waits without end.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How much longer than a handshake with the proxy all that is asked of it may take.
+const LATER: Duration = Duration::from_secs(1);
+/// What does not even greet as SOCKS does within this time is none, however long one waits.
+const GREETING: Duration = Duration::from_secs(10);
 
 fn silent(limit: Duration, patience: Duration) -> Failure {
     let detail = if limit < patience {

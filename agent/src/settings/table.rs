@@ -73,13 +73,13 @@ keys! {
 
     "probe.interval", "60s", "5s to 24h", "How often each endpoint is probed. An endpoint that fails is probed less often.",
         |s, node, read| read.duration(node, INTERVAL, &mut s.probe.interval);
-    "probe.timeouts.dns", "5s", "100ms to 1m", "Deadline of looking up a name. If containerd would wait longer, pullprobe calculates how long, and how the lookup would end, from what each nameserver answered.",
+    "probe.timeouts.dns", "5s", "100ms to 1m", "Deadline of looking up a name. If containerd would wait longer, pullprobe calculates how long, and how the lookup would end, from what each nameserver answered. If containerd would also listen to a silent nameserver for longer (5 s, or `options timeout` of resolv.conf), the answer is unknown.",
         |s, node, read| read.duration(node, TIMEOUT, &mut s.probe.timeouts.dns);
-    "probe.timeouts.tcp", "5s", "100ms to 1m", "Deadline of connecting, to the registry or its proxy. containerd itself waits 30 s.",
+    "probe.timeouts.tcp", "5s", "100ms to 1m", "Deadline of connecting, to the registry or its proxy. containerd itself waits 30 s. Below 5 s a silent address leaves the answer unknown.",
         |s, node, read| read.duration(node, TIMEOUT, &mut s.probe.timeouts.tcp);
-    "probe.timeouts.tls", "10s", "100ms to 1m", "Deadline of the TLS handshake. containerd's own is 10 s.",
+    "probe.timeouts.tls", "10s", "100ms to 1m", "Deadline of the TLS handshake. containerd's own is 10 s, and no handshake has longer. Below 10 s one that does not end leaves the answer unknown.",
         |s, node, read| read.duration(node, TIMEOUT, &mut s.probe.timeouts.tls);
-    "probe.timeouts.http", "10s", "100ms to 1m", "Deadline of one request, from its first byte to the answer's last. containerd itself waits 30 s for the head of an answer since 2.3, and without limit before.",
+    "probe.timeouts.http", "10s", "100ms to 1m", "Deadline of one request, from its first byte to the answer's last. containerd itself waits 30 s for the head of an answer since 2.3, and without limit before. A silence that containerd would outlast leaves the answer unknown.",
         |s, node, read| read.duration(node, TIMEOUT, &mut s.probe.timeouts.http);
     "probe.concurrency", "8", "1 to 64", "How many targets are probed at the same time.",
         |s, node, read| read.count(node, 1..=64, &mut s.probe.concurrency);

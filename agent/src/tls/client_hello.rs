@@ -5,6 +5,7 @@ use std::time::Duration;
 use go::release::Go;
 use go::x509::signature;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::error::Elapsed;
 
 use crate::transport::connection::Connection;
 
@@ -76,8 +77,14 @@ impl Offer {
     }
 }
 
-/// The suite that the server takes for TLS 1.2 of those that are offered. `None` when it takes none.
-pub async fn choice(connection: Connection, server_name: &str, offer: &Offer, limit: Duration) -> Option<u16> {
+/// The suite that the server takes for TLS 1.2 of those that are offered. `None` when it takes none. An error: it did not
+/// tell in time.
+pub async fn choice(
+    connection: Connection,
+    server_name: &str,
+    offer: &Offer,
+    limit: Duration,
+) -> Result<Option<u16>, Elapsed> {
     let mut connection = connection;
     let mut answer = Vec::new();
     let talk = async {
@@ -92,7 +99,7 @@ pub async fn choice(connection: Connection, server_name: &str, offer: &Offer, li
         }
         suite_of(&answer)
     };
-    tokio::time::timeout(limit, talk).await.ok().flatten().filter(|suite| offer.suites.contains(suite))
+    Ok(tokio::time::timeout(limit, talk).await?.filter(|suite| offer.suites.contains(suite)))
 }
 
 /// Whether Go knows the suite, and rustls does not.

@@ -3,11 +3,13 @@
 use std::error::Error as StdError;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible, PeerMisbehaved};
 
 use super::verifier::Rejected;
 use crate::cause::Cause;
+use crate::model::namespace::HANDSHAKE_TIMEOUT;
 use crate::model::outcome::{Failure, Mark};
 use crate::model::stage::Stage;
 use crate::transport::connection::with_go_message;
@@ -68,14 +70,21 @@ pub fn classify_late_dyn(error: &(dyn StdError + 'static)) -> Option<Failure> {
     }
 }
 
-/// No answer within the handshake's time.
-pub fn timed_out(head: &[u8]) -> Failure {
+/// The handshake did not end within `limit`. Where containerd waits for longer than this did, nothing follows from it.
+pub fn timed_out(head: &[u8], limit: Duration) -> Failure {
     let seen = if head.is_empty() { "no byte came back" } else { "the answer stopped half-way" };
-    fail(
-        Cause::TlsTimeout,
-        format!("connected, but the handshake did not end in time: {seen}"),
-        "net/http: TLS handshake timeout",
-    )
+    let failure = |when: &str| {
+        let detail = format!("connected, but the handshake did not end {when}: {seen}");
+        fail(Cause::TlsTimeout, detail, "net/http: TLS handshake timeout")
+    };
+    if limit >= HANDSHAKE_TIMEOUT {
+        return failure("in time");
+    }
+    let failure =
+        failure(&format!("within {limit:?}, where pullprobe stops; containerd waits {HANDSHAKE_TIMEOUT:?}")).fixed_by(
+            "Give it longer: `--timeout 1m` with `check`, `probe.timeouts.tls` in the settings of `run` (`timeouts: {tls: 10s}`).",
+        );
+    Failure { inconclusive: true, ..failure }
 }
 
 /// Whether an answer begins as plain HTTP does: what Go and containerd's fallback go by.

@@ -28,6 +28,9 @@ use crate::model::stage::Stage;
 /// Once one address is connected, how much longer the others are waited for: more than the second
 /// after which the kernel repeats a lost SYN.
 const GRACE: Duration = Duration::from_millis(1200);
+/// After so long silence is taken for lasting: three SYNs went out, at 0, 1 and 3 s, and none was answered. Less of it
+/// proves nothing, unless containerd has no more time either.
+const SILENCE: Duration = Duration::from_secs(5);
 /// A name with more addresses has them for load, not for reach.
 const ADDRESS_LIMIT: usize = 16;
 
@@ -53,7 +56,10 @@ pub async fn connect(
     }
     let party = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
     let mut stream = None;
-    let failed = || Failure::new(Stage::Tcp, Cause::TcpTimeout, "not reached").at(party.as_str());
+    let failed = || {
+        let failure = Failure::new(Stage::Tcp, Cause::TcpTimeout, "not reached").at(party.as_str());
+        Failure { inconclusive: true, ..failure }
+    };
     // The race ends itself at its own limit, with facts; the step's is only a bound above it.
     let step = step(limit + GRACE, failed, async {
         race.run(limit.min(budget)).await;
@@ -153,10 +159,23 @@ impl Race {
         let of_each: Vec<String> =
             (0..self.targets.len()).map(|index| format!("{}: {}", self.targets[index], self.told(index))).collect();
         let words = self.words.get(&index).map_or_else(|| self.words_of_silence(), String::as_str);
-        let stopped = if cause == Cause::TcpTimeout { self.stopped_early() } else { String::new() };
-        Failure::new(Stage::Tcp, cause, of_each.join("; ") + &stopped)
+        let is_cut_short = self.is_cut_short();
+        let stopped = if is_cut_short || cause == Cause::TcpTimeout { self.stopped_early() } else { String::new() };
+        let failure = Failure::new(Stage::Tcp, cause, of_each.join("; ") + &stopped)
             .at(party)
-            .with_go_message(format!("dial tcp {}: {words}", self.targets[index]))
+            .with_go_message(format!("dial tcp {}: {words}", self.targets[index]));
+        if !is_cut_short {
+            return failure;
+        }
+        let failure = failure.fixed_by(
+            "Give it longer: `--timeout 1m` with `check`, `probe.timeouts.tcp` in the settings of `run` (`timeouts: {tcp: 5s}`).",
+        );
+        Failure { inconclusive: true, ..failure }
+    }
+
+    /// [`dialer::play`] takes an address for silent that was not listened to for long enough: containerd may connect to it.
+    fn is_cut_short(&self) -> bool {
+        self.waited < SILENCE.min(self.budget) && self.attempts.iter().any(|attempt| attempt.duration().is_none())
     }
 
     /// Silence is certain only for as long as it was listened to.

@@ -1,7 +1,11 @@
 //! What is unknown stays unknown, whatever is seen after it.
 
+use pullprobe_lab::listener::{Behaviour, Listener};
 use pullprobe_lab::proxy::{self, Mode, Proxy};
 use pullprobe_lab::registry::{Auth, Basic, DigestHeader, Then, When};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 use super::resolving::silent_once;
 use super::*;
@@ -71,13 +75,50 @@ async fn a_handshake_that_passes_the_next_time_is_certain_only_for_those_that_tr
         let text = format!(
             "server = 'https://{address}'\nskip_verify = true\n[host.'https://{address}']\nskip_verify = true\n"
         );
-        let report = Node::new(v(version)).hosts(DOMAIN, text).impatient().pulls(IMAGE).await;
+        let report = Node::new(v(version)).hosts(DOMAIN, text).pulls(IMAGE).await;
         if certain {
             assert_eq!(report.verdict.cause, Some(Cause::TlsTimeout), "{version}: {:?}", report.verdict);
         } else {
             assert_untold(&report, "the same passed a moment later", version);
         }
     }
+}
+
+/// containerd waits for longer: 30 s for a connection, and 10 s for a handshake.
+#[tokio::test]
+async fn where_pullprobe_stops_before_containerd_nothing_is_certain() {
+    for behaviour in [Behaviour::BlackHole, Behaviour::Hang] {
+        let silent = Listener::start(behaviour).await.unwrap();
+        let https = format!("https://{}", silent.address());
+        let report = Node::new(v("v2.1.9")).asking(&[&https]).impatient().pulls(IMAGE).await;
+        assert_untold(&report, "pullprobe stops", &format!("{behaviour:?}"));
+    }
+}
+
+/// It takes a suite of Go's alone, and takes its time for each answer: to rustls it says no, and to containerd yes.
+#[tokio::test]
+async fn a_slow_server_is_asked_for_gos_suites_too() {
+    const REFUSED: [u8; 7] = [21, 3, 3, 0, 2, 2, 40];
+    let taken = [&[22, 3, 3, 0, 42, 2, 0, 0, 38, 3, 3][..], &[7; 32], &[0, 0xc0, 0x13, 0]].concat();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let https = format!("https://{}", listener.local_addr().unwrap());
+    let serving = async {
+        let mut answer = &REFUSED[..];
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut hello = [0; 2048];
+            let _ = stream.read(&mut hello).await.unwrap();
+            // The time is what is tested.
+            tokio::time::sleep(Duration::from_millis(2500)).await;
+            stream.write_all(answer).await.unwrap();
+            stream.flush().await.unwrap();
+            let _ = stream.read(&mut hello).await;
+            answer = &taken;
+        }
+    };
+    let node = Node { limit: Duration::from_secs(10), ..Node::new(v("v2.1.9")) }.asking(&[&https]);
+    let report = tokio::select! { report = node.pulls(IMAGE) => report, () = serving => unreachable!() };
+    assert_untold(&report, "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA", "slow");
 }
 
 /// 2.3.2 tries the last host again where a proxy closes the connection upon CONNECT.

@@ -36,7 +36,8 @@ async fn kubelet_shows_the_words_of_containerd() {
                 &format!("{}_", authority.replace(':', "_")),
                 format!("server = '{scheme}://{authority}'\n[host]\n"),
             );
-            let node = if matches!(there, There::Fault(_)) { node.impatient() } else { node };
+            let node =
+                if matches!(there, There::Fault(_)) { Node { limit: Duration::from_secs(5), ..node } } else { node };
             let report = node.pulls(&format!("{authority}/app:1")).await;
             let expected = expected(&case, version, &there);
             let expected = expected.replace("https://r.example", &format!("{scheme}://{authority}"));

@@ -5,18 +5,20 @@ use std::time::Duration;
 
 use go::http1;
 use jiff::Timestamp;
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use super::{Destination, Network, Route, Secured};
 use crate::cause::Cause;
 use crate::model::host::{Endpoint, RegistryHost, Scheme};
-use crate::model::outcome::{Failure, Mark, Outcome, Skip, Step};
+use crate::model::namespace::HANDSHAKE_TIMEOUT;
+use crate::model::outcome::{Failure, Mark, Outcome, Step};
 use crate::redact::clip::clip;
 use crate::route::usage::RequestKind;
 use crate::tls::TlsSetup;
 use crate::tls::client_hello::{self, Offer};
 
-/// How long a follow-up waits for the server's first answer.
+/// How long a follow-up waits for a server that said nothing before.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The longest handshake message that rustls reads, in bytes.
 const RUSTLS_LIMIT: usize = 65_536;
@@ -42,7 +44,7 @@ impl Network {
             _ => return failure,
         };
         if failure.inconclusive {
-            route.tls = Step::skipped(Skip::NotSpoken);
+            route.tls = Step::skipped(failure.skip());
         } else if let Outcome::Failed(shown, _) = &mut route.tls.outcome {
             shown.clone_from(&failure);
         }
@@ -59,8 +61,19 @@ impl Network {
         failure: Failure,
     ) -> Failure {
         let own = Offer::of(self.version.go());
-        let taken = self.taken_of(&own, to, route, setup).await;
-        if let Some(what) = self.taken_of_another_build(&own, taken, to, route, setup).await {
+        let patience = self.patience(&failure);
+        let taken = match self.taken_of(&own, to, route, setup, patience).await {
+            Ok(taken) => taken,
+            Err(_) if failure.cause == Cause::TlsTimeout => None,
+            Err(_) => {
+                let detail = format!(
+                    "{}; asked once more, it did not say within {patience:?} whether it takes what containerd offers",
+                    failure.detail
+                );
+                return Failure { detail: clip(detail).into(), inconclusive: true, ..failure };
+            }
+        };
+        if let Some(what) = self.taken_of_another_build(&own, (taken, patience), to, route, setup).await {
             let detail = format!(
                 "the server takes {what}, which the project's builds of containerd do not offer, and others may"
             );
@@ -88,11 +101,11 @@ impl Network {
 
     /// Where nothing tells who built this containerd: whether the server serves one that was built without the
     /// project's settings of Go, and why it does. `taken`: the suite that it took of the project's `own` offer in TLS
-    /// 1.2.
+    /// 1.2, and how long it has for the next.
     async fn taken_of_another_build(
         &self,
         own: &Offer,
-        taken: Option<u16>,
+        (taken, patience): (Option<u16>, Duration),
         to: &Destination<'_>,
         route: &Route,
         setup: &TlsSetup,
@@ -103,7 +116,7 @@ impl Network {
             return None;
         }
         if taken.is_none()
-            && let Some(suite) = self.taken_of(&others, to, route, setup).await
+            && let Ok(Some(suite)) = self.taken_of(&others, to, route, setup, patience).await
         {
             return Some(others.beyond(own, Some(suite)));
         }
@@ -111,7 +124,7 @@ impl Network {
             return None;
         }
         let setup = TlsSetup::new(version, version.go().offers_mlkem(), &self.trust, to.tls, self.clock()).ok()?;
-        self.shakes_hands(to, route, &setup).await.then(|| others.beyond(own, None))
+        self.shakes_hands(to, route, &setup, patience).await.then(|| others.beyond(own, None))
     }
 
     /// A way that broke off before the handshake, at a proxy: newer containerds try the last host again.
@@ -131,7 +144,7 @@ impl Network {
     }
 
     async fn passes_again(&self, to: &Destination<'_>, route: &Route, setup: &TlsSetup, failure: &Failure) -> bool {
-        self.is_repeated(failure) && self.shakes_hands(to, route, setup).await
+        self.is_repeated(failure) && self.shakes_hands(to, route, setup, self.patience(failure)).await
     }
 
     fn passing(&self, failure: Failure) -> Failure {
@@ -151,19 +164,32 @@ impl Network {
         is_passing && self.version.retries_transport_errors()
     }
 
-    async fn shakes_hands(&self, to: &Destination<'_>, route: &Route, setup: &TlsSetup) -> bool {
+    /// A server that was silent is silent again. One that refused has an answer, however slow it is.
+    fn patience(&self, failure: &Failure) -> Duration {
+        let silent = failure.cause == Cause::TlsTimeout;
+        self.timeouts.tls.min(if silent { PATIENCE } else { HANDSHAKE_TIMEOUT })
+    }
+
+    async fn shakes_hands(&self, to: &Destination<'_>, route: &Route, setup: &TlsSetup, patience: Duration) -> bool {
         let shaken = async {
             let mut again = Route::begin(&route.endpoint);
             let (stream, _) = self.connect(to, &mut again, setup).await.ok()?;
             self.secure(&mut again, stream, setup).await.ok()
         };
-        timeout(self.timeouts.tls.min(PATIENCE), shaken).await.is_ok_and(|shaken| shaken.is_some())
+        timeout(patience, shaken).await.is_ok_and(|shaken| shaken.is_some())
     }
 
-    async fn taken_of(&self, offer: &Offer, to: &Destination<'_>, route: &Route, setup: &TlsSetup) -> Option<u16> {
+    async fn taken_of(
+        &self,
+        offer: &Offer,
+        to: &Destination<'_>,
+        route: &Route,
+        setup: &TlsSetup,
+        patience: Duration,
+    ) -> Result<Option<u16>, Elapsed> {
         let mut again = Route::begin(&route.endpoint);
-        let (stream, _) = self.connect(to, &mut again, setup).await.ok()?;
-        client_hello::choice(stream, route.endpoint.host(), offer, self.timeouts.tls.min(PATIENCE)).await
+        let Ok((stream, _)) = self.connect(to, &mut again, setup).await else { return Ok(None) };
+        client_hello::choice(stream, route.endpoint.host(), offer, patience).await
     }
 
     /// More certificates than pullprobe reads: whether containerd reads them goes by their length.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::namespace::DIAL_TIMEOUT;
+use crate::model::namespace::{DIAL_TIMEOUT, HANDSHAKE_TIMEOUT};
 
 /// Each is below the deadline of a whole check (30 s).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ const RESERVE: Duration = Duration::from_secs(10);
 
 impl Timeouts {
     /// The timeouts for a whole check that may take longer than usual. One request may then take nearly all of that
-    /// time, and a lookup and a connection their usual share. A handshake keeps Go's own limit.
+    /// time, and a lookup and a connection their usual share. A handshake may take what Go gives it.
     #[must_use]
     pub fn within(self, check: Duration) -> Self {
         if check <= USUAL_CHECK {
@@ -42,8 +42,8 @@ impl Timeouts {
         Self {
             dns: self.dns.max(share),
             tcp: self.tcp.max(share),
+            tls: self.tls.max(HANDSHAKE_TIMEOUT),
             http: self.http.max(check.saturating_sub(RESERVE)),
-            ..self
         }
     }
 }
@@ -59,6 +59,8 @@ mod tests {
         let longer = usual.within(Duration::from_secs(60));
         assert_eq!([longer.dns, longer.tcp, longer.tls, longer.http].map(|time| time.as_secs()), [10, 10, 10, 50]);
         assert_eq!(usual.within(Duration::from_secs(3600)).tcp, DIAL_TIMEOUT);
+        let hasty = Timeouts { tls: Duration::from_secs(3), ..usual };
+        assert_eq!((hasty.within(USUAL_CHECK).tls, hasty.within(USUAL_CHECK * 2).tls), (hasty.tls, HANDSHAKE_TIMEOUT));
         let set = Timeouts { http: Duration::from_secs(55), ..usual };
         assert_eq!(set.within(Duration::from_secs(60)).http, set.http);
     }

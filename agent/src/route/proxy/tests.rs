@@ -284,6 +284,21 @@ async fn a_user_without_a_password_signs_in_where_go_lets_it() {
 }
 
 #[tokio::test]
+async fn a_proxy_that_was_not_waited_for_is_not_called_dead() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = silent.local_addr().unwrap();
+    let target = Target { host_port: "r.example:443", bare_users: true, plain: false };
+    for scheme in ["http", "https", "socks5"] {
+        let proxy = ProxyUrl::parse(&format!("{scheme}://{address}")).unwrap();
+        let stream = TcpStream::connect(address).await.unwrap();
+        let limit = Duration::from_millis(50);
+        let (step, _) = tunnel(stream, &proxy, "HTTPS_PROXY", target, &tls(), limit).await;
+        let failure = step.failure().unwrap();
+        assert!(failure.inconclusive && failure.fix().contains("probe.timeouts.http"), "{scheme}: {failure:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_https_proxy_is_spoken_to_in_tls() {
     let authority = pullprobe_lab::ca::Authority::new("lab").unwrap();
     let leaf = authority.leaf(pullprobe_lab::ca::CertKind::Good, &["127.0.0.1"]).unwrap();

@@ -70,6 +70,20 @@ async fn a_server_that_never_answers_times_out() {
     let (step, _) = handshake(stream, HOST, &setup(&[]), Duration::from_millis(50)).await;
     let failure = failure(&step);
     assert_eq!((failure.cause, failure.go_message.as_str()), (Cause::TlsTimeout, "net/http: TLS handshake timeout"));
+    let stopped = "did not end within 50ms, where pullprobe stops; containerd waits 10s: no byte came back";
+    assert!(failure.inconclusive && failure.detail.ends_with(stopped), "{failure:?}");
+    assert!(failure.fix().contains("probe.timeouts.tls"), "{}", failure.fix());
+}
+
+/// Nobody answers, and the clock is the test's.
+#[tokio::test(start_paused = true)]
+async fn a_handshake_has_as_long_as_go_gives_it_and_no_longer() {
+    let (here, _there) = tokio::io::duplex(1 << 16);
+    let began = tokio::time::Instant::now();
+    let (step, _) = handshake(Connection::inside(here, None), HOST, &setup(&[]), LIMIT * 6).await;
+    let failure = failure(&step);
+    assert!(!failure.inconclusive && failure.detail.ends_with("did not end in time: no byte came back"), "{failure:?}");
+    assert!((LIMIT..LIMIT * 2).contains(&began.elapsed()), "{:?}", began.elapsed());
 }
 
 fn client_auth(authority: &Authority, leaf: &Leaf, version: &'static rustls::SupportedProtocolVersion) -> ServerConfig {

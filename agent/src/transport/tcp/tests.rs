@@ -68,6 +68,22 @@ async fn an_address_that_swallows_every_syn_times_out() {
     assert!(detail.starts_with(&format!("{}: no answer within 3", hole.address())), "{detail}");
     assert!(detail.ends_with(" (pullprobe stops there; containerd waits 30s, the name's lookup included)"), "{detail}");
     assert!(step.duration.unwrap() >= limit);
+    let failure = step.failure().unwrap();
+    assert!(failure.inconclusive && failure.fix().contains("probe.timeouts.tcp"), "{failure:?}");
+    // containerd has no more time either.
+    let (step, _) = connect(&[LOCAL], hole.address().port(), "r.example", Some(limit), LIMIT).await;
+    assert!(failed(&step).0 == Cause::TcpTimeout && !step.failure().unwrap().inconclusive, "{step:?}");
+}
+
+#[tokio::test]
+async fn an_address_that_was_not_listened_to_for_long_may_still_serve() {
+    let hole = at(Behaviour::BlackHole, OTHER, 0).await;
+    let port = hole.address().port();
+    let _closed = at(Behaviour::Refuse, LOCAL, port).await;
+    let (step, _) = connect(&[LOCAL, OTHER], port, "r.example", None, Duration::from_millis(300)).await;
+    let failure = step.failure().unwrap();
+    assert!(failure.cause == Cause::TcpRefused && failure.inconclusive, "{failure:?}");
+    assert!(failure.detail.contains("pullprobe stops there"), "{failure:?}");
 }
 
 #[tokio::test]
