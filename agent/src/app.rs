@@ -1,6 +1,7 @@
 //! What each verb does: it puts the other rooms together.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use crate::render::text::Style;
 mod agent;
 mod answers;
 mod check;
+mod confined;
 mod explain;
 mod fleet;
 mod hosts;
@@ -65,20 +67,21 @@ pub fn run(cli: Cli) -> ExitStatus {
         Verb::Completions { shell } => completions(shell),
         Verb::Plan { targets, node, output, log } => {
             start_log(&log);
-            on_runtime(plan::run(&targets, &node, &output))
+            confined(&node, None, plan::run(&targets, &node, &output))
         }
         Verb::Lint { node, output, log } => {
             start_log(&log);
-            on_runtime(lint::run(&node, &output))
+            confined(&node, None, lint::run(&node, &output))
         }
         Verb::Check { targets, timeout, pull_secrets, node, output, log } => {
             start_log(&log);
-            on_runtime(check::run(&targets, timeout, pull_secrets.as_deref(), &node, &output))
+            let secrets = pull_secrets.as_deref();
+            confined(&node, secrets, check::run(&targets, timeout, secrets, &node, &output))
         }
         Verb::Hosts { targets, plain, since, timeout, node, output, log } => {
             start_log(&log);
             let wish = hosts::Wish { targets: &targets, timeout, plain, since: since.as_deref() };
-            on_runtime(hosts::run(wish, &node, &output))
+            confined(&node, since.as_deref(), hosts::run(wish, &node, &output))
         }
         Verb::Fleet { fleet, log } => {
             start_log(&log);
@@ -90,7 +93,7 @@ pub fn run(cli: Cli) -> ExitStatus {
         }
         Verb::Run { node, log } => {
             start_log(&LogArgs { log_level: log.log_level.or(Some(LogLevel::Info)), ..log });
-            on_runtime(agent::run(&node))
+            confined(&node, None, agent::run(&node))
         }
     }
 }
@@ -119,6 +122,17 @@ async fn cluster(args: &ClusterArgs) -> Result<Cluster, String> {
 
 fn start_log(log: &LogArgs) {
     crate::telemetry::init(log.log_level.unwrap_or(LogLevel::Warn), log.log_format);
+}
+
+/// Does the work with nothing but what it needs of the node.
+fn confined(node: &NodeArgs, also: Option<&Path>, work: impl Future<Output = ExitStatus>) -> ExitStatus {
+    match confined::enter(node, also) {
+        Ok(()) => on_runtime(work),
+        Err(problems) => {
+            problems.iter().for_each(|problem| complain(problem));
+            ExitStatus::Refused
+        }
+    }
 }
 
 fn on_runtime(work: impl Future<Output = ExitStatus>) -> ExitStatus {

@@ -153,6 +153,11 @@ impl Credentials {
         Asked { unread, ..asked }
     }
 
+    /// The paths of the node that credential providers are told of.
+    pub fn paths_of_providers(&self) -> Vec<PathBuf> {
+        self.providers.as_ref().map(|providers| providers.named_paths()).unwrap_or_default()
+    }
+
     /// The providers that kubelet would ask for the image, in the order of their configuration.
     pub fn providers_of(&self, image: &Reference) -> Vec<String> {
         self.providers.as_ref().map(|providers| providers.fitting(&image.name())).unwrap_or_default()

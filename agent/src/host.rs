@@ -8,4 +8,5 @@ pub mod last_good;
 pub mod nsswitch;
 pub mod resolv;
 pub mod root;
+pub mod sight;
 pub mod zone;

@@ -9,6 +9,7 @@ mod cases;
 pub mod cause;
 pub mod cli;
 pub mod cluster;
+pub mod confine;
 pub mod containerd;
 pub mod credentials;
 pub mod cri;

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::cause::Cause;
+use crate::confine;
 use crate::environment::DaemonEnvironment;
 use crate::host::root::{EntryKind, HostRoot};
 use crate::image::reference::Reference;
@@ -159,6 +160,15 @@ impl Providers {
         }
         let usable = (!findings.iter().any(is_refusal)).then(|| Self { plugins: ready, place });
         (usable, findings)
+    }
+
+    /// The paths of the node that the plugins are told of, by arguments and variables.
+    pub fn named_paths(&self) -> Vec<PathBuf> {
+        let of = |plugin: &Plugin| {
+            let variables = plugin.env.iter().chain(&plugin.inherited).map(|(_, value)| value);
+            confine::plugin::named(plugin.args.iter().chain(variables).map(Secret::expose))
+        };
+        self.plugins.iter().flat_map(|ready| of(&ready.plugin)).collect()
     }
 
     /// The names of the plugins that are for the image.

@@ -42,6 +42,8 @@ pub struct NodeSettings {
     pub containerd_version: Option<Version>,
     /// `None`: the node's own.
     pub platform: Option<Platform>,
+    /// Start with a whole root of which nothing can be given up.
+    pub allow_unconfined: bool,
     /// As written; [`NodeSettings::name`] gives what it stands for.
     pub name: String,
 }
@@ -161,6 +163,7 @@ impl Default for NodeSettings {
             kubelet_root: None,
             containerd_version: None,
             platform: None,
+            allow_unconfined: false,
             name: "$NODE_NAME".to_owned(),
         }
     }

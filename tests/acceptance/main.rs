@@ -4,6 +4,7 @@ mod agent;
 mod agent_files;
 mod binary;
 mod cli;
+mod confined;
 mod contradictions;
 mod corpus;
 mod credentials;

@@ -228,7 +228,9 @@ impl World {
     pub fn settings(&self, images: &[&str]) {
         let timeout = |stage: &str| self.given.timeouts.get(stage).map_or("15s", String::as_str);
         // Without a book of what was spent before, `run` spends nothing for an hour.
-        let book = serde_json::Value::from(self.node.path("/counted-pulls").to_string_lossy());
+        // The program may write to the whole directory that it is in, so that is one of its own.
+        std::fs::create_dir_all(self.node.path("/state")).unwrap();
+        let book = serde_json::Value::from(self.node.path("/state/counted-pulls").to_string_lossy());
         let image = |image: &&str| serde_json::json!({"image": image, "interval": "5s"}).to_string();
         let root = self.node.root().to_string_lossy();
         let credentials = serde_json::json!(self.given.credential_settings).to_string().replace("${node}", &root);

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
+use tokio::task::JoinHandle;
 
 use super::node::Node;
 use super::options::Options;
@@ -42,6 +43,7 @@ mod probing;
 mod serving;
 #[cfg(test)]
 mod simulated_day;
+mod widen;
 
 use back_off::{BackOffs, OfferedCredentials};
 use background_read::BackgroundRead;
@@ -99,10 +101,10 @@ pub async fn run(node: &NodeArgs) -> ExitStatus {
     let content = serving::content(&agent, readiness);
     let probing = tokio::spawn(schedule::run(agent.schedule(), Arc::clone(&agent), stop.clone()));
     let following = tokio::spawn(agent.follow_pods());
+    let widening = tokio::spawn(widen::when_needed(Arc::clone(&agent), stop.clone()));
     bound.serve(content, stop.clone()).await;
     stop.cancel();
-    probing.abort();
-    following.abort();
+    [probing, following, widening].iter().for_each(JoinHandle::abort);
     ExitStatus::Well
 }
 

@@ -1,6 +1,11 @@
 //! The node as it was read, ready to be planned and probed: one value, replaced as a whole.
 
 mod local;
+mod needs;
+mod told;
+
+pub use needs::{NodeNeeds, needs};
+use told::RuntimeInfo;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -32,8 +37,7 @@ use crate::route::network::{Network, Timeouts};
 use crate::settings::StageTimeouts;
 use crate::state::snapshot::{ContainerdState, FilesystemSpace, NodeState};
 use crate::tls::NodeTrust;
-use crate::version::{Version, VersionSource};
-use crate::{cri, plan, provider};
+use crate::{confine, plan, provider};
 
 /// Where the node's files are, as `lint` and `plan` say it.
 #[derive(Debug, Serialize)]
@@ -107,42 +111,24 @@ struct HostFiles {
     layout: Layout,
 }
 
-/// What containerd says of itself.
-struct RuntimeInfo {
-    version: Option<Version>,
-    source: Option<VersionSource>,
-    /// It has a socket and did not answer on it.
-    silent: Option<Finding>,
-    /// `None`: there is no socket, or it was not asked.
-    answers: Option<bool>,
-    images: BTreeSet<String>,
-    unlisted: Option<Finding>,
-}
-
 impl HostFiles {
     fn of(options: &Options) -> Result<Self, String> {
-        let root = HostRoot::open(&options.host_root).map_err(|e| format!("--host-root: {e}"))?;
+        Ok(Self::in_root(opened(options)?, options))
+    }
+
+    fn in_root(root: HostRoot, options: &Options) -> Self {
         let environment = DaemonEnvironment::load(&root, Some(Path::new("/proc")));
         let layout =
             Layout::find(&root, &environment, options.containerd_config.as_deref(), options.kubelet_root.as_deref());
-        Ok(Self { root, environment, layout })
+        Self { root, environment, layout }
     }
 
     async fn ask(&self, options: &Options) -> RuntimeInfo {
-        let (version, source, silent) = daemon_version(&self.root, options, &self.layout.socket).await;
-        let (images, unlisted) = images_of_node(&self.root, options, &self.layout.socket).await;
-        let answers = cri::has_socket(&self.root, &self.layout.socket).then_some(silent.is_none());
-        RuntimeInfo { version, source, silent, answers, images, unlisted }
+        RuntimeInfo::ask(&self.root, options, &self.layout.socket).await
     }
 
-    /// As [`ask`](Self::ask), for an agent: whether containerd answers is asked of it also where its version is written down.
     async fn ask_again(&self, options: &Options) -> RuntimeInfo {
-        let told = self.ask(options).await;
-        if options.containerd_version.is_none() || told.answers.is_none() {
-            return told;
-        }
-        let answers = Some(cri::version(&self.root, Some(&self.layout.socket)).await.is_ok());
-        RuntimeInfo { answers, ..told }
+        RuntimeInfo::ask_again(&self.root, options, &self.layout.socket).await
     }
 }
 
@@ -205,6 +191,7 @@ impl Node {
         if !silent {
             findings.extend(local::newer(options, &root, &layout, &containerd, &environment, &trust_store));
         }
+        findings.extend(confine::findings(&root));
         let ways = local::ways(&layout, &environment, &containerd);
         let expiries = expiries(&containerd, &credentials);
         findings.extend(expiry::findings(
@@ -335,6 +322,10 @@ impl Node {
     }
 }
 
+fn opened(options: &Options) -> Result<HostRoot, String> {
+    HostRoot::open(&options.host_root).map_err(|e| format!("--host-root: {e}"))
+}
+
 /// Those of the node's files, with those of a pod where its secrets were handed over.
 fn logins(options: &Options, root: &HostRoot, layout: &Layout, before: Option<&Before<'_>>) -> Credentials {
     let of_files = match before {
@@ -380,33 +371,6 @@ fn credential_options(options: &Options, layout: &Layout) -> CredentialOptions {
         may_enter: provider::inside::is_allowed(),
         home: PathBuf::from("/root"),
     }
-}
-
-/// The containerd version whose rules apply: from the command line, else from the running daemon. `None`: derived from
-/// the files.
-async fn daemon_version(
-    root: &HostRoot,
-    options: &Options,
-    socket: &str,
-) -> (Option<Version>, Option<VersionSource>, Option<Finding>) {
-    if let Some(version) = options.containerd_version {
-        return (Some(version), Some(VersionSource::Flag), None);
-    }
-    match cri::version(root, Some(socket)).await {
-        Ok(Some(version)) => {
-            let go = cri::golang(root, Some(socket)).await;
-            (Some(version.told_by_daemon(go)), Some(VersionSource::Cri), None)
-        }
-        Ok(None) => (None, None, None),
-        Err(finding) => (None, None, Some(finding)),
-    }
-}
-
-/// What containerd has and runs, where the settings ask for it.
-async fn images_of_node(root: &HostRoot, options: &Options, socket: &str) -> (BTreeSet<String>, Option<Finding>) {
-    let discover = &options.settings.targets.discover;
-    let listed = cri::images(root, Some(socket), discover.node_images).await;
-    listed.map_or_else(|why| (BTreeSet::new(), Some(why)), |found| (found, None))
 }
 
 /// Paths that files of the node name, or that are on it.

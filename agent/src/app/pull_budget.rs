@@ -16,6 +16,11 @@ pub type Clock = fn() -> Timestamp;
 /// Where a service or the chart gives the agent a directory that outlives it.
 const STATE: &str = "/var/lib/pullprobe";
 
+/// Where the spent pulls are remembered: as the settings say, else in the usual directory if that is there.
+pub fn file_of(named: Option<PathBuf>) -> Option<PathBuf> {
+    named.or_else(|| Path::new(STATE).is_dir().then(|| Path::new(STATE).join("counted-pulls")))
+}
+
 pub struct PullBudgets {
     ledger: Arc<Ledger>,
     manifest_cache: Arc<ManifestCache>,
@@ -42,8 +47,7 @@ impl Allowance for Hourly {
 impl PullBudgets {
     /// `file`: as the settings say. Without one, and without the usual directory, nothing outlives the agent.
     pub fn open(per_hour: u32, file: Option<PathBuf>, clock: Clock) -> Self {
-        let usual = || Path::new(STATE).is_dir().then(|| Path::new(STATE).join("counted-pulls"));
-        let record = file.or_else(usual);
+        let record = file_of(file);
         let beside = |record: PathBuf, suffix| {
             let mut path = record;
             path.as_mut_os_string().push(suffix);

@@ -85,6 +85,11 @@ const DISTRIBUTIONS: [Distribution; 8] = [
     },
 ];
 
+/// Every directory that is kubelet's own on some distribution.
+pub fn kubelet_roots() -> impl Iterator<Item = &'static str> {
+    DISTRIBUTIONS.iter().map(|one| one.kubelet_root).chain([KUBELET_ROOT])
+}
+
 /// What the operating system calls itself.
 pub fn system(root: &HostRoot) -> Option<String> {
     let files = ["/etc/os-release", "/usr/lib/os-release"];

@@ -4,16 +4,18 @@
 //! /run/systemd/resolve/…` as the node would. Each path component is opened on its own, from the
 //! directory reached so far, so neither a link nor a race leads out of the root.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 
+use super::sight::{self, Needs, Recorder};
 use crate::model::trust::Mark;
 
 /// As the kernel: more links on one path are taken for a loop.
@@ -27,6 +29,10 @@ pub struct HostRoot {
     fd: Arc<OwnedFd>,
     /// The path as seen by this process, for messages about the root itself.
     dir: PathBuf,
+    /// Notes what is opened.
+    recorder: Option<Arc<Recorder>>,
+    /// What this process gave up before it was asked for, as real paths.
+    given_up: Arc<Mutex<BTreeSet<PathBuf>>>,
 }
 
 /// Why a file of the node could not be read. The text is that of the operating system.
@@ -135,7 +141,7 @@ impl HostRoot {
         let dir = dir.into();
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match rustix::fs::open(&dir, flags, Mode::empty()) {
-            Ok(fd) => Ok(Self { fd: Arc::new(fd), dir }),
+            Ok(fd) => Ok(Self { fd: Arc::new(fd), dir, recorder: None, given_up: Arc::default() }),
             Err(errno) => Err(wrap(&dir, errno)),
         }
     }
@@ -145,15 +151,51 @@ impl HostRoot {
         &self.dir
     }
 
+    /// The same root, which notes from now on what is opened in it.
+    #[must_use]
+    pub fn recording(self) -> Self {
+        Self { recorder: Some(Arc::default()), ..self }
+    }
+
+    /// What was opened since then.
+    pub fn needs(&self) -> Needs {
+        self.recorder.as_ref().map(|recorder| recorder.needs().clone()).unwrap_or_default()
+    }
+
+    /// What was asked for since this root was opened, and this process may not open any more.
+    pub fn given_up(&self) -> BTreeSet<PathBuf> {
+        self.given_up.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether a directory of the node is mounted here as a whole, and not single ones below it.
+    pub fn is_mounted(&self) -> bool {
+        let looked = rustix::fs::statx(&*self.fd, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS);
+        let told = looked.ok().filter(|stat| stat.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT));
+        let Some(stat) = told else { return self.is_another_file_system() };
+        stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)
+    }
+
+    /// For kernels before 5.8, which tell no more.
+    fn is_another_file_system(&self) -> bool {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let device = |fd: BorrowedFd<'_>| rustix::fs::fstat(fd).ok().map(|stat| stat.st_dev);
+        let above = rustix::fs::openat(&*self.fd, "..", flags, Mode::empty());
+        above.is_ok_and(|above| device(above.as_fd()) != device(self.fd.as_fd()))
+    }
+
     /// Reads a regular file of at most `limit` bytes. `path` is absolute, as on the node.
     pub fn read(&self, path: &Path, limit: usize) -> Result<Vec<u8>, ReadError> {
-        let handle = self.walk(path)?;
+        let (handle, real) = self.follow(path)?;
         match kind_of(handle.as_fd()).map_err(|e| wrap(path, e))? {
             EntryKind::File => {}
             EntryKind::Directory => return Err(ReadError::IsDirectory(path.into())),
             EntryKind::Other => return Err(ReadError::NotAFile(path.into())),
         }
-        let file = reopen(&handle, OFlags::RDONLY).map_err(|e| wrap(path, e))?;
+        if let Some(recorder) = &self.recorder {
+            recorder.file(&real);
+        }
+        let opened = reopen(&handle, OFlags::RDONLY).inspect_err(|e| self.note_given_up(&handle, &real, *e));
+        let file = opened.map_err(|e| wrap(path, e))?;
         let mut bytes = Vec::new();
         let ceiling = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
         let read = std::fs::File::from(file).take(ceiling).read_to_end(&mut bytes);
@@ -178,15 +220,11 @@ impl HostRoot {
 
     /// The same, and whether there are more, whichever those are: for who can do without them.
     pub fn list_some(&self, path: &Path) -> Result<(Vec<Entry>, bool), ReadError> {
-        let handle = self.walk(path)?;
-        let dir = reopen(&handle, OFlags::RDONLY | OFlags::DIRECTORY).map_err(|e| wrap(path, e))?;
-        let mut names: Vec<OsString> = rustix::fs::Dir::new(dir)
-            .map_err(|e| wrap(path, e))?
-            .flatten()
-            .map(|entry| OsString::from_vec(entry.file_name().to_bytes().to_vec()))
-            .filter(|name| name != "." && name != "..")
-            .take(ENTRY_LIMIT + 1)
-            .collect();
+        let (handle, real) = self.follow(path)?;
+        if let Some(recorder) = &self.recorder {
+            recorder.directory(&real);
+        }
+        let mut names = self.names_in(&handle, &real).map_err(|e| wrap(path, e))?;
         let more = names.len() > ENTRY_LIMIT;
         names.truncate(ENTRY_LIMIT);
         names.sort();
@@ -215,13 +253,41 @@ impl HostRoot {
     /// Free and total space of the file system that holds `path`.
     pub fn statvfs(&self, path: &Path) -> Result<rustix::fs::StatVfs, ReadError> {
         let handle = self.walk(path)?;
-        let dir = reopen(&handle, OFlags::RDONLY).map_err(|e| wrap(path, e))?;
-        rustix::fs::fstatvfs(&dir).map_err(|e| wrap(path, e))
+        rustix::fs::fstatvfs(&*handle).map_err(|e| wrap(path, e))
+    }
+
+    /// What `path` leads to, not opened for anything.
+    pub fn handle(&self, path: &Path) -> Result<Arc<OwnedFd>, ReadError> {
+        self.walk(path)
     }
 
     /// Where `path` leads once every link is followed: still a path as on the node.
     pub fn real_path(&self, path: &Path) -> Result<PathBuf, ReadError> {
         self.follow(path).map(|(_, real)| real)
+    }
+
+    /// Opens the directory, or takes the one that was opened before this process limited itself.
+    fn names_in(&self, handle: &OwnedFd, real: &Path) -> Result<Vec<OsString>, Errno> {
+        let error = match reopen(handle, OFlags::RDONLY | OFlags::DIRECTORY) {
+            Ok(dir) => return names_of(dir),
+            Err(error) => error,
+        };
+        let held = sight::rules_of(&self.dir).zip(identity(handle));
+        if let Some(held) = held.and_then(|(rules, identity)| rules.names.get(&identity)) {
+            // Who reads moves its place in the directory for all who hold it.
+            let held = held.lock().unwrap_or_else(PoisonError::into_inner);
+            return names_of(rustix::io::fcntl_dupfd_cloexec(&*held, 0)?);
+        }
+        self.note_given_up(handle, real, error);
+        Err(error)
+    }
+
+    /// Permissions of the node say the same word; what is within the rules is refused by those.
+    fn note_given_up(&self, handle: &OwnedFd, real: &Path, error: Errno) {
+        let outside = |rules: &&sight::Rules| identity(handle).is_some_and(|identity| !rules.allow(real, identity));
+        if error == Errno::ACCESS && sight::rules_of(&self.dir).filter(outside).is_some() {
+            self.given_up.lock().unwrap_or_else(PoisonError::into_inner).insert(real.to_owned());
+        }
     }
 
     fn walk(&self, path: &Path) -> Result<Arc<OwnedFd>, ReadError> {
@@ -243,7 +309,8 @@ impl HostRoot {
             }
             let here = trail.last().map_or(&self.fd, |(_, fd)| fd);
             let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let next = rustix::fs::openat(here.as_fd(), &name, flags, Mode::empty()).map_err(|e| wrap(path, e))?;
+            let next = rustix::fs::openat(here.as_fd(), &name, flags, Mode::empty());
+            let next = next.inspect_err(|e| self.note_missed(&trail, *e)).map_err(|e| wrap(path, e))?;
             let stat = rustix::fs::fstat(&next).map_err(|e| wrap(path, e))?;
             if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
                 trail.push((name, Arc::new(next)));
@@ -256,10 +323,32 @@ impl HostRoot {
             let target = rustix::fs::readlinkat(&next, "", Vec::new()).map_err(|e| wrap(path, e))?;
             todo.extend(components(Path::new(OsStr::from_bytes(target.as_bytes()))));
         }
-        let real = Path::new("/").join(trail.iter().map(|(name, _)| name).collect::<PathBuf>());
+        let real = path_of(&trail);
         let fd = trail.pop().map_or_else(|| Arc::clone(&self.fd), |(_, fd)| fd);
         Ok((fd, real))
     }
+
+    fn note_missed(&self, trail: &[(OsString, Arc<OwnedFd>)], error: Errno) {
+        if let Some(recorder) = self.recorder.as_ref().filter(|_| error == Errno::NOENT) {
+            recorder.missed(path_of(trail));
+        }
+    }
+}
+
+fn path_of(trail: &[(OsString, Arc<OwnedFd>)]) -> PathBuf {
+    Path::new("/").join(trail.iter().map(|(name, _)| name).collect::<PathBuf>())
+}
+
+pub fn identity(handle: &OwnedFd) -> Option<sight::Identity> {
+    rustix::fs::fstat(handle).ok().map(|stat| (stat.st_dev, stat.st_ino))
+}
+
+/// At most one more than the limit.
+fn names_of(dir: OwnedFd) -> Result<Vec<OsString>, Errno> {
+    let mut dir = rustix::fs::Dir::new(dir)?;
+    dir.rewind();
+    let entries = dir.flatten().map(|entry| OsString::from_vec(entry.file_name().to_bytes().to_vec()));
+    Ok(entries.filter(|name| name != "." && name != "..").take(ENTRY_LIMIT + 1).collect())
 }
 
 /// The path's components, last first. A leading `/` is one, meaning: back to the root.
@@ -278,6 +367,11 @@ fn reopen(handle: &OwnedFd, flags: OFlags) -> Result<OwnedFd, Errno> {
     use std::os::fd::AsRawFd;
     let path = format!("/proc/self/fd/{}", handle.as_raw_fd());
     rustix::fs::open(path, flags | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty())
+}
+
+/// A directory, opened for its names.
+pub fn reopen_directory(handle: &OwnedFd) -> Result<OwnedFd, Errno> {
+    reopen(handle, OFlags::RDONLY | OFlags::DIRECTORY)
 }
 
 fn kind_of(fd: BorrowedFd<'_>) -> Result<EntryKind, Errno> {

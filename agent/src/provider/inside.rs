@@ -13,6 +13,8 @@ use std::process::ExitStatus;
 use rustix::thread::CapabilitySet;
 use tokio::process::Command;
 
+use crate::confine;
+
 /// The name under which this program is that process.
 pub const NAME: &str = "pullprobe-provider";
 /// This very binary, replaced or not.
@@ -51,6 +53,11 @@ pub fn enter(mut arguments: impl Iterator<Item = OsString>) -> String {
     let (Some(root), Some(program)) = (arguments.next(), arguments.next()) else {
         return format!("{WORDS}: it is started by pullprobe itself, with a root and a program");
     };
+    let arguments: Vec<OsString> = arguments.collect();
+    let variables = std::env::vars_os().map(|(_, value)| value);
+    let words: Vec<String> =
+        arguments.iter().cloned().chain(variables).map(|word| word.to_string_lossy().into_owned()).collect();
+    confine::plugin::confine(Path::new(&root), Path::new(&program), &words);
     let entered = rustix::process::chroot(Path::new(&root)).and_then(|()| rustix::process::chdir("/"));
     let error = match entered {
         Ok(()) => std::process::Command::new(program).args(arguments).exec(),
