@@ -5,7 +5,7 @@ mod asked;
 mod confirm;
 mod elsewhere;
 mod fault;
-mod layouts;
+pub mod layouts;
 mod tree;
 
 use std::collections::BTreeSet;

@@ -59,15 +59,23 @@ impl Containerd {
 
     /// The same with these capabilities.
     pub fn run_with(&self, kept: &[&str], name: &str, mounts: &[String], arguments: &[&str]) -> Command {
+        self.container(kept, mounts, &["--snapshotter", "native", "pullprobe:test", name], arguments)
+    }
+
+    /// The same with a directory as the container's root, and no image.
+    pub fn run_in(&self, root: &Path, name: &str, mounts: &[String], arguments: &[&str]) -> Command {
+        self.container(&[], mounts, &["--rootfs", &root.to_string_lossy(), name], arguments)
+    }
+
+    fn container(&self, kept: &[&str], mounts: &[String], what: &[&str], arguments: &[&str]) -> Command {
         let mut run = self.ctr(["run", "--rm", "--net-host", "--read-only", "--seccomp"]);
-        run.args(["--snapshotter", "native"]);
         for capability in DEFAULT_CAPABILITIES.iter().filter(|capability| !kept.contains(capability)) {
             run.arg(format!("--cap-drop=CAP_{capability}"));
         }
         for mount in mounts {
             run.args(["--mount", mount]);
         }
-        run.args(["pullprobe:test", name]).args(arguments);
+        run.args(what).args(arguments);
         run
     }
 

@@ -40,17 +40,17 @@ const STOCK: [&str; 24] = [
 /// `expect.toml` of a layout.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Expect {
+pub struct Expect {
     /// What the distribution ships.
-    containerd: String,
-    distribution: String,
-    config: String,
+    pub containerd: String,
+    pub distribution: String,
+    pub config: String,
     /// Why it is that file.
     reason: String,
     config_path: Vec<String>,
-    kubelet_root: String,
+    pub kubelet_root: String,
     /// Where its containerd listens.
-    socket: String,
+    pub socket: String,
     /// An image, and who is asked for it, in order.
     image: String,
     hosts: Vec<String>,
@@ -58,14 +58,14 @@ struct Expect {
     node: Extra,
 }
 
-struct Layout {
-    name: String,
-    expect: Expect,
-    node: Node,
+pub struct Layout {
+    pub name: String,
+    pub expect: Expect,
+    pub node: Node,
 }
 
 impl Layout {
-    fn all() -> Vec<Self> {
+    pub fn all() -> Vec<Self> {
         let material = Material::new();
         let mut directories: Vec<PathBuf> = std::fs::read_dir(repository("tests/fixtures/layouts"))
             .unwrap()

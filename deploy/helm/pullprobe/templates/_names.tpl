@@ -32,7 +32,9 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 
 {{/* The settings file: what the user wrote, and what only the chart can know. */}}
 {{- define "pullprobe.config" -}}
-{{- $ours := dict "node" (dict "host_root" "/host") -}}
+{{- $node := dict "host_root" "/host" -}}
+{{- if .Values.host.allowUnconfined }}{{ $_ := set $node "allow_unconfined" true }}{{ end -}}
+{{- $ours := dict "node" $node -}}
 {{- $port := dict "web" (dict "listen" (list (printf ":%d" (int .Values.port)))) -}}
 {{- if .Values.metrics.bucketKeySecret.name -}}
 {{- $_ := set $ours "metrics" (dict "bucket_key_file" (printf "/etc/pullprobe-buckets/%s" .Values.metrics.bucketKeySecret.key)) -}}
