@@ -18,14 +18,13 @@ mod explain;
 mod fleet;
 mod hosts;
 mod lint;
-mod node;
-mod options;
+
 mod plan;
 mod pull_budget;
 mod why;
 
-use node::Node;
-use options::{Options, Problems};
+use crate::reading::Node;
+use crate::reading::options::{Options, Problems};
 
 /// The exit code of a subcommand. The numbers are API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -37,6 +37,7 @@ pub mod probe;
 pub mod provider;
 pub mod pull;
 pub mod pull_secrets;
+pub mod reading;
 pub mod redact;
 pub mod refusal;
 pub mod registry;

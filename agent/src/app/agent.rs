@@ -10,8 +10,6 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::task::JoinHandle;
 
-use super::node::Node;
-use super::options::Options;
 use super::pull_budget::{Clock, PullBudgets};
 use super::{ExitStatus, complain};
 use crate::cli::NodeArgs;
@@ -21,6 +19,8 @@ use crate::model::finding::Finding;
 use crate::model::namespace::Namespace;
 use crate::probe;
 use crate::pull::attempt::PullBudget;
+use crate::reading::Node;
+use crate::reading::options::Options;
 use crate::redact::clean::Clean;
 use crate::route::network::Network;
 use crate::route::network::reach::Reach;

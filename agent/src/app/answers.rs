@@ -10,8 +10,6 @@ use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
 use super::ExitStatus;
-use super::node::Node;
-use super::options::Options;
 use crate::cli::{Format, OutputArgs};
 use crate::image::target::Target;
 use crate::model::registry::RegistryReport;
@@ -20,6 +18,8 @@ use crate::plan::plan;
 use crate::probe;
 use crate::pull::attempt::PullBudget;
 use crate::pull::limit_disclosure::LimitDisclosures;
+use crate::reading::Node;
+use crate::reading::options::Options;
 use crate::schedule::in_turn;
 
 /// As many targets are started at a time.

@@ -8,14 +8,14 @@ use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use super::answers::{Progress, TargetReport, ask_all, configured, ending};
-use super::node::Node;
-use super::options::{Options, Problems};
 use super::{ExitStatus, complain, print, style};
 use crate::cli::{Format, NodeArgs, OutputArgs};
 use crate::model::finding::Finding;
 use crate::model::report::{EndpointReport, ImageReport};
 use crate::plan::relevance::Relevance;
 use crate::pull_secrets::{self, PullSecret};
+use crate::reading::Node;
+use crate::reading::options::{Options, Problems};
 use crate::render::{json, text};
 use crate::{file, lint, observation};
 

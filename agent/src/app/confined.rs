@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use super::node::{self, NodeNeeds};
-use super::options::{Options, Problems};
 use super::pull_budget;
 use crate::cli::NodeArgs;
 use crate::cluster;
 use crate::confine::{self, OwnFiles, plugin::Places};
 use crate::host::root::HostRoot;
 use crate::host::sight::{self, Confinement};
+use crate::reading::options::{Options, Problems};
+use crate::reading::{self, NodeNeeds};
 
 /// Called while there is one thread. Where the root is the process's own, somebody works on the node itself and nothing
 /// is given up. `also`: files that the command line names.
@@ -20,7 +20,7 @@ pub fn enter(node: &NodeArgs, also: Option<&Path>) -> Result<(), Problems> {
     if is_own(&options.host_root) {
         return Ok(());
     }
-    let NodeNeeds { files, kubelet_root, plugins, plugin_paths } = node::needs(&options).map_err(|why| vec![why])?;
+    let NodeNeeds { files, kubelet_root, plugins, plugin_paths } = reading::needs(&options).map_err(|why| vec![why])?;
     let rules = confine::rules(&root, &kubelet_root, &files);
     let places =
         plugins.as_ref().map(|directory| Places::of(&root, std::slice::from_ref(directory), &plugin_paths, true));
@@ -51,7 +51,8 @@ fn is_own(root: &Path) -> bool {
 }
 
 fn own_files(node: &NodeArgs, options: &Options, also: Option<&Path>, runs_plugins: bool) -> OwnFiles {
-    let named = [node.config.as_deref(), also, options.pull_secrets_dir.as_deref()];
+    let of_settings = options.settings.metrics.bucket_key_file.as_deref();
+    let named = [node.config.as_deref(), also, options.pull_secrets_dir.as_deref(), of_settings];
     let token = PathBuf::from(cluster::Access::DIRECTORY);
     let state = pull_budget::file_of(options.settings.probe.counted_pulls_file.clone());
     OwnFiles {

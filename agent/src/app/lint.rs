@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::node::Paths;
 use super::{ExitStatus, complain, print, style};
 use crate::cli::{Format, NodeArgs, OutputArgs};
+use crate::reading::Paths;
 use crate::render::{json, text};
 
 #[derive(Serialize)]

@@ -8,8 +8,6 @@ mod credentials;
 
 use credentials::{PlannedCredential, PlannedLogins, candidates};
 
-use super::node::{Node, Paths};
-use super::options::Options;
 use super::{ExitStatus, complain, print, style};
 use crate::cause::Cause;
 use crate::cli::{Format, NodeArgs, OutputArgs};
@@ -17,6 +15,8 @@ use crate::image::target::Target;
 use crate::model::credential::Credential;
 use crate::model::host::{Origin, RegistryHost};
 use crate::plan::Plan;
+use crate::reading::options::Options;
+use crate::reading::{Node, Paths};
 use crate::render::json;
 use crate::version::PullMode;
 

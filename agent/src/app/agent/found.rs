@@ -1,7 +1,7 @@
 //! Which images are probed: those of the settings, those that pods wait for, and those that are on the node.
 
 use super::pods::NodePods;
-use crate::app::node::Node;
+use crate::reading::Node;
 use crate::redact::clean::Clean;
 use crate::settings::{ImageTarget, Settings};
 use crate::state::image_list::{Found, ImageList};

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::Agent;
-use crate::app::options::Options;
+use crate::reading::options::Options;
 use crate::render::json;
 use crate::server::{Content, Names, Readers, Readiness};
 use crate::settings::ReportReaders;

@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 
-use crate::app::node::Node;
 use crate::image::target::Target;
 use crate::model::credential::Credential;
 use crate::model::report::ImageReport;
+use crate::reading::Node;
 use crate::state::back_off::Subject;
 
 /// The logins from files. Those of plugins are known only as long as kubelet keeps them.

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use crate::app::options::Options;
 use crate::environment::DaemonEnvironment;
 use crate::environment::layout::Layout;
 use crate::environment::restart_pending::{self, ReadOnce};
@@ -14,6 +13,7 @@ use crate::model::finding::Finding;
 use crate::model::trust::TrustStore;
 use crate::node::containerd::Containerd;
 use crate::observation::ways::{DistributionFacts, DistributionTerms};
+use crate::reading::options::Options;
 
 /// The distribution whose files and commands a fix names.
 pub fn ways(layout: &Layout, environment: &DaemonEnvironment, containerd: &Containerd) -> DistributionTerms {

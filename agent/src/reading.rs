@@ -1,7 +1,8 @@
-//! The node as it was read, ready to be planned and probed: one value, replaced as a whole.
+//! One reading of the node, as the command line and the settings want it: one value, replaced as a whole, ready to be planned and probed.
 
 mod local;
 mod needs;
+pub mod options;
 mod told;
 
 pub use needs::{NodeNeeds, needs};
@@ -15,7 +16,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::options::Options;
 use crate::credentials::{CredentialOptions, Credentials};
 use crate::environment::layout::{self, Layout};
 use crate::environment::trust::{self, TrustStore};
@@ -38,6 +38,7 @@ use crate::settings::StageTimeouts;
 use crate::state::snapshot::{ContainerdState, FilesystemSpace, NodeState};
 use crate::tls::NodeTrust;
 use crate::{confine, plan, provider};
+use options::Options;
 
 /// Where the node's files are, as `lint` and `plan` say it.
 #[derive(Debug, Serialize)]

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::app::options::Options;
 use crate::cri;
 use crate::host::root::HostRoot;
 use crate::model::finding::Finding;
+use crate::reading::options::Options;
 use crate::version::{Version, VersionSource};
 
 /// What containerd says of itself.
