@@ -28,7 +28,7 @@ pub fn enter(node: &NodeArgs, also: Option<&Path>) -> Result<(), Problems> {
     match confine::enforce(&root, &rules, &own, places.as_ref()) {
         Ok(()) => sight::settle(Confinement::Limited(rules)),
         Err(why) if !root.is_mounted() => {
-            tracing::info!("{why}: pullprobe sees the directories that are mounted for it")
+            tracing::info!("{why}: pullprobe sees the directories that are mounted for it");
         }
         Err(why) if options.settings.node.allow_unconfined => {
             tracing::warn!("{why}: pullprobe can read every file of the node");

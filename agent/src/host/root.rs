@@ -198,8 +198,8 @@ impl HostRoot {
         let file = opened.map_err(|e| wrap(path, e))?;
         let mut bytes = Vec::new();
         let ceiling = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-        let read = std::fs::File::from(file).take(ceiling).read_to_end(&mut bytes);
-        read.map_err(|e| wrap(path, Errno::from_io_error(&e).unwrap_or(Errno::IO)))?;
+        let done = std::fs::File::from(file).take(ceiling).read_to_end(&mut bytes);
+        done.map_err(|e| wrap(path, Errno::from_io_error(&e).unwrap_or(Errno::IO)))?;
         if bytes.len() > limit {
             return Err(ReadError::TooLarge { path: path.into(), limit });
         }
@@ -284,8 +284,8 @@ impl HostRoot {
 
     /// Permissions of the node say the same word; what is within the rules is refused by those.
     fn note_given_up(&self, handle: &OwnedFd, real: &Path, error: Errno) {
-        let outside = |rules: &&sight::Rules| identity(handle).is_some_and(|identity| !rules.allow(real, identity));
-        if error == Errno::ACCESS && sight::rules_of(&self.dir).filter(outside).is_some() {
+        let outside = |rules: &sight::Rules| identity(handle).is_some_and(|identity| !rules.allow(real, identity));
+        if error == Errno::ACCESS && sight::rules_of(&self.dir).is_some_and(outside) {
             self.given_up.lock().unwrap_or_else(PoisonError::into_inner).insert(real.to_owned());
         }
     }
