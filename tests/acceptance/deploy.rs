@@ -14,6 +14,7 @@ mod kubernetes;
 mod layouts;
 mod manifest;
 mod metric_names;
+mod options;
 mod presets;
 mod prometheus;
 mod release;

@@ -2,6 +2,7 @@
 
     helm_render.py render  CHART [--values FILE] [--name NAME] [--namespace NAMESPACE]
     helm_render.py objects CHART …        the same objects, as a JSON list
+    helm_render.py notes   CHART …        what Helm prints after an installation
     helm_render.py lint    CHART [--values FILE]
 
 Prints the rendered objects as one YAML stream, or what lint found as JSON. Exit code 1 with Helm's
@@ -26,7 +27,11 @@ def main() -> int:
         values = read_values(arguments.values)
         if arguments.verb == "lint":
             return lint(arguments.chart, values)
-        stream = render(arguments, values)
+        files = rendered(arguments, values)
+        if arguments.verb == "notes":
+            sys.stdout.write(next(text for path, text in files.items() if path.endswith("NOTES.txt")))
+            return 0
+        stream = stream_of(files)
     except helm.HelmError as error:
         print(error, file=sys.stderr)
         return 1
@@ -38,7 +43,7 @@ def main() -> int:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("verb", choices=["render", "objects", "lint"])
+    parser.add_argument("verb", choices=["render", "objects", "notes", "lint"])
     parser.add_argument("chart")
     parser.add_argument("--values", type=pathlib.Path)
     parser.add_argument("--name", default="pullprobe")
@@ -50,9 +55,12 @@ def read_values(path: pathlib.Path | None) -> dict | None:
     return None if path is None else helm.values_from_yaml(path.read_text())
 
 
-def render(arguments: argparse.Namespace, values: dict | None) -> str:
+def rendered(arguments: argparse.Namespace, values: dict | None) -> dict[str, str]:
     with helm.Chart.load(arguments.chart) as chart:
-        files = chart.render(values, name=arguments.name, namespace=arguments.namespace)
+        return chart.render(values, name=arguments.name, namespace=arguments.namespace)
+
+
+def stream_of(files: dict[str, str]) -> str:
     manifests = {
         pathlib.PurePath(path).stem: text.strip()
         for path, text in files.items()

@@ -21,7 +21,8 @@ fn every_object_of_every_example_meets_the_schemas_strictly() {
             assert_eq!(said.matches(" passed ").count(), core.len(), "{values:?}: {said}");
         }
         for object in custom {
-            assert!(["PodMonitor", "PrometheusRule"].contains(&object["kind"].as_str().unwrap()), "{object:#}");
+            let known = ["PodMonitor", "PodMonitoring", "PrometheusRule", "ServiceMonitor"];
+            assert!(known.contains(&object["kind"].as_str().unwrap()), "{object:#}");
         }
     }
 }
@@ -39,9 +40,9 @@ fn the_schemas_refuse_a_field_that_kubernetes_does_not_have() {
     }
 }
 
-/// Objects of the Prometheus operator: their schemas are not Kubernetes' own.
+/// Objects of the Prometheus operator and of GKE: their schemas are not Kubernetes' own.
 fn is_custom_resource(object: &Value) -> bool {
-    object["apiVersion"] == "monitoring.coreos.com/v1"
+    ["monitoring.coreos.com/v1", "monitoring.googleapis.com/v1"].iter().any(|group| object["apiVersion"] == *group)
 }
 
 fn stream(objects: &[Value]) -> NamedTempFile {
