@@ -290,12 +290,13 @@ fn each_setting_can_be_given_to_the_chart() {
 }
 
 /// What Kubernetes or an operator defines: more of it can be set than the chart sets.
-const NOT_THE_CHARTS: [&str; 8] = [
+const NOT_THE_CHARTS: [&str; 9] = [
     "/affinity",
     "/livenessProbe",
     "/podMonitor/basicAuth",
     "/podMonitor/tlsConfig",
     "/readinessProbe",
+    "/seLinuxOptions",
     "/serviceMonitor/basicAuth",
     "/serviceMonitor/tlsConfig",
     "/updateStrategy",

@@ -33,6 +33,9 @@ securityContext:
   runAsGroup: 0
   runAsNonRoot: false
   seccompProfile: {type: RuntimeDefault}
+  {{- with .Values.seLinuxOptions }}
+  seLinuxOptions: {{- toYaml . | nindent 4 }}
+  {{- end }}
 {{- end }}
 
 {{- define "pullprobe.env" -}}
