@@ -65,7 +65,7 @@ package() {
     cd "$root"
     cargo deb --no-build --no-strip --target "$target" --output "$directory/pullprobe_${version}_$arch.deb"
     cargo generate-rpm --target "$target" --auto-req disabled --output "$directory/pullprobe-$version.$(machine "$arch").rpm"
-    cargo cyclonedx --quiet --format json --target "$target" --override-filename "pullprobe_linux_$arch.cdx"
+    cargo cyclonedx --quiet --format json --spec-version 1.5 --target "$target" --override-filename "pullprobe_linux_$arch.cdx"
   )
   # It writes one beside each Cargo.toml of the workspace: the program's is wanted.
   mv "$root/pullprobe_linux_$arch.cdx.json" "$directory/"
