@@ -76,6 +76,21 @@ fn every_query_asks_for_metrics_that_the_agent_has() {
     }
 }
 
+/// 5,000 nodes with 20 registries are 100,000 series. Prometheus refuses a query that reads more than 50 million samples of them.
+#[test]
+fn graphs_over_all_nodes_ask_for_few_points() {
+    const SERIES: u64 = 100_000;
+    const MOST_SAMPLES: u64 = 50_000_000;
+    for name in ["pullprobe-fleet", "pullprobe-registry"] {
+        let dashboard = dashboard(name);
+        for graph in panels(&dashboard).into_iter().filter(|panel| panel["type"] != "table" && panel["type"] != "stat")
+        {
+            let points = graph["maxDataPoints"].as_u64().unwrap_or_else(|| panic!("{name}: {}", graph["title"]));
+            assert!(points * SERIES < MOST_SAMPLES, "{name}: {}: {points} points", graph["title"]);
+        }
+    }
+}
+
 #[test]
 fn the_dashboards_are_what_their_generator_writes() {
     let written = tempfile::tempdir().unwrap();
