@@ -36,8 +36,8 @@ fn of_variables(dashboard: &Value) -> Vec<String> {
     let list = items(&dashboard["templating"]["list"]);
     let mut faults = Vec::new();
     let sources: Vec<_> = list.iter().filter(|variable| variable["type"] == "datasource").collect();
-    let right = |source: &&&Value| source["name"] == "datasource" && source["label"] == "Data source";
-    if sources.len() != 1 || sources.first().filter(right).is_none() {
+    let is_right = |source: &Value| source["name"] == "datasource" && source["label"] == "Data source";
+    if sources.len() != 1 || !sources.iter().all(|source| is_right(source)) {
         faults.push("template-datasource-rule".to_owned());
     }
     for (name, label) in [("job", "Job"), ("instance", "Instance")] {

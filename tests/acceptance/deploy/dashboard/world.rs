@@ -46,7 +46,7 @@ fn of_node(sample: &str, number: usize) -> String {
     match number {
         2 => own.replace("pullprobe_config_info{hash=\"5f2b8c1d\"}", "pullprobe_config_info{hash=\"0badc0de\"}"),
         // Not told apart by bucket, as agents are that have no key for it.
-        3 => own.lines().filter(|line| !line.starts_with(BUCKET)).map(|line| format!("{line}\n")).collect(),
+        3 => own.split_inclusive('\n').filter(|line| !line.starts_with(BUCKET)).collect(),
         4 => own
             .replace("state=\"blocked\"} 0", "state=\"blocked\"} 1")
             .replace("state=\"limited\"} 1", "state=\"limited\"} 0"),
