@@ -52,5 +52,6 @@ pub mod telemetry;
 pub mod tls;
 pub mod transport;
 pub mod version;
+pub mod web_config;
 pub mod why;
 pub mod yaml;

@@ -10,7 +10,8 @@
 //! | `/livez`, `/healthz`, `/-/healthy` | 200 while the process answers at all |
 //! | `/readyz`, `/-/ready` | 200 once the first cycle is over, 503 before |
 //!
-//! GET and HEAD only; `/` and the report only for whom [`Readers`] names. Which addresses: [`bind`]; how long a connection may last: `connection`.
+//! GET and HEAD only; `/` and the report only for whom [`Readers`] names; where there is a web configuration file, nothing without the
+//! password or certificate that it asks for ([`guard`]). Which addresses: [`bind`]; how long a connection may last: `connection`.
 
 use std::sync::Arc;
 
@@ -27,17 +28,20 @@ use crate::render::json::summary::Summary;
 use crate::render::{json, metrics};
 use crate::state::snapshot::Snapshot;
 use crate::state::store::Reader;
+use crate::web_config::in_force::WebConfigFile;
 
 mod bind;
 mod connection;
+mod guard;
 mod names;
 mod readers;
 mod readiness;
 mod reply;
 
 pub use bind::{BindError, Bound, bind};
+use guard::Known;
 pub use names::Names;
-use readers::Ends;
+use readers::Caller;
 pub use readers::Readers;
 pub use readiness::{Latch, Readiness, readiness};
 use reply::Reply;
@@ -55,6 +59,8 @@ pub struct Content {
     pub clock: fn() -> Timestamp,
     /// Who may read page and report.
     pub readers: Readers,
+    /// TLS, passwords and headers. `None`: nobody is asked who they are.
+    pub web: Option<Arc<WebConfigFile>>,
 }
 
 impl Content {
@@ -64,6 +70,9 @@ impl Content {
 }
 
 type Shared = State<Arc<Content>>;
+
+/// The routes that say how the agent is, and nothing else.
+const HEALTH: [&str; 5] = ["/livez", "/healthz", "/-/healthy", "/readyz", "/-/ready"];
 
 /// Every route, for [`Bound::serve`].
 fn routes(content: Arc<Content>) -> Router {
@@ -81,8 +90,8 @@ fn routes(content: Arc<Content>) -> Router {
         .route("/-/ready", get(ready))
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
+        .layer(middleware::from_fn_with_state(Arc::clone(&content), guard::protect))
         .with_state(content)
-        .layer(middleware::from_fn(harden))
 }
 
 async fn show_page(State(content): Shared, headers: HeaderMap) -> Response {
@@ -119,11 +128,12 @@ async fn show_summary(State(content): Shared, headers: HeaderMap) -> Response {
 /// elsewhere, with names of their own.
 async fn for_readers(
     State(content): Shared,
-    Extension(ends): Extension<Ends>,
+    Extension(caller): Extension<Caller>,
+    known: Option<Extension<Known>>,
     request: Request,
     next: Next,
 ) -> Response {
-    match content.readers.admit(&ends, request.headers(), &content.snapshot().node) {
+    match content.readers.admit(&caller, known.is_some(), request.headers(), &content.snapshot().node) {
         Ok(()) => next.run(request).await,
         Err(refused) => Reply::text(&refused.text).status(refused.status),
     }
@@ -150,12 +160,6 @@ async fn unknown() -> Response {
 /// The header Allow is the router's.
 async fn not_allowed() -> Response {
     Reply::text("GET and HEAD only\n").status(StatusCode::METHOD_NOT_ALLOWED)
-}
-
-async fn harden(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    reply::harden(response.headers_mut());
-    response
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::version::Version;
 pub mod document;
 pub mod duration;
 mod problem;
-mod read;
+pub mod read;
 mod table;
 
 pub use problem::Problem;
@@ -116,6 +116,8 @@ pub struct WebSettings {
     pub report: ReportReaders,
     /// Further names under which people ask for page and report, in small letters.
     pub hosts: Vec<String>,
+    /// The exporter-toolkit's file: TLS, passwords, headers.
+    pub config_file: Option<PathBuf>,
 }
 
 /// Who may read the page and the full report. Health, metrics and summary are for everybody.
@@ -203,7 +205,12 @@ impl Default for CredentialSettings {
 
 impl Default for WebSettings {
     fn default() -> Self {
-        Self { listen: vec![all_addresses(10048)], report: ReportReaders::default(), hosts: Vec::new() }
+        Self {
+            listen: vec![all_addresses(10048)],
+            report: ReportReaders::default(),
+            hosts: Vec::new(),
+            config_file: None,
+        }
     }
 }
 

@@ -40,7 +40,7 @@ fn serving(world: &World) -> Agent {
 }
 
 /// A server that is killed on drop.
-struct Prometheus(std::process::Child);
+pub struct Prometheus(std::process::Child);
 
 impl Drop for Prometheus {
     fn drop(&mut self) {
@@ -51,11 +51,14 @@ impl Drop for Prometheus {
 
 impl Prometheus {
     fn start(target: SocketAddr, listen: SocketAddr, directory: &Path) -> Self {
+        let job = format!("{{job_name: pullprobe, static_configs: [{{targets: ['{target}']}}]}}");
+        Self::start_with(&job, listen, directory)
+    }
+
+    /// With these entries of `scrape_configs`.
+    pub fn start_with(jobs: &str, listen: SocketAddr, directory: &Path) -> Self {
         let config = directory.join("prometheus.yml");
-        let text = format!(
-            "global: {{scrape_interval: 1s}}\n\
-             scrape_configs: [{{job_name: pullprobe, static_configs: [{{targets: ['{target}']}}]}}]\n"
-        );
+        let text = format!("global: {{scrape_interval: 1s}}\nscrape_configs: [{jobs}]\n");
         std::fs::write(&config, text).unwrap();
         let log = std::fs::File::create(directory.join("prometheus.log")).unwrap();
         let server = Command::new("prometheus")

@@ -1,4 +1,9 @@
 //! The agent's own port: who may read what, over which addresses, with TLS and passwords or without.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is how a test fails")]
 
+mod clients;
+mod passwords;
+mod prometheus;
 mod readers;
+mod serving;
+mod tls;

@@ -33,6 +33,7 @@ use crate::state::image_list::Found;
 use crate::state::snapshot::{NodeState, Snapshot};
 use crate::state::store::Store;
 use crate::state::targets::Targets;
+use crate::web_config::in_force::WebConfigFile;
 
 mod back_off;
 mod background_read;
@@ -60,8 +61,11 @@ const LOOK: Duration = Duration::from_secs(10);
 const REREAD: Duration = Duration::from_secs(10);
 
 pub async fn run(node: &NodeArgs) -> ExitStatus {
-    let prepared = super::prepare(node).await.map(|(node, options)| (Arc::new(node), options));
-    let (node, options) = match prepared {
+    let prepared = super::prepare(node).await.and_then(|(node, options)| {
+        let web = serving::web_config(&options)?;
+        Ok((Arc::new(node), options, web))
+    });
+    let (node, options, web) = match prepared {
         Ok(ready) => ready,
         Err(problems) => {
             problems.iter().for_each(|problem| complain(problem));
@@ -75,10 +79,6 @@ pub async fn run(node: &NodeArgs) -> ExitStatus {
             return ExitStatus::Refused;
         }
     };
-    if let Err(problem) = serving::is_consistent(&options) {
-        complain(&problem);
-        return ExitStatus::Refused;
-    }
     let stop = match crate::shutdown::on_signal() {
         Ok(stop) => stop,
         Err(error) => {
@@ -97,7 +97,7 @@ pub async fn run(node: &NodeArgs) -> ExitStatus {
         complain(&format!("listening on {address}"));
     }
     let (latch, readiness) = server::readiness();
-    let agent = Arc::new(Agent::new(options, node, latch, Timestamp::now, buckets));
+    let agent = Arc::new(Agent { web, ..Agent::new(options, node, latch, Timestamp::now, buckets) });
     let content = serving::content(&agent, readiness);
     let probing = tokio::spawn(schedule::run(agent.schedule(), Arc::clone(&agent), stop.clone()));
     let following = tokio::spawn(agent.follow_pods());
@@ -142,6 +142,8 @@ struct Agent {
     latch: Mutex<Option<Latch>>,
     look: BackgroundRead<Result<(Node, NodeState), String>>,
     pods: Arc<NodePods>,
+    /// TLS and passwords of what is served.
+    web: Option<Arc<WebConfigFile>>,
 }
 
 impl Agent {
@@ -171,6 +173,7 @@ impl Agent {
             latch,
             look: BackgroundRead::default(),
             pods,
+            web: None,
         }
     }
 
@@ -208,7 +211,7 @@ impl Agent {
     async fn begin_cycle(&self) -> Arc<Node> {
         let now = (self.clock)();
         let before = self.current();
-        let (node, state, unreadable) = match self.read_again(&before.node, now).await {
+        let (node, mut state, unreadable) = match self.read_again(&before.node, now).await {
             Ok((node, state)) => (Arc::new(node), state, None),
             Err(problem) => {
                 let since = before.unreadable.unwrap_or(now);
@@ -216,6 +219,9 @@ impl Agent {
                 (before.node, state, Some(since))
             }
         };
+        if let Some(web) = &self.web {
+            state.findings.extend(serving::finding(web).await);
+        }
         log_news(&self.store.snapshot().state.findings, &state.findings);
         let network = Arc::new(node.network(now).within(reach(&self.options.settings)));
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) =

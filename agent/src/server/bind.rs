@@ -70,6 +70,7 @@ impl Bound {
 
     /// Serves until `stop`, then lets requests that were begun come to their end.
     pub async fn serve(self, content: Content, stop: CancellationToken) {
-        connection::serve(self.listeners, routes(Arc::new(content)), stop).await;
+        let web = content.web.clone();
+        connection::serve(self.listeners, routes(Arc::new(content)), web, stop).await;
     }
 }

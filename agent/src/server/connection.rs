@@ -9,13 +9,18 @@ use axum::http::Request;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::util::ServiceExt as _;
 
-use super::readers::Ends;
+use super::readers::Caller;
+use crate::web_config::in_force::WebConfigFile;
 
 /// Scrapers, probes of kubelet and some people. Each may hold an answer of a MB that it does not read.
 pub const CONNECTIONS: usize = 32;
@@ -56,11 +61,18 @@ impl Open {
     }
 }
 
-pub async fn serve(listeners: Vec<TcpListener>, routes: Router, stop: CancellationToken) {
+/// `web`: what says whether TLS is spoken.
+pub async fn serve(
+    listeners: Vec<TcpListener>,
+    routes: Router,
+    web: Option<Arc<WebConfigFile>>,
+    stop: CancellationToken,
+) {
+    let server = Server { routes, web, stop: stop.clone() };
     let open = Arc::new(Open::default());
     let accepting = listeners.into_iter().map(|listener| {
-        let (routes, stop, open) = (routes.clone(), stop.clone(), Arc::clone(&open));
-        async move { stop.run_until_cancelled(accept(listener, routes, &stop, &open)).await }
+        let (server, open) = (server.clone(), Arc::clone(&open));
+        async move { server.stop.run_until_cancelled(accept(listener, &server, &open)).await }
     });
     futures::future::join_all(accepting).await;
     open.tasks.close();
@@ -69,7 +81,15 @@ pub async fn serve(listeners: Vec<TcpListener>, routes: Router, stop: Cancellati
     }
 }
 
-async fn accept(listener: TcpListener, routes: Router, stop: &CancellationToken, open: &Open) {
+/// What every connection needs.
+#[derive(Clone)]
+struct Server {
+    routes: Router,
+    web: Option<Arc<WebConfigFile>>,
+    stop: CancellationToken,
+}
+
+async fn accept(listener: TcpListener, server: &Server, open: &Open) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
@@ -77,7 +97,7 @@ async fn accept(listener: TcpListener, routes: Router, stop: &CancellationToken,
                 let Ok(own) = stream.local_addr() else { continue };
                 // One that goes without is closed after its time, too.
                 let _ = rustix::net::sockopt::set_socket_send_buffer_size(&stream, SEND_BUFFER);
-                open.add(converse(stream, Ends { peer, own }, routes.clone(), stop.clone()));
+                open.add(server.clone().converse(stream, Caller::new(peer, own)));
                 // Who has asked is answered before more come: a flood must not cut it first.
                 tokio::task::yield_now().await;
             }
@@ -89,20 +109,52 @@ async fn accept(listener: TcpListener, routes: Router, stop: &CancellationToken,
     }
 }
 
-async fn converse(stream: TcpStream, ends: Ends, routes: Router, stop: CancellationToken) {
-    let routes = routes.map_request(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(ends);
-        request
-    });
-    let mut http = hyper::server::conn::http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(BUFFER);
-    let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
-    let mut connection = std::pin::pin!(connection);
-    let over = async { tokio::time::timeout(LIFETIME, stop.cancelled()).await };
-    tokio::select! {
-        // A caller that goes away or sends nonsense is no fault of ours.
-        _ = connection.as_mut() => return,
-        _ = over => connection.as_mut().graceful_shutdown(),
+impl Server {
+    async fn converse(self, stream: TcpStream, mut caller: Caller) {
+        let in_force = match &self.web {
+            Some(file) => Some(file.now().await),
+            None => None,
+        };
+        let Some(tls) = in_force.as_ref().and_then(|in_force| in_force.tls.as_ref()) else {
+            return self.http(stream, caller).await;
+        };
+        let config = if caller.is_of_node() { &tls.with_node } else { &tls.with_others };
+        let shaken = tokio::time::timeout(HEAD_TIMEOUT, shake_hands(stream, Arc::clone(config)));
+        let Some(Ok(Ok(stream))) = self.stop.run_until_cancelled(shaken).await else { return };
+        caller.certified = stream.get_ref().1.peer_certificates().is_some_and(|chain| !chain.is_empty());
+        self.http(stream, caller).await;
     }
-    let _ = tokio::time::timeout(GRACE, connection).await;
+
+    async fn http(self, stream: impl AsyncRead + AsyncWrite + Unpin, caller: Caller) {
+        let routes = self.routes.map_request(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(caller);
+            request
+        });
+        let mut http = hyper::server::conn::http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(BUFFER);
+        let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
+        let mut connection = std::pin::pin!(connection);
+        let over = async { tokio::time::timeout(LIFETIME, self.stop.cancelled()).await };
+        tokio::select! {
+            // A caller that goes away or sends nonsense is no fault of ours.
+            _ = connection.as_mut() => return,
+            _ = over => connection.as_mut().graceful_shutdown(),
+        }
+        let _ = tokio::time::timeout(GRACE, connection).await;
+    }
+}
+
+/// The first byte of every handshake. An HTTP request begins with a letter.
+const HANDSHAKE: u8 = 22;
+const NO_TLS: &[u8] =
+    b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n\
+    this port speaks TLS: ask with https\n";
+
+async fn shake_hands(mut stream: TcpStream, config: Arc<ServerConfig>) -> std::io::Result<TlsStream<TcpStream>> {
+    let mut first = [0];
+    if stream.peek(&mut first).await? == 1 && first[0] != HANDSHAKE {
+        let _ = stream.write_all(NO_TLS).await;
+        return Err(std::io::ErrorKind::InvalidData.into());
+    }
+    TlsAcceptor::from(config).accept(stream).await
 }

@@ -7,17 +7,29 @@ use axum::http::{HeaderMap, StatusCode};
 use super::names::Names;
 use crate::settings::ReportReaders;
 
-/// The two ends of a connection.
+/// Who is at the other end of a connection.
 #[derive(Clone, Copy, Debug)]
-pub struct Ends {
-    pub peer: SocketAddr,
+pub struct Caller {
+    pub address: SocketAddr,
+    /// The end that is the agent's.
     pub own: SocketAddr,
+    /// Showed a certificate that was verified.
+    pub certified: bool,
 }
 
-impl Ends {
+impl Caller {
+    pub fn new(address: SocketAddr, own: SocketAddr) -> Self {
+        Self { address, own, certified: false }
+    }
+
     /// Nobody else's packets have such an address. `kubectl port-forward` comes by it, too.
     pub fn by_loopback(&self) -> bool {
-        self.peer.ip().to_canonical().is_loopback()
+        self.address.ip().to_canonical().is_loopback()
+    }
+
+    /// By loopback, or from the very address that it went to: kubelet's probes do.
+    pub fn is_of_node(&self) -> bool {
+        self.by_loopback() || self.address.ip().to_canonical() == self.own.ip().to_canonical()
     }
 }
 
@@ -37,18 +49,18 @@ pub struct Refused {
 }
 
 impl Readers {
-    /// `Err`: what to tell whoever asks for page or report. `node` is the node's name.
-    pub fn admit(&self, ends: &Ends, headers: &HeaderMap, node: &str) -> Result<(), Refused> {
+    /// `Err`: what to tell whoever asks for page or report. `known`: by a password or certificate. `node` is the node's name.
+    pub fn admit(&self, caller: &Caller, known: bool, headers: &HeaderMap, node: &str) -> Result<(), Refused> {
         match self.rule {
             ReportReaders::Off => Err(refused(StatusCode::NOT_FOUND, OFF.to_owned())),
-            ReportReaders::Authenticated => Err(refused(StatusCode::FORBIDDEN, AUTHENTICATED.to_owned())),
-            ReportReaders::Loopback if !ends.by_loopback() => {
-                Err(refused(StatusCode::FORBIDDEN, elsewhere(ends.own.port(), node)))
+            ReportReaders::Authenticated if !known => Err(refused(StatusCode::FORBIDDEN, AUTHENTICATED.to_owned())),
+            ReportReaders::Loopback if !caller.by_loopback() => {
+                Err(refused(StatusCode::FORBIDDEN, elsewhere(caller.own.port(), node)))
             }
             ReportReaders::Loopback if !self.names.allow(headers) => {
                 Err(refused(StatusCode::MISDIRECTED_REQUEST, FOREIGN_NAME.to_owned()))
             }
-            ReportReaders::Open | ReportReaders::Loopback => Ok(()),
+            ReportReaders::Open | ReportReaders::Authenticated | ReportReaders::Loopback => Ok(()),
         }
     }
 }
@@ -81,9 +93,9 @@ mod tests {
 
     fn status(rule: ReportReaders, peer: &str, host: &str) -> Option<u16> {
         let readers = Readers { rule, names: Names::of("worker-3", &[]) };
-        let ends = Ends { peer: format!("{peer}:40000").parse().unwrap(), own: "192.0.2.7:10048".parse().unwrap() };
+        let caller = Caller::new(format!("{peer}:40000").parse().unwrap(), "192.0.2.7:10048".parse().unwrap());
         let headers: HeaderMap = [(HOST, host.parse().unwrap())].into_iter().collect();
-        readers.admit(&ends, &headers, "worker-3").err().map(|refused| refused.status.as_u16())
+        readers.admit(&caller, false, &headers, "worker-3").err().map(|refused| refused.status.as_u16())
     }
 
     #[test]
@@ -101,6 +113,14 @@ mod tests {
             assert_eq!(status(Open, far, "evil.example"), None, "only where loopback protects has the name a part");
             assert_eq!(status(Off, far, "localhost"), Some(404));
         }
+    }
+
+    #[test]
+    fn from_the_node_is_who_comes_by_loopback_or_from_the_address_that_was_asked() {
+        let from = |peer: &str, own: &str| Caller::new(peer.parse().unwrap(), own.parse().unwrap()).is_of_node();
+        assert!(from("127.0.0.1:1", "127.0.0.1:10048") && from("[::1]:1", "[::1]:10048"));
+        assert!(from("192.0.2.7:1", "192.0.2.7:10048") && from("[::ffff:192.0.2.7]:1", "192.0.2.7:10048"));
+        assert!(!from("192.0.2.8:1", "192.0.2.7:10048") && !from("[2001:db8::8]:1", "[2001:db8::7]:10048"));
     }
 
     #[test]

@@ -31,6 +31,7 @@ fn content(store: &Store, readiness: Readiness) -> Content {
         node_label: false,
         clock: sample::now,
         readers: Readers { names: Names::of("x", &[]), ..Readers::default() },
+        web: None,
     }
 }
 

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::problem::{Problem, quoted};
-use super::{Settings, all_addresses, duration};
+use super::{all_addresses, duration};
 use crate::image::reference::Reference;
 use crate::model::nearest::nearest;
 use crate::redact::urls::without_credentials;
@@ -33,8 +33,8 @@ impl Reader {
         Self { file: file.to_owned(), key: String::new(), problems: Vec::new() }
     }
 
-    pub fn finish(self, settings: Settings) -> Result<Settings, Vec<Problem>> {
-        if self.problems.is_empty() { Ok(settings) } else { Err(self.problems) }
+    pub fn finish<T>(self, read: T) -> Result<T, Vec<Problem>> {
+        if self.problems.is_empty() { Ok(read) } else { Err(self.problems) }
     }
 
     pub fn fault(&mut self, fault: &Fault) {
@@ -60,8 +60,33 @@ impl Reader {
         });
     }
 
+    /// How many problems there are so far.
+    pub fn problems(&self) -> usize {
+        self.problems.len()
+    }
+
+    /// What to do about the last problem, too.
+    pub fn amend(&mut self, fix: &str) {
+        if let Some(last) = self.problems.last_mut() {
+            if !last.fix.is_empty() {
+                last.fix.push(' ');
+            }
+            last.fix.push_str(fix);
+        }
+    }
+
+    /// A key that is none of these. `elsewhere`: where one of this name belongs.
+    pub fn unknown(&mut self, name: &str, at: Position, names: &[&str], elsewhere: Option<&str>) {
+        let fix = match (nearest(name, names.iter().copied()), elsewhere) {
+            (Some(meant), _) => format!("Did you mean `{meant}`?"),
+            (None, Some(path)) => format!("It belongs at `{path}`."),
+            (None, None) => String::new(),
+        };
+        self.problem(at, &format!("the unknown key {}", quoted(name)), &names.join(", "), &fix);
+    }
+
     /// The text of a scalar of sensible length.
-    fn scalar<'a>(&mut self, node: &'a Node, allowed: &str) -> Option<&'a str> {
+    pub fn scalar<'a>(&mut self, node: &'a Node, allowed: &str) -> Option<&'a str> {
         match &node.value {
             Value::Scalar { text, .. } if text.len() <= TEXT_LIMIT => return Some(text),
             Value::Scalar { .. } => self.wrong(node, &format!("{allowed}, of at most {TEXT_LIMIT} bytes"), ""),

@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::problem::quoted;
 use super::read::Reader;
 use super::{ImageTarget, ReportReaders, Settings};
-use crate::model::nearest::nearest;
 use crate::yaml::{Node, Value};
 
 pub struct Key {
@@ -107,8 +106,8 @@ keys! {
         |s, node, read| read.choice(node, &ReportReaders::NAMES, &mut s.web.report);
     "web.hosts", "[]", "at most 256 host names", "More host names under which the agent answers for the page and the report where `web.report` is `loopback`, besides `localhost`, addresses and the node's name. A request under any other name gets 421, as a protection against DNS rebinding. Health, metrics and summary are answered under any name.",
         |s, node, read| s.web.hosts = read.list(node, "a list of host names").iter().filter_map(|item| read.host(item)).collect();
-    "web.config_file", "", "nothing yet", "Not supported yet: TLS and passwords as Prometheus' exporter-toolkit defines them.",
-        |_, node, read| read.wrong(node, "nothing", "web.config_file is not supported yet: remove it, and put a proxy in front for TLS or passwords.");
+    "web.config_file", "", PATH, "The web configuration file of Prometheus' exporter-toolkit: TLS, client certificates, passwords and headers for the agent's port ([what of it there is](deployment.md#tls-and-passwords)). The agent reads it again when it changes, and keeps the last whole one.",
+        |s, node, read| read.path(node, &mut s.web.config_file);
 
     "metrics.bucket_key_file", "", PATH, "A file with a secret of at least 16 characters, the same on every node. It is the key of `pullprobe_rate_limit_bucket_info`, which shows the nodes that share one pull limit. It is read once, at the start. Not set: no such metric.",
         |s, node, read| read.path(node, &mut s.metrics.bucket_key_file);
@@ -216,12 +215,7 @@ fn children(path: &str) -> Vec<&'static str> {
 
 fn unknown(name: &str, at: go::place::Position, names: &[&str], read: &mut Reader) {
     let elsewhere = KEYS.iter().find(|known| known.path.rsplit('.').next() == Some(name));
-    let fix = match (nearest(name, names.iter().copied()), elsewhere) {
-        (Some(meant), _) => format!("Did you mean `{meant}`?"),
-        (None, Some(known)) => format!("It belongs at `{}`.", known.path),
-        (None, None) => String::new(),
-    };
-    read.problem(at, &format!("the unknown key {}", quoted(name)), &names.join(", "), &fix);
+    read.unknown(name, at, names, elsewhere.map(|known| known.path));
 }
 
 /// A key's name as a part of a path, short whatever the file has.

@@ -73,13 +73,13 @@ probe:
   counted_pulls_per_hour: 2
   counted_pulls_file: /var/lib/pullprobe/pulls
 credentials: {kubelet: false, provider_config: /c.yaml, provider_bin_dir: /bin, pull_secrets_dir: /secrets}
-web: {listen: [":10049", "127.0.0.1:0", "[::1]:80"], report: off, hosts: [Node.Example]}
+web: {listen: [":10049", "127.0.0.1:0", "[::1]:80"], report: off, hosts: [Node.Example], config_file: /web.yaml}
 metrics: {bucket_key_file: /key/key}
 labels: {node: true}
 "#;
     let read = parse("x", text).unwrap();
-    assert!(read.probe.follow_private && read.web.hosts == ["node.example"]);
-    assert_eq!(read.web.report, ReportReaders::Off);
+    assert!(read.labels.node && read.web.hosts == ["node.example"]);
+    assert_eq!((read.web.report, &read.web.config_file), (ReportReaders::Off, &Some("/web.yaml".into())));
     assert_eq!(read.node.certs_d.as_deref(), Some("/a:/b"));
     assert_eq!(read.node.containerd_version, Some(Version::series(2, 1)));
     assert_eq!(read.node.platform, Some(Platform::new("linux", "arm64", "")));

@@ -1,24 +1,41 @@
 //! What the agent serves, and to whom.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::Agent;
-use crate::reading::options::Options;
+use crate::host::last_good;
+use crate::model::finding::Finding;
+use crate::reading::options::{Options, Problems};
 use crate::render::json;
 use crate::server::{Content, Names, Readers, Readiness};
 use crate::settings::ReportReaders;
 use crate::state::snapshot::Snapshot;
+use crate::web_config::in_force::WebConfigFile;
 
-/// `Err`: what of the settings does not go together.
-pub fn is_consistent(options: &Options) -> Result<(), String> {
-    match options.settings.web.report {
-        ReportReaders::Authenticated => {
-            Err("web.report: authenticated needs web.config_file, with basic_auth_users or \
-                                             client certificates: otherwise nobody could read page and report"
-                .to_owned())
-        }
-        _ => Ok(()),
+/// The web configuration file, where the settings name one. `Err`: every problem of it.
+pub fn web_config(options: &Options) -> Result<Option<Arc<WebConfigFile>>, Problems> {
+    let web = &options.settings.web;
+    let must_authenticate = web.report == ReportReaders::Authenticated;
+    match &web.config_file {
+        Some(path) => WebConfigFile::open(path, must_authenticate).map(Some),
+        None if must_authenticate => Err(vec![
+            "web.report: authenticated needs web.config_file, with basic_auth_users or client certificates: otherwise \
+             nobody could read page and report"
+                .to_owned(),
+        ]),
+        None => Ok(None),
     }
+}
+
+/// What is wrong with it now, after a look.
+pub async fn finding(file: &Arc<WebConfigFile>) -> Option<Finding> {
+    file.now().await;
+    let trouble = file.trouble()?;
+    let consequence = "TLS, passwords and headers of the agent's port are those of before";
+    let fix = "mend the file: the agent reads it again at the next connection";
+    Some(last_good::finding(&file.path.to_string_lossy(), trouble.since, &trouble.problem, consequence, fix))
 }
 
 pub fn content(agent: &Agent, readiness: Readiness) -> Content {
@@ -31,6 +48,7 @@ pub fn content(agent: &Agent, readiness: Readiness) -> Content {
         schema: json::schema(),
         node_label: options.settings.labels.node,
         readers: Readers { rule: web.report, names: Names::of(&options.node_name, &web.hosts) },
+        web: agent.web.clone(),
         clock: Timestamp::now,
     }
 }
