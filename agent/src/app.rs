@@ -16,6 +16,7 @@ mod check;
 mod confined;
 mod explain;
 mod fleet;
+mod healthcheck;
 mod hosts;
 mod lint;
 
@@ -64,6 +65,7 @@ pub fn run(cli: Cli) -> ExitStatus {
     match cli.verb {
         Verb::Explain { cause, output } => explain::run(cause.as_deref(), output.format),
         Verb::Completions { shell } => completions(shell),
+        Verb::Healthcheck { config, live, timeout } => on_runtime(healthcheck::run(config.as_deref(), live, timeout)),
         Verb::Plan { targets, node, output, log } => {
             start_log(&log);
             confined(&node, None, plan::run(&targets, &node, &output))

@@ -159,6 +159,21 @@ pub enum Verb {
         #[command(flatten)]
         log: LogArgs,
     },
+    /// Ask the agent of this node whether it is ready: for kubelet's exec probes
+    ///
+    /// Reads in the settings where the agent listens, and needs no password or certificate. Exit codes: 0 ready, 1 not ready or
+    /// no answer, 2 the request or the settings are wrong.
+    Healthcheck {
+        /// pullprobe's settings (YAML), those of the agent
+        #[arg(long, env = "PULLPROBE_CONFIG", value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// Ask whether it answers at all, although its first cycle may not be over
+        #[arg(long)]
+        live: bool,
+        /// Time limit
+        #[arg(long, value_name = "DUR", default_value = "4s", value_parser = duration)]
+        timeout: Duration,
+    },
     /// Print a completion script for a shell
     Completions { shell: clap_complete::Shell },
 }

@@ -13,6 +13,7 @@ use crate::redact::secret::Secret;
 
 pub mod in_force;
 mod names;
+pub mod own_client;
 pub mod passwords;
 mod read;
 mod tls;

@@ -20,3 +20,4 @@ mod prometheus;
 mod release;
 mod scripts;
 mod tools;
+mod web;

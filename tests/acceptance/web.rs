@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is how a test fails")]
 
 mod clients;
+mod healthcheck;
+mod outside;
 mod passwords;
 mod prometheus;
 mod readers;

@@ -108,7 +108,8 @@ impl Options {
     }
 }
 
-fn load(path: &Path) -> Result<Settings, Problems> {
+/// The settings of a file.
+pub fn load(path: &Path) -> Result<Settings, Problems> {
     let name = path.display().to_string();
     let text = file::read_text(path, SETTINGS_LIMIT).map_err(|e| vec![format!("{name}: {e}")])?;
     settings::parse(&name, &text).map_err(|problems| problems.iter().map(ToString::to_string).collect())

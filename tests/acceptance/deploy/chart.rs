@@ -276,8 +276,8 @@ fn the_schema_knows_exactly_the_values_that_are_documented() {
 /// A setting that the chart refuses is none for who installs by it.
 #[test]
 fn each_setting_can_be_given_to_the_chart() {
-    // The first two are the chart's own, the last one is refused by the agent.
-    const NOT_THERE: [&str; 3] = ["node.host_root", "node.allow_unconfined", "web.config_file"];
+    // They are the chart's own.
+    const NOT_THERE: [&str; 2] = ["node.host_root", "node.allow_unconfined"];
     let schema: Value = serde_json::from_str(&text("deploy/helm/pullprobe/values.schema.json")).unwrap();
     let settings = text("docs/settings.md");
     let named = settings.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |"));

@@ -35,9 +35,10 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- $node := dict "host_root" "/host" -}}
 {{- if .Values.host.allowUnconfined }}{{ $_ := set $node "allow_unconfined" true }}{{ end -}}
 {{- $ours := dict "node" $node -}}
-{{- $port := dict "web" (dict "listen" (list (printf ":%d" (int .Values.port)))) -}}
+{{- $web := dict "listen" (list (printf ":%d" (int .Values.port))) -}}
+{{- if .Values.webConfig.secretName }}{{- $_ := set $web "config_file" "/etc/pullprobe-web/web.yaml" }}{{- end -}}
 {{- if .Values.metrics.bucketKeySecret.name -}}
 {{- $_ := set $ours "metrics" (dict "bucket_key_file" (printf "/etc/pullprobe-buckets/%s" .Values.metrics.bucketKeySecret.key)) -}}
 {{- end -}}
-{{- toYaml (mergeOverwrite $port (deepCopy .Values.config) $ours) }}
+{{- toYaml (mergeOverwrite (dict "web" $web) (deepCopy .Values.config) $ours) }}
 {{- end }}

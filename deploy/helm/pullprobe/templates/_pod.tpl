@@ -76,6 +76,9 @@ volumeMounts:
   {{- if .Values.rbac.pods }}
   - {name: token, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true}
   {{- end }}
+  {{- if .Values.webConfig.secretName }}
+  - {name: web-config, mountPath: /etc/pullprobe-web, readOnly: true}
+  {{- end }}
   {{- with .Values.extraVolumeMounts }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
@@ -102,6 +105,19 @@ volumes:
       sources:
         - serviceAccountToken: {path: token, expirationSeconds: 3600}
         - configMap: {name: kube-root-ca.crt, items: [{key: ca.crt, path: ca.crt}]}
+  {{- end }}
+  {{- with .Values.webConfig }}
+  {{- if .secretName }}
+  # A directory and no single files: what kubelet replaces, the agent reads again.
+  - name: web-config
+    projected:
+      defaultMode: 0400
+      sources:
+        - secret: {name: {{ .secretName | quote }}}
+        {{- range .certificates }}
+        - secret: {name: {{ . | quote }}}
+        {{- end }}
+  {{- end }}
   {{- end }}
   {{- with .Values.extraVolumes }}
   {{- toYaml . | nindent 2 }}
