@@ -25,6 +25,7 @@ pub mod resolv_conf;
 pub mod service;
 pub mod settings;
 pub mod token_answer;
+pub mod web_config;
 pub mod www_authenticate;
 
 mod answer;
@@ -34,7 +35,7 @@ mod node;
 pub type Property = fn(&[u8]);
 
 /// Every target: its name, which is also that of its corpus, and its property.
-pub const TARGETS: [(&str, Property); 22] = [
+pub const TARGETS: [(&str, Property); 23] = [
     ("certificate", certificate::holds),
     ("config_json", config_json::holds),
     ("config_toml", config_toml::holds),
@@ -56,6 +57,7 @@ pub const TARGETS: [(&str, Property); 22] = [
     ("service", service::holds),
     ("settings", settings::holds),
     ("token_answer", token_answer::holds),
+    ("web_config", web_config::holds),
     ("www_authenticate", www_authenticate::holds),
 ];
 
