@@ -3,6 +3,8 @@
 //! Anchors, aliases, tags and several documents are refused: what we read needs none of them, and
 //! without them a small file cannot become a large tree.
 
+use std::borrow::Cow;
+
 use go::place::Position;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError};
 
@@ -62,7 +64,13 @@ pub fn load(text: &str) -> Result<Option<Node>, Fault> {
             allowed: "at most 1048576 bytes",
         });
     }
+    let text = &*with_line_feeds(text);
     build(text).map_err(|fault| Fault { at: within(fault.at, text), ..fault })
+}
+
+/// A carriage return alone ends a line, too (YAML 1.2, section 5.4); the parser counts it as one in some places only.
+fn with_line_feeds(text: &str) -> Cow<'_, str> {
+    if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n").into() } else { text.into() }
 }
 
 fn build(text: &str) -> Result<Option<Node>, Fault> {
