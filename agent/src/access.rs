@@ -48,6 +48,8 @@ pub enum Refusal {
     NotFound(Clean),
     /// Another status.
     Status(u16, Clean),
+    /// A status of who is behind the API server's proxy.
+    Behind(u16),
     /// Longer than is read.
     TooLong(usize),
     /// No whole answer came in time.
@@ -64,6 +66,7 @@ impl fmt::Display for Refusal {
             Self::NotFound(said) => write!(f, "the API server does not find it: {said}"),
             Self::Status(status, said) if said.is_empty() => write!(f, "the API server answers {status}"),
             Self::Status(status, said) => write!(f, "the API server answers {status}: {said}"),
+            Self::Behind(status) => write!(f, "the agent answers {status}"),
             Self::TooLong(limit) => write!(f, "the answer is longer than {} MiB", limit >> 20),
             Self::OutOfTime(patience) => write!(f, "no answer came within {} s", patience.as_secs()),
             Self::Unreachable(why) => write!(f, "the API server cannot be asked: {why}"),
@@ -111,7 +114,9 @@ impl Cluster {
                 return collect(response, limit).await;
             }
             let body = collect(response, REFUSAL_LIMIT).await.unwrap_or_default();
-            Err(refused(status, &body))
+            // The API server says what it refuses in a document of its own.
+            let is_behind = path.contains("/proxy/") && !is_status(&body);
+            Err(if is_behind { Refusal::Behind(status.as_u16()) } else { refused(status, &body) })
         };
         tokio::time::timeout(self.patience, answer).await.unwrap_or(Err(Refusal::OutOfTime(self.patience)))
     }
@@ -141,6 +146,14 @@ async fn collect(response: Response<Body>, limit: usize) -> Result<Zeroizing<Vec
 fn refused(status: StatusCode, body: &[u8]) -> Refusal {
     let said: Status = serde_json::from_slice(body).unwrap_or_default();
     of_status(status.as_u16(), &said.message)
+}
+
+fn is_status(body: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Document {
+        kind: String,
+    }
+    serde_json::from_slice::<Document>(body).is_ok_and(|document| document.kind == "Status")
 }
 
 fn of_status(status: u16, message: &str) -> Refusal {

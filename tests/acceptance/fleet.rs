@@ -121,6 +121,21 @@ fn a_fault_in_one_zone_of_fifty_nodes_names_the_zone() {
     assert_eq!((sample.0, &sample.1["nodes"]), (Some(1), &10.into()));
 }
 
+/// Agents with a web configuration file: one speaks TLS, one asks for a password.
+#[test]
+fn an_agent_that_speaks_tls_is_asked_again_and_one_that_asks_for_a_password_is_named() {
+    let mut config = zones(1);
+    let tls = config.proxied.insert(proxied("node-0000"), (400, "this port speaks TLS: ask with https\n".into()));
+    config.proxied.insert(proxied("node-0000").replace("/agent", "/https:agent"), tls.unwrap());
+    config.proxied.insert(proxied("node-0001"), (401, "this needs a user and a password\n".into()));
+    let (code, told) = Cluster::new(config).json(&[]);
+    let target = &told["targets"][0];
+    assert_eq!((code, &target["can"], &target["cannot"]), (Some(1), &3.into(), &1.into()), "{told:#}");
+    let text = told.to_string();
+    assert!(text.contains("asks for a password or a client certificate") && text.contains("node-0001"), "{told:#}");
+    assert!(!text.contains("node-0000\""), "{told:#}");
+}
+
 #[test]
 fn who_cannot_be_asked_is_named_with_the_reason_and_drift_with_its_groups() {
     let mut config = zones(1);

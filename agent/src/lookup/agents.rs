@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _};
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 use super::logins::decoded;
 use crate::access::{Cluster, Command, Refusal, path, query};
@@ -117,9 +118,10 @@ impl AgentPod {
     }
 
     /// The place of a document of the agent behind the API server.
-    fn document(&self, name: &str) -> String {
-        let pod = path(&["api", "v1", "namespaces", &self.metadata.namespace, "pods", &self.metadata.name]);
-        format!("{pod}:{}/proxy/api/v1/{name}", self.port())
+    fn document(&self, scheme: &str, name: &str) -> String {
+        let pods = path(&["api", "v1", "namespaces", &self.metadata.namespace, "pods"]);
+        let pod = path(&[&self.metadata.name]);
+        format!("{pods}/{scheme}{}:{}/proxy/api/v1/{name}", pod.trim_start_matches('/'), self.port())
     }
 
     fn port(&self) -> u16 {
@@ -136,6 +138,9 @@ pub enum Spend {
     /// Many nodes ask, perhaps from one address.
     Nothing,
 }
+
+/// The API server takes no password and no certificate along.
+const PROTECTED: &str = "the agent asks for a password or a client certificate, which the API server does not pass on";
 
 pub struct Agents<'c> {
     cluster: &'c Cluster,
@@ -238,9 +243,7 @@ impl<'c> Agents<'c> {
     /// The agent's own summary, over the API server's pod proxy. `Err`: why there is none, in words that do not differ between
     /// nodes.
     pub async fn summary(&self, pod: &AgentPod) -> Result<Summary, String> {
-        let place = pod.document("summary");
-        let read = self.cluster.get(&place, SUMMARY_LIMIT);
-        let read = tokio::time::timeout(SUMMARY_PATIENCE, read).await;
+        let read = tokio::time::timeout(SUMMARY_PATIENCE, self.read(pod, "summary", SUMMARY_LIMIT)).await;
         match read.unwrap_or(Err(Refusal::OutOfTime(SUMMARY_PATIENCE))) {
             Ok(summary) => {
                 let summary: Option<Summary> = decoded(&summary);
@@ -250,7 +253,10 @@ impl<'c> Agents<'c> {
             Err(Refusal::Forbidden(_)) => {
                 Err("you lack the right to get pods/proxy in the agents' namespace".to_owned())
             }
-            Err(Refusal::NotFound(_)) => Err("the agent has no summary: it is too old".to_owned()),
+            Err(Refusal::Behind(401 | 403)) => Err(PROTECTED.to_owned()),
+            Err(Refusal::NotFound(_) | Refusal::Behind(404)) => {
+                Err("the agent has no summary: it is too old".to_owned())
+            }
             Err(Refusal::Status(status, _)) => Err(format!("the agent does not answer (the API server says {status})")),
             Err(other) => Err(other.to_string()),
         }
@@ -294,12 +300,21 @@ impl<'c> Agents<'c> {
         }
     }
 
+    /// A document of the agent, over the API server's pod proxy.
+    async fn read(&self, pod: &AgentPod, name: &str, limit: usize) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+        match self.cluster.get(&pod.document("", name), limit).await {
+            // That is what a port says that speaks TLS.
+            Err(Refusal::Behind(400)) => self.cluster.get(&pod.document("https:", name), limit).await,
+            read => read,
+        }
+    }
+
     async fn report(&self, pod: &AgentPod, image: &str) -> Result<CheckedImage, Clean> {
         let image = Reference::parse(image).map_err(|_| Clean::from("the image is no valid reference"))?;
         let mut why = Clean::default();
         // The summary is for everybody and has no words; the report may be kept to the node.
         for document in ["report", "summary"] {
-            match self.cluster.get(&pod.document(document), REPORT_LIMIT).await {
+            match self.read(pod, document, REPORT_LIMIT).await {
                 Ok(report) => match CheckedImage::of_report(&report, &image) {
                     Some(found) => return Ok(found),
                     None => why = "it probes neither this image nor its registry by itself".into(),
@@ -340,8 +355,7 @@ impl<'c> Agents<'c> {
         let running: Vec<AgentPod> = pods.into_iter().filter(AgentPod::is_running).collect();
         let not_asked = running.len().saturating_sub(AGENTS_ASKED);
         let asked = running.into_iter().take(AGENTS_ASKED).map(|pod| async move {
-            let place = pod.document("summary");
-            let read = self.cluster.get(&place, SUMMARY_LIMIT);
+            let read = self.read(&pod, "summary", SUMMARY_LIMIT);
             let summary = tokio::time::timeout(SUMMARY_PATIENCE, read).await.ok().and_then(Result::ok);
             (pod.spec.node, summary.map(|summary| summary.to_vec()))
         });
