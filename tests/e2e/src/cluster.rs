@@ -199,7 +199,8 @@ impl Cluster {
         Ok((String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code().unwrap_or(-1)))
     }
 
-    fn kubectl_command(&self, arguments: &[&str]) -> Command {
+    /// kubectl as the administrator.
+    pub fn kubectl_command(&self, arguments: &[&str]) -> Command {
         let mut kubectl = self.program("kubectl");
         kubectl.arg("--kubeconfig").arg(self.kubeconfig()).args(arguments);
         kubectl
