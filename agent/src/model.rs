@@ -2,6 +2,7 @@
 
 pub mod credential;
 pub mod dependency;
+pub mod detail;
 pub mod expiry;
 pub mod facts;
 pub mod finding;

@@ -54,8 +54,7 @@ pub struct Content {
     pub report: Box<dyn Fn(&Snapshot) -> String + Send + Sync>,
     /// The report's JSON Schema.
     pub schema: String,
-    /// Stamp every series with the node's name.
-    pub node_label: bool,
+    pub shape: metrics::Shape,
     pub clock: fn() -> Timestamp,
     /// Who may read page and report.
     pub readers: Readers,
@@ -100,7 +99,7 @@ async fn show_page(State(content): Shared, headers: HeaderMap) -> Response {
 }
 
 async fn show_metrics(State(content): Shared, headers: HeaderMap) -> Response {
-    match metrics::exposition(&content.snapshot(), content.node_label) {
+    match metrics::exposition(&content.snapshot(), content.shape) {
         Ok(text) => Reply::new(metrics::CONTENT_TYPE, text).to(&headers),
         Err(error) => {
             tracing::error!(%error, "the metrics cannot be encoded");

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::image::platform::Platform;
+use crate::model::detail::Detail;
 use crate::version::Version;
 
 pub mod document;
@@ -145,6 +146,7 @@ impl ReportReaders {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MetricSettings {
+    pub detail: Detail,
     /// The key of the hashes that tell which nodes share a pull limit. `None`: no such hash is shown.
     pub bucket_key_file: Option<PathBuf>,
 }

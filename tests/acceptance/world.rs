@@ -240,7 +240,7 @@ impl World {
              targets:\n  images: [{images}]\n  discover: {{certs_d: false, sandbox_image: false}}\n\
              probe:\n  interval: 5s\n  timeouts: {{dns: {}, tcp: {}, tls: {}, http: {}}}\n  counted_pulls_file: {book}\n\
              credentials: {credentials}\n\
-             web: {{listen: [\"127.0.0.1:0\"]}}\n",
+             web: {{listen: [\"127.0.0.1:0\"]}}\nmetrics: {{detail: full}}\n",
             timeout("dns"),
             timeout("tcp"),
             timeout("tls"),

@@ -10,10 +10,12 @@ use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::{Bucket, Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
+use crate::model::detail::Detail;
 use crate::model::tally::Histogram;
 use crate::redact::clean::is_hostile;
 use crate::state::snapshot::Snapshot;
 
+mod detail;
 pub mod document;
 mod endpoint;
 mod image;
@@ -34,7 +36,32 @@ pub struct Family {
     pub help: &'static str,
     pub kind: Kind,
     pub labels: &'static [&'static str],
+    /// Of one target in `full`, at most; those that a fault adds are not counted.
+    pub series: usize,
+    pub standard: Standard,
     samples: fn(&Snapshot) -> Vec<Sample>,
+}
+
+/// What `metrics.detail: standard` has of a family.
+pub enum Standard {
+    Whole,
+    /// Those series alone whose value is to be kept.
+    Part {
+        /// Of one target.
+        at_most: usize,
+        /// In words.
+        which: &'static str,
+        keep: fn(f64) -> bool,
+    },
+    Nothing,
+}
+
+/// How the snapshot is shown.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Shape {
+    /// Stamp every series with the node's name, for those who cannot have the scrape add it.
+    pub node_label: bool,
+    pub detail: Detail,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,11 +113,10 @@ pub fn families() -> impl Iterator<Item = &'static Family> {
     of_node.into_iter().chain([traffic::FAMILIES]).flatten()
 }
 
-/// What a scrape gets. `node_label`: stamp every series with the node's name, for those who cannot
-/// have the scrape add it.
-pub fn exposition(snapshot: &Snapshot, node_label: bool) -> Result<String, prometheus::Error> {
-    let stamp = node_label.then(|| pair("node", label_value(&snapshot.node)));
-    let ours = families().filter_map(|family| family.encode(snapshot));
+/// What a scrape gets.
+pub fn exposition(snapshot: &Snapshot, shape: Shape) -> Result<String, prometheus::Error> {
+    let stamp = shape.node_label.then(|| pair("node", label_value(&snapshot.node)));
+    let ours = families().filter_map(|family| family.encode(snapshot, shape.detail));
     let mut text = String::new();
     // One family at a time: all of them at once would be the most memory that the agent ever takes.
     for mut family in ours.chain(ProcessCollector::for_self().collect()) {
@@ -110,10 +136,10 @@ fn add_label(metric: &mut Metric, label: &LabelPair) {
 
 impl Family {
     /// `None` without a single sample: a family that says nothing is not shown.
-    fn encode(&self, snapshot: &Snapshot) -> Option<MetricFamily> {
+    fn encode(&self, snapshot: &Snapshot, detail: Detail) -> Option<MetricFamily> {
         // Sorted, and each series once: two targets that are written differently may be one.
         let series: BTreeMap<Vec<String>, Value> =
-            (self.samples)(snapshot).into_iter().map(|sample| (sample.labels, sample.value)).collect();
+            self.shown(snapshot, detail).into_iter().map(|sample| (sample.labels, sample.value)).collect();
         if series.is_empty() {
             return None;
         }
@@ -123,6 +149,17 @@ impl Family {
         family.set_field_type(self.kind.field_type());
         family.set_metric(series.into_iter().map(|(labels, value)| self.metric(labels, value)).collect());
         Some(family)
+    }
+
+    fn shown(&self, snapshot: &Snapshot, detail: Detail) -> Vec<Sample> {
+        match (detail, &self.standard) {
+            (Detail::Standard, Standard::Nothing) => Vec::new(),
+            (Detail::Standard, Standard::Part { keep, .. }) => {
+                let is_kept = |sample: &Sample| matches!(sample.value, Value::Number(value) if keep(value));
+                (self.samples)(snapshot).into_iter().filter(is_kept).collect()
+            }
+            (Detail::Full, _) | (Detail::Standard, Standard::Whole) => (self.samples)(snapshot),
+        }
     }
 
     fn metric(&self, labels: Vec<String>, value: Value) -> Metric {

@@ -28,7 +28,7 @@ fn content(store: &Store, readiness: Readiness) -> Content {
         readiness,
         report: Box::new(|snapshot| format!("{{\"node\":\"{}\"}}", snapshot.node)),
         schema: "{}".into(),
-        node_label: false,
+        shape: metrics::Shape::default(),
         clock: sample::now,
         readers: Readers { names: Names::of("x", &[]), ..Readers::default() },
         web: None,

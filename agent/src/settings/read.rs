@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::problem::{Problem, quoted};
 use super::{all_addresses, duration};
 use crate::image::reference::Reference;
+use crate::model::detail::Detail;
 use crate::model::nearest::nearest;
 use crate::redact::urls::without_credentials;
 use crate::yaml::{Fault, Node, Value};
@@ -169,6 +170,15 @@ impl Reader {
         match text.parse() {
             _ if text == "auto" => *into = None,
             Ok(found) => *into = Some(found),
+            Err(_) => self.wrong(node, allowed, ""),
+        }
+    }
+
+    pub fn detail(&mut self, node: &Node, into: &mut Detail) {
+        let allowed = "standard or full";
+        let Some(text) = self.scalar(node, allowed) else { return };
+        match text.parse() {
+            Ok(detail) => *into = detail,
             Err(_) => self.wrong(node, allowed, ""),
         }
     }

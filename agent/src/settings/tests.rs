@@ -74,7 +74,7 @@ probe:
   counted_pulls_file: /var/lib/pullprobe/pulls
 credentials: {kubelet: false, provider_config: /c.yaml, provider_bin_dir: /bin, pull_secrets_dir: /secrets}
 web: {listen: [":10049", "127.0.0.1:0", "[::1]:80"], report: off, hosts: [Node.Example], config_file: /web.yaml}
-metrics: {bucket_key_file: /key/key}
+metrics: {detail: full, bucket_key_file: /key/key}
 labels: {node: true}
 "#;
     let read = parse("x", text).unwrap();
@@ -120,7 +120,7 @@ labels: {node: true}
     assert_eq!(read.credentials, credentials);
     let listen: Vec<String> = read.web.listen.iter().map(ToString::to_string).collect();
     assert_eq!(listen, ["[::]:10049", "127.0.0.1:0", "[::1]:80"]);
-    assert_eq!(read.metrics, MetricSettings { bucket_key_file: path("/key/key") });
+    assert_eq!(read.metrics, MetricSettings { detail: Detail::Full, bucket_key_file: path("/key/key") });
     assert!(read.labels.node);
 }
 

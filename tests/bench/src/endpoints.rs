@@ -115,7 +115,7 @@ async fn agent(world: &World, options: &Options, hosts: &[&str]) -> io::Result<C
     let address = SocketAddr::new(LOOPBACK, free_port()?);
     let mut settings = format!(
         "node: {{host_root: {}, name: bench, containerd_version: \"2.1\"}}\nprobe: {{interval: {}s, concurrency: {CONCURRENCY}}}\n\
-         web: {{listen: [\"{address}\"]}}\ntargets:\n  discover: {{sandbox_image: false}}\n  registries:\n",
+         web: {{listen: [\"{address}\"]}}\nmetrics: {{detail: full}}\ntargets:\n  discover: {{sandbox_image: false}}\n  registries:\n",
         world.node.root().display(),
         INTERVAL.as_secs(),
     );

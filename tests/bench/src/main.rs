@@ -11,6 +11,7 @@ mod pods;
 mod process;
 mod relay;
 mod round_trips;
+mod scrape;
 mod world;
 
 use std::os::unix::process::CommandExt as _;
@@ -40,6 +41,9 @@ struct Options {
     /// Runs of each command of which the median counts
     #[arg(long, default_value_t = 15)]
     runs: usize,
+    /// Only what a scrape costs
+    #[arg(long)]
+    scrape: bool,
 }
 
 /// Set for the run in the namespace of its own.
@@ -71,13 +75,23 @@ async fn main() -> ExitCode {
 
 async fn measure(options: &Options) -> std::io::Result<bool> {
     let world = world::World::new()?;
-    let mut goals = endpoints::measure(&world, options).await?;
-    goals.push(pods::measure(&world, options).await?);
-    goals.push(inspect::measure(&world, options).await?);
-    goals.push(round_trips::measure(&world, options).await?);
+    let mut goals = Vec::new();
+    if !options.scrape {
+        goals.extend(others(&world, options).await?);
+    }
+    goals.push(scrape::measure(&world, options).await?);
     println!("\n== goals");
     for goal in &goals {
         println!("{goal}");
     }
     Ok(goals.iter().all(goal::Goal::is_met))
+}
+
+/// What is compared with other programs.
+async fn others(world: &world::World, options: &Options) -> std::io::Result<Vec<goal::Goal>> {
+    let mut goals = endpoints::measure(world, options).await?;
+    goals.push(pods::measure(world, options).await?);
+    goals.push(inspect::measure(world, options).await?);
+    goals.push(round_trips::measure(world, options).await?);
+    Ok(goals)
 }

@@ -101,7 +101,12 @@ mod tests {
     #[test]
     fn a_key_is_read_or_refused_with_its_file() {
         let groups = Groups::of("", &[("good", "0123456789abcdef\n"), ("short", "0123\n")]);
-        let of = |name: &str| bucket_key(&MetricSettings { bucket_key_file: Some(groups.0.path().join(name)) });
+        let of = |name: &str| {
+            bucket_key(&MetricSettings {
+                bucket_key_file: Some(groups.0.path().join(name)),
+                ..MetricSettings::default()
+            })
+        };
         assert!(bucket_key(&MetricSettings::default()).unwrap().is_none());
         assert!(of("good").unwrap().is_some());
         let short = of("short").unwrap_err();

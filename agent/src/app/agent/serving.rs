@@ -9,6 +9,7 @@ use crate::host::last_good;
 use crate::model::finding::Finding;
 use crate::reading::options::{Options, Problems};
 use crate::render::json;
+use crate::render::metrics::Shape;
 use crate::server::{Content, Names, Readers, Readiness};
 use crate::settings::ReportReaders;
 use crate::state::snapshot::Snapshot;
@@ -46,7 +47,7 @@ pub fn content(agent: &Agent, readiness: Readiness) -> Content {
         readiness,
         report: Box::new(report),
         schema: json::schema(),
-        node_label: options.settings.labels.node,
+        shape: Shape { node_label: options.settings.labels.node, detail: options.settings.metrics.detail },
         readers: Readers { rule: web.report, names: Names::of(&options.node_name, &web.hosts) },
         web: agent.web.clone(),
         clock: Timestamp::now,

@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use super::families;
+use super::detail::{Target, series};
+use super::{Family, Standard, families};
+use crate::model::detail::Detail;
 
 const HEAD: &str = "# Metrics
 
@@ -27,25 +29,61 @@ Read this to write queries, dashboards or alerts on the agent's metrics. `GET /m
 | `stage`, `cause`, `owner` | closed sets: see `pullprobe explain` |
 | `image` | the reference as containerd writes it; only images that are configured or discovered, up to a limit |
 
-| metric | type | labels | meaning |
-|---|---|---|---|
+## How many series
+
+The setting `metrics.detail` is `standard` unless you change it. `standard` has what the shipped alerts and dashboards use, `full` has all.
+
+SERIES
+The column `standard` says what `standard` has of a metric: `all` of it, a part, or `–` for nothing. The column `series` has how many series of
+it one target has at most: in `full`, and behind the slash in `standard`. Stages, causes and requests that are not met have none.
+
+| metric | type | labels | standard | series | meaning |
+|---|---|---|---|---|---|
 ";
 
 const TAIL: &str = "
 `process_*` (CPU, memory, threads, file descriptors, start time) are the same as in every Prometheus client library.
 ";
 
+/// One endpoint is counted with its registry, one image by itself.
+fn table() -> String {
+    let of = |target| (series(target, Detail::Standard), series(target, Detail::Full));
+    let (endpoint, image) = (of(Target::Endpoint), of(Target::Image));
+    format!(
+        "| target | standard, at most | full |\n|---|---|---|\n\
+         | an endpoint, with its registry | {} | {}, and one for each stage and cause at which it failed |\n| an image | {} | {} |\n",
+        endpoint.0, endpoint.1, image.0, image.1
+    )
+}
+
+const fn part(family: &Family) -> &'static str {
+    match &family.standard {
+        Standard::Whole => "all",
+        Standard::Part { which, .. } => which,
+        Standard::Nothing => "–",
+    }
+}
+
+fn counts(family: &Family) -> String {
+    if family.target() == Target::Node {
+        return String::new();
+    }
+    format!("{} / {}", family.series_in(Detail::Full), family.series_in(Detail::Standard))
+}
+
 pub fn document() -> String {
-    let mut text = HEAD.to_owned();
+    let mut text = HEAD.replace("SERIES\n", &format!("{}\n", table()));
     for family in families() {
         let labels: Vec<String> = family.labels.iter().map(|label| format!("`{label}`")).collect();
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "| `{}` | {} | {} | {} |",
+            "| `{}` | {} | {} | {} | {} | {} |",
             family.name,
             family.kind.as_str(),
             labels.join(", "),
+            part(family),
+            counts(family),
             family.help
         );
     }

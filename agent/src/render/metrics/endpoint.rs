@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{Family, Kind, Sample, truth, unix_seconds};
+use super::{Family, Kind, Sample, Standard, truth, unix_seconds};
 use crate::model::ratelimit::{LimitState, RateLimit};
 use crate::model::report::{EndpointReport, StageResult};
 use crate::state::snapshot::Snapshot;
@@ -16,6 +16,8 @@ pub const FAMILIES: &[Family] = &[
         help: "1 when every stage of the last probe passed: up to an authorised request, or up to TLS where role is token or redirect.",
         kind: Kind::Gauge,
         labels: HOST,
+        series: 1,
+        standard: Standard::Whole,
         samples: |snapshot| {
             each(snapshot, |host| host.up().map(|up| Sample::new(host_labels(&host.into()), truth(up))))
         },
@@ -25,6 +27,8 @@ pub const FAMILIES: &[Family] = &[
         help: "Whether this stage passed in the last probe; absent when it was not tried.",
         kind: Kind::Gauge,
         labels: &["namespace", "endpoint", "role", "stage"],
+        series: 6,
+        standard: Standard::Nothing,
         samples: stage_up,
     },
     Family {
@@ -32,6 +36,8 @@ pub const FAMILIES: &[Family] = &[
         help: "How long this stage took in the last probe.",
         kind: Kind::Gauge,
         labels: &["namespace", "endpoint", "role", "stage"],
+        series: 6,
+        standard: Standard::Whole,
         samples: stage_duration,
     },
     Family {
@@ -39,6 +45,8 @@ pub const FAMILIES: &[Family] = &[
         help: "1 for the stage and cause at which the last probe failed; absent when it did not.",
         kind: Kind::Gauge,
         labels: &["namespace", "endpoint", "role", "stage", "cause"],
+        series: 1,
+        standard: Standard::Whole,
         samples: failure_info,
     },
     Family {
@@ -46,6 +54,8 @@ pub const FAMILIES: &[Family] = &[
         help: "Resolved addresses that accepted a connection (up) or did not (down) in the last probe.",
         kind: Kind::Gauge,
         labels: &["namespace", "endpoint", "role", "family", "state"],
+        series: 4,
+        standard: Standard::Nothing,
         samples: addresses,
     },
     Family {
@@ -53,6 +63,8 @@ pub const FAMILIES: &[Family] = &[
         help: "When the last probe of this endpoint began, in Unix seconds. Probes run on a schedule of their own, not at the scrape.",
         kind: Kind::Gauge,
         labels: HOST,
+        series: 1,
+        standard: Standard::Whole,
         samples: |snapshot| {
             each(snapshot, |host| Some(Sample::new(host_labels(&host.into()), unix_seconds(host.started_at))))
         },
@@ -62,6 +74,8 @@ pub const FAMILIES: &[Family] = &[
         help: "When the last successful probe of this endpoint began, in Unix seconds; absent when there was none since the start.",
         kind: Kind::Gauge,
         labels: HOST,
+        series: 1,
+        standard: Standard::Nothing,
         samples: last_success,
     },
     Family {
@@ -69,6 +83,8 @@ pub const FAMILIES: &[Family] = &[
         help: "Seconds between probes of this endpoint while pullprobe backs off, because it fails, sent Retry-After or refuses a login; 0 when it is probed at its usual interval.",
         kind: Kind::Gauge,
         labels: KEY,
+        series: 1,
+        standard: Standard::Part { at_most: 1, which: "while it is above 0", keep: |value| value > 0.0 },
         samples: |snapshot| {
             each(snapshot, |host| {
                 let back_off = snapshot.endpoint_back_off(&(host.namespace.clone(), host.endpoint.clone()));
@@ -81,6 +97,8 @@ pub const FAMILIES: &[Family] = &[
         help: "When the first certificate of the chain that the endpoint presents expires, in Unix seconds.",
         kind: Kind::Gauge,
         labels: KEY,
+        series: 1,
+        standard: Standard::Whole,
         samples: |snapshot| each(snapshot, not_after),
     },
     Family {
@@ -88,6 +106,8 @@ pub const FAMILIES: &[Family] = &[
         help: "The endpoint's clock minus the node's, from the Date header of its last answer.",
         kind: Kind::Gauge,
         labels: KEY,
+        series: 1,
+        standard: Standard::Whole,
         samples: |snapshot| each(snapshot, |host| Some(Sample::new(key_labels(&host.into()), host.clock_skew?))),
     },
     Family {
@@ -95,6 +115,8 @@ pub const FAMILIES: &[Family] = &[
         help: "1 for what is known of the endpoint's pull limit, 0 for the other states.",
         kind: Kind::Gauge,
         labels: &["namespace", "endpoint", "state"],
+        series: 4,
+        standard: Standard::Part { at_most: 1, which: "the state that is 1", keep: |value| value > 0.0 },
         samples: limit_state,
     },
     Family {
@@ -102,6 +124,8 @@ pub const FAMILIES: &[Family] = &[
         help: "Pulls per window, as the registry last announced.",
         kind: Kind::Gauge,
         labels: KEY,
+        series: 1,
+        standard: Standard::Whole,
         samples: |snapshot| limits(snapshot, |limit| limit.limit.map(super::number)),
     },
     Family {
@@ -109,6 +133,8 @@ pub const FAMILIES: &[Family] = &[
         help: "Pulls left in the window, as the registry last announced.",
         kind: Kind::Gauge,
         labels: KEY,
+        series: 1,
+        standard: Standard::Whole,
         samples: |snapshot| limits(snapshot, |limit| limit.remaining.map(super::number)),
     },
     Family {
@@ -116,6 +142,8 @@ pub const FAMILIES: &[Family] = &[
         help: "Length of the window that the limit is counted over, as the registry last announced.",
         kind: Kind::Gauge,
         labels: KEY,
+        series: 1,
+        standard: Standard::Nothing,
         samples: |snapshot| limits(snapshot, |limit| limit.window.map(|window| window.as_secs_f64())),
     },
     Family {
@@ -123,6 +151,8 @@ pub const FAMILIES: &[Family] = &[
         help: "When the registry asked to be asked again, in Unix seconds; absent when it never did.",
         kind: Kind::Gauge,
         labels: KEY,
+        series: 1,
+        standard: Standard::Nothing,
         samples: retry_after,
     },
     Family {
@@ -130,6 +160,8 @@ pub const FAMILIES: &[Family] = &[
         help: "Always 1; nodes with the same bucket share one pull limit. A keyed hash of the address or account that the registry counts by; absent without metrics.bucket_key_file, or when the registry does not say.",
         kind: Kind::Gauge,
         labels: &["namespace", "endpoint", "bucket"],
+        series: 1,
+        standard: Standard::Whole,
         samples: buckets,
     },
 ];

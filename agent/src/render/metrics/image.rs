@@ -1,6 +1,6 @@
 //! The verdict about each image.
 
-use super::{Family, Kind, Sample, truth, unix_seconds};
+use super::{Family, Kind, Sample, Standard, truth, unix_seconds};
 use crate::model::report::ImageReport;
 use crate::state::snapshot::Snapshot;
 
@@ -12,6 +12,8 @@ pub const FAMILIES: &[Family] = &[
         help: "Whether containerd's pull of this image would succeed on this node; absent when the answer is unknown.",
         kind: Kind::Gauge,
         labels: IMAGE,
+        series: 1,
+        standard: Standard::Whole,
         samples: |snapshot| each(snapshot, |image| image.verdict.pullable.map(truth)),
     },
     Family {
@@ -19,6 +21,8 @@ pub const FAMILIES: &[Family] = &[
         help: "1 for the stage, cause and owner of why this image cannot be pulled or started; absent when it can.",
         kind: Kind::Gauge,
         labels: &["image", "stage", "cause", "owner"],
+        series: 1,
+        standard: Standard::Whole,
         samples: failure_info,
     },
     Family {
@@ -26,6 +30,8 @@ pub const FAMILIES: &[Family] = &[
         help: "Whether the image would start on this node's platform; absent when the answer is unknown.",
         kind: Kind::Gauge,
         labels: IMAGE,
+        series: 1,
+        standard: Standard::Nothing,
         samples: |snapshot| each(snapshot, |image| image.verdict.runnable.map(truth)),
     },
     Family {
@@ -33,6 +39,8 @@ pub const FAMILIES: &[Family] = &[
         help: "When the last probe of this image began, in Unix seconds. Probes run on a schedule of their own, not at the scrape.",
         kind: Kind::Gauge,
         labels: IMAGE,
+        series: 1,
+        standard: Standard::Nothing,
         samples: |snapshot| each(snapshot, |image| Some(unix_seconds(image.started_at))),
     },
     Family {
@@ -40,6 +48,8 @@ pub const FAMILIES: &[Family] = &[
         help: "Seconds between probes of this image while pullprobe backs off, because its registry fails, sent Retry-After or refuses a login; 0 when it is probed at its usual interval.",
         kind: Kind::Gauge,
         labels: IMAGE,
+        series: 1,
+        standard: Standard::Nothing,
         samples: |snapshot| {
             each(snapshot, |image| Some(snapshot.image_back_off(image).map_or(0.0, |held| held.wait.as_secs_f64())))
         },
@@ -49,6 +59,8 @@ pub const FAMILIES: &[Family] = &[
         help: "Images that were found but are not probed, because there are more than the cap.",
         kind: Kind::Gauge,
         labels: &[],
+        series: 1,
+        standard: Standard::Whole,
         samples: |snapshot| vec![Sample::new([], super::number(snapshot.targets.images_dropped))],
     },
 ];

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use super::{Family, Kind, Sample, truth};
+use super::{Family, Kind, Sample, Standard, truth};
 use crate::cause::Cause;
 use crate::model::facts::NameserverFacts;
 use crate::model::namespace::Health;
@@ -18,6 +18,8 @@ pub const FAMILIES: &[Family] = &[
         help: "Whether some host, in containerd's order, would serve a pull from this registry name; absent when the answer is unknown.",
         kind: Kind::Gauge,
         labels: NAMESPACE,
+        series: 1,
+        standard: Standard::Whole,
         samples: |snapshot| each(snapshot, |health| health.pullable.map(truth)),
     },
     Family {
@@ -25,6 +27,8 @@ pub const FAMILIES: &[Family] = &[
         help: "1 when it is pullable but not as configured: a host that containerd would ask fails, and another takes its place.",
         kind: Kind::Gauge,
         labels: NAMESPACE,
+        series: 1,
+        standard: Standard::Whole,
         samples: |snapshot| each(snapshot, |health| health.degraded.map(truth)),
     },
     Family {
@@ -32,6 +36,8 @@ pub const FAMILIES: &[Family] = &[
         help: "What failing hosts ahead of the first good one cost each request of containerd; absent when no host is good.",
         kind: Kind::Gauge,
         labels: NAMESPACE,
+        series: 1,
+        standard: Standard::Whole,
         samples: |snapshot| each(snapshot, |health| health.fallback_delay.map(|delay| delay.as_secs_f64())),
     },
     Family {
@@ -39,6 +45,8 @@ pub const FAMILIES: &[Family] = &[
         help: "Whether this nameserver of the node answered at least one of the names that were last looked up.",
         kind: Kind::Gauge,
         labels: NAMESERVER,
+        series: 1,
+        standard: Standard::Whole,
         samples: |snapshot| {
             let up =
                 |(server, asked): (&SocketAddr, &Asked<'_>)| Sample::new([&server.to_string()], truth(asked.answered));
@@ -50,6 +58,8 @@ pub const FAMILIES: &[Family] = &[
         help: "How long this nameserver took for the last name that it was asked.",
         kind: Kind::Gauge,
         labels: NAMESERVER,
+        series: 1,
+        standard: Standard::Whole,
         samples: |snapshot| {
             let took = |(server, asked): (&SocketAddr, &Asked<'_>)| {
                 Sample::new([&server.to_string()], asked.last.duration.as_secs_f64())

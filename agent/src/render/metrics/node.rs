@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{Family, Kind, Sample, number, truth, unix_seconds};
+use super::{Family, Kind, Sample, Standard, number, truth, unix_seconds};
 use crate::model::credential::ProviderOutcome;
 use crate::model::expiry::CredentialExpiry;
 use crate::model::finding::Severity;
@@ -16,6 +16,8 @@ pub const BUILD: &[Family] = &[Family {
     help: "Always 1; which build of pullprobe this is.",
     kind: Kind::Gauge,
     labels: &["version", "revision"],
+    series: 1,
+    standard: Standard::Whole,
     samples: |_| vec![Sample::new([own::VERSION, own::REVISION.unwrap_or("unknown")], 1.0)],
 }];
 
@@ -25,6 +27,8 @@ pub const FAMILIES: &[Family] = &[
         help: "1 when containerd answered on its socket when it was last asked, 0 when it did not; absent where it never had a socket that the agent sees.",
         kind: Kind::Gauge,
         labels: &[],
+        series: 1,
+        standard: Standard::Whole,
         samples: |snapshot| {
             snapshot.state.containerd.answers.into_iter().map(|answers| Sample::new([], truth(answers))).collect()
         },
@@ -34,6 +38,8 @@ pub const FAMILIES: &[Family] = &[
         help: "Memory that the agent's control group may take, as it was at the agent's start; absent without a limit. process_resident_memory_bytes is what it takes.",
         kind: Kind::Gauge,
         labels: &[],
+        series: 1,
+        standard: Standard::Whole,
         samples: |snapshot| snapshot.memory_limit.into_iter().map(|limit| Sample::new([], number(limit))).collect(),
     },
     Family {
@@ -41,6 +47,8 @@ pub const FAMILIES: &[Family] = &[
         help: "When a credential that the node would offer expires, in Unix seconds; only of those whose end can be known.",
         kind: Kind::Gauge,
         labels: &["source", "registry"],
+        series: 1,
+        standard: Standard::Whole,
         samples: credential_expiry,
     },
     Family {
@@ -48,6 +56,8 @@ pub const FAMILIES: &[Family] = &[
         help: "When that credential was issued, in Unix seconds; only of those that say so.",
         kind: Kind::Gauge,
         labels: &["source", "registry"],
+        series: 1,
+        standard: Standard::Whole,
         samples: credential_issue,
     },
     Family {
@@ -55,6 +65,8 @@ pub const FAMILIES: &[Family] = &[
         help: "1 if kubelet's credential provider answered when it was last asked, 0 if it failed for an image; absent if it could not be asked.",
         kind: Kind::Gauge,
         labels: &["provider"],
+        series: 1,
+        standard: Standard::Whole,
         samples: providers,
     },
     Family {
@@ -62,6 +74,8 @@ pub const FAMILIES: &[Family] = &[
         help: "Findings about the node's pull configuration, as pullprobe lint lists them.",
         kind: Kind::Gauge,
         labels: &["severity"],
+        series: 3,
+        standard: Standard::Whole,
         samples: findings,
     },
     Family {
@@ -69,6 +83,8 @@ pub const FAMILIES: &[Family] = &[
         help: "Always 1; the hash differs between nodes whose pull configuration differs.",
         kind: Kind::Gauge,
         labels: &["hash"],
+        series: 1,
+        standard: Standard::Whole,
         samples: |snapshot| snapshot.config.hash.iter().map(|hash| Sample::new([hash], 1.0)).collect(),
     },
     Family {
@@ -76,6 +92,8 @@ pub const FAMILIES: &[Family] = &[
         help: "When the pull configuration last changed, in Unix seconds: before the agent's start by its files' dates.",
         kind: Kind::Gauge,
         labels: &[],
+        series: 1,
+        standard: Standard::Whole,
         samples: |snapshot| snapshot.config.changed_at.iter().map(|at| Sample::new([], unix_seconds(*at))).collect(),
     },
     Family {
@@ -83,6 +101,8 @@ pub const FAMILIES: &[Family] = &[
         help: "Size of the file system that containerd unpacks images on.",
         kind: Kind::Gauge,
         labels: &[],
+        series: 1,
+        standard: Standard::Whole,
         samples: |snapshot| space(snapshot, |disk| disk.size_bytes),
     },
     Family {
@@ -90,6 +110,8 @@ pub const FAMILIES: &[Family] = &[
         help: "Bytes of that file system that are free to users other than root.",
         kind: Kind::Gauge,
         labels: &[],
+        series: 1,
+        standard: Standard::Whole,
         samples: |snapshot| space(snapshot, |disk| disk.available_bytes),
     },
     Family {
@@ -97,6 +119,8 @@ pub const FAMILIES: &[Family] = &[
         help: "Inodes of that file system; 0 where it makes them as needed.",
         kind: Kind::Gauge,
         labels: &[],
+        series: 1,
+        standard: Standard::Whole,
         samples: |snapshot| space(snapshot, |disk| disk.inodes),
     },
     Family {
@@ -104,6 +128,8 @@ pub const FAMILIES: &[Family] = &[
         help: "Free inodes of that file system.",
         kind: Kind::Gauge,
         labels: &[],
+        series: 1,
+        standard: Standard::Whole,
         samples: |snapshot| space(snapshot, |disk| disk.inodes_free),
     },
 ];

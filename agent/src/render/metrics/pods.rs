@@ -1,6 +1,6 @@
 //! The pods of the node, as the Kubernetes API tells of them. No label has a pod's name.
 
-use super::{Family, Kind, Sample, number, truth, unix_seconds};
+use super::{Family, Kind, Sample, Standard, number, truth, unix_seconds};
 use crate::pods::Api;
 use crate::state::snapshot::Snapshot;
 
@@ -10,6 +10,8 @@ pub const FAMILIES: &[Family] = &[
         help: "1 while the pods of this node are known, 0 while the Kubernetes API does not tell of them; absent where it is not asked.",
         kind: Kind::Gauge,
         labels: &[],
+        series: 1,
+        standard: Standard::Whole,
         samples: |snapshot| match snapshot.pods.api {
             Api::Unused => Vec::new(),
             Api::Down { .. } | Api::Up { .. } => vec![Sample::new([], truth(snapshot.pods.is_up()))],
@@ -20,6 +22,8 @@ pub const FAMILIES: &[Family] = &[
         help: "Containers of this node that wait for an image, by what is in their way: a cause; kubelet_back_off where the image can be pulled and kubelet has only to try again; kubelet_pull_limit where kubelet's own limit turned the pull away; unknown. Absent while the pods are not known.",
         kind: Kind::Gauge,
         labels: &["cause"],
+        series: 1,
+        standard: Standard::Whole,
         samples: |snapshot| {
             let waiting = known(snapshot).map(Snapshot::waiting_by_cause).unwrap_or_default();
             waiting.into_iter().map(|(cause, count)| Sample::new([cause], number(count))).collect()
@@ -30,6 +34,8 @@ pub const FAMILIES: &[Family] = &[
         help: "Since when the container waits that has waited for its image longest, in Unix seconds; absent when none waits.",
         kind: Kind::Gauge,
         labels: &[],
+        series: 1,
+        standard: Standard::Whole,
         samples: |snapshot| {
             let oldest = known(snapshot).and_then(|snapshot| snapshot.pods.oldest_wait());
             oldest.into_iter().map(|since| Sample::new([], unix_seconds(since))).collect()
@@ -40,6 +46,8 @@ pub const FAMILIES: &[Family] = &[
         help: "Images that containers of this node run with and that could not be pulled again, as far as they are probed; absent while the pods are not known.",
         kind: Kind::Gauge,
         labels: &[],
+        series: 1,
+        standard: Standard::Whole,
         samples: |snapshot| {
             let count = known(snapshot).map(|snapshot| snapshot.not_restartable().len() as u64);
             count.into_iter().map(|count| Sample::new([], number(count))).collect()

@@ -2,22 +2,30 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::detail::{Target, series};
 use super::*;
 use crate::cause::Cause;
+use crate::model::host::{Capabilities, Endpoint, Scheme};
+use crate::model::namespace::{Namespace, PlannedHost};
+use crate::model::report::{EndpointReport, ImageReport};
 use crate::model::sample;
 use crate::state::back_off::{BackOff, Subject};
 
 /// What may stand in no label as it is.
 const LONG_NAME: &str = "a\"b\\c\nd";
 
+const FULL: Shape = Shape { node_label: false, detail: Detail::Full };
+const STAMPED: Shape = Shape { node_label: true, detail: Detail::Full };
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 fn rich() -> String {
-    exposition(&sample::rich(), false).unwrap()
+    exposition(&sample::rich(), FULL).unwrap()
 }
 
 fn has(text: &str, series: &str) -> bool {
@@ -119,7 +127,7 @@ fn what_is_left_alone_shows_how_far_apart_its_probes_are_and_all_else_zero() {
         asked: true,
     };
     snapshot.back_offs.insert(Subject::Host(key), back_off);
-    let text = exposition(&snapshot, false).unwrap();
+    let text = exposition(&snapshot, FULL).unwrap();
     let put_off: Vec<&str> =
         text.lines().filter(|line| line.contains("_probe_backoff_seconds{") && !line.ends_with(" 0")).collect();
     assert_eq!(
@@ -137,7 +145,7 @@ fn what_is_left_alone_shows_how_far_apart_its_probes_are_and_all_else_zero() {
 fn a_label_is_bounded_and_escaped_and_a_stamp_is_on_every_series() {
     let mut snapshot = sample::rich();
     snapshot.node = LONG_NAME.to_owned() + &"é".repeat(600);
-    let text = exposition(&snapshot, true).unwrap();
+    let text = exposition(&snapshot, STAMPED).unwrap();
     let series = text.lines().filter(|line| !line.starts_with('#'));
     assert!(series.clone().count() > 100 && series.clone().all(|line| line.contains(r#"node="a\"b\\cd"#)));
     assert!(series.clone().all(|line| line.len() < 1_000));
@@ -158,6 +166,108 @@ fn the_names_are_those_that_rules_and_dashboards_rely_on() {
     let unique: BTreeSet<_> = names.iter().copied().collect();
     assert_eq!(names.len(), unique.len());
     assert_eq!(unique, listed.lines().collect());
+}
+
+#[test]
+fn standard_has_the_series_of_full_or_none_and_of_a_part_those_that_are_named() {
+    let full = rich();
+    let standard = exposition(&sample::rich(), Shape::default()).unwrap();
+    let of = |text: &str, family: &Family| {
+        let starts = |line: &&str| line.strip_prefix(family.name).is_some_and(|rest| rest.starts_with(['{', ' ', '_']));
+        text.lines().filter(starts).map(str::to_owned).collect::<Vec<_>>()
+    };
+    for family in families().filter(|family| family.kind != Kind::Histogram) {
+        let (more, less) = (of(&full, family), of(&standard, family));
+        match family.standard {
+            Standard::Whole => assert_eq!(more, less),
+            Standard::Nothing => assert!(less.is_empty(), "{less:?}"),
+            Standard::Part { .. } => {
+                assert!(less.iter().all(|line| more.contains(line) && !line.ends_with(" 0")), "{less:?}")
+            }
+        }
+    }
+    assert!(!standard.contains("pullprobe_probe_duration_seconds"));
+    assert!(has(
+        &standard,
+        r#"pullprobe_rate_limit_state{namespace="quay.io",endpoint="https://quay.io",state="blocked"} 1"#
+    ));
+    assert!(!standard.contains(r#"endpoint="https://quay.io",state="limited""#));
+    assert!(has(&standard, r#"pullprobe_registry_counted_pulls_total{endpoint="https://registry-1.docker.io"} 1"#));
+}
+
+#[test]
+fn a_target_has_at_most_20_and_4_series_in_standard() {
+    for target in [Target::Endpoint, Target::Image] {
+        let limit = target.limit().unwrap();
+        assert!(series(target, Detail::Standard) <= limit, "{target:?}: {}", series(target, Detail::Standard));
+        assert!(series(target, Detail::Full) > limit);
+    }
+}
+
+/// Registries with one host each, every second of which turns the node away, and images, every second of which does not fit.
+fn large(count: usize) -> Snapshot {
+    let mut snapshot = sample::rich();
+    let of =
+        |namespace: &str| snapshot.endpoints.values().find(|report| report.namespace == namespace).unwrap().clone();
+    let (good, bad) = (of("registry.k8s.io"), of("ghcr.io"));
+    let limit = snapshot.rate_limits.values().find(|seen| seen.bucket.is_some()).unwrap().clone();
+    let (pullable, unsuited) =
+        (snapshot.images["busybox:1.36"].clone(), snapshot.images["quay.io/example/amd64-only:2"].clone());
+    for number in 0..count {
+        let name = format!("r{number}.example");
+        let endpoint = Endpoint::new(Scheme::Https, &name);
+        let report = EndpointReport::clone(if number % 2 == 0 { &good } else { &bad });
+        let report = EndpointReport { namespace: name.clone(), endpoint: endpoint.clone(), ..report };
+        let planned = PlannedHost {
+            endpoint: endpoint.clone(),
+            role: report.role,
+            capabilities: Capabilities::ALL,
+            dial_timeout: None,
+        };
+        snapshot.targets.namespaces.entry(name.clone()).or_insert_with(Namespace::default).hosts.push(planned);
+        snapshot.tally.count(&report);
+        let key = (name.clone(), endpoint);
+        snapshot.last_success.insert(key.clone(), sample::now());
+        snapshot.rate_limits.insert(key.clone(), limit.clone());
+        snapshot.endpoints.insert(key, Arc::new(report));
+        let mut image = ImageReport::clone(if number % 2 == 0 { &pullable } else { &unsuited });
+        image.image.as_mut().unwrap().domain = name;
+        image.requested = format!("image{number}").into();
+        snapshot.images.insert(image.requested.clone().into(), Arc::new(image));
+    }
+    snapshot
+}
+
+#[test]
+fn two_hundred_endpoints_and_images_have_few_series_each_and_full_has_what_the_document_says() {
+    let snapshot = large(200);
+    let count = |detail: Detail| {
+        let text = exposition(&snapshot, Shape { node_label: false, detail }).unwrap();
+        let lines: Vec<String> = text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect();
+        let most = |label: &dyn Fn(usize) -> [String; 2]| {
+            let of = |number| {
+                lines.iter().filter(|line| label(number).iter().any(|label| line.contains(label.as_str()))).count()
+            };
+            (0..200).map(of).max().unwrap()
+        };
+        let endpoint =
+            most(&|n| [format!("namespace=\"r{n}.example\""), format!("{{endpoint=\"https://r{n}.example\"")]);
+        let image = most(&|n| [format!("image=\"r{n}.example/"), "none".to_owned()]);
+        (endpoint, image, lines.len())
+    };
+    let (endpoint, image, all) = count(Detail::Standard);
+    assert!(
+        endpoint <= Target::Endpoint.limit().unwrap() && image <= Target::Image.limit().unwrap(),
+        "{endpoint} {image}"
+    );
+    let (endpoint, image, all_of_full) = count(Detail::Full);
+    // One stage is left out: there is no proxy. One cause is not among those that start at 0.
+    assert!(
+        (series(Target::Endpoint, Detail::Full) - 5..=series(Target::Endpoint, Detail::Full) + 1).contains(&endpoint),
+        "{endpoint}"
+    );
+    assert_eq!(image, series(Target::Image, Detail::Full));
+    assert!(all * 10 < all_of_full * 4, "{all} of {all_of_full}");
 }
 
 #[test]
@@ -192,9 +302,13 @@ mod needs_tools {
     fn promtool_finds_no_fault_with_any_exposition() {
         let mut named = sample::rich();
         named.node = LONG_NAME.to_owned() + &"é".repeat(600);
-        for (snapshot, stamped) in
-            [(sample::rich(), false), (sample::empty(), false), (sample::rich(), true), (named, true)]
-        {
+        for (snapshot, stamped) in [
+            (sample::rich(), FULL),
+            (sample::rich(), Shape::default()),
+            (sample::empty(), FULL),
+            (sample::rich(), STAMPED),
+            (named, STAMPED),
+        ] {
             assert_eq!(lint(&exposition(&snapshot, stamped).unwrap()), Ok(()));
         }
     }

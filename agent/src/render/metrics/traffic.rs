@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Family, Kind, Sample, Value, number};
+use super::{Family, Kind, Sample, Standard, Value, number};
 use crate::cause::Cause;
 use crate::model::host::{Endpoint, EndpointKey};
 use crate::model::report::Stages;
@@ -15,6 +15,8 @@ pub const FAMILIES: &[Family] = &[
         help: "Probes of this endpoint that came to an end.",
         kind: Kind::Counter,
         labels: &["namespace", "endpoint"],
+        series: 1,
+        standard: Standard::Nothing,
         samples: probes,
     },
     Family {
@@ -22,6 +24,8 @@ pub const FAMILIES: &[Family] = &[
         help: "Probes of this endpoint that failed, by stage and cause. Each stage has a series from the start, with the cause unclassified.",
         kind: Kind::Counter,
         labels: &["namespace", "endpoint", "stage", "cause"],
+        series: 6,
+        standard: Standard::Nothing,
         samples: failures,
     },
     Family {
@@ -29,6 +33,8 @@ pub const FAMILIES: &[Family] = &[
         help: "How long the probes of this registry name's endpoints took.",
         kind: Kind::Histogram,
         labels: &["namespace"],
+        series: 11,
+        standard: Standard::Nothing,
         samples: durations,
     },
     Family {
@@ -36,6 +42,8 @@ pub const FAMILIES: &[Family] = &[
         help: "Requests that probing sent to this endpoint.",
         kind: Kind::Counter,
         labels: &["endpoint", "kind"],
+        series: 5,
+        standard: Standard::Nothing,
         samples: requests,
     },
     Family {
@@ -43,6 +51,8 @@ pub const FAMILIES: &[Family] = &[
         help: "Requests among them that the registry counts as a pull.",
         kind: Kind::Counter,
         labels: &["endpoint"],
+        series: 1,
+        standard: Standard::Part { at_most: 1, which: "once there was one", keep: |value| value > 0.0 },
         samples: counted_pulls,
     },
 ];
