@@ -4,6 +4,7 @@
 //! rules and the dashboard, buildah and containerd the image. `tests/tools/install.sh` brings them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed expectation is how a test fails")]
 
+mod alertmanager;
 mod alerts;
 mod chart;
 mod containerd;
@@ -18,6 +19,7 @@ mod options;
 mod presets;
 mod prometheus;
 mod release;
+mod rules;
 mod scripts;
 mod tools;
 mod web;

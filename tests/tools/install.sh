@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests run on Debian 12: real registries, name servers, proxies, containerd in
-# three versions, kubelet's keyring, Prometheus, Helm, actionlint. A second run finds everything in place and ends at once.
+# three versions, kubelet's keyring, Prometheus, Alertmanager, Helm, jsonnet, actionlint. A second run finds everything in place
+# and ends at once.
 #
 # Packages come from the machine's own apt sources. Nothing else of the machine changes: services are
 # neither started nor enabled, apt's configuration is only read, Python stays in target/venv, and what is
@@ -17,7 +18,7 @@ keyring=$tools/bin/kubelet-keyring
 packages=(
   containerd runc docker-registry prometheus prometheus-blackbox-exporter skopeo squid microsocks unbound
   dnsmasq-base knot nftables iproute2 openssl tcpdump apache2-utils buildah chromium jq cmake dnsutils shellcheck
-  gcc libc6-dev python3 python3-venv curl procps systemd
+  gcc libc6-dev python3 python3-venv curl procps prometheus-alertmanager jsonnet systemd
 )
 # Releases that run beside the packaged 1.6, so that each one's own semantics can be asked of it.
 side_by_side=(1.7 2.1)

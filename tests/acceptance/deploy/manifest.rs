@@ -1,17 +1,18 @@
-//! What is made of the chart is what the chart says today: the plain manifest, and the table of its values.
+//! What is made of the chart is what the chart says today: the plain manifest, the table of its values, and the plain rules.
 
 use super::tools::{command, items, path, refusal, success, text, yaml};
 
 #[test]
-fn the_manifest_and_the_table_of_values_are_up_to_date() {
+fn what_is_rendered_is_up_to_date() {
+    let rendered = ["deploy/manifests/pullprobe.yaml", "docs/chart.md", "deploy/alerts/pullprobe.yaml", "deploy/mixin/rules.json"];
     let scratch = tempfile::tempdir().unwrap();
-    let (manifest, table) = (scratch.path().join("manifest.yaml"), scratch.path().join("table.md"));
-    success(command(path("deploy/render.sh"), [&manifest, &table]).current_dir("/"));
-    let fresh = std::fs::read_to_string(manifest).unwrap();
-    assert!(fresh.contains("kind: DaemonSet") && !fresh.contains("helm.sh/hook"), "{fresh}");
-    assert!(text("deploy/manifests/pullprobe.yaml") == fresh, "the chart has changed: run deploy/render.sh");
-    let fresh = std::fs::read_to_string(table).unwrap();
-    assert!(text("docs/chart.md") == fresh, "the chart's values have changed: run deploy/render.sh");
+    let fresh = rendered.map(|name| scratch.path().join(name.replace('/', "-")));
+    success(command(path("deploy/render.sh"), &fresh).current_dir("/"));
+    for (name, fresh) in rendered.iter().zip(fresh) {
+        let fresh = std::fs::read_to_string(fresh).unwrap();
+        assert!(fresh.len() > 1_000 && !fresh.contains("helm.sh/hook"), "{fresh}");
+        assert!(text(name) == fresh, "{name}: the chart has changed: run deploy/render.sh");
+    }
 }
 
 /// The control: a value without a word is not left out silently.

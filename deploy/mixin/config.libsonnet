@@ -1,0 +1,30 @@
+// What can be set: the same names and defaults as prometheusRule in the values.yaml of the chart, which explains them.
+// Numbers are texts here, so that they are written as they stand.
+{
+  selector: '',
+  job: '(.*/)?pullprobe',
+  keep: [],
+  alike: [],
+  runbooks: 'https://github.com/pullprobe/pullprobe/blob/main/docs/runbooks/',
+  alertLabels: {},
+  alerts: {},
+  thresholds: {
+    node_registries: '2',
+    everywhere_share: '0.9',
+    everywhere_nodes: '2',
+    many_share: '0.1',
+    many_nodes: '3',
+    waiting_seconds: '600',
+    image_filesystem_ratio: '0.1',
+    rate_limit_ratio: '0.1',
+    rate_limit_forecast_seconds: '3600',
+    rate_limit_forecast_ratio: '0.5',
+    credential_causes: 'credentials_(rejected|expired|malformed|shadow_anonymous)|credential_provider_failed|login_locked|access_denied',
+    credential_seconds: '86400',
+    credential_share: '0.1',
+    certificate_seconds: '1209600',
+    clock_skew_seconds: '60',
+    stale_seconds: '900',
+    memory_share: '0.9',
+  },
+}

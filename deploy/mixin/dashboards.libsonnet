@@ -1,0 +1,4 @@
+// Every file of dashboards/.
+{
+  'pullprobe-node.json': import '../../dashboards/pullprobe-node.json',
+}
