@@ -15,6 +15,7 @@ mod kubernetes;
 mod layouts;
 mod manifest;
 mod metric_names;
+mod operator;
 mod options;
 mod presets;
 mod prometheus;

@@ -1,4 +1,4 @@
-//! A real Prometheus that has scraped an exposition.
+//! A real Prometheus, and one that has scraped an exposition.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -19,19 +19,24 @@ impl Prometheus {
     /// Ready as soon as rates have the two samples that they need. Labels of the text win over those of the scrape.
     pub fn scraping(exposition: String) -> Self {
         let target = serve(exposition);
+        Self::start(&configuration(target), "count_over_time(pullprobe_build_info[5m]) >= 2")
+    }
+
+    /// With this configuration; ready as soon as the query has an answer.
+    pub fn start(configuration: &str, ready: &str) -> Self {
         // Prometheus takes no port 0: a port that was free a moment ago may be taken by now.
         for _ in 0..5 {
-            if let Some(prometheus) = Self::start(target) {
+            if let Some(prometheus) = Self::attempt(configuration, ready) {
                 return prometheus;
             }
         }
         panic!("Prometheus found no free port in five attempts");
     }
 
-    fn start(target: SocketAddr) -> Option<Self> {
+    fn attempt(configuration: &str, ready: &str) -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
         let config = directory.path().join("prometheus.yml");
-        std::fs::write(&config, configuration(target)).unwrap();
+        std::fs::write(&config, configuration).unwrap();
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr()).unwrap();
         let mut server = command("prometheus", ["--web.listen-address"]);
         server
@@ -44,13 +49,12 @@ impl Prometheus {
             if daemon.has_ended() {
                 return Some(false);
             }
-            let samples = ask(&url, "count_over_time(pullprobe_build_info[5m]) >= 2");
-            samples.is_some_and(|samples| !samples.is_empty()).then_some(true)
+            ask(&url, ready).is_some_and(|samples| !samples.is_empty()).then_some(true)
         });
         match scraped {
             Some(true) => Some(Self { url, _daemon: daemon, _directory: directory }),
             Some(false) if daemon.log().contains("address already in use") => None,
-            _ => panic!("Prometheus did not scrape its target:\n{}", daemon.log()),
+            _ => panic!("Prometheus has no answer to {ready}:\n{}", daemon.log()),
         }
     }
 
@@ -78,7 +82,7 @@ fn configuration(target: SocketAddr) -> String {
 }
 
 /// Answers every request with the same text, until the test binary ends.
-fn serve(text: String) -> SocketAddr {
+pub fn serve(text: String) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
