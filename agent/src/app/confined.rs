@@ -10,6 +10,7 @@ use crate::host::root::HostRoot;
 use crate::host::sight::{self, Confinement};
 use crate::reading::options::{Options, Problems};
 use crate::reading::{self, NodeNeeds};
+use crate::web_config::in_force;
 
 /// Called while there is one thread. Where the root is the process's own, somebody works on the node itself and nothing
 /// is given up. `also`: files that the command line names.
@@ -53,10 +54,11 @@ fn is_own(root: &Path) -> bool {
 fn own_files(node: &NodeArgs, options: &Options, also: Option<&Path>, runs_plugins: bool) -> OwnFiles {
     let of_settings = options.settings.metrics.bucket_key_file.as_deref();
     let named = [node.config.as_deref(), also, options.pull_secrets_dir.as_deref(), of_settings];
+    let web = options.settings.web.config_file.as_deref().map(in_force::directories).unwrap_or_default();
     let token = PathBuf::from(cluster::Access::DIRECTORY);
     let state = pull_budget::file_of(options.settings.probe.counted_pulls_file.clone());
     OwnFiles {
-        read: named.into_iter().flatten().map(Path::to_owned).chain([token]).collect(),
+        read: named.into_iter().flatten().map(Path::to_owned).chain([token]).chain(web).collect(),
         write: state.as_deref().and_then(Path::parent).map(Path::to_owned).into_iter().collect(),
         starts_itself: runs_plugins,
     }

@@ -14,7 +14,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::{ExitStatus, complain, options, print};
+use super::{ExitStatus, complain, print};
+use crate::reading::options;
 use crate::redact::clean::Clean;
 use crate::settings::Settings;
 use crate::web_config::own_client;

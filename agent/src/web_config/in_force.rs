@@ -78,6 +78,12 @@ fn stamp_of(path: &Path) -> Stamp {
     Some((metadata.dev(), metadata.ino(), metadata.size(), modified, changed))
 }
 
+/// The directories of the file and of those that it names: where kubelet swaps whole directories, they hold what comes after.
+pub fn directories(path: &Path) -> Vec<PathBuf> {
+    let (_, seen) = read(path);
+    seen.files.iter().filter_map(|(file, _)| file.parent()).map(Path::to_owned).collect()
+}
+
 impl WebConfigFile {
     /// `Err`: every problem of the file, or of those that it names.
     pub fn open(path: &Path, must_authenticate: bool) -> Result<Arc<Self>, Vec<String>> {

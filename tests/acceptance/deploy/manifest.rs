@@ -4,7 +4,8 @@ use super::tools::{command, items, path, refusal, success, text, yaml};
 
 #[test]
 fn what_is_rendered_is_up_to_date() {
-    let rendered = ["deploy/manifests/pullprobe.yaml", "docs/chart.md", "deploy/alerts/pullprobe.yaml", "deploy/mixin/rules.json"];
+    let rendered =
+        ["deploy/manifests/pullprobe.yaml", "docs/chart.md", "deploy/alerts/pullprobe.yaml", "deploy/mixin/rules.json"];
     let scratch = tempfile::tempdir().unwrap();
     let fresh = rendered.map(|name| scratch.path().join(name.replace('/', "-")));
     success(command(path("deploy/render.sh"), &fresh).current_dir("/"));

@@ -1,9 +1,9 @@
-//! The PodMonitor in a real Prometheus, with the labels that the Prometheus operator gives every target of its own accord.
+//! PodMonitor and ServiceMonitor in a real Prometheus, with the labels that the Prometheus operator gives every target of its own accord.
 
 use serde_json::{Map, Value, json};
 
 use super::prometheus::{Prometheus, serve};
-use super::tools::{items, object, objects, path, text};
+use super::tools::{items, object, objects, text};
 
 /// `sourceLabels` of the operator is `source_labels` of Prometheus.
 fn snake(name: &str) -> String {
@@ -16,8 +16,15 @@ fn snake(name: &str) -> String {
 /// label of the target would win, and no query of ours would find a series.
 #[test]
 fn the_labels_of_the_agent_are_not_renamed() {
-    let objects = objects(Some(&path("deploy/helm/examples/prometheus-operator.yaml")));
-    let endpoint = &object(&objects, "PodMonitor")["spec"]["podMetricsEndpoints"][0];
+    let values = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(values.path(), "podMonitor: {enabled: true}\nserviceMonitor: {enabled: true}\n").unwrap();
+    let objects = objects(Some(values.path()));
+    for (kind, endpoints) in [("PodMonitor", "podMetricsEndpoints"), ("ServiceMonitor", "endpoints")] {
+        keeps_the_labels(&object(&objects, kind)["spec"][endpoints][0]);
+    }
+}
+
+fn keeps_the_labels(endpoint: &Value) {
     let relabelings: Vec<Value> = items(&endpoint["relabelings"])
         .iter()
         .map(|one| {

@@ -162,7 +162,7 @@ async fn each_waiting_container_is_counted_by_cause_and_no_pod_is_named_in_a_met
     let told = image(&report, "open.example/team/app:1");
     assert_eq!((&told["pullable"], &told["needed_by"][0]["cause"]), (&json!(true), &json!("image_never_pulled")));
 
-    let metrics = metrics::exposition(&snapshot, Shape::default()).unwrap();
+    let metrics = metrics::exposition(&snapshot, metrics::Shape::default()).unwrap();
     for line in [
         "pullprobe_kubernetes_api_up 1",
         "pullprobe_waiting_containers{cause=\"image_never_pulled\"} 1",
@@ -190,7 +190,7 @@ async fn without_the_api_the_agent_says_what_it_does_not_know_and_since_when() {
     assert_eq!(report["pods"]["known"], false);
     assert!(report["pods"]["unknown_because"].as_str().unwrap().contains("403"), "{}", report["pods"]);
     assert_eq!(image(&report, "open.example/team/app:missing")["needed_by"][0]["pod"], "first", "what was known stays");
-    let metrics = metrics::exposition(&snapshot, Shape::default()).unwrap();
+    let metrics = metrics::exposition(&snapshot, metrics::Shape::default()).unwrap();
     assert!(metrics.contains("pullprobe_kubernetes_api_up 0") && !metrics.contains("waiting_containers"), "{metrics}");
     assert!(page::html(&snapshot, Timestamp::now()).contains("The pods of this node are not known since"));
     world.server.set_fault(None);
