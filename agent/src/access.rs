@@ -133,7 +133,8 @@ async fn collect(response: Response<Body>, limit: usize) -> Result<Zeroizing<Vec
         }
         if bytes.len() + data.len() > bytes.capacity() {
             // What is left behind when a buffer grows is zeroed too.
-            let mut wider = Zeroizing::new(Vec::with_capacity((bytes.capacity() * 2).max(bytes.len() + data.len())));
+            let wanted = (bytes.capacity() * 2).min(limit).max(bytes.len() + data.len());
+            let mut wider = Zeroizing::new(Vec::with_capacity(wanted));
             wider.extend_from_slice(&bytes);
             bytes = wider;
         }

@@ -7,3 +7,6 @@ pub mod nodes;
 pub mod pods;
 pub mod survey;
 pub mod waiting;
+
+/// Nothing is told of a list that is cut: what is beyond may be what matters.
+const TOO_LONG: &str = "the API server sends more objects in one page than it is asked for";

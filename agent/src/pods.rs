@@ -12,7 +12,7 @@ pub use book::{Api, Book, Listed, POD_LIMIT};
 pub use decode::{LIST_LIMIT, Text, TextList, or_default};
 pub use kind::{ContainerKind, PullPolicy};
 pub use need::Need;
-pub use object::{Metadata, Owner, Page, PageMetadata, Pod};
+pub use object::{Metadata, Owner, PAGE_LIMIT, Page, PageMetadata, Pod};
 pub use waiting::{KubeletLimit, NextTry, Waiting};
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod document;
 mod fault;
 mod judged;
 mod kubelet;
+mod report;
 mod secrets;
 mod shell;
 mod text;

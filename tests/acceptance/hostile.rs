@@ -2,6 +2,7 @@
 //! Every attack prints a line: what it was, its bound, what was measured.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is how a test fails")]
 
+mod agents;
 mod bytes;
 mod files;
 mod limits;

@@ -12,8 +12,8 @@ use super::{Cluster, MESSAGE_LIMIT, Refusal, of_status, unreachable};
 use crate::redact::clean::Clean;
 use crate::redact::output::redact_message;
 
-/// More of a report than this is nobody's.
-const OUTPUT_LIMIT: usize = 8 << 20;
+/// More of a report about one image than this is nobody's.
+const OUTPUT_LIMIT: usize = 4 << 20;
 /// Of complaints.
 const ERROR_LIMIT: usize = 16 << 10;
 /// Between the two ends of a pipe.
@@ -33,7 +33,7 @@ pub struct Command<'a> {
 
 /// What came of it.
 pub struct Ran {
-    pub output: Vec<u8>,
+    pub output: Zeroizing<Vec<u8>>,
     pub complaints: Clean,
     /// `None`: it was not started, or did not end by itself; the complaints say why.
     pub code: Option<i32>,
@@ -90,11 +90,7 @@ impl Cluster {
                 code
             }
         };
-        Ok(Ran {
-            output: output.to_vec(),
-            complaints: Clean::clipped(&redact_message(said.trim()), MESSAGE_LIMIT),
-            code,
-        })
+        Ok(Ran { output, complaints: Clean::clipped(&redact_message(said.trim()), MESSAGE_LIMIT), code })
     }
 }
 

@@ -48,6 +48,9 @@ async fn answer(args: &WhyArgs, output: &OutputArgs) -> Result<(Document, bool),
     if args.all_namespaces && !matches!(target, Target::All) {
         return Err("-A asks about all pods: name no pod with it, or name its namespace with -n".into());
     }
+    if args.selector.is_some() && !matches!(target, Target::All) {
+        return Err("-l chooses among all pods: name no pod and no owner with it".into());
+    }
     let cluster = super::cluster(&args.cluster).await?;
     let namespace = args.namespace.clone().unwrap_or_else(|| cluster.namespace.clone());
     let scope =

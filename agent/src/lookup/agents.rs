@@ -1,18 +1,19 @@
 //! The agents of the nodes: found by their label, asked by exec, or by their last report where exec is forbidden.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use super::TOO_LONG;
 use super::logins::decoded;
 use crate::access::{Cluster, Command, Refusal, path, query};
 use crate::image::reference::Reference;
-use crate::pods::or_default;
+use crate::pods::{PAGE_LIMIT, TextList};
 use crate::redact::clean::Clean;
-use crate::render::json::summary::{SCHEMA_VERSION, Summary};
+use crate::render::json::summary::{self, SCHEMA_VERSION, Summary};
 use crate::why::{AgentAnswer, CheckedImage, OtherNodes};
 
 /// The label of the chart's pods.
@@ -21,13 +22,13 @@ const LABEL: &str = "app.kubernetes.io/name=pullprobe";
 const CONTAINER: &str = "pullprobe";
 const PORT: u16 = 10048;
 const LIST_LIMIT: usize = 16 << 20;
-const REPORT_LIMIT: usize = 16 << 20;
+/// Of the report of an agent that watches a hundred images.
+const REPORT_LIMIT: usize = 4 << 20;
 /// Of one summary, which has a few kilobytes.
 const SUMMARY_LIMIT: usize = 1 << 20;
 const SUMMARY_PATIENCE: Duration = Duration::from_secs(5);
 /// More nodes than these are for `fleet`.
 const AGENTS_ASKED: usize = 64;
-const AGENTS_LISTED: &str = "5000";
 const AT_ONCE: usize = 16;
 /// Of one page of a list.
 const PAGE: &str = "500";
@@ -38,15 +39,14 @@ const WAY: Duration = Duration::from_secs(15);
 /// pullprobe's exit code for a request that it does not understand.
 const REFUSED: i32 = 2;
 
-/// By node; and how many nodes were not asked.
-type Summaries = (Vec<(Clean, Option<Vec<u8>>)>, usize);
+/// By node; and the nodes that were not asked.
+type Summaries = (Vec<(Clean, Option<Vec<u8>>)>, BTreeSet<Clean>);
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Pods {
     metadata: ListMetadata,
-    #[serde(deserialize_with = "or_default")]
-    items: Vec<AgentPod>,
+    items: TextList<AgentPod, PAGE_LIMIT>,
 }
 
 #[derive(Default, Deserialize)]
@@ -78,14 +78,14 @@ struct Metadata {
 struct Spec {
     #[serde(rename = "nodeName")]
     node: Clean,
-    containers: Vec<Container>,
+    containers: TextList<Container>,
 }
 
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
 struct Container {
     name: Clean,
-    ports: Vec<Port>,
+    ports: TextList<Port>,
 }
 
 #[derive(Clone, Default, Deserialize)]
@@ -125,7 +125,7 @@ impl AgentPod {
     }
 
     fn port(&self) -> u16 {
-        let ports = self.spec.containers.iter().flat_map(|container| &container.ports);
+        let ports = self.spec.containers.iter().flat_map(|container| container.ports.iter());
         ports.into_iter().find(|port| port.name == "metrics").map_or(PORT, |port| port.number)
     }
 }
@@ -195,7 +195,7 @@ impl<'c> Agents<'c> {
         let mut because = format!("no agent of pullprobe runs there in namespace {namespace}");
         let others = self.cluster.get(&format!("/api/v1/pods?{}", query(&wanted)), LIST_LIMIT).await.ok();
         let others = others.and_then(|listed| decoded::<Pods>(&listed)).unwrap_or_default();
-        if let Some(other) = others.items.into_iter().find(AgentPod::is_running) {
+        if let Some(other) = others.items.iter().find(|pod| pod.is_running()) {
             let elsewhere = &other.metadata.namespace;
             because = format!(
                 "{because}; a pod with its label runs in {elsewhere}, and if you trust that one, name it with \
@@ -207,37 +207,53 @@ impl<'c> Agents<'c> {
 
     /// Only in the namespace of the agents: elsewhere anybody may have given a pod their label, to be sent the secrets of others.
     async fn list(&self, wanted: &[(&str, &str)]) -> Result<Vec<AgentPod>, Refusal> {
-        self.page(wanted).await.map(|page| page.items)
+        self.page(wanted).await.map(|(pods, _)| pods)
     }
 
-    async fn page(&self, wanted: &[(&str, &str)]) -> Result<Pods, Refusal> {
+    /// And what the next page is asked for with. Empty: there is none.
+    async fn page(&self, wanted: &[(&str, &str)]) -> Result<(Vec<AgentPod>, String), Refusal> {
         let place = path(&["api", "v1", "namespaces", &self.namespace, "pods"]);
         let listed = self.cluster.get(&format!("{place}?{}", query(wanted)), LIST_LIMIT).await?;
-        let mut page: Pods = decoded(&listed)
+        let page: Pods = decoded(&listed)
             .ok_or_else(|| Refusal::Unreachable("the API server's answer is no list of pods".into()))?;
-        page.items.retain(|pod| *pod.metadata.namespace == *self.namespace);
-        Ok(page)
+        if page.items.left_out > 0 {
+            return Err(Refusal::Unreachable(TOO_LONG.into()));
+        }
+        let mut pods = page.items.into_entries();
+        pods.retain(|pod| *pod.metadata.namespace == *self.namespace);
+        Ok((pods, page.metadata.more))
     }
 
-    /// The agents of all nodes, by node.
-    pub async fn all(&self) -> Result<BTreeMap<Clean, AgentPod>, String> {
-        let mut agents = BTreeMap::new();
+    /// Hands each page of the agents' pods to `take`. `Err` with `None`: there are more pages than are read.
+    async fn pages(&self, mut take: impl FnMut(Vec<AgentPod>)) -> Result<(), Option<Refusal>> {
         let mut more = String::new();
         for _ in 0..PAGES {
             let mut wanted = vec![("labelSelector", LABEL), ("limit", PAGE)];
             if !more.is_empty() {
                 wanted.push(("continue", more.as_str()));
             }
-            let page = self.page(&wanted).await;
-            let page = page.map_err(|refusal| format!("the agents' pods cannot be listed: {refusal}"))?;
-            let running = page.items.into_iter().filter(AgentPod::is_running);
-            agents.extend(running.map(|pod| (pod.spec.node.clone(), pod)));
-            more = page.metadata.more;
-            if more.is_empty() {
-                return Ok(agents);
+            let (pods, next) = self.page(&wanted).await?;
+            take(pods);
+            if next.is_empty() {
+                return Ok(());
             }
+            more = next;
         }
-        Err(format!("there are more than {} agents", agents.len()))
+        Err(None)
+    }
+
+    /// The agents of all nodes, by node.
+    pub async fn all(&self) -> Result<BTreeMap<Clean, AgentPod>, String> {
+        let mut agents = BTreeMap::new();
+        let pages = self.pages(|pods| {
+            let running = pods.into_iter().filter(AgentPod::is_running);
+            agents.extend(running.map(|pod| (pod.spec.node.clone(), pod)));
+        });
+        match pages.await {
+            Ok(()) => Ok(agents),
+            Err(Some(refusal)) => Err(format!("the agents' pods cannot be listed: {refusal}")),
+            Err(None) => Err(format!("there are more than {} agents", agents.len())),
+        }
     }
 
     /// The agent's own summary, over the API server's pod proxy. `Err`: why there is none, in words that do not differ between
@@ -246,8 +262,11 @@ impl<'c> Agents<'c> {
         let read = tokio::time::timeout(SUMMARY_PATIENCE, self.read(pod, "summary", SUMMARY_LIMIT)).await;
         match read.unwrap_or(Err(Refusal::OutOfTime(SUMMARY_PATIENCE))) {
             Ok(summary) => {
-                let summary: Option<Summary> = decoded(&summary);
-                let summary = summary.filter(|summary| summary.schema_version == SCHEMA_VERSION);
+                let summary = serde_json::from_slice::<Summary>(&summary);
+                if summary.as_ref().is_err_and(|error| error.to_string().contains(summary::TOO_LONG)) {
+                    return Err(format!("the agent's summary is not believed: {}", summary::TOO_LONG));
+                }
+                let summary = summary.ok().filter(|summary| summary.schema_version == SCHEMA_VERSION);
                 summary.ok_or_else(|| "the agent's answer is no summary: it is too old or too new".to_owned())
             }
             Err(Refusal::Forbidden(_)) => {
@@ -333,7 +352,8 @@ impl<'c> Agents<'c> {
             self.all = self.summaries().await;
         }
         let (summaries, not_asked) = self.all.as_ref()?;
-        let mut told = OtherNodes { can: 0, cannot: 0, unknown: 0, not_asked: *not_asked };
+        let not_asked = not_asked.iter().filter(|other| Some(*other) != node).count();
+        let mut told = OtherNodes { can: 0, cannot: 0, unknown: 0, not_asked };
         let others = summaries.iter().filter(|(other, _)| Some(other) != node).count() + not_asked;
         if others == 0 {
             return None;
@@ -351,10 +371,22 @@ impl<'c> Agents<'c> {
 
     /// Of every node, as far as there are not too many. `None`: the agents cannot be listed.
     async fn summaries(&self) -> Option<Summaries> {
-        let pods = self.list(&[("labelSelector", LABEL), ("limit", AGENTS_LISTED)]).await.ok()?;
-        let running: Vec<AgentPod> = pods.into_iter().filter(AgentPod::is_running).collect();
-        let not_asked = running.len().saturating_sub(AGENTS_ASKED);
-        let asked = running.into_iter().take(AGENTS_ASKED).map(|pod| async move {
+        let (mut chosen, mut not_asked) = (Vec::new(), BTreeSet::new());
+        let pages = self.pages(|pods| {
+            for pod in pods.into_iter().filter(AgentPod::is_running) {
+                if chosen.len() < AGENTS_ASKED {
+                    chosen.push(pod);
+                } else {
+                    not_asked.insert(pod.spec.node);
+                }
+            }
+        });
+        // Where a later page is missing, those of the others are counted at least.
+        let listed = pages.await;
+        if listed.is_err() && chosen.is_empty() {
+            return None;
+        }
+        let asked = chosen.into_iter().map(|pod| async move {
             let read = self.read(&pod, "summary", SUMMARY_LIMIT);
             let summary = tokio::time::timeout(SUMMARY_PATIENCE, read).await.ok().and_then(Result::ok);
             (pod.spec.node, summary.map(|summary| summary.to_vec()))

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use super::logins::decoded;
 use crate::access::{Cluster, path, query};
 use crate::explain;
+use crate::pods::{PAGE_LIMIT, TextList};
 use crate::redact::clean::Clean;
 
 const LIMIT: usize = 8 << 20;
@@ -15,7 +16,7 @@ const FAILED: &str = "Failed to pull image \"";
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Events {
-    items: Vec<Event>,
+    items: TextList<Event, PAGE_LIMIT>,
 }
 
 #[derive(Default, Deserialize)]
@@ -45,7 +46,7 @@ async fn newest(cluster: &Cluster, namespace: &str, pod: &str, fits: impl Fn(&Ev
     let wanted = query(&[("fieldSelector", &format!("involvedObject.name={pod}")), ("limit", NUMBER)]);
     let place = path(&["api", "v1", "namespaces", namespace, "events"]);
     let events: Events = decoded(&cluster.get(&format!("{place}?{wanted}"), LIMIT).await.ok()?)?;
-    let told = events.items.into_iter().filter(fits);
+    let told = events.items.into_entries().into_iter().filter(fits);
     // Times of the API compare as text.
     let newest = told.max_by(|a, b| a.last.as_ref().or(a.time.as_ref()).cmp(&b.last.as_ref().or(b.time.as_ref())))?;
     Some(newest.message)

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use crate::access::{Cluster, Refusal, path, query};
-use crate::pods::or_default;
+use crate::pods::{PAGE_LIMIT, TextList};
 use crate::pull_secrets::{self, PullSecret, TYPES};
 use crate::redact::clean::Clean;
 use crate::why::{Account, Logins, NamedSecret, SecretState};
@@ -27,15 +27,13 @@ pub struct Named {
 #[derive(Deserialize)]
 struct ServiceAccount {
     #[serde(rename = "imagePullSecrets", default)]
-    secrets: Option<Vec<Named>>,
+    secrets: TextList<Named>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct PartialObjects {
-    /// The API server writes an empty list as null.
-    #[serde(deserialize_with = "or_default")]
-    items: Vec<PartialObject>,
+    items: TextList<PartialObject, PAGE_LIMIT>,
 }
 
 #[derive(Default, Deserialize)]
@@ -142,7 +140,7 @@ impl<'c> Reader<'c> {
             query(&[("fieldSelector", &format!("metadata.name={name}")), ("limit", BESIDE)])
         );
         let found: PartialObjects = decoded(&self.cluster.names(&wanted, LIST_LIMIT).await.ok()?)?;
-        let mut others: Vec<Clean> = found.items.into_iter().map(|item| item.metadata.namespace).collect();
+        let mut others: Vec<Clean> = found.items.into_entries().into_iter().map(|item| item.metadata.namespace).collect();
         others.retain(|other| other != namespace);
         others.sort();
         Some(others)
@@ -168,7 +166,7 @@ impl<'c> Reader<'c> {
         }
         let wanted = path(&["api", "v1", "namespaces", namespace, "serviceaccounts", name]);
         let read = self.cluster.get(&wanted, SECRET_LIMIT).await.ok().and_then(|read| decoded::<ServiceAccount>(&read));
-        let found = read.map(|account| account.secrets.unwrap_or_default().into_iter().map(|one| one.name).collect());
+        let found = read.map(|account| account.secrets.into_entries().into_iter().map(|one| one.name).collect());
         self.accounts.insert(key, found.clone());
         found
     }

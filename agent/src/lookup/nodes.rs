@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
+use super::TOO_LONG;
 use super::logins::decoded;
 use crate::access::{Cluster, Refusal, query};
-use crate::pods::or_default;
+use crate::pods::{PAGE_LIMIT, TextList, or_default};
 use crate::redact::clean::Clean;
 
 /// Of one page of the list.
 const PAGE: &str = "250";
 /// A node's object has up to 50 images and a few dozen kilobytes.
-const PAGE_LIMIT: usize = 32 << 20;
+const PAGE_BYTES: usize = 32 << 20;
 /// Kubernetes is made for 5,000 nodes.
 const PAGES: usize = 80;
 /// Labels that tell kinds of nodes apart.
@@ -32,8 +33,7 @@ const KINDS: &[&str] = &[
 #[serde(default)]
 struct List {
     metadata: ListMetadata,
-    #[serde(deserialize_with = "or_default")]
-    items: Vec<Item>,
+    items: TextList<Item, PAGE_LIMIT>,
 }
 
 #[derive(Default, Deserialize)]
@@ -111,7 +111,7 @@ pub async fn list(cluster: &Cluster, selector: Option<&str>) -> Result<Vec<Node>
         if !more.is_empty() {
             pairs.push(("continue", more.as_str()));
         }
-        let page = cluster.get(&format!("/api/v1/nodes?{}", query(&pairs)), PAGE_LIMIT).await.map_err(|refusal| {
+        let page = cluster.get(&format!("/api/v1/nodes?{}", query(&pairs)), PAGE_BYTES).await.map_err(|refusal| {
             let hint = match refusal {
                 Refusal::Forbidden(_) => "; the chart's value `userRole.create` makes a role that may",
                 _ => "",
@@ -120,7 +120,10 @@ pub async fn list(cluster: &Cluster, selector: Option<&str>) -> Result<Vec<Node>
         })?;
         let page: List =
             decoded(&page).ok_or("the nodes cannot be listed: the API server's answer is no list of nodes")?;
-        nodes.extend(page.items.into_iter().map(Node::from));
+        if page.items.left_out > 0 {
+            return Err(format!("the nodes cannot be listed: {TOO_LONG}"));
+        }
+        nodes.extend(page.items.into_entries().into_iter().map(Node::from));
         more = page.metadata.more;
         if more.is_empty() {
             return Ok(nodes);

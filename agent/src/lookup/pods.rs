@@ -3,6 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::TOO_LONG;
 use super::logins::decoded;
 use crate::access::{Cluster, Refusal, path, query};
 use crate::pods::{Page, Pod};
@@ -131,7 +132,7 @@ async fn of_owner(
     })?;
     let labels = selector(&owner["spec"]["selector"]);
     let mut found = Vec::new();
-    let scope = Scope { namespace: Some(namespace), selector: labels.as_deref().or(scope.selector) };
+    let scope = Scope { namespace: Some(namespace), selector: labels.as_deref() };
     list(cluster, &scope, &mut |pod| {
         if is_owned(&pod, kind.name, name) {
             found.push(pod);
@@ -195,7 +196,10 @@ async fn list(cluster: &Cluster, scope: &Scope<'_>, take: &mut dyn FnMut(Pod)) -
         let Some(page) = decoded::<Page>(&answer) else {
             return Err("the API server's list of pods is no list".into());
         };
-        page.items.into_iter().for_each(&mut *take);
+        if page.items.left_out > 0 {
+            return Err(TOO_LONG.into());
+        }
+        page.items.into_entries().into_iter().for_each(&mut *take);
         if page.metadata.next.is_empty() {
             return Ok(());
         }

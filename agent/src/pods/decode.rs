@@ -16,9 +16,9 @@ pub const LIST_LIMIT: usize = 64;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Text<const LIMIT: usize>(Clean);
 
-/// At most [`LIST_LIMIT`] entries; `null` has none.
+/// At most so many entries; `null` has none.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TextList<T> {
+pub struct TextList<T, const LIMIT: usize = LIST_LIMIT> {
     entries: Vec<T>,
     /// How many more there were.
     pub left_out: usize,
@@ -62,13 +62,19 @@ impl<'de, const LIMIT: usize> Deserialize<'de> for Text<LIMIT> {
     }
 }
 
-impl<T> Default for TextList<T> {
+impl<T, const LIMIT: usize> TextList<T, LIMIT> {
+    pub fn into_entries(self) -> Vec<T> {
+        self.entries
+    }
+}
+
+impl<T, const LIMIT: usize> Default for TextList<T, LIMIT> {
     fn default() -> Self {
         Self { entries: Vec::new(), left_out: 0 }
     }
 }
 
-impl<T> Deref for TextList<T> {
+impl<T, const LIMIT: usize> Deref for TextList<T, LIMIT> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
@@ -76,12 +82,12 @@ impl<T> Deref for TextList<T> {
     }
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for TextList<T> {
+impl<'de, T: Deserialize<'de>, const LIMIT: usize> Deserialize<'de> for TextList<T, LIMIT> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries<T>(PhantomData<T>);
+        struct Entries<T, const LIMIT: usize>(PhantomData<T>);
 
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<T> {
-            type Value = TextList<T>;
+        impl<'de, T: Deserialize<'de>, const LIMIT: usize> Visitor<'de> for Entries<T, LIMIT> {
+            type Value = TextList<T, LIMIT>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a list")
@@ -93,7 +99,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for TextList<T> {
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
                 let mut found = TextList::default();
-                while found.entries.len() < LIST_LIMIT {
+                while found.entries.len() < LIMIT {
                     let Some(entry) = list.next_element()? else { return Ok(found) };
                     found.entries.push(entry);
                 }

@@ -12,14 +12,16 @@ pub type ImageName = Text<1024>;
 /// Of a message, the beginning says which image and the end says why: kubelet's are shorter than this.
 pub type Message = Text<4096>;
 
+/// More than any page is asked for.
+pub const PAGE_LIMIT: usize = 1000;
+
 /// A page of the list of pods.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Page {
     #[serde(default, deserialize_with = "or_default")]
     pub metadata: PageMetadata,
-    /// `limit=` of the request bounds them.
-    #[serde(default, deserialize_with = "or_default")]
-    pub items: Vec<Pod>,
+    #[serde(default)]
+    pub items: TextList<Pod, PAGE_LIMIT>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

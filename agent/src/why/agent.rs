@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::document::Asked;
 use crate::cause::Cause;
-use crate::image::reference::Reference;
+use crate::pods::TextList;
 use crate::redact::clean::Clean;
 
 /// What is known from the node.
@@ -48,14 +48,14 @@ pub struct CheckedImage {
     pub pullable: Option<bool>,
     pub runnable: Option<bool>,
     pub cause: Option<Clean>,
-    pub also_possible: Vec<Clean>,
+    pub also_possible: TextList<Clean>,
     pub owner: Option<Clean>,
     pub summary: Clean,
     pub fix: Clean,
     pub kubelet_message: Option<Clean>,
     pub unknown_because: Option<Clean>,
     pub credential: Option<Credential>,
-    pub attempts: Vec<Attempt>,
+    pub attempts: TextList<Attempt>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -76,60 +76,14 @@ pub struct Attempt {
     pub detail: Clean,
 }
 
-/// The report of `check` or of the agent, or its summary, which has no texts and is for everybody.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Report {
-    images: Vec<CheckedImage>,
-    registries: Vec<Registry>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Registry {
-    registry: Clean,
-    pullable: Option<bool>,
-    cause: Option<Clean>,
-    owner: Option<Clean>,
-}
-
 impl CheckedImage {
     /// Whether a pod with it would start: pulled, and made for the node's platform.
     pub fn starts(&self) -> Option<bool> {
         if self.runnable == Some(false) { Some(false) } else { self.pullable }
     }
 
-    /// Of the report of `check` about one image.
-    pub fn of_check(report: &[u8]) -> Option<Self> {
-        let report: Report = serde_json::from_slice(report).ok()?;
-        report.images.into_iter().next()
-    }
-
-    /// The image of a report about many, or else what it says of the image's registry. `None`: neither is probed.
-    pub fn of_report(report: &[u8], image: &Reference) -> Option<Self> {
-        let report: Report = serde_json::from_slice(report).ok()?;
-        let same =
-            |one: &Self| one.image.as_deref().and_then(|name| Reference::parse(name).ok()).as_ref() == Some(image);
-        if let Some(found) = report.images.into_iter().find(same) {
-            return Some(found.worded());
-        }
-        let registry = report.registries.into_iter().find(|one| *one.registry == *image.domain)?;
-        // A registry that can be reached may still not have the image.
-        let is_dead = registry.pullable == Some(false);
-        let found = Self {
-            pullable: is_dead.then_some(false),
-            cause: registry.cause.filter(|_| is_dead),
-            owner: registry.owner.filter(|_| is_dead),
-            unknown_because: (!is_dead).then(|| {
-                format!("the agent does not probe this image by itself, and {} can be reached", image.domain).into()
-            }),
-            ..Self::default()
-        };
-        Some(found.worded())
-    }
-
     /// With the words of its cause, where it came without words.
-    fn worded(mut self) -> Self {
+    pub(super) fn worded(mut self) -> Self {
         let Some(cause) = self.cause.as_deref().and_then(|name| name.parse::<Cause>().ok()) else { return self };
         if self.summary.is_empty() {
             self.summary = cause.summary().into();

@@ -82,7 +82,7 @@ fn by_agent(image: &CheckedImage, logins: &Logins, faults: &[Fault], doubt: Opti
         pullable: image.pullable,
         unknown_because: image.unknown_because.clone(),
         cause: image.cause.clone(),
-        also_possible: image.also_possible.clone(),
+        also_possible: image.also_possible.to_vec(),
         owner: image.owner.clone(),
         summary: image.summary.clone(),
         evidence: attempts(image),

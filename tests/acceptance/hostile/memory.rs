@@ -21,7 +21,7 @@ const MANIFEST_LIMIT: usize = 4 * 1048 * 1048;
 const CONFIG_LIMIT: usize = 8 << 20;
 
 /// `{before}{item},{item},…{after}`, as long as may be.
-fn filled(before: &str, item: &[u8], after: &str, limit: usize) -> Vec<u8> {
+pub fn filled(before: &str, item: &[u8], after: &str, limit: usize) -> Vec<u8> {
     let mut text = before.as_bytes().to_vec();
     while text.len() + item.len() + after.len() < limit {
         text.extend_from_slice(item);
@@ -106,7 +106,7 @@ fn peak(id: u32) -> Option<usize> {
 }
 
 /// Runs to the end: what it said, and the most it took.
-fn peak_of(command: &mut Command) -> (serde_json::Value, usize) {
+pub fn peak_of(command: &mut Command) -> (serde_json::Value, usize) {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let id = child.id();
     let mut stdout = child.stdout.take().unwrap();
@@ -128,7 +128,7 @@ fn bound() -> String {
     format!("{} above idle", mib(BOUND))
 }
 
-fn mib(bytes: usize) -> String {
+pub fn mib(bytes: usize) -> String {
     format!("{:.1} MiB", f64::from(u32::try_from(bytes >> 10).unwrap()) / 1024.0)
 }
 

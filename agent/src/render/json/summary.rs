@@ -5,19 +5,25 @@
 use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::cause::Cause;
 use crate::model::finding::Severity;
 use crate::model::namespace::Namespace;
 use crate::model::outcome::{Failure, Outcome};
 use crate::model::report::{EndpointReport, ImageReport};
+use crate::pods::TextList;
 use crate::state::snapshot::Snapshot;
 use crate::version::own;
 
 pub const SCHEMA_VERSION: u32 = 1;
 /// Of nameservers, of proxies, and of failing hosts of one registry. Real nodes have fewer.
 const LIST_LIMIT: usize = 8;
+/// The most lines of registries and images that are read of somebody else's summary.
+const LINES: usize = 4096;
+/// Why a summary with more is not read: what is cut would be missed without a word.
+pub const TOO_LONG: &str = "it lists more than pullprobe reads";
 
 /// One node as its agent sees it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -37,14 +43,18 @@ pub struct Summary {
     /// When the configuration last changed. RFC 3339, UTC. Null: unknown.
     pub config_changed_at: Option<String>,
     /// The addresses of the name servers that were asked.
+    #[serde(deserialize_with = "at_most::<_, _, LIST_LIMIT>")]
     pub nameservers: Vec<String>,
     /// The proxies that were used, without user information.
+    #[serde(deserialize_with = "at_most::<_, _, LIST_LIMIT>")]
     pub proxies: Vec<String>,
     /// When the agent started. RFC 3339, UTC.
     pub started_at: String,
     /// False: the first cycle is not over, and targets may be missing.
     pub complete: bool,
+    #[serde(deserialize_with = "at_most::<_, _, LINES>")]
     pub registries: Vec<Registry>,
+    #[serde(deserialize_with = "at_most::<_, _, LINES>")]
     pub images: Vec<Image>,
     pub findings: Findings,
 }
@@ -62,6 +72,7 @@ pub struct Registry {
     /// Who can fix it.
     pub owner: Option<String>,
     /// The configured hosts that fail, in containerd's order.
+    #[serde(deserialize_with = "at_most::<_, _, LIST_LIMIT>")]
     pub failing: Vec<FailingHost>,
 }
 
@@ -168,6 +179,19 @@ impl Findings {
     }
 }
 
+/// Counted while it is read: who answers may be nobody's agent.
+fn at_most<'de, D, T, const LIMIT: usize>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let list = TextList::<T, LIMIT>::deserialize(deserializer)?;
+    if list.left_out > 0 {
+        return Err(D::Error::custom(TOO_LONG));
+    }
+    Ok(list.into_entries())
+}
+
 fn word(cause: Cause) -> String {
     cause.as_str().to_owned()
 }
@@ -238,5 +262,25 @@ mod tests {
         assert_eq!(serde_json::from_value::<Summary>(document.clone()).unwrap(), summary);
         document.as_object_mut().unwrap().insert("later".into(), 1.into());
         assert_eq!(serde_json::from_value::<Summary>(document).unwrap(), summary);
+    }
+
+    #[test]
+    fn one_that_lists_more_than_any_agent_does_is_not_read() {
+        let line = |name: &str| match name {
+            "registries" => serde_json::json!({"registry": "", "failing": []}),
+            "images" => serde_json::json!({"image": ""}),
+            _ => "".into(),
+        };
+        for (name, limit) in
+            [("registries", LINES), ("images", LINES), ("nameservers", LIST_LIMIT), ("proxies", LIST_LIMIT)]
+        {
+            let with = |count: usize| {
+                let mut document = serde_json::to_value(rich()).unwrap();
+                document[name] = vec![line(name); count].into();
+                serde_json::from_value::<Summary>(document)
+            };
+            assert!(with(limit).is_ok(), "{name}");
+            assert!(with(limit + 1).unwrap_err().to_string().contains(TOO_LONG), "{name}");
+        }
     }
 }
