@@ -7,6 +7,8 @@ pub mod objects;
 use std::process::Command;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use pullprobe_lab::api_server::{ApiServer, Config};
 use serde_json::{Value, json};
 
@@ -183,6 +185,39 @@ fn with_a_login_that_is_right_the_next_try_succeeds_over_either_protocol() {
     }
 }
 
+/// kubectl repeats a secret whole in its annotations, also as it was before.
+#[test]
+fn an_agent_is_sent_only_what_kubelet_reads_of_a_secret() {
+    let right = login("registry.example", PASSWORD);
+    let mut made = secret("shop", "pull", &right);
+    made["metadata"]["annotations"] = json!({"kubectl.kubernetes.io/last-applied-configuration": "an annotation"});
+    made["metadata"]["labels"] = json!({"team": "a label"});
+    let key = made["data"][".dockerconfigjson"].clone();
+    made["data"]["tls.key"] = BASE64_STANDARD.encode("another key").into();
+    let opaque = OPAQUE.of("shop", "opaque", &right);
+    let objects = vec![Pod::new("web").secrets(&["pull", "opaque"]).waiting(REFUSED), made, opaque];
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("input");
+    let kept = file.clone();
+    let cluster = Cluster::with(objects, move |config| {
+        config.runs = Some(Arc::new(move |_: &str, _: &str, _: &[String]| {
+            let mut command = Command::new("python3");
+            let script = "import os, sys\ngiven = b''\nwhile not given.endswith(b']}'): given += os.read(0, 65536)\n\
+                          open(sys.argv[1], 'wb').write(given)\nprint('{\"images\": []}')";
+            command.args(["-c", script]).arg(&kept);
+            command
+        }));
+    });
+    cluster.container("web");
+    let sent: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    let named = |name: &str| json!({"name": name, "namespace": "shop"});
+    let expected = json!({"kind": "List", "items": [
+        {"kind": "Secret", "metadata": named("pull"), "type": "kubernetes.io/dockerconfigjson", "data": {".dockerconfigjson": key}},
+        {"kind": "Secret", "metadata": named("opaque"), "type": "Opaque", "data": {}},
+    ]});
+    assert_eq!(sent, expected);
+}
+
 #[test]
 fn who_names_no_secret_is_told_who_has_it() {
     let right = login("registry.example", PASSWORD);
@@ -288,6 +323,23 @@ fn the_summaries_of_all_nodes_tell_of_this_one_and_of_the_others() {
     assert_eq!(told["other_nodes"], json!({"can": 1, "cannot": 1, "unknown": 2, "not_asked": 0}), "{told:#}");
 }
 
+/// More pods than one page has, and than one list may have bytes.
+#[test]
+fn of_a_large_cluster_it_is_said_how_many_nodes_were_not_asked() {
+    let mut objects = naming("pull", &[]);
+    objects.extend((2..=1800).map(|number| {
+        let mut pod = agent(&format!("worker-{number}"));
+        pod["metadata"]["annotations"] = json!({"managed": "x".repeat(10_000)});
+        pod
+    }));
+    let cluster = Cluster::with(objects, |config| config.forbidden.push("get pods/exec".into()));
+    let (_, told) = cluster.container("web");
+    // Those that are asked have no proxy.
+    assert_eq!(told["other_nodes"], json!({"can": 0, "cannot": 0, "unknown": 64, "not_asked": 1735}), "{told:#}");
+    let told = cluster.ask(&["web"]);
+    assert!(told.stdout.contains("64 unknown, 1735 not asked"), "{told:?}");
+}
+
 #[test]
 fn kubelets_own_doing_needs_nobodys_answer() {
     let never = Pod::new("web")
@@ -384,6 +436,8 @@ fn what_cannot_be_asked_is_said_in_a_sentence() {
         (&["web", "--context", "other"], "the kubeconfig has no context `other`; it has lab"),
         (&["web", "--as-group", "a"], "--as-group needs --as"),
         (&["web", "-A"], "-A asks about all pods"),
+        (&["web", "-l", "app=web"], "-l chooses among all pods"),
+        (&["deploy/web", "-l", "app=web"], "-l chooses among all pods"),
     ] {
         let told = cluster.ask(arguments);
         assert_eq!((told.code, told.stdout.as_str()), (Some(2), ""), "{told:?}");

@@ -55,7 +55,7 @@ pub struct Brought {
     pub document: Zeroizing<Vec<u8>>,
 }
 
-/// A secret as it was found, and the object itself where it could be read.
+/// A secret as it was found, and what an agent is sent of it where it could be read.
 type Fetched = (SecretState, Zeroizing<Vec<u8>>);
 
 /// Each secret and account is asked for once.
@@ -94,13 +94,13 @@ impl<'c> Reader<'c> {
         let mut document = Zeroizing::new(br#"{"kind":"List","items":["#.to_vec());
         let mut is_first = true;
         for name in wanted {
-            let (state, raw) = self.secret(namespace, name).await;
-            if !raw.is_empty() {
+            let (state, sent) = self.secret(namespace, name).await;
+            if !sent.is_empty() {
                 if !is_first {
                     document.push(b',');
                 }
                 is_first = false;
-                document.extend_from_slice(&raw);
+                document.extend_from_slice(&sent);
             }
             named.push(NamedSecret { name: name.clone(), state });
         }
@@ -113,14 +113,14 @@ impl<'c> Reader<'c> {
 
     async fn secret(&mut self, namespace: &Clean, name: &Clean) -> Fetched {
         let key = (namespace.clone(), name.clone());
-        if let Some((state, raw)) = self.secrets.get(&key) {
-            return (state.clone(), raw.clone());
+        if let Some((state, sent)) = self.secrets.get(&key) {
+            return (state.clone(), sent.clone());
         }
         let read =
             self.cluster.get(&path(&["api", "v1", "namespaces", namespace, "secrets", name]), SECRET_LIMIT).await;
         let found = match read {
-            Ok(raw) => match pull_secrets::read_one(&raw) {
-                Ok(secret) => (SecretState::Read(secret), raw),
+            Ok(object) => match pull_secrets::read_one(&object) {
+                Ok((secret, sent)) => (SecretState::Read(secret), sent),
                 Err(why) => (SecretState::Unknown(why.into()), Zeroizing::default()),
             },
             Err(Refusal::NotFound(_)) => {
@@ -140,7 +140,8 @@ impl<'c> Reader<'c> {
             query(&[("fieldSelector", &format!("metadata.name={name}")), ("limit", BESIDE)])
         );
         let found: PartialObjects = decoded(&self.cluster.names(&wanted, LIST_LIMIT).await.ok()?)?;
-        let mut others: Vec<Clean> = found.items.into_entries().into_iter().map(|item| item.metadata.namespace).collect();
+        let mut others: Vec<Clean> =
+            found.items.into_entries().into_iter().map(|item| item.metadata.namespace).collect();
         others.retain(|other| other != namespace);
         others.sort();
         Some(others)

@@ -1,9 +1,11 @@
 //! Secrets as JSON: one `Secret`, a list of them as the API and kubectl give it, or one dockerconfigjson.
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::de::IgnoredAny;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use zeroize::Zeroizing;
 
 use super::{Content, PullSecret, TYPES};
@@ -50,6 +52,12 @@ struct Data {
     old: Option<Secret>,
 }
 
+impl Object {
+    fn secret_type(&self) -> &str {
+        self.secret_type.as_deref().unwrap_or("Opaque")
+    }
+}
+
 impl Data {
     const fn of(&self, form: Form) -> Option<&Secret> {
         match form {
@@ -67,7 +75,7 @@ fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, 
 pub fn read(document: &[u8]) -> Result<Vec<PullSecret>, String> {
     let object: Object = parse(document)?;
     match object.kind.as_deref() {
-        Some("Secret") => Ok(vec![secret_of(object)?]),
+        Some("Secret") => Ok(vec![secret_of(&object)?]),
         Some("List" | "SecretList") => {
             let items = object.items.unwrap_or_default();
             if items.len() > NUMBER_LIMIT {
@@ -77,7 +85,7 @@ pub fn read(document: &[u8]) -> Result<Vec<PullSecret>, String> {
             if items.iter().any(other) {
                 return Err("it lists other objects than secrets".into());
             }
-            items.into_iter().map(secret_of).collect()
+            items.iter().map(secret_of).collect()
         }
         None if object.auths.is_some() => {
             let (namespace, name) = NAMELESS;
@@ -91,9 +99,62 @@ pub fn read(document: &[u8]) -> Result<Vec<PullSecret>, String> {
     }
 }
 
-/// The secret that the API answers with.
-pub fn read_one(document: &[u8]) -> Result<PullSecret, String> {
-    secret_of(parse(document)?)
+/// The secret that the API answers with, and what of it an agent is to be sent.
+pub fn read_one(document: &[u8]) -> Result<(PullSecret, Zeroizing<Vec<u8>>), String> {
+    let object = parse(document)?;
+    let sent = HandedOn::of(&object).written();
+    Ok((secret_of(&object)?, sent))
+}
+
+/// What is sent of a secret: the one key that kubelet reads, and whose it is. Its annotations may repeat all of an earlier
+/// state of it, and other keys are nothing to the node.
+#[derive(Serialize)]
+struct HandedOn<'a> {
+    kind: &'static str,
+    metadata: HandedOnMetadata<'a>,
+    #[serde(rename = "type")]
+    secret_type: &'a str,
+    data: BTreeMap<&'static str, &'a str>,
+}
+
+#[derive(Serialize)]
+struct HandedOnMetadata<'a> {
+    name: &'a str,
+    namespace: &'a str,
+}
+
+impl<'a> HandedOn<'a> {
+    fn of(object: &'a Object) -> Self {
+        let metadata = object.metadata.as_ref();
+        let text = |text: Option<&'a String>| text.map_or("", String::as_str);
+        let read = form_of(object.secret_type());
+        let data = read.and_then(|(key, form)| Some((key, object.data.as_ref()?.of(form)?.expose())));
+        Self {
+            kind: "Secret",
+            metadata: HandedOnMetadata {
+                name: text(metadata.and_then(|metadata| metadata.name.as_ref())),
+                namespace: text(metadata.and_then(|metadata| metadata.namespace.as_ref())),
+            },
+            secret_type: object.secret_type(),
+            data: data.into_iter().collect(),
+        }
+    }
+
+    fn written(&self) -> Zeroizing<Vec<u8>> {
+        let texts = [self.metadata.name, self.metadata.namespace, self.secret_type];
+        // An escaped character takes up to six bytes. A buffer that grows would leave a copy behind.
+        let length: usize = texts.iter().chain(self.data.values()).map(|text| 6 * text.len()).sum();
+        let mut sent = Zeroizing::new(Vec::with_capacity(length + 256));
+        // There are only texts in it, and writing to memory does not fail.
+        let _ = serde_json::to_writer(&mut *sent, self);
+        sent
+    }
+}
+
+/// The key that kubelet reads in secrets of this type. `None`: it ignores them.
+fn form_of(secret_type: &str) -> Option<(&'static str, Form)> {
+    let known = TYPES.into_iter().zip([Form::ConfigJson, Form::Dockercfg]);
+    known.into_iter().find_map(|((own, key), form)| (own == secret_type).then_some((key, form)))
 }
 
 fn parse(document: &[u8]) -> Result<Object, String> {
@@ -104,18 +165,18 @@ fn parse(document: &[u8]) -> Result<Object, String> {
     })
 }
 
-fn secret_of(object: Object) -> Result<PullSecret, String> {
-    let metadata = object.metadata.unwrap_or_default();
-    let name = metadata.name.unwrap_or_default();
-    let shown = Clean::line(&name);
+fn secret_of(object: &Object) -> Result<PullSecret, String> {
+    let (name, namespace) = match &object.metadata {
+        Some(metadata) => (metadata.name.as_deref().unwrap_or_default(), metadata.namespace.as_deref()),
+        None => ("", None),
+    };
+    let shown = Clean::line(name);
     if name.is_empty() {
         return Err("it has a secret without a name".into());
     }
-    let kind = object.secret_type.as_deref().unwrap_or("Opaque");
-    let known = TYPES.into_iter().zip([Form::ConfigJson, Form::Dockercfg]).find(|((own, _), _)| *own == kind);
-    let content = match known {
-        None => Content::OtherType(Clean::clipped(kind, 200)),
-        Some(((_, key), form)) => {
+    let content = match form_of(object.secret_type()) {
+        None => Content::OtherType(Clean::clipped(object.secret_type(), 200)),
+        Some((key, form)) => {
             let plain = object.string_data.as_ref().and_then(|data| data.of(form));
             let coded = object.data.as_ref().and_then(|data| data.of(form));
             let bytes = match (plain, coded) {
@@ -130,7 +191,7 @@ fn secret_of(object: Object) -> Result<PullSecret, String> {
             if bytes.is_empty() { Content::WithoutKey(key) } else { decoded(&bytes, form) }
         }
     };
-    Ok(PullSecret { namespace: Clean::line(metadata.namespace.as_deref().unwrap_or(NAMELESS.0)), name: shown, content })
+    Ok(PullSecret { namespace: Clean::line(namespace.unwrap_or(NAMELESS.0)), name: shown, content })
 }
 
 fn decoded(bytes: &[u8], form: Form) -> Content {

@@ -11,7 +11,7 @@ fn secret(kind: &str, data: &Value) -> Value {
 fn of_auths(auths: &Value) -> PullSecret {
     let inner = BASE64_STANDARD.encode(json!({"auths": auths}).to_string());
     let document = secret(TYPES[0].0, &json!({".dockerconfigjson": inner})).to_string();
-    read_one(document.as_bytes()).unwrap()
+    read_one(document.as_bytes()).unwrap().0
 }
 
 fn image(name: &str) -> Reference {
@@ -67,7 +67,7 @@ fn kubelet_goes_by_the_type_and_then_by_its_key_alone() {
     let old = BASE64_STANDARD.encode(login("r.example").to_string());
     let both = json!({".dockerconfigjson": inner, ".dockercfg": old});
     let fit = |kind: &str, data: &Value| {
-        read_one(secret(kind, data).to_string().as_bytes()).unwrap().fit(&image("r.example/a"))
+        read_one(secret(kind, data).to_string().as_bytes()).unwrap().0.fit(&image("r.example/a"))
     };
     assert!(matches!(fit(TYPES[0].0, &both), Fit::Logins(_)));
     assert!(matches!(fit(TYPES[1].0, &both), Fit::Logins(_)));
@@ -75,11 +75,11 @@ fn kubelet_goes_by_the_type_and_then_by_its_key_alone() {
     assert!(matches!(fit(TYPES[0].0, &json!({".dockercfg": old})), Fit::WithoutKey(".dockerconfigjson")));
     assert!(matches!(fit(TYPES[1].0, &json!({".dockercfg": ""})), Fit::WithoutKey(".dockercfg")));
     let untyped = json!({"kind": "Secret", "metadata": {"name": "a"}, "data": both}).to_string();
-    assert!(matches!(read_one(untyped.as_bytes()).unwrap().content, Content::OtherType(kind) if kind == "Opaque"));
+    assert!(matches!(read_one(untyped.as_bytes()).unwrap().0.content, Content::OtherType(kind) if kind == "Opaque"));
     let manifest = json!({"kind": "Secret", "metadata": {"name": "a"}, "type": TYPES[1].0,
         "stringData": {".dockercfg": login("r.example").to_string()}});
     assert!(matches!(
-        read_one(manifest.to_string().as_bytes()).unwrap().fit(&image("r.example/a")),
+        read_one(manifest.to_string().as_bytes()).unwrap().0.fit(&image("r.example/a")),
         Fit::Logins(logins) if logins.len() == 1
     ));
 }

@@ -31,7 +31,7 @@ fn right() -> SecretState {
     let inner = json!({"auths": {"r.example": {"username": "u", "password": "p"}}}).to_string();
     let secret = json!({"kind": "Secret", "metadata": {"name": "pull", "namespace": "shop"},
         "type": crate::pull_secrets::TYPES[0].0, "stringData": {".dockerconfigjson": inner}});
-    SecretState::Read(crate::pull_secrets::read_one(secret.to_string().as_bytes()).unwrap())
+    SecretState::Read(crate::pull_secrets::read_one(secret.to_string().as_bytes()).unwrap().0)
 }
 
 fn image(fields: &serde_json::Value) -> Box<CheckedImage> {
@@ -170,7 +170,7 @@ fn a_login_that_has_ended_is_sent_all_the_same() {
     let inner = json!({"auths": {"r.example": {"username": "u", "password": token}}}).to_string();
     let secret = json!({"kind": "Secret", "metadata": {"name": "pull", "namespace": "shop"},
         "type": crate::pull_secrets::TYPES[0].0, "stringData": {".dockerconfigjson": inner}});
-    let ended = SecretState::Read(crate::pull_secrets::read_one(secret.to_string().as_bytes()).unwrap());
+    let ended = SecretState::Read(crate::pull_secrets::read_one(secret.to_string().as_bytes()).unwrap().0);
     let now = Timestamp::from_second(1_795_168_800).unwrap();
     let told = answer(&waiting(None), &logins(&[("pull", ended)]), &reported(&json!({"pullable": true})), now);
     assert_eq!(told.pullable, None, "{told:?}");
