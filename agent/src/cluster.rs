@@ -26,12 +26,15 @@ use trouble::Trouble;
 /// A watch that ends sooner says that something is wrong, even if it ends in good order.
 const SHORT_WATCH: Duration = Duration::from_secs(5);
 
+/// Lists that follow each other faster are a sign of trouble, however well each goes.
+const OFTEN: Duration = Duration::from_mins(1);
+
 /// Where the pods of the node are kept, for whoever wants to know.
 pub type Pods = watch::Sender<Arc<Book>>;
 
 /// Follows the pods of a node, for ever. Whatever goes wrong is written into the book, and tried again.
 pub async fn follow(access: Access, node: String, pods: Arc<Pods>, clock: fn() -> Timestamp) {
-    let mut following = Following { access, node, pods, clock, client: None, version: Version::Any, pace: Pace::new() };
+    let mut following = Following::new(access, node, pods, clock);
     loop {
         following.step().await;
     }
@@ -46,9 +49,16 @@ struct Following {
     client: Option<Client>,
     version: Version,
     pace: Pace,
+    /// When the pods were last listed.
+    listed: Option<Instant>,
 }
 
 impl Following {
+    fn new(access: Access, node: String, pods: Arc<Pods>, clock: fn() -> Timestamp) -> Self {
+        let (client, version, pace, listed) = (None, Version::Any, Pace::new(), None);
+        Self { access, node, pods, clock, client, version, pace, listed }
+    }
+
     /// One list where one is needed, and one watch.
     async fn step(&mut self) {
         let began = Instant::now();
@@ -81,6 +91,11 @@ impl Following {
             Version::Watched(version) => version.clone(),
             unknown => {
                 let list = list::list(&client, &self.node, unknown).await?;
+                // What was wrong is over: a version that is forgotten hours later is no further failure.
+                if self.listed.is_none_or(|before| before.elapsed() >= OFTEN) {
+                    self.pace.restart();
+                }
+                self.listed = Some(Instant::now());
                 let now = (self.clock)();
                 self.change(|book| book.replace(list.pods, list.left_out, now));
                 self.version = Version::Watched(list.version.clone());

@@ -144,6 +144,29 @@ async fn a_version_that_is_forgotten_is_listed_anew_without_going_back_in_time()
     assert!(lists.len() == 2 && lists[1].contains("resourceVersion=1") && !lists[1].contains("limit"), "{requests:?}");
 }
 
+/// Each 410 would be answered later than the one before, for as long as the agent runs.
+#[tokio::test]
+async fn a_list_that_works_ends_the_waiting_unless_lists_follow_each_other_fast() {
+    let world = World::new();
+    let pods = Arc::new(Pods::new(Arc::new(Book::asking(Timestamp::now()))));
+    let access = Access::new(world.server.url(), world.path());
+    let mut following = Following::new(access, NODE.to_owned(), Arc::clone(&pods), Timestamp::now);
+    let mut known = pods.subscribe();
+    for (is_restarted, most) in [(true, 1), (false, 64)] {
+        for _ in 0..6 {
+            following.pace.next(None);
+        }
+        following.version = Version::NotOlderThan("0".to_owned());
+        known.mark_unchanged();
+        tokio::select! {
+            ended = following.list_and_watch() => panic!("{ended:?}"),
+            listed = known.changed() => listed.unwrap(),
+        }
+        let wait = following.pace.next(None);
+        assert!(wait <= Duration::from_secs(most) && (wait > Duration::from_secs(1)) != is_restarted, "{wait:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_token_that_was_rotated_is_read_again() {
     let mut world = World::new();
