@@ -283,6 +283,15 @@ fn blank(question: &Question<'_>, requested: &str, image: Option<Reference>) -> 
     }
 }
 
+/// An image that was never probed, for its registry is left alone.
+pub fn image_held_back(question: &Question<'_>, requested: &str) -> ImageReport {
+    let summary =
+        "Not asked yet: its registry is left alone for a while, because it failed, or turned others away by a limit.";
+    let verdict =
+        Verdict::unknown(summary, "Wait for its first probe, or ask at once with `pullprobe check` on the node.");
+    ImageReport { verdict, ..image_not_reached(question, requested) }
+}
+
 fn out_of_time(timeout: Duration) -> Verdict {
     let summary =
         format!("No answer within {timeout:?}: the hosts are slow or silent; the stages below show how far each got.");

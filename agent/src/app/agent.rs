@@ -17,6 +17,7 @@ use crate::host::last_good;
 use crate::image::target::Target;
 use crate::model::finding::Finding;
 use crate::model::namespace::Namespace;
+use crate::pods::Book;
 use crate::probe;
 use crate::pull::attempt::PullBudget;
 use crate::reading::Node;
@@ -38,6 +39,7 @@ use crate::web_config::in_force::WebConfigFile;
 mod back_off;
 mod background_read;
 mod found;
+mod held_back;
 mod own;
 mod pods;
 mod probing;
@@ -46,7 +48,7 @@ mod serving;
 mod simulated_day;
 mod widen;
 
-use back_off::{BackOffs, OfferedCredentials};
+use back_off::BackOffs;
 use background_read::BackgroundRead;
 use pods::NodePods;
 use probing::Probing;
@@ -252,9 +254,10 @@ impl Agent {
         last_good::finding(&self.options.host_root.to_string_lossy(), since, problem, consequence, fix)
     }
 
-    fn wanted(&self, node: &Node) -> (Targets, Vec<Job<Probed>>) {
+    fn wanted(&self, node: &Node, book: &Book) -> (Targets, Vec<Job<Probed>>) {
         let settings = &self.options.settings;
-        let (images, dropped) = found::images(settings, node, &self.pods);
+        let waiting = self.pods.probes_waiting().then_some(book);
+        let (images, left_out) = found::images(settings, node, book, waiting);
         let namespaces = self.namespaces(node, &images);
         let interval = settings.probe.interval;
         let registry = |name: &String| Probed::Registry(name.clone());
@@ -264,22 +267,7 @@ impl Agent {
         jobs.extend(images.iter().map(of_image));
         let images = images.into_iter().map(|found| found.image).collect();
         let configured = settings.targets.images.iter().map(|target| target.image.clone()).collect();
-        let images_dropped = u64::try_from(dropped).unwrap_or(u64::MAX);
-        (Targets { namespaces, images, configured, images_dropped }, jobs)
-    }
-
-    /// An image waits for the hosts that it would be asked from; a registry's own hosts are left out one by
-    /// one, when it is their turn.
-    fn put_off(&self, node: &Node, jobs: &mut [Job<Probed>]) {
-        let snapshot = self.store.snapshot();
-        self.back_offs.retain(&snapshot.targets);
-        self.back_offs.try_new_logins(|subject| OfferedCredentials::of(node, subject));
-        for job in jobs {
-            if let Probed::Image(image) = &job.target {
-                let domain = domain_of(image).unwrap_or_default();
-                job.not_before = self.back_offs.image_gate(&snapshot.targets, &domain, image);
-            }
-        }
+        (Targets { namespaces, images, configured, left_out }, jobs)
     }
 
     fn namespaces(&self, node: &Node, images: &[Found]) -> BTreeMap<String, Namespace> {
@@ -315,9 +303,10 @@ impl Prober for Agent {
     fn targets(&self) -> BoxFuture<'_, Vec<Job<Probed>>> {
         async move {
             let node = self.begin_cycle().await;
-            // What is probed because of a pod is to be shown with it.
-            self.store.apply_pods(self.pods.book());
-            let (targets, mut jobs) = self.wanted(&node);
+            // What is probed because of a pod is to be shown with it: both go by one state of the pods.
+            let book = self.pods.book();
+            self.store.apply_pods(Arc::clone(&book));
+            let (targets, mut jobs) = self.wanted(&node, &book);
             self.store.retain(targets, Timestamp::now());
             self.changes.retain(&self.store.snapshot().targets);
             self.put_off(&node, &mut jobs);

@@ -82,7 +82,7 @@ pub fn rich() -> Snapshot {
         snapshot.targets.images.insert(image.requested.clone().into());
         snapshot.images.insert(image.requested.clone().into(), Arc::new(image));
     }
-    snapshot.targets.images_dropped = 2;
+    snapshot.targets.left_out.count = 2;
     snapshot.pods = Arc::new(pods::book());
     snapshot.rate_limits.insert(
         key("docker.io", "registry-1.docker.io"),

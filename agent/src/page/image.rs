@@ -24,8 +24,8 @@ pub fn section(snapshot: &Snapshot, now: Timestamp) -> Markup {
             article.quiet { h3 { (pill(Tone::Quiet, "not looked at yet")) code { (waiting) } } }
         }
         @if targets.images.is_empty() { p.none { "No image is a target." } }
-        @if targets.images_dropped > 0 {
-            p.none { (targets.images_dropped) " more images were found. They are not probed, because of the limit on targets." }
+        @if targets.left_out.count > 0 {
+            p.none { (targets.left_out.count) " more images were found. They are not probed, because of the limit on targets." }
         }
     } }
 }

@@ -67,7 +67,7 @@ keys! {
         |s, node, read| read.switch(node, &mut s.targets.discover.sandbox_image);
     "targets.discover.waiting_pods", "", SWITCH, "Probe the images that pods of this node wait for, at once and then every minute while they wait, 50 at most. Default: on where the agent has a token for the Kubernetes API.",
         |s, node, read| { let mut on = true; read.switch(node, &mut on); s.targets.discover.waiting_pods = Some(on); };
-    "targets.discover.node_pods", "false", SWITCH, "Probe the images of all pods of this node, as the Kubernetes API names them, every 30 minutes and never with a counted pull. Needs a token for that API; images beyond the hundredth target are counted and left out.",
+    "targets.discover.node_pods", "false", SWITCH, "Probe the images of all pods of this node, as the Kubernetes API names them, every 30 minutes and never with a counted pull. Needs a token for that API; images beyond the hundredth target are counted and left out, and those that pods wait for come first.",
         |s, node, read| read.switch(node, &mut s.targets.discover.node_pods);
     "targets.discover.node_images", "false", SWITCH, "Probe the images that containerd has, by their tags, and those of its containers, every 30 minutes and never with a counted pull. Needs its socket; the same limit holds.",
         |s, node, read| read.switch(node, &mut s.targets.discover.node_images);

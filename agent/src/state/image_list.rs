@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::targets::{IMAGE_LIMIT, LeftOut};
 use super::waiting::full_name;
 use crate::pods::{Book, PullPolicy};
 
-/// More images than this are counted and left out: each costs requests and series.
-pub const IMAGE_LIMIT: usize = 100;
 /// Of those that pods wait for.
 const WAITING_LIMIT: usize = 50;
 /// Somebody waits for the answer.
@@ -29,7 +28,9 @@ pub struct ImageList {
     found: Vec<Found>,
     /// Where each stands, by its full reference.
     places: BTreeMap<String, usize>,
-    left_out: usize,
+    /// Those of `found` that pods wait for.
+    waiting: BTreeSet<usize>,
+    left_out: BTreeSet<String>,
 }
 
 impl ImageList {
@@ -51,10 +52,12 @@ impl ImageList {
     /// Somebody waits for it: it is probed at least this often.
     fn add_wanted(&mut self, image: &str, interval: Duration) {
         let name = full_name(image);
-        match self.places.get(&name).and_then(|place| self.found.get_mut(*place)) {
+        let place = self.places.get(&name).copied().unwrap_or(self.found.len());
+        match self.found.get_mut(place) {
             Some(known) => known.interval = known.interval.min(interval),
             None => self.push(name, Found { image: image.to_owned(), interval, is_background: false }),
         }
+        self.waiting.insert(place);
     }
 
     fn push(&mut self, name: String, found: Found) {
@@ -67,7 +70,7 @@ impl ImageList {
         let mut images = BTreeSet::new();
         for need in book.waiting() {
             if images.len() >= WAITING_LIMIT && !images.contains(&need.image) {
-                self.left_out += 1;
+                self.left_out.insert(need.image.to_string());
                 continue;
             }
             images.insert(&need.image);
@@ -77,11 +80,27 @@ impl ImageList {
         }
     }
 
-    /// And how many are left out.
-    pub fn finish(mut self) -> (Vec<Found>, usize) {
-        self.left_out += self.found.len().saturating_sub(IMAGE_LIMIT);
-        self.found.truncate(IMAGE_LIMIT);
-        (self.found, self.left_out)
+    /// And what is left out. Whatever else is asked for, what pods wait for is looked at.
+    pub fn finish(self) -> (Vec<Found>, LeftOut) {
+        let mut room = IMAGE_LIMIT.saturating_sub(self.waiting.len());
+        let known: BTreeSet<&String> = self.found.iter().map(|one| &one.image).collect();
+        // An image that is probed anyway is not left out.
+        let mut wanted: BTreeSet<String> =
+            self.left_out.iter().filter(|image| !known.contains(image)).cloned().collect();
+        let (mut kept, mut background) = (Vec::new(), 0);
+        for (place, one) in self.found.iter().enumerate() {
+            let is_waited_for = self.waiting.contains(&place);
+            if is_waited_for || room > 0 {
+                room -= usize::from(!is_waited_for);
+                kept.push(one.clone());
+            } else if one.is_background {
+                background += 1;
+            } else {
+                wanted.insert(one.image.clone());
+            }
+        }
+        let count = wanted.len() + background;
+        (kept, LeftOut { wanted, count })
     }
 }
 
@@ -89,6 +108,7 @@ impl ImageList {
 mod tests {
     use super::*;
     use crate::model::sample;
+    use crate::pods::{Listed, Pod};
 
     #[test]
     fn what_pods_wait_for_is_probed_every_minute_and_what_is_there_seldom() {
@@ -108,7 +128,7 @@ mod tests {
                 ("registry.k8s.io/pause:3.10", 1_800, true)
             ]
         );
-        assert_eq!(left_out, 0);
+        assert_eq!(left_out, LeftOut::default());
     }
 
     #[test]
@@ -116,6 +136,37 @@ mod tests {
         let mut list = ImageList::default();
         (0..IMAGE_LIMIT + 5).for_each(|n| list.add_background(&format!("r.example/a:{n}")));
         let (found, left_out) = list.finish();
-        assert_eq!((found.len(), left_out), (IMAGE_LIMIT, 5));
+        assert_eq!((found.len(), left_out.count, left_out.wanted.len()), (IMAGE_LIMIT, 5, 0));
+    }
+
+    /// Pods that wait for one image each.
+    fn waiting(images: impl Iterator<Item = String>) -> Book {
+        let mut book = Book::default();
+        for (number, image) in images.enumerate() {
+            let pod = serde_json::json!({
+                "metadata": {"namespace": "shop", "name": format!("p{number:03}"), "uid": number.to_string()},
+                "spec": {"containers": [{"name": "web", "image": image}]},
+                "status": {"containerStatuses": [
+                    {"name": "web", "state": {"waiting": {"reason": "ErrImagePull", "message": "not found"}}}]},
+            });
+            let pod: Pod = serde_json::from_value(pod).unwrap();
+            book.put(Listed::from(&pod), jiff::Timestamp::UNIX_EPOCH);
+        }
+        book
+    }
+
+    #[test]
+    fn what_pods_wait_for_is_looked_at_however_many_images_are_configured() {
+        let mut list = ImageList::default();
+        (0..IMAGE_LIMIT + 5).for_each(|n| list.add_as_written(format!("r.example/a:{n}"), WAITING));
+        list.add_waiting(&waiting((0..WAITING_LIMIT + 2).map(|n| format!("r.example/waits:{n:03}"))), WAITING);
+        list.add_background("r.example/there:1");
+        let (found, left_out) = list.finish();
+        let waited_for = found.iter().filter(|one| one.image.contains("waits")).count();
+        assert_eq!((found.len(), waited_for), (IMAGE_LIMIT, WAITING_LIMIT));
+        assert!(found.iter().any(|one| one.image == "r.example/a:0"));
+        let wanted = &left_out.wanted;
+        assert!(wanted.contains("r.example/waits:051") && wanted.contains("r.example/a:104"), "{left_out:?}");
+        assert_eq!((wanted.len(), left_out.count), (WAITING_LIMIT + 5 + 2, WAITING_LIMIT + 5 + 2 + 1));
     }
 }

@@ -112,6 +112,17 @@ impl Store {
     }
 
     /// The same for an image.
+    pub fn image_held_back(&self, mut report: ImageReport) {
+        self.change(|snapshot| {
+            let name = report.requested.as_str();
+            if snapshot.targets.images.contains(name) && !snapshot.images.contains_key(name) {
+                report.started_at = snapshot.started_at;
+                snapshot.images.insert(report.requested.clone().into(), Arc::new(report));
+            }
+        });
+    }
+
+    /// Likewise.
     pub fn image_not_reached(&self, mut report: ImageReport) {
         self.change(|snapshot| {
             if snapshot.targets.images.contains(report.requested.as_str()) {

@@ -5,6 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::host::{Endpoint, EndpointKey};
 use crate::model::namespace::{Namespace, PlannedHost};
 
+/// More images than this are counted and left out: each costs requests and series.
+pub const IMAGE_LIMIT: usize = 100;
+
+/// What is beyond the limits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Those that somebody asked for, or that pods wait for.
+    pub wanted: BTreeSet<String>,
+    /// How many images, with those that are only on the node.
+    pub count: usize,
+}
+
 /// What is probed. A target that is not in here has no report either.
 #[derive(Clone, Debug, Default)]
 pub struct Targets {
@@ -14,8 +26,8 @@ pub struct Targets {
     pub images: BTreeSet<String>,
     /// Those of them that users asked for: the answer is the node's, whatever pods bring.
     pub configured: BTreeSet<String>,
-    /// How many images were found beyond the limit.
-    pub images_dropped: u64,
+    /// The images beyond the limit.
+    pub left_out: LeftOut,
 }
 
 impl Targets {

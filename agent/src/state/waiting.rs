@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::snapshot::Snapshot;
+use super::targets::IMAGE_LIMIT;
 use crate::cause::{Cause, Owner};
 use crate::image::reference::Reference;
 use crate::model::finding::{Finding, Severity};
@@ -20,6 +21,8 @@ pub const OWN_LIMIT: &str = "kubelet_pull_limit";
 /// Where pullprobe cannot tell.
 pub const UNKNOWN: &str = "unknown";
 
+/// Of the images that are not probed.
+const NAMED: usize = 20;
 /// Until then an API that does not answer is no finding: the agent has just been started, or the API server is.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(60);
 
@@ -137,7 +140,23 @@ impl Snapshot {
                 "nothing is to be done on the node",
             ));
         }
+        findings.extend(self.left_out_finding());
         findings
+    }
+
+    /// What somebody asked for, or waits for, is not left out without a word.
+    fn left_out_finding(&self) -> Option<Finding> {
+        let left_out = &self.targets.left_out.wanted;
+        let shown: Vec<&str> = left_out.iter().take(NAMED).map(String::as_str).collect();
+        let more = left_out.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let message = format!(
+            "{} images are not probed, because pullprobe probes {IMAGE_LIMIT}, and what pods wait for comes first: {}{more}",
+            left_out.len(),
+            shown.join(", ")
+        );
+        let fix = "name fewer images in `targets.images`; those that pods wait for get their turn when others have their image";
+        (!left_out.is_empty()).then(|| Finding::new(Severity::Warning, "images_left_out", message, fix))
     }
 }
 
@@ -238,6 +257,12 @@ mod tests {
         book.down(sample::now(), "forbidden");
         book.left_out = 3;
         snapshot.pods = book.into();
+        snapshot.targets.left_out.wanted = (0..25).map(|number| format!("r.example/a:{number:02}")).collect();
+        let findings = snapshot.pod_findings(sample::now());
+        let left_out = findings.iter().find(|finding| finding.code == "images_left_out").unwrap();
+        assert!(left_out.message.starts_with("25 images are not probed"), "{}", left_out.message);
+        assert!(left_out.message.ends_with("r.example/a:18, r.example/a:19 and 5 more"), "{}", left_out.message);
+        snapshot.targets.left_out.wanted.clear();
         assert_eq!(codes(&snapshot, 59), ["pods_left_out"]);
         assert_eq!(codes(&snapshot, 60), ["pods_unknown", "pods_left_out"]);
     }

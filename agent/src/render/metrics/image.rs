@@ -61,7 +61,7 @@ pub const FAMILIES: &[Family] = &[
         labels: &[],
         series: 1,
         standard: Standard::Whole,
-        samples: |snapshot| vec![Sample::new([], super::number(snapshot.targets.images_dropped))],
+        samples: |snapshot| vec![Sample::new([], super::number(snapshot.targets.left_out.count as u64))],
     },
 ];
 

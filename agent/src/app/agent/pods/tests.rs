@@ -7,7 +7,7 @@ use clap::Parser as _;
 use pullprobe_lab::Lab;
 use pullprobe_lab::kubernetes::{Fault, Kubernetes};
 use pullprobe_lab::node::{ConfigVersion, Node};
-use pullprobe_lab::registry::{Auth, Basic, Config, Content, Registry};
+use pullprobe_lab::registry::{Auth, Basic, Config, Content, Fault as Refusal, Kind, Registry};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -137,6 +137,25 @@ async fn what_a_pod_waits_for_is_probed_at_once_and_told_with_who_needs_it() {
     world.server.delete("shop", "second");
     let snapshot = world.until(|snapshot| snapshot.images.is_empty()).await;
     assert_eq!(snapshot.pods.waiting().count(), 0);
+}
+
+/// The registry wants to be left alone before the second image was ever asked for.
+#[tokio::test]
+async fn what_is_held_back_before_its_first_probe_is_told_with_who_needs_it() {
+    let world = World::start("", &[]).await;
+    world.open.add_fault(Refusal::on(Kind::Manifest).status(429).header("retry-after", "3600"));
+    world.server.apply(waits("first", "open.example/team/app:1", &[]));
+    world.until(|snapshot| !snapshot.back_offs.is_empty()).await;
+    let second = "open.example/team/other:1";
+    world.server.apply(waits("second", second, &[]));
+    let snapshot = world.until(|snapshot| snapshot.images.contains_key(second)).await;
+    let report = document(&snapshot);
+    let told = image(&report, second);
+    assert_eq!((&told["pullable"], &told["needed_by"][0]["pod"]), (&Value::Null, &json!("second")), "{told:#}");
+    assert!(told["summary"].as_str().unwrap().contains("left alone"), "{told:#}");
+    assert!(told["next_probe_at"].is_string() && told["backing_off"]["reason"].is_string(), "{told:#}");
+    assert!(page::html(&snapshot, Timestamp::now()).contains("Not asked yet"));
+    assert!(!world.open.requests().iter().any(|request| request.path.contains("other")), "it is left alone");
 }
 
 #[tokio::test]
