@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use super::markup::{Tone, from_now, note, pill};
 use crate::pods::{Api, ContainerKind, Need};
 use crate::state::snapshot::Snapshot;
-use crate::state::waiting::Outlook;
+use crate::state::waiting::{self, Outlook};
 
 /// More rows than this are counted.
 const ROWS: usize = 50;
@@ -94,10 +94,5 @@ const fn tone(outlook: Outlook) -> Tone {
 
 /// Who needs an image, below its verdict.
 pub fn needed_by(needs: &[&Need]) -> Markup {
-    let shown: Vec<String> = (needs.iter().take(8))
-        .map(|need| format!("{}/{} · {} ({})", need.namespace, need.pod, need.container, need.policy))
-        .collect();
-    let more = needs.len().saturating_sub(shown.len());
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    super::markup::term("needed by", &format!("{}{more}", shown.join(", ")))
+    super::markup::term("needed by", &waiting::needed_by(needs))
 }

@@ -8,10 +8,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::snapshot::Snapshot;
 use super::targets::Targets;
+use super::waiting::needed_by;
 use crate::model::expiry::span;
 use crate::model::host::Endpoint;
 use crate::model::outcome::Failure;
 use crate::model::report::{EndpointReport, ImageReport};
+use crate::pods::Need;
 
 /// So many lines in a minute; what changes beyond that is counted.
 const LINES: u32 = 30;
@@ -66,10 +68,11 @@ impl Changes {
             cause: known(|failure| failure.cause.to_string()),
         };
         let target = host(&report.endpoint, &report.namespace);
-        self.note(&target, state, known(|failure| failure.detail.to_string()), now);
+        self.note(&target, state, known(|failure| failure.detail.to_string()), "", now);
     }
 
-    pub fn image(&self, report: &ImageReport, now: Timestamp) {
+    /// `needs`: the containers of the node that need it.
+    pub fn image(&self, report: &ImageReport, needs: &[&Need], now: Timestamp) {
         let verdict = &report.verdict;
         let state = State {
             answer: match verdict.pullable {
@@ -82,7 +85,7 @@ impl Changes {
             cause: verdict.cause.map(|cause| cause.to_string()).unwrap_or_default(),
         };
         let detail = if verdict.pullable == Some(true) { String::new() } else { verdict.summary.to_string() };
-        self.note(&report.requested, state, detail, now);
+        self.note(&report.requested, state, detail, &needed_by(needs), now);
     }
 
     /// Forgets targets that are gone.
@@ -92,7 +95,7 @@ impl Changes {
         self.lock().targets.retain(|target, _| wanted.contains(target));
     }
 
-    fn note(&self, target: &str, state: State, detail: String, now: Timestamp) {
+    fn note(&self, target: &str, state: State, detail: String, needed_by: &str, now: Timestamp) {
         let (change, left_out) = self.lock().change(target, state, detail, now);
         if left_out > 0 {
             tracing::warn!(count = left_out, "too many answers changed to log each one: /api/v1/report has them all");
@@ -100,9 +103,10 @@ impl Changes {
         let Some(Change { target, state, before, detail }) = change else { return };
         let State { answer, .. } = &state;
         let [place, host, cause, detail] = [&state.stage, &state.host, &state.cause, &detail].map(|text| said(text));
+        let needed_by = said(needed_by);
         let (before, lasted) = before.unzip();
         if matches!(*answer, "reachable" | "pullable") {
-            tracing::info!(subject = target, answer, before, lasted, "the answer changed");
+            tracing::info!(subject = target, answer, before, lasted, needed_by, "the answer changed");
         } else {
             tracing::warn!(
                 subject = target,
@@ -113,6 +117,7 @@ impl Changes {
                 before,
                 lasted,
                 detail,
+                needed_by,
                 "the answer changed"
             );
         }

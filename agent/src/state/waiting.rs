@@ -160,6 +160,16 @@ impl Snapshot {
     }
 }
 
+/// Who needs an image, in a few words.
+pub fn needed_by(needs: &[&Need]) -> String {
+    let shown: Vec<String> = (needs.iter().take(8))
+        .map(|need| format!("{}/{} · {} ({})", need.namespace, need.pod, need.container, need.policy))
+        .collect();
+    let more = needs.len().saturating_sub(shown.len());
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", shown.join(", "))
+}
+
 /// Whether kubelet may have failed with the pod's own login, which is the one that it tries first: its last error says so, or it
 /// tells of none.
 fn may_be_its_login(need: &Need) -> bool {
@@ -234,6 +244,17 @@ mod tests {
         let snapshot = sample::rich();
         let names: Vec<String> = snapshot.not_restartable().into_keys().collect();
         assert_eq!(names, ["ghcr.io/example/private:1"]);
+    }
+
+    #[test]
+    fn who_needs_an_image_is_named_as_far_as_a_line_has_room() {
+        let snapshot = sample::rich();
+        let needs: Vec<&Need> = snapshot.pods.needs().filter(|need| &*need.container == "refused").collect();
+        let one = needed_by(&needs);
+        assert_eq!(one, "shop/refused-0 · refused (IfNotPresent)");
+        let many = needed_by(&[needs[0]; 11]);
+        assert!(many.starts_with(&format!("{one}, {one}")) && many.ends_with(" and 3 more"), "{many}");
+        assert_eq!(needed_by(&[]), "");
     }
 
     #[test]

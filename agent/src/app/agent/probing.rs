@@ -15,6 +15,7 @@ use crate::pull::attempt::PullBudget;
 use crate::schedule::Job;
 use crate::state::changes::Changes;
 use crate::state::store::Store;
+use crate::state::waiting::full_name;
 
 /// What a probe works with, however long it takes.
 pub struct Probing {
@@ -58,8 +59,11 @@ impl Probing {
         self.back_offs.saw_image(&report, pace, |subject| OfferedCredentials::of(&self.current.node, subject));
         let (domain, name) = (report.image.as_ref().map(|image| image.domain.clone()), report.requested.clone());
         self.store.apply_image(report);
-        if let Some(shown) = self.store.snapshot().images.get(name.as_str()) {
-            self.changes.image(shown, shown.started_at);
+        let snapshot = self.store.snapshot();
+        if let Some(shown) = snapshot.images.get(name.as_str()) {
+            let needs = snapshot.needs_by_image();
+            let needs = needs.get(&full_name(&name)).map_or(&[][..], Vec::as_slice);
+            self.changes.image(shown, needs, shown.started_at);
         }
         if let Some(domain) = domain {
             let dependents = probe::dependents(&question, &domain).await;
