@@ -62,7 +62,7 @@ pub struct Image {
     pub space: Option<Space>,
     /// Of `run`: the containers of this node that need it, as far as the Kubernetes API tells.
     pub needed_by: Vec<NeededBy>,
-    /// When this was found out. RFC 3339, UTC.
+    /// When this was found out; before the first probe of `run`, when it started. RFC 3339, UTC.
     pub probed_at: String,
     /// Not probed before this time. Null: probed at its usual interval, or never again (`check`).
     pub next_probe_at: Option<String>,
