@@ -2,6 +2,7 @@
 
 from .parts import (
     AGENT,
+    BAD,
     BLOCKED,
     DOUBTFUL,
     ERROR,
@@ -30,6 +31,7 @@ DEGRADED = [
     }
 ]
 
+FAILS = [{"type": "value", "options": {"1": {"text": "fails", "color": BAD}}}]
 # Where the mappings have the colours.
 NOTHING = steps((None, "gray"))
 
@@ -190,10 +192,11 @@ def registries():
             "s",
         ),
         states(
-            "Stages",
-            "Whether each stage passed in the last probe. A stage that was not tried has no line.",
-            m("endpoint_stage_up"),
-            "{{endpoint}} {{stage}} {{instance}}",
+            "Failures",
+            "The stage and the cause at which each host fails, while it does.",
+            m("endpoint_failure_info"),
+            "{{endpoint}} {{stage}} {{cause}} {{instance}}",
+            FAILS,
         ),
     )
 
@@ -292,7 +295,12 @@ def machine():
 def agent():
     return row(
         "The agent itself",
-        graph("Memory", "Resident memory of the agent.", [query(m.process("resident_memory_bytes"), "{{instance}}")], "bytes"),
+        graph(
+            "Memory",
+            "Resident memory of the agent, and the limit of its control group, if it has one.",
+            [query(m.process("resident_memory_bytes"), "{{instance}}"), query(m("memory_limit_bytes"), "limit of {{instance}}")],
+            "bytes",
+        ),
         graph(
             "Processor",
             "Cores that the agent uses.",
@@ -301,13 +309,13 @@ def agent():
         ),
         graph(
             "Requests that count as a pull",
-            "Requests per second that a registry counts as a pull. Zero by default: probe.counted_pulls_per_hour allows them.",
+            "Requests per second that a registry counts as a pull. No line: there was none. probe.counted_pulls_per_hour allows them.",
             [query(f"sum by (endpoint) (rate({m('registry_counted_pulls_total')}[$__rate_interval]))", "{{endpoint}}")],
             "reqps",
         ),
         graph(
             "Back-off",
-            "Time between probes of a host that fails or asked for patience. Zero: it is probed at its usual interval.",
+            "Time between probes of a host that fails or asked for patience. No line, or zero: it is probed at its usual interval.",
             [query(m("probe_backoff_seconds"), "{{namespace}} {{endpoint}} {{instance}}")],
             "s",
         ),

@@ -161,11 +161,11 @@ def ladder():
             "s",
         ),
         graph(
-            "Stages that pass",
-            "The share of probes that a stage passed, of those that got to it. The lowest is where pulls end.",
-            [query(f"avg by (stage) ({m('endpoint_stage_up', ENDPOINT)})", "{{stage}}")],
-            "percentunit",
-            most=1,
+            "Where probes fail",
+            "Hosts of all nodes that fail, by the first stage that did not pass.",
+            [query(f"count by (stage) ({m('endpoint_failure_info', ENDPOINT)})", "{{stage}}")],
+            "short",
+            stacked=True,
         ),
         table(
             "Slowest nodes",
@@ -228,13 +228,19 @@ def cost():
         "What probing costs",
         graph(
             "Probes",
-            f"Probes per second of all nodes together: the {LINES} hosts that are asked most.",
-            [query(f"topk({LINES}, sum by (endpoint) (rate({m('probes_total', ENDPOINT)}[$__rate_interval])))", "{{endpoint}}")],
+            f"Probes per second of all nodes together, as far as scrapes tell them apart: the {LINES} hosts that are asked most. "
+            "Each takes a few requests, of which none counts as a pull unless that is allowed.",
+            [
+                query(
+                    f"topk({LINES}, sum by (endpoint) (changes({m('endpoint_last_probe_timestamp_seconds', ENDPOINT)}[5m])) / 300)",
+                    "{{endpoint}}",
+                )
+            ],
             "reqps",
         ),
         graph(
             "Requests that count as a pull",
-            "Requests per second that the registry counts as a pull. Zero by default: probe.counted_pulls_per_hour allows them.",
+            "Requests per second that the registry counts as a pull. No line: there was none. probe.counted_pulls_per_hour allows them.",
             [query(f"topk({LINES}, sum by (endpoint) (rate({pulls}[$__rate_interval])) {ours})", "{{endpoint}}")],
             "reqps",
         ),

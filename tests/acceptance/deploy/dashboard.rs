@@ -17,7 +17,8 @@ const UPLOAD: &str = "upload/";
 const MOST_ROWS: usize = 50;
 const MOST_LINES: usize = 15;
 /// Metrics that the agent gets next: until then the panels that ask for them say "unknown", or do without.
-const ANNOUNCED: [&str; 2] = ["pullprobe_containerd_up", "pullprobe_rate_limit_bucket_info"];
+const ANNOUNCED: [&str; 3] =
+    ["pullprobe_containerd_up", "pullprobe_memory_limit_bytes", "pullprobe_rate_limit_bucket_info"];
 
 #[test]
 fn every_query_is_answered_from_a_fleet_and_stays_readable_whatever_its_size() {

@@ -104,7 +104,7 @@ fn of_query(query: &str) -> Vec<String> {
             faults.push(format!("target-counter-agg-rule: {query}"));
         }
     }
-    for call in ["rate(", "increase(", "changes("] {
+    for call in ["rate(", "increase("] {
         let ranges = query.matches(call).count();
         if ranges > query.matches("[$__rate_interval]").count() {
             faults.push(format!("target-rate-interval-rule: {query}"));

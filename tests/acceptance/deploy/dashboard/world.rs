@@ -15,7 +15,7 @@ pub const ONE_REGISTRY: &str = "docker.io";
 const PROCESS: &str = "process_resident_memory_bytes 1.5e+07\nprocess_cpu_seconds_total 12\n";
 /// The two buckets of two address translations, where the sample does not have them.
 const BUCKET: &str = "pullprobe_rate_limit_bucket_info";
-const CONTAINERD: &str = "pullprobe_containerd_up";
+const OF_ITSELF: [&str; 2] = ["pullprobe_containerd_up 1", "pullprobe_memory_limit_bytes 1.3e+08"];
 
 /// For a scrape that keeps the labels it finds.
 pub fn fleet() -> String {
@@ -40,8 +40,8 @@ fn of_node(sample: &str, number: usize) -> String {
         let host = r#"namespace="docker.io",endpoint="https://registry-1.docker.io""#;
         writeln!(own, "{BUCKET}{{{host},bucket=\"b{bucket}\"}} 1").unwrap();
     }
-    if !sample.contains(CONTAINERD) {
-        writeln!(own, "{CONTAINERD} 1").unwrap();
+    for line in OF_ITSELF.iter().filter(|line| !sample.contains(line.split(' ').next().unwrap_or_default())) {
+        writeln!(own, "{line}").unwrap();
     }
     match number {
         2 => own.replace("pullprobe_config_info{hash=\"5f2b8c1d\"}", "pullprobe_config_info{hash=\"0badc0de\"}"),
