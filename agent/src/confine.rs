@@ -248,7 +248,8 @@ pub fn findings(root: &HostRoot) -> Vec<Finding> {
     });
     let unconfined = crate::host::sight::open_because().map(|why| {
         let message = format!(
-            "pullprobe can read every file of this node, private keys and the volumes of pods too, because it could not limit itself: {why}"
+            "pullprobe can read every file of this node, private keys and the volumes of pods too, and write to what is mounted below \
+             its root, because it could not limit itself: {why}"
         );
         let fix = "install the chart with `host.mode: narrow`, or use a kernel with Landlock";
         Finding::new(Severity::Warning, UNCONFINED, message, fix)

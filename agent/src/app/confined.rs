@@ -42,7 +42,8 @@ pub fn enter(node: &NodeArgs, also: Option<&Path>) -> Result<(), Problems> {
 
 fn refusal(why: &str) -> String {
     format!(
-        "{why}: pullprobe does not start with the node's whole root, because it could read every file there. Install the chart \
+        "{why}: pullprobe does not start with the node's whole root, because it could read every file there, and write to what is \
+         mounted below it. Install the chart \
          with `host.mode: narrow`, or with `host.allowUnconfined: true` (setting `node.allow_unconfined`)"
     )
 }

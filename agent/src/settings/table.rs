@@ -52,7 +52,7 @@ keys! {
         |s, node, read| read.or_auto(node, "auto, or a version such as 2.1 or 2.1.9", &mut s.node.containerd_version);
     "node.platform", "auto", "`auto` or OS/ARCH[/VARIANT]", "The platform that images must support. `auto`: the node's own.",
         |s, node, read| read.or_auto(node, "auto, or OS/ARCH[/VARIANT] such as linux/arm64", &mut s.node.platform);
-    "node.allow_unconfined", "false", SWITCH, "Start with the node's whole root although the kernel does not let pullprobe limit itself to the files that it needs. `false`: it refuses then, because it could read every file of the node. With single directories below `host_root` it starts in any case.",
+    "node.allow_unconfined", "false", SWITCH, "Start with the node's whole root although the kernel does not let pullprobe limit itself to the files that it needs. `false`: it refuses then, because it could read every file of the node, and write to what is mounted below its root. With single directories below `host_root` it starts in any case.",
         |s, node, read| read.switch(node, &mut s.node.allow_unconfined);
     "node.name", "$NODE_NAME", "a name, or `$` and a variable's name", "The node's name. Only this value may name an environment variable. If the variable is not set, the host's name is used.",
         |s, node, read| read.node_name(node, &mut s.node.name);

@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
 use super::chart::value_sets;
-use super::tools::{command, object, objects, python, refusal, success};
+use super::presets::with;
+use super::tools::{command, object, objects, path, python, refusal, success, yaml};
 
-/// The oldest release that Chart.yaml admits, and the newest whose schemas are installed.
-const RELEASES: [&str; 2] = ["1.29", "1.37"];
+/// The oldest release that Chart.yaml admits, and the five newest whose schemas are installed.
+const RELEASES: [&str; 6] = ["1.29", "1.33", "1.34", "1.35", "1.36", "1.37"];
 
 #[test]
 fn every_object_of_every_example_meets_the_schemas_strictly() {
@@ -25,6 +26,34 @@ fn every_object_of_every_example_meets_the_schemas_strictly() {
             assert!(known.contains(&object["kind"].as_str().unwrap()), "{object:#}");
         }
     }
+}
+
+/// All presets in both modes, with and without what newer releases have.
+#[test]
+fn the_pods_of_every_preset_meet_the_schemas_strictly() {
+    let distributions = yaml(&path("deploy/helm/pullprobe/files/distributions.yaml"));
+    let names = distributions.as_object().unwrap().keys();
+    let hosts = names.flat_map(|name| {
+        let narrow = format!("host: {{mode: narrow, distribution: {name}, mountPropagation: None}}");
+        [
+            format!("host: {{distribution: {name}}}"),
+            format!("kubeVersionOverride: v1.29.0\n{narrow}"),
+            format!("kubeVersionOverride: v1.31.0\n{narrow}"),
+        ]
+    });
+    let of_newer = |daemon_set: &Value| daemon_set.to_string().contains("recursiveReadOnly");
+    let pods = hosts.map(|values| object(&with(&values), "DaemonSet").clone());
+    let (newer, older): (Vec<_>, Vec<_>) = pods.partition(of_newer);
+    assert_eq!(older.len(), 2 * newer.len());
+    for release in RELEASES {
+        let said = success(&mut validate(release, &stream(&older)));
+        assert_eq!(said.matches(" passed ").count(), older.len(), "{said}");
+    }
+    for release in &RELEASES[1..] {
+        let said = success(&mut validate(release, &stream(&newer)));
+        assert_eq!(said.matches(" passed ").count(), newer.len(), "{said}");
+    }
+    refusal(&mut validate(RELEASES[0], &stream(&newer)));
 }
 
 /// The control: a validator that lets everything pass would prove nothing.

@@ -1,12 +1,13 @@
 //! The agent as a user deploys it: the chart, rendered by real Helm, applied by kubectl.
 
 use std::net::Ipv4Addr;
+use std::path::Path;
 
 use serde_json::Value;
 use tokio::process::Command;
 
 use crate::cluster::Cluster;
-use crate::node::NODE_ADDRESS;
+use crate::node::{NODE_ADDRESS, STATE};
 use crate::process::{run, succeed};
 use crate::{Result, repository};
 
@@ -25,25 +26,40 @@ pub struct Agent<'a> {
 impl<'a> Agent<'a> {
     /// Installs the chart as it is now, until its pod is ready.
     pub async fn install(cluster: &'a Cluster) -> Result<Self> {
-        let objects = render().await?;
+        Self::install_with(cluster, "").await
+    }
+
+    /// Likewise, with more values.
+    pub async fn install_with(cluster: &'a Cluster, more: &str) -> Result<Self> {
+        let objects = render(more).await?;
         Self::install_objects(cluster, objects).await
+    }
+
+    /// Installs it, whether or not its pod starts.
+    pub async fn apply(cluster: &'a Cluster) -> Result<Self> {
+        let objects = render("").await?;
+        Self::apply_objects(cluster, objects).await
     }
 
     /// Likewise, what another version of the chart was rendered to.
     pub async fn install_objects(cluster: &'a Cluster, objects: String) -> Result<Self> {
+        let agent = Self::apply_objects(cluster, objects).await?;
+        agent.ready().await?;
+        Ok(agent)
+    }
+
+    async fn apply_objects(cluster: &'a Cluster, objects: String) -> Result<Self> {
         let namespace = serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {
             "name": NAMESPACE, "labels": {"pod-security.kubernetes.io/enforce": "privileged"},
         }});
         cluster.kubectl(&["apply"], &namespace.to_string()).await?;
         cluster.kubectl(&["apply"], &objects).await?;
-        let agent = Self { cluster, objects };
-        agent.ready().await?;
-        Ok(agent)
+        Ok(Self { cluster, objects })
     }
 
     /// Helm's upgrade: what is new or differs is applied, what is no more is removed.
     pub async fn upgrade(&mut self) -> Result {
-        let objects = render().await?;
+        let objects = render("").await?;
         let prune = ["apply", "--prune", "--selector", SELECTOR, "--namespace", NAMESPACE];
         self.cluster.kubectl(&prune, &objects).await?;
         self.objects = objects;
@@ -107,10 +123,13 @@ impl<'a> Agent<'a> {
     }
 }
 
-/// The objects of the chart with the values of these tests.
-async fn render() -> Result<String> {
+/// The objects of the chart with the values of these tests, and more.
+async fn render(more: &str) -> Result<String> {
+    let file = Path::new(STATE).join("values.yaml");
+    let values = std::fs::read_to_string(repository("tests/e2e/values.yaml"))?;
+    std::fs::write(&file, format!("{values}{more}"))?;
     let python = repository("target/venv/bin/python");
     let mut helm = Command::new(python);
     helm.arg(repository("tests/tools/helm_render.py")).arg("render").arg(repository("deploy/helm/pullprobe"));
-    succeed(helm.arg("--values").arg(repository("tests/e2e/values.yaml"))).await
+    succeed(helm.arg("--values").arg(file)).await
 }

@@ -21,6 +21,7 @@ const TESTS: &[(&str, Test)] = &[
     ("deploy::the_agent_is_asked_through_the_api_server", |cluster| {
         Box::pin(deploy::asked_through_the_api_server(cluster))
     }),
+    ("deploy::a_private_root_is_told_and_one_value_mends_it", |cluster| Box::pin(deploy::private_root(cluster))),
     ("deploy::the_agent_uses_the_rights_of_its_role", |cluster| Box::pin(deploy::rights(cluster))),
     ("deploy::an_upgrade_from_the_first_chart", |cluster| Box::pin(deploy::upgrade(cluster))),
     ("deploy::uninstalling_leaves_nothing", |cluster| Box::pin(deploy::nothing_is_left(cluster))),

@@ -89,6 +89,31 @@ async fn only_on_the_node(cluster: &Cluster, pod: &str) -> Result {
     Ok(())
 }
 
+/// A system without systemd may have a private root. kubelet says so, and one value mends it.
+pub async fn private_root(cluster: &Cluster) -> Result {
+    run("mount", ["--make-private", "/"]).await?;
+    let result = on_a_private_root(cluster).await;
+    run("mount", ["--make-shared", "/"]).await?;
+    result
+}
+
+async fn on_a_private_root(cluster: &Cluster) -> Result {
+    let agent = Agent::apply(cluster).await?;
+    let said = eventually(async || {
+        let events = cluster.api.list(&format!("/api/v1/namespaces/{NAMESPACE}/events")).await?;
+        let messages = events.iter().filter_map(|event| event["message"].as_str());
+        let found =
+            messages.filter(|message| message.contains("not a shared or slave mount")).map(str::to_owned).next();
+        found.ok_or_else(|| format!("{events:?}").into())
+    })
+    .await?;
+    println!("e2e: with HostToContainer on a private root: {said}");
+    agent.uninstall().await?;
+    let agent = Agent::install_with(cluster, "host: {mountPropagation: None}\n").await?;
+    agent.http("/readyz").await?;
+    agent.uninstall().await
+}
+
 /// The audit log against the roles that are bound to the agent's account: no more is used, and no right is idle.
 pub async fn rights(cluster: &Cluster) -> Result {
     let agent = Agent::install(cluster).await?;
