@@ -4,9 +4,9 @@ use tokio::time::Instant;
 
 use super::back_off::OfferedCredentials;
 use super::{Agent, Probed, domain_of};
-use crate::app::node::Node;
 use crate::probe;
 use crate::pull::attempt::PullBudget;
+use crate::reading::Node;
 use crate::schedule::Job;
 
 impl Agent {
