@@ -25,14 +25,15 @@ impl RuntimeInfo {
     pub async fn ask(root: &HostRoot, options: &Options, socket: &str) -> Self {
         let (version, source, silent) = daemon_version(root, options, socket).await;
         let (images, unlisted) = images_of_node(root, options, socket).await;
-        let answers = cri::has_socket(root, socket).then_some(silent.is_none());
+        let was_asked = options.containerd_version.is_none() && cri::has_socket(root, socket);
+        let answers = was_asked.then_some(silent.is_none());
         Self { version, source, silent, answers, images, unlisted }
     }
 
     /// As [`ask`](Self::ask), for an agent: whether containerd answers is asked of it also where its version is written down.
     pub async fn ask_again(root: &HostRoot, options: &Options, socket: &str) -> Self {
         let told = Self::ask(root, options, socket).await;
-        if options.containerd_version.is_none() || told.answers.is_none() {
+        if told.answers.is_some() || !cri::has_socket(root, socket) {
             return told;
         }
         let answers = Some(cri::version(root, Some(socket)).await.is_ok());

@@ -49,8 +49,8 @@ fn world() -> World {
 fn node(world: &World, fleet: &Path, number: usize, lost: &[&str], nowhere: IpAddr) -> PathBuf {
     let root = fleet.join(format!("node-{number}"));
     success(command("cp", ["-a"]).arg(world.node.root()).arg(&root));
-    let hosts: String = lost.iter().map(|name| format!("{nowhere} {name}\n")).collect();
-    std::fs::write(root.join("etc/hosts"), format!("127.0.0.1 localhost\n{hosts}")).unwrap();
+    let hosts: Vec<String> = lost.iter().map(|name| format!("{nowhere} {name}\n")).collect();
+    std::fs::write(root.join("etc/hosts"), format!("127.0.0.1 localhost\n{}", hosts.concat())).unwrap();
     std::fs::write(root.join("etc/nsswitch.conf"), "hosts: files dns\n").unwrap();
     let settings = json!({
         "node": {"name": format!("worker-{number}")},

@@ -1,4 +1,4 @@
-//! PodMonitor and ServiceMonitor in a real Prometheus, with the labels that the Prometheus operator gives every target of its own accord.
+//! `PodMonitor` and `ServiceMonitor` in a real Prometheus, with the labels that the Prometheus operator gives every target of its own accord.
 
 use serde_json::{Map, Value, json};
 

@@ -13,7 +13,7 @@ prometheusRule:
   keep: [cluster, region]
   alike: [pool]
   runbooks: https://wiki.example/runbooks/
-  alertLabels: {team: platform}
+  alertLabels: {team: platform, severity: info}
   thresholds: {many_share: 0.25, certificate_seconds: 2592000, credential_causes: login_locked}
   alerts:
     PullprobeConfigDrift: {enabled: false}
@@ -24,7 +24,7 @@ prometheusRule:
 const MIXIN: &str = r#"
 local mixin = (import 'mixin.libsonnet') + { _config+:: {
   selector: 'cluster="blue"', job: 'agents', keep: ['cluster', 'region'], alike: ['pool'],
-  runbooks: 'https://wiki.example/runbooks/', alertLabels: { team: 'platform' },
+  runbooks: 'https://wiki.example/runbooks/', alertLabels: { team: 'platform', severity: 'info' },
   thresholds+: { many_share: '0.25', certificate_seconds: '2592000', credential_causes: 'login_locked' },
   alerts: {
     PullprobeConfigDrift: { enabled: false },

@@ -24,7 +24,7 @@
 {{- $own := dig $rule.alert dict $values.alerts -}}
 {{- range $key := list "for" "keep_firing_for" }}{{ with get $own $key }}{{ $_ := set $rule $key . }}{{ end }}{{ end -}}
 {{- with $own.severity }}{{ $_ := set $rule.labels "severity" . }}{{ end -}}
-{{- $_ := set $rule "labels" (merge (dict) (default dict $own.labels) $values.alertLabels $rule.labels) -}}
+{{- $_ := set $rule "labels" (merge (dict) (default dict $own.labels) $rule.labels $values.alertLabels) -}}
 {{- if ne (toString $own.enabled) "false" }}{{ $rules = append $rules $rule }}{{ end -}}
 {{- else -}}
 {{- $rules = append $rules $rule -}}
