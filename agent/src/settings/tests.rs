@@ -57,9 +57,8 @@ fn every_default_in_the_table_is_the_one_in_force() {
     }
 }
 
-#[test]
-fn every_key_of_the_contract_is_read() {
-    let text = r#"
+/// Another value than the default of each.
+const EVERY_KEY: &str = r#"
 node: {host_root: /host, containerd_config: /etc/c.toml, certs_d: "/a:/b", kubelet_root: /var/k, containerd_version: 2.1, platform: linux/arm64, name: worker-3}
 targets:
   registries: [docker.io, "r.example:5000", "[::1]:5000"]
@@ -77,7 +76,10 @@ web: {listen: [":10049", "127.0.0.1:0", "[::1]:80"], report: off, hosts: [Node.E
 metrics: {detail: full, bucket_key_file: /key/key}
 labels: {node: true}
 "#;
-    let read = parse("x", text).unwrap();
+
+#[test]
+fn every_key_of_the_contract_is_read() {
+    let read = parse("x", EVERY_KEY).unwrap();
     assert!(read.labels.node && read.web.hosts == ["node.example"]);
     assert_eq!((read.web.report, &read.web.config_file), (ReportReaders::Off, &Some("/web.yaml".into())));
     assert_eq!(read.node.certs_d.as_deref(), Some("/a:/b"));

@@ -9,7 +9,7 @@ use super::detail::{Target, series};
 use super::*;
 use crate::cause::Cause;
 use crate::model::host::{Capabilities, Endpoint, Scheme};
-use crate::model::namespace::{Namespace, PlannedHost};
+use crate::model::namespace::PlannedHost;
 use crate::model::report::{EndpointReport, ImageReport};
 use crate::model::sample;
 use crate::state::back_off::{BackOff, Subject};
@@ -182,7 +182,7 @@ fn standard_has_the_series_of_full_or_none_and_of_a_part_those_that_are_named() 
             Standard::Whole => assert_eq!(more, less),
             Standard::Nothing => assert!(less.is_empty(), "{less:?}"),
             Standard::Part { .. } => {
-                assert!(less.iter().all(|line| more.contains(line) && !line.ends_with(" 0")), "{less:?}")
+                assert!(less.iter().all(|line| more.contains(line) && !line.ends_with(" 0")), "{less:?}");
             }
         }
     }
@@ -224,7 +224,7 @@ fn large(count: usize) -> Snapshot {
             capabilities: Capabilities::ALL,
             dial_timeout: None,
         };
-        snapshot.targets.namespaces.entry(name.clone()).or_insert_with(Namespace::default).hosts.push(planned);
+        snapshot.targets.namespaces.entry(name.clone()).or_default().hosts.push(planned);
         snapshot.tally.count(&report);
         let key = (name.clone(), endpoint);
         snapshot.last_success.insert(key.clone(), sample::now());
