@@ -4,6 +4,7 @@
 //! is also the source of docs/metrics.md.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 
 use prometheus::TextEncoder;
 use prometheus::core::Collector;
@@ -11,6 +12,7 @@ use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::{Bucket, Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
 use crate::model::detail::Detail;
+use crate::model::namespace::Health;
 use crate::model::tally::Histogram;
 use crate::redact::clean::is_hostile;
 use crate::state::snapshot::Snapshot;
@@ -39,19 +41,42 @@ pub struct Family {
     /// Of one target in `full`, at most; those that a fault adds are not counted.
     pub series: usize,
     pub standard: Standard,
-    samples: fn(&Snapshot) -> Vec<Sample>,
+    samples: fn(&View<'_>) -> Vec<Sample>,
+}
+
+/// The snapshot, with what several families need of it worked out once.
+pub struct View<'a> {
+    snapshot: &'a Snapshot,
+    /// Of each registry.
+    health: BTreeMap<&'a str, Health>,
+}
+
+impl<'a> View<'a> {
+    fn of(snapshot: &'a Snapshot) -> Self {
+        let namespaces = snapshot.targets.namespaces.iter();
+        let health = namespaces.map(|(name, found)| (name.as_str(), found.health(name, &snapshot.endpoints)));
+        Self { snapshot, health: health.collect() }
+    }
+}
+
+impl Deref for View<'_> {
+    type Target = Snapshot;
+
+    fn deref(&self) -> &Snapshot {
+        self.snapshot
+    }
 }
 
 /// What `metrics.detail: standard` has of a family.
 pub enum Standard {
     Whole,
-    /// Those series alone whose value is to be kept.
+    /// Those series alone that this function gives, which are some of the family's.
     Part {
         /// Of one target.
         at_most: usize,
         /// In words.
         which: &'static str,
-        keep: fn(f64) -> bool,
+        samples: fn(&View<'_>) -> Vec<Sample>,
     },
     Nothing,
 }
@@ -90,7 +115,7 @@ impl Kind {
 }
 
 /// One series: a value for each label of its family, in the family's order.
-struct Sample {
+pub struct Sample {
     labels: Vec<String>,
     value: Value,
 }
@@ -116,7 +141,8 @@ pub fn families() -> impl Iterator<Item = &'static Family> {
 /// What a scrape gets.
 pub fn exposition(snapshot: &Snapshot, shape: Shape) -> Result<String, prometheus::Error> {
     let stamp = shape.node_label.then(|| pair("node", label_value(&snapshot.node)));
-    let ours = families().filter_map(|family| family.encode(snapshot, shape.detail));
+    let view = View::of(snapshot);
+    let ours = families().filter_map(|family| family.encode(&view, shape.detail));
     let mut text = String::new();
     // One family at a time: all of them at once would be the most memory that the agent ever takes.
     for mut family in ours.chain(ProcessCollector::for_self().collect()) {
@@ -136,10 +162,10 @@ fn add_label(metric: &mut Metric, label: &LabelPair) {
 
 impl Family {
     /// `None` without a single sample: a family that says nothing is not shown.
-    fn encode(&self, snapshot: &Snapshot, detail: Detail) -> Option<MetricFamily> {
+    fn encode(&self, view: &View<'_>, detail: Detail) -> Option<MetricFamily> {
         // Sorted, and each series once: two targets that are written differently may be one.
         let series: BTreeMap<Vec<String>, Value> =
-            self.shown(snapshot, detail).into_iter().map(|sample| (sample.labels, sample.value)).collect();
+            self.shown(view, detail).into_iter().map(|sample| (sample.labels, sample.value)).collect();
         if series.is_empty() {
             return None;
         }
@@ -151,14 +177,11 @@ impl Family {
         Some(family)
     }
 
-    fn shown(&self, snapshot: &Snapshot, detail: Detail) -> Vec<Sample> {
+    fn shown(&self, view: &View<'_>, detail: Detail) -> Vec<Sample> {
         match (detail, &self.standard) {
             (Detail::Standard, Standard::Nothing) => Vec::new(),
-            (Detail::Standard, Standard::Part { keep, .. }) => {
-                let is_kept = |sample: &Sample| matches!(sample.value, Value::Number(value) if keep(value));
-                (self.samples)(snapshot).into_iter().filter(is_kept).collect()
-            }
-            (Detail::Full, _) | (Detail::Standard, Standard::Whole) => (self.samples)(snapshot),
+            (Detail::Standard, Standard::Part { samples, .. }) => samples(view),
+            (Detail::Full, _) | (Detail::Standard, Standard::Whole) => (self.samples)(view),
         }
     }
 

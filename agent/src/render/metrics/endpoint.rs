@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use super::{Family, Kind, Sample, Standard, truth, unix_seconds};
 use crate::model::ratelimit::{LimitState, RateLimit};
 use crate::model::report::{EndpointReport, StageResult};
+use crate::state::back_off::{BackOff, Subject};
 use crate::state::snapshot::Snapshot;
 
 const HOST: &[&str] = &["namespace", "endpoint", "role"];
@@ -29,7 +30,7 @@ pub const FAMILIES: &[Family] = &[
         labels: &["namespace", "endpoint", "role", "stage"],
         series: 6,
         standard: Standard::Nothing,
-        samples: stage_up,
+        samples: |view| stage_up(view),
     },
     Family {
         name: "pullprobe_endpoint_stage_duration_seconds",
@@ -38,7 +39,7 @@ pub const FAMILIES: &[Family] = &[
         labels: &["namespace", "endpoint", "role", "stage"],
         series: 6,
         standard: Standard::Whole,
-        samples: stage_duration,
+        samples: |view| stage_duration(view),
     },
     Family {
         name: "pullprobe_endpoint_failure_info",
@@ -47,7 +48,7 @@ pub const FAMILIES: &[Family] = &[
         labels: &["namespace", "endpoint", "role", "stage", "cause"],
         series: 1,
         standard: Standard::Whole,
-        samples: failure_info,
+        samples: |view| failure_info(view),
     },
     Family {
         name: "pullprobe_endpoint_addresses",
@@ -56,7 +57,7 @@ pub const FAMILIES: &[Family] = &[
         labels: &["namespace", "endpoint", "role", "family", "state"],
         series: 4,
         standard: Standard::Nothing,
-        samples: addresses,
+        samples: |view| addresses(view),
     },
     Family {
         name: "pullprobe_endpoint_last_probe_timestamp_seconds",
@@ -76,7 +77,7 @@ pub const FAMILIES: &[Family] = &[
         labels: HOST,
         series: 1,
         standard: Standard::Nothing,
-        samples: last_success,
+        samples: |view| last_success(view),
     },
     Family {
         name: "pullprobe_probe_backoff_seconds",
@@ -84,7 +85,7 @@ pub const FAMILIES: &[Family] = &[
         kind: Kind::Gauge,
         labels: KEY,
         series: 1,
-        standard: Standard::Part { at_most: 1, which: "while it is above 0", keep: |value| value > 0.0 },
+        standard: Standard::Part { at_most: 1, which: "while it is above 0", samples: |view| backing_off(view) },
         samples: |snapshot| {
             each(snapshot, |host| {
                 let back_off = snapshot.endpoint_back_off(&(host.namespace.clone(), host.endpoint.clone()));
@@ -116,8 +117,12 @@ pub const FAMILIES: &[Family] = &[
         kind: Kind::Gauge,
         labels: &["namespace", "endpoint", "state"],
         series: 4,
-        standard: Standard::Part { at_most: 1, which: "the state that is 1", keep: |value| value > 0.0 },
-        samples: limit_state,
+        standard: Standard::Part {
+            at_most: 1,
+            which: "the state that is 1",
+            samples: |view| current_limit_state(view),
+        },
+        samples: |view| limit_state(view),
     },
     Family {
         name: "pullprobe_rate_limit_limit",
@@ -153,7 +158,7 @@ pub const FAMILIES: &[Family] = &[
         labels: KEY,
         series: 1,
         standard: Standard::Nothing,
-        samples: retry_after,
+        samples: |view| retry_after(view),
     },
     Family {
         name: "pullprobe_rate_limit_bucket_info",
@@ -162,7 +167,7 @@ pub const FAMILIES: &[Family] = &[
         labels: &["namespace", "endpoint", "bucket"],
         series: 1,
         standard: Standard::Whole,
-        samples: buckets,
+        samples: |view| buckets(view),
     },
 ];
 
@@ -266,6 +271,25 @@ fn limit_state(snapshot: &Snapshot) -> Vec<Sample> {
         LimitState::ALL.map(|state| Sample::new([&key.0, &endpoint, state.as_str()], truth(state == current)))
     };
     snapshot.targets.endpoints().flat_map(of_host).collect()
+}
+
+/// Only the state that holds.
+fn current_limit_state(snapshot: &Snapshot) -> Vec<Sample> {
+    let of_host = |(key, _): (crate::model::host::EndpointKey, _)| {
+        Sample::new([&key.0, &key.1.to_string(), snapshot.limit_state(&key).as_str()], 1.0)
+    };
+    snapshot.targets.endpoints().map(of_host).collect()
+}
+
+/// Only of hosts that are left alone.
+fn backing_off(snapshot: &Snapshot) -> Vec<Sample> {
+    let of_subject = |(subject, held): (&Subject, &BackOff)| match subject {
+        Subject::Host(key) if snapshot.endpoints.contains_key(key) && !held.wait.is_zero() => {
+            Some(Sample::new([&key.0, &key.1.to_string()], held.wait.as_secs_f64()))
+        }
+        _ => None,
+    };
+    snapshot.back_offs.iter().filter_map(of_subject).collect()
 }
 
 fn limits(snapshot: &Snapshot, value: impl Fn(&RateLimit) -> Option<f64>) -> Vec<Sample> {

@@ -23,7 +23,7 @@ pub const FAMILIES: &[Family] = &[
         labels: &["image", "stage", "cause", "owner"],
         series: 1,
         standard: Standard::Whole,
-        samples: failure_info,
+        samples: |view| failure_info(view),
     },
     Family {
         name: "pullprobe_image_platform_supported",

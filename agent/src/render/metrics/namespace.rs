@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use super::{Family, Kind, Sample, Standard, truth};
+use super::{Family, Kind, Sample, Standard, View, truth};
 use crate::cause::Cause;
 use crate::model::facts::NameserverFacts;
 use crate::model::namespace::Health;
@@ -37,7 +37,13 @@ pub const FAMILIES: &[Family] = &[
         kind: Kind::Gauge,
         labels: NAMESPACE,
         series: 1,
-        standard: Standard::Whole,
+        standard: Standard::Part {
+            at_most: 1,
+            which: "while it is above 0",
+            samples: |view| {
+                each(view, |health| health.fallback_delay.map(|delay| delay.as_secs_f64()).filter(|it| *it > 0.0))
+            },
+        },
         samples: |snapshot| each(snapshot, |health| health.fallback_delay.map(|delay| delay.as_secs_f64())),
     },
     Family {
@@ -69,11 +75,8 @@ pub const FAMILIES: &[Family] = &[
     },
 ];
 
-fn each(snapshot: &Snapshot, value: impl Fn(&Health) -> Option<f64>) -> Vec<Sample> {
-    let namespaces = snapshot.targets.namespaces.iter();
-    namespaces
-        .filter_map(|(name, namespace)| Some(Sample::new([name], value(&namespace.health(name, &snapshot.endpoints))?)))
-        .collect()
+fn each(view: &View<'_>, value: impl Fn(&Health) -> Option<f64>) -> Vec<Sample> {
+    view.health.iter().filter_map(|(name, health)| Some(Sample::new([name], value(health)?))).collect()
 }
 
 /// A nameserver over the last probes of all endpoints.

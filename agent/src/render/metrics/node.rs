@@ -49,7 +49,7 @@ pub const FAMILIES: &[Family] = &[
         labels: &["source", "registry"],
         series: 1,
         standard: Standard::Whole,
-        samples: credential_expiry,
+        samples: |view| credential_expiry(view),
     },
     Family {
         name: "pullprobe_credential_issued_timestamp_seconds",
@@ -58,7 +58,7 @@ pub const FAMILIES: &[Family] = &[
         labels: &["source", "registry"],
         series: 1,
         standard: Standard::Whole,
-        samples: credential_issue,
+        samples: |view| credential_issue(view),
     },
     Family {
         name: "pullprobe_credential_provider_up",
@@ -67,7 +67,7 @@ pub const FAMILIES: &[Family] = &[
         labels: &["provider"],
         series: 1,
         standard: Standard::Whole,
-        samples: providers,
+        samples: |view| providers(view),
     },
     Family {
         name: "pullprobe_config_findings",
@@ -76,7 +76,7 @@ pub const FAMILIES: &[Family] = &[
         labels: &["severity"],
         series: 3,
         standard: Standard::Whole,
-        samples: findings,
+        samples: |view| findings(view),
     },
     Family {
         name: "pullprobe_config_info",

@@ -17,7 +17,7 @@ pub const FAMILIES: &[Family] = &[
         labels: &["namespace", "endpoint"],
         series: 1,
         standard: Standard::Nothing,
-        samples: probes,
+        samples: |view| probes(view),
     },
     Family {
         name: "pullprobe_probe_failures_total",
@@ -26,7 +26,7 @@ pub const FAMILIES: &[Family] = &[
         labels: &["namespace", "endpoint", "stage", "cause"],
         series: 6,
         standard: Standard::Nothing,
-        samples: failures,
+        samples: |view| failures(view),
     },
     Family {
         name: "pullprobe_probe_duration_seconds",
@@ -35,7 +35,7 @@ pub const FAMILIES: &[Family] = &[
         labels: &["namespace"],
         series: 11,
         standard: Standard::Nothing,
-        samples: durations,
+        samples: |view| durations(view),
     },
     Family {
         name: "pullprobe_registry_requests_total",
@@ -44,7 +44,7 @@ pub const FAMILIES: &[Family] = &[
         labels: &["endpoint", "kind"],
         series: 5,
         standard: Standard::Nothing,
-        samples: requests,
+        samples: |view| requests(view),
     },
     Family {
         name: "pullprobe_registry_counted_pulls_total",
@@ -52,8 +52,8 @@ pub const FAMILIES: &[Family] = &[
         kind: Kind::Counter,
         labels: &["endpoint"],
         series: 1,
-        standard: Standard::Part { at_most: 1, which: "once there was one", keep: |value| value > 0.0 },
-        samples: counted_pulls,
+        standard: Standard::Part { at_most: 1, which: "once there was one", samples: |view| spent_pulls(view) },
+        samples: |view| counted_pulls(view),
     },
 ];
 
@@ -105,4 +105,10 @@ fn counted_pulls(snapshot: &Snapshot) -> Vec<Sample> {
         Sample::new([&endpoint.to_string()], number(count))
     };
     snapshot.targets.keys().map(|(_, endpoint)| of_host(&endpoint)).collect()
+}
+
+/// Only of hosts that counted one.
+fn spent_pulls(snapshot: &Snapshot) -> Vec<Sample> {
+    let spent = snapshot.tally.cost.counted_pulls.iter().filter(|(_, count)| **count > 0);
+    spent.map(|(endpoint, count)| Sample::new([&endpoint.to_string()], number(*count))).collect()
 }
