@@ -261,6 +261,12 @@ fn the_agent_lives_on_in_the_memory_of_the_chart() {
     let is_up = format!("pullprobe_image_pullable{{image=\"{}\"}} 1", healthy.image());
     let seen = eventually(Duration::from_secs(45), || agent.get("/metrics").text().contains(&is_up).then_some(()));
     assert!(seen.is_some(), "the healthy image is not seen:\n{}", agent.get("/metrics").text());
+    let limit = format!("pullprobe_memory_limit_bytes {OF_THE_CHART}\n");
+    assert!(
+        agent.get("/metrics").text().contains(&limit),
+        "it does not know its limit:\n{}",
+        agent.get("/metrics").text()
+    );
     // Each attack comes a second time, and what the first left must be gone.
     let rounds = |peer: &Peer| peer.log().iter().filter(|asked| asked.method == "GET").count() >= 2;
     let again = eventually(Duration::from_secs(45), || documents.iter().all(|(_, peer)| rounds(peer)).then_some(()));
