@@ -1,4 +1,4 @@
-# The agent as one static binary on an empty image: nothing in it to patch, nothing to exec into.
+# The agent as one static binary on an empty image: nothing in it to patch, no shell in it.
 #
 #   docker build --build-arg REVISION="$(git rev-parse HEAD)" -t pullprobe .
 

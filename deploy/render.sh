@@ -28,7 +28,8 @@ cat >"$output" <<END
 #   kubectl -n pullprobe rollout restart daemonset pullprobe
 $rendered
 END
-"$python" "$root/tests/tools/chart_values.py" "$root/deploy/helm/pullprobe" >"$table"
+values=$("$python" "$root/tests/tools/chart_values.py" "$root/deploy/helm/pullprobe")
+printf '%s\n' "$values" >"$table"
 
 "$python" "$root/tests/tools/helm_render.py" objects "$root/deploy/helm/pullprobe" \
   --values <(echo 'prometheusRule: {enabled: true}') |

@@ -23,7 +23,7 @@ agent's own settings follow, which [settings.md](settings.md) lists.
 | value | default | meaning |
 |---|---|---|
 """
-KEY = re.compile(r"^( *)([A-Za-z][A-Za-z0-9]*):")
+KEY = re.compile(r"^( *)([A-Za-z][A-Za-z0-9_]*):")
 
 
 def main() -> int:

@@ -109,7 +109,7 @@ keys! {
     "web.config_file", "", PATH, "The web configuration file of Prometheus' exporter-toolkit: TLS, client certificates, passwords and headers for the agent's port ([what of it there is](deployment.md#tls-and-passwords)). The agent reads it again when it changes, and keeps the last whole one.",
         |s, node, read| read.path(node, &mut s.web.config_file);
 
-    "metrics.detail", "standard", "`standard`, `full`", "How many series there are. `standard`: at most 20 for each endpoint and 4 for each image, which the shipped alerts and dashboards use. `full`: all that docs/metrics.md lists.",
+    "metrics.detail", "standard", "`standard`, `full`", "How many series there are. `standard`: at most 20 for each endpoint, with its registry, and 2 for each image, which the shipped alerts and dashboards use. `full`: all that docs/metrics.md lists.",
         |s, node, read| read.detail(node, &mut s.metrics.detail);
     "metrics.bucket_key_file", "", PATH, "A file with a secret of at least 16 characters, the same on every node. It is the key of `pullprobe_rate_limit_bucket_info`, which shows the nodes that share one pull limit. It is read once, at the start. Not set: no such metric.",
         |s, node, read| read.path(node, &mut s.metrics.bucket_key_file);
