@@ -3,6 +3,7 @@
 //! What it needs is not written down here: one reading of the node, made just before, says which files the other
 //! rooms open. This room knows what they must not get along with that.
 
+use std::collections::BTreeSet;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -97,23 +98,29 @@ pub fn rules(root: &HostRoot, kubelet_root: &Path, needs: &Needs) -> Rules {
         directory if directory.starts_with(PROCESSES) => Some(PathBuf::from(PROCESSES)),
         directory => private.spares(directory).then(|| directory.to_owned()),
     };
+    let mut trees: BTreeSet<PathBuf> = needs.trees.clone();
     for file in &needs.files {
         if private.is_of_a_pod(file) {
             rules.refused.insert(file.clone());
         } else if let Some(tree) = file.parent().and_then(tree_of) {
-            rules.trees.insert(tree);
+            trees.insert(tree);
         } else if let Some(identity) = root.handle(file).ok().and_then(|handle| identity(&handle)) {
             rules.files.insert(file.clone(), identity);
         }
     }
     for directory in &needs.directories {
         if let Some(tree) = tree_of(directory) {
-            rules.trees.insert(tree);
+            trees.insert(tree);
         } else if let Some((identity, open)) = held(root, directory) {
             rules.names.insert(identity, Mutex::new(open));
         }
     }
-    rules.trees.extend(needs.missed.iter().filter(|directory| private.spares(directory)).cloned());
+    trees.extend(needs.missed.iter().filter(|directory| private.spares(directory)).cloned());
+    let known = trees.into_iter().filter_map(|tree| {
+        let identity = root.handle(&tree).ok().and_then(|handle| identity(&handle))?;
+        Some((tree, identity))
+    });
+    rules.trees = known.collect();
     rules
 }
 
@@ -208,7 +215,7 @@ fn discarding() -> BitFlags<AccessFs> {
 }
 
 fn of_node(ruleset: RulesetCreated, root: &HostRoot, rules: &Rules) -> Result<RulesetCreated, RulesetError> {
-    let trees = rules.trees.iter().map(|tree| (tree, reading()));
+    let trees = rules.trees.keys().map(|tree| (tree, reading()));
     let files = rules.files.keys().map(|file| (file, AccessFs::ReadFile.into()));
     trees.chain(files).try_fold(ruleset, |ruleset, (path, access)| match root.handle(path) {
         Ok(handle) => ruleset.add_rule(PathBeneath::new(handle.as_fd(), access)),

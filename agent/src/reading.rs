@@ -145,6 +145,8 @@ impl Node {
     pub async fn reload(before: Arc<Self>, options: Arc<Options>, now: Timestamp) -> Result<(Self, NodeState), String> {
         let of = Arc::clone(&options);
         let ground = aside(move || HostFiles::of(&of)).await??;
+        // What a probe was refused meanwhile is told, too.
+        ground.root.inherit(&before.root);
         let told = ground.ask_again(&options).await;
         aside(move || {
             let node = Self::read(&options, ground, told, Some(&Before { node: &before, now }));

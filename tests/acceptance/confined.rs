@@ -101,6 +101,34 @@ fn a_file_that_is_replaced_stays_readable_with_its_directory_and_is_said_where_i
     assert_eq!(given_up(&again), [""; 0]);
 }
 
+/// As on RHEL, Amazon Linux and Arch: the bundle is elsewhere, and a link leads there.
+#[test]
+fn a_bundle_of_authorities_behind_a_link_is_read_along_with_its_directory() {
+    const BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
+    const EXTRACTED: &str = "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem";
+    let world = world();
+    let authorities = std::fs::read_to_string(world.node.path(BUNDLE)).unwrap();
+    world.node.write(EXTRACTED, authorities).unwrap();
+    std::fs::remove_file(world.node.path(BUNDLE)).unwrap();
+    std::os::unix::fs::symlink(EXTRACTED, world.node.path(BUNDLE)).unwrap();
+    let told = document(&finish(world.command("check").args([IMAGE, "--format", "json"])));
+    assert_eq!(told["images"][0]["pullable"], true, "{told:#}");
+}
+
+#[test]
+fn a_directory_that_is_replaced_is_said_to_be_out_of_reach() {
+    let world = world();
+    let agent = Agent::start(&mut world.command("run")).ready();
+    let report = || serde_json::from_slice::<Value>(&agent.get("/api/v1/report").body).unwrap();
+    let (directory, old) = (world.node.path("/etc/containerd"), world.node.path("/etc/old"));
+    std::fs::rename(&directory, &old).unwrap();
+    let copied = Command::new("cp").arg("-a").arg(&old).arg(&directory).status().unwrap();
+    assert!(copied.success());
+    let found = eventually(PATIENCE, || Some(given_up(&report())).filter(|files| !files.is_empty()));
+    let found = found.unwrap_or_else(|| panic!("{:#}", report()));
+    assert!(found.iter().all(|file| file.starts_with("/etc/containerd")), "{found:?}");
+}
+
 /// Where the kernel has no Landlock. What is mounted as a whole is the node's root, as the chart does it.
 #[test]
 fn a_whole_root_that_cannot_be_limited_is_refused_unless_the_settings_allow_it() {

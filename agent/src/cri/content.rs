@@ -48,7 +48,7 @@ impl ContentStore {
 
     /// Looks at what pulls read of it later, for who notes that.
     pub fn touch(&self) {
-        let _ = self.host.list_some(&self.root.join(STORE));
+        self.host.will_read(&self.root.join(STORE));
     }
 
     /// Content of at most `limit` bytes, if it is there and hashes to its digest.

@@ -109,8 +109,7 @@ impl Loader<'_> {
             EntryKind::Directory => return Err(ReadError::IsDirectory(path.into())),
             EntryKind::Other => return Err(ReadError::NotAFile(path.into())),
         }
-        let on_node = self.root.real_path(path)?;
-        let here = self.root.dir().join(on_node.strip_prefix("/").unwrap_or(&on_node));
+        let here = self.root.location(path).inspect_err(|_| self.store.is_unsettled = true)?;
         let loaded = rustls_native_certs::load_certs_from_paths(Some(&here), None);
         if let Some(unreadable) = loaded.errors.iter().find_map(|error| as_read_error(path, error)) {
             // It may be readable the next time, without having changed.

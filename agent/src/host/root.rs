@@ -15,8 +15,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 
-use super::sight::{self, Needs, Recorder};
+use super::sight::{self, Recorder};
 use crate::model::trust::Mark;
+
+mod noted;
 
 /// As the kernel: more links on one path are taken for a loop.
 const LINK_LIMIT: usize = 40;
@@ -157,16 +159,6 @@ impl HostRoot {
         Self { recorder: Some(Arc::default()), ..self }
     }
 
-    /// What was opened since then.
-    pub fn needs(&self) -> Needs {
-        self.recorder.as_ref().map(|recorder| recorder.needs().clone()).unwrap_or_default()
-    }
-
-    /// What was asked for since this root was opened, and this process may not open any more.
-    pub fn given_up(&self) -> BTreeSet<PathBuf> {
-        self.given_up.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     /// Whether a directory of the node is mounted here as a whole, and not single ones below it.
     pub fn is_mounted(&self) -> bool {
         let looked = rustix::fs::statx(&*self.fd, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS);
@@ -185,6 +177,25 @@ impl HostRoot {
 
     /// Reads a regular file of at most `limit` bytes. `path` is absolute, as on the node.
     pub fn read(&self, path: &Path, limit: usize) -> Result<Vec<u8>, ReadError> {
+        let (file, _) = self.open_file(path)?;
+        let mut bytes = Vec::new();
+        let ceiling = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+        let done = std::fs::File::from(file).take(ceiling).read_to_end(&mut bytes);
+        done.map_err(|e| wrap(path, Errno::from_io_error(&e).unwrap_or(Errno::IO)))?;
+        if bytes.len() > limit {
+            return Err(ReadError::TooLarge { path: path.into(), limit });
+        }
+        Ok(bytes)
+    }
+
+    /// Where a library that opens files by itself finds this regular file, which this process may open.
+    pub fn location(&self, path: &Path) -> Result<PathBuf, ReadError> {
+        let (_, real) = self.open_file(path)?;
+        Ok(self.dir.join(real.strip_prefix("/").unwrap_or(&real)))
+    }
+
+    /// The file, and where it is once every link is followed.
+    fn open_file(&self, path: &Path) -> Result<(OwnedFd, PathBuf), ReadError> {
         let (handle, real) = self.follow(path)?;
         match kind_of(handle.as_fd()).map_err(|e| wrap(path, e))? {
             EntryKind::File => {}
@@ -195,15 +206,7 @@ impl HostRoot {
             recorder.file(&real);
         }
         let opened = reopen(&handle, OFlags::RDONLY).inspect_err(|e| self.note_given_up(&handle, &real, *e));
-        let file = opened.map_err(|e| wrap(path, e))?;
-        let mut bytes = Vec::new();
-        let ceiling = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-        let done = std::fs::File::from(file).take(ceiling).read_to_end(&mut bytes);
-        done.map_err(|e| wrap(path, Errno::from_io_error(&e).unwrap_or(Errno::IO)))?;
-        if bytes.len() > limit {
-            return Err(ReadError::TooLarge { path: path.into(), limit });
-        }
-        Ok(bytes)
+        Ok((opened.map_err(|e| wrap(path, e))?, real))
     }
 
     pub fn read_text(&self, path: &Path, limit: usize) -> Result<String, ReadError> {
@@ -280,14 +283,6 @@ impl HostRoot {
         }
         self.note_given_up(handle, real, error);
         Err(error)
-    }
-
-    /// Permissions of the node say the same word; what is within the rules is refused by those.
-    fn note_given_up(&self, handle: &OwnedFd, real: &Path, error: Errno) {
-        let outside = |rules: &sight::Rules| identity(handle).is_some_and(|identity| !rules.allow(real, identity));
-        if error == Errno::ACCESS && sight::rules_of(&self.dir).is_some_and(outside) {
-            self.given_up.lock().unwrap_or_else(PoisonError::into_inner).insert(real.to_owned());
-        }
     }
 
     fn walk(&self, path: &Path) -> Result<Arc<OwnedFd>, ReadError> {

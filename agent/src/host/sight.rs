@@ -14,6 +14,8 @@ pub struct Needs {
     pub files: BTreeSet<PathBuf>,
     /// Those whose names were listed.
     pub directories: BTreeSet<PathBuf>,
+    /// Those of which everything is read later.
+    pub trees: BTreeSet<PathBuf>,
     /// Of files that were not there: the nearest directory that is.
     pub missed: BTreeSet<PathBuf>,
 }
@@ -29,6 +31,10 @@ impl Recorder {
 
     pub fn directory(&self, real: &Path) {
         self.needs().directories.insert(real.to_owned());
+    }
+
+    pub fn tree(&self, real: PathBuf) {
+        self.needs().trees.insert(real);
     }
 
     pub fn missed(&self, nearest: PathBuf) {
@@ -48,8 +54,8 @@ pub type Identity = (u64, u64);
 pub struct Rules {
     /// The root, as this process sees it.
     pub root: PathBuf,
-    /// Directories with everything below them, whatever it is replaced by.
-    pub trees: BTreeSet<PathBuf>,
+    /// Directories with everything below them, whatever that is replaced by. The directory itself must stay the same one.
+    pub trees: BTreeMap<PathBuf, Identity>,
     /// Single files, where more of their directory is nobody's business.
     pub files: BTreeMap<PathBuf, Identity>,
     /// Files that were needed then too, and stay closed.
@@ -59,9 +65,10 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Whether the kernel lets this file or directory be opened, as far as these rules go.
-    pub fn allow(&self, real: &Path, identity: Identity) -> bool {
-        real.ancestors().any(|above| self.trees.contains(above)) || self.files.get(real) == Some(&identity)
+    /// Whether the kernel lets this file or directory be opened, as far as these rules go. `now` says what a directory is now.
+    pub fn allow(&self, real: &Path, identity: Identity, now: impl Fn(&Path) -> Option<Identity>) -> bool {
+        let covers = |above: &Path| self.trees.get(above).is_some_and(|then| now(above) == Some(*then));
+        real.ancestors().any(covers) || self.files.get(real) == Some(&identity)
     }
 }
 
@@ -108,14 +115,16 @@ mod tests {
     #[test]
     fn a_tree_holds_what_comes_later_and_a_file_only_itself() {
         let rules = Rules {
-            trees: BTreeSet::from(["/etc/containerd".into()]),
+            trees: BTreeMap::from([("/etc/containerd".into(), (1, 2))]),
             files: BTreeMap::from([("/etc/hosts".into(), (1, 7))]),
             ..Rules::default()
         };
-        assert!(rules.allow(Path::new("/etc/containerd/certs.d/r.example/hosts.toml"), (1, 99)));
-        assert!(rules.allow(Path::new("/etc/containerd"), (1, 2)));
-        assert!(rules.allow(Path::new("/etc/hosts"), (1, 7)));
-        assert!(!rules.allow(Path::new("/etc/hosts"), (1, 8)), "another file has its name");
-        assert!(!rules.allow(Path::new("/etc/containerd-2/config.toml"), (1, 9)));
+        let allow = |path: &str, identity, directory| rules.allow(Path::new(path), identity, |_| Some(directory));
+        assert!(allow("/etc/containerd/certs.d/r.example/hosts.toml", (1, 99), (1, 2)));
+        assert!(allow("/etc/containerd", (1, 2), (1, 2)));
+        assert!(!allow("/etc/containerd/config.toml", (1, 98), (1, 3)), "another directory has its name");
+        assert!(allow("/etc/hosts", (1, 7), (1, 1)));
+        assert!(!allow("/etc/hosts", (1, 8), (1, 1)), "another file has its name");
+        assert!(!allow("/etc/containerd-2/config.toml", (1, 9), (1, 2)));
     }
 }

@@ -83,10 +83,10 @@ impl ImageList {
     /// And what is left out. Whatever else is asked for, what pods wait for is looked at.
     pub fn finish(self) -> (Vec<Found>, LeftOut) {
         let mut room = IMAGE_LIMIT.saturating_sub(self.waiting.len());
-        let known: BTreeSet<&String> = self.found.iter().map(|one| &one.image).collect();
+        let known: BTreeSet<String> = self.found.iter().map(|one| full_name(&one.image)).collect();
         // An image that is probed anyway is not left out.
         let mut wanted: BTreeSet<String> =
-            self.left_out.iter().filter(|image| !known.contains(image)).cloned().collect();
+            self.left_out.iter().filter(|image| !known.contains(&full_name(image))).cloned().collect();
         let (mut kept, mut background) = (Vec::new(), 0);
         for (place, one) in self.found.iter().enumerate() {
             let is_waited_for = self.waiting.contains(&place);

@@ -108,8 +108,7 @@ fn the_suffix_of_the_clusters_version_tells_the_distribution() {
         let narrow = pod(&with(&format!("kubeVersionOverride: {version}\nhost: {{mode: narrow}}")));
         assert_eq!(seen(&narrow).0, strings(&presets[name]["directories"]), "{version}");
         let full = pod(&with(&format!("kubeVersionOverride: {version}")));
-        let hidden = if name == "kubeadm" { vec![] } else { strings(&presets[name]["hidden"]) };
-        assert_eq!(seen(&full).1, hidden, "{version}");
+        assert_eq!(seen(&full).1, Vec::<String>::new(), "{version}: kubelet's directory may have been moved");
     }
 }
 

@@ -32,10 +32,10 @@
 {{- end }}
 {{- end }}
 
-{{/* What is covered: a list, as YAML. With the whole root only where the distribution is known for certain, and without one's own
-     directories: an entry that is not there keeps the pod from starting. */}}
+{{/* What is covered: a list, as YAML. With the whole root only where somebody names the distribution: the suffix of a version does not
+     tell where kubelet's directory is, and an entry that is not there keeps the pod from starting. */}}
 {{- define "pullprobe.hidden" -}}
-{{- $known := and (eq .Values.host.mode "full") (include "pullprobe.distribution" .) -}}
+{{- $known := and (eq .Values.host.mode "full") (ne .Values.host.distribution "auto") -}}
 {{- $narrow := and (eq .Values.host.mode "narrow") (not .Values.host.directories) -}}
 {{- $preset := list -}}
 {{- if or $known $narrow }}{{ $preset = (include "pullprobe.preset" . | fromYaml).hidden }}{{ end -}}
