@@ -225,9 +225,17 @@ fn of_node(ruleset: RulesetCreated, root: &HostRoot, rules: &Rules) -> Result<Ru
 }
 
 fn of_process(ruleset: RulesetCreated, own: &OwnFiles) -> Result<RulesetCreated, RulesetError> {
-    // Its own state, and names for what is outside the cluster.
-    let always = ["/proc", "/sys/fs/cgroup", "/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/dev/urandom"]
-        .map(PathBuf::from);
+    // Its own state, and names for what is outside the cluster. A static program waits for `random` before it reads `urandom`.
+    let always = [
+        "/proc",
+        "/sys/fs/cgroup",
+        "/etc/resolv.conf",
+        "/etc/hosts",
+        "/etc/nsswitch.conf",
+        "/dev/random",
+        "/dev/urandom",
+    ]
+    .map(PathBuf::from);
     let read = own.read.iter().chain(&always).map(|path| (path.clone(), reading()));
     let write =
         own.write.iter().map(|path| (path.clone(), AccessFs::from_all(KNOWN) & !BitFlags::from(AccessFs::Execute)));
