@@ -3,10 +3,10 @@
 //! What it needs is not written down here: one reading of the node, made just before, says which files the other
 //! rooms open. This room knows what they must not get along with that.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use landlock::{
     ABI, Access as _, AccessFs, BitFlags, CompatLevel, Compatible as _, LandlockStatus, PathBeneath, PathFd, Ruleset,
@@ -133,6 +133,8 @@ fn held(root: &HostRoot, directory: &Path) -> Option<((u64, u64), std::os::fd::O
 /// What is not to be opened along with something else.
 struct Private<'a> {
     root: &'a HostRoot,
+    /// What was found of each directory: many files lie in one.
+    known: Mutex<BTreeMap<PathBuf, bool>>,
     patterns: Vec<PathBuf>,
 }
 
@@ -140,11 +142,20 @@ impl<'a> Private<'a> {
     fn of(root: &'a HostRoot, kubelet_root: &Path) -> Self {
         let roots = layout::kubelet_roots().map(PathBuf::from).chain([kubelet_root.to_owned()]);
         let of_kubelet = roots.flat_map(|root| PRIVATE_OF_KUBELET.iter().map(move |name| root.join(name)));
-        Self { root, patterns: PRIVATE.iter().map(PathBuf::from).chain(of_kubelet).collect() }
+        Self { root, known: Mutex::default(), patterns: PRIVATE.iter().map(PathBuf::from).chain(of_kubelet).collect() }
     }
 
     /// Whether the directory may be opened with all that is and will be in it.
     fn spares(&self, directory: &Path) -> bool {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(directory).copied();
+        known.unwrap_or_else(|| {
+            let spares = self.looked_at(directory);
+            self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(directory.to_owned(), spares);
+            spares
+        })
+    }
+
+    fn looked_at(&self, directory: &Path) -> bool {
         let depth = directory.components().count() - 1;
         let deep = if directory.starts_with("/etc") || directory.starts_with("/usr") { 2 } else { 3 };
         let is_deep = depth >= deep || RESOLVER.iter().any(|known| directory == Path::new(known));
