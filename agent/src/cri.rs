@@ -1,5 +1,6 @@
 //! What the running containerd tells: its version and images over CRI, and its content store on disk.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -49,10 +50,25 @@ struct VersionResponse {
     runtime_version: String,
 }
 
-/// The running daemon's version. `Ok(None)`: there is no socket to ask. The error says that a socket is
-/// there and nobody answers, so no image can be pulled on this node at all.
-pub async fn version(root: &HostRoot, named: Option<&str>) -> Result<Option<Version>, Finding> {
+/// Why a socket that is there has not told a version.
+#[derive(Debug, PartialEq)]
+pub enum NoAnswer {
+    /// Nobody answers there, so no image can be pulled on this node at all.
+    Silent(Finding),
+    /// This process may not connect, which says nothing of containerd.
+    Closed(Finding),
+}
+
+/// The running daemon's version. `Ok(None)`: there is no socket to ask.
+pub async fn version(root: &HostRoot, named: Option<&str>) -> Result<Option<Version>, NoAnswer> {
     let Some((socket, reachable)) = socket(root, named) else { return Ok(None) };
+    if UnixStream::connect(&reachable).await.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied) {
+        let message =
+            "pullprobe may not connect to containerd's socket: which version runs, and if it answers, is unknown";
+        let fix = "run pullprobe as root; under SELinux give its pod a type that may connect (docs/deployment.md)";
+        let finding = Finding::new(Severity::Warning, "containerd_not_asked", message, fix);
+        return Err(NoAnswer::Closed(finding.in_file(&*socket.to_string_lossy())));
+    }
     let silent = |why: String| {
         let message = format!("containerd does not answer on its socket: {why}");
         Finding::new(
@@ -65,7 +81,7 @@ pub async fn version(root: &HostRoot, named: Option<&str>) -> Result<Option<Vers
     };
     let request = VersionRequest { version: "v1".to_owned() };
     match ask::<_, VersionResponse>(reachable, "/runtime.v1.RuntimeService/Version", request).await {
-        Err(why) => Err(silent(why)),
+        Err(why) => Err(NoAnswer::Silent(silent(why))),
         Ok(answer) => Ok(answer.runtime_version.parse().ok()),
     }
 }
@@ -146,7 +162,7 @@ mod tests {
     async fn a_socket_that_nobody_serves_is_a_finding() {
         let (_dir, root, path) = root_with(SOCKETS[1]);
         drop(std::os::unix::net::UnixListener::bind(path).unwrap());
-        let finding = version(&root, None).await.unwrap_err();
+        let Err(NoAnswer::Silent(finding)) = version(&root, None).await else { panic!("somebody serves it") };
         assert_eq!((finding.code, finding.file.as_deref()), ("containerd_unreachable", Some(SOCKETS[1])));
         assert!(finding.message.contains("onnection refused"), "{}", finding.message);
     }

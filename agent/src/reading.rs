@@ -184,12 +184,12 @@ impl Node {
         let silent = told.silent.is_some();
         // A containerd that is stopped takes its socket away.
         let stopped = before.and_then(|before| before.node.answers).map(|_| false);
-        let answers = told.answers.or(stopped);
+        let answers = told.answers.or(stopped).filter(|_| told.closed.is_none());
         let of_files = [&containerd.findings, &layout.findings, &names.findings, &environment.findings];
         let of_files = of_files.into_iter().chain([&trust_store.findings, &credentials.findings]).flatten().cloned();
         let mut findings: Vec<Finding> = of_files.collect();
         findings.extend(local::other_ports(&containerd, &told.images));
-        findings.extend(told.silent.into_iter().chain(told.unlisted));
+        findings.extend(told.silent.into_iter().chain(told.closed).chain(told.unlisted));
         findings.extend(kubelet::findings(&root, &layout.kubelet_root));
         if !silent {
             findings.extend(local::newer(options, &root, &layout, &containerd, &environment, &trust_store));

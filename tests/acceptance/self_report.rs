@@ -1,14 +1,17 @@
 //! What alerts need to know of the node's containerd, of the limits that nodes share, and of the agent itself.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is how a test fails")]
 
-use std::fs::File;
+use std::ffi::OsStr;
+use std::fs::{File, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::binary::{Agent, eventually, finish};
+use super::binary::{Agent, document, eventually, finish};
 use super::exposition::Exposition;
 use super::judge::daemon::executable;
 use super::world::{Given, World};
@@ -128,4 +131,30 @@ fn a_containerd_that_does_not_answer_is_seen_whether_it_hangs_or_is_gone() {
     daemon.signal(Signal::TERM);
     assert!(eventually(PATIENCE, || (!socket.exists()).then_some(())).is_some(), "it takes its socket away");
     becomes(0.0, "it is stopped");
+}
+
+/// As without the rights of root, or under SELinux: that says something of pullprobe, and nothing of containerd.
+#[test]
+fn a_socket_that_pullprobe_may_not_open_is_no_sign_of_a_dead_containerd() {
+    let world = world();
+    let socket = world.node.path("/run/containerd/containerd.sock");
+    std::fs::create_dir_all(socket.parent().unwrap()).unwrap();
+    let _listener = UnixListener::bind(&socket).unwrap();
+    std::fs::set_permissions(&socket, Permissions::from_mode(0o600)).unwrap();
+    std::os::unix::fs::chown(&socket, Some(65534), Some(65534)).unwrap();
+    let limited = |verb: &str| {
+        let (given, mut command) = (world.command(verb), Command::new("setpriv"));
+        command.args(["--bounding-set=-dac_override", "--inh-caps=-dac_override"]);
+        // Whoever is told the version asks nobody for it.
+        let asks = |argument: &&OsStr| *argument != "--containerd-version" && *argument != "2.1";
+        command.arg(given.get_program()).args(given.get_args().filter(asks));
+        command
+    };
+    let told = document(&finish(limited("lint").args(["--format", "json"])));
+    let codes: Vec<_> = told["findings"].as_array().unwrap().iter().map(|finding| &finding["code"]).collect();
+    assert!(codes.iter().any(|code| **code == "containerd_not_asked"), "{told:#}");
+    assert!(codes.iter().all(|code| **code != "containerd_unreachable"), "{told:#}");
+    let agent = Agent::start(&mut limited("run")).ready();
+    let read = Exposition::read(&agent.get("/metrics").text());
+    assert_eq!(read.value("pullprobe_containerd_up", &[]), None, "{}", agent.log());
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::cri;
+use crate::cri::{self, NoAnswer};
 use crate::host::root::HostRoot;
 use crate::model::finding::Finding;
 use crate::reading::options::Options;
@@ -15,6 +15,8 @@ pub struct RuntimeInfo {
     pub source: Option<VersionSource>,
     /// It has a socket and did not answer on it.
     pub silent: Option<Finding>,
+    /// It has a socket, and this process may not connect to it.
+    pub closed: Option<Finding>,
     /// `None`: there is no socket, or it was not asked.
     pub answers: Option<bool>,
     pub images: BTreeSet<String>,
@@ -23,11 +25,20 @@ pub struct RuntimeInfo {
 
 impl RuntimeInfo {
     pub async fn ask(root: &HostRoot, options: &Options, socket: &str) -> Self {
-        let (version, source, silent) = daemon_version(root, options, socket).await;
         let (images, unlisted) = images_of_node(root, options, socket).await;
-        let was_asked = options.containerd_version.is_none() && cri::has_socket(root, socket);
-        let answers = was_asked.then_some(silent.is_none());
-        Self { version, source, silent, answers, images, unlisted }
+        let known = Self { images, unlisted, ..Self::default() };
+        if let Some(version) = options.containerd_version {
+            return Self { version: Some(version), source: Some(VersionSource::Flag), ..known };
+        }
+        match cri::version(root, Some(socket)).await {
+            Ok(Some(version)) => {
+                let version = version.told_by_daemon(cri::golang(root, Some(socket)).await);
+                Self { version: Some(version), source: Some(VersionSource::Cri), answers: Some(true), ..known }
+            }
+            Ok(None) => Self { answers: cri::has_socket(root, socket).then_some(true), ..known },
+            Err(NoAnswer::Silent(finding)) => Self { silent: Some(finding), answers: Some(false), ..known },
+            Err(NoAnswer::Closed(finding)) => Self { closed: Some(finding), ..known },
+        }
     }
 
     /// As [`ask`](Self::ask), for an agent: whether containerd answers is asked of it also where its version is written down.
@@ -36,28 +47,11 @@ impl RuntimeInfo {
         if told.answers.is_some() || !cri::has_socket(root, socket) {
             return told;
         }
-        let answers = Some(cri::version(root, Some(socket)).await.is_ok());
-        Self { answers, ..told }
-    }
-}
-
-/// The containerd version whose rules apply: from the command line, else from the running daemon. `None`: derived from
-/// the files.
-async fn daemon_version(
-    root: &HostRoot,
-    options: &Options,
-    socket: &str,
-) -> (Option<Version>, Option<VersionSource>, Option<Finding>) {
-    if let Some(version) = options.containerd_version {
-        return (Some(version), Some(VersionSource::Flag), None);
-    }
-    match cri::version(root, Some(socket)).await {
-        Ok(Some(version)) => {
-            let go = cri::golang(root, Some(socket)).await;
-            (Some(version.told_by_daemon(go)), Some(VersionSource::Cri), None)
+        match cri::version(root, Some(socket)).await {
+            Ok(_) => Self { answers: Some(true), ..told },
+            Err(NoAnswer::Silent(_)) => Self { answers: Some(false), ..told },
+            Err(NoAnswer::Closed(finding)) => Self { closed: Some(finding), ..told },
         }
-        Ok(None) => (None, None, None),
-        Err(finding) => (None, None, Some(finding)),
     }
 }
 

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
 
 use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::eventually;
 use crate::agent::{Agent, NAMESPACE};
@@ -13,6 +16,8 @@ use crate::{Result, repository};
 
 /// Of the chart's service account, as the API server knows it.
 const ACCOUNT: &str = "system:serviceaccount:pullprobe:pullprobe";
+/// Until `kubectl port-forward` says where it listens.
+const FORWARDED: Duration = Duration::from_secs(30);
 const CONTROLLER: &str = "system:serviceaccount:kube-system:daemon-set-controller";
 /// What a registry that is all right, and one that is not, must have in the metrics.
 const METRICS: [&str; 3] = ["pullprobe_build_info{", "namespace=\"open.example\"", "namespace=\"closed.example\""];
@@ -59,7 +64,7 @@ pub async fn asked_through_the_api_server(cluster: &Cluster) -> Result {
     agent.uninstall().await
 }
 
-/// Page and report are not read through the pod proxy, which has the summary.
+/// Page and report are not read through the pod proxy, which has the summary; `kubectl port-forward` comes by loopback.
 async fn only_on_the_node(cluster: &Cluster, pod: &str) -> Result {
     let behind = |path: &str| format!("/api/v1/namespaces/{NAMESPACE}/pods/{pod}:10048/proxy{path}");
     cluster.api.text(&behind("/api/v1/summary")).await?;
@@ -69,6 +74,19 @@ async fn only_on_the_node(cluster: &Cluster, pod: &str) -> Result {
             return Err(format!("{path} through the pod proxy: {refused:?}").into());
         }
     }
+    let mut forward = cluster.kubectl_command(&["port-forward", "--namespace", NAMESPACE, pod, ":10048"]);
+    let mut forward = forward.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
+    // Read until the end: kubectl says a line of each connection, and dies where nobody reads it.
+    let mut said = BufReader::new(forward.stdout.take().ok_or("port-forward has no output")?).lines();
+    let line = tokio::time::timeout(FORWARDED, said.next_line()).await??.ok_or("port-forward ended")?;
+    // `Forwarding from 127.0.0.1:41234 -> 10048`.
+    let address = line.split_whitespace().nth(2).ok_or_else(|| format!("port-forward says {line}"))?;
+    for path in ["/", "/api/v1/report"] {
+        let url = format!("http://{address}{path}");
+        run("curl", ["--silent", "--show-error", "--fail", "--noproxy", "*", &url]).await?;
+    }
+    forward.kill().await?;
+    drop(said);
     Ok(())
 }
 
