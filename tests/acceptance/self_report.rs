@@ -133,7 +133,7 @@ fn a_containerd_that_does_not_answer_is_seen_whether_it_hangs_or_is_gone() {
     becomes(0.0, "it is stopped");
 }
 
-/// As without the rights of root, or under SELinux: that says something of pullprobe, and nothing of containerd.
+/// As without the rights of root, or under `SELinux`: that says something of pullprobe, and nothing of containerd.
 #[test]
 fn a_socket_that_pullprobe_may_not_open_is_no_sign_of_a_dead_containerd() {
     let world = world();
