@@ -10,7 +10,6 @@ use crate::cli::{Cli, ClusterArgs, Color, Format, LogArgs, LogLevel, NodeArgs, O
 use crate::provider;
 use crate::render::text::Style;
 
-mod agent;
 mod answers;
 mod check;
 mod confined;
@@ -19,13 +18,9 @@ mod fleet;
 mod healthcheck;
 mod hosts;
 mod lint;
-
 mod plan;
-mod pull_budget;
+mod run;
 mod why;
-
-use crate::reading::Node;
-use crate::reading::options::{Options, Problems};
 
 /// The exit code of a subcommand. The numbers are API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,16 +89,9 @@ pub fn run(cli: Cli) -> ExitStatus {
         }
         Verb::Run { node, log } => {
             start_log(&LogArgs { log_level: log.log_level.or(Some(LogLevel::Info)), ..log });
-            confined(&node, None, agent::run(&node))
+            confined(&node, None, run::run(&node))
         }
     }
-}
-
-/// The settings and the node as read, or every problem with the request.
-async fn prepare(node: &NodeArgs) -> Result<(Node, Options), Problems> {
-    let options = Options::of(node)?;
-    let node = Node::load(&options).await.map_err(|problem| vec![problem])?;
-    Ok((node, options))
 }
 
 /// For one request to the API server.

@@ -3,6 +3,7 @@
 //! The map of the rooms is docs/architecture.md; a test holds the source against it.
 
 pub mod access;
+pub mod agent;
 pub mod app;
 #[cfg(test)]
 mod cases;

@@ -16,6 +16,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::cli::NodeArgs;
 use crate::credentials::{CredentialOptions, Credentials};
 use crate::environment::layout::{self, Layout};
 use crate::environment::trust::{self, TrustStore};
@@ -38,7 +39,14 @@ use crate::settings::StageTimeouts;
 use crate::state::snapshot::{ContainerdState, FilesystemSpace, NodeState};
 use crate::tls::NodeTrust;
 use crate::{confine, plan, provider};
-use options::Options;
+use options::{Options, Problems};
+
+/// The settings and the node as read, or every problem with the request.
+pub async fn prepare(node: &NodeArgs) -> Result<(Node, Options), Problems> {
+    let options = Options::of(node)?;
+    let node = Node::load(&options).await.map_err(|problem| vec![problem])?;
+    Ok((node, options))
+}
 
 /// Where the node's files are, as `lint` and `plan` say it.
 #[derive(Debug, Serialize)]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::pull_budget;
+use crate::agent::pull_budget;
 use crate::cli::NodeArgs;
 use crate::cluster;
 use crate::confine::{self, OwnFiles, plugin::Places};

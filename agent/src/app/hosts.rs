@@ -34,7 +34,7 @@ pub async fn run(wish: Wish<'_>, node: &NodeArgs, output: &OutputArgs) -> ExitSt
             return ExitStatus::Refused;
         }
     };
-    let (node, options) = match super::prepare(node).await {
+    let (node, options) = match crate::reading::prepare(node).await {
         Ok((node, options)) => (node.patient(timeout), options),
         Err(problems) => {
             problems.iter().for_each(|problem| complain(problem));

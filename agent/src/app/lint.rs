@@ -16,7 +16,7 @@ struct Document {
 }
 
 pub async fn run(node: &NodeArgs, output: &OutputArgs) -> ExitStatus {
-    let node = match super::prepare(node).await {
+    let node = match crate::reading::prepare(node).await {
         Ok((node, _)) => node,
         Err(problems) => {
             problems.iter().for_each(|problem| complain(problem));

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-use crate::app::pull_budget::Clock;
+use super::pull_budget::Clock;
 use crate::cluster::{self, Access, Pods};
 use crate::pods::Book;
 use crate::redact::clean::Clean;

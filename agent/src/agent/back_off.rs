@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use crate::app::pull_budget::Clock;
+use super::pull_budget::Clock;
 use crate::cause::Cause;
 use crate::model::host::Endpoint;
 use crate::model::report::{EndpointReport, ImageReport};

@@ -1,4 +1,4 @@
-//! `pullprobe run`: probes on a schedule, publishes one snapshot, serves it until a signal comes.
+//! The agent of a node: it probes on a schedule, publishes one snapshot, and serves it until a signal comes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -10,9 +10,6 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::task::JoinHandle;
 
-use super::pull_budget::{Clock, PullBudgets};
-use super::{ExitStatus, complain};
-use crate::cli::NodeArgs;
 use crate::host::last_good;
 use crate::image::target::Target;
 use crate::model::finding::Finding;
@@ -21,7 +18,7 @@ use crate::pods::Book;
 use crate::probe;
 use crate::pull::attempt::PullBudget;
 use crate::reading::Node;
-use crate::reading::options::Options;
+use crate::reading::options::{Options, Problems};
 use crate::redact::clean::Clean;
 use crate::route::network::Network;
 use crate::route::network::reach::Reach;
@@ -43,6 +40,7 @@ mod held_back;
 mod own;
 mod pods;
 mod probing;
+pub mod pull_budget;
 mod serving;
 #[cfg(test)]
 mod simulated_day;
@@ -52,6 +50,7 @@ use back_off::BackOffs;
 use background_read::BackgroundRead;
 use pods::NodePods;
 use probing::Probing;
+use pull_budget::{Clock, PullBudgets};
 
 /// One answer has this long, as `check` gives it, and longer where one request alone may take as long.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -62,44 +61,26 @@ const LOOK: Duration = Duration::from_secs(10);
 /// How often the node's files are looked at again, at least.
 const REREAD: Duration = Duration::from_secs(10);
 
-pub async fn run(node: &NodeArgs) -> ExitStatus {
-    let prepared = super::prepare(node).await.and_then(|(node, options)| {
-        let web = serving::web_config(&options)?;
-        Ok((Arc::new(node), options, web))
-    });
-    let (node, options, web) = match prepared {
-        Ok(ready) => ready,
-        Err(problems) => {
-            problems.iter().for_each(|problem| complain(problem));
-            return ExitStatus::Refused;
-        }
-    };
-    let buckets = match own::bucket_key(&options.settings.metrics) {
-        Ok(key) => key,
-        Err(problem) => {
-            complain(&problem);
-            return ExitStatus::Refused;
-        }
-    };
-    let stop = match crate::shutdown::on_signal() {
-        Ok(stop) => stop,
-        Err(error) => {
-            complain(&format!("signals cannot be caught: {error}"));
-            return ExitStatus::Bad;
-        }
-    };
-    let bound = match server::bind(&options.settings.web.listen).await {
-        Ok(bound) => bound,
-        Err(error) => {
-            complain(&error.to_string());
-            return ExitStatus::Bad;
-        }
-    };
-    for address in bound.addresses() {
-        complain(&format!("listening on {address}"));
-    }
+/// Why there is no agent.
+#[derive(Debug)]
+pub enum NotStarted {
+    /// The settings ask for what cannot be had: every problem.
+    Refused(Problems),
+    /// The machine did not let it.
+    Failed(String),
+}
+
+/// Runs until a signal comes. `listening` is told the addresses before anything is served.
+pub async fn run(node: Node, options: Options, listening: impl Fn(&[SocketAddr])) -> Result<(), NotStarted> {
+    let web = serving::web_config(&options).map_err(NotStarted::Refused)?;
+    let buckets = own::bucket_key(&options.settings.metrics).map_err(|problem| NotStarted::Refused(vec![problem]))?;
+    let stop = crate::shutdown::on_signal()
+        .map_err(|error| NotStarted::Failed(format!("signals cannot be caught: {error}")))?;
+    let bound =
+        server::bind(&options.settings.web.listen).await.map_err(|error| NotStarted::Failed(error.to_string()))?;
+    listening(&bound.addresses());
     let (latch, readiness) = server::readiness();
-    let agent = Arc::new(Agent { web, ..Agent::new(options, node, latch, Timestamp::now, buckets) });
+    let agent = Arc::new(Agent { web, ..Agent::new(options, Arc::new(node), latch, Timestamp::now, buckets) });
     let content = serving::content(&agent, readiness);
     let probing = tokio::spawn(schedule::run(agent.schedule(), Arc::clone(&agent), stop.clone()));
     let following = tokio::spawn(agent.follow_pods());
@@ -107,7 +88,7 @@ pub async fn run(node: &NodeArgs) -> ExitStatus {
     bound.serve(content, stop.clone()).await;
     stop.cancel();
     [probing, following, widening].iter().for_each(JoinHandle::abort);
-    ExitStatus::Well
+    Ok(())
 }
 
 /// A registry or an image, as the settings and the node's files name it.

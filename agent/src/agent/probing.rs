@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::back_off::{BackOffs, OfferedCredentials, Pace};
+use super::pull_budget::PullBudgets;
 use super::{Current, Probed};
-use crate::app::pull_budget::PullBudgets;
 use crate::image::target::Target;
 use crate::model::report::ImageReport;
 use crate::probe;

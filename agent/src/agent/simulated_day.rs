@@ -161,7 +161,7 @@ impl World {
         let (config, root) = (config.to_str().unwrap(), root.to_str().unwrap());
         let cli = Cli::parse_from(["pullprobe", "run", "--config", config, "--host-root", root]);
         let Verb::Run { node, .. } = cli.verb else { panic!("it was told to run") };
-        let (node, options) = crate::app::prepare(&node).await.unwrap();
+        let (node, options) = crate::reading::prepare(&node).await.unwrap();
         Arc::new(Agent::new(options, Arc::new(node), server::readiness().0, clock, None))
     }
 

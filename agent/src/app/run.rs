@@ -1,0 +1,31 @@
+//! `pullprobe run`: the agent, and the words for what keeps it from starting.
+
+use super::{ExitStatus, complain};
+use crate::agent::{self, NotStarted};
+use crate::cli::NodeArgs;
+use crate::reading;
+
+pub async fn run(node: &NodeArgs) -> ExitStatus {
+    let ended = match reading::prepare(node).await {
+        Ok((node, options)) => {
+            agent::run(node, options, |addresses| {
+                for address in addresses {
+                    complain(&format!("listening on {address}"));
+                }
+            })
+            .await
+        }
+        Err(problems) => Err(NotStarted::Refused(problems)),
+    };
+    match ended {
+        Ok(()) => ExitStatus::Well,
+        Err(NotStarted::Refused(problems)) => {
+            problems.iter().for_each(|problem| complain(problem));
+            ExitStatus::Refused
+        }
+        Err(NotStarted::Failed(problem)) => {
+            complain(&problem);
+            ExitStatus::Bad
+        }
+    }
+}
