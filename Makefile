@@ -17,7 +17,7 @@ SKIPPED_BY_QUICK := --skip needs_root --skip needs_tools
 # Unit tests wait more than they compute.
 QUICK_THREADS := 4
 
-.PHONY: help demo quick test tools lint docs static e2e bench hostile fuzz clean
+.PHONY: help demo quick test tools lint docs static often e2e bench hostile fuzz clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,7 +54,7 @@ lint: tools ## format, clippy, dependencies
 	echo "== lint: $$SECONDS s"
 
 static: ## the static binary of the image's last stage
-	RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs" cargo build --release --locked --target $(HOST) --bin pullprobe
+	RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs -C link-arg=-Wl,-T,agent/often.ld" cargo build --release --locked --target $(HOST) --bin pullprobe
 	echo "== static binary: $$SECONDS s"
 	echo "$(STATIC)"
 
@@ -62,6 +62,9 @@ docs: ## write the generated documents again
 	UPDATE_DOCS=1 cargo test --locked --lib -- documents published markdown generated docs_
 	bash deploy/render.sh
 	python3 dashboards/build.py
+
+often: ## write agent/often.ld again: which functions the linker puts side by side (builds the program once more)
+	bash tests/tools/often.sh
 
 e2e: tools static ## the agent in a real Kubernetes (ONLY="parts of names": those tests; KEEP=1 or KEEP=only: the cluster stays until Ctrl-C)
 	bash tests/tools/kubernetes.sh
