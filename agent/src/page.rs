@@ -1,103 +1,104 @@
-//! The snapshot as a page for people: one file, no script, nothing from elsewhere.
+//! The snapshot as a page for people: one file, a script of its own that it can do without, nothing from elsewhere.
 //!
-//! Whatever came from a registry or a file is escaped; it makes no judgement of its own.
+//! Whatever came from a registry or a file is escaped; it makes no judgement of its own. [`POLICY`] lets a browser run and apply
+//! what is in the files beside this one, and nothing else.
 
+use std::sync::LazyLock;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use maud::{Markup, PreEscaped, html};
+use maud::{Markup, html};
+use sha2::Digest as _;
 
 use crate::state::snapshot::Snapshot;
 
+mod dates;
 mod dns;
 mod image;
+mod ladder;
 mod markup;
 mod node;
 mod pods;
+mod query;
 mod registry;
+mod target;
 
-use markup::Tone;
+pub use query::Query;
 
 const STYLE: &str = include_str!("page/page.css");
-const DOCTYPE: &str = "<!doctype html>\n";
-/// Seconds between two looks: a cycle is a minute.
-const REFRESH: u32 = 15;
+const SCRIPT: &str = include_str!("page/page.js");
 
-pub fn html(snapshot: &Snapshot, now: Timestamp) -> String {
-    markup::finished(html! {
-        (PreEscaped(DOCTYPE))
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta http-equiv="refresh" content=(REFRESH);
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { (snapshot.node) " · pullprobe" }
-                style { (PreEscaped(STYLE)) }
-            }
-            body { main {
-                (head(snapshot, now))
-                (pods::section(snapshot, now))
-                (image::section(snapshot, now))
-                (registry::section(snapshot, now))
-                (node::findings(snapshot, now))
-                (node::facts(snapshot, now))
-                (foot())
-            } }
+/// The page's own style and script by their hashes: nothing that others wrote can be taken for them, and a policy without a nonce can
+/// stand in a file. The script may ask the agent, the form may lead to it, and no text may become markup in the browser.
+pub static POLICY: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "default-src 'none'; style-src '{}'; script-src '{}'; connect-src 'self'; form-action 'self'; base-uri 'none'; \
+         frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+        hash(STYLE),
+        hash(SCRIPT)
+    )
+});
+
+fn hash(text: &str) -> String {
+    format!("sha256-{}", STANDARD.encode(sha2::Sha256::digest(text)))
+}
+
+pub fn html(snapshot: &Snapshot, now: Timestamp, query: &Query) -> String {
+    let title = markup::finished(html! { (snapshot.node) " · pullprobe" });
+    let body = markup::finished(html! {
+        header #head { (head(snapshot, now)) }
+        main #main {
+            (target::section(snapshot, query, now))
+            (pods::section(snapshot, now))
+            (node::findings(snapshot, now))
+            (dates::section(snapshot, now))
+            (node::facts(snapshot, now))
         }
-        "\n"
-    })
+        (foot())
+    });
+    // Style and script go around what is done to the text of others: they are ours, and byte for byte what the policy allows.
+    [
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">",
+        "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">",
+        "<meta name=\"color-scheme\" content=\"light dark\"><title>",
+        &title,
+        "</title><style>",
+        STYLE,
+        "</style></head><body>",
+        &body,
+        "<script>",
+        SCRIPT,
+        "</script></body></html>\n",
+    ]
+    .concat()
 }
 
 fn head(snapshot: &Snapshot, now: Timestamp) -> Markup {
-    html! { header {
+    let waiting = snapshot.pods.waiting().count();
+    html! {
         p.mark { "pullprobe" }
         h1 { (snapshot.node) }
         p.lead {
             "containerd " b { (snapshot.state.containerd.version) } " · " (snapshot.state.platform) " · "
             @if snapshot.last_cycle.is_none() { "the first cycle is running" } @else { "as seen " (markup::utc(now)) }
         }
-        ul.sums {
-            @for (count, tone, words) in sums(snapshot) { li class=(tone.class()) { b { (count) } " " (words) } }
-        }
-    } }
-}
-
-/// What one wants to know first: how many of what are how.
-fn sums(snapshot: &Snapshot) -> Vec<(usize, Tone, &'static str)> {
-    let images = || snapshot.images.values();
-    let looked_at =
-        snapshot.targets.namespaces.iter().filter(|(name, one)| registry::is_looked_at(snapshot, name, one));
-    let health: Vec<_> = looked_at.map(|(name, one)| one.health(name, &snapshot.endpoints)).collect();
-    let fine = images().filter(|image| image::tone(image) == Tone::Good).count();
-    let bad = images().filter(|image| image::tone(image) == Tone::Bad).count();
-    let registries = health.iter().filter(|one| one.pullable == Some(true)).count();
-    let closed = health.iter().filter(|one| one.pullable == Some(false)).count();
-    let open_images = images().filter(|image| image::tone(image) == Tone::Doubt).count();
-    let open = health.iter().filter(|one| one.pullable.is_none()).count();
-    let degraded = health.iter().filter(|one| one.degraded == Some(true)).count();
-    [
-        (
-            snapshot.pods.waiting().count(),
-            Tone::Bad,
-            ["container waits for its image", "containers wait for their image"],
-        ),
-        (bad, Tone::Bad, ["image fails", "images fail"]),
-        (closed, Tone::Bad, ["registry not pullable", "registries not pullable"]),
-        (degraded, Tone::Doubt, ["registry degraded", "registries degraded"]),
-        (open_images, Tone::Doubt, ["image unknown", "images unknown"]),
-        (open, Tone::Doubt, ["registry unknown", "registries unknown"]),
-        (fine, Tone::Good, ["image pullable", "images pullable"]),
-        (registries, Tone::Good, ["registry pullable", "registries pullable"]),
-    ]
-    .into_iter()
-    .filter(|(count, _, _)| *count > 0)
-    .map(|(count, tone, [one, more])| (count, tone, if count == 1 { one } else { more }))
-    .collect()
+        @if waiting > 0 { p.waiting { a href="#pods" {
+            (waiting) @if waiting == 1 { " container waits for its image" } @else { " containers wait for their image" }
+        } } }
+    }
 }
 
 fn foot() -> Markup {
     html! { footer {
-        a href="/metrics" { "metrics" } " " a href="/api/v1/report" { "report" } " " a href="/api/v1/schema" { "schema" }
-        " " span { "pullprobe " (env!("CARGO_PKG_VERSION")) " · reloads every " (REFRESH) " s" }
+        nav aria-label="Formats" {
+            a href="api/v1/report" { "report as JSON" } " " a href="metrics" { "metrics" } " "
+            a href="api/v1/summary" { "summary" } " " a href="api/v1/schema" { "schema" }
+        }
+        p #status role="status" {}
+        noscript { "Reload the page to see what is new." }
+        label hidden { input #wanted type="checkbox" checked; " update every 15 s" }
+        p { "pullprobe " (env!("CARGO_PKG_VERSION")) }
     } }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! | route | |
 //! |---|---|
-//! | `/` | the page for people |
+//! | `/` | the page for people; `?state=failing&q=TEXT` shows a part of its table |
 //! | `/metrics` | Prometheus' text format |
 //! | `/api/v1/report` | the report as JSON |
 //! | `/api/v1/schema` | its JSON Schema |
@@ -16,7 +16,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Extension, Request, State};
+use axum::extract::{Extension, RawQuery, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::Response;
@@ -93,9 +93,10 @@ fn routes(content: Arc<Content>) -> Router {
         .with_state(content)
 }
 
-async fn show_page(State(content): Shared, headers: HeaderMap) -> Response {
-    let html = page::html(&content.snapshot(), (content.clock)());
-    Reply::new("text/html; charset=utf-8", html).to(&headers)
+async fn show_page(State(content): Shared, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+    let query = page::Query::parse(query.as_deref().unwrap_or_default());
+    let html = page::html(&content.snapshot(), (content.clock)(), &query);
+    Reply::new("text/html; charset=utf-8", html).under(&page::POLICY).to(&headers)
 }
 
 async fn show_metrics(State(content): Shared, headers: HeaderMap) -> Response {

@@ -32,11 +32,13 @@ use crate::state::snapshot::{ContainerdState, FilesystemSpace, NodeState, SeenLi
 use crate::state::targets::Targets;
 use crate::version::{Version, VersionSource};
 
+mod crowd;
 mod host;
 mod pods;
 mod presenting;
 mod verdicts;
 
+pub use crowd::{hostile, many, well};
 pub use host::host;
 pub use presenting::presenting;
 use verdicts::{good, refused, unsuited};

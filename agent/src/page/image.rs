@@ -1,49 +1,56 @@
-//! The verdict about each image, the bad ones first.
+//! An image: its verdict, and what is known of how that came about.
 
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-use super::markup::{Tone, back_off, bytes, fix, from_now, millis, note, pill, term};
+use super::ladder;
+use super::markup::{Tone, back_off, bytes, fix, millis, note, term};
 use super::pods::needed_by;
+use super::query::State;
+use super::target::{Target, What};
 use crate::model::report::{Attempt, ImageReport};
 use crate::pods::Need;
 use crate::state::snapshot::Snapshot;
 
-pub fn section(snapshot: &Snapshot, now: Timestamp) -> Markup {
-    let mut images: Vec<&ImageReport> = snapshot.images.values().map(AsRef::as_ref).collect();
-    images.sort_by_key(|image| match tone(image) {
-        Tone::Bad => 0,
-        Tone::Doubt | Tone::Quiet => 1,
-        Tone::Good => 2,
-    });
-    let (targets, needs) = (&snapshot.targets, snapshot.needs_by_image());
-    html! { section {
-        h2 { "Images" }
-        @for image in images { (card(snapshot, image, needs.get(&name(image)), now)) }
-        @for waiting in targets.images.iter().filter(|requested| !snapshot.images.contains_key(*requested)) {
-            article.quiet { h3 { (pill(Tone::Quiet, "not looked at yet")) code { (waiting) } } }
-        }
-        @if targets.images.is_empty() { p.none { "No image is a target." } }
-        @if targets.left_out.count > 0 {
-            p.none { (targets.left_out.count) " more images were found. They are not probed, because of the limit on targets." }
-        }
-    } }
-}
+/// More attempts than these are counted.
+const ATTEMPTS: usize = 50;
 
-pub fn tone(image: &ImageReport) -> Tone {
-    match (image.verdict.pullable, image.verdict.runnable) {
-        (Some(false), _) | (_, Some(false)) => Tone::Bad,
-        (Some(true), _) => Tone::Good,
-        (None, _) => Tone::Doubt,
+pub fn target<'a>(requested: &str, image: &'a ImageReport) -> Target<'a> {
+    let (state, word) = state(image);
+    Target {
+        state,
+        word,
+        kind: "image",
+        id: format!("image-{requested}"),
+        name: name(image),
+        cause: image.verdict.cause,
+        seen: Some(image.started_at),
+        hosts: [&image.requested].into_iter().chain(&image.verdict.host).map(ToString::to_string).collect(),
+        what: What::Image(image),
     }
 }
 
-const fn word(image: &ImageReport) -> &'static str {
+/// One that was not probed yet.
+pub fn waiting(requested: &str) -> Target<'_> {
+    Target {
+        state: State::Unseen,
+        word: State::Unseen.words(),
+        kind: "image",
+        id: format!("image-{requested}"),
+        name: requested.to_owned(),
+        cause: None,
+        seen: None,
+        hosts: Vec::new(),
+        what: What::Waiting,
+    }
+}
+
+fn state(image: &ImageReport) -> (State, &'static str) {
     match (image.verdict.pullable, image.verdict.runnable) {
-        (Some(false), _) => "not pullable",
-        (_, Some(false)) => "does not run here",
-        (Some(true), _) => "pullable",
-        (None, _) => "unknown",
+        (Some(false), _) => (State::Failing, "not pullable"),
+        (_, Some(false)) => (State::Failing, "does not run here"),
+        (Some(true), _) => (State::Good, "pullable"),
+        (None, _) => (State::Unknown, "unknown"),
     }
 }
 
@@ -51,11 +58,11 @@ fn name(image: &ImageReport) -> String {
     image.image.as_ref().map_or_else(|| image.requested.clone().into(), ToString::to_string)
 }
 
-fn card(snapshot: &Snapshot, image: &ImageReport, needs: Option<&Vec<&Need>>, now: Timestamp) -> Markup {
+pub fn detail(snapshot: &Snapshot, image: &ImageReport, needs: Option<&Vec<&Need>>, now: Timestamp) -> Markup {
     let verdict = &image.verdict;
-    html! { article class=(tone(image).class()) {
-        h3 { (pill(tone(image), word(image))) code { (name(image)) } span.when { (from_now(image.started_at, now)) } }
+    html! {
         p.says { (verdict.summary) }
+        (ladder::draw(&ladder::of_image(snapshot, image)))
         @if let Some(until) = snapshot.image_back_off(image) { (back_off(until, now)) }
         (notes(image))
         (fix(&verdict.fix))
@@ -63,7 +70,7 @@ fn card(snapshot: &Snapshot, image: &ImageReport, needs: Option<&Vec<&Need>>, no
         (facts(image, now))
         @if let Some(needs) = needs { dl.line { (needed_by(needs)) } }
         (attempts(&image.attempts))
-    } }
+    }
 }
 
 /// What is to be known although it may be pullable: the registry's own words, and what may not fit.
@@ -106,15 +113,16 @@ fn room(image: &ImageReport) -> String {
 
 fn attempts(attempts: &[Attempt]) -> Markup {
     let tone = |attempt: &Attempt| if attempt.failure.is_some() { Tone::Bad } else { Tone::Good };
-    html! { @if !attempts.is_empty() { div.wide { table {
-        thead { tr { th { "asked to" } th { "host" } th { "answer" } th { "took" } } }
-        tbody { @for attempt in attempts { tr {
+    html! { @if !attempts.is_empty() { table {
+        thead { tr { th scope="col" { "asked to" } th scope="col" { "host" } th scope="col" { "answer" } th scope="col" { "took" } } }
+        tbody { @for attempt in attempts.iter().take(ATTEMPTS) { tr {
             td { (attempt.operation.as_str()) }
             td.host { (attempt.endpoint) }
-            td class=(tone(attempt).class()) {
+            td.(tone(attempt).class()) {
                 (tone(attempt).sign()) " " @if let Some(status) = attempt.http_status { (status) " " } (attempt.detail)
             }
             td.took { (millis(attempt.duration)) }
         } } }
-    } } } }
+    } }
+    @if attempts.len() > ATTEMPTS { p.none { (attempts.len() - ATTEMPTS) " more hosts were asked." } } }
 }

@@ -63,6 +63,22 @@ pub fn fix(text: &str) -> Markup {
     html! { @if !text.is_empty() { p.fix { b { "Fix" } " " (prose(text)) } } }
 }
 
+/// How many bytes the parts of a section may still take, so that a page has a bound whatever is in it.
+pub struct Room(usize);
+
+impl Room {
+    pub const fn of(bytes: usize) -> Self {
+        Self(bytes)
+    }
+
+    /// Whether so much fits. If so, it is taken.
+    pub fn takes(&mut self, bytes: usize) -> bool {
+        let left = self.0.checked_sub(bytes);
+        self.0 = left.unwrap_or(self.0);
+        left.is_some()
+    }
+}
+
 /// A remark behind its sign.
 pub fn note(tone: Tone, text: &Markup) -> Markup {
     html! { p.note.(tone.class()) { i { (tone.sign()) } " " (text) } }
@@ -104,6 +120,20 @@ pub fn utc(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
+/// `12 s ago`, with the time itself for who points at it.
+pub fn seen(at: Timestamp, now: Timestamp) -> Markup {
+    html! { time datetime=(iso(at)) title=(utc(at)) { (from_now(at, now)) } }
+}
+
+/// `2026-11-20 (in 3 days)`.
+pub fn dated(at: Timestamp, now: Timestamp) -> Markup {
+    html! { time datetime=(iso(at)) title=(utc(at)) { (at.strftime("%Y-%m-%d").to_string()) } " (" (from_now(at, now)) ")" }
+}
+
+fn iso(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
 /// `12 s ago`, `in 3 days`.
 pub fn from_now(at: Timestamp, now: Timestamp) -> String {
     let distance: SignedDuration = at.duration_since(now);
@@ -142,6 +172,13 @@ mod tests {
 
     fn prose(text: &str) -> String {
         finished(super::prose(text))
+    }
+
+    #[test]
+    fn a_room_takes_what_fits_and_goes_on() {
+        let mut room = Room::of(10);
+        let taken = [6, 5, 4, 1].map(|bytes| room.takes(bytes));
+        assert_eq!(taken, [true, false, true, false]);
     }
 
     #[test]

@@ -3,16 +3,26 @@
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-use super::markup::{Tone, bytes, fix, from_now, millis, pill, term};
+use super::markup::{Room, Tone, bytes, fix, from_now, millis, pill, term};
 use crate::model::finding::{Finding, Severity};
 use crate::state::snapshot::{FilesystemSpace, Snapshot};
+
+/// More than these are counted, and so are those for which there is no room.
+const FINDINGS: usize = 100;
+const FINDINGS_BYTES: usize = 160 << 10;
 
 pub fn findings(snapshot: &Snapshot, now: Timestamp) -> Markup {
     let mut findings: Vec<Finding> = snapshot.findings(now);
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-    html! { @if !findings.is_empty() { section {
-        h2 { "Findings" }
-        @for finding in &findings { (card(finding)) }
+    let mut room = Room::of(FINDINGS_BYTES);
+    let cards = findings.iter().take(FINDINGS).map(card).filter(|card| room.takes(card.0.len()));
+    let cards: Vec<Markup> = cards.collect();
+    html! { @if !findings.is_empty() { section #findings aria-labelledby="findings-heading" {
+        h2 #findings-heading { "Findings" }
+        @for card in &cards { (card) }
+        @if findings.len() > cards.len() {
+            p.none { (findings.len() - cards.len()) " more are in the " a href="api/v1/report" { "report as JSON" } "." }
+        }
     } } }
 }
 
@@ -22,10 +32,10 @@ fn card(finding: &Finding) -> Markup {
         Severity::Warning => Tone::Doubt,
         Severity::Info => Tone::Quiet,
     };
-    html! { article class=(tone.class()) {
+    html! { article.(tone.class()) {
         h3 {
-            (pill(tone, finding.severity.as_str()))
-            @if finding.file.is_some() { code { (place(finding)) } }
+            (pill(tone, finding.severity.as_str())) " "
+            @if finding.file.is_some() { code { (place(finding)) } " " }
             span.when { (finding.code) }
         }
         p.says { (finding.message) }
@@ -44,18 +54,14 @@ pub fn facts(snapshot: &Snapshot, now: Timestamp) -> Markup {
     let containerd = format!("{} (known from: {})", state.containerd.version, state.containerd.source.as_str());
     let hash = snapshot.config.hash.as_deref().unwrap_or_default();
     let changed = snapshot.config.changed_at.map(|at| format!("{} · {hash}", from_now(at, now)));
-    html! { section {
-        h2 { "Node" }
+    html! { section #node aria-labelledby="node-heading" {
+        h2 #node-heading { "Node" }
         dl.facts {
             (term("containerd", &containerd))
             (term("configuration", &state.containerd.config_files.join(" ")))
             (term("hosts.toml below", &state.containerd.config_path.join(" ")))
             (term("last change", changed.as_deref().unwrap_or_default()))
             @if let Some(disk) = &state.image_filesystem { div { dt { "image disk" } dd { (space(disk)) } } }
-            @for credential in snapshot.credential_expiries() { div { dt { "credential" } dd {
-                (credential.source) " for " (credential.registry) " " (credential.lifetime.words(now))
-                @if let Some(renews) = credential.renews { ", requested again " (from_now(renews, now)) }
-            } } }
             (term("agent started", &from_now(snapshot.started_at, now)))
             (term("last cycle took", &snapshot.last_cycle.map(millis).unwrap_or_default()))
         }

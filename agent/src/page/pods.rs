@@ -15,8 +15,8 @@ pub fn section(snapshot: &Snapshot, now: Timestamp) -> Markup {
     let book = &snapshot.pods;
     let waiting: Vec<&Need> = book.waiting().collect();
     let lost = snapshot.not_restartable();
-    html! { @if book.api != Api::Unused { section {
-        h2 { "Pods" }
+    html! { @if book.api != Api::Unused { section #pods aria-labelledby="pods-heading" {
+        h2 #pods-heading { "Pods" }
         @if let Api::Down { since, why } = &book.api {
             (note(Tone::Doubt, &html! { "The pods of this node are not known since " (from_now(*since, now)) ": " (why) "." }))
         }
@@ -29,27 +29,28 @@ pub fn section(snapshot: &Snapshot, now: Timestamp) -> Markup {
             h3 { (pill(Tone::Doubt, "would not start again")) }
             p.says { "Containers run with these images. They could not be pulled again: the containers would not start on \
                       another node, or here after a clean-up." }
-            ul { @for (image, report) in &lost {
+            ul { @for (image, report) in lost.iter().take(ROWS) {
                 li { code { (image) } @if let Some(cause) = report.verdict.cause { " " (cause.as_str()) } }
             } }
+            @if lost.len() > ROWS { p.none { (lost.len() - ROWS) " more would not." } }
         } }
     } } }
 }
 
 /// A row for each.
 fn containers(snapshot: &Snapshot, needs: &[&Need], now: Timestamp) -> Markup {
-    html! { div.wide { table {
-        thead { tr { th { "pod" } th { "image" } th { "waits" } th { "what is in its way" } } }
+    html! { table {
+        thead { tr { th scope="col" { "pod" } th scope="col" { "image" } th scope="col" { "waits" } th scope="col" { "what is in its way" } } }
         tbody { @for need in needs.iter().take(ROWS) {
             @let outlook = snapshot.outlook(need, snapshot.report_for(need));
             tr {
                 td { (who(need)) }
                 td.host { (need.image) }
                 td { (wait(need, now)) }
-                td class=(tone(outlook).class()) { (tone(outlook).sign()) " " (way(outlook)) }
+                td.(tone(outlook).class()) { (tone(outlook).sign()) " " (way(outlook)) }
             }
         } }
-    } } }
+    } }
 }
 
 fn who(need: &Need) -> Markup {

@@ -1,87 +1,101 @@
-//! Each registry name with its hosts in containerd's order and those that they send to, each with its
-//! ladder.
+//! A registry name: its hosts in containerd's order and those that they send to, each with its ladder.
 
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-use super::dns;
-use super::markup::{Tone, back_off, from_now, millis, pill, term};
+use super::dates::limit_words;
+use super::markup::{back_off, from_now, millis, seen, term};
+use super::query::State;
+use super::target::{Target, What};
+use super::{dns, ladder};
 use crate::model::host::{Endpoint, EndpointKey, Role};
 use crate::model::namespace::{Health, Namespace, PlannedHost};
-use crate::model::ratelimit::{LimitState, Limiter};
-use crate::model::report::{EndpointReport, StageLine, StageResult};
-use crate::state::snapshot::{SeenLimit, Snapshot};
+use crate::model::report::EndpointReport;
+use crate::state::snapshot::Snapshot;
 
-pub fn section(snapshot: &Snapshot, now: Timestamp) -> Markup {
-    let namespaces = &snapshot.targets.namespaces;
-    html! { section {
-        h2 { "Registries" }
-        @for (name, namespace) in namespaces { (card(snapshot, name, namespace, now)) }
-        @if namespaces.is_empty() { p.none { "No registry is a target." } }
-    } }
-}
+/// More hosts than these are counted.
+const HOSTS: usize = 32;
 
-fn card(snapshot: &Snapshot, name: &str, namespace: &Namespace, now: Timestamp) -> Markup {
-    let health = namespace.health(name, &snapshot.endpoints);
-    let unseen = (Tone::Quiet, "not looked at yet");
-    let (tone, word) = if is_looked_at(snapshot, name, namespace) { state(&health) } else { unseen };
-    html! { article class=(tone.class()) {
-        h3 {
-            (pill(tone, word)) code { (name) }
-            @if let Some(delay) = health.fallback_delay.filter(|delay| !delay.is_zero()) {
-                span.when { "each request loses " (millis(delay)) " to dead hosts" }
-            }
-        }
-        (hosts(snapshot, name, namespace, now))
-    } }
+pub fn target<'a>(snapshot: &'a Snapshot, name: &'a str, namespace: &'a Namespace) -> Target<'a> {
+    let (state, word) = if is_looked_at(snapshot, name, namespace) {
+        state(&namespace.health(name, &snapshot.endpoints))
+    } else {
+        (State::Unseen, State::Unseen.words())
+    };
+    let hosts = || namespace.hosts.iter().map(|host| &host.endpoint).chain(namespace.dependents.keys());
+    let reports = || hosts().filter_map(|endpoint| report(snapshot, name, endpoint));
+    let failing = |planned: bool| {
+        reports().filter(move |one| one.role.is_planned() == planned).filter_map(EndpointReport::failure)
+    };
+    // As the summary has it: the cause of the last host that fails.
+    let failure = || namespace.broken.as_ref().or_else(|| failing(true).last()).or_else(|| failing(false).last());
+    Target {
+        state,
+        word,
+        kind: "registry",
+        id: format!("registry-{name}"),
+        name: name.to_owned(),
+        cause: failure().filter(|_| state != State::Good).map(|failure| failure.cause),
+        seen: reports().map(|report| report.started_at).max(),
+        hosts: hosts().take(HOSTS).map(ToString::to_string).collect(),
+        what: What::Registry(name, namespace),
+    }
 }
 
 /// Whether anything is known of it: of one of its hosts, or that it has none.
-pub fn is_looked_at(snapshot: &Snapshot, name: &str, namespace: &Namespace) -> bool {
-    let seen = |host: &PlannedHost| snapshot.endpoints.contains_key(&(name.to_owned(), host.endpoint.clone()));
+fn is_looked_at(snapshot: &Snapshot, name: &str, namespace: &Namespace) -> bool {
+    let seen = |host: &PlannedHost| report(snapshot, name, &host.endpoint).is_some();
     namespace.broken.is_some() || namespace.hosts.iter().any(seen)
 }
 
-fn state(health: &Health) -> (Tone, &'static str) {
+fn report<'a>(snapshot: &'a Snapshot, name: &str, endpoint: &Endpoint) -> Option<&'a EndpointReport> {
+    snapshot.endpoints.get(&(name.to_owned(), endpoint.clone())).map(AsRef::as_ref)
+}
+
+fn state(health: &Health) -> (State, &'static str) {
     match (health.pullable, health.degraded) {
-        (Some(true), Some(true)) => (Tone::Doubt, "degraded"),
-        (Some(true), _) => (Tone::Good, "pullable"),
-        (Some(false), _) => (Tone::Bad, "not pullable"),
-        (None, _) => (Tone::Doubt, "unknown"),
+        (Some(true), Some(true)) => (State::Degraded, "degraded"),
+        (Some(true), _) => (State::Good, "pullable"),
+        (Some(false), _) => (State::Failing, "not pullable"),
+        (None, _) => (State::Unknown, "unknown"),
     }
 }
 
-fn hosts(snapshot: &Snapshot, name: &str, namespace: &Namespace, now: Timestamp) -> Markup {
-    let report = |endpoint: &Endpoint| snapshot.endpoints.get(&(name.to_owned(), endpoint.clone()));
+pub fn detail(snapshot: &Snapshot, name: &str, namespace: &Namespace, now: Timestamp) -> Markup {
+    let of = |endpoint| report(snapshot, name, endpoint);
+    let count = namespace.hosts.len() + namespace.dependents.len();
+    let delay = namespace.health(name, &snapshot.endpoints).fallback_delay.filter(|delay| !delay.is_zero());
     html! {
+        @if let Some(delay) = delay { p { "Each request loses " (millis(delay)) " to dead hosts." } }
         @if let Some(failure) = &namespace.broken {
             @let who = if failure.inconclusive { "pullprobe" } else { "containerd" };
-            p.says.bad { (who) " does not know which hosts to ask: " (failure.detail) }
+            p.says { (who) " does not know which hosts to ask: " (failure.detail) }
         }
-        @for planned in &namespace.hosts {
-            @if let Some(report) = report(&planned.endpoint) { (host(snapshot, report, now)) } @else { (unseen(planned)) }
+        @for planned in namespace.hosts.iter().take(HOSTS) {
+            @if let Some(report) = of(&planned.endpoint) { (host(snapshot, report, now)) } @else { (unseen(planned)) }
         }
-        @for report in namespace.dependents.keys().filter_map(report) { (host(snapshot, report, now)) }
+        @for report in namespace.dependents.keys().filter_map(of).take(HOSTS) { (host(snapshot, report, now)) }
+        @if count > HOSTS { p.none { "It has " (count) " hosts: all are in the " a href="api/v1/report" { "report as JSON" } "." } }
     }
 }
 
-fn heading(endpoint: &Endpoint, role: Role, when: &str) -> Markup {
-    html! { p { code { (endpoint) } span.role { (role.as_str()) } span.when { (when) } } }
+fn heading(endpoint: &Endpoint, role: Role, when: &Markup) -> Markup {
+    html! { p.heading { code { (endpoint) } " " span.role { (role.as_str()) } " " span.when { (when) } } }
 }
 
 fn unseen(planned: &PlannedHost) -> Markup {
-    html! { div.host { (heading(&planned.endpoint, planned.role, "not looked at yet")) } }
+    html! { div.host { (heading(&planned.endpoint, planned.role, &html! { "not looked at yet" })) } }
 }
 
 fn host(snapshot: &Snapshot, report: &EndpointReport, now: Timestamp) -> Markup {
     let key: EndpointKey = (report.namespace.clone(), report.endpoint.clone());
     html! { div.host {
-        (heading(&report.endpoint, report.role, &from_now(report.started_at, now)))
-        ol.ladder { @for line in report.stages.lines() { (stage(&line)) } }
+        (heading(&report.endpoint, report.role, &seen(report.started_at, now)))
+        (ladder::draw(&ladder::of_host(&report.stages)))
         @if let Some(failure) = report.failure() { p.says { b { (failure.cause.as_str()) } " " (failure.detail) } }
         @if let Some(until) = snapshot.endpoint_back_off(&key) { (back_off(until, now)) }
         @for line in dns::nameservers(&report.stages) {
-            p class={ "server " (line.tone.class()) } { i { (line.tone.sign()) } " " code { (line.server) } " " (line.said) }
+            p.server.(line.tone.class()) { i { (line.tone.sign()) } " " code { (line.server) } " " (line.said) }
         }
         (facts(snapshot, &key, report, now))
     } }
@@ -110,31 +124,4 @@ fn facts(snapshot: &Snapshot, key: &EndpointKey, report: &EndpointReport, now: T
         }
         @if let Some(seen) = snapshot.rate_limits.get(key) { (term("pull limit", &limit_words(seen, now))) }
     } }
-}
-
-fn stage(line: &StageLine<'_>) -> Markup {
-    let (tone, said) = match line.result {
-        StageResult::Passed => (Tone::Good, line.duration.map(millis).unwrap_or_default()),
-        StageResult::Failed(_) => (Tone::Bad, line.duration.map(millis).unwrap_or_default()),
-        StageResult::Skipped(why) => (Tone::Quiet, why.as_str().replace('_', " ")),
-    };
-    html! { li class=(tone.class()) { i { (tone.sign()) } b { (line.stage.as_str()) } span { (said) } } }
-}
-
-fn limit_words(seen: &SeenLimit, now: Timestamp) -> String {
-    let limit = &seen.limit;
-    let quota = match (limit.state, limit.remaining, limit.limit) {
-        (LimitState::Unlimited, _, _) => "none announced".to_owned(),
-        (LimitState::Unknown, _, _) => "not known".to_owned(),
-        (_, Some(left), Some(of)) => format!("{left} of {of} left"),
-        (LimitState::Blocked, _, _) if limit.blocked_by == Some(Limiter::Burst) => {
-            "too many requests at once".to_owned()
-        }
-        (LimitState::Blocked, _, _) if limit.blocked_by == Some(Limiter::Quota) => "spent".to_owned(),
-        (LimitState::Blocked, _, _) => "turned away".to_owned(),
-        (LimitState::Limited, _, _) => "announced".to_owned(),
-    };
-    let window = limit.window.map(|window| format!(" in {} h", window.as_secs().div_ceil(3_600)));
-    let again = seen.retry_at().map(|at| format!(", again {}", from_now(at, now)));
-    quota + window.as_deref().unwrap_or_default() + again.as_deref().unwrap_or_default()
 }

@@ -17,11 +17,13 @@ pub struct Reply {
     content_type: &'static str,
     body: String,
     tag: Option<HeaderValue>,
+    /// What a browser may do with it. `None`: nothing.
+    policy: Option<HeaderValue>,
 }
 
 impl Reply {
     pub fn new(content_type: &'static str, body: String) -> Self {
-        Self { content_type, body, tag: None }
+        Self { content_type, body, tag: None, policy: None }
     }
 
     /// With an entity tag (RFC 9110, section 8.8.3): whoever has this body already gets 304 and no body.
@@ -29,6 +31,12 @@ impl Reply {
         let digest = sha2::Sha256::digest(self.body.as_bytes());
         // Weak: the compressed body has the same one.
         self.tag = HeaderValue::from_str(&format!("W/\"{:.32}\"", format!("{digest:x}"))).ok();
+        self
+    }
+
+    /// With a content security policy of its own.
+    pub fn under(mut self, policy: &str) -> Self {
+        self.policy = HeaderValue::from_str(policy).ok();
         self
     }
 
@@ -40,6 +48,9 @@ impl Reply {
         let mut response = Response::new(Body::from(self.body));
         *response.status_mut() = status;
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        if let Some(policy) = self.policy {
+            response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+        }
         response
     }
 
@@ -103,13 +114,12 @@ fn coding(item: &str) -> (String, bool) {
     (name.trim().to_ascii_lowercase(), weight.is_ok_and(|weight| weight > 0.0))
 }
 
-/// The page has one inline style and nothing else: no script, no frame, no form, no other origin.
-const POLICY: &str =
-    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// For what is no page: no script, no style, no frame, no form, no other origin.
+const POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 pub fn harden(headers: &mut HeaderMap) {
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(POLICY));
     let fixed = [
-        (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::CACHE_CONTROL, "no-store"),

@@ -154,7 +154,7 @@ async fn what_is_held_back_before_its_first_probe_is_told_with_who_needs_it() {
     assert_eq!((&told["pullable"], &told["needed_by"][0]["pod"]), (&Value::Null, &json!("second")), "{told:#}");
     assert!(told["summary"].as_str().unwrap().contains("left alone"), "{told:#}");
     assert!(told["next_probe_at"].is_string() && told["backing_off"]["reason"].is_string(), "{told:#}");
-    assert!(page::html(&snapshot, Timestamp::now()).contains("Not asked yet"));
+    assert!(page::html(&snapshot, Timestamp::now(), &page::Query::default()).contains("Not asked yet"));
     assert!(!world.open.requests().iter().any(|request| request.path.contains("other")), "it is left alone");
 }
 
@@ -192,7 +192,7 @@ async fn each_waiting_container_is_counted_by_cause_and_no_pod_is_named_in_a_met
         assert!(metrics.contains(line), "{line}: {metrics}");
     }
     assert!(!metrics.contains("shop") && !metrics.contains("mine"), "{metrics}");
-    let page = page::html(&snapshot, Timestamp::now());
+    let page = page::html(&snapshot, Timestamp::now(), &page::Query::default());
     for text in ["shop/own · web, brings mine", "the pod brings its own login", "image_never_pulled"] {
         assert!(page.contains(text), "{text}");
     }
@@ -211,7 +211,10 @@ async fn without_the_api_the_agent_says_what_it_does_not_know_and_since_when() {
     assert_eq!(image(&report, "open.example/team/app:missing")["needed_by"][0]["pod"], "first", "what was known stays");
     let metrics = metrics::exposition(&snapshot, metrics::Shape::default()).unwrap();
     assert!(metrics.contains("pullprobe_kubernetes_api_up 0") && !metrics.contains("waiting_containers"), "{metrics}");
-    assert!(page::html(&snapshot, Timestamp::now()).contains("The pods of this node are not known since"));
+    assert!(
+        page::html(&snapshot, Timestamp::now(), &page::Query::default())
+            .contains("The pods of this node are not known since")
+    );
     world.server.set_fault(None);
     world.until(|snapshot| snapshot.pods.is_up()).await;
 }
