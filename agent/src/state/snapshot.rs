@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::back_off::{BackOff, Subject};
+use super::history::{Histories, History, Subject as OfHistory};
 use super::memory::Memory;
 use super::targets::Targets;
 use crate::image::platform::Platform;
@@ -44,6 +45,8 @@ pub struct Snapshot {
     pub back_offs: BTreeMap<Subject, BackOff>,
     /// Of the hosts that were needed so far.
     pub memory: Memory,
+    /// What changed in the last 24 hours.
+    pub histories: Histories,
     pub tally: Tally,
     /// The pods of the node, where the Kubernetes API tells of them.
     pub pods: Arc<Book>,
@@ -136,6 +139,17 @@ impl Snapshot {
         all.max_by_key(|back_off| back_off.next_probe_at)
     }
 
+    /// The last 24 hours of an image, by its name as the user wrote it. `None`: nobody has looked yet.
+    pub fn image_history(&self, requested: &str) -> Option<History<'_>> {
+        let image = self.images.get(requested).and_then(|report| report.image.as_ref());
+        self.histories.of(&OfHistory::Image(requested.to_owned()), image.map(|image| image.domain.as_str()))
+    }
+
+    /// The last 24 hours of a host of a registry. `None`: nobody has looked yet.
+    pub fn endpoint_history<'a>(&'a self, key: &'a EndpointKey) -> Option<History<'a>> {
+        self.histories.of(&OfHistory::host(key), Some(&key.0))
+    }
+
     fn plans(&self, namespace: &str, endpoint: &Endpoint) -> bool {
         let planned = self.targets.namespaces.get(namespace);
         planned.is_some_and(|planned| planned.hosts.iter().any(|host| host.endpoint == *endpoint))
@@ -158,6 +172,7 @@ impl Snapshot {
             rate_limits: BTreeMap::new(),
             back_offs: BTreeMap::new(),
             memory: Memory::default(),
+            histories: Histories::default(),
             tally: Tally::default(),
             pods: Arc::default(),
             memory_limit: None,

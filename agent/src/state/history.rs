@@ -1,0 +1,171 @@
+//! The last 24 hours of each target: when its answer changed, how often it failed, and what else changed just before.
+//!
+//! What it takes is bounded. An entry has 40 bytes, a target at most 32 of them, all targets together at most 8,192,
+//! and the journal of what happened 256 lines of at most 300 characters. So 200 images and 200 hosts with full histories
+//! take 512 KiB, hosts' certificates and addresses 100 KiB, and the journal 128 KiB: well below 1 MiB.
+
+pub mod journal;
+mod record;
+mod subject;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use self::journal::{Happening, Journal};
+use self::record::Record;
+pub use self::record::{ENTRIES, Entry};
+pub use self::subject::{Subject, WINDOW};
+use super::answer::State;
+use super::targets::Targets;
+
+/// The most changes of all targets together.
+pub const TOTAL: usize = 8_192;
+/// So long what the state file knows waits for its target: pods and hosts behind registries are known only later.
+const KEPT_FOR: SignedDuration = SignedDuration::from_hours(1);
+
+/// The histories of all targets, and the journal of what happened meanwhile.
+#[derive(Clone, Debug, Default)]
+pub struct Histories {
+    records: BTreeMap<Subject, Arc<Record>>,
+    journal: Arc<Journal>,
+    /// Another number for another content.
+    revision: u64,
+    /// When it was read from the state file.
+    read_at: Option<Timestamp>,
+}
+
+/// An answer that is another than before, or that was not good when the agent first looked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    pub now: Entry,
+    /// What it was, and for how long. `None`: nothing is known of before.
+    pub before: Option<(Option<bool>, SignedDuration)>,
+    /// Since when it fails, whatever the causes. `None`: it does not.
+    pub failing_since: Option<Timestamp>,
+    /// How many times it failed in the last 24 hours, with this one.
+    pub failures: usize,
+    /// What happened just before, the latest first.
+    pub preceded_by: Vec<Happening>,
+}
+
+impl Histories {
+    /// Takes in an answer. `namespace`: the registry whose hosts matter for it. What is the same as before is no change.
+    pub fn note(&mut self, subject: Subject, namespace: Option<&str>, state: State, now: Timestamp) -> Option<Change> {
+        let record = Arc::make_mut(self.records.entry(subject).or_default());
+        let is_first = !std::mem::replace(&mut record.looked, true);
+        let is_same = record.is_last(&state);
+        // What is not good is told at the first look, also where the state file knows it.
+        if is_same && (!is_first || state.ok == Some(true)) {
+            return None;
+        }
+        let before = record.entries.back().filter(|_| !is_same);
+        let before = before.map(|before| (before.state.ok, now.duration_since(before.since).max(SignedDuration::ZERO)));
+        if !is_same {
+            self.revision += 1;
+            record.add(state, now);
+        }
+        let entry = record.entries.back()?.clone();
+        let change = Change {
+            before,
+            failing_since: record.failing_since(),
+            failures: record.failures(now),
+            preceded_by: self.journal.before(entry.since, namespace).into_iter().cloned().collect(),
+            now: entry,
+        };
+        self.bound();
+        // That all is well at the start is no change.
+        (change.before.is_some() || change.now.state.ok != Some(true)).then_some(change)
+    }
+
+    /// Notes something that happened on the node or to a host.
+    pub fn happened(&mut self, happening: Happening, now: Timestamp) {
+        self.revision += 1;
+        Arc::make_mut(&mut self.journal).add(happening, now);
+    }
+
+    /// Forgets targets that are gone, and what is older than a day.
+    pub fn retain(&mut self, targets: &Targets, now: Timestamp) {
+        let hosts = targets.keys().map(|key| Subject::host(&key));
+        let wanted: BTreeSet<Subject> = hosts.chain(targets.images.iter().cloned().map(Subject::Image)).collect();
+        let may_come = self.read_at.is_some_and(|at| now.duration_since(at).abs() < KEPT_FOR);
+        self.records.retain(|subject, record| wanted.contains(subject) || (may_come && !record.looked));
+    }
+
+    /// Where all together have too many, those with the longest histories lose their oldest entries.
+    fn bound(&mut self) {
+        let mut total: usize = self.records.values().map(|record| record.entries.len()).sum();
+        while total > TOTAL {
+            let longest = self.records.values_mut().max_by_key(|record| record.entries.len());
+            let Some(longest) = longest.filter(|record| record.entries.len() > 1) else { return };
+            Arc::make_mut(longest).drop_oldest();
+            total -= 1;
+        }
+    }
+
+    /// What happened on the node and to its hosts in the last 24 hours.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// `namespace`: the registry whose hosts matter for it.
+    pub fn of<'a>(&'a self, subject: &Subject, namespace: Option<&'a str>) -> Option<History<'a>> {
+        let record = self.records.get(subject).filter(|record| record.looked)?;
+        Some(History { record, journal: &self.journal, namespace })
+    }
+}
+
+/// What a reader sees of one target's last 24 hours.
+#[derive(Clone, Copy, Debug)]
+pub struct History<'a> {
+    record: &'a Record,
+    journal: &'a Journal,
+    namespace: Option<&'a str>,
+}
+
+impl<'a> History<'a> {
+    /// Since when the answer is what it is: the same stage, host and cause.
+    pub fn since(&self) -> Timestamp {
+        self.record.entries.back().map_or(Timestamp::UNIX_EPOCH, |last| last.since)
+    }
+
+    /// Whether it was so at the first look, so that it may have been so for longer.
+    pub fn from_start(&self) -> bool {
+        self.record.entries.back().is_some_and(|last| last.from_start)
+    }
+
+    /// Since when it fails, whatever the causes since then. `None`: it does not fail now. What was unknown between two
+    /// failures ends nothing.
+    pub fn failing_since(&self) -> Option<Timestamp> {
+        self.record.failing_since()
+    }
+
+    /// How many times it failed in the last 24 hours, the one that goes on included. A change of the cause is no
+    /// second time. With [`left_out`](Self::left_out) it is "at least".
+    pub fn failures(&self, now: Timestamp) -> usize {
+        self.record.failures(now)
+    }
+
+    /// The changes of the last 24 hours, newest first, and last what was so when they began.
+    pub fn entries(&self, now: Timestamp) -> impl Iterator<Item = &'a Entry> + use<'a> {
+        let mut began_in_time = true;
+        self.record
+            .entries
+            .iter()
+            .rev()
+            .take_while(move |entry| std::mem::replace(&mut began_in_time, now.duration_since(entry.since) <= WINDOW))
+    }
+
+    /// How many changes of the last 24 hours are not kept: the oldest.
+    pub fn left_out(&self, now: Timestamp) -> u32 {
+        let at = self.record.left_out_at.filter(|at| now.duration_since(*at) <= WINDOW);
+        at.map_or(0, |_| self.record.left_out)
+    }
+
+    /// What happened on the node, and to the hosts of this registry, in the ten minutes before this entry: the
+    /// latest first, at most eight. These are facts. That one is the reason is for the reader to find.
+    pub fn preceded_by(&self, entry: &Entry) -> Vec<&'a Happening> {
+        self.journal.before(entry.since, self.namespace)
+    }
+}

@@ -1,0 +1,106 @@
+//! The changes of one target, oldest first and within bounds.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::subject::WINDOW;
+use crate::redact::clean::Clean;
+use crate::state::answer::State;
+
+/// The most changes that are kept of one target: 16 outages. A power of two, as the memory that they take grows.
+pub const ENTRIES: usize = 32;
+
+/// One answer, from its first look on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// When the probe began that first saw it.
+    pub since: Timestamp,
+    pub state: State,
+    /// It was so at the first look, and may have been so for longer.
+    pub from_start: bool,
+}
+
+/// Never empty once it is in [`super::Histories`].
+#[derive(Clone, Debug, Default)]
+pub(super) struct Record {
+    pub entries: VecDeque<Entry>,
+    /// How many older changes are not kept, and when the last of those was.
+    pub left_out: u32,
+    pub left_out_at: Option<Timestamp>,
+    /// Whether this agent has looked. What only the state file says is not shown as an answer.
+    pub looked: bool,
+}
+
+impl Record {
+    pub fn is_last(&self, state: &State) -> bool {
+        self.entries.back().is_some_and(|last| last.state == *state)
+    }
+
+    /// Takes in another answer.
+    pub fn add(&mut self, mut state: State, now: Timestamp) {
+        self.not_after(now);
+        self.forget(now);
+        if self.entries.len() >= ENTRIES {
+            self.drop_oldest();
+        }
+        state.host = state.host.map(|host| self.known_host(&host).unwrap_or(host));
+        self.entries.push_back(Entry { since: now, state, from_start: self.entries.is_empty() });
+    }
+
+    /// One memory for a name that comes again.
+    fn known_host(&self, host: &Clean) -> Option<Arc<Clean>> {
+        self.entries.iter().rev().find_map(|entry| entry.state.host.as_ref().filter(|known| ***known == *host).cloned())
+    }
+
+    pub fn drop_oldest(&mut self) {
+        self.entries.pop_front();
+        self.left_out = self.left_out.saturating_add(1);
+        self.left_out_at = self.entries.front().map(|entry| entry.since);
+    }
+
+    /// What was over before the last 24 hours began. What was so at their beginning stays.
+    pub fn forget(&mut self, now: Timestamp) {
+        let is_over = |entry: &Entry| now.duration_since(entry.since) > WINDOW;
+        while self.entries.get(1).is_some_and(is_over) {
+            self.entries.pop_front();
+        }
+        if self.left_out_at.is_some_and(|at| now.duration_since(at) > WINDOW) {
+            (self.left_out, self.left_out_at) = (0, None);
+        }
+    }
+
+    /// What lies in the future was noted before the clock was set back: it would stay until the clock gets there.
+    pub fn not_after(&mut self, now: Timestamp) {
+        self.entries.iter_mut().for_each(|entry| entry.since = entry.since.min(now));
+        self.left_out_at = self.left_out_at.map(|at| at.min(now));
+    }
+
+    /// The beginning of the time of failing that goes on, whatever its causes. What was unknown meanwhile ends nothing.
+    /// `None`: it does not fail.
+    pub fn failing_since(&self) -> Option<Timestamp> {
+        self.entries.back().filter(|last| last.state.is_failing())?;
+        let of_this_time = self.entries.iter().rev().take_while(|entry| entry.state.ok != Some(true));
+        of_this_time.filter(|entry| entry.state.is_failing()).last().map(|entry| entry.since)
+    }
+
+    /// How many times of failing there were in the last 24 hours.
+    pub fn failures(&self, now: Timestamp) -> usize {
+        let mut fails = false;
+        let mut count = 0;
+        for (place, entry) in self.entries.iter().enumerate() {
+            let begins = entry.state.is_failing() && !fails;
+            fails = entry.state.ok.map_or(fails, |ok| !ok);
+            // One that goes on since the day before counts as one.
+            count += usize::from(begins && self.goes_on(place, now));
+        }
+        count
+    }
+
+    /// Whether the time of failing that begins here reaches into the last 24 hours.
+    fn goes_on(&self, place: usize, now: Timestamp) -> bool {
+        let over = self.entries.iter().skip(place).find(|entry| entry.state.ok == Some(true));
+        over.is_none_or(|over| now.duration_since(over.since) <= WINDOW)
+    }
+}
