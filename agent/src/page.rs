@@ -15,6 +15,7 @@ use crate::state::snapshot::Snapshot;
 
 mod dates;
 mod dns;
+mod history;
 mod image;
 mod ladder;
 mod markup;

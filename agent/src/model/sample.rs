@@ -38,7 +38,7 @@ mod pods;
 mod presenting;
 mod verdicts;
 
-pub use crowd::{hostile, many, well};
+pub use crowd::{hostile, many, remembered, well};
 pub use host::host;
 pub use presenting::presenting;
 use verdicts::{good, refused, unsuited};

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use maud::{Markup, html};
 
+use super::history::{self, Since};
 use super::ladder;
 use super::markup::{Tone, back_off, bytes, fix, millis, note, term};
 use super::pods::needed_by;
@@ -15,7 +16,7 @@ use crate::state::snapshot::Snapshot;
 /// More attempts than these are counted.
 const ATTEMPTS: usize = 50;
 
-pub fn target<'a>(requested: &str, image: &'a ImageReport) -> Target<'a> {
+pub fn target<'a>(snapshot: &Snapshot, requested: &str, image: &'a ImageReport, now: Timestamp) -> Target<'a> {
     let (state, word) = state(image);
     Target {
         state,
@@ -24,6 +25,7 @@ pub fn target<'a>(requested: &str, image: &'a ImageReport) -> Target<'a> {
         id: format!("image-{requested}"),
         name: name(image),
         cause: image.verdict.cause,
+        since: snapshot.image_history(requested).map(|history| Since::of(&history, now)),
         seen: Some(image.started_at),
         hosts: [&image.requested].into_iter().chain(&image.verdict.host).map(ToString::to_string).collect(),
         what: What::Image(image),
@@ -39,6 +41,7 @@ pub fn waiting(requested: &str) -> Target<'_> {
         id: format!("image-{requested}"),
         name: requested.to_owned(),
         cause: None,
+        since: None,
         seen: None,
         hosts: Vec::new(),
         what: What::Waiting,
@@ -66,6 +69,7 @@ pub fn detail(snapshot: &Snapshot, image: &ImageReport, needs: Option<&Vec<&Need
         @if let Some(until) = snapshot.image_back_off(image) { (back_off(until, now)) }
         (notes(image))
         (fix(&verdict.fix))
+        (history::detail(snapshot.image_history(&image.requested), now))
         @if let Some(message) = &verdict.kubelet_message { p.label { "kubelet would say" } pre { (message) } }
         (facts(image, now))
         @if let Some(needs) = needs { dl.line { (needed_by(needs)) } }

@@ -130,7 +130,7 @@ pub fn dated(at: Timestamp, now: Timestamp) -> Markup {
     html! { time datetime=(iso(at)) title=(utc(at)) { (at.strftime("%Y-%m-%d").to_string()) } " (" (from_now(at, now)) ")" }
 }
 
-fn iso(at: Timestamp) -> String {
+pub fn iso(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 

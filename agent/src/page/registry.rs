@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::dates::limit_words;
+use super::history::{self, Since};
 use super::markup::{back_off, from_now, millis, seen, term};
 use super::query::State;
 use super::target::{Target, What};
@@ -11,12 +12,13 @@ use super::{dns, ladder};
 use crate::model::host::{Endpoint, EndpointKey, Role};
 use crate::model::namespace::{Health, Namespace, PlannedHost};
 use crate::model::report::EndpointReport;
+use crate::state::history::History;
 use crate::state::snapshot::Snapshot;
 
 /// More hosts than these are counted.
 const HOSTS: usize = 32;
 
-pub fn target<'a>(snapshot: &'a Snapshot, name: &'a str, namespace: &'a Namespace) -> Target<'a> {
+pub fn target<'a>(snapshot: &'a Snapshot, name: &'a str, namespace: &'a Namespace, now: Timestamp) -> Target<'a> {
     let (state, word) = if is_looked_at(snapshot, name, namespace) {
         state(&namespace.health(name, &snapshot.endpoints))
     } else {
@@ -36,9 +38,29 @@ pub fn target<'a>(snapshot: &'a Snapshot, name: &'a str, namespace: &'a Namespac
         id: format!("registry-{name}"),
         name: name.to_owned(),
         cause: failure().filter(|_| state != State::Good).map(|failure| failure.cause),
+        since: since(snapshot, name, namespace, state, now),
         seen: reports().map(|report| report.started_at).max(),
         hosts: hosts().take(HOSTS).map(ToString::to_string).collect(),
         what: What::Registry(name, namespace),
+    }
+}
+
+/// Of its planned hosts: failing once the last of them fails, well once the last is well, and in between once there was one of each.
+fn since(snapshot: &Snapshot, name: &str, namespace: &Namespace, state: State, now: Timestamp) -> Option<Since> {
+    let key = |host: &PlannedHost| (name.to_owned(), host.endpoint.clone());
+    let keys: Vec<EndpointKey> = namespace.hosts.iter().take(HOSTS).map(key).collect();
+    let known = keys.iter().filter_map(|key| snapshot.endpoint_history(key));
+    let (failing, well): (Vec<_>, Vec<_>) = known.partition(|history| history.failing_since().is_some());
+    let of = |histories: &[History<'_>]| histories.iter().map(|one| Since::of(one, now)).collect::<Vec<_>>();
+    let (failing, well) = (of(&failing), of(&well));
+    match state {
+        State::Failing => failing.into_iter().max_by_key(|one| one.at),
+        State::Good => well.into_iter().max_by_key(|one| one.at),
+        State::Degraded => {
+            let first = |all: Vec<Since>| all.into_iter().min_by_key(|one| one.at);
+            first(failing).into_iter().chain(first(well)).max_by_key(|one| one.at)
+        }
+        State::Unknown | State::Unseen => None,
     }
 }
 
@@ -97,6 +119,7 @@ fn host(snapshot: &Snapshot, report: &EndpointReport, now: Timestamp) -> Markup 
         @for line in dns::nameservers(&report.stages) {
             p.server.(line.tone.class()) { i { (line.tone.sign()) } " " code { (line.server) } " " (line.said) }
         }
+        (history::detail(snapshot.endpoint_history(&key), now))
         (facts(snapshot, &key, report, now))
     } }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use maud::{Markup, PreEscaped, html};
 
+use super::history::Since;
 use super::markup::{Room, pill, seen};
 use super::query::{Query, State};
 use super::{image, registry};
@@ -31,6 +32,8 @@ pub struct Target<'a> {
     pub id: String,
     pub name: String,
     pub cause: Option<Cause>,
+    /// Since when it is so. `None`: not known.
+    pub since: Option<Since>,
     /// When it was last looked at.
     pub seen: Option<Timestamp>,
     /// Other texts by which it is found.
@@ -46,17 +49,17 @@ pub enum What<'a> {
 }
 
 /// All of them, the worst first, and a registry before its images.
-pub fn all(snapshot: &Snapshot) -> Vec<Target<'_>> {
-    let registries = snapshot.targets.namespaces.iter().map(|(name, one)| registry::target(snapshot, name, one));
+pub fn all(snapshot: &Snapshot, now: Timestamp) -> Vec<Target<'_>> {
+    let registries = snapshot.targets.namespaces.iter().map(|(name, one)| registry::target(snapshot, name, one, now));
     let waiting = snapshot.targets.images.iter().filter(|requested| !snapshot.images.contains_key(*requested));
-    let images = snapshot.images.iter().map(|(requested, report)| image::target(requested, report));
+    let images = snapshot.images.iter().map(|(requested, report)| image::target(snapshot, requested, report, now));
     let mut all: Vec<Target<'_>> = registries.chain(images).chain(waiting.map(|one| image::waiting(one))).collect();
     all.sort_by(|a, b| (a.state, &a.name, &a.id).cmp(&(b.state, &b.name, &b.id)));
     all
 }
 
 pub fn section(snapshot: &Snapshot, query: &Query, now: Timestamp) -> Markup {
-    let all = all(snapshot);
+    let all = all(snapshot, now);
     let found: Vec<&Target<'_>> = all.iter().filter(|one| is_found(one, query)).collect();
     let shown = || found.iter().filter(|one| query.state.is_none_or(|state| one.state == state));
     html! { section #targets aria-labelledby="targets-heading" {
@@ -123,7 +126,7 @@ fn table(snapshot: &Snapshot, rows: &[&Target<'_>], now: Timestamp) -> Markup {
     let needs = snapshot.needs_by_image();
     let mut room = Room::of(DETAILS);
     html! { @if !rows.is_empty() {
-        p.head aria-hidden="true" { span { "state" } span { "registry or image" } span { "cause" } span { "last look" } }
+        p.head aria-hidden="true" { span { "state" } span { "registry or image" } span { "cause" } span { "since (UTC)" } span { "last look" } }
         div.rows { @for target in rows {
             details #(target.id) .(target.state.tone().class()) {
                 (summary(target, now))
@@ -138,6 +141,7 @@ fn summary(target: &Target<'_>, now: Timestamp) -> Markup {
         (pill(target.state.tone(), target.word)) " "
         span.name { small { (target.kind) } " " code { (target.name) } } " "
         span.cause { (target.cause.map_or("", Cause::as_str)) } " "
+        span.since { @if let Some(since) = target.since { small.said { "since " } (since.cell(now)) } } " "
         span.when { @if let Some(at) = target.seen { (seen(at, now)) } }
     } }
 }

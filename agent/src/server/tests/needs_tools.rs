@@ -106,9 +106,9 @@ async fn in_each_state_the_page_is_accessible_and_a_browser_has_nothing_against_
     let states = [
         ("empty", sample::empty()),
         ("well", sample::well()),
-        ("mixed", sample::rich()),
+        ("mixed", sample::remembered(sample::rich())),
         ("hostile", sample::hostile()),
-        ("many", sample::many(200, 200)),
+        ("many", sample::remembered(sample::many(200, 200))),
     ];
     walk(sample::empty(), |walk| {
         for (state, snapshot) in states {
@@ -135,6 +135,7 @@ async fn in_each_state_the_page_is_accessible_and_a_browser_has_nothing_against_
             }
         }
         walk.tab.media("print", "light");
+        walk.tab.size(1180, 1000, false);
         walk.go("");
         walk.tab.picture("many-print");
     })
