@@ -9,6 +9,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::host::last_good;
 use crate::image::target::Target;
@@ -27,6 +28,7 @@ use crate::server::{self, Latch};
 use crate::settings::Settings;
 use crate::state::bucket::BucketKey;
 use crate::state::changes::{self, Changes};
+use crate::state::history::journal::Happening;
 use crate::state::image_list::Found;
 use crate::state::snapshot::{NodeState, Snapshot};
 use crate::state::store::Store;
@@ -35,8 +37,10 @@ use crate::web_config::in_force::WebConfigFile;
 
 mod back_off;
 mod background_read;
+mod clock_watch;
 mod found;
 mod held_back;
+mod history_file;
 mod own;
 mod pods;
 mod probing;
@@ -48,6 +52,8 @@ mod widen;
 
 use back_off::BackOffs;
 use background_read::BackgroundRead;
+use clock_watch::ClockWatch;
+use history_file::HistoryFile;
 use pods::NodePods;
 use probing::Probing;
 use pull_budget::{Clock, PullBudgets};
@@ -88,6 +94,7 @@ pub async fn run(node: Node, options: Options, listening: impl Fn(&[SocketAddr])
     bound.serve(content, stop.clone()).await;
     stop.cancel();
     [probing, following, widening].iter().for_each(JoinHandle::abort);
+    agent.history_file.finish(&agent.store.snapshot().histories, Timestamp::now()).await;
     Ok(())
 }
 
@@ -123,6 +130,8 @@ struct Agent {
     clock: Clock,
     current: Mutex<Current>,
     latch: Mutex<Option<Latch>>,
+    clock_watch: ClockWatch,
+    history_file: HistoryFile,
     look: BackgroundRead<Result<(Node, NodeState), String>>,
     pods: Arc<NodePods>,
     /// TLS and passwords of what is served.
@@ -135,7 +144,10 @@ impl Agent {
         let probe = &options.settings.probe;
         let per_hour = options.counted_pulls.unwrap_or(probe.counted_pulls_per_hour);
         let pull_budgets = Arc::new(PullBudgets::open(per_hour, probe.counted_pulls_file.clone(), clock));
+        let record = pull_budget::file_of(probe.counted_pulls_file.clone());
+        let (history_file, histories) = HistoryFile::open(record.map(pull_budget::history_beside), now);
         let first = Snapshot {
+            histories,
             memory_limit: own::memory_limit(),
             ..Snapshot::new(options.node_name.clone(), node.state(), now)
         };
@@ -154,6 +166,8 @@ impl Agent {
             clock,
             current,
             latch,
+            clock_watch: ClockWatch::default(),
+            history_file,
             look: BackgroundRead::default(),
             pods,
             web: None,
@@ -194,8 +208,12 @@ impl Agent {
     async fn begin_cycle(&self) -> Arc<Node> {
         let now = (self.clock)();
         let before = self.current();
+        let mut news: Vec<Happening> = self.clock_watch.look(now, Instant::now()).into_iter().collect();
         let (node, mut state, unreadable) = match self.read_again(&before.node, now).await {
-            Ok((node, state)) => (Arc::new(node), state, None),
+            Ok((node, state)) => {
+                news.extend(node.news_since(&before.node, (self.clock)()));
+                (Arc::new(node), state, None)
+            }
             Err(problem) => {
                 let since = before.unreadable.unwrap_or(now);
                 let state = self.state_before(&before.node, since, &problem);
@@ -205,6 +223,7 @@ impl Agent {
         if let Some(web) = &self.web {
             state.findings.extend(serving::finding(web).await);
         }
+        self.store.happened(news, now);
         log_news(&self.store.snapshot().state.findings, &state.findings);
         let network = Arc::new(node.network(now).within(reach(&self.options.settings)));
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) =
@@ -288,8 +307,9 @@ impl Prober for Agent {
             let book = self.pods.book();
             self.store.apply_pods(Arc::clone(&book));
             let (targets, mut jobs) = self.wanted(&node, &book);
-            self.store.retain(targets, Timestamp::now());
-            self.changes.retain(&self.store.snapshot().targets);
+            let now = (self.clock)();
+            self.store.retain(targets, now);
+            self.history_file.keep(&self.store.snapshot().histories, now).await;
             self.put_off(&node, &mut jobs);
             jobs
         }
@@ -320,15 +340,23 @@ impl Prober for Agent {
     }
 
     fn out_of_time(&self, target: Probed) {
-        tracing::warn!(%target, deadline = ?self.deadline(), "the probe did not finish within its deadline");
+        tracing::debug!(%target, deadline = ?self.deadline(), "the probe did not finish within its deadline");
         let Current { node, network, .. } = self.current();
         let budget = PullBudget::new(0);
         let question = node.question(&network, &budget, self.deadline());
+        let now = (self.clock)();
         match &target {
             Probed::Registry(name) => {
-                probe::not_reached(&question, name).into_iter().for_each(|report| self.store.not_reached(report));
+                for report in probe::not_reached(&question, name) {
+                    let change = self.store.not_reached(report.clone(), now);
+                    change.into_iter().for_each(|change| self.changes.endpoint(&report, &change));
+                }
             }
-            Probed::Image(image) => self.store.image_not_reached(probe::image_not_reached(&question, image)),
+            Probed::Image(image) => {
+                let report = probe::image_not_reached(&question, image);
+                let change = self.store.image_not_reached(report.clone(), now);
+                change.into_iter().for_each(|change| self.changes.image(&report, &[], &change));
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 
 use rustix::fs::{FileType, Mode, OFlags};
@@ -56,6 +56,17 @@ pub fn create(path: &Path) -> io::Result<File> {
     File::options().write(true).create_new(true).open(path)
 }
 
+/// Whole or not at all, also where the power goes: a new file takes the place of the old one.
+pub fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
+    replaceable(path)?;
+    let mut beside = path.to_owned();
+    beside.as_mut_os_string().push(".new");
+    let mut new = create(&beside)?;
+    new.write_all(text)?;
+    new.sync_all()?;
+    std::fs::rename(&beside, path)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,5 +95,18 @@ mod tests {
         std::os::unix::fs::symlink(&file, &link).unwrap();
         drop(create(&link).unwrap());
         assert_eq!((std::fs::read(&file).unwrap(), std::fs::read(&link).unwrap()), (b"old".to_vec(), Vec::new()));
+    }
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole_and_a_directory_or_pipe_never() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        replace(&file, b"one").unwrap();
+        replace(&file, b"two").unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), b"two");
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "nothing is left beside it");
+        std::fs::create_dir(directory.path().join("directory")).unwrap();
+        assert!(replace(&directory.path().join("directory"), b"three").is_err());
+        assert!(replace(&directory.path().join("missing/file"), b"three").is_err());
     }
 }

@@ -6,6 +6,7 @@ mod fields;
 pub mod hosts_file;
 pub mod last_good;
 pub mod nsswitch;
+pub mod reads;
 pub mod resolv;
 pub mod root;
 pub mod sight;

@@ -2,6 +2,7 @@
 
 mod local;
 mod needs;
+mod news;
 pub mod options;
 mod told;
 
@@ -18,10 +19,12 @@ use serde::Serialize;
 
 use crate::cli::NodeArgs;
 use crate::credentials::{CredentialOptions, Credentials};
+use crate::cri;
 use crate::environment::layout::{self, Layout};
 use crate::environment::trust::{self, TrustStore};
 use crate::environment::{DaemonEnvironment, ProxyRules, maker};
 use crate::host::cpu;
+use crate::host::reads::Contents;
 use crate::host::resolv::Names;
 use crate::host::root::HostRoot;
 use crate::image::platform::Platform;
@@ -84,6 +87,11 @@ pub struct Node {
     silent: bool,
     /// Whether containerd answers. `None`: nothing shows that there is one.
     answers: Option<bool>,
+    /// When it last began to listen, in Unix seconds.
+    listens_since: Option<i64>,
+    /// What was read of the node's files.
+    contents: Contents,
+    read_at: Timestamp,
 }
 
 /// The node's root certificates. They are parsed again only if a file changed.
@@ -122,7 +130,7 @@ struct HostFiles {
 
 impl HostFiles {
     fn of(options: &Options) -> Result<Self, String> {
-        Ok(Self::in_root(opened(options)?, options))
+        Ok(Self::in_root(opened(options)?.noting_reads(), options))
     }
 
     fn in_root(root: HostRoot, options: &Options) -> Self {
@@ -145,7 +153,7 @@ impl Node {
     pub async fn load(options: &Options) -> Result<Self, String> {
         let ground = HostFiles::of(options)?;
         let told = ground.ask(options).await;
-        Ok(Self::read(options, ground, told, None))
+        Ok(Self::read(options, ground, told, None).with_contents())
     }
 
     /// Reads the node again. If a file is broken now and the daemons still use its earlier content, that content is
@@ -157,7 +165,7 @@ impl Node {
         ground.root.inherit(&before.root);
         let told = ground.ask_again(&options).await;
         aside(move || {
-            let node = Self::read(&options, ground, told, Some(&Before { node: &before, now }));
+            let node = Self::read(&options, ground, told, Some(&Before { node: &before, now })).with_contents();
             let state = node.state();
             (node, state)
         })
@@ -190,6 +198,7 @@ impl Node {
         let credentials = logins(options, &root, &layout, before);
         let platform = options.platform.clone().unwrap_or_else(|| cpu::platform(&root));
         let silent = told.silent.is_some();
+        let listens_since = cri::listens_since(&root, &layout.socket).or(before.and_then(|it| it.node.listens_since));
         // A containerd that is stopped takes its socket away.
         let stopped = before.and_then(|before| before.node.answers).map(|_| false);
         let answers = told.answers.or(stopped).filter(|_| told.closed.is_none());
@@ -226,6 +235,9 @@ impl Node {
             timeouts: timeouts(&options.settings.probe.timeouts),
             silent,
             answers,
+            listens_since,
+            contents: Contents::new(),
+            read_at: before.map_or_else(Timestamp::now, |before| before.now),
         }
     }
 

@@ -9,7 +9,7 @@ use super::back_off::{BackOffs, OfferedCredentials, Pace};
 use super::pull_budget::PullBudgets;
 use super::{Current, Probed};
 use crate::image::target::Target;
-use crate::model::report::ImageReport;
+use crate::model::report::{EndpointReport, ImageReport};
 use crate::probe;
 use crate::pull::attempt::PullBudget;
 use crate::schedule::Job;
@@ -45,9 +45,16 @@ impl Probing {
         let question = self.current.node.question(&self.current.network, &budget, self.answer);
         let left_alone = self.back_offs.left_alone(name);
         for report in probe::registry(&question, name, &self.store.needs(name), &left_alone).await {
-            self.changes.endpoint(&report, report.started_at);
             self.back_offs.saw_endpoint(&report, pace, |subject| OfferedCredentials::of(&self.current.node, subject));
-            self.store.apply_endpoint(report);
+            self.apply(report);
+        }
+    }
+
+    fn apply(&self, report: EndpointReport) {
+        let key = (report.namespace.clone(), report.endpoint.clone());
+        let Some(change) = self.store.apply_endpoint(report) else { return };
+        if let Some(report) = self.store.snapshot().endpoints.get(&key) {
+            self.changes.endpoint(report, &change);
         }
     }
 
@@ -58,16 +65,16 @@ impl Probing {
         let report = about(&question, requested).await;
         self.back_offs.saw_image(&report, pace, |subject| OfferedCredentials::of(&self.current.node, subject));
         let (domain, name) = (report.image.as_ref().map(|image| image.domain.clone()), report.requested.clone());
-        self.store.apply_image(report);
+        let change = self.store.apply_image(report);
         let snapshot = self.store.snapshot();
-        if let Some(shown) = snapshot.images.get(name.as_str()) {
+        if let Some((change, shown)) = change.zip(snapshot.images.get(name.as_str())) {
             let needs = snapshot.needs_by_image();
             let needs = needs.get(&full_name(&name)).map_or(&[][..], Vec::as_slice);
-            self.changes.image(shown, needs, shown.started_at);
+            self.changes.image(shown, needs, &change);
         }
         if let Some(domain) = domain {
             let dependents = probe::dependents(&question, &domain).await;
-            dependents.into_iter().for_each(|report| self.store.apply_endpoint(report));
+            dependents.into_iter().for_each(|report| self.apply(report));
         }
     }
 }

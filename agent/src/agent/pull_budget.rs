@@ -21,6 +21,17 @@ pub fn file_of(named: Option<PathBuf>) -> Option<PathBuf> {
     named.or_else(|| Path::new(STATE).is_dir().then(|| Path::new(STATE).join("counted-pulls")))
 }
 
+/// Where what changed is remembered: beside the spent pulls.
+pub fn history_beside(record: PathBuf) -> PathBuf {
+    beside(record, ".history")
+}
+
+fn beside(record: PathBuf, suffix: &str) -> PathBuf {
+    let mut path = record;
+    path.as_mut_os_string().push(suffix);
+    path
+}
+
 pub struct PullBudgets {
     ledger: Arc<Ledger>,
     manifest_cache: Arc<ManifestCache>,
@@ -48,11 +59,6 @@ impl PullBudgets {
     /// `file`: as the settings say. Without one, and without the usual directory, nothing outlives the agent.
     pub fn open(per_hour: u32, file: Option<PathBuf>, clock: Clock) -> Self {
         let record = file_of(file);
-        let beside = |record: PathBuf, suffix| {
-            let mut path = record;
-            path.as_mut_os_string().push(suffix);
-            path
-        };
         // Worth keeping with any budget: what costs a pull unannounced.
         let hosts = record.clone().map(|record| beside(record, ".hosts"));
         let record = record.filter(|_| per_hour > 0);

@@ -73,10 +73,12 @@ pub fn report(snapshot: &Snapshot) -> String {
     };
     let images = snapshot.images.values().map(AsRef::as_ref);
     let endpoints = snapshot.endpoints.values().map(AsRef::as_ref);
-    let findings = snapshot.findings(Timestamp::now());
+    let now = Timestamp::now();
+    let findings = snapshot.findings(now);
     json::text(
         &json::report(&subject, images, endpoints, &findings)
             .with_back_offs(snapshot)
-            .with_pods(snapshot, Timestamp::now()),
+            .with_pods(snapshot, now)
+            .with_histories(snapshot, now),
     )
 }

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 
+use super::reads::ReadLog;
 use super::sight::{self, Recorder};
 use crate::model::trust::Mark;
 
@@ -33,6 +34,8 @@ pub struct HostRoot {
     dir: PathBuf,
     /// Notes what is opened.
     recorder: Option<Arc<Recorder>>,
+    /// Notes what is in the files that are read.
+    reads: Option<Arc<ReadLog>>,
     /// What this process gave up before it was asked for, as real paths.
     given_up: Arc<Mutex<BTreeSet<PathBuf>>>,
 }
@@ -143,7 +146,7 @@ impl HostRoot {
         let dir = dir.into();
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match rustix::fs::open(&dir, flags, Mode::empty()) {
-            Ok(fd) => Ok(Self { fd: Arc::new(fd), dir, recorder: None, given_up: Arc::default() }),
+            Ok(fd) => Ok(Self { fd: Arc::new(fd), dir, recorder: None, reads: None, given_up: Arc::default() }),
             Err(errno) => Err(wrap(&dir, errno)),
         }
     }
@@ -180,8 +183,10 @@ impl HostRoot {
         let (file, _) = self.open_file(path)?;
         let mut bytes = Vec::new();
         let ceiling = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-        let done = std::fs::File::from(file).take(ceiling).read_to_end(&mut bytes);
+        let file = std::fs::File::from(file);
+        let done = (&file).take(ceiling).read_to_end(&mut bytes);
         done.map_err(|e| wrap(path, Errno::from_io_error(&e).unwrap_or(Errno::IO)))?;
+        self.note_read(path, &file, &bytes);
         if bytes.len() > limit {
             return Err(ReadError::TooLarge { path: path.into(), limit });
         }

@@ -11,6 +11,7 @@ use serde::Serialize;
 mod back_off;
 mod endpoint;
 pub mod fleet;
+mod history;
 mod hosts;
 mod image;
 mod pods;
@@ -18,11 +19,14 @@ pub mod summary;
 
 pub use back_off::BackingOff;
 pub use endpoint::Endpoint;
+pub use history::{Change, Happening};
 pub use hosts::{Hosts, Incomplete, places};
 pub use image::Image;
 pub use pods::{NeededBy, Pods};
 
+use self::history::History;
 use crate::model::finding;
+use crate::model::host::EndpointKey;
 use crate::model::report::{EndpointReport, ImageReport};
 use crate::state::back_off::BackOff;
 use crate::state::snapshot::Snapshot;
@@ -59,6 +63,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// How many findings there are about other registries: `lint` shows them.
     pub findings_elsewhere: usize,
+    /// Of `run`: what happened on the node and to its hosts in the last 24 hours, newest first.
+    pub happenings: Vec<Happening>,
 }
 
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -126,6 +132,7 @@ pub fn report<'a>(
         endpoints: endpoints.into_iter().map(Endpoint::from).collect(),
         findings: findings.iter().chain(&tight).map(Finding::from).collect(),
         findings_elsewhere: 0,
+        happenings: Vec::new(),
     }
 }
 
@@ -197,6 +204,22 @@ impl Report {
             let key = (endpoint.namespace.clone(), endpoint.endpoint.clone());
             endpoint.put_off(held.get(&key).copied());
         }
+        self
+    }
+
+    /// With the last 24 hours of each target.
+    #[must_use]
+    pub fn with_histories(mut self, snapshot: &Snapshot, now: jiff::Timestamp) -> Self {
+        for image in &mut self.images {
+            image.remember(History::of(snapshot.image_history(&image.requested), now));
+        }
+        let keys = snapshot.endpoints.keys().map(|key| ((key.0.clone(), key.1.to_string()), key));
+        let keys: BTreeMap<(String, String), &EndpointKey> = keys.collect();
+        for endpoint in &mut self.endpoints {
+            let key = keys.get(&(endpoint.namespace.clone(), endpoint.endpoint.clone()));
+            endpoint.remember(History::of(key.and_then(|key| snapshot.endpoint_history(key)), now));
+        }
+        self.happenings = snapshot.histories.journal().all().rev().map(Happening::from).collect();
         self
     }
 }

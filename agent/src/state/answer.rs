@@ -25,6 +25,11 @@ impl State {
     pub const fn is_failing(&self) -> bool {
         matches!(self.ok, Some(false))
     }
+
+    /// A host as it is kept here.
+    pub fn shared(host: &Clean) -> Arc<Clean> {
+        Arc::new(if host.len() > HOST_LIMIT { Clean::clipped(host, HOST_LIMIT) } else { host.clone() })
+    }
 }
 
 impl From<&EndpointReport> for State {
@@ -33,7 +38,7 @@ impl From<&EndpointReport> for State {
         Self {
             ok: report.up(),
             stage: failure.map(|failure| failure.stage),
-            host: failure.and_then(|failure| failure.host.as_ref()).map(shared),
+            host: failure.and_then(|failure| failure.host.as_ref()).map(Self::shared),
             cause: failure.map(|failure| failure.cause),
         }
     }
@@ -45,12 +50,8 @@ impl From<&ImageReport> for State {
         Self {
             ok: verdict.pullable,
             stage: verdict.stage,
-            host: verdict.host.as_ref().map(shared),
+            host: verdict.host.as_ref().map(Self::shared),
             cause: verdict.cause,
         }
     }
-}
-
-fn shared(host: &Clean) -> Arc<Clean> {
-    Arc::new(if host.len() > HOST_LIMIT { Clean::clipped(host, HOST_LIMIT) } else { host.clone() })
 }

@@ -4,8 +4,10 @@
 //! and the journal of what happened 256 lines of at most 300 characters. So 200 images and 200 hosts with full histories
 //! take 512 KiB, hosts' certificates and addresses 100 KiB, and the journal 128 KiB: well below 1 MiB.
 
+mod host_facts;
 pub mod journal;
 mod record;
+pub mod saved;
 mod subject;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,12 +15,14 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use self::host_facts::HostFacts;
 use self::journal::{Happening, Journal};
 use self::record::Record;
 pub use self::record::{ENTRIES, Entry};
 pub use self::subject::{Subject, WINDOW};
 use super::answer::State;
 use super::targets::Targets;
+use crate::model::report::{EndpointReport, ImageReport};
 
 /// The most changes of all targets together.
 pub const TOTAL: usize = 8_192;
@@ -30,6 +34,7 @@ const KEPT_FOR: SignedDuration = SignedDuration::from_hours(1);
 pub struct Histories {
     records: BTreeMap<Subject, Arc<Record>>,
     journal: Arc<Journal>,
+    hosts: BTreeMap<Subject, Arc<HostFacts>>,
     /// Another number for another content.
     revision: u64,
     /// When it was read from the state file.
@@ -48,11 +53,29 @@ pub struct Change {
     pub failures: usize,
     /// What happened just before, the latest first.
     pub preceded_by: Vec<Happening>,
+    /// When it was looked.
+    pub at: Timestamp,
 }
 
 impl Histories {
-    /// Takes in an answer. `namespace`: the registry whose hosts matter for it. What is the same as before is no change.
-    pub fn note(&mut self, subject: Subject, namespace: Option<&str>, state: State, now: Timestamp) -> Option<Change> {
+    /// Takes in what a probe of a host saw. `now`: when it was looked.
+    pub fn note_endpoint(&mut self, report: &EndpointReport, now: Timestamp) -> Option<Change> {
+        let subject = Subject::Host { namespace: report.namespace.clone(), endpoint: report.endpoint.to_string() };
+        let facts = Arc::make_mut(self.hosts.entry(subject.clone()).or_default());
+        for (what, detail) in facts.news(report) {
+            self.happened(Happening::of_host(subject.clone(), now, what, &detail), now);
+        }
+        self.note(subject, Some(&report.namespace), report.into(), now)
+    }
+
+    /// Takes in the answer about an image.
+    pub fn note_image(&mut self, report: &ImageReport, now: Timestamp) -> Option<Change> {
+        let namespace = report.image.as_ref().map(|image| image.domain.as_str());
+        self.note(Subject::Image(report.requested.to_string()), namespace, report.into(), now)
+    }
+
+    /// What is the same as before is no change. `namespace`: the registry whose hosts matter.
+    fn note(&mut self, subject: Subject, namespace: Option<&str>, state: State, now: Timestamp) -> Option<Change> {
         let record = Arc::make_mut(self.records.entry(subject).or_default());
         let is_first = !std::mem::replace(&mut record.looked, true);
         let is_same = record.is_last(&state);
@@ -73,6 +96,7 @@ impl Histories {
             failures: record.failures(now),
             preceded_by: self.journal.before(entry.since, namespace).into_iter().cloned().collect(),
             now: entry,
+            at: now,
         };
         self.bound();
         // That all is well at the start is no change.
@@ -90,7 +114,20 @@ impl Histories {
         let hosts = targets.keys().map(|key| Subject::host(&key));
         let wanted: BTreeSet<Subject> = hosts.chain(targets.images.iter().cloned().map(Subject::Image)).collect();
         let may_come = self.read_at.is_some_and(|at| now.duration_since(at).abs() < KEPT_FOR);
+        self.hosts.retain(|subject, _| wanted.contains(subject));
         self.records.retain(|subject, record| wanted.contains(subject) || (may_come && !record.looked));
+        self.follow_clock(now);
+    }
+
+    /// The clock may have been set back, and a day passes.
+    fn follow_clock(&mut self, now: Timestamp) {
+        let is_ahead = |record: &&mut Arc<Record>| record.entries.back().is_some_and(|last| last.since > now);
+        self.records.values_mut().filter(is_ahead).for_each(|record| Arc::make_mut(record).not_after(now));
+        if self.journal.all().any(|happening| happening.at > now || now.duration_since(happening.at) > WINDOW) {
+            let journal = Arc::make_mut(&mut self.journal);
+            journal.not_after(now);
+            journal.forget(now);
+        }
     }
 
     /// Where all together have too many, those with the longest histories lose their oldest entries.
@@ -102,6 +139,11 @@ impl Histories {
             Arc::make_mut(longest).drop_oldest();
             total -= 1;
         }
+    }
+
+    /// Another number for another content.
+    pub const fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// What happened on the node and to its hosts in the last 24 hours.
@@ -164,8 +206,11 @@ impl<'a> History<'a> {
     }
 
     /// What happened on the node, and to the hosts of this registry, in the ten minutes before this entry: the
-    /// latest first, at most eight. These are facts. That one is the reason is for the reader to find.
+    /// latest first, at most four. These are facts. That one is the reason is for the reader to find.
     pub fn preceded_by(&self, entry: &Entry) -> Vec<&'a Happening> {
         self.journal.before(entry.since, self.namespace)
     }
 }
+
+#[cfg(test)]
+mod tests;

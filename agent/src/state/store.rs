@@ -16,6 +16,8 @@ use crate::pods::Book;
 use crate::state::back_off::{BackOff, Subject};
 use crate::state::bucket::BucketKey;
 use crate::state::dependents;
+use crate::state::history::Change;
+use crate::state::history::journal::Happening;
 use crate::state::own_login;
 use crate::state::snapshot::{NodeState, SeenLimit, Snapshot};
 use crate::state::targets::Targets;
@@ -54,6 +56,7 @@ impl Store {
         self.change(|snapshot| {
             dependents::keep(&mut targets, &mut snapshot.targets, now);
             snapshot.memory.retain(&targets);
+            snapshot.histories.retain(&targets, now);
             snapshot.endpoints.retain(|key, _| targets.has(key));
             snapshot.last_success.retain(|key, _| targets.has(key));
             snapshot.rate_limits.retain(|key, _| targets.has(key));
@@ -77,8 +80,16 @@ impl Store {
         });
     }
 
-    /// A report about a target that was removed while it was probed is dropped.
-    pub fn apply_endpoint(&self, report: EndpointReport) {
+    /// Notes what happened on the node.
+    pub fn happened(&self, happenings: Vec<Happening>, now: Timestamp) {
+        if happenings.is_empty() {
+            return;
+        }
+        self.change(|snapshot| happenings.into_iter().for_each(|it| snapshot.histories.happened(it, now)));
+    }
+
+    /// A report about a target that was removed while it was probed is dropped. Returns what changed.
+    pub fn apply_endpoint(&self, report: EndpointReport) -> Option<Change> {
         let key = (report.namespace.clone(), report.endpoint.clone());
         self.change(|snapshot| {
             dependents::note(&mut snapshot.targets, &report);
@@ -86,8 +97,9 @@ impl Store {
                 if snapshot.targets.namespaces.contains_key(&key.0) {
                     name_once(snapshot, &report);
                 }
-                return;
+                return None;
             }
+            let change = snapshot.histories.note_endpoint(&report, report.started_at);
             snapshot.memory.note(&report, snapshot.last_cycle.is_none());
             snapshot.tally.count(&report);
             if report.ok() {
@@ -95,20 +107,24 @@ impl Store {
             }
             self.note_limit(snapshot, key.clone(), &report.rate_limit, report.started_at);
             snapshot.endpoints.insert(key, Arc::new(report));
-        });
+            change
+        })
     }
 
     /// The deadline was over before this host was probed. Its earlier report is replaced, because it is out of date.
     /// The time of its last probe stays as it was.
-    pub fn not_reached(&self, mut report: EndpointReport) {
+    pub fn not_reached(&self, mut report: EndpointReport, now: Timestamp) -> Option<Change> {
         let key = (report.namespace.clone(), report.endpoint.clone());
         self.change(|snapshot| {
-            if snapshot.targets.has(&key) {
-                let last = snapshot.endpoints.get(&key).map(|known| known.started_at);
-                report.started_at = last.unwrap_or(snapshot.started_at);
-                snapshot.endpoints.insert(key, Arc::new(report));
+            if !snapshot.targets.has(&key) {
+                return None;
             }
-        });
+            let last = snapshot.endpoints.get(&key).map(|known| known.started_at);
+            report.started_at = last.unwrap_or(snapshot.started_at);
+            let change = snapshot.histories.note_endpoint(&report, now);
+            snapshot.endpoints.insert(key, Arc::new(report));
+            change
+        })
     }
 
     /// The same for an image.
@@ -123,15 +139,18 @@ impl Store {
     }
 
     /// Likewise.
-    pub fn image_not_reached(&self, mut report: ImageReport) {
+    pub fn image_not_reached(&self, mut report: ImageReport, now: Timestamp) -> Option<Change> {
         self.change(|snapshot| {
-            if snapshot.targets.images.contains(report.requested.as_str()) {
-                let last = snapshot.images.get(report.requested.as_str()).map(|known| known.started_at);
-                report.started_at = last.unwrap_or(snapshot.started_at);
-                snapshot.node_answers.remove(report.requested.as_str());
-                snapshot.images.insert(report.requested.clone().into(), Arc::new(report));
+            if !snapshot.targets.images.contains(report.requested.as_str()) {
+                return None;
             }
-        });
+            let last = snapshot.images.get(report.requested.as_str()).map(|known| known.started_at);
+            report.started_at = last.unwrap_or(snapshot.started_at);
+            snapshot.node_answers.remove(report.requested.as_str());
+            let change = snapshot.histories.note_image(&report, now);
+            snapshot.images.insert(report.requested.clone().into(), Arc::new(report));
+            change
+        })
     }
 
     /// The hosts that this registry's planned hosts sent pulls to.
@@ -142,11 +161,11 @@ impl Store {
         dependents.map(|(endpoint, dependent)| (endpoint.clone(), dependent.need.clone())).collect()
     }
 
-    /// Likewise.
-    pub fn apply_image(&self, report: ImageReport) {
+    /// Likewise. What is shown of the answer depends on the pods, and what is shown counts.
+    pub fn apply_image(&self, report: ImageReport) -> Option<Change> {
         self.change(|snapshot| {
             if !snapshot.targets.images.contains(report.requested.as_str()) {
-                return;
+                return None;
             }
             if let (Some(image), Some(endpoint)) = (&report.image, &report.limited_by) {
                 let key = (image.domain.clone(), endpoint.clone());
@@ -154,8 +173,11 @@ impl Store {
                     self.note_limit(snapshot, key, &report.rate_limit, report.started_at);
                 }
             }
+            let requested = report.requested.clone();
             own_login::note(snapshot, Arc::new(report));
-        });
+            let shown = snapshot.images.get(requested.as_str())?;
+            snapshot.histories.note_image(shown, shown.started_at)
+        })
     }
 
     pub fn apply_pods(&self, pods: Arc<Book>) {
@@ -197,8 +219,10 @@ impl Store {
     }
 
     /// Copies only if a reader still holds the snapshot; the reports themselves are shared.
-    fn change(&self, edit: impl FnOnce(&mut Snapshot)) {
-        self.current.send_modify(|current| edit(Arc::make_mut(current)));
+    fn change<T: Default>(&self, edit: impl FnOnce(&mut Snapshot) -> T) -> T {
+        let mut done = T::default();
+        self.current.send_modify(|current| done = edit(Arc::make_mut(current)));
+        done
     }
 }
 
@@ -273,14 +297,14 @@ mod tests {
         let mut blank = before.clone();
         blank.stages = crate::model::report::Stages::default();
         blank.started_at = Timestamp::UNIX_EPOCH;
-        store.not_reached(blank);
+        store.not_reached(blank, sample::now());
         let key = (before.namespace.clone(), before.endpoint.clone());
         let after = store.snapshot().endpoints[&key].clone();
         assert_eq!((after.up(), after.started_at), (None, before.started_at));
         let mut image = store.snapshot().images["busybox:1.36"].as_ref().clone();
         let probed = image.started_at;
         (image.verdict.pullable, image.started_at) = (None, Timestamp::UNIX_EPOCH);
-        store.image_not_reached(image);
+        store.image_not_reached(image, sample::now());
         let after = store.snapshot().images["busybox:1.36"].clone();
         assert_eq!((after.verdict.pullable, after.started_at), (None, probed));
     }

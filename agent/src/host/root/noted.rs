@@ -1,16 +1,38 @@
 //! What a reading opened, for who notes that, and what this process may not open any more since it limited itself.
 
 use std::collections::BTreeSet;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use rustix::io::Errno;
 
 use super::{HostRoot, identity};
+use crate::host::reads::{Content, Contents};
 use crate::host::sight::{self, Needs};
 
 impl HostRoot {
+    /// The same root, which notes what is in the files that are read, until [`take_reads`](Self::take_reads).
+    #[must_use]
+    pub fn noting_reads(self) -> Self {
+        Self { reads: Some(Arc::default()), ..self }
+    }
+
+    /// What was read so far. Later reads are not noted: a root lives on in what was read of it.
+    pub fn take_reads(&self) -> Contents {
+        self.reads.as_ref().map(|reads| reads.take()).unwrap_or_default()
+    }
+
+    pub(super) fn note_read(&self, path: &Path, file: impl AsFd, bytes: &[u8]) {
+        let content = || {
+            let stat = rustix::fs::fstat(file).ok()?;
+            Some(Content::of(bytes, (stat.st_ctime, i64::try_from(stat.st_ctime_nsec).unwrap_or(0))))
+        };
+        if let Some(reads) = &self.reads {
+            reads.note(path, content);
+        }
+    }
+
     /// What was opened since the root notes it.
     pub fn needs(&self) -> Needs {
         self.recorder.as_ref().map(|recorder| recorder.needs().clone()).unwrap_or_default()

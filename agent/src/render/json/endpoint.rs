@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::history::{Change, History};
 use super::{BackingOff, seconds};
 use crate::cause::Cause;
 use crate::model::facts::{
@@ -39,6 +40,15 @@ pub struct Endpoint {
     pub next_probe_at: Option<String>,
     /// Null: it is probed at its usual interval.
     pub backing_off: Option<BackingOff>,
+    /// Of `run`: since when it fails, whatever the causes. RFC 3339, UTC. Null: it does not fail.
+    pub failing_since: Option<String>,
+    /// Of `run`: how many times it failed in the last 24 hours, this time included. At least so many where
+    /// `history_left_out` is not 0. Null: nobody kept count.
+    pub failures_24h: Option<usize>,
+    /// Of `run`: the answers of the last 24 hours, newest first; the last one is what was so when they began.
+    pub history: Vec<Change>,
+    /// How many older changes of the last 24 hours are not kept.
+    pub history_left_out: u32,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -222,6 +232,10 @@ impl From<&EndpointReport> for Endpoint {
             probed_at: report.started_at.to_string(),
             next_probe_at: None,
             backing_off: None,
+            failing_since: None,
+            failures_24h: None,
+            history: Vec::new(),
+            history_left_out: 0,
         }
     }
 }
@@ -340,5 +354,11 @@ impl Endpoint {
     pub(super) fn put_off(&mut self, back_off: Option<&BackOff>) {
         self.next_probe_at = back_off.map(|back_off| back_off.next_probe_at.to_string());
         self.backing_off = back_off.map(BackingOff::from);
+    }
+
+    pub(super) fn remember(&mut self, history: History) {
+        let History { failing_since, failures, changes, left_out } = history;
+        (self.failing_since, self.failures_24h) = (failing_since, failures);
+        (self.history, self.history_left_out) = (changes, left_out);
     }
 }

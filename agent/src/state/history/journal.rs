@@ -19,13 +19,15 @@ const DETAIL_LIMIT: usize = 300;
 /// What happened so long before a change is told with it.
 const JUST_BEFORE: SignedDuration = SignedDuration::from_mins(10);
 /// No more is told with one change: the latest.
-const TOLD: usize = 8;
+const TOLD: usize = 4;
 
 /// What kind of thing happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
     /// A file that the node's daemons go by was written, replaced, made or removed.
     File,
+    /// The node asks other name servers.
+    Resolver,
     /// A host shows another certificate than before.
     Certificate,
     /// The name of a host leads to other addresses, none of which was seen before.
@@ -41,8 +43,9 @@ pub enum What {
 }
 
 impl What {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::File,
+        Self::Resolver,
         Self::Certificate,
         Self::Addresses,
         Self::Containerd,
@@ -54,6 +57,7 @@ impl What {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::File => "file",
+            Self::Resolver => "resolver",
             Self::Certificate => "certificate",
             Self::Addresses => "addresses",
             Self::Containerd => "containerd",

@@ -39,14 +39,19 @@ impl Record {
     }
 
     /// Takes in another answer.
-    pub fn add(&mut self, mut state: State, now: Timestamp) {
+    pub fn add(&mut self, state: State, now: Timestamp) {
         self.not_after(now);
         self.forget(now);
         if self.entries.len() >= ENTRIES {
             self.drop_oldest();
         }
-        state.host = state.host.map(|host| self.known_host(&host).unwrap_or(host));
-        self.entries.push_back(Entry { since: now, state, from_start: self.entries.is_empty() });
+        self.restore(Entry { since: now, state, from_start: self.entries.is_empty() });
+    }
+
+    /// Takes in an entry as it is.
+    pub fn restore(&mut self, mut entry: Entry) {
+        entry.state.host = entry.state.host.map(|host| self.known_host(&host).unwrap_or(host));
+        self.entries.push_back(entry);
     }
 
     /// One memory for a name that comes again.

@@ -1,0 +1,238 @@
+//! What changed on the node between two readings, as facts for the journal.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use super::Node;
+use crate::host::reads::{Content, Contents};
+use crate::redact::clean::Clean;
+use crate::state::history::journal::{Happening, What};
+use crate::version::VersionSource;
+
+/// So many files are told one by one.
+const FILES: usize = 6;
+
+impl Node {
+    /// With what was read for it. What is read later, during probes, is no part of it.
+    pub(super) fn with_contents(self) -> Self {
+        Self { contents: self.root.take_reads(), ..self }
+    }
+
+    /// What happened since the reading before this one. `now`: when this one was made.
+    pub fn news_since(&self, before: &Self, now: Timestamp) -> Vec<Happening> {
+        let mut news = of_files(&before.contents, &self.contents, before.read_at, now);
+        news.extend(self.trust_news(before, now));
+        news.extend(self.resolver_news(before, now));
+        news.extend(self.containerd_news(before, now));
+        news
+    }
+
+    /// The root certificates are read only when their files changed, and then all at once.
+    fn trust_news(&self, before: &Self, now: Timestamp) -> Option<Happening> {
+        let of_before = |path: &Path| before.trust_store.looked_at.iter().find(|(known, _)| known == path);
+        let is_other = |path: &Path, mark| of_before(path).is_some_and(|(_, known)| *known != mark);
+        let (path, mark) = self.trust_store.looked_at.iter().find(|(path, mark)| is_other(path, *mark))?;
+        let at = mark.map_or(now, |mark| between(before.read_at, mark.changed, now));
+        let detail = format!("the node's root certificates changed: {}", path.display());
+        Some(Happening::of_node(at, What::File, &detail))
+    }
+
+    fn resolver_news(&self, before: &Self, now: Timestamp) -> Option<Happening> {
+        let servers = |node: &Self| {
+            let servers: Vec<String> = node.names.resolv.servers.iter().map(ToString::to_string).collect();
+            servers.join(", ")
+        };
+        let (new, old) = (servers(self), servers(before));
+        let detail = || format!("the node's name servers are {new}; before, {old}");
+        (new != old).then(|| Happening::of_node(now, What::Resolver, &detail()))
+    }
+
+    fn containerd_news(&self, before: &Self, now: Timestamp) -> Vec<Happening> {
+        let mut news = Vec::new();
+        let mut add = |at, what, detail: &str| news.push(Happening::of_node(at, what, detail));
+        if let (Some(since), Some(known)) = (self.listens_since, before.listens_since)
+            && since != known
+        {
+            add(between(before.read_at, (since, 0), now), What::Containerd, "containerd started anew");
+        }
+        match (before.answers, self.answers) {
+            (Some(true), Some(false)) => add(now, What::Containerd, "containerd does not answer"),
+            (Some(false), Some(true)) => add(now, What::Containerd, "containerd answers again"),
+            _ => {}
+        }
+        let told = |node: &Self| node.containerd.version_source == VersionSource::Cri;
+        let (version, known) = (self.containerd.version.to_string(), before.containerd.version.to_string());
+        if told(self) && told(before) && version != known {
+            add(now, What::ContainerdVersion, &format!("containerd is {version}; before, {known}"));
+        }
+        news
+    }
+}
+
+fn of_files(before: &Contents, now_read: &Contents, read_at: Timestamp, now: Timestamp) -> Vec<Happening> {
+    let name = |path: &Path| Clean::line(&path.to_string_lossy());
+    let changed = |content: &Content| between(read_at, content.changed, now);
+    let written = now_read.iter().filter_map(|(path, content)| match before.get(path) {
+        Some(known) if known.is_same(content) => None,
+        Some(_) => Some((changed(content), format!("{} was changed", name(path)))),
+        None => Some((changed(content), format!("{} is new", name(path)))),
+    });
+    let gone = before.keys().filter(|path| !now_read.contains_key(*path));
+    let gone = gone.map(|path| (now, format!("{} is gone", name(path))));
+    let all: Vec<(Timestamp, String)> = written.chain(gone).collect();
+    let more = all.len().saturating_sub(FILES);
+    let mut news: Vec<Happening> =
+        all.into_iter().take(FILES).map(|(at, detail)| Happening::of_node(at, What::File, &detail)).collect();
+    if more > 0 {
+        news.push(Happening::of_node(now, What::File, &format!("{more} more files of the node changed")));
+    }
+    news
+}
+
+/// What a file says of its change, if that lies between two readings. A file that was moved here, or a clock that was
+/// set, says something else: then it is when it was seen.
+fn between(read_at: Timestamp, (second, nanosecond): (i64, i64), now: Timestamp) -> Timestamp {
+    let nanosecond = i32::try_from(nanosecond).unwrap_or(0);
+    let changed = Timestamp::new(second, nanosecond).ok();
+    // A socket tells whole seconds.
+    let since = read_at.as_second();
+    changed.filter(|at| at.as_second() >= since && *at <= now).unwrap_or(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::cli::NodeArgs;
+    use crate::reading::options::Options;
+
+    /// A node of its own, with containerd's configuration, a registry's and a resolver's.
+    struct World {
+        root: tempfile::TempDir,
+        options: Arc<Options>,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let root = tempfile::tempdir().unwrap();
+            let args = NodeArgs { host_root: Some(root.path().to_owned()), ..NodeArgs::default() };
+            let world = Self { root, options: Arc::new(Options::of(&args).unwrap()) };
+            let certs_d = "version = 2\n[plugins.'io.containerd.grpc.v1.cri'.registry]\nconfig_path = '/etc/containerd/certs.d'\n";
+            world.write("/etc/containerd/config.toml", certs_d);
+            world.write("/etc/containerd/certs.d/r.example/hosts.toml", "server = 'https://r.example'\n");
+            world.write("/etc/resolv.conf", "nameserver 10.0.0.10\n");
+            world
+        }
+
+        fn path(&self, on_node: &str) -> std::path::PathBuf {
+            self.root.path().join(on_node.trim_start_matches('/'))
+        }
+
+        fn write(&self, on_node: &str, text: &str) {
+            let path = self.path(on_node);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+
+        async fn read(&self) -> Arc<Node> {
+            Arc::new(Node::load(&self.options).await.unwrap())
+        }
+
+        /// What the next reading tells, sorted.
+        async fn news(&self, before: &Arc<Node>) -> (Arc<Node>, Vec<String>) {
+            let now = Timestamp::now();
+            let (node, _) = Node::reload(Arc::clone(before), Arc::clone(&self.options), now).await.unwrap();
+            let mut news: Vec<String> =
+                node.news_since(before, Timestamp::now()).iter().map(|it| it.detail.to_string()).collect();
+            news.sort();
+            (Arc::new(node), news)
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_written_made_or_removed_is_told_and_the_same_text_again_is_not() {
+        let world = World::new();
+        let (node, news) = world.news(&world.read().await).await;
+        assert!(news.is_empty(), "nothing happened: {news:?}");
+        world.write("/etc/containerd/certs.d/r.example/hosts.toml", "server = 'https://r.example'\n");
+        let (node, news) = world.news(&node).await;
+        assert!(news.is_empty(), "it says what it said: {news:?}");
+        world.write("/etc/containerd/certs.d/r.example/hosts.toml", "server = 'https://other.example'\n");
+        world.write("/etc/resolv.conf", "nameserver 10.0.0.11\n");
+        world.write("/etc/hosts", "192.0.2.1 r.example\n");
+        let (node, news) = world.news(&node).await;
+        let told = [
+            "/etc/containerd/certs.d/r.example/hosts.toml was changed",
+            "/etc/hosts is new",
+            "/etc/resolv.conf was changed",
+            "the node's name servers are 10.0.0.11:53; before, 10.0.0.10:53",
+        ];
+        assert_eq!(news, told);
+        std::fs::remove_file(world.path("/etc/hosts")).unwrap();
+        let (_, news) = world.news(&node).await;
+        assert_eq!(news, ["/etc/hosts is gone"]);
+    }
+
+    #[tokio::test]
+    async fn a_directory_behind_a_link_that_is_swapped_is_told_by_the_paths_that_daemons_read() {
+        let world = World::new();
+        for version in ["1", "2"] {
+            world.write(&format!("/srv/{version}/hosts.toml"), &format!("server = 'https://{version}.example'\n"));
+        }
+        let link = world.path("/etc/containerd/certs.d/l.example");
+        std::os::unix::fs::symlink("/srv/1", &link).unwrap();
+        let node = world.read().await;
+        std::fs::remove_file(&link).unwrap();
+        std::os::unix::fs::symlink("/srv/2", &link).unwrap();
+        let (_, news) = world.news(&node).await;
+        assert_eq!(news, ["/etc/containerd/certs.d/l.example/hosts.toml was changed"]);
+    }
+
+    #[tokio::test]
+    async fn many_files_at_once_are_counted() {
+        let world = World::new();
+        let node = world.read().await;
+        for number in 0..50 {
+            world.write(
+                &format!("/etc/containerd/certs.d/{number}.example/hosts.toml"),
+                "server = 'https://r.example'\n",
+            );
+        }
+        let (_, news) = world.news(&node).await;
+        assert_eq!((news.len(), news[6].as_str()), (7, "44 more files of the node changed"), "{news:?}");
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_makes_its_socket_anew_has_started_anew() {
+        let world = World::new();
+        let socket = "/run/containerd/containerd.sock";
+        std::fs::create_dir_all(world.path("/run/containerd")).unwrap();
+        drop(std::os::unix::net::UnixListener::bind(world.path(socket)).unwrap());
+        let node = world.read().await;
+        let (node, news) = world.news(&node).await;
+        assert!(news.is_empty(), "{news:?}");
+        std::fs::remove_file(world.path(socket)).unwrap();
+        let (node, _) = world.news(&node).await;
+        drop(std::os::unix::net::UnixListener::bind(world.path(socket)).unwrap());
+        let later = std::time::SystemTime::now() + Duration::from_secs(9);
+        let times = rustix::fs::Timespec {
+            tv_sec: later.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs().try_into().unwrap(),
+            tv_nsec: 0,
+        };
+        let times = rustix::fs::Timestamps { last_access: times, last_modification: times };
+        rustix::fs::utimensat(rustix::fs::CWD, world.path(socket), &times, rustix::fs::AtFlags::empty()).unwrap();
+        let (_, news) = world.news(&node).await;
+        assert!(news.contains(&"containerd started anew".to_owned()), "{news:?}");
+    }
+
+    #[test]
+    fn a_file_that_was_moved_here_changed_when_it_was_seen() {
+        let at = |second: i64| Timestamp::from_second(1_795_255_200 + second).unwrap();
+        let told = |changed: i64| between(at(0), (1_795_255_200 + changed, 0), at(10));
+        assert_eq!(told(4), at(4));
+        assert_eq!((told(-5), told(11)), (at(10), at(10)));
+    }
+}

@@ -1,0 +1,295 @@
+use jiff::{SignedDuration, Timestamp};
+
+use super::*;
+use crate::cause::Cause;
+use crate::model::report::EndpointReport;
+use crate::model::sample;
+use crate::model::stage::Stage;
+use crate::redact::clean::Clean;
+
+const MINUTE: i64 = 60;
+const HOUR: i64 = 60 * MINUTE;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_795_255_200 + second).unwrap()
+}
+
+fn well() -> State {
+    State { ok: Some(true), stage: None, host: None, cause: None }
+}
+
+fn failing(cause: Cause) -> State {
+    let host = Some(State::shared(&"r.example:443".into()));
+    State { ok: Some(false), stage: Some(Stage::Dns), host, cause: Some(cause) }
+}
+
+fn unknown() -> State {
+    State { ok: None, ..well() }
+}
+
+fn image(number: usize) -> Subject {
+    Subject::Image(format!("r.example/app{number}:1"))
+}
+
+fn host(registry: &str) -> Subject {
+    Subject::Host { namespace: registry.to_owned(), endpoint: format!("https://{registry}") }
+}
+
+/// With these answers of one image, each at its second.
+fn with(answers: &[(i64, State)]) -> Histories {
+    let mut histories = Histories::default();
+    for (second, state) in answers {
+        histories.note(image(0), Some("r.example"), state.clone(), at(*second));
+    }
+    histories
+}
+
+fn of(histories: &Histories) -> History<'_> {
+    histories.of(&image(0), Some("r.example")).unwrap()
+}
+
+#[test]
+fn an_answer_is_a_change_when_it_differs_and_tells_what_it_was_before_and_for_how_long() {
+    let mut histories = Histories::default();
+    let mut note = |state, second| histories.note(image(0), None, state, at(second));
+    assert_eq!(note(well(), 0), None, "all is well at the start");
+    let change = note(failing(Cause::DnsTimeout), 300).unwrap();
+    assert_eq!(change.before, Some((Some(true), SignedDuration::from_secs(300))));
+    assert_eq!((change.failing_since, change.failures), (Some(at(300)), 1));
+    assert_eq!(note(failing(Cause::DnsTimeout), 600), None, "the same again");
+    let change = note(failing(Cause::TcpRefused), 900).unwrap();
+    assert_eq!((change.now.since, change.failing_since, change.failures), (at(900), Some(at(300)), 1));
+    let change = note(well(), 7_500).unwrap();
+    assert_eq!((change.failing_since, change.failures), (None, 1));
+    assert_eq!(note(failing(Cause::TcpRefused), 7_600).unwrap().failures, 2);
+}
+
+#[test]
+fn what_fails_from_the_start_is_told_at_once_and_is_marked_so() {
+    let mut histories = Histories::default();
+    let change = histories.note(image(0), None, unknown(), at(0)).unwrap();
+    assert!(change.before.is_none() && change.now.from_start);
+    assert!(!histories.note(image(0), None, well(), at(1)).unwrap().now.from_start);
+}
+
+#[test]
+fn another_cause_or_an_unknown_answer_in_between_is_no_second_failure() {
+    let (a, b) = (failing(Cause::DnsTimeout), failing(Cause::TcpRefused));
+    let mut histories = with(&[(0, well()), (60, a.clone()), (120, unknown()), (180, b)]);
+    assert_eq!((of(&histories).failing_since(), of(&histories).failures(at(200))), (Some(at(60)), 1));
+    histories.note(image(0), None, unknown(), at(240));
+    assert_eq!(of(&histories).failing_since(), None, "whether it still fails is unknown");
+    histories.note(image(0), None, well(), at(300));
+    histories.note(image(0), None, a, at(360));
+    assert_eq!((of(&histories).failing_since(), of(&histories).failures(at(400))), (Some(at(360)), 2));
+}
+
+#[test]
+fn what_was_over_a_day_ago_is_gone_and_what_goes_on_since_then_is_not() {
+    let histories =
+        with(&[(0, well()), (HOUR, failing(Cause::DnsTimeout)), (2 * HOUR, well()), (30 * HOUR, unknown())]);
+    let since = |now| of(&histories).entries(at(now)).map(|entry| entry.since).collect::<Vec<_>>();
+    assert_eq!(since(30 * HOUR), [at(30 * HOUR), at(2 * HOUR)], "it was well when the day began");
+    assert_eq!(of(&histories).failures(at(30 * HOUR)), 0);
+    let histories = with(&[(0, well()), (HOUR, failing(Cause::DnsTimeout))]);
+    assert_eq!((of(&histories).failures(at(90 * HOUR)), of(&histories).since()), (1, at(HOUR)));
+}
+
+#[test]
+fn a_clock_that_is_set_back_leaves_nothing_in_the_future() {
+    let mut histories = with(&[(10 * HOUR, well()), (11 * HOUR, failing(Cause::DnsTimeout))]);
+    histories.happened(Happening::of_node(at(11 * HOUR), journal::What::File, "/etc/hosts is new"), at(11 * HOUR));
+    let targets = Targets { images: ["r.example/app0:1".to_owned()].into(), ..Targets::default() };
+    histories.retain(&targets, at(0));
+    assert_eq!((of(&histories).since(), of(&histories).failures(at(0))), (at(0), 1));
+    assert!(histories.journal().all().all(|happening| happening.at == at(0)));
+    let change = histories.note(image(0), None, well(), at(60)).unwrap();
+    assert_eq!(change.before.unwrap().1, SignedDuration::from_secs(60));
+}
+
+#[test]
+fn a_target_that_is_gone_is_forgotten_and_what_the_file_knows_waits_for_its_target() {
+    let mut histories = with(&[(0, failing(Cause::DnsTimeout))]);
+    let text = histories.to_text(at(1));
+    histories.retain(&Targets::default(), at(2));
+    assert!(histories.of(&image(0), None).is_none());
+    let mut restored = Histories::from_text(&text, at(10)).unwrap().histories;
+    restored.retain(&Targets::default(), at(11));
+    assert!(restored.of(&image(0), None).is_none(), "nobody has looked yet");
+    let change = restored.note(image(0), None, failing(Cause::DnsTimeout), at(12)).unwrap();
+    assert_eq!((change.before, change.now.since), (None, at(0)), "told once after a start, with when it began");
+    assert_eq!(restored.note(image(0), None, failing(Cause::DnsTimeout), at(13)), None);
+    let mut restored = Histories::from_text(&text, at(10)).unwrap().histories;
+    restored.retain(&Targets::default(), at(2 * HOUR));
+    assert_eq!(restored.records.len(), 0, "it never came");
+}
+
+#[test]
+fn what_happened_to_the_node_and_to_its_own_registry_just_before_is_told_with_a_change() {
+    let mut histories = Histories::default();
+    let file = |second, name: &str| Happening::of_node(at(second), journal::What::File, name);
+    let certificate = |of: &str| Happening::of_host(host(of), at(HOUR - 20), journal::What::Certificate, of);
+    let happened = [file(0, "long ago"), file(HOUR - 60, "lately"), certificate("r.example"), certificate("x.example")];
+    for happening in happened.into_iter().chain([file(HOUR + 1, "later")]) {
+        let now = happening.at;
+        histories.happened(happening, now);
+    }
+    let change = histories.note(image(0), Some("r.example"), failing(Cause::DnsTimeout), at(HOUR)).unwrap();
+    let told = |happenings: Vec<&Happening>| happenings.iter().map(|it| it.detail.to_string()).collect::<Vec<_>>();
+    assert_eq!(told(change.preceded_by.iter().collect()), ["r.example", "lately"]);
+    let history = of(&histories);
+    let entry = history.entries(at(HOUR)).next().unwrap();
+    assert_eq!(told(history.preceded_by(entry)), ["r.example", "lately"]);
+}
+
+/// A host with this certificate and these addresses.
+fn seen(sha256: &str, addresses: &[&str]) -> EndpointReport {
+    let mut report = sample::presenting("r.example", "CN=A", true);
+    let crate::model::outcome::Outcome::Passed(tls) = &mut report.stages.tls.outcome else { panic!("no TLS") };
+    tls.chain[0].sha256 = sha256.to_owned();
+    let crate::model::outcome::Outcome::Passed(dns) = &mut report.stages.dns.outcome else { panic!("no DNS") };
+    dns.addresses = addresses.iter().map(|it| it.parse::<std::net::IpAddr>().unwrap().into()).collect();
+    report
+}
+
+#[test]
+fn another_certificate_or_other_addresses_are_told_once_and_what_takes_turns_is_no_news() {
+    let mut histories = Histories::default();
+    let mut look = |sha256, addresses: &[&str]| {
+        let before = histories.journal().all().count();
+        histories.note_endpoint(&seen(sha256, addresses), at(0));
+        histories.journal().all().skip(before).map(|it| it.detail.to_string()).collect::<Vec<_>>()
+    };
+    assert!(look("aa", &["192.0.2.1", "192.0.2.2"]).is_empty(), "the first look has no news");
+    assert!(look("aa", &["192.0.2.2", "192.0.2.3"]).is_empty(), "one of them is known");
+    let news = look("bb", &["192.0.2.9"]);
+    assert!(
+        news[0].starts_with("https://r.example shows another certificate, issued by `CN=A` and valid until 20"),
+        "{news:?}"
+    );
+    assert_eq!(news[1], "r.example has other addresses: 192.0.2.9; before, 192.0.2.2, 192.0.2.3");
+    assert!(look("aa", &["192.0.2.1"]).is_empty() && look("bb", &["192.0.2.9"]).is_empty(), "both are known");
+}
+
+/// Numbers that look random and are the same each time.
+fn numbers() -> impl FnMut(usize) -> usize {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    move |below| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state % below as u64).unwrap()
+    }
+}
+
+/// What a full history takes, as the allocator sees it.
+fn bytes(histories: &Histories) -> usize {
+    let entry = size_of::<Entry>();
+    let hosts = |record: &Record| {
+        let all: BTreeSet<*const Clean> =
+            record.entries.iter().filter_map(|it| it.state.host.as_ref().map(Arc::as_ptr)).collect();
+        all.len() * (16 + size_of::<Clean>() + "registry-000.example.internal:5000".len())
+    };
+    let record = |record: &Arc<Record>| {
+        size_of::<Record>() + 16 + record.entries.capacity() * entry + hosts(record)
+    };
+    let names: usize = histories.records.keys().map(|_| size_of::<Subject>() + 128).sum();
+    let journal: usize = histories.journal().all().map(|it| size_of::<Happening>() + 24 + it.detail.len()).sum();
+    histories.records.values().map(record).sum::<usize>() + names + journal
+}
+
+#[test]
+fn whatever_flaps_however_often_it_stays_small_and_says_what_is_left_out() {
+    let mut histories = Histories::default();
+    let mut number = numbers();
+    let causes = [Cause::DnsTimeout, Cause::TcpRefused, Cause::TlsExpired, Cause::RegistryError];
+    for step in 0..60_000_i64 {
+        let target = number(400);
+        let subject = if target < 200 { image(target) } else { host(&format!("r{target}.example")) };
+        let state = match number(6) {
+            0 | 1 => well(),
+            2 => unknown(),
+            cause => State {
+                host: Some(State::shared(&format!("h{}.example:443", number(3)).into())),
+                ..failing(causes[cause - 2])
+            },
+        };
+        histories.note(subject.clone(), Some("r.example"), state, at(step));
+        if number(4) == 0 {
+            let detail = "x".repeat(number(900));
+            let happening = match number(2) {
+                0 => Happening::of_node(at(step), journal::What::File, &detail),
+                _ => Happening::of_host(subject, at(step), journal::What::Certificate, &detail),
+            };
+            histories.happened(happening, at(step));
+        }
+        if step % 1_000 == 0 {
+            assert!(histories.records.values().all(|record| (1..=ENTRIES).contains(&record.entries.len())));
+            assert!(histories.records.values().map(|it| it.entries.len()).sum::<usize>() <= TOTAL);
+            assert!(histories.journal().all().count() <= journal::LIMIT);
+            assert!(histories.journal().all().all(|happening| happening.detail.len() <= 300));
+        }
+    }
+    assert_eq!(size_of::<Entry>(), 40);
+    assert!(bytes(&histories) < 1 << 20, "{}", bytes(&histories));
+    let now = at(60_000);
+    let all: Vec<History<'_>> = histories.records.keys().filter_map(|subject| histories.of(subject, None)).collect();
+    assert_eq!(all.len(), 400);
+    for history in all {
+        assert!(history.left_out(now) > 0 && history.failures(now) > 0 && history.failures(now) <= ENTRIES);
+        assert!(history.entries(now).is_sorted_by(|newer, older| newer.since >= older.since));
+        assert!(history.entries(now).collect::<Vec<_>>().windows(2).all(|pair| pair[0].state != pair[1].state));
+    }
+    let text = histories.to_text(now);
+    assert!((text.len() as u64) < saved::SIZE_LIMIT, "{}", text.len());
+    let restored = Histories::from_text(&text, now).unwrap().histories;
+    assert_eq!(restored.to_text(now), text, "nothing is lost on the way through the file");
+}
+
+#[test]
+fn a_host_that_changes_at_each_look_pushes_nothing_else_out_of_the_journal() {
+    let mut histories = Histories::default();
+    histories.happened(Happening::of_node(at(0), journal::What::Clock, "the clock"), at(0));
+    for number in 0..2_000 {
+        let of = host(&format!("r{}.example", number % 300));
+        histories.happened(Happening::of_host(of, at(number), journal::What::Certificate, "another"), at(number));
+    }
+    assert!(histories.journal().all().any(|happening| happening.detail == "the clock"));
+    let of_one = host("r299.example");
+    let of_one = histories.journal().all().filter(|happening| happening.host.as_ref() == Some(&of_one)).count();
+    assert!(of_one <= 4, "{of_one}");
+}
+
+#[test]
+fn a_text_of_somebody_else_or_of_another_time_is_refused_or_says_nothing() {
+    for text in ["", "[]", "{}", "1795255200\n", "{\"pullprobe_history\":1}", "\u{0}"] {
+        assert!(Histories::from_text(text, at(0)).is_err(), "{text}");
+    }
+    let other = r#"{"pullprobe_history":2,"written_at":"2026-11-20T00:00:00Z","targets":[],"journal":[]}"#;
+    assert_eq!(Histories::from_text(other, at(0)).unwrap_err(), "it has version 2, expected 1");
+    let text = with(&[(0, well())]).to_text(at(0));
+    assert_eq!(Histories::from_text(&text, at(25 * HOUR)).unwrap().histories.records.len(), 0);
+    let words = text.replace("\"ok\":true", "\"ok\":false,\"cause\":\"of_tomorrow\"");
+    assert_eq!(Histories::from_text(&words, at(0)).unwrap().histories.records.len(), 0, "a word of another version");
+}
+
+#[test]
+fn a_file_cannot_say_more_than_an_agent_would_and_nothing_that_steers_a_terminal() {
+    let change = r#"{"since":"2030-01-01T00:00:00Z","ok":false,"host":"a\u001b[31m"}"#;
+    let changes = vec![change; 1_000].join(",");
+    let target = |number: usize| format!(r#"{{"image":"i{number}\u202e","changes":[{changes}]}}"#);
+    let targets: Vec<String> = (0..300).map(target).collect();
+    let line = r#"{"at":"2030-01-01T00:00:00Z","what":"file","detail":"\u001b]8;;x"}"#;
+    let text = format!(
+        r#"{{"pullprobe_history":1,"written_at":"2026-11-21T00:00:00Z","targets":[{}],"journal":[{}]}}"#,
+        targets.join(","),
+        vec![line; 2_000].join(",")
+    );
+    let restored = Histories::from_text(&text, at(0)).unwrap().histories;
+    let entries = || restored.records.values().flat_map(|record| &record.entries);
+    assert_eq!(entries().count(), TOTAL);
+    assert!(entries().all(|entry| entry.since == at(0) && !entry.state.host.as_ref().unwrap().contains('\u{1b}')));
+    assert!(restored.records.keys().all(|subject| !format!("{subject:?}").contains('\u{202e}')));
+    assert!(restored.journal().all().all(|happening| happening.at == at(0) && !happening.detail.contains('\u{1b}')));
+    assert!(bytes(&restored) < 1 << 20);
+}
