@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::host::last_good;
 use crate::image::target::Target;
@@ -38,6 +39,8 @@ use crate::web_config::in_force::WebConfigFile;
 mod back_off;
 mod background_read;
 mod clock_watch;
+#[doc(hidden)]
+pub mod driven;
 mod found;
 mod held_back;
 mod history_file;
@@ -78,24 +81,46 @@ pub enum NotStarted {
 
 /// Runs until a signal comes. `listening` is told the addresses before anything is served.
 pub async fn run(node: Node, options: Options, listening: impl Fn(&[SocketAddr])) -> Result<(), NotStarted> {
-    let web = serving::web_config(&options).map_err(NotStarted::Refused)?;
-    let buckets = own::bucket_key(&options.settings.metrics).map_err(|problem| NotStarted::Refused(vec![problem]))?;
     let stop = crate::shutdown::on_signal()
         .map_err(|error| NotStarted::Failed(format!("signals cannot be caught: {error}")))?;
-    let bound =
-        server::bind(&options.settings.web.listen).await.map_err(|error| NotStarted::Failed(error.to_string()))?;
-    listening(&bound.addresses());
-    let (latch, readiness) = server::readiness();
-    let agent = Arc::new(Agent { web, ..Agent::new(options, Arc::new(node), latch, Timestamp::now, buckets) });
-    let content = serving::content(&agent, readiness);
-    let probing = tokio::spawn(schedule::run(agent.schedule(), Arc::clone(&agent), stop.clone()));
-    let following = tokio::spawn(agent.follow_pods());
-    let widening = tokio::spawn(widen::when_needed(Arc::clone(&agent), stop.clone()));
-    bound.serve(content, stop.clone()).await;
-    stop.cancel();
-    [probing, following, widening].iter().for_each(JoinHandle::abort);
-    agent.history_file.finish(&agent.store.snapshot().histories, Timestamp::now()).await;
+    let begun = Begun::with(node, options, Timestamp::now).await?;
+    listening(&begun.bound.addresses());
+    let prober = Arc::clone(&begun.agent);
+    begun.live(prober, stop).await;
     Ok(())
+}
+
+/// An agent whose port is bound, and that does nothing yet.
+struct Begun {
+    agent: Arc<Agent>,
+    bound: server::Bound,
+    content: server::Content,
+}
+
+impl Begun {
+    async fn with(node: Node, options: Options, clock: Clock) -> Result<Self, NotStarted> {
+        let web = serving::web_config(&options).map_err(NotStarted::Refused)?;
+        let buckets =
+            own::bucket_key(&options.settings.metrics).map_err(|problem| NotStarted::Refused(vec![problem]))?;
+        let bound =
+            server::bind(&options.settings.web.listen).await.map_err(|error| NotStarted::Failed(error.to_string()))?;
+        let (latch, readiness) = server::readiness();
+        let agent = Arc::new(Agent { web, ..Agent::new(options, Arc::new(node), latch, clock, buckets) });
+        let content = serving::content(&agent, readiness);
+        Ok(Self { agent, bound, content })
+    }
+
+    /// Probes, and serves what was seen, until `stop`. `prober` is the agent, or who looks at what it does.
+    async fn live<P: Prober>(self, prober: Arc<P>, stop: CancellationToken) {
+        let Self { agent, bound, content } = self;
+        let probing = tokio::spawn(schedule::run(agent.schedule(), prober, stop.clone()));
+        let following = tokio::spawn(agent.follow_pods());
+        let widening = tokio::spawn(widen::when_needed(Arc::clone(&agent), stop.clone()));
+        bound.serve(content, stop.clone()).await;
+        stop.cancel();
+        [probing, following, widening].iter().for_each(JoinHandle::abort);
+        agent.history_file.finish(&agent.store.snapshot().histories, (agent.clock)()).await;
+    }
 }
 
 /// A registry or an image, as the settings and the node's files name it.
@@ -182,7 +207,7 @@ impl Agent {
     fn schedule(&self) -> Schedule {
         Schedule {
             node: self.options.node_name.clone(),
-            epoch: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
+            epoch: Duration::try_from((self.clock)().as_duration()).unwrap_or_default(),
             concurrency: self.options.settings.probe.concurrency,
             deadline: self.deadline(),
             reread: REREAD.min(self.options.settings.probe.interval),

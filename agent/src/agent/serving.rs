@@ -45,17 +45,20 @@ pub fn content(agent: &Agent, readiness: Readiness) -> Content {
     Content {
         snapshots: agent.store.subscribe(),
         readiness,
-        report: Box::new(report),
+        report: {
+            let clock = agent.clock;
+            Box::new(move |snapshot| report(snapshot, clock()))
+        },
         schema: json::schema(),
         shape: Shape { node_label: options.settings.labels.node, detail: options.settings.metrics.detail },
         readers: Readers { rule: web.report, names: Names::of(&options.node_name, &web.hosts) },
         web: agent.web.clone(),
-        clock: Timestamp::now,
+        clock: agent.clock,
     }
 }
 
 /// The snapshot as the published document.
-pub fn report(snapshot: &Snapshot) -> String {
+pub fn report(snapshot: &Snapshot, now: Timestamp) -> String {
     let state = &snapshot.state;
     let subject = json::Subject {
         node: &snapshot.node,
@@ -73,7 +76,6 @@ pub fn report(snapshot: &Snapshot) -> String {
     };
     let images = snapshot.images.values().map(AsRef::as_ref);
     let endpoints = snapshot.endpoints.values().map(AsRef::as_ref);
-    let now = Timestamp::now();
     let findings = snapshot.findings(now);
     json::text(
         &json::report(&subject, images, endpoints, &findings)

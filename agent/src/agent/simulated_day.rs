@@ -4,7 +4,6 @@
 //! is put forward when all is quiet.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use clap::Parser as _;
@@ -16,6 +15,7 @@ use pullprobe_lab::registry::{
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::driven::{HeldTime, UnderWay, Watched};
 use super::*;
 use crate::cli::{Cli, Verb};
 use crate::model::report::{ContentSource, ImageReport};
@@ -41,48 +41,6 @@ fn seconds_of_day() -> u64 {
 
 fn clock() -> Timestamp {
     Timestamp::from_second(1_795_168_800).unwrap() + Duration::from_secs(seconds_of_day())
-}
-
-/// Counts what is under way.
-struct Watched {
-    agent: Arc<Agent>,
-    under_way: Arc<AtomicUsize>,
-}
-
-fn done(under_way: &AtomicUsize) {
-    under_way.fetch_sub(1, Ordering::SeqCst);
-}
-
-impl Prober for Watched {
-    type Target = Probed;
-
-    fn targets(&self) -> BoxFuture<'_, Vec<Job<Probed>>> {
-        let under_way = Arc::clone(&self.under_way);
-        under_way.fetch_add(1, Ordering::SeqCst);
-        self.agent.targets().inspect(move |_| done(&under_way)).boxed()
-    }
-
-    fn probe(&self, job: Job<Probed>) -> BoxFuture<'static, ()> {
-        let under_way = Arc::clone(&self.under_way);
-        under_way.fetch_add(1, Ordering::SeqCst);
-        self.agent.probe(job).inspect(move |()| done(&under_way)).boxed()
-    }
-
-    fn owner(&self, target: &Probed) -> String {
-        self.agent.owner(target)
-    }
-
-    fn changed(&self) -> BoxFuture<'_, ()> {
-        self.agent.changed()
-    }
-
-    fn out_of_time(&self, target: Probed) {
-        panic!("{target} had all the time of the world");
-    }
-
-    fn round_over(&self, took: Duration) {
-        self.agent.round_over(took);
-    }
 }
 
 /// The registry with its own runtime and real time, the node, and what was seen in the course of the day.
@@ -172,18 +130,13 @@ impl World {
     }
 
     async fn live_with(&mut self, agent: &Arc<Agent>, until: u64) -> Arc<Snapshot> {
-        let (under_way, stop) = (Arc::new(AtomicUsize::new(0)), CancellationToken::new());
+        let (under_way, stop) = (Arc::<UnderWay>::default(), CancellationToken::new());
         let watched = Watched { agent: Arc::clone(agent), under_way: Arc::clone(&under_way) };
-        let epoch = Duration::from_secs(u64::try_from(clock().as_second()).unwrap());
-        let schedule = Schedule { epoch, reread: agent.options.settings.probe.interval, ..agent.schedule() };
+        let schedule = Schedule { reread: agent.options.settings.probe.interval, ..agent.schedule() };
         let running = tokio::spawn(schedule::run(schedule, Arc::new(watched), stop.clone()));
         while seconds_of_day() < until {
             tokio::time::advance(STEP).await;
-            let mut quiet = 0;
-            while quiet < 20 {
-                tokio::task::yield_now().await;
-                quiet = if under_way.load(Ordering::SeqCst) == 0 { quiet + 1 } else { 0 };
-            }
+            under_way.quiet().await;
             self.look();
         }
         stop.cancel();
@@ -225,6 +178,7 @@ fn in_paused_time(day: impl Future<Output = ()>) {
         .build()
         .unwrap();
     runtime.block_on(async {
+        let _held = HeldTime::new();
         MORNING.set(Some(Instant::now()));
         day.await;
     });

@@ -75,7 +75,7 @@ impl Histories {
     }
 
     /// What is the same as before is no change. `namespace`: the registry whose hosts matter.
-    fn note(&mut self, subject: Subject, namespace: Option<&str>, state: State, now: Timestamp) -> Option<Change> {
+    pub fn note(&mut self, subject: Subject, namespace: Option<&str>, state: State, now: Timestamp) -> Option<Change> {
         let record = Arc::make_mut(self.records.entry(subject).or_default());
         let is_first = !std::mem::replace(&mut record.looked, true);
         let is_same = record.is_last(&state);

@@ -87,7 +87,7 @@ impl World {
 }
 
 fn document(snapshot: &Snapshot) -> Value {
-    serde_json::from_str(&report(snapshot)).unwrap()
+    serde_json::from_str(&report(snapshot, Timestamp::now())).unwrap()
 }
 
 fn pod(name: &str, image: &str, policy: &str, secrets: &[&str], state: &Value) -> Value {

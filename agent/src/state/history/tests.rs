@@ -190,9 +190,7 @@ fn bytes(histories: &Histories) -> usize {
             record.entries.iter().filter_map(|it| it.state.host.as_ref().map(Arc::as_ptr)).collect();
         all.len() * (16 + size_of::<Clean>() + "registry-000.example.internal:5000".len())
     };
-    let record = |record: &Arc<Record>| {
-        size_of::<Record>() + 16 + record.entries.capacity() * entry + hosts(record)
-    };
+    let record = |record: &Arc<Record>| size_of::<Record>() + 16 + record.entries.capacity() * entry + hosts(record);
     let names: usize = histories.records.keys().map(|_| size_of::<Subject>() + 128).sum();
     let journal: usize = histories.journal().all().map(|it| size_of::<Happening>() + 24 + it.detail.len()).sum();
     histories.records.values().map(record).sum::<usize>() + names + journal
