@@ -25,7 +25,7 @@ use crate::redact::clean::Clean;
 use crate::route::network::Network;
 use crate::route::network::reach::Reach;
 use crate::schedule::{self, Job, Prober, Schedule};
-use crate::server::{self, Latch};
+use crate::server;
 use crate::settings::Settings;
 use crate::state::bucket::BucketKey;
 use crate::state::changes::{self, Changes};
@@ -47,6 +47,7 @@ mod history_file;
 mod own;
 mod pods;
 mod probing;
+mod progress;
 pub mod pull_budget;
 mod serving;
 #[cfg(test)]
@@ -59,6 +60,7 @@ use clock_watch::ClockWatch;
 use history_file::HistoryFile;
 use pods::NodePods;
 use probing::Probing;
+use progress::Progress;
 use pull_budget::{Clock, PullBudgets};
 
 /// One answer has this long, as `check` gives it, and longer where one request alone may take as long.
@@ -104,9 +106,8 @@ impl Begun {
             own::bucket_key(&options.settings.metrics).map_err(|problem| NotStarted::Refused(vec![problem]))?;
         let bound =
             server::bind(&options.settings.web.listen).await.map_err(|error| NotStarted::Failed(error.to_string()))?;
-        let (latch, readiness) = server::readiness();
-        let agent = Arc::new(Agent { web, ..Agent::new(options, Arc::new(node), latch, clock, buckets) });
-        let content = serving::content(&agent, readiness);
+        let agent = Arc::new(Agent { web, ..Agent::new(options, Arc::new(node), clock, buckets) });
+        let content = serving::content(&agent);
         Ok(Self { agent, bound, content })
     }
 
@@ -154,9 +155,9 @@ struct Agent {
     changes: Arc<Changes>,
     clock: Clock,
     current: Mutex<Current>,
-    latch: Mutex<Option<Latch>>,
     clock_watch: ClockWatch,
     history_file: HistoryFile,
+    progress: Arc<Progress>,
     look: BackgroundRead<Result<(Node, NodeState), String>>,
     pods: Arc<NodePods>,
     /// TLS and passwords of what is served.
@@ -164,7 +165,7 @@ struct Agent {
 }
 
 impl Agent {
-    fn new(options: Options, node: Arc<Node>, latch: Latch, clock: Clock, buckets: Option<BucketKey>) -> Self {
+    fn new(options: Options, node: Arc<Node>, clock: Clock, buckets: Option<BucketKey>) -> Self {
         let now = clock();
         let probe = &options.settings.probe;
         let per_hour = options.counted_pulls.unwrap_or(probe.counted_pulls_per_hour);
@@ -181,7 +182,7 @@ impl Agent {
         let current = Mutex::new(Current { node, network, unreadable: None });
         let pods = Arc::new(NodePods::of(&options.settings.targets.discover, now));
         let (options, back_offs) = (Arc::new(options), Arc::new(BackOffs::new(clock)));
-        let (changes, latch) = (Arc::default(), Mutex::new(Some(latch)));
+        let (changes, progress) = (Arc::default(), Arc::new(Progress::new(clock)));
         Self {
             options,
             store,
@@ -190,9 +191,9 @@ impl Agent {
             changes,
             clock,
             current,
-            latch,
             clock_watch: ClockWatch::default(),
             history_file,
+            progress,
             look: BackgroundRead::default(),
             pods,
             web: None,
@@ -254,6 +255,7 @@ impl Agent {
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) =
             Current { node: Arc::clone(&node), network, unreadable };
         self.store.apply_node(state, now);
+        self.progress.looked(unreadable);
         node
     }
 
@@ -327,6 +329,7 @@ impl Prober for Agent {
 
     fn targets(&self) -> BoxFuture<'_, Vec<Job<Probed>>> {
         async move {
+            self.progress.turned();
             let node = self.begin_cycle().await;
             // What is probed because of a pod is to be shown with it: both go by one state of the pods.
             let book = self.pods.book();
@@ -387,8 +390,7 @@ impl Prober for Agent {
 
     fn round_over(&self, took: Duration) {
         self.store.end_cycle(took);
-        let first = self.latch.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if first.is_some() {
+        if self.progress.cycle_over(took) {
             changes::summary(&self.store.snapshot());
         }
     }

@@ -167,7 +167,7 @@ pub enum Verb {
         /// pullprobe's settings (YAML), those of the agent
         #[arg(long, env = "PULLPROBE_CONFIG", value_name = "FILE")]
         config: Option<PathBuf>,
-        /// Ask whether it answers at all, although its first cycle may not be over
+        /// Ask whether it answers at all, although it may not be ready
         #[arg(long)]
         live: bool,
         /// Time limit

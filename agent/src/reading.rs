@@ -51,6 +51,14 @@ pub async fn prepare(node: &NodeArgs) -> Result<(Node, Options), Problems> {
     Ok((node, options))
 }
 
+/// Likewise for an agent, which serves before it waits for anybody: containerd is asked with its first look.
+pub fn prepare_unasked(node: &NodeArgs) -> Result<(Node, Options), Problems> {
+    let options = Options::of(node)?;
+    let ground = HostFiles::of(&options).map_err(|problem| vec![problem])?;
+    let node = Node::read(&options, ground, RuntimeInfo::unasked(&options), None);
+    Ok((node, options))
+}
+
 /// Where the node's files are, as `lint` and `plan` say it.
 #[derive(Debug, Serialize)]
 pub struct Paths {

@@ -125,9 +125,10 @@ impl<P: Prober> Run<P> {
     }
 
     async fn go(mut self) {
+        // Before the wait: what is read of the node is nobody else's load.
+        let mut jobs = self.prober.targets().await;
         sleep(self.timing.first_delay()).await;
         loop {
-            let jobs = self.prober.targets().await;
             self.timing.retain(&jobs);
             self.slow.retain(|target| jobs.iter().any(|job| job.target == *target));
             self.start_due(&jobs);
@@ -143,6 +144,7 @@ impl<P: Prober> Run<P> {
                     },
                 }
             }
+            jobs = self.prober.targets().await;
         }
     }
 

@@ -8,7 +8,7 @@
 //! | `/api/v1/schema` | its JSON Schema |
 //! | `/api/v1/summary` | a line for each registry and image, with an `ETag` |
 //! | `/livez`, `/healthz`, `/-/healthy` | 200 while the process answers at all |
-//! | `/readyz`, `/-/ready` | 200 once the first cycle is over, 503 before |
+//! | `/readyz`, `/-/ready` | 200 once the first look at the node has begun, 503 before; with `?verbose` a line for each part of the agent |
 //!
 //! GET and HEAD only; `/` and the report only for whom [`Readers`] names; where there is a web configuration file, nothing without the
 //! password or certificate that it asks for ([`guard`]). Which addresses: [`bind`]; how long a connection may last: `connection`.
@@ -43,7 +43,7 @@ use guard::Known;
 pub use names::Names;
 use readers::Caller;
 pub use readers::Readers;
-pub use readiness::{Latch, Readiness, readiness};
+pub use readiness::{Part, Readiness};
 use reply::Reply;
 
 /// What is shown, and how what this room does not know is made.
@@ -143,12 +143,11 @@ async fn live() -> Response {
     Reply::text("ok\n").status(StatusCode::OK)
 }
 
-async fn ready(State(content): Shared) -> Response {
-    if content.readiness.is_ready() {
-        Reply::text("ok\n").status(StatusCode::OK)
-    } else {
-        Reply::text("the first cycle is not over yet\n").status(StatusCode::SERVICE_UNAVAILABLE)
-    }
+async fn ready(State(content): Shared, RawQuery(query): RawQuery) -> Response {
+    let look = content.readiness.look();
+    let is_verbose = query.is_some_and(|query| query.split('&').any(|word| word.split('=').next() == Some("verbose")));
+    let text = if is_verbose { &look.verbose } else { &look.brief };
+    Reply::text(text).status(if look.is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE })
 }
 
 async fn unknown() -> Response {

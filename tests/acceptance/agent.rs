@@ -191,12 +191,39 @@ fn it_ends_as_soon_while_a_registry_hangs() {
     // The name was asked for, so a probe is under way; the server behind it answers nothing.
     eventually(PATIENCE, || (world.queries() > 0).then_some(())).unwrap_or_else(|| panic!("{}", agent.log()));
     assert_eq!(agent.get("/livez").status, 200, "liveness depends on no registry");
-    assert_ne!(agent.get("/readyz").status, 200, "the first cycle is not over");
+    assert!(!agent.parts().unwrap_or_default().contains("[+]first-cycle"), "the first cycle is not over");
     let asked = Instant::now();
     agent.terminate();
     let ended = agent.ended_within(PATIENCE).unwrap();
     assert!(asked.elapsed() < Duration::from_secs(2), "{:?}\n{}", asked.elapsed(), agent.log());
     assert_eq!(ended.code(), Some(0), "{}", agent.log());
+}
+
+/// Each of them accepts connections and answers nothing, and so does containerd.
+#[test]
+fn it_is_ready_while_its_first_cycle_waits_for_registries_that_are_silent() {
+    let given =
+        "listeners = [{host = 'hanging.example', behaviour = 'hang'}, {host = 'mute.example', behaviour = 'hang'}]";
+    let world = World::start(toml::from_str::<Given>(given).unwrap());
+    world.settings(&[HANGING, "mute.example/demo/app:1.0"]);
+    let socket = world.node.path("/run/containerd/containerd.sock");
+    std::fs::create_dir_all(socket.parent().unwrap()).unwrap();
+    let _silent = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let agent = Agent::start(&mut world.command("run"));
+    let parts = eventually(PATIENCE, || agent.parts()).unwrap_or_else(|| panic!("{}", agent.log()));
+    assert_eq!(agent.get("/readyz").text(), "ok\n");
+    assert!(parts.starts_with("[+]settings ok\n[+]port ok\n[+]first-look ok\n"), "{parts}");
+    assert!(parts.ends_with("readyz check passed\n"), "{parts}");
+    for late in ["[-]first-cycle running since 20", "[-]last-cycle none is over yet"] {
+        assert!(parts.contains(late), "{late}: {parts}");
+    }
+    // All of them are asked by then, and none has answered.
+    eventually(PATIENCE, || (world.queries() >= 2).then_some(())).unwrap_or_else(|| panic!("{}", agent.log()));
+    let parts = agent.parts().unwrap();
+    assert!(parts.contains("[-]first-cycle running since 20") && parts.contains("[+]node ok: read at 20"), "{parts}");
+    let containerd =
+        eventually(PATIENCE, || agent.parts().filter(|said| said.contains("[-]containerd does not answer")));
+    assert!(containerd.is_some(), "{parts}\n{}", agent.log());
 }
 
 #[test]

@@ -99,12 +99,17 @@ impl Agent {
         http::get(self.address, path).unwrap_or_else(|error| panic!("{path}: {error}\n{}", self.log()))
     }
 
-    /// Waits until its first cycle is over.
+    /// Waits until its first cycle is over, so that every target has an answer: it is ready for kubelet long before.
     pub fn ready(self) -> Self {
-        let ready =
-            eventually(PATIENCE, || http::get(self.address, "/readyz").ok().filter(|answer| answer.status == 200));
-        assert!(ready.is_some(), "it does not become ready:\n{}", self.log());
+        let is_over = || self.parts().is_some_and(|parts| parts.contains("[+]first-cycle ok")).then_some(());
+        assert!(eventually(PATIENCE, is_over).is_some(), "its first cycle is not over:\n{}", self.log());
         self
+    }
+
+    /// What it tells of its parts, if it is ready.
+    pub fn parts(&self) -> Option<String> {
+        let answer = http::get(self.address, "/readyz?verbose").ok()?;
+        (answer.status == 200).then(|| answer.text())
     }
 
     /// Everything it wrote so far, both streams.

@@ -87,7 +87,7 @@ serve() {
     kill -0 "$agent_pid" 2>/dev/null || { cat "$dir/agent.log" >&2; exit 1; }
     read -rt 0.1 <> <(:) || true
   done
-  until fetch "$address" /readyz >/dev/null 2>&1; do
+  until fetch "$address" '/readyz?verbose' 2>/dev/null | grep -F '[+]first-cycle ok' >/dev/null; do
     kill -0 "$agent_pid" 2>/dev/null || { cat "$dir/agent.log" >&2; exit 1; }
     read -rt 0.2 <> <(:) || true
   done

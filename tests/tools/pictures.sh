@@ -60,7 +60,7 @@ await "${started[0]}" "$scratch/lab.log" '^ready'
 started+=($!)
 await "${started[1]}" "$scratch/agent.log" 'listening on '
 address=$(sed -n 's/.*listening on \([0-9.:]*\).*/\1/p' "$scratch/agent.log" | head -n 1)
-until curl -fs "http://$address/readyz" >/dev/null; do
+until curl -fs "http://$address/readyz?verbose" | grep -F '[+]first-cycle ok' >/dev/null; do
   kill -0 "${started[1]}" || { cat "$scratch/agent.log" >&2; fail "the agent ended"; }
   read -rt 0.2 <> <(:) || true
 done

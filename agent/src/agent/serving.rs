@@ -39,12 +39,12 @@ pub async fn finding(file: &Arc<WebConfigFile>) -> Option<Finding> {
     Some(last_good::finding(&file.path.to_string_lossy(), trouble.since, &trouble.problem, consequence, fix))
 }
 
-pub fn content(agent: &Agent, readiness: Readiness) -> Content {
+pub fn content(agent: &Agent) -> Content {
     let options = &agent.options;
     let web = &options.settings.web;
     Content {
         snapshots: agent.store.subscribe(),
-        readiness,
+        readiness: readiness(agent),
         report: {
             let clock = agent.clock;
             Box::new(move |snapshot| report(snapshot, clock()))
@@ -55,6 +55,11 @@ pub fn content(agent: &Agent, readiness: Readiness) -> Content {
         web: agent.web.clone(),
         clock: agent.clock,
     }
+}
+
+fn readiness(agent: &Agent) -> Readiness {
+    let (progress, snapshots) = (Arc::clone(&agent.progress), agent.store.subscribe());
+    Readiness::new(move || progress.parts(&snapshots.borrow()))
 }
 
 /// The snapshot as the published document.

@@ -120,7 +120,7 @@ impl World {
         let cli = Cli::parse_from(["pullprobe", "run", "--config", config, "--host-root", root]);
         let Verb::Run { node, .. } = cli.verb else { panic!("it was told to run") };
         let (node, options) = crate::reading::prepare(&node).await.unwrap();
-        Arc::new(Agent::new(options, Arc::new(node), server::readiness().0, clock, None))
+        Arc::new(Agent::new(options, Arc::new(node), clock, None))
     }
 
     /// Lets an agent live until that second of the day, and gives its last snapshot.

@@ -6,7 +6,7 @@ use crate::cli::NodeArgs;
 use crate::reading;
 
 pub async fn run(node: &NodeArgs) -> ExitStatus {
-    let ended = match reading::prepare(node).await {
+    let ended = match reading::prepare_unasked(node) {
         Ok((node, options)) => {
             agent::run(node, options, |addresses| {
                 for address in addresses {

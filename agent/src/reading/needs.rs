@@ -23,12 +23,10 @@ pub fn needs(options: &Options) -> Result<NodeNeeds, String> {
     let root = opened(options)?.recording();
     let ground = HostFiles::in_root(root.clone(), options);
     let asked = containerd_options(options, &ground.layout, &ground.environment);
-    let known = options.containerd_version.map(|version| (Some(version), Some(VersionSource::Flag)));
-    let (version, source) = known.unwrap_or_default();
-    let node = Node::read(options, ground, RuntimeInfo { version, source, ..RuntimeInfo::default() }, None);
+    let node = Node::read(options, ground, RuntimeInfo::unasked(options), None);
     node.containerd.content.touch();
     // Where the version is assumed, all were compared. What the files show may not be what the daemon then says.
-    if known.is_none() && node.containerd.version_source != VersionSource::Assumed {
+    if options.containerd_version.is_none() && node.containerd.version_source != VersionSource::Assumed {
         for version in Version::SERIES {
             let told = (Some(version), Some(VersionSource::Cri));
             let asked = ContainerdOptions { version: told.0, version_source: told.1, ..asked.clone() };

@@ -24,6 +24,12 @@ pub struct RuntimeInfo {
 }
 
 impl RuntimeInfo {
+    /// What the settings say of it.
+    pub fn unasked(options: &Options) -> Self {
+        let version = options.containerd_version;
+        Self { version, source: version.map(|_| VersionSource::Flag), ..Self::default() }
+    }
+
     pub async fn ask(root: &HostRoot, options: &Options, socket: &str) -> Self {
         let (images, unlisted) = images_of_node(root, options, socket).await;
         let known = Self { images, unlisted, ..Self::default() };

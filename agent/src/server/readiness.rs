@@ -1,22 +1,68 @@
-//! Ready when the last latch is dropped: it cannot be forgotten half-way, and never goes back.
+//! Whether the agent is ready, and with `?verbose` how each of its parts is, in the form of Kubernetes' own components.
 
-use std::sync::{Arc, Weak};
+use std::fmt::Write as _;
 
-/// Held by whoever still has something to do before the agent is ready.
-#[derive(Clone, Debug)]
-pub struct Latch(#[expect(dead_code, reason = "it is held, not read")] Arc<()>);
+/// One part of the agent. Everybody who reaches the port may read it, so it names nothing of the node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    pub name: &'static str,
+    pub is_well: bool,
+    /// Without it the agent is not ready.
+    pub is_needed: bool,
+    /// `ok`, or what else there is to say.
+    pub told: String,
+}
 
-#[derive(Clone, Debug)]
-pub struct Readiness(Weak<()>);
+/// Looks at the parts when it is asked.
+pub struct Readiness(Box<dyn Fn() -> Vec<Part> + Send + Sync>);
 
-pub fn readiness() -> (Latch, Readiness) {
-    let held = Arc::new(());
-    let readiness = Readiness(Arc::downgrade(&held));
-    (Latch(held), readiness)
+/// One look at them.
+pub struct Look {
+    pub is_ready: bool,
+    /// In a word.
+    pub brief: String,
+    /// A line for each part.
+    pub verbose: String,
 }
 
 impl Readiness {
-    pub fn is_ready(&self) -> bool {
-        self.0.strong_count() == 0
+    pub fn new(look: impl Fn() -> Vec<Part> + Send + Sync + 'static) -> Self {
+        Self(Box::new(look))
+    }
+
+    pub fn look(&self) -> Look {
+        let parts = (self.0)();
+        let missing = parts.iter().find(|part| part.is_needed && !part.is_well);
+        let brief = missing.map_or_else(|| "ok\n".to_owned(), |part| format!("{}: {}\n", part.name, part.told));
+        let mut verbose = String::new();
+        for part in &parts {
+            let sign = if part.is_well { '+' } else { '-' };
+            // Writing to a string cannot fail.
+            let _ = writeln!(verbose, "[{sign}]{} {}", part.name, part.told);
+        }
+        verbose.push_str(if missing.is_none() { "readyz check passed\n" } else { "readyz check failed\n" });
+        Look { is_ready: missing.is_none(), brief, verbose }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(name: &'static str, is_well: bool, is_needed: bool) -> Part {
+        Part { name, is_well, is_needed, told: if is_well { "ok" } else { "is late" }.to_owned() }
+    }
+
+    #[test]
+    fn only_what_is_needed_decides_and_every_part_has_its_line() {
+        let look = Readiness::new(|| vec![part("port", true, true), part("cycle", false, false)]).look();
+        assert!(look.is_ready);
+        assert_eq!((&*look.brief, &*look.verbose), ("ok\n", "[+]port ok\n[-]cycle is late\nreadyz check passed\n"));
+        let look = Readiness::new(|| vec![part("port", true, true), part("look", false, true)]).look();
+        assert!(!look.is_ready);
+        assert_eq!(
+            (&*look.brief, &*look.verbose),
+            ("look: is late\n", "[+]port ok\n[-]look is late\nreadyz check failed\n")
+        );
     }
 }

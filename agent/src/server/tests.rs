@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -18,10 +18,20 @@ mod needs_tools;
 
 struct Server {
     address: SocketAddr,
-    latch: Option<Latch>,
+    /// Whether the first look has begun.
+    begun: Arc<AtomicBool>,
     stop: CancellationToken,
     task: JoinHandle<()>,
     _store: Store,
+}
+
+fn readiness(begun: &Arc<AtomicBool>) -> Readiness {
+    let begun = Arc::clone(begun);
+    Readiness::new(move || {
+        let is_well = begun.load(Ordering::SeqCst);
+        let told = if is_well { "ok" } else { "has not begun yet" }.to_owned();
+        vec![Part { name: "first-look", is_well, is_needed: true, told }]
+    })
 }
 
 fn content(store: &Store, readiness: Readiness) -> Content {
@@ -39,11 +49,11 @@ fn content(store: &Store, readiness: Readiness) -> Content {
 
 async fn start() -> Server {
     let store = Store::new(sample::rich());
-    let (latch, readiness) = readiness();
+    let begun = Arc::default();
     let bound = bind(&["127.0.0.1:0".parse().unwrap()]).await.unwrap();
     let (address, stop) = (bound.addresses()[0], CancellationToken::new());
-    let task = tokio::spawn(bound.serve(content(&store, readiness), stop.clone()));
-    Server { address, latch: Some(latch), stop, task, _store: store }
+    let task = tokio::spawn(bound.serve(content(&store, readiness(&begun)), stop.clone()));
+    Server { address, begun, stop, task, _store: store }
 }
 
 /// Head and body of the answer to one request on a connection of its own.
@@ -119,15 +129,23 @@ async fn every_route_answers_with_its_type_and_the_headers_that_tie_a_browsers_h
 }
 
 #[tokio::test]
-async fn it_is_ready_when_the_latch_is_dropped_and_alive_before() {
-    let mut server = start().await;
+async fn it_is_ready_when_the_first_look_has_begun_and_alive_before() {
+    let server = start().await;
     for path in ["/readyz", "/-/ready"] {
-        assert!(ask(&server, "GET", path, "").await.0.starts_with("http/1.1 503 "));
+        let (head, body) = ask(&server, "GET", path, "").await;
+        assert!(head.starts_with("http/1.1 503 ") && body == b"first-look: has not begun yet\n", "{head}");
     }
     assert!(ask(&server, "GET", "/livez", "").await.0.starts_with("http/1.1 200 "));
-    server.latch.take();
-    for path in ["/readyz", "/-/ready"] {
-        assert!(ask(&server, "GET", path, "").await.0.starts_with("http/1.1 200 "));
+    server.begun.store(true, Ordering::SeqCst);
+    for (path, said) in [
+        ("/readyz", "ok\n"),
+        ("/-/ready", "ok\n"),
+        ("/readyz?verbose", "[+]first-look ok\nreadyz check passed\n"),
+        ("/readyz?exclude=x&verbose=", "[+]first-look ok\nreadyz check passed\n"),
+    ] {
+        let (head, body) = ask(&server, "GET", path, "").await;
+        assert!(head.starts_with("http/1.1 200 "), "{path}: {head}");
+        assert_eq!(String::from_utf8(body).unwrap(), said, "{path}");
     }
 }
 
@@ -237,11 +255,11 @@ async fn who_asks_and_does_not_read_costs_little_memory() {
         count.fetch_add(1, Ordering::SeqCst);
         "x".repeat(256 << 10)
     };
-    let content = Content { report: Box::new(report), ..content(&store, readiness().1) };
+    let content = Content { report: Box::new(report), ..content(&store, readiness(&Arc::default())) };
     let bound = bind(&["127.0.0.1:0".parse().unwrap()]).await.unwrap();
     let (address, stop) = (bound.addresses()[0], CancellationToken::new());
     let task = tokio::spawn(bound.serve(content, stop.clone()));
-    let server = Server { address, latch: None, stop, task, _store: store };
+    let server = Server { address, begun: Arc::default(), stop, task, _store: store };
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(2_048).unwrap();
     let mut greedy = socket.connect(address).await.unwrap();
@@ -259,8 +277,8 @@ async fn each_of_many_addresses_is_served() {
     let bound = bind(&vec![any; connection::CONNECTIONS + 1]).await.unwrap();
     let (addresses, stop) = (bound.addresses(), CancellationToken::new());
     let store = Store::new(sample::rich());
-    let task = tokio::spawn(bound.serve(content(&store, readiness().1), stop.clone()));
-    let mut server = Server { address: addresses[0], latch: None, stop, task, _store: store };
+    let task = tokio::spawn(bound.serve(content(&store, readiness(&Arc::default())), stop.clone()));
+    let mut server = Server { address: addresses[0], begun: Arc::default(), stop, task, _store: store };
     for address in addresses.into_iter().rev() {
         server.address = address;
         let asked = tokio::time::timeout(Duration::from_secs(5), ask(&server, "GET", "/livez", ""));

@@ -69,7 +69,7 @@ impl Served {
         self.world.node.write("/pullprobe.yaml", settings.replace("web: {listen: [\"127.0.0.1:0\"]}", &web)).unwrap();
     }
 
-    /// Until it is ready, which it tells its own node without a password.
+    /// Until its first cycle is over, which it tells its own node without a password.
     pub fn start(&self, config: &str, web: &str) -> Agent {
         self.write("web.yaml", config);
         self.settings("127.0.0.1:0", web);
@@ -78,10 +78,11 @@ impl Served {
 
     pub fn ready(&self, agent: Agent) -> Agent {
         let is_ready = || {
-            let ready = |scheme| self.curl(agent.address(), scheme, "/readyz", &["--insecure"]).status == 200;
-            (ready("https") || ready("http")).then_some(())
+            let said = |scheme| self.curl(agent.address(), scheme, "/readyz?verbose", &["--insecure"]).answer;
+            let is_over = |said: String| said.contains("[+]first-cycle ok");
+            (is_over(said("https")) || is_over(said("http"))).then_some(())
         };
-        eventually(PATIENCE, is_ready).unwrap_or_else(|| panic!("it does not become ready:\n{}", agent.log()));
+        eventually(PATIENCE, is_ready).unwrap_or_else(|| panic!("its first cycle is not over:\n{}", agent.log()));
         agent
     }
 

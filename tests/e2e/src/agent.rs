@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::process::Command;
@@ -14,6 +15,9 @@ use crate::{Result, repository};
 pub const NAMESPACE: &str = "pullprobe";
 const NAME: &str = "pullprobe";
 const PORT: u16 = 10048;
+/// No first cycle takes longer, and how often it is asked whether it is over.
+const FIRST_CYCLE: Duration = Duration::from_secs(120);
+const LOOK: Duration = Duration::from_millis(200);
 /// The label that all of a release have.
 pub const SELECTOR: &str = "app.kubernetes.io/instance=pullprobe";
 
@@ -66,7 +70,7 @@ impl<'a> Agent<'a> {
         self.ready().await
     }
 
-    /// Until the daemon set has its one pod, of this version of its template, ready.
+    /// Until the daemon set has its one pod, of this version of its template, ready, and every target of that has an answer.
     pub async fn ready(&self) -> Result {
         let path = format!("/apis/apps/v1/namespaces/{NAMESPACE}/daemonsets?fieldSelector=metadata.name={NAME}");
         let is_ready = |set: &Value| {
@@ -75,7 +79,18 @@ impl<'a> Agent<'a> {
             let seen = status["observedGeneration"] == *generation;
             (seen && counts.iter().all(|count| status[*count] == 1)).then_some(())
         };
-        self.cluster.api.until(&path, "the agent's daemon set to be ready", is_ready).await
+        self.cluster.api.until(&path, "the agent's daemon set to be ready", is_ready).await?;
+        let mut look = tokio::time::interval(LOOK);
+        let first_cycle = async {
+            loop {
+                look.tick().await;
+                let parts = self.local("/readyz?verbose").await.unwrap_or_default();
+                if parts.contains("[+]first-cycle ok") {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(FIRST_CYCLE, first_cycle).await.map_err(|_| "the agent's first cycle is not over".into())
     }
 
     /// Its one pod.

@@ -67,7 +67,7 @@ impl World {
         let cli = Cli::parse_from(["pullprobe", "run", "--config", config, "--host-root", root]);
         let Verb::Run { node: arguments, .. } = cli.verb else { panic!("it was told to run") };
         let (read, options) = crate::reading::prepare(&arguments).await.unwrap();
-        let mut agent = Agent::new(options, Arc::new(read), server::readiness().0, Timestamp::now, None);
+        let mut agent = Agent::new(options, Arc::new(read), Timestamp::now, None);
         let access = Access::new(server.url(), mounted);
         let discover = &agent.options.settings.targets.discover;
         agent.pods = Arc::new(NodePods::with(Some(access), discover, Timestamp::now()));

@@ -31,7 +31,8 @@ impl Walk {
         let (snapshots, reader) = watch::channel(Arc::new(snapshot));
         let bound = bind(&["127.0.0.1:0".parse().unwrap()]).await.unwrap();
         let (address, stop) = (bound.addresses()[0], CancellationToken::new());
-        let content = Content { snapshots: reader, ..content(&Store::new(sample::empty()), readiness().1) };
+        let content =
+            Content { snapshots: reader, ..content(&Store::new(sample::empty()), readiness(&Arc::default())) };
         tokio::spawn(bound.serve(content, stop.clone()));
         let mut tab = tokio::task::spawn_blocking(Tab::open).await.unwrap();
         tab.size(1180, 1000, false);
