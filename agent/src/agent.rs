@@ -12,10 +12,12 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::fault::{self, Fault};
 use crate::host::last_good;
 use crate::image::target::Target;
 use crate::model::finding::Finding;
 use crate::model::namespace::Namespace;
+use crate::model::report::{EndpointReport, ImageReport};
 use crate::pods::Book;
 use crate::probe;
 use crate::pull::attempt::PullBudget;
@@ -41,6 +43,8 @@ mod background_read;
 mod clock_watch;
 #[doc(hidden)]
 pub mod driven;
+#[cfg(test)]
+mod fault_tests;
 mod found;
 mod held_back;
 mod history_file;
@@ -114,8 +118,11 @@ impl Begun {
     /// Probes, and serves what was seen, until `stop`. `prober` is the agent, or who looks at what it does.
     async fn live<P: Prober>(self, prober: Arc<P>, stop: CancellationToken) {
         let Self { agent, bound, content } = self;
-        let probing = tokio::spawn(schedule::run(agent.schedule(), prober, stop.clone()));
-        let following = tokio::spawn(agent.follow_pods());
+        let work = (Arc::clone(&agent), prober, stop.clone());
+        let probe = move || schedule::run(work.0.schedule(), Arc::clone(&work.1), work.2.clone());
+        let probing = tokio::spawn(fault::restarted(probe));
+        let of_pods = Arc::clone(&agent);
+        let following = tokio::spawn(fault::restarted(move || of_pods.follow_pods()));
         let widening = tokio::spawn(widen::when_needed(Arc::clone(&agent), stop.clone()));
         bound.serve(content, stop.clone()).await;
         stop.cancel();
@@ -256,6 +263,7 @@ impl Agent {
             Current { node: Arc::clone(&node), network, unreadable };
         self.store.apply_node(state, now);
         self.progress.looked(unreadable);
+        self.store.apply_faults(fault::count());
         node
     }
 
@@ -263,7 +271,7 @@ impl Agent {
         let look = || tokio::spawn(Node::reload(Arc::clone(node), Arc::clone(&self.options), now));
         match self.look.result(look, LOOK).await {
             Some(Ok(read)) => read,
-            Some(Err(error)) => Err(format!("the node could not be read: {error}")),
+            Some(Err(error)) => Err(format!("the node could not be read: {}", fault::of_task(&error))),
             None => Err(format!("its files could not be read within {} s: a disk hangs", LOOK.as_secs())),
         }
     }
@@ -368,30 +376,49 @@ impl Prober for Agent {
     }
 
     fn out_of_time(&self, target: Probed) {
-        tracing::debug!(%target, deadline = ?self.deadline(), "the probe did not finish within its deadline");
-        let Current { node, network, .. } = self.current();
-        let budget = PullBudget::new(0);
-        let question = node.question(&network, &budget, self.deadline());
-        let now = (self.clock)();
-        match &target {
-            Probed::Registry(name) => {
-                for report in probe::not_reached(&question, name) {
-                    let change = self.store.not_reached(report.clone(), now);
-                    change.into_iter().for_each(|change| self.changes.endpoint(&report, &change));
-                }
-            }
-            Probed::Image(image) => {
-                let report = probe::image_not_reached(&question, image);
-                let change = self.store.image_not_reached(report.clone(), now);
-                change.into_iter().for_each(|change| self.changes.image(&report, &[], &change));
-            }
-        }
+        tracing::warn!(%target, deadline = ?self.deadline(), "the probe did not finish within its deadline");
+        self.without_answer(&target, probe::not_reached, probe::image_not_reached);
+    }
+
+    fn at_fault(&self, target: Probed, fault: &Fault) {
+        let place = fault.to_string();
+        self.without_answer(&target, probe::at_fault, |question, image| probe::image_at_fault(question, image, &place));
+        tracing::warn!(%target, %place, "its answer is unknown: the probe ended by a fault of pullprobe");
+        self.store.apply_faults(fault::count());
     }
 
     fn round_over(&self, took: Duration) {
         self.store.end_cycle(took);
         if self.progress.cycle_over(took) {
             changes::summary(&self.store.snapshot());
+        }
+    }
+}
+
+impl Agent {
+    /// The probe of a target came to no answer: what is said of it instead.
+    fn without_answer(
+        &self,
+        target: &Probed,
+        of_registry: impl Fn(&probe::Question<'_>, &str) -> Vec<EndpointReport>,
+        of_image: impl Fn(&probe::Question<'_>, &str) -> ImageReport,
+    ) {
+        let Current { node, network, .. } = self.current();
+        let budget = PullBudget::new(0);
+        let question = node.question(&network, &budget, self.deadline());
+        let now = (self.clock)();
+        match target {
+            Probed::Registry(name) => {
+                for report in of_registry(&question, name) {
+                    let change = self.store.not_reached(report.clone(), now);
+                    change.into_iter().for_each(|change| self.changes.endpoint(&report, &change));
+                }
+            }
+            Probed::Image(image) => {
+                let report = of_image(&question, image);
+                let change = self.store.image_not_reached(report.clone(), now);
+                change.into_iter().for_each(|change| self.changes.image(&report, &[], &change));
+            }
         }
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::access::{Access, Cluster};
 use crate::cli::{Cli, ClusterArgs, Color, Format, LogArgs, LogLevel, NodeArgs, OutputArgs, Verb};
-use crate::provider;
 use crate::render::text::Style;
+use crate::{fault, provider};
 
 mod answers;
 mod check;
@@ -57,6 +57,7 @@ pub fn as_plugin() -> Option<ExitCode> {
 
 /// Does what was asked for.
 pub fn run(cli: Cli) -> ExitStatus {
+    fault::tell();
     match cli.verb {
         Verb::Explain { cause, output } => explain::run(cause.as_deref(), output.format),
         Verb::Completions { shell } => completions(shell),
@@ -128,7 +129,10 @@ fn on_runtime(work: impl Future<Output = ExitStatus>) -> ExitStatus {
     // One thread: probes wait, they do not compute, and what is handed between threads is woken twice.
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => {
-            let ending = runtime.block_on(work);
+            let ending = runtime.block_on(fault::caught(work)).unwrap_or_else(|fault| {
+                complain(&format!("pullprobe has a fault at {fault}: please report it; the answer is unknown"));
+                ExitStatus::Unknown
+            });
             // A probe that hangs in the kernel must not hold up the end.
             runtime.shutdown_background();
             ending

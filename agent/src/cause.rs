@@ -122,6 +122,7 @@ causes! {
     InodesExhausted "inodes_exhausted" Node;
     ContainerdUnreachable "containerd_unreachable" Node;
     LimitReached "limit_reached" Node;
+    OwnFault "own_fault" Node;
     Unclassified "unclassified" Registry;
 }
 

@@ -105,6 +105,11 @@ pub fn of_runtime(failure: &Failure, message: &str) -> Verdict {
     failed(failure, sentence(failure), Some(message))
 }
 
+/// The answer where pullprobe itself failed: nothing is known.
+pub fn of_own_fault(failure: &Failure) -> Verdict {
+    Verdict { pullable: None, ..failed(failure, sentence(failure), None) }
+}
+
 /// The answer for a text that is no reference.
 pub fn of_reference(failure: &Failure, requested: &str) -> Verdict {
     let words = if failure.go_message.is_empty() { "invalid reference format" } else { &failure.go_message };

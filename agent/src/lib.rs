@@ -18,6 +18,7 @@ pub mod diagnose;
 pub mod dns;
 pub mod environment;
 pub mod explain;
+pub mod fault;
 pub mod file;
 pub mod fleet;
 pub mod host;

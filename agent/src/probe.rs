@@ -15,9 +15,11 @@ use crate::image::platform::Platform;
 use crate::image::reference::{Reference, ReferenceError};
 use crate::keyring::expiry;
 use crate::model::credential::Credential;
-use crate::model::outcome::Failure;
+use crate::model::outcome::{Failure, Skip};
 use crate::model::ratelimit::RateLimit;
-use crate::model::report::{Candidate, CandidatePull, CredentialUsed, EndpointReport, ImageReport, PlatformFacts};
+use crate::model::report::{
+    Candidate, CandidatePull, CredentialUsed, EndpointReport, ImageReport, PlatformFacts, Stages,
+};
 use crate::model::stage::Stage;
 use crate::model::verdict::Verdict;
 use crate::node::containerd::Containerd;
@@ -107,6 +109,18 @@ fn pooled(question: &Question<'_>, report: &ImageReport) {
 /// An image that was not probed before the cycle was over.
 pub fn image_not_reached(question: &Question<'_>, requested: &str) -> ImageReport {
     blank(question, requested, Reference::parse(requested).ok())
+}
+
+/// An image whose probe ended by a fault of pullprobe.
+pub fn image_at_fault(question: &Question<'_>, requested: &str, place: &str) -> ImageReport {
+    let failure = Failure { inconclusive: true, ..Failure::new(Stage::Config, Cause::OwnFault, place) };
+    ImageReport { verdict: diagnose::of_own_fault(&failure), ..image_not_reached(question, requested) }
+}
+
+/// A registry's hosts, likewise.
+pub fn at_fault(question: &Question<'_>, domain: &str) -> Vec<EndpointReport> {
+    let reports = not_reached(question, domain).into_iter();
+    reports.map(|report| EndpointReport { stages: Stages::skipped(Skip::OwnFault), ..report }).collect()
 }
 
 /// A text that is no reference.

@@ -41,7 +41,7 @@ use crate::route::network::{Network, Timeouts};
 use crate::settings::StageTimeouts;
 use crate::state::snapshot::{ContainerdState, FilesystemSpace, NodeState};
 use crate::tls::NodeTrust;
-use crate::{confine, plan, provider};
+use crate::{confine, fault, plan, provider};
 use options::{Options, Problems};
 
 /// The settings and the node as read, or every problem with the request.
@@ -120,7 +120,9 @@ fn trusted(
 
 /// Reads on a thread of its own, because a disk may hang.
 async fn aside<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
-    tokio::task::spawn_blocking(read).await.map_err(|error| format!("the node could not be read: {error}"))
+    tokio::task::spawn_blocking(read)
+        .await
+        .map_err(|error| format!("the node could not be read: {}", fault::of_task(&error)))
 }
 
 /// What the last reading of the node found, for the next one.

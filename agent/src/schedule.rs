@@ -4,7 +4,6 @@
 //! The [`Ledger`] limits the requests that a registry counts as a pull.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +13,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
+
+use crate::fault::{self, Fault};
 
 mod backoff;
 mod ledger;
@@ -52,6 +53,11 @@ pub trait Prober: Send + Sync + 'static {
 
     /// Called when a probe did not finish within its deadline.
     fn out_of_time(&self, target: Self::Target);
+
+    /// Called when a probe ended by a fault of pullprobe.
+    fn at_fault(&self, target: Self::Target, _fault: &Fault) {
+        self.out_of_time(target);
+    }
 
     /// Every target that was due when the round began has come to its end.
     fn round_over(&self, took: Duration);
@@ -231,15 +237,14 @@ async fn attempt<P: Prober>(
     let probing = in_turn(places, async {
         let began = Instant::now();
         // Within the block: what a probe does before it first waits may panic, too.
-        let probing = AssertUnwindSafe(async { prober.probe(job.clone()).await }).catch_unwind();
-        match timeout(deadline, probing).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) => {
-                tracing::error!(target = %job.target, "the probe of this target panicked");
-                prober.out_of_time(job.target.clone());
-            }
-            Err(_) => prober.out_of_time(job.target.clone()),
-        }
+        let probing = fault::caught(async { prober.probe(job.clone()).await });
+        let target = || job.target.clone();
+        // A target is due again only if its probe came to an end here, whatever is wrong with what is made of it.
+        let _ = match timeout(deadline, probing).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(fault)) => fault::caught_now(|| prober.at_fault(target(), &fault)),
+            Err(_) => fault::caught_now(|| prober.out_of_time(target())),
+        };
         began.elapsed()
     });
     let took = probing.await;

@@ -113,6 +113,7 @@ pub const fn text(cause: Cause) -> Text {
         Cause::DiskFull => node::DISK_FULL,
         Cause::InodesExhausted => node::INODES_EXHAUSTED,
         Cause::ContainerdUnreachable => node::CONTAINERD_UNREACHABLE,
+        Cause::OwnFault => node::OWN_FAULT,
         Cause::LimitReached => node::LIMIT_REACHED,
         Cause::Unclassified => node::UNCLASSIFIED,
     }

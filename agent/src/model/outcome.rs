@@ -212,6 +212,8 @@ pub enum Skip {
     NotSpoken,
     /// It leads to the node itself or its own link, where the agent does not go on its schedule.
     NotFollowed,
+    /// The probe ended by a fault of pullprobe.
+    OwnFault,
 }
 
 impl Skip {
@@ -224,6 +226,7 @@ impl Skip {
             Self::OutOfTime => "out_of_time",
             Self::NotSpoken => "not_spoken",
             Self::NotFollowed => "not_followed",
+            Self::OwnFault => "own_fault",
         }
     }
 }

@@ -98,6 +98,18 @@ impl Stages {
         self.tls.passed() || (plain && self.proxy.passed())
     }
 
+    /// No stage was looked at, for this reason.
+    pub fn skipped(why: Skip) -> Self {
+        Self {
+            dns: Step::skipped(why),
+            tcp: Step::skipped(why),
+            proxy: Step::skipped(why),
+            tls: Step::skipped(why),
+            ping: Step::skipped(why),
+            token: Step::skipped(why),
+        }
+    }
+
     fn out_of_time(&mut self) {
         self.dns.out_of_time();
         self.tcp.out_of_time();

@@ -76,6 +76,7 @@ pub fn rich() -> Snapshot {
     let mut snapshot = Snapshot::new("worker-3", state(), now());
     snapshot.last_cycle = Some(Duration::from_millis(2_410));
     snapshot.memory_limit = Some(134_217_728);
+    snapshot.faults = 1;
     for (namespace, host, role, stages) in walks() {
         add(&mut snapshot, namespace, host, role, stages);
     }

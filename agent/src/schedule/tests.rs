@@ -91,6 +91,11 @@ impl Prober for Fake {
         self.note(format!("late {target}"));
     }
 
+    fn at_fault(&self, target: String, _: &Fault) {
+        self.note(format!("fault {target}"));
+        panic!("as it was told");
+    }
+
     fn round_over(&self, _: Duration) {
         self.note("over".into());
     }
@@ -270,7 +275,8 @@ async fn a_target_that_is_gone_is_probed_no_more_and_a_new_one_soon() {
 async fn a_panic_in_one_probe_is_the_loss_of_that_probe_only() {
     let fake = Fake::new(&[("a", Manner::Panics, 60), ("b", QUICK, 60)]);
     run_for(&fake, schedule(), seconds(600)).await;
-    assert!(fake.times("probe a").len() >= 9 && fake.times("late a").len() >= 9 && fake.times("probe b").len() >= 9);
+    assert!(fake.times("probe a").len() >= 9 && fake.times("fault a").len() >= 9 && fake.times("probe b").len() >= 9);
+    assert!(fake.times("over").len() >= 9 && fake.times("late a").is_empty());
 }
 
 #[tokio::test(start_paused = true)]

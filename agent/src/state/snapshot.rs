@@ -52,6 +52,8 @@ pub struct Snapshot {
     pub pods: Arc<Book>,
     /// How much memory the agent may use, in bytes. `None`: nothing limits it.
     pub memory_limit: Option<u64>,
+    /// How often a part of the agent ended by a fault of its own.
+    pub faults: u64,
     /// How long the last whole cycle took. `None` before the first has ended.
     pub last_cycle: Option<Duration>,
 }
@@ -176,6 +178,7 @@ impl Snapshot {
             tally: Tally::default(),
             pods: Arc::default(),
             memory_limit: None,
+            faults: 0,
             last_cycle: None,
         }
     }

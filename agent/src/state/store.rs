@@ -203,6 +203,13 @@ impl Store {
         });
     }
 
+    /// How many faults of the agent itself there were so far.
+    pub fn apply_faults(&self, count: u64) {
+        if self.current.borrow().faults != count {
+            self.change(|snapshot| snapshot.faults = count);
+        }
+    }
+
     pub fn end_cycle(&self, took: Duration) {
         self.change(|snapshot| snapshot.last_cycle = Some(took));
     }

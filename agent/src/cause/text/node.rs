@@ -47,6 +47,15 @@ pub const LIMIT_REACHED: Text = Text {
           pullprobe`. Every other limit is far above what real registries send: look at what is named.",
 };
 
+pub const OWN_FAULT: Text = Text {
+    summary: "What containerd would do is not known: pullprobe has a fault of its own, and its probe of this came to no end.",
+    evidence: "The probe panicked. The log of the agent has a line `pullprobe has a fault here` with the place in its source.",
+    confirm: "`kubectl logs POD` of the agent, or `journalctl -u pullprobe`, has that line; `crictl pull IMAGE` on the node shows what \
+              containerd makes of it.",
+    fix: "Nothing is known to be wrong with the image or its registry. Please report the line from `journalctl -u pullprobe`. The next \
+          probe tries again, and `pullprobe check IMAGE` does so at once.",
+};
+
 pub const UNCLASSIFIED: Text = Text {
     summary: "The pull fails in a way that pullprobe has no word for yet, which is a defect of pullprobe.",
     evidence: "The step that failed and the error as it was seen are in the detail.",

@@ -67,7 +67,7 @@ pub struct Stages {
 pub struct Stage<F> {
     /// `passed`, `failed` or `skipped`.
     pub status: String,
-    /// `not_reached`, `not_needed`, `left_to_proxy`, `over_budget`, `out_of_time`, `not_spoken` or `not_followed`.
+    /// `not_reached`, `not_needed`, `left_to_proxy`, `over_budget`, `out_of_time`, `not_spoken`, `not_followed` or `own_fault`.
     pub skipped_because: Option<String>,
     pub cause: Option<String>,
     pub detail: Option<String>,

@@ -43,6 +43,15 @@ pub const FAMILIES: &[Family] = &[
         samples: |snapshot| snapshot.memory_limit.into_iter().map(|limit| Sample::new([], number(limit))).collect(),
     },
     Family {
+        name: "pullprobe_faults_total",
+        help: "Faults of pullprobe itself (panics) since its start. Each ended one probe or request, whose answer is unknown; the log names the place.",
+        kind: Kind::Counter,
+        labels: &[],
+        series: 1,
+        standard: Standard::Whole,
+        samples: |snapshot| vec![Sample::new([], number(snapshot.faults))],
+    },
+    Family {
         name: "pullprobe_credential_expiry_timestamp_seconds",
         help: "When a credential that the node would offer expires, in Unix seconds; only of those whose end can be known.",
         kind: Kind::Gauge,
