@@ -355,9 +355,11 @@ fn the_agent_shows_the_ends_as_metrics_in_its_report_and_on_its_page() {
     let schema: Value = serde_json::from_str(&agent.get("/api/v1/schema").text()).unwrap();
     assert!(jsonschema::validator_for(&schema).unwrap().is_valid(&report), "{report}");
     let page = agent.get("/").text();
-    for words in
-        ["kubelet-config-json for basic.example, expired 2 days ago", "provider:lab for provided.example expires in "]
-    {
+    for words in [
+        "kubelet-config-json for basic.example, expired 2 days ago",
+        "provider:lab for provided.example, expires in ",
+        "<td class=\"host\">provided.example</td><td>provider:lab",
+    ] {
         assert!(page.contains(words), "{words}:\n{page}");
     }
     for text in [page, report.to_string(), agent.get("/metrics").text(), agent.log()] {
