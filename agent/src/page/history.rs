@@ -117,33 +117,39 @@ fn words(entry: &Entry) -> Markup {
 mod tests {
     use super::*;
     use crate::cause::Cause;
+    use crate::model::report::ImageReport;
     use crate::model::sample;
     use crate::page::markup::finished;
-    use crate::state::answer::State;
     use crate::state::history::journal::{Happening, What};
     use crate::state::history::{Histories, Subject};
     use std::time::Duration;
 
+    const NAME: &str = "busybox:1.36";
     const MINUTE: Duration = Duration::from_secs(60);
 
-    /// Answers at so many minutes before now: `+` is well, `-` fails, `?` is unknown.
+    /// An answer about [`NAME`]: `+` is well, `-` fails, `?` is unknown.
+    fn answer(sign: char, cause: Cause) -> ImageReport {
+        let mut report = sample::rich().images[NAME].as_ref().clone();
+        report.verdict.pullable = [('+', true), ('-', false)].into_iter().find(|(of, _)| *of == sign).map(|(_, ok)| ok);
+        report.verdict.cause = (sign != '+').then_some(cause);
+        report
+    }
+
+    /// Answers at so many minutes before now.
     fn histories(answers: &[(u32, char)]) -> Histories {
         let mut histories = Histories::default();
-        for (minutes, answer) in answers {
-            let ok = [('+', true), ('-', false)].into_iter().find(|(sign, _)| sign == answer).map(|(_, ok)| ok);
-            let cause = (ok != Some(true)).then_some(Cause::TcpTimeout);
-            let state = State { ok, stage: None, host: None, cause };
-            histories.note(subject(), Some("r.example"), state, sample::now() - *minutes * MINUTE);
+        for (minutes, sign) in answers {
+            histories.note_image(&answer(*sign, Cause::TcpTimeout), sample::now() - *minutes * MINUTE);
         }
         histories
     }
 
-    fn subject() -> Subject {
-        Subject::Image("r.example/a:1".to_owned())
+    fn of(histories: &Histories) -> History<'_> {
+        histories.of(&Subject::Image(NAME.to_owned()), Some("docker.io")).unwrap()
     }
 
     fn shown(histories: &Histories) -> (String, String) {
-        let history = histories.of(&subject(), Some("r.example")).unwrap();
+        let history = of(histories);
         let text = |markup: Markup| {
             let markup = finished(markup).replace("</li>", "\n").replace("</p>", "\n");
             let pieces = markup.split('<').map(|piece| piece.split_once('>').map_or(piece, |(_, text)| text));
@@ -188,10 +194,8 @@ mod tests {
             &format!("/etc/{} was changed", sample::MARKUP),
         );
         histories.happened(happening, sample::now() - 11 * MINUTE);
-        let state = State { ok: Some(false), stage: None, host: None, cause: Some(Cause::DnsServfail) };
-        histories.note(subject(), Some("r.example"), state, sample::now() - 10 * MINUTE);
-        let history = histories.of(&subject(), Some("r.example")).unwrap();
-        let markup = finished(detail(Some(history), sample::now()));
+        histories.note_image(&answer('-', Cause::DnsServfail), sample::now() - 10 * MINUTE);
+        let markup = finished(detail(Some(of(&histories)), sample::now()));
         assert!(markup.contains("09:48</time> /etc/&lt;script&gt;") && !markup.contains(sample::MARKUP), "{markup}");
     }
 

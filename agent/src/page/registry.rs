@@ -30,7 +30,8 @@ pub fn target<'a>(snapshot: &'a Snapshot, name: &'a str, namespace: &'a Namespac
         reports().filter(move |one| one.role.is_planned() == planned).filter_map(EndpointReport::failure)
     };
     // As the summary has it: the cause of the last host that fails.
-    let failure = || namespace.broken.as_ref().or_else(|| failing(true).last()).or_else(|| failing(false).last());
+    let failure =
+        || namespace.broken.as_ref().or_else(|| failing(true).next_back()).or_else(|| failing(false).next_back());
     Target {
         state,
         word,

@@ -10,11 +10,9 @@ use crate::model::credential::CredentialSource;
 use crate::model::finding::{Finding, Severity};
 use crate::model::host::{Endpoint, Role, Scheme};
 use crate::model::outcome::{Failure, Outcome, Step};
-use crate::model::report::{ImageReport, Stages};
+use crate::model::report::{EndpointReport, ImageReport, Stages};
 use crate::model::stage::Stage;
 use crate::model::verdict::Verdict;
-use crate::state::answer::State;
-use crate::state::history::Subject;
 use crate::state::history::journal::{Happening, What};
 use crate::state::snapshot::Snapshot;
 
@@ -74,24 +72,18 @@ fn insert(snapshot: &mut Snapshot, report: ImageReport) {
 /// With a history: of what fails a second time since 09:42, and of a file that was changed two minutes before.
 pub fn remembered(mut snapshot: Snapshot) -> Snapshot {
     let minutes = |count: u64| now() - Duration::from_secs(60 * count);
-    let images = snapshot.images.iter().map(|(requested, report)| {
-        let namespace = report.image.as_ref().map(|image| image.domain.clone());
-        (Subject::Image(requested.clone()), namespace, State::from(report.as_ref()))
-    });
-    let hosts = snapshot
-        .endpoints
-        .iter()
-        .map(|(key, report)| (Subject::host(key), Some(key.0.clone()), State::from(report.as_ref())));
-    let all: Vec<_> = images.chain(hosts).collect();
-    let well = State { ok: Some(true), stage: None, host: None, cause: None };
-    for (at, state) in [(180, Some(&well)), (90, None), (60, Some(&well)), (18, None)] {
+    for (at, is_well) in [(180, true), (90, false), (60, true), (18, false)] {
         if at == 18 {
             let changed = Happening::of_node(minutes(20), What::File, "/etc/resolv.conf was changed");
             snapshot.histories.happened(changed, minutes(19));
         }
-        for (subject, namespace, current) in &all {
-            let state = state.unwrap_or(current).clone();
-            snapshot.histories.note(subject.clone(), namespace.as_deref(), state, minutes(at));
+        for report in snapshot.images.values().map(AsRef::as_ref) {
+            let verdict = if is_well { good() } else { report.verdict.clone() };
+            snapshot.histories.note_image(&ImageReport { verdict, ..report.clone() }, minutes(at));
+        }
+        for report in snapshot.endpoints.values().map(AsRef::as_ref) {
+            let stages = if is_well { climbed() } else { report.stages.clone() };
+            snapshot.histories.note_endpoint(&EndpointReport { stages, ..report.clone() }, minutes(at));
         }
     }
     snapshot
