@@ -23,6 +23,7 @@ mod node;
 mod pods;
 mod query;
 mod registry;
+mod table;
 mod target;
 
 pub use query::Query;
@@ -50,7 +51,7 @@ pub fn html(snapshot: &Snapshot, now: Timestamp, query: &Query) -> String {
     let body = markup::finished(html! {
         header #head { (head(snapshot, now)) }
         main #main {
-            (target::section(snapshot, query, now))
+            (table::section(snapshot, query, now))
             (pods::section(snapshot, now))
             (node::findings(snapshot, now))
             (dates::section(snapshot, now))
