@@ -54,6 +54,7 @@ pub struct LookupLimits {
 /// count, and what pullprobe did not wait for does.
 ///
 /// A failure names no party: the caller knows the port that belongs to the host.
+#[tracing::instrument(name = "dns", level = "trace", skip_all, fields(name = host))]
 pub async fn lookup(names: &Names, host: &str, limits: LookupLimits) -> Step<DnsFacts> {
     let limit = limits.limit;
     if let Ok(address) = host.parse::<IpAddr>() {

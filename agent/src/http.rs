@@ -179,8 +179,9 @@ impl HttpClient {
         &self.binding.endpoint
     }
 
-    /// Sends one request; once more when the connection had served another and was closed or reset under it.
-    /// A failure's wording is Go's, without the `failed to do request` around it.
+    /// Sends one request; once more when the connection had served another and was closed or reset under it, which Go takes
+    /// for the end of an idle one. A failure's wording is Go's, without the `failed to do request` around it.
+    #[tracing::instrument(name = "request", level = "trace", skip_all, fields(method = %request.method, host = %self.endpoint()))]
     pub async fn send(&self, mut request: Request) -> Result<Response, Failure> {
         if request.form.is_some() {
             let form = HeaderValue::from_static("application/x-www-form-urlencoded; charset=utf-8");
@@ -188,7 +189,6 @@ impl HttpClient {
         }
         let again = self.used.load(Ordering::Relaxed) && request.form.is_none();
         match self.send_once(request.clone()).await {
-            // Go takes it for the end of an idle connection that had served before.
             Err(failure) if again && (failure.is_marked(Mark::Reset) || failure.is_marked(Mark::Eof)) => {
                 self.send_once(request).await
             }

@@ -182,6 +182,7 @@ struct Pull<'a> {
 }
 
 /// Walks one image with one credential.
+#[tracing::instrument(name = "pull", level = "trace", skip_all, fields(hosts = request.hosts.len()))]
 pub async fn trace(request: Request<'_>) -> PullTrace {
     let last = request.hosts.len().saturating_sub(1);
     let session = |(index, host)| {

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::fmt::format::{FmtSpan, Writer};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -29,7 +29,13 @@ pub fn init(level: impl Into<Level>, format: impl Into<Format>) {
     let level: Level = level.into();
     // The client of the Kubernetes API logs whole answers that it cannot decode, and some are secrets. Its errors are told by who asks.
     let filter = EnvFilter::new(format!("warn,kube_client=off,pullprobe={level}"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A span is told when it is over, with the time that it took.
+    let spans = if level == Level::TRACE { FmtSpan::CLOSE } else { FmtSpan::NONE };
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(false)
+        .with_span_events(spans)
+        .with_writer(std::io::stderr);
     let result = match format.into() {
         Format::Logfmt => builder.event_format(Line(logfmt)).finish().try_init(),
         Format::Json => builder.event_format(Line(json)).finish().try_init(),
@@ -48,7 +54,7 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let mut fields = Fields { message: String::new(), others: Vec::new() };
         event.record(&mut fields);
         let time = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string();
@@ -58,8 +64,26 @@ where
             pairs.push(("library", event.metadata().target().to_owned()));
         }
         pairs.extend(fields.others);
+        if let Some(spans) = spans(context) {
+            pairs.push(("span", spans));
+        }
         writeln!(writer, "{}", (self.0)(&pairs))
     }
+}
+
+/// Within which spans it happens, the outermost first: `probe{target=docker.io}:dns{name="docker.io"}`.
+fn spans<S, N>(context: &FmtContext<'_, S, N>) -> Option<String>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    let named = context.event_scope()?.from_root().map(|span| {
+        let extensions = span.extensions();
+        let fields = extensions.get::<FormattedFields<N>>().filter(|fields| !fields.is_empty());
+        fields.map_or_else(|| span.name().to_owned(), |fields| format!("{}{{{fields}}}", span.name()))
+    });
+    let named: Vec<String> = named.collect();
+    Some(Clean::line(&named.join(":")).into_string())
 }
 
 struct Fields {
@@ -134,8 +158,13 @@ mod tests {
     fn written(line: fn(&Pairs) -> String) -> String {
         let sink = Sink::default();
         let writer = sink.clone();
-        let log = tracing_subscriber::fmt().event_format(Line(line)).with_writer(move || writer.clone()).finish();
+        let log = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .event_format(Line(line))
+            .with_writer(move || writer.clone())
+            .finish();
         tracing::subscriber::with_default(log, || {
+            let _within = tracing::info_span!("probe", target = %"a\u{1b}b").entered();
             tracing::warn!(endpoint = "https://r.example", tries = 3, error = %"a \"b\"\n\u{1b}[31m", "it \u{e9}nds");
             tracing::info!(password = ?crate::redact::secret::Secret::new("hunter2"), "plain");
         });
@@ -147,9 +176,9 @@ mod tests {
     fn a_line_of_logfmt_is_one_line_whatever_is_in_it() {
         let text = written(logfmt);
         let (first, second) = text.trim_end().split_once('\n').unwrap();
-        let rest = r#"level=warn msg="it énds" endpoint=https://r.example tries=3 error="a \"b\"\n�[31m""#;
+        let rest = r#"level=warn msg="it énds" endpoint=https://r.example tries=3 error="a \"b\"\n�[31m" span="probe{target=a�b}""#;
         assert!(first.starts_with("ts=20") && first.ends_with(rest), "{first}");
-        assert!(second.ends_with("level=info msg=plain password=Secret(***)"), "{second}");
+        assert!(second.ends_with("level=info msg=plain password=Secret(***) span=\"probe{target=a�b}\""), "{second}");
     }
 
     #[test]

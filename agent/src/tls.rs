@@ -38,6 +38,7 @@ const SETTLE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_
 
 /// Shakes hands. `server_name` is the host without port and brackets; `limit` is pullprobe's own, and beyond
 /// Go's it is Go's.
+#[tracing::instrument(name = "tls", level = "trace", skip_all, fields(name = server_name))]
 pub async fn handshake(
     stream: impl Into<Connection>,
     server_name: &str,

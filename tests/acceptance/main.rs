@@ -13,6 +13,7 @@ mod escapes;
 mod expiry;
 mod exposition;
 mod fleet;
+mod history;
 mod hostile;
 mod hosts;
 mod http;

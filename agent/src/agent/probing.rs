@@ -29,6 +29,7 @@ pub struct Probing {
 }
 
 impl Probing {
+    #[tracing::instrument(level = "trace", skip_all, fields(target = %job.target))]
     pub async fn probe(self, job: Job<Probed>) {
         let pace = Pace { began: Instant::now(), interval: job.interval };
         match &job.target {

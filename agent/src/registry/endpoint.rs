@@ -35,6 +35,7 @@ use crate::route::usage::RequestKind;
 const BODY_LIMIT: usize = 64_000;
 
 /// Climbs to one host of a plan, for as long as there is time.
+#[tracing::instrument(name = "endpoint", level = "trace", skip_all, fields(host = %host.endpoint))]
 pub async fn probe(network: &Network, namespace: &str, host: &RegistryHost, deadline: Instant) -> EndpointReport {
     let began = Instant::now();
     let mut report = begin(network, namespace, &host.endpoint, host.role);

@@ -143,6 +143,7 @@ impl Network {
         Arc::clone(cell.get_or_init(connect_to).await)
     }
 
+    #[tracing::instrument(name = "connect", level = "trace", skip_all, fields(host = %to.endpoint))]
     async fn connect_to(&self, to: &Destination<'_>) -> Route {
         let route = self.connect_once(to, &to.endpoint).await;
         let falls_back = to.http_fallback
