@@ -88,7 +88,7 @@ keys! {
         |s, node, read| read.switch(node, &mut s.probe.follow_private);
     "probe.counted_pulls_per_hour", "0", "0 to 100", "How many requests per hour, for all targets together, may count against a registry's pull limit. 0: none, with one exception: a registry that announces its limit only in the answer to such a request costs one before pullprobe knows.",
         |s, node, read| read.count(node, 0..=100, &mut s.probe.counted_pulls_per_hour);
-    "probe.counted_pulls_file", "", PATH, "The file that keeps the times of these requests over a restart of the agent. The manifests that they brought are beside it in `NAME.d`. `NAME.hosts` lists the registries that announce their limit only in such an answer. Not set: `/var/lib/pullprobe/counted-pulls` if that directory is there. Otherwise all of it is in memory, and a new agent makes no such request for its first hour.",
+    "probe.counted_pulls_file", "", PATH, "The file that keeps the times of these requests over a restart of the agent. The manifests that they brought are beside it in `NAME.d`. `NAME.hosts` lists the registries that announce their limit only in such an answer. `NAME.history` keeps what changed in the last 24 hours. Not set: `/var/lib/pullprobe/counted-pulls` if that directory is there. Otherwise all of it is in memory, and a new agent makes no such request for its first hour.",
         |s, node, read| read.path(node, &mut s.probe.counted_pulls_file);
 
     "credentials.kubelet", "true", SWITCH, "Use the credentials that kubelet would send. `false`: anonymous.",
