@@ -256,7 +256,10 @@ impl<'a> Source<'a> {
             let key = self.place(key.map_or(0, |span| span.start));
             Some((name.to_owned(), self.value(item, key)?))
         };
-        Table { entries: table.iter().filter_map(entry).collect(), header: None, inline: false }
+        // Of a file with very many small tables most would be room that nothing comes into.
+        let mut entries = Vec::with_capacity(table.len());
+        entries.extend(table.iter().filter_map(entry));
+        Table { entries, header: None, inline: false }
     }
 
     fn header_table(&self, table: &toml_edit::Table) -> Table {
@@ -348,5 +351,19 @@ impl<'a> Source<'a> {
             decors.into_iter().flatten().any(around)
         };
         table.iter().any(beside) || ends(table.trailing())
+    }
+}
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_has_no_room_that_nothing_comes_into() {
+        let table = parse("[a.b.c]\nd = 1\n[a.e]\n", "x", Dialect::Two).unwrap();
+        let mut tables = vec![&table];
+        while let Some(table) = tables.pop() {
+            assert_eq!(table.entries.capacity(), table.entries.len(), "{table:?}");
+            tables.extend(table.entries.iter().filter_map(|(_, value)| value.as_table()));
+        }
     }
 }

@@ -74,7 +74,13 @@ impl Child {
             line.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(0)
         };
         let fds = std::fs::read_dir(format!("{of}/fd"))?.count();
-        Ok(Taken { rss_kib: field("VmRSS:"), peak_kib: field("VmHWM:"), fds, ..Taken::default() })
+        Ok(Taken {
+            rss_kib: field("VmRSS:"),
+            own_kib: field("RssAnon:"),
+            peak_kib: field("VmHWM:"),
+            fds,
+            ..Taken::default()
+        })
     }
 
     /// It ends when nobody drives it any more.

@@ -35,6 +35,12 @@ struct Options {
     /// How many registries, each with an image
     #[arg(long, default_value_t = 4)]
     registries: usize,
+    /// Only troubles whose name contains this, besides none at all
+    #[arg(long, default_value = "")]
+    only: String,
+    /// From this cycle on what is well is taken to be ill: the soak must notice
+    #[arg(long, hide = true)]
+    planted: Option<u64>,
     /// Print every verdict
     #[arg(long)]
     verbose: bool,
@@ -79,7 +85,7 @@ struct Tally {
 fn soak(options: &Options) -> io::Result<bool> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let _entered = runtime.enter();
-    let mut world = runtime.block_on(World::new(options.seed, options.registries))?;
+    let mut world = runtime.block_on(World::new(options.seed, options.registries, &options.only))?;
     let mut child = Child::start(world.node.root())?;
     say(&format!("== {} cycles, seed {}, {} registries", options.cycles, options.seed, options.registries));
     let (began, mut tally, mut marks) = (Instant::now(), Tally::default(), Marks::new(options.cycles));
@@ -88,7 +94,8 @@ fn soak(options: &Options) -> io::Result<bool> {
             world.flap()?;
         }
         let seen = child.cycle(&world.silent())?;
-        for problem in compare(&mut world, &seen, cycle, &mut tally) {
+        let is_planted = options.planted.is_some_and(|planted| cycle >= planted);
+        for problem in compare(&mut world, &seen, cycle, is_planted, &mut tally) {
             tally.differing += 1;
             if tally.differing <= SHOWN {
                 say(&format!("DIFFERS: seed {}, cycle {cycle}: {problem}", options.seed));
@@ -125,13 +132,14 @@ fn soak(options: &Options) -> io::Result<bool> {
 }
 
 /// Only what was probed in this cycle can know of it. What was not must not be forgotten, either.
-fn compare(world: &mut World, seen: &Seen, cycle: u64, tally: &mut Tally) -> Vec<String> {
+fn compare(world: &mut World, seen: &Seen, cycle: u64, is_planted: bool, tally: &mut Tally) -> Vec<String> {
     let mut problems = Vec::new();
     for one in &mut world.registries {
         let (name, image, trouble) = (one.name.clone(), one.image(), one.trouble);
         let mut about = |told: Option<&Told>, last: &mut u64, truth: Truth, what: &str, count: &mut u64| {
             if let Some(told) = told.filter(|told| told.is_new) {
                 (*last, *count) = (cycle, *count + 1);
+                let truth = if is_planted && truth == Truth::Well { Truth::Unknown } else { truth };
                 if !truth.is(told.well, told.cause.as_deref()) {
                     problems.push(format!("{what}: {}: {truth:?} is true, and it says {told:?}", trouble.name));
                 }
@@ -161,14 +169,23 @@ fn pages(child: &Child, seen: &Seen) -> io::Result<(usize, Vec<String>)> {
         if !same {
             problems.push(format!("the report says of {}: {of:?}, and not {told:?}", told.name));
         }
-        for (what, text) in [("on the page", &page), ("in the metrics", &metrics)] {
-            if !text.contains(&told.name) {
-                problems.push(format!("{} is missing {what}: {told:?}", told.name));
-            }
+        if !page.contains(&told.name) {
+            problems.push(format!("{} is missing on the page", told.name));
+        }
+        // What is unknown has no value.
+        if value(&metrics, PULLABLE, &told.name) != told.well {
+            problems.push(format!("the metrics do not say {told:?}"));
         }
     }
     let series = metrics.lines().filter(|line| !line.starts_with('#')).count();
     Ok((series, problems))
+}
+
+const PULLABLE: &str = "pullprobe_image_pullable{";
+
+fn value(metrics: &str, metric: &str, image: &str) -> Option<bool> {
+    let of = |line: &&str| line.starts_with(metric) && line.contains(image);
+    metrics.lines().find(of).map(|line| line.ends_with(" 1"))
 }
 
 fn say(line: &str) {

@@ -37,6 +37,7 @@ pub enum By {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Elsewhere {
     Closed,
+    Reset,
     Unknown,
     FailingName,
     NoAddress,
@@ -90,6 +91,7 @@ pub const WELL: Trouble = trouble("well", By::Nothing, Truth::Well, Truth::Well)
 
 pub const ALL: &[Trouble] = &[
     elsewhere("a dead port", Elsewhere::Closed, "tcp_refused"),
+    elsewhere("a reset", Elsewhere::Reset, "tcp_reset"),
     elsewhere("a name that is unknown", Elsewhere::Unknown, "dns_nxdomain"),
     elsewhere("a name server that fails", Elsewhere::FailingName, "dns_servfail"),
     elsewhere("a name without an address", Elsewhere::NoAddress, "dns_no_address"),
@@ -113,10 +115,11 @@ pub const ALL: &[Trouble] = &[
         Truth::Fails("repository_unknown"),
     ),
     answers(
-        "429",
-        || all(Kind::Manifest, |on| on.error(429, "TOOMANYREQUESTS", "slow down")),
-        Truth::Fails("throttled"),
+        "a pull limit",
+        || all(Kind::Manifest, |on| on.error(429, "TOOMANYREQUESTS", "You have reached your pull rate limit.")),
+        Truth::Fails("rate_limited"),
     ),
+    answers("too many at once", || all(Kind::Manifest, |on| on.status(429)), Truth::Fails("throttled")),
     answers(
         "429 for a minute",
         || all(Kind::Manifest, |on| on.status(429).header("retry-after", "60")),
@@ -191,7 +194,6 @@ pub const ALL: &[Trouble] = &[
         || vec![Fault::default().then(Then { close_early: true, ..Then::default() })],
         "response_invalid",
     ),
-    hostile("a reset", || vec![Fault::default().then(Then { reset: true, ..Then::default() })], "tcp_reset"),
     Trouble {
         name: "documents that never come",
         by: By::Rules(|| vec![Fault::on(Kind::Manifest).then(Then { hang: true, ..Then::default() })]),

@@ -10,7 +10,7 @@ use pullprobe_lab::chance::Chance;
 use pullprobe_lab::dns::{self, At, Failure, NameServer};
 use pullprobe_lab::listener::{Behaviour, Listener};
 use pullprobe_lab::node::{ConfigVersion, Node};
-use pullprobe_lab::registry::{Config, Content, Registry};
+use pullprobe_lab::registry::{Config, Content, Fault, Registry, Then};
 use pullprobe_lab::tls::{HandshakeFault, Tls};
 
 use crate::troubles::{ALL, By, Elsewhere, Silence, Trouble, WELL};
@@ -28,9 +28,11 @@ pub struct World {
     pub registries: Vec<Flapping>,
     elsewhere: BTreeMap<Elsewhere, String>,
     chance: Chance,
-    _names: NameServer,
+    /// The troubles that come.
+    meant: Vec<&'static Trouble>,
+    names: NameServer,
     _closed: Listener,
-    _others: Vec<Registry>,
+    others: Vec<Registry>,
 }
 
 /// A registry and what is wrong with it at present.
@@ -59,7 +61,7 @@ fn good() -> Content {
 
 impl World {
     /// Within a runtime.
-    pub async fn new(seed: u64, registries: usize) -> io::Result<Self> {
+    pub async fn new(seed: u64, registries: usize, only: &str) -> io::Result<Self> {
         let lab = Lab::new()?;
         let failing = dns::Fault::of_name("failing.soak", Failure::Servfail);
         let empty = dns::Fault::of_name("empty.soak", Failure::NoData);
@@ -83,14 +85,15 @@ impl World {
             ]
             .into(),
             chance: Chance::new(seed),
-            _names: names,
+            meant: ALL.iter().filter(|trouble| trouble.name.contains(only)).collect(),
+            names: names,
             _closed: closed,
-            _others: Vec::new(),
+            others: Vec::new(),
         };
-        world.add_others(&lab)?;
+        world.addothers(&lab)?;
         for number in 0..registries {
             let name = format!("r{number}.soak");
-            world._names.add(&name, LOOPBACK);
+            world.names.add(&name, LOOPBACK);
             // Half of them speak TLS.
             let tls = (number % 2 == 0).then(Tls::default);
             let registry = lab.registry(Config { host: name.clone(), tls, ..Config::default() })?;
@@ -103,7 +106,7 @@ impl World {
         Ok(world)
     }
 
-    fn add_others(&mut self, lab: &Lab) -> io::Result<()> {
+    fn addothers(&mut self, lab: &Lab) -> io::Result<()> {
         let of = |cert| Tls { cert, ..Tls::default() };
         let does = |fault| Tls { fault: Some(fault), ..Tls::default() };
         for (place, tls) in [
@@ -117,9 +120,13 @@ impl World {
         ] {
             let registry = lab.registry(Config { host: "other.soak".into(), tls: Some(tls), ..Config::default() })?;
             self.elsewhere.insert(place, registry.endpoint().to_owned());
-            self._others.push(registry);
+            self.others.push(registry);
         }
-        self._names.add("other.soak", LOOPBACK);
+        let resets = Fault::default().then(Then { reset: true, ..Then::default() });
+        let registry = lab.registry(Config { host: "other.soak".into(), faults: vec![resets], ..Config::default() })?;
+        self.elsewhere.insert(Elsewhere::Reset, registry.endpoint().to_owned());
+        self.others.push(registry);
+        self.names.add("other.soak", LOOPBACK);
         Ok(())
     }
 
@@ -144,7 +151,7 @@ impl World {
                 continue;
             }
             let is_well = self.chance.percent(WELL_AGAIN);
-            let next = &ALL[self.chance.below(ALL.len())];
+            let next = self.meant[self.chance.below(self.meant.len())];
             let is_left_out = next.silence != Silence::Nobody && self.chance.below(SELDOM) > 0;
             let next = if is_well || is_left_out { &WELL } else { next };
             self.change(at, next)?;
@@ -184,7 +191,7 @@ impl World {
     /// The lab forgets what it was asked: it is not what is measured here.
     pub fn forget(&self) {
         self.registries.iter().for_each(|one| one.registry.clear_requests());
-        self._others.iter().for_each(Registry::clear_requests);
+        self.others.iter().for_each(Registry::clear_requests);
     }
 }
 
