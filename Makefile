@@ -17,7 +17,7 @@ SKIPPED_BY_QUICK := --skip needs_root --skip needs_tools
 # Unit tests wait more than they compute.
 QUICK_THREADS := 4
 
-.PHONY: help demo quick test tools lint docs static often e2e bench hostile fuzz clean
+.PHONY: help demo quick test tools lint docs static often e2e bench hostile soak fuzz clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,6 +81,11 @@ hostile: static ## hostile peers and files against the program, in about 20 minu
 	began=$$SECONDS
 	$(HOSTILE) $(if $(ONLY),--only "$(ONLY)")
 	echo "== hostile: $$((SECONDS - began)) s"
+
+# A build of its own: the agent's time stands still and is put forward by the test.
+soak: ## the agent for 100,000 cycles against a lab that flaps, each verdict beside the truth (CYCLES=1000 SEED=17 ONLY=part-of-a-trouble)
+	cargo build --profile soak --locked --package pullprobe-soak
+	$(TARGET_DIR)/soak/pullprobe-soak --cycles $(or $(CYCLES),100000) --seed $(or $(SEED),17) $(if $(ONLY),--only "$(ONLY)")
 
 fuzz: ## every parser in turn, SECONDS=600 each or TOTAL=3600 in all, new inputs kept small (TARGETS="json cri": only these)
 	SECONDS_EACH=$(SECONDS) SECONDS_TOTAL=$(TOTAL) bash tests/tools/fuzz.sh $(TARGETS)

@@ -90,7 +90,10 @@ impl World {
             _closed: closed,
             others: Vec::new(),
         };
-        world.addothers(&lab)?;
+        if world.meant.is_empty() {
+            return Err(io::Error::other("no trouble has such a name"));
+        }
+        world.add_others(&lab)?;
         for number in 0..registries {
             let name = format!("r{number}.soak");
             world.names.add(&name, LOOPBACK);
@@ -106,7 +109,7 @@ impl World {
         Ok(world)
     }
 
-    fn addothers(&mut self, lab: &Lab) -> io::Result<()> {
+    fn add_others(&mut self, lab: &Lab) -> io::Result<()> {
         let of = |cert| Tls { cert, ..Tls::default() };
         let does = |fault| Tls { fault: Some(fault), ..Tls::default() };
         for (place, tls) in [
