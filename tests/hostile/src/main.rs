@@ -114,6 +114,11 @@ fn attack_all(options: &Options) -> io::Result<bool> {
     let mut attacks = families::all(&authority)?;
     let mut answers = attack::answers()?;
     attacks.iter_mut().for_each(|attack| attack.expect = answers.remove(&attack.full_name()));
+    let plain = attacks.len();
+    attacks.extend(families::over_tls(&attacks, &authority)?);
+    for attack in &mut attacks[plain..] {
+        attack.expect = answers.remove(&attack.full_name()).or(attack.expect.take());
+    }
     if let Some(name) = answers.keys().next() {
         return Err(io::Error::other(format!("answers.txt: there is no attack `{name}`")));
     }
@@ -154,7 +159,7 @@ fn attack_all(options: &Options) -> io::Result<bool> {
         0 => None,
         seconds => {
             let pace = if options.quick { siege::Pace::BUSY } else { siege::Pace::MEASURED };
-            Some(trials.siege(&attacks, Duration::from_secs(seconds), pace)?)
+            Some(trials.siege(&attacks[..plain], Duration::from_secs(seconds), pace)?)
         }
     };
     siege.iter().for_each(|siege| say(&siege.to_string()));
