@@ -18,6 +18,7 @@ mod manifest;
 mod metric_names;
 mod operator;
 mod options;
+mod pod;
 mod presets;
 mod prometheus;
 mod release;

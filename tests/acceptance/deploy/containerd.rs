@@ -34,11 +34,22 @@ pub struct Containerd {
 
 impl Containerd {
     pub fn start() -> Self {
+        Self::start_by(command("containerd", ["--config"]))
+    }
+
+    /// With a network of its own, in which each port is free. Its containers share it as those of the node do.
+    pub fn start_in_own_network() -> Self {
+        Self::start_by(command(
+            "unshare",
+            ["--net", "sh", "-c", r#"ip link set lo up && exec containerd --config "$1""#, "sh"],
+        ))
+    }
+
+    fn start_by(mut server: Command) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("containerd.sock");
         let config = directory.path().join("config.toml");
         std::fs::write(&config, configuration(directory.path(), &socket)).unwrap();
-        let mut server = command("containerd", ["--config"]);
         let log = directory.path().join("log");
         let daemon = Daemon::start(server.arg(&config), log);
         let containerd = Self { socket, daemon, _directory: directory };
@@ -65,6 +76,27 @@ impl Containerd {
     /// The same with a directory as the container's root, and no image.
     pub fn run_in(&self, root: &Path, name: &str, mounts: &[String], arguments: &[&str]) -> Command {
         self.container(&[], mounts, &["--rootfs", &root.to_string_lossy(), name], arguments)
+    }
+
+    /// The same, and what else `ctr` is told of it.
+    pub fn run_limited(
+        &self,
+        limits: &[String],
+        root: &Path,
+        name: &str,
+        mounts: &[String],
+        arguments: &[&str],
+    ) -> Command {
+        let root = root.to_string_lossy();
+        let what: Vec<&str> = limits.iter().map(String::as_str).chain(["--rootfs", &root, name]).collect();
+        self.container(&[], mounts, &what, arguments)
+    }
+
+    /// A program in its network.
+    pub fn in_its_network(&self, program: &[&str]) -> Command {
+        let mut inside = command("nsenter", [format!("--net=/proc/{}/ns/net", self.daemon.id()), "--".to_owned()]);
+        inside.args(program);
+        inside
     }
 
     fn container(&self, kept: &[&str], mounts: &[String], what: &[&str], arguments: &[&str]) -> Command {

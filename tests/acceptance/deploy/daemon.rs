@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use super::tools::output;
@@ -27,6 +27,17 @@ impl Daemon {
         self.process.try_wait().unwrap().is_some()
     }
 
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Asks it to end; how it did, if it did so in time.
+    pub fn terminate(&mut self, within: Duration) -> Option<ExitStatus> {
+        let id = rustix::process::Pid::from_child(&self.process);
+        rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+        within_time(within, || self.process.try_wait().unwrap())
+    }
+
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
@@ -40,8 +51,12 @@ impl Drop for Daemon {
 }
 
 /// Asks until there is an answer, at most for a minute: the machine may be busy.
-pub fn eventually<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
-    let deadline = Instant::now() + Duration::from_mins(1);
+pub fn eventually<T>(ask: impl FnMut() -> Option<T>) -> Option<T> {
+    within_time(Duration::from_mins(1), ask)
+}
+
+fn within_time<T>(limit: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + limit;
     while Instant::now() < deadline {
         if let Some(answer) = ask() {
             return Some(answer);

@@ -47,7 +47,7 @@ pub struct Expect {
     pub config: String,
     /// Why it is that file.
     reason: String,
-    config_path: Vec<String>,
+    pub config_path: Vec<String>,
     pub kubelet_root: String,
     /// Where its containerd listens.
     pub socket: String,
