@@ -75,7 +75,8 @@ fn of_nameservers(host: &str, facts: &DnsFacts) -> Vec<Finding> {
         let causes: Vec<String> =
             failing.iter().filter_map(|one| Some(format!("{} ({})", one.server, one.cause?))).collect();
         let message = format!(
-            "{host}: of the nameservers {} fails; lookups wait for it, or fail when the others do too",
+            "{host}: asked by itself for at most 3 s, {} gave no usable answer; a lookup that begins with it takes longer, or fails \
+             when the other nameservers fail too",
             causes.join(", ")
         );
         found.push(warning("nameserver_fails", message, "Repair it or take it out of /etc/resolv.conf."));

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use super::{Family, Kind, Sample, Standard, View, truth};
 use crate::cause::Cause;
-use crate::model::facts::NameserverFacts;
+use crate::model::facts::{NameSource, NameserverFacts};
 use crate::model::namespace::Health;
 use crate::state::snapshot::Snapshot;
 
@@ -48,7 +48,7 @@ pub const FAMILIES: &[Family] = &[
     },
     Family {
         name: "pullprobe_nameserver_up",
-        help: "Whether this nameserver of the node answered at least one of the names that were last looked up.",
+        help: "Whether this nameserver of the node, asked by itself, answered at least one of the names that were last looked up within 3 seconds; an error such as SERVFAIL is no answer, that a name does not exist is one.",
         kind: Kind::Gauge,
         labels: NAMESERVER,
         series: 1,
@@ -61,7 +61,7 @@ pub const FAMILIES: &[Family] = &[
     },
     Family {
         name: "pullprobe_nameserver_duration_seconds",
-        help: "How long this nameserver took for the last name that it was asked.",
+        help: "How long this nameserver, asked by itself, took for the last name; what took 3 seconds was not waited for any longer.",
         kind: Kind::Gauge,
         labels: NAMESERVER,
         series: 1,
@@ -89,7 +89,15 @@ fn nameservers(snapshot: &Snapshot) -> BTreeMap<SocketAddr, Asked<'_>> {
     let mut reports: Vec<_> = snapshot.endpoints.values().collect();
     reports.sort_by_key(|report| report.started_at);
     let mut servers = BTreeMap::new();
-    for seen in reports.iter().filter_map(|report| report.stages.dns.facts()).flat_map(|dns| &dns.nameservers) {
+    for (dns, seen) in reports
+        .iter()
+        .filter_map(|report| report.stages.dns.facts())
+        .flat_map(|dns| dns.nameservers.iter().map(move |seen| (dns, seen)))
+    {
+        // No lookup waits for a name of the hosts file: it is asked for in passing, too shortly to say that a server is dead.
+        if dns.source == NameSource::HostsFile && !answers(seen) {
+            continue;
+        }
         let entry = servers.entry(seen.server).or_insert(Asked { answered: false, last: seen });
         entry.answered |= answers(seen);
         entry.last = seen;

@@ -8,8 +8,10 @@ use std::time::Duration;
 use super::detail::{Target, series};
 use super::*;
 use crate::cause::Cause;
+use crate::model::facts::NameSource;
 use crate::model::host::{Capabilities, Endpoint, Scheme};
 use crate::model::namespace::PlannedHost;
+use crate::model::outcome::Outcome;
 use crate::model::report::{EndpointReport, ImageReport};
 use crate::model::sample;
 use crate::state::back_off::{BackOff, Subject};
@@ -66,6 +68,22 @@ fn a_namespace_is_folded_over_its_hosts() {
     assert!(has(&text, r#"pullprobe_namespace_pullable{namespace="ghcr.io"} 0"#));
     assert!(has(&text, r#"pullprobe_nameserver_up{nameserver="10.0.0.10:53"} 1"#));
     assert!(has(&text, r#"pullprobe_nameserver_up{nameserver="10.0.0.11:53"} 0"#));
+}
+
+/// It has less time to answer for such a name than for one that a pull asks about.
+#[test]
+fn a_nameserver_that_is_silent_about_names_of_the_hosts_file_is_not_called_dead() {
+    let mut snapshot = sample::rich();
+    for report in snapshot.endpoints.values_mut() {
+        let mut own = EndpointReport::clone(report);
+        if let Outcome::Passed(facts) | Outcome::Failed(_, Some(facts)) = &mut own.stages.dns.outcome {
+            facts.source = NameSource::HostsFile;
+        }
+        *report = Arc::new(own);
+    }
+    let text = exposition(&snapshot, FULL).unwrap();
+    assert!(has(&text, r#"pullprobe_nameserver_up{nameserver="10.0.0.10:53"} 1"#));
+    assert!(!text.contains("10.0.0.11:53"));
 }
 
 #[test]
