@@ -7,6 +7,7 @@ from .parts import (
     DOUBTFUL,
     ERROR,
     GOOD,
+    LINES,
     MORE_IS_DOUBTFUL,
     YES_NO,
     Metrics,
@@ -181,14 +182,19 @@ def registries():
         ),
         graph(
             "Cost of dead hosts",
-            "What hosts that fail, ahead of the first good one, cost each request to a registry.",
-            [query(m("namespace_fallback_delay_seconds"), "{{namespace}} {{instance}}")],
+            f"What hosts that fail, ahead of the first good one, cost each request to a registry: the {LINES} dearest.",
+            [query(f"topk({LINES}, {m('namespace_fallback_delay_seconds')})", "{{namespace}} {{instance}}")],
             "s",
         ),
         graph(
             "Time by stage",
-            "What each stage of the last probe took: a slow name server, a far registry, a slow token service.",
-            [query(f"avg by (endpoint, stage) ({m('endpoint_stage_duration_seconds')})", "{{endpoint}} {{stage}}")],
+            f"What a stage of the last probe took: a slow name server, a far registry, a slow token service. The {LINES} slowest.",
+            [
+                query(
+                    f"topk({LINES}, avg by (endpoint, stage) ({m('endpoint_stage_duration_seconds')}))",
+                    "{{endpoint}} {{stage}}",
+                )
+            ],
             "s",
         ),
         states(
@@ -206,17 +212,22 @@ def limits():
         "Limits and ends",
         graph(
             "Pulls left",
-            "What the registry says is left of its limit, as a share. There is no line where a registry announces no limit.",
-            [query(f"{m('rate_limit_remaining')} / {m('rate_limit_limit')}", "{{endpoint}} {{instance}}")],
+            f"What the registry says is left of its limit, as a share: the {LINES} lowest. There is no line where a registry announces no limit.",
+            [
+                query(
+                    f"bottomk({LINES}, {m('rate_limit_remaining')} / {m('rate_limit_limit')})",
+                    "{{endpoint}} {{instance}}",
+                )
+            ],
             "percentunit",
             most=1,
         ),
         graph(
             "Certificates: time left",
-            "Until the first certificate of the presented chain ends.",
+            f"Until the first certificate of the presented chain ends: the {LINES} soonest.",
             [
                 query(
-                    f"min by (namespace, endpoint) ({m('tls_certificate_not_after_timestamp_seconds')}) - time()",
+                    f"bottomk({LINES}, min by (namespace, endpoint) ({m('tls_certificate_not_after_timestamp_seconds')}) - time())",
                     "{{namespace}} {{endpoint}}",
                 )
             ],
@@ -224,10 +235,11 @@ def limits():
         ),
         graph(
             "Credentials: time left",
-            "Until a credential ends, where that can be known.",
+            f"Until a credential ends, where that can be known: the {LINES} soonest.",
             [
                 query(
-                    f"min by (source, registry) ({m('credential_expiry_timestamp_seconds')}) - time()", "{{registry}} {{source}}"
+                    f"bottomk({LINES}, min by (source, registry) ({m('credential_expiry_timestamp_seconds')}) - time())",
+                    "{{registry}} {{source}}",
                 )
             ],
             "s",
@@ -267,8 +279,8 @@ def machine():
         ),
         graph(
             "Clock",
-            "How far the registries' clocks are from the node's, by amount. Minutes of it break certificates and tokens.",
-            [query(f"abs({m('clock_skew_seconds')})", "{{endpoint}} {{instance}}")],
+            f"How far the registries' clocks are from the node's, by amount: the {LINES} farthest. Minutes of it break certificates and tokens.",
+            [query(f"topk({LINES}, abs({m('clock_skew_seconds')}))", "{{endpoint}} {{instance}}")],
             "s",
         ),
         table(
@@ -309,14 +321,19 @@ def agent():
         ),
         graph(
             "Requests that count as a pull",
-            "Requests per second that a registry counts as a pull. No line: there was none. probe.counted_pulls_per_hour allows them.",
-            [query(f"sum by (endpoint) (rate({m('registry_counted_pulls_total')}[$__rate_interval]))", "{{endpoint}}")],
+            f"Requests per second that a registry counts as a pull, of the {LINES} registries with most. No line: there was none. probe.counted_pulls_per_hour allows them.",
+            [
+                query(
+                    f"topk({LINES}, sum by (endpoint) (rate({m('registry_counted_pulls_total')}[$__rate_interval])))",
+                    "{{endpoint}}",
+                )
+            ],
             "reqps",
         ),
         graph(
             "Back-off",
-            "Time between probes of a host that fails or asked for patience. No line, or zero: it is probed at its usual interval.",
-            [query(m("probe_backoff_seconds"), "{{namespace}} {{endpoint}} {{instance}}")],
+            f"Time between probes of a host that fails or asked for patience: the {LINES} longest. No line, or zero: it is probed at its usual interval.",
+            [query(f"topk({LINES}, {m('probe_backoff_seconds')})", "{{namespace}} {{endpoint}} {{instance}}")],
             "s",
         ),
     )

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::alertmanager::Alertmanager;
 use super::daemon::eventually;
+use super::dashboard::{One, unanswered};
 use super::prometheus::Prometheus;
 use super::tools::{command, items, path, success, yaml};
 use crate::binary::{Agent, pullprobe};
@@ -184,6 +185,49 @@ fn each_fault_of_a_fleet_is_one_message() {
     let count = |name: &str| silenced.iter().filter(|silenced| *silenced == name).count();
     assert_eq!(count("PullprobeRegistryUnreachable"), ZONE.len() + REGISTRIES.len(), "{silenced:?}");
     assert_eq!(count("PullprobeRateLimitBlocked"), 1, "{silenced:?}");
+    the_dashboards_are_answered(&prometheus, &targets);
+}
+
+const NO_API: &str = "the agents ask no Kubernetes API";
+const NO_LOGINS: &str = "the nodes have no logins and no plugins that give any";
+const NO_CONTAINERD: &str = "no containerd runs on the nodes, so none has a socket or a directory";
+const NO_COUNTED: &str = "probe.counted_pulls_per_hour is 0";
+
+/// The panels with a query that is rightly empty, and why. All others have an answer. That these have one where there is something
+/// to tell is shown from the sample exposition.
+const RIGHTLY_EMPTY: [(&str, &str, &str); 23] = [
+    ("pullprobe-fleet", "Agents that do not answer", "each of them answers"),
+    ("pullprobe-fleet", "Containers that wait for an image", NO_API),
+    ("pullprobe-fleet", "Credentials that end first", NO_LOGINS),
+    ("pullprobe-fleet", "Fullest image file systems", NO_CONTAINERD),
+    ("pullprobe-fleet", "Images that could not be pulled again", NO_API),
+    ("pullprobe-fleet", "Longest wait for an image", NO_API),
+    ("pullprobe-fleet", "Nodes that differ from most", "their pull configuration is the same"),
+    ("pullprobe-fleet", "Nodes where most containers wait", NO_API),
+    ("pullprobe-fleet", "Nodes whose containerd does not answer", NO_CONTAINERD),
+    ("pullprobe-fleet", "Waiting containers, by cause", NO_API),
+    ("pullprobe-node", "Back-off", "no host answers 5xx or 429, or hangs"),
+    ("pullprobe-node", "Containers that wait for an image", NO_API),
+    ("pullprobe-node", "Credential providers", NO_LOGINS),
+    ("pullprobe-node", "Credential providers that fail", NO_LOGINS),
+    ("pullprobe-node", "Credentials: time left", NO_LOGINS),
+    ("pullprobe-node", "Image file system", NO_CONTAINERD),
+    ("pullprobe-node", "Images that could not be pulled again", NO_API),
+    ("pullprobe-node", "Kubernetes API answers", NO_API),
+    ("pullprobe-node", "Memory", "its second line is the limit of a control group, which they are not in"),
+    ("pullprobe-node", "Requests that count as a pull", NO_COUNTED),
+    ("pullprobe-node", "Waiting containers, by cause", NO_API),
+    ("pullprobe-node", "containerd answers", NO_CONTAINERD),
+    ("pullprobe-registry", "Requests that count as a pull", NO_COUNTED),
+];
+
+/// Asked about a healthy node, one of the zone and the bad one, with a registry each.
+fn the_dashboards_are_answered(prometheus: &Prometheus, targets: &BTreeMap<usize, SocketAddr>) {
+    let chosen = [(0, "limited.example"), (ZONE.start, "zone.example"), (BAD, "hub.example")]
+        .map(|(node, namespace)| (targets[&node].to_string(), namespace));
+    let chosen: Vec<One<'_>> = chosen.iter().map(|(instance, namespace)| One { instance, namespace }).collect();
+    let expected = RIGHTLY_EMPTY.map(|(dashboard, panel, _)| (dashboard, panel.to_owned()));
+    assert_eq!(unanswered(prometheus, &chosen), expected.into());
 }
 
 fn configuration(targets: &BTreeMap<usize, SocketAddr>, rules: &Path, alertmanager: &str) -> String {

@@ -10,6 +10,8 @@ const NODES: usize = 120;
 const REGISTRIES: usize = 40;
 /// A node like most others.
 pub const ONE_INSTANCE: &str = "10.0.0.1:10048";
+/// One with all of `REGISTRIES`.
+pub const INSTANCE_OF_MANY: &str = "10.0.0.5:10048";
 pub const ONE_REGISTRY: &str = "docker.io";
 /// What agents say of themselves beside their own families.
 const PROCESS: &str = "process_resident_memory_bytes 1.5e+07\nprocess_cpu_seconds_total 12\n";
