@@ -54,6 +54,32 @@ fn workflows_have_no_rights_but_those_of_a_job_and_run_only_pinned_actions() {
     }
 }
 
+/// What is called by its path is in the repository, and what `make` is asked for is a target.
+#[test]
+fn what_the_workflows_run_of_this_repository_is_there() {
+    let targets = text("Makefile");
+    let script = text(SCRIPT);
+    let mut seen = 0;
+    for file in files(WORKFLOWS) {
+        let workflow = yaml(&file);
+        let steps = workflow["jobs"].as_object().unwrap().values().flat_map(|job| items(&job["steps"]));
+        for line in steps.filter_map(|step| step["run"].as_str()).flat_map(str::lines) {
+            let words: Vec<&str> = line.split([' ', '(', ')', '"', '\'']).filter(|word| !word.is_empty()).collect();
+            for (place, word) in words.iter().enumerate() {
+                let next = words.get(place + 1).copied().unwrap_or_default();
+                match *word {
+                    "make" => assert!(targets.contains(&format!("\n{next}:")), "{line}: no target"),
+                    SCRIPT => assert!(script.contains(&format!("#   release.sh {next} ")), "{line}: no such step"),
+                    ".ci/run" => assert!(path(word).is_file()),
+                    _ => continue,
+                }
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen >= 8, "{seen}");
+}
+
 /// To a commit, with the version for people and dependabot behind it.
 fn assert_pinned(step: &Value, source: &str) {
     let Some(action) = step["uses"].as_str() else {
