@@ -1,4 +1,5 @@
-//! A stand-in for a Kubernetes API server: the pods of a cluster over TLS and HTTP, as lists and as watches.
+//! A stand-in for a Kubernetes API server: the pods of a cluster over TLS and HTTP, as lists and as watches, and what its nodes say of
+//! themselves.
 //!
 //! It knows no more than what a client of pods can see: tokens, field selectors, pages, versions, bookmarks, and versions that
 //! are forgotten. What it does not know is a 404.
@@ -25,6 +26,11 @@ use crate::Lab;
 use crate::socket::{self, Task, accept_all, lock, loopback};
 use crate::tls::Tls;
 
+mod told;
+
+use told::Told;
+pub use told::Write;
+
 /// What it does to every request instead of answering it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -32,6 +38,8 @@ pub enum Fault {
     Hang,
     /// It refuses with this status.
     Status(u16),
+    /// It is busy, and wants to be asked again after so many seconds.
+    Busy { seconds: u32 },
 }
 
 /// A running API server; it ends when dropped.
@@ -62,6 +70,7 @@ struct State {
     watches: Vec<Watch>,
     fault: Option<Fault>,
     requests: Vec<String>,
+    told: Told,
 }
 
 #[derive(Debug)]
@@ -228,6 +237,12 @@ impl State {
         }
         match self.fault {
             Some(Fault::Status(status)) => Some(refused(status, "Refused", "the lab refuses this")),
+            Some(Fault::Busy { seconds }) => {
+                let mut busy = refused(429, "TooManyRequests", "Too many requests, please try again later.");
+                busy.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+                Some(busy)
+            }
+            _ if told::is_write(request) => None,
             _ if request.uri().path() != "/api/v1/pods" => Some(refused(404, "NotFound", "not found")),
             _ => None,
         }
@@ -278,6 +293,15 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Respo
     shared.asked.notify_waiters();
     if is_hanging {
         std::future::pending::<()>().await;
+    }
+    if told::is_write(&request) {
+        if let Some(refusal) = lock(&shared.state).refusal(&request) {
+            return Ok(refusal);
+        }
+        let Ok(write) = Write::read(request).await else { return Ok(refused(400, "BadRequest", "no body")) };
+        let (status, body) = lock(&shared.state).told.take(write);
+        shared.asked.notify_waiters();
+        return Ok(json_response(status, &body));
     }
     let query: BTreeMap<String, String> = query(request.uri().query().unwrap_or_default());
     let node = query.get("fieldSelector").and_then(|selector| selector.strip_prefix("spec.nodeName="));
