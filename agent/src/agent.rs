@@ -54,6 +54,7 @@ mod probing;
 mod progress;
 pub mod pull_budget;
 mod serving;
+mod signals;
 #[cfg(test)]
 mod simulated_day;
 mod widen;
@@ -66,6 +67,7 @@ use pods::NodePods;
 use probing::Probing;
 use progress::Progress;
 use pull_budget::{Clock, PullBudgets};
+use signals::NodeSignals;
 
 /// One answer has this long, as `check` gives it, and longer where one request alone may take as long.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -123,10 +125,12 @@ impl Begun {
         let probing = tokio::spawn(fault::restarted(probe));
         let of_pods = Arc::clone(&agent);
         let following = tokio::spawn(fault::restarted(move || of_pods.follow_pods()));
+        let to_tell = Arc::clone(&agent);
+        let telling = tokio::spawn(fault::restarted(move || to_tell.tell_signals()));
         let widening = tokio::spawn(widen::when_needed(Arc::clone(&agent), stop.clone()));
         bound.serve(content, stop.clone()).await;
         stop.cancel();
-        [probing, following, widening].iter().for_each(JoinHandle::abort);
+        [probing, following, telling, widening].iter().for_each(JoinHandle::abort);
         agent.history_file.finish(&agent.store.snapshot().histories, (agent.clock)()).await;
     }
 }
@@ -167,6 +171,7 @@ struct Agent {
     progress: Arc<Progress>,
     look: BackgroundRead<Result<(Node, NodeState), String>>,
     pods: Arc<NodePods>,
+    signals: Arc<NodeSignals>,
     /// TLS and passwords of what is served.
     web: Option<Arc<WebConfigFile>>,
 }
@@ -188,6 +193,7 @@ impl Agent {
         let network = Arc::new(node.network(now).within(reach(&options.settings)));
         let current = Mutex::new(Current { node, network, unreadable: None });
         let pods = Arc::new(NodePods::of(&options.settings.targets.discover, now));
+        let signals = Arc::new(NodeSignals::of(&options.settings, now));
         let (options, back_offs) = (Arc::new(options), Arc::new(BackOffs::new(clock)));
         let (changes, progress) = (Arc::default(), Arc::new(Progress::new(clock)));
         Self {
@@ -203,6 +209,7 @@ impl Agent {
             progress,
             look: BackgroundRead::default(),
             pods,
+            signals,
             web: None,
         }
     }
@@ -210,6 +217,11 @@ impl Agent {
     /// For as long as the agent runs.
     fn follow_pods(&self) -> impl Future<Output = ()> + use<> {
         Arc::clone(&self.pods).run(self.options.node_name.clone(), Arc::clone(&self.store), self.clock)
+    }
+
+    /// Likewise.
+    fn tell_signals(&self) -> impl Future<Output = ()> + use<> {
+        Arc::clone(&self.signals).run(self.options.node_name.clone(), Arc::clone(&self.store), self.clock)
     }
 
     fn schedule(&self) -> Schedule {
@@ -308,6 +320,9 @@ impl Agent {
     fn namespaces(&self, node: &Node, images: &[Found]) -> BTreeMap<String, Namespace> {
         let targets = &self.options.settings.targets;
         let mut names: BTreeSet<String> = targets.registries.iter().cloned().collect();
+        if self.options.settings.signals.node_condition {
+            names.extend(self.options.settings.signals.registries.iter().cloned());
+        }
         names.extend(images.iter().filter_map(|target| domain_of(&target.image)));
         if targets.discover.certs_d {
             names.extend(node.containerd.registry.namespaces());

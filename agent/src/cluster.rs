@@ -1,9 +1,11 @@
-//! The Kubernetes API as the agent asks it: a list, then a watch, of the pods of its node.
+//! The Kubernetes API as the agent asks it: a list, then a watch, of the pods of its node; and what the node tells it.
 
 mod client;
 mod events;
 mod list;
 mod pace;
+mod report;
+mod tell;
 #[cfg(test)]
 mod tests;
 mod trouble;
@@ -21,6 +23,7 @@ use client::Client;
 use events::Event;
 use list::Version;
 use pace::Pace;
+pub use tell::{Desk, tell};
 use trouble::Trouble;
 
 /// A watch that ends sooner says that something is wrong, even if it ends in good order.

@@ -49,6 +49,7 @@ pub mod schedule;
 pub mod server;
 pub mod settings;
 pub mod shutdown;
+pub mod signals;
 pub mod state;
 pub mod telemetry;
 pub mod tls;

@@ -27,6 +27,7 @@ pub struct Settings {
     pub credentials: CredentialSettings,
     pub web: WebSettings,
     pub metrics: MetricSettings,
+    pub signals: SignalSettings,
     pub labels: LabelSettings,
 }
 
@@ -151,6 +152,18 @@ pub struct MetricSettings {
     pub bucket_key_file: Option<PathBuf>,
 }
 
+/// What is told to Kubernetes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignalSettings {
+    pub node_condition: bool,
+    pub events: bool,
+    /// Which registries the condition goes by. Empty: all that are probed.
+    pub registries: Vec<String>,
+    pub min_hosts: usize,
+    pub looks: usize,
+    pub looks_alike: usize,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LabelSettings {
     /// Stamp every series with the node's name.
@@ -202,6 +215,12 @@ impl Default for StageTimeouts {
 impl Default for CredentialSettings {
     fn default() -> Self {
         Self { kubelet: true, provider_config: None, provider_bin_dir: None, pull_secrets_dir: None }
+    }
+}
+
+impl Default for SignalSettings {
+    fn default() -> Self {
+        Self { node_condition: false, events: false, registries: Vec::new(), min_hosts: 2, looks: 5, looks_alike: 3 }
     }
 }
 

@@ -8,10 +8,11 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, Uri, header};
+use http::{Request, Response, Uri, header, request};
 use hyper::body::Body as _;
 use kube::client::Body;
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::time::timeout;
 
 use super::trouble::Trouble;
@@ -22,6 +23,8 @@ use crate::version::own;
 /// Until an answer begins.
 pub const HEAD_LIMIT: Duration = Duration::from_secs(30);
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// etcd takes objects of 1.5 MB, and JSON is longer.
+const WHOLE_LIMIT: usize = 4 << 20;
 /// Of a refusal so much is read.
 const REFUSAL_LIMIT: usize = 64 << 10;
 
@@ -78,17 +81,45 @@ impl Client {
 
     /// An answer that is no refusal.
     pub async fn get(&self, path: &str) -> Result<Response<Body>, Trouble> {
+        self.send(Request::get(path), Body::empty()).await
+    }
+
+    /// Creates an object.
+    pub async fn create(&self, path: &str, object: &Value) -> Result<Response<Body>, Trouble> {
+        let request = Request::post(path).header(header::CONTENT_TYPE, "application/json");
+        self.send(request, Body::from(object.to_string().into_bytes())).await
+    }
+
+    /// Changes what the patch names, and leaves the rest: of a list of conditions those of another type.
+    pub async fn patch(&self, path: &str, patch: &Value) -> Result<Response<Body>, Trouble> {
+        let request = Request::patch(path).header(header::CONTENT_TYPE, "application/strategic-merge-patch+json");
+        self.send(request, Body::from(patch.to_string().into_bytes())).await
+    }
+
+    async fn send(&self, request: request::Builder, body: Body) -> Result<Response<Body>, Trouble> {
         let agent = format!("pullprobe/{}", own::VERSION);
-        let request = Request::get(path)
+        let request = request
             .header(header::ACCEPT, "application/json")
             .header(header::USER_AGENT, agent)
-            .body(Body::empty())
+            .body(body)
             .map_err(|error| Trouble::Unreachable(error.to_string()))?;
         let answer = timeout(HEAD_LIMIT, self.0.send(request)).await;
         let answer = answer.map_err(|_| Trouble::Silent(HEAD_LIMIT))?;
         let answer = answer.map_err(|error| Trouble::Unreachable(innermost(&error)))?;
         if answer.status().is_success() { Ok(answer) } else { Err(refused(answer).await) }
     }
+}
+
+/// The whole of an answer.
+pub async fn whole(answer: Response<Body>) -> Result<Vec<u8>, Trouble> {
+    let (mut body, mut text) = (answer.into_body(), Vec::new());
+    while let Some(bytes) = next(&mut body, HEAD_LIMIT).await? {
+        if text.len() + bytes.len() > WHOLE_LIMIT {
+            return Err(Trouble::Unreadable(format!("it is longer than {} MiB", WHOLE_LIMIT >> 20)));
+        }
+        text.extend_from_slice(&bytes);
+    }
+    Ok(text)
 }
 
 /// The next bytes of an answer. `None`: it is complete.

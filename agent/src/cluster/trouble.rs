@@ -24,6 +24,31 @@ impl Trouble {
     pub const fn retry_after(&self) -> Option<Duration> {
         if let Self::Refused { retry_after, .. } = self { *retry_after } else { None }
     }
+
+    /// The API server says that the account may not do this. It answers 403 for other reasons too, such as a namespace that ends
+    /// or an admission policy.
+    pub fn is_missing_right(&self) -> bool {
+        matches!(self, Self::Refused { status: 403, message, .. } if message.contains(" cannot "))
+    }
+
+    /// Whether the same request may be taken later.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Refused { status, .. } => matches!(status, 401 | 408 | 429 | 500..) || self.is_missing_right(),
+            Self::Expired | Self::Unreachable(_) | Self::Silent(_) | Self::Unreadable(_) | Self::Ended(_) => true,
+        }
+    }
+
+    /// The same in words, of a request that did this: "report the condition".
+    pub fn of(&self, doing: &str) -> String {
+        match self {
+            Self::Refused { status: 403, message, .. } => {
+                format!("the Kubernetes API does not let the agent {doing} (403): {message}")
+            }
+            Self::Ended(why) => format!("the Kubernetes API's answer ended: {why}"),
+            other => other.to_string(),
+        }
+    }
 }
 
 impl fmt::Display for Trouble {

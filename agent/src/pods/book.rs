@@ -107,6 +107,12 @@ impl Book {
         self.needs().filter(|need| need.waiting.is_some())
     }
 
+    /// The same, each with the UID of its pod.
+    pub fn waiting_by_pod(&self) -> impl Iterator<Item = (&Clean, &Need)> {
+        let all = self.pods.values().flat_map(|kept| kept.needs.iter().map(|need| (&kept.uid, need)));
+        all.filter(|(_, need)| need.waiting.is_some())
+    }
+
     /// Since when the container waits that has waited longest.
     pub fn oldest_wait(&self) -> Option<Timestamp> {
         self.waiting().filter_map(|need| need.waiting.as_ref()?.since).min()

@@ -113,6 +113,19 @@ keys! {
         |s, node, read| read.detail(node, &mut s.metrics.detail);
     "metrics.bucket_key_file", "", PATH, "A file with a secret of at least 16 characters, the same on every node. It is the key of `pullprobe_rate_limit_bucket_info`, which shows the nodes that share one pull limit. It is read once, at the start. Not set: no such metric.",
         |s, node, read| read.path(node, &mut s.metrics.bucket_key_file);
+    "signals.node_condition", "false", SWITCH, "Report the node condition `RegistryReachable` to the Kubernetes API. Needs a token and the right `patch` on `nodes/status` ([node-signals.md](node-signals.md)).",
+        |s, node, read| read.switch(node, &mut s.signals.node_condition);
+    "signals.events", "false", SWITCH, "Write events with cause and fix on the node and on pods of it that wait for an image. Needs a token and the rights `create` and `patch` on `events`; for pods, also those of `targets.discover.waiting_pods`.",
+        |s, node, read| read.switch(node, &mut s.signals.events);
+    "signals.registries", "[]", "at most 256 names such as `docker.io`, `r.example:5000`", "The registries that the condition goes by. They are probed, too. Empty: all that are probed.",
+        |s, node, read| s.signals.registries = read.list(node, "a list of registries").iter().filter_map(|item| read.registry(item)).collect();
+    "signals.min_hosts", "2", "1 to 256", "The condition is `False` only where at least so many different hosts were tried and none was reached; with fewer it is `Unknown`. With 1 the outage of a single host can make it `False` on every node of a fleet.",
+        |s, node, read| read.count(node, 1..=256, &mut s.signals.min_hosts);
+    "signals.looks", "5", "2 to 20", "How many looks are remembered. There is one every `probe.interval`.",
+        |s, node, read| read.count(node, 2..=20, &mut s.signals.looks);
+    "signals.looks_alike", "3", "2 to 20", "So many looks in a row that reach nothing make the condition `False`; so many of the remembered ones that reach something make it `True` again. A value above `signals.looks` raises that, too.",
+        |s, node, read| read.count(node, 2..=20, &mut s.signals.looks_alike);
+
     "labels.node", "false", SWITCH, "Add the label `node` to every series, for scrapes that cannot.",
         |s, node, read| read.switch(node, &mut s.labels.node);
 }

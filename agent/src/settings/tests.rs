@@ -74,6 +74,7 @@ probe:
 credentials: {kubelet: false, provider_config: /c.yaml, provider_bin_dir: /bin, pull_secrets_dir: /secrets}
 web: {listen: [":10049", "127.0.0.1:0", "[::1]:80"], report: off, hosts: [Node.Example], config_file: /web.yaml}
 metrics: {detail: full, bucket_key_file: /key/key}
+signals: {node_condition: true, events: true, registries: [quay.io], min_hosts: 1, looks: 8, looks_alike: 4}
 labels: {node: true}
 "#;
 
@@ -123,6 +124,15 @@ fn every_key_of_the_contract_is_read() {
     let listen: Vec<String> = read.web.listen.iter().map(ToString::to_string).collect();
     assert_eq!(listen, ["[::]:10049", "127.0.0.1:0", "[::1]:80"]);
     assert_eq!(read.metrics, MetricSettings { detail: Detail::Full, bucket_key_file: path("/key/key") });
+    let signals = SignalSettings {
+        node_condition: true,
+        events: true,
+        registries: vec!["quay.io".to_owned()],
+        min_hosts: 1,
+        looks: 8,
+        looks_alike: 4,
+    };
+    assert_eq!(read.signals, signals);
     assert!(read.labels.node);
 }
 

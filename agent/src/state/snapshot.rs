@@ -23,6 +23,7 @@ use crate::observation;
 use crate::observation::ways::DistributionTerms;
 use crate::pods::Book;
 use crate::redact::clean::Clean;
+use crate::signals::Told;
 use crate::version::{Version, VersionSource};
 
 #[derive(Clone, Debug)]
@@ -50,6 +51,8 @@ pub struct Snapshot {
     pub tally: Tally,
     /// The pods of the node, where the Kubernetes API tells of them.
     pub pods: Arc<Book>,
+    /// How far Kubernetes was told of condition and events.
+    pub signals: Told,
     /// How much memory the agent may use, in bytes. `None`: nothing limits it.
     pub memory_limit: Option<u64>,
     /// How often a part of the agent ended by a fault of its own.
@@ -177,6 +180,7 @@ impl Snapshot {
             histories: Histories::default(),
             tally: Tally::default(),
             pods: Arc::default(),
+            signals: Told::default(),
             memory_limit: None,
             faults: 0,
             last_cycle: None,
@@ -189,7 +193,7 @@ impl Snapshot {
         let images: Vec<&ImageReport> = self.images.values().map(AsRef::as_ref).collect();
         let files = self.state.findings.iter().cloned();
         let seen = observation::findings(&endpoints, &images).into_iter().chain(self.memory.findings(now));
-        let of_pods = self.pod_findings(now);
+        let of_pods = self.pod_findings(now).into_iter().chain(self.signals.findings(now));
         files.chain(seen.map(|finding| self.state.ways.mended(finding))).chain(of_pods).collect()
     }
 

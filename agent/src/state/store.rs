@@ -13,6 +13,7 @@ use crate::model::ratelimit::{LimitState, RateLimit};
 use crate::model::report::{EndpointReport, ImageReport};
 use crate::model::tally::Counts;
 use crate::pods::Book;
+use crate::signals::Told;
 use crate::state::back_off::{BackOff, Subject};
 use crate::state::bucket::BucketKey;
 use crate::state::dependents;
@@ -185,6 +186,10 @@ impl Store {
             snapshot.pods = pods;
             own_login::settle(snapshot);
         });
+    }
+
+    pub fn apply_signals(&self, told: Told) {
+        self.change(|snapshot| snapshot.signals = told);
     }
 
     /// What is probed less often than usual from now on.

@@ -1,0 +1,147 @@
+//! What the node tells Kubernetes of itself: looks at the snapshot, and what follows from them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::interval;
+
+use super::pull_budget::Clock;
+use crate::cluster::{self, Access, Desk};
+use crate::settings::{Settings, SignalSettings};
+use crate::signals::{Channel, Damping, Recorder, Reporting, Rule, Seen, Signals, Told};
+use crate::state::snapshot::Snapshot;
+use crate::state::store::Store;
+
+mod look;
+mod words;
+
+use look::Look;
+
+/// A heartbeat is not later than this.
+const TICK: Duration = Duration::from_secs(30);
+
+pub struct NodeSignals {
+    /// `None`: there is no way to the API, or nothing to tell.
+    access: Option<Access>,
+    desk: Arc<Desk>,
+    settings: SignalSettings,
+    interval: Duration,
+}
+
+/// What is remembered from look to look.
+struct Looking {
+    damping: Damping,
+    /// As of when the last look was counted.
+    counted: Timestamp,
+    /// How many looks in a row each registry was lost.
+    lost: BTreeMap<String, usize>,
+}
+
+impl NodeSignals {
+    /// As the settings want it, where this is a pod with a token.
+    pub fn of(settings: &Settings, now: Timestamp) -> Self {
+        let access = Access::in_cluster(|name| std::env::var(name).ok(), Path::new(Access::DIRECTORY));
+        Self::with(access, settings, now)
+    }
+
+    pub fn with(access: Option<Access>, settings: &Settings, now: Timestamp) -> Self {
+        let (interval, settings) = (settings.probe.interval, settings.signals.clone());
+        let access = access.filter(|_| settings.node_condition || settings.events);
+        let channel = |wanted: bool| wanted.then(Channel::default);
+        let mut told = Told { condition: channel(settings.node_condition), events: channel(settings.events) };
+        if access.is_none() {
+            let why =
+                "the agent has no token for the Kubernetes API: it runs outside a pod, or the chart gives it no right";
+            told.condition.iter_mut().chain(&mut told.events).for_each(|channel| channel.failed(now, why, false));
+        }
+        let signals = Signals {
+            condition: settings.node_condition.then(Reporting::default),
+            events: settings.events.then(|| Recorder::new(now)),
+            told,
+        };
+        Self { access, desk: Arc::new(Desk::new(signals)), settings, interval }
+    }
+
+    /// Looks and tells, for as long as the agent runs.
+    pub async fn run(self: Arc<Self>, node: String, store: Arc<Store>, clock: Clock) {
+        store.apply_signals(self.desk.borrow().told.clone());
+        let Some(access) = self.access.clone() else { return };
+        let telling = cluster::tell(access, node, Arc::clone(&self.desk), clock);
+        tokio::join!(telling, self.look(&store, clock), self.publish(&store));
+    }
+
+    async fn publish(&self, store: &Store) {
+        let mut changes = self.desk.subscribe();
+        let mut before = Told::default();
+        while changes.changed().await.is_ok() {
+            let told = changes.borrow_and_update().told.clone();
+            if told != before {
+                store.apply_signals(told.clone());
+                before = told;
+            }
+        }
+    }
+
+    async fn look(&self, store: &Store, clock: Clock) {
+        let rule = Rule { alike: self.settings.looks_alike, of: self.settings.looks };
+        let mut looking = Looking { damping: Damping::new(rule), counted: Timestamp::MIN, lost: BTreeMap::new() };
+        let mut tick = interval(self.interval.min(TICK));
+        loop {
+            tick.tick().await;
+            let snapshot = store.snapshot();
+            // Before the end of the first round nobody knows anything.
+            if snapshot.last_cycle.is_some() {
+                self.tell(&mut looking, &snapshot, clock());
+            }
+        }
+    }
+
+    /// One look, and what is to be told after it.
+    fn tell(&self, looking: &mut Looking, snapshot: &Snapshot, now: Timestamp) {
+        let mut look = look::look(snapshot, &self.settings.registries, self.interval, now);
+        let is_few = look.seen == Seen::NotReached && look.lost_hosts < self.settings.min_hosts;
+        if is_few {
+            (look.seen, look.as_of) = (Seen::Unknown, now);
+        }
+        let is_due = now.duration_since(looking.counted).unsigned_abs() >= self.interval.saturating_mul(9) / 10;
+        let is_new = is_due && look.as_of > looking.counted;
+        self.desk.send_modify(|signals| {
+            if let Some(before) = signals.condition.as_ref().and_then(Reporting::before) {
+                looking.damping.begin_with(before);
+            }
+            if is_new {
+                looking.count(&look, now);
+            }
+            // What an earlier agent said is not said again before this one has looked itself.
+            if let (Some(reporting), Some(status)) = (&mut signals.condition, looking.damping.status())
+                && looking.counted != Timestamp::MIN
+            {
+                let (reason, message) = words::condition(status, &look, is_few);
+                reporting.decide(status, reason, &message, now);
+            }
+            if let Some(recorder) = &mut signals.events {
+                let registries = words::registries(&look, &looking.lost, self.settings.looks_alike);
+                let events = registries.into_iter().chain(words::pods(snapshot));
+                events.for_each(|event| recorder.raise(event, now));
+            }
+        });
+    }
+}
+
+impl Looking {
+    fn count(&mut self, look: &Look<'_>, now: Timestamp) {
+        self.counted = now;
+        self.damping.look(look.seen);
+        let before = std::mem::take(&mut self.lost);
+        let times = |name: &str| before.get(name).copied().unwrap_or_default();
+        let lost = look.lost.iter().map(|lost| (lost.registry.to_owned(), times(lost.registry) + 1));
+        let unknown = look.unknown.iter().map(|name| ((*name).to_owned(), times(name)));
+        self.lost = lost.chain(unknown).collect();
+    }
+}
+
+#[cfg(test)]
+mod tests;
