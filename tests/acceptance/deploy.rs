@@ -24,5 +24,6 @@ mod prometheus;
 mod release;
 mod rules;
 mod scripts;
+mod signals;
 mod tools;
 mod web;

@@ -40,5 +40,17 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- if .Values.metrics.bucketKeySecret.name -}}
 {{- $_ := set $ours "metrics" (dict "bucket_key_file" (printf "/etc/pullprobe-buckets/%s" .Values.metrics.bucketKeySecret.key)) -}}
 {{- end -}}
-{{- toYaml (mergeOverwrite (dict "web" $web) (deepCopy .Values.config) $ours) }}
+{{- $defaults := dict "web" $web -}}
+{{- $signals := dict -}}
+{{- if .Values.rbac.nodeCondition }}{{ $_ := set $signals "node_condition" true }}{{ end -}}
+{{- if .Values.rbac.events }}{{ $_ := set $signals "events" true }}{{ end -}}
+{{- if $signals }}{{ $_ := set $defaults "signals" $signals }}{{ end -}}
+{{- /* With a token the agent would ask for pods, and it may not. */}}
+{{- if and $signals (not .Values.rbac.pods) }}{{ $_ := set $defaults "targets" (dict "discover" (dict "waiting_pods" false)) }}{{ end -}}
+{{- toYaml (mergeOverwrite $defaults (deepCopy .Values.config) $ours) }}
+{{- end }}
+
+{{/* Whether the agent has a token for the Kubernetes API. */}}
+{{- define "pullprobe.asksApi" -}}
+{{- if or .Values.rbac.pods .Values.rbac.nodeCondition .Values.rbac.events }}true{{ end }}
 {{- end }}

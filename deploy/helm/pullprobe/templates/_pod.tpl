@@ -73,7 +73,7 @@ volumeMounts:
   {{- if .Values.metrics.bucketKeySecret.name }}
   - {name: buckets, mountPath: /etc/pullprobe-buckets, readOnly: true}
   {{- end }}
-  {{- if .Values.rbac.pods }}
+  {{- if include "pullprobe.asksApi" . }}
   - {name: token, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true}
   {{- end }}
   {{- if .Values.webConfig.secretName }}
@@ -97,7 +97,7 @@ volumes:
   - name: buckets
     secret: {secretName: {{ .Values.metrics.bucketKeySecret.name | quote }}, defaultMode: 0400}
   {{- end }}
-  {{- if .Values.rbac.pods }}
+  {{- if include "pullprobe.asksApi" . }}
   # kubelet replaces the token before its hour is over; the agent reads it again.
   - name: token
     projected:
