@@ -4,6 +4,7 @@ mod changes;
 mod deploy;
 mod events;
 mod fleet;
+mod signals;
 mod waiting;
 mod why;
 
@@ -25,6 +26,7 @@ const TESTS: &[(&str, Test)] = &[
     ("deploy::the_agent_uses_the_rights_of_its_role", |cluster| Box::pin(deploy::rights(cluster))),
     ("deploy::an_upgrade_from_the_first_chart", |cluster| Box::pin(deploy::upgrade(cluster))),
     ("deploy::uninstalling_leaves_nothing", |cluster| Box::pin(deploy::nothing_is_left(cluster))),
+    ("signals::node_and_pods_are_told_with_the_rights_of_the_chart", |cluster| Box::pin(signals::told(cluster))),
     ("waiting::pods_are_told_with_their_cause", |cluster| Box::pin(waiting::told_with_their_cause(cluster))),
     ("changes::an_api_server_that_was_away_is_found_again", |cluster| Box::pin(changes::api_server(cluster))),
     ("changes::an_agent_that_slept_past_a_compaction_lists_again", |cluster| Box::pin(changes::compaction(cluster))),

@@ -118,19 +118,25 @@ async fn on_a_private_root(cluster: &Cluster) -> Result {
 /// The audit log against the roles that are bound to the agent's account: no more is used, and no right is idle.
 pub async fn rights(cluster: &Cluster) -> Result {
     let agent = Agent::install(cluster).await?;
-    let granted = granted(cluster).await?;
-    let before = eventually(async || {
-        let used = used(cluster)?;
-        if used == granted { Ok(used) } else { Err(format!("granted {granted:?}, used {used:?}").into()) }
-    })
-    .await?;
-    println!("e2e: rights granted and used: {before:?}");
+    let granted = uses_what_it_has(cluster).await?;
     agent.uninstall().await?;
     let after = used(cluster)?;
     if after != granted {
         return Err(format!("granted {granted:?}, used until its end {after:?}").into());
     }
     Ok(())
+}
+
+/// Until every right of the account was used; an error if it used another.
+pub async fn uses_what_it_has(cluster: &Cluster) -> Result<BTreeSet<String>> {
+    let granted = granted(cluster).await?;
+    let used = eventually(async || {
+        let used = used(cluster)?;
+        if used == granted { Ok(used) } else { Err(format!("granted {granted:?}, used {used:?}").into()) }
+    })
+    .await?;
+    println!("e2e: rights granted and used: {used:?}");
+    Ok(granted)
 }
 
 /// `VERB RESOURCE` of every rule of every role that is bound to the account.
@@ -167,8 +173,10 @@ fn used(cluster: &Cluster) -> Result<BTreeSet<String>> {
     }
     let own = events.iter().filter(|event| event["user"]["username"] == ACCOUNT);
     let right = |event: &Value| {
-        let resource = event["objectRef"]["resource"].as_str().or(event["requestURI"].as_str());
-        format!("{} {}", event["verb"].as_str().unwrap_or_default(), resource.unwrap_or_default())
+        let object = &event["objectRef"];
+        let resource = object["resource"].as_str().or(event["requestURI"].as_str()).unwrap_or_default();
+        let part = object["subresource"].as_str().map(|part| format!("/{part}")).unwrap_or_default();
+        format!("{} {resource}{part}", event["verb"].as_str().unwrap_or_default())
     };
     Ok(own.map(right).collect())
 }
