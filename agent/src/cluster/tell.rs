@@ -77,13 +77,13 @@ impl Teller {
             desk.send_modify(|signals| {
                 let Some(recorder) = &mut signals.events else { return };
                 recorder.done(&outgoing.event.key(), outcome);
-                if outcome == EventResult::Refused {
+                if result.as_ref().is_err_and(Trouble::is_about_one) {
                     return;
                 }
                 note(signals.told.events.get_or_insert_default(), &result, now, "write events");
             });
             match result {
-                // It is about this one event, such as that of a namespace that ends.
+                // The next one may be taken.
                 Err(trouble) if outcome == EventResult::Refused => tracing::debug!(%trouble, "an event was refused"),
                 other => self.rest(other.err()).await,
             }

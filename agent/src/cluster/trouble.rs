@@ -31,6 +31,12 @@ impl Trouble {
         matches!(self, Self::Refused { status: 403, message, .. } if message.contains(" cannot "))
     }
 
+    /// It is about the one object and says nothing of others: its namespace ends or is gone.
+    pub fn is_about_one(&self) -> bool {
+        let Self::Refused { status, message, .. } = self else { return false };
+        *status == 404 || (*status == 403 && message.contains("being terminated"))
+    }
+
     /// Whether the same request may be taken later.
     pub fn may_pass(&self) -> bool {
         match self {

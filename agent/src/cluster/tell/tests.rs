@@ -199,6 +199,16 @@ async fn what_is_refused_for_good_holds_nothing_up() {
     world.told_events().await;
     assert_eq!(world.server.events().len(), 1);
     assert_eq!(trouble(&world.desk.borrow()), [None, None], "a namespace that ends is no trouble of the agent");
+    // As by an admission policy.
+    world.server.set_fault(Some(Fault::Status(422)));
+    world.raise(pod("2"), "c");
+    world.told_events().await;
+    assert!(trouble(&world.desk.borrow())[1].as_ref().is_some_and(|why| why.contains("422")), "it is told");
+    world.server.set_fault(None);
+    world.raise(pod("2"), "d");
+    world.raise(Object::Node, "e");
+    world.told_events().await;
+    assert_eq!((trouble(&world.desk.borrow())[1].clone(), world.server.events().len()), (None, 2));
 }
 
 #[tokio::test]
