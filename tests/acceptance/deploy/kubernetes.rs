@@ -16,10 +16,11 @@ const RELEASES: [&str; 6] = ["1.29", "1.33", "1.34", "1.35", "1.36", "1.37"];
 fn every_object_of_every_example_meets_the_schemas_strictly() {
     for values in value_sets() {
         let (custom, core): (Vec<_>, Vec<_>) = objects(values.as_deref()).into_iter().partition(is_custom_resource);
-        let stream = stream(&core);
         for release in RELEASES {
-            let said = success(&mut validate(release, &stream));
-            assert_eq!(said.matches(" passed ").count(), core.len(), "{values:?}: {said}");
+            let known: Vec<Value> =
+                core.iter().filter(|it| release != RELEASES[0] || !is_policy(it)).cloned().collect();
+            let said = success(&mut validate(release, &stream(&known)));
+            assert_eq!(said.matches(" passed ").count(), known.len(), "{values:?}: {said}");
         }
         for object in custom {
             let known = ["PodMonitor", "PodMonitoring", "PrometheusRule", "ServiceMonitor"];
@@ -67,6 +68,11 @@ fn the_schemas_refuse_a_field_that_kubernetes_does_not_have() {
         let said = refusal(&mut validate(release, &stream));
         assert!(said.contains("hostPidd"), "{said}");
     }
+}
+
+/// Kubernetes has them since 1.30, and the chart makes them since then.
+fn is_policy(object: &Value) -> bool {
+    object["kind"].as_str().is_some_and(|kind| kind.starts_with("ValidatingAdmissionPolicy"))
 }
 
 /// Objects of the Prometheus operator and of GKE: their schemas are not Kubernetes' own.
