@@ -143,7 +143,7 @@ async fn reach(is_open: bool) -> Result {
         return run("nft", ["delete table inet pullprobe_e2e"]).await.map(drop);
     }
     let rule = format!("ip daddr {NETWORK} tcp dport {{ 80, 443 }} reject with tcp reset");
-    let table = format!("table inet pullprobe_e2e {{ chain out {{ type filter hook output priority 0; {rule}; }} }}");
+    let table = format!("table inet pullprobe_e2e {{ chain out {{ type filter hook output priority 0; {rule}; }}; }}");
     run("nft", [table.as_str()]).await.map(drop)
 }
 
