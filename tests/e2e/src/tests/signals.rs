@@ -84,7 +84,7 @@ async fn pod_is_told_once(cluster: &Cluster, agent: &Agent<'_>) -> Result {
     if !described.contains("ImageNotPullable") {
         return Err(format!("kubectl describe does not show it: {described}").into());
     }
-    cluster.kubectl(&["delete", "pod", WAITING, "--wait=true", "--timeout=60s"], "").await.map(drop)
+    cluster.kubectl(&["delete", "pod", WAITING, "--wait=false"], "").await.map(drop)
 }
 
 /// The one event of the agent about the pod.
@@ -115,7 +115,7 @@ async fn heartbeat(cluster: &Cluster, agent: &Agent<'_>, first: &Value) -> Resul
 
 async fn restart(cluster: &Cluster, agent: &Agent<'_>) -> Result {
     let old = agent.pod().await?["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-    cluster.kubectl(&["delete", "pod", &old, "--namespace", "pullprobe", "--wait=true", "--timeout=60s"], "").await?;
+    cluster.kubectl(&["delete", "pod", &old, "--namespace", "pullprobe", "--wait=false"], "").await?;
     eventually(async || {
         let new = agent.pod().await?;
         if new["metadata"]["name"] == *old { Err("the old pod is there".into()) } else { Ok(()) }
