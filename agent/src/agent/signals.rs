@@ -102,8 +102,8 @@ impl NodeSignals {
     /// One look, and what is to be told after it.
     fn tell(&self, looking: &mut Looking, snapshot: &Snapshot, now: Timestamp) {
         let mut look = look::look(snapshot, &self.settings.registries, self.interval, now);
-        let is_few = look.seen == Seen::NotReached && look.lost_hosts < self.settings.min_hosts;
-        if is_few {
+        let has_few = look.seen == Seen::NotReached && look.lost_hosts < self.settings.min_hosts;
+        if has_few {
             (look.seen, look.as_of) = (Seen::Unknown, now);
         }
         let is_due = now.duration_since(looking.counted).unsigned_abs() >= self.interval.saturating_mul(9) / 10;
@@ -119,7 +119,7 @@ impl NodeSignals {
             if let (Some(reporting), Some(status)) = (&mut signals.condition, looking.damping.status())
                 && looking.counted != Timestamp::MIN
             {
-                let (reason, message) = words::condition(status, &look, is_few);
+                let (reason, message) = words::condition(status, &look, has_few);
                 reporting.decide(status, reason, &message, now);
             }
             if let Some(recorder) = &mut signals.events {

@@ -91,9 +91,9 @@ impl Client {
     }
 
     /// Changes what the patch names, and leaves the rest: of a list of conditions those of another type.
-    pub async fn patch(&self, path: &str, patch: &Value) -> Result<Response<Body>, Trouble> {
+    pub async fn patch(&self, path: &str, change: &Value) -> Result<Response<Body>, Trouble> {
         let request = Request::patch(path).header(header::CONTENT_TYPE, "application/strategic-merge-patch+json");
-        self.send(request, Body::from(patch.to_string().into_bytes())).await
+        self.send(request, Body::from(change.to_string().into_bytes())).await
     }
 
     async fn send(&self, request: request::Builder, body: Body) -> Result<Response<Body>, Trouble> {

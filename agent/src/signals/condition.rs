@@ -25,19 +25,21 @@ pub struct Reporting {
     current: Option<Condition>,
     /// The last report that the API took.
     sent: Option<Condition>,
-    /// What the API had before this agent; `None` inside: no such condition. `None`: it was not asked yet.
-    before: Option<Option<(Status, Timestamp)>>,
+    /// Whether the API was asked what it has.
+    has_begun: bool,
+    /// What it had before this agent. `None`: no such condition, or it was not asked yet.
+    before: Option<(Status, Timestamp)>,
 }
 
 impl Reporting {
     /// Whether the API was asked what it has.
     pub const fn has_begun(&self) -> bool {
-        self.before.is_some()
+        self.has_begun
     }
 
     /// The API has this from an agent that was here before.
     pub fn begin(&mut self, found: Option<(Status, Timestamp)>) {
-        self.before = Some(found);
+        (self.has_begun, self.before) = (true, found);
         if let (Some(current), Some((status, since))) = (&mut self.current, found)
             && current.status == status
         {
@@ -46,11 +48,11 @@ impl Reporting {
     }
 
     pub fn before(&self) -> Option<Status> {
-        self.before.flatten().map(|(status, _)| status)
+        self.before.map(|(status, _)| status)
     }
 
     pub fn decide(&mut self, status: Status, reason: &'static str, message: &str, now: Timestamp) {
-        let known = self.current.as_ref().map(|current| (current.status, current.since)).or(self.before.flatten());
+        let known = self.current.as_ref().map(|current| (current.status, current.since)).or(self.before);
         let since = known.filter(|(before, _)| *before == status).map_or(now, |(_, since)| since);
         let message = clip_to(message, MESSAGE_LIMIT);
         self.current = Some(Condition { status, reason, message, heartbeat: now, since });

@@ -299,7 +299,7 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Respo
             return Ok(refusal);
         }
         let Ok(write) = Write::read(request).await else { return Ok(refused(400, "BadRequest", "no body")) };
-        let (status, body) = lock(&shared.state).told.take(write);
+        let (status, body) = lock(&shared.state).told.take(&write);
         shared.asked.notify_waiters();
         return Ok(json_response(status, &body));
     }

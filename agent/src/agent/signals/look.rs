@@ -69,11 +69,8 @@ pub fn look<'a>(snapshot: &'a Snapshot, chosen: &[String], interval: Duration, n
     }
     // What was reached before it asked to be left alone says nothing against what was lost since.
     let holds = look.lost.is_empty() && look.unknown.is_empty();
-    if holds {
-        look.reached.append(&mut held)
-    } else {
-        look.unknown.append(&mut held)
-    }
+    let side = if holds { &mut look.reached } else { &mut look.unknown };
+    side.append(&mut held);
     look.lost_hosts = lost_hosts.len();
     (look.seen, look.as_of) = match (look.reached.is_empty(), look.lost.is_empty(), look.unknown.is_empty()) {
         (false, ..) => (Seen::Reached, newest),

@@ -98,20 +98,20 @@ impl Kubernetes {
 }
 
 impl Told {
-    pub(super) fn take(&mut self, write: Write) -> (u16, Value) {
+    pub(super) fn take(&mut self, write: &Write) -> (u16, Value) {
         self.writes.push(write.clone());
         let parts: Vec<&str> = write.path.trim_start_matches('/').split('/').collect();
         match (write.method.as_str(), &parts[..]) {
-            ("PATCH", ["api", "v1", "nodes", name, "status"]) => self.guarded("nodes/status", &write, |told, write| {
+            ("PATCH", ["api", "v1", "nodes", name, "status"]) => self.guarded("nodes/status", write, |told, write| {
                 let Some(node) = told.nodes.get_mut(*name) else { return status(404, "NotFound", "node not found") };
                 merge_conditions(node, &write.body);
                 (200, node.clone())
             }),
             ("POST", ["api", "v1", "namespaces", namespace, "events"]) => {
-                self.guarded("events", &write, |told, write| told.create(namespace, &write.body))
+                self.guarded("events", write, |told, write| told.create(namespace, &write.body))
             }
             ("PATCH", ["api", "v1", "namespaces", namespace, "events", name]) => {
-                self.guarded("events", &write, |told, write| {
+                self.guarded("events", write, |told, write| {
                     let Some(event) = told.events.get_mut(&format!("{namespace}/{name}")) else {
                         return status(404, "NotFound", "event not found");
                     };
