@@ -5,22 +5,17 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::fault::{self, Fault};
+use crate::fault;
 use crate::host::last_good;
 use crate::image::target::Target;
 use crate::model::finding::Finding;
 use crate::model::namespace::Namespace;
-use crate::model::report::{EndpointReport, ImageReport};
 use crate::pods::Book;
-use crate::probe;
-use crate::pull::attempt::PullBudget;
 use crate::reading::Node;
 use crate::reading::options::{Options, Problems};
 use crate::redact::clean::Clean;
@@ -30,7 +25,7 @@ use crate::schedule::{self, Job, Prober, Schedule};
 use crate::server;
 use crate::settings::Settings;
 use crate::state::bucket::BucketKey;
-use crate::state::changes::{self, Changes};
+use crate::state::changes::Changes;
 use crate::state::history::journal::Happening;
 use crate::state::image_list::Found;
 use crate::state::snapshot::{NodeState, Snapshot};
@@ -50,6 +45,7 @@ mod held_back;
 mod history_file;
 mod own;
 mod pods;
+mod prober;
 mod probing;
 mod progress;
 pub mod pull_budget;
@@ -64,7 +60,6 @@ use background_read::BackgroundRead;
 use clock_watch::ClockWatch;
 use history_file::HistoryFile;
 use pods::NodePods;
-use probing::Probing;
 use progress::Progress;
 use pull_budget::{Clock, PullBudgets};
 use signals::NodeSignals;
@@ -345,97 +340,6 @@ fn reach(settings: &Settings) -> Reach {
 /// The registry that an image comes from. `None`: the text is no reference.
 fn domain_of(image: &str) -> Option<String> {
     Target::parse(image).ok().map(|target| target.domain().to_owned())
-}
-
-impl Prober for Agent {
-    type Target = Probed;
-
-    fn targets(&self) -> BoxFuture<'_, Vec<Job<Probed>>> {
-        async move {
-            self.progress.turned();
-            let node = self.begin_cycle().await;
-            // What is probed because of a pod is to be shown with it: both go by one state of the pods.
-            let book = self.pods.book();
-            self.store.apply_pods(Arc::clone(&book));
-            let (targets, mut jobs) = self.wanted(&node, &book);
-            let now = (self.clock)();
-            self.store.retain(targets, now);
-            self.history_file.keep(&self.store.snapshot().histories, now).await;
-            self.put_off(&node, &mut jobs);
-            jobs
-        }
-        .boxed()
-    }
-
-    fn probe(&self, job: Job<Probed>) -> BoxFuture<'static, ()> {
-        let probing = Probing {
-            current: self.current(),
-            store: Arc::clone(&self.store),
-            pull_budgets: Arc::clone(&self.pull_budgets),
-            back_offs: Arc::clone(&self.back_offs),
-            changes: Arc::clone(&self.changes),
-            answer: self.answer(),
-        };
-        probing.probe(job).boxed()
-    }
-
-    fn owner(&self, target: &Probed) -> String {
-        match target {
-            Probed::Registry(name) => name.clone(),
-            Probed::Image(image) => domain_of(image).unwrap_or_default(),
-        }
-    }
-
-    fn changed(&self) -> BoxFuture<'_, ()> {
-        self.pods.changed().boxed()
-    }
-
-    fn out_of_time(&self, target: Probed) {
-        tracing::warn!(%target, deadline = ?self.deadline(), "the probe did not finish within its deadline");
-        self.without_answer(&target, probe::not_reached, probe::image_not_reached);
-    }
-
-    fn at_fault(&self, target: Probed, fault: &Fault) {
-        let place = fault.to_string();
-        self.without_answer(&target, probe::at_fault, |question, image| probe::image_at_fault(question, image, &place));
-        tracing::warn!(%target, %place, "its answer is unknown: the probe ended by a fault of pullprobe");
-        self.store.apply_faults(fault::count());
-    }
-
-    fn round_over(&self, took: Duration) {
-        self.store.end_cycle(took);
-        if self.progress.cycle_over(took) {
-            changes::summary(&self.store.snapshot());
-        }
-    }
-}
-
-impl Agent {
-    /// The probe of a target came to no answer: what is said of it instead.
-    fn without_answer(
-        &self,
-        target: &Probed,
-        of_registry: impl Fn(&probe::Question<'_>, &str) -> Vec<EndpointReport>,
-        of_image: impl Fn(&probe::Question<'_>, &str) -> ImageReport,
-    ) {
-        let Current { node, network, .. } = self.current();
-        let budget = PullBudget::new(0);
-        let question = node.question(&network, &budget, self.deadline());
-        let now = (self.clock)();
-        match target {
-            Probed::Registry(name) => {
-                for report in of_registry(&question, name) {
-                    let change = self.store.not_reached(report.clone(), now);
-                    change.into_iter().for_each(|change| self.changes.endpoint(&report, &change));
-                }
-            }
-            Probed::Image(image) => {
-                let report = of_image(&question, image);
-                let change = self.store.image_not_reached(report.clone(), now);
-                change.into_iter().for_each(|change| self.changes.image(&report, &[], &change));
-            }
-        }
-    }
 }
 
 /// Logs once when a file breaks, and once when it is readable again.
