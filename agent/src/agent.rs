@@ -1,6 +1,6 @@
 //! The agent of a node: it probes on a schedule, publishes one snapshot, and serves it until a signal comes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,34 +12,31 @@ use tokio_util::sync::CancellationToken;
 
 use crate::fault;
 use crate::host::last_good;
-use crate::image::target::Target;
 use crate::model::finding::Finding;
-use crate::model::namespace::Namespace;
-use crate::pods::Book;
 use crate::reading::Node;
 use crate::reading::options::{Options, Problems};
 use crate::redact::clean::Clean;
 use crate::route::network::Network;
 use crate::route::network::reach::Reach;
-use crate::schedule::{self, Job, Prober, Schedule};
+use crate::schedule::{self, Prober, Schedule};
 use crate::server;
 use crate::settings::Settings;
 use crate::state::bucket::BucketKey;
 use crate::state::changes::Changes;
 use crate::state::history::journal::Happening;
-use crate::state::image_list::Found;
 use crate::state::snapshot::{NodeState, Snapshot};
 use crate::state::store::Store;
-use crate::state::targets::Targets;
 use crate::web_config::in_force::WebConfigFile;
 
 mod back_off;
 mod background_read;
 mod clock_watch;
+pub mod cost;
 #[doc(hidden)]
 pub mod driven;
 #[cfg(test)]
 mod fault_tests;
+pub mod forecast;
 mod found;
 mod held_back;
 mod history_file;
@@ -53,6 +50,9 @@ mod serving;
 mod signals;
 #[cfg(test)]
 mod simulated_day;
+#[cfg(test)]
+mod simulated_fleet;
+pub mod wanted;
 mod widen;
 
 use back_off::BackOffs;
@@ -63,6 +63,7 @@ use pods::NodePods;
 use progress::Progress;
 use pull_budget::{Clock, PullBudgets};
 use signals::NodeSignals;
+use wanted::Probed;
 
 /// One answer has this long, as `check` gives it, and longer where one request alone may take as long.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -127,20 +128,6 @@ impl Begun {
         stop.cancel();
         [probing, following, telling, widening].iter().for_each(JoinHandle::abort);
         agent.history_file.finish(&agent.store.snapshot().histories, (agent.clock)()).await;
-    }
-}
-
-/// A registry or an image, as the settings and the node's files name it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Probed {
-    Registry(String),
-    Image(String),
-}
-
-impl std::fmt::Display for Probed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (Self::Registry(name) | Self::Image(name)) = self;
-        f.write_str(name)
     }
 }
 
@@ -220,23 +207,15 @@ impl Agent {
     }
 
     fn schedule(&self) -> Schedule {
-        Schedule {
-            node: self.options.node_name.clone(),
-            epoch: Duration::try_from((self.clock)().as_duration()).unwrap_or_default(),
-            concurrency: self.options.settings.probe.concurrency,
-            deadline: self.deadline(),
-            reread: REREAD.min(self.options.settings.probe.interval),
-        }
+        schedule(&self.options, (self.clock)())
     }
 
-    /// How long one answer may take.
     fn answer(&self) -> Duration {
-        ANSWER.max(self.options.settings.probe.timeouts.http + BESIDE)
+        answer(&self.options.settings)
     }
 
-    /// A target's own deadline, from when it has a place: one answer, and what it leads to.
     fn deadline(&self) -> Duration {
-        self.answer() * 2
+        deadline(&self.options.settings)
     }
 
     fn current(&self) -> Current {
@@ -295,51 +274,35 @@ impl Agent {
         let fix = "mount the node's root there again; `docs/deployment.md` shows how";
         last_good::finding(&self.options.host_root.to_string_lossy(), since, problem, consequence, fix)
     }
+}
 
-    fn wanted(&self, node: &Node, book: &Book) -> (Targets, Vec<Job<Probed>>) {
-        let settings = &self.options.settings;
-        let waiting = self.pods.probes_waiting().then_some(book);
-        let (images, left_out) = found::images(settings, node, book, waiting);
-        let namespaces = self.namespaces(node, &images);
-        let interval = settings.probe.interval;
-        let registry = |name: &String| Probed::Registry(name.clone());
-        let job = |target, interval, is_background| Job { target, interval, not_before: None, is_background };
-        let mut jobs: Vec<Job<Probed>> = namespaces.keys().map(|name| job(registry(name), interval, false)).collect();
-        let of_image = |found: &Found| job(Probed::Image(found.image.clone()), found.interval, found.is_background);
-        jobs.extend(images.iter().map(of_image));
-        let images = images.into_iter().map(|found| found.image).collect();
-        let configured = settings.targets.images.iter().map(|target| target.image.clone()).collect();
-        (Targets { namespaces, images, configured, left_out }, jobs)
+/// How an agent with these options probes.
+pub fn schedule(options: &Options, now: Timestamp) -> Schedule {
+    let probe = &options.settings.probe;
+    Schedule {
+        node: options.node_name.clone(),
+        epoch: Duration::try_from(now.as_duration()).unwrap_or_default(),
+        concurrency: probe.concurrency,
+        deadline: deadline(&options.settings),
+        spread_start: probe.spread_start,
+        reread: REREAD.min(probe.interval),
     }
+}
 
-    fn namespaces(&self, node: &Node, images: &[Found]) -> BTreeMap<String, Namespace> {
-        let targets = &self.options.settings.targets;
-        let mut names: BTreeSet<String> = targets.registries.iter().cloned().collect();
-        if self.options.settings.signals.node_condition {
-            names.extend(self.options.settings.signals.registries.iter().cloned());
-        }
-        names.extend(images.iter().filter_map(|target| domain_of(&target.image)));
-        if targets.discover.certs_d {
-            names.extend(node.containerd.registry.namespaces());
-        }
-        let planned = |name: String| {
-            let plan = crate::plan::plan(&node.containerd, &name);
-            let hosts = plan.hosts.iter().map(Into::into).collect();
-            (name, Namespace { hosts, broken: plan.fatal, ..Namespace::default() })
-        };
-        names.into_iter().map(planned).collect()
-    }
+/// How long one answer may take.
+fn answer(settings: &Settings) -> Duration {
+    ANSWER.max(settings.probe.timeouts.http + BESIDE)
+}
+
+/// A target's own deadline, from when it has a place: one answer, and what it leads to.
+fn deadline(settings: &Settings) -> Duration {
+    answer(settings) * 2
 }
 
 /// Where registries may send the agent: on its schedule it must not be led to services of the node.
 fn reach(settings: &Settings) -> Reach {
     let ports = settings.web.listen.iter().map(SocketAddr::port);
     if settings.probe.follow_private { Reach::default() } else { Reach::guarded(ports.collect()) }
-}
-
-/// The registry that an image comes from. `None`: the text is no reference.
-fn domain_of(image: &str) -> Option<String> {
-    Target::parse(image).ok().map(|target| target.domain().to_owned())
 }
 
 /// Logs once when a file breaks, and once when it is readable again.

@@ -88,7 +88,11 @@ pub fn run(cli: Cli) -> ExitStatus {
             start_log(&log);
             on_runtime(why::run(&why, &output))
         }
-        Verb::Run { node, log } => {
+        Verb::Run { dry_run: true, nodes, node, output, log } => {
+            start_log(&log);
+            confined(&node, None, run::dry_run::run(nodes, &node, &output))
+        }
+        Verb::Run { node, log, .. } => {
             start_log(&LogArgs { log_level: log.log_level.or(Some(LogLevel::Info)), ..log });
             confined(&node, None, run::run(&node))
         }

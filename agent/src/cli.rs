@@ -45,7 +45,18 @@ fn version() -> String {
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Run the agent: probe on a schedule, serve metrics, a page and JSON
+    ///
+    /// Exit codes of `--dry-run`: 0 all well, 1 a registry has no host to ask, 2 the request or the settings are wrong,
+    /// 3 it is unknown which hosts would be asked.
     Run {
+        /// Only print what would be probed, how often, and what that costs each registry; sends nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// How many nodes like this one the fleet has
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000), requires = "dry_run")]
+        nodes: u32,
+        #[command(flatten)]
+        output: OutputArgs,
         #[command(flatten)]
         node: NodeArgs,
         #[command(flatten)]

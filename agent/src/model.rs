@@ -23,4 +23,5 @@ pub mod space;
 pub mod stage;
 pub mod tally;
 pub mod trust;
+pub mod urgency;
 pub mod verdict;

@@ -11,12 +11,14 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::fault::{self, Fault};
+use crate::model::urgency::Urgency;
 
 mod backoff;
+pub mod forecast;
 mod ledger;
 pub mod slow;
 mod timing;
@@ -70,8 +72,7 @@ pub struct Job<T> {
     pub interval: Duration,
     /// It is not to be probed before, even if it is due.
     pub not_before: Option<Instant>,
-    /// Nobody waits for it: targets of this kind are spread over their interval, each at a time of its own.
-    pub is_background: bool,
+    pub urgency: Urgency,
 }
 
 #[derive(Clone, Debug)]
@@ -84,6 +85,8 @@ pub struct Schedule {
     pub concurrency: usize,
     /// Time limit for one target, from when it has a slot.
     pub deadline: Duration,
+    /// The first probes are spread over half an interval. Otherwise what is not in the background is due at once.
+    pub spread_start: bool,
     /// How often the targets are read anew at least.
     pub reread: Duration,
 }
@@ -109,7 +112,8 @@ struct Run<P: Prober> {
 
 /// A probe that came to its end.
 struct End<T> {
-    round: u64,
+    /// `None`: of none, before the first.
+    round: Option<u64>,
     job: Job<T>,
     took: Duration,
 }
@@ -117,7 +121,7 @@ struct End<T> {
 impl<P: Prober> Run<P> {
     fn new(schedule: Schedule, prober: Arc<P>) -> Self {
         Self {
-            timing: Timing::new(&schedule.node, schedule.epoch),
+            timing: Timing::new(&schedule, Instant::now()),
             places: Arc::new(Semaphore::new(schedule.concurrency.max(1))),
             slow_places: Arc::new(Semaphore::new((schedule.concurrency / PLACES_PER_SLOW_PLACE).max(1))),
             schedule,
@@ -131,16 +135,14 @@ impl<P: Prober> Run<P> {
     }
 
     async fn go(mut self) {
-        // Before the wait: what is read of the node is nobody else's load.
         let mut jobs = self.prober.targets().await;
-        sleep(self.timing.first_delay()).await;
         loop {
             self.timing.retain(&jobs);
             self.slow.retain(|target| jobs.iter().any(|job| job.target == *target));
             self.start_due(&jobs);
             let reread = Instant::now() + self.schedule.reread;
             loop {
-                let wake = self.timing.earliest(&jobs, &self.busy).unwrap_or(reread).min(reread);
+                let wake = self.timing.earliest(&jobs, &self.busy, Instant::now()).unwrap_or(reread).min(reread);
                 tokio::select! {
                     () = sleep_until(wake) => break,
                     () = self.prober.changed() => break,
@@ -157,14 +159,18 @@ impl<P: Prober> Run<P> {
     fn start_due(&mut self, jobs: &[Job<P::Target>]) {
         let now = Instant::now();
         let due: Vec<_> = jobs.iter().filter(|job| !self.busy.contains(&job.target)).collect();
-        let due: Vec<_> = due.into_iter().filter(|job| self.timing.due(job) <= now).cloned().collect();
-        let first = self.next_round == 0;
-        if due.is_empty() && !first {
-            return;
+        let due: Vec<_> = due.into_iter().filter(|job| self.timing.due(job, now) <= now).cloned().collect();
+        // The first round is the first look at what somebody asked for. What nobody waits for may come before it.
+        let is_first = self.next_round == 0;
+        let is_round = match due.is_empty() {
+            true => is_first && jobs.is_empty(),
+            false => !is_first || due.iter().any(|job| job.urgency != Urgency::Background),
+        };
+        let round = is_round.then_some(self.next_round);
+        if let Some(round) = round {
+            self.next_round += 1;
+            self.rounds.insert(round, (due.len(), now));
         }
-        let round = self.next_round;
-        self.next_round += 1;
-        self.rounds.insert(round, (due.len(), now));
         let owner = |job: &Job<P::Target>| self.prober.owner(&job.target);
         for job in taking_turns(due, owner) {
             self.busy.insert(job.target.clone());
@@ -182,8 +188,8 @@ impl<P: Prober> Run<P> {
         } else {
             self.slow.remove(&end.job.target);
         }
-        self.timing.ended(&end.job);
-        if let Some((left, _)) = self.rounds.get_mut(&end.round) {
+        self.timing.ended(&end.job, Instant::now());
+        if let Some((left, _)) = end.round.and_then(|round| self.rounds.get_mut(&round)) {
             *left -= 1;
         }
         self.close();
@@ -230,7 +236,7 @@ fn taking_turns<T>(jobs: Vec<Job<T>>, owner: impl Fn(&Job<T>) -> String) -> Vec<
 async fn attempt<P: Prober>(
     prober: Arc<P>,
     job: Job<P::Target>,
-    round: u64,
+    round: Option<u64>,
     places: Arc<Semaphore>,
     deadline: Duration,
 ) -> End<P::Target> {

@@ -86,6 +86,8 @@ pub struct ProbeSettings {
     pub interval: Duration,
     pub timeouts: StageTimeouts,
     pub concurrency: usize,
+    /// The first probes of the nodes of a fleet that starts at once do not begin at once.
+    pub spread_start: bool,
     /// Go also where a registry sends to the node itself or its own link.
     pub follow_private: bool,
     /// 0: never.
@@ -198,6 +200,7 @@ impl Default for ProbeSettings {
             interval: Duration::from_mins(1),
             timeouts: StageTimeouts::default(),
             concurrency: 8,
+            spread_start: true,
             follow_private: false,
             counted_pulls_per_hour: 0,
             counted_pulls_file: None,

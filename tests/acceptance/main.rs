@@ -9,6 +9,7 @@ mod contradictions;
 mod corpus;
 mod credentials;
 mod deploy;
+mod dry_run;
 mod escapes;
 mod expiry;
 mod exposition;

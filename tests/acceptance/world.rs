@@ -238,7 +238,7 @@ impl World {
         let text = format!(
             "node: {{name: {PROMPT}}}\n\
              targets:\n  images: [{images}]\n  discover: {{certs_d: false, sandbox_image: false}}\n\
-             probe:\n  interval: 5s\n  timeouts: {{dns: {}, tcp: {}, tls: {}, http: {}}}\n  counted_pulls_file: {book}\n\
+             probe:\n  interval: 5s\n  spread_start: false\n  timeouts: {{dns: {}, tcp: {}, tls: {}, http: {}}}\n  counted_pulls_file: {book}\n\
              credentials: {credentials}\n\
              web: {{listen: [\"127.0.0.1:0\"]}}\nmetrics: {{detail: full}}\n",
             timeout("dns"),

@@ -90,11 +90,13 @@ impl BackOffs {
     /// host that fails without `Retry-After` does not count, because another host may serve the image: such failures
     /// are tracked for each image.
     pub fn image_gate(&self, targets: &Targets, namespace: &str, requested: &str) -> Option<Instant> {
+        let record = self.record();
+        // The usual case, for each image of each look.
+        record.iter().next()?;
         let own = Subject::Image { namespace: namespace.to_owned(), requested: requested.to_owned() };
         let all = Subject::Images { namespace: namespace.to_owned() };
         let hosts = targets.namespaces.get(namespace).map_or(&[][..], |planned| &planned.hosts);
         let hosts = hosts.iter().map(|host| Subject::Host((namespace.to_owned(), host.endpoint.clone())));
-        let record = self.record();
         let asked = hosts.filter(|subject| record.is_asked_for(subject));
         asked.chain([own, all]).filter_map(|subject| record.not_before(&subject)).max()
     }
@@ -108,7 +110,6 @@ impl BackOffs {
         let subject = Subject::Host((report.namespace.clone(), report.endpoint.clone()));
         let mut record = self.record();
         if let Some(Overload { reason, asked, .. }) = Overload::of_endpoint(report) {
-            // A ladder is climbed at the slots of the schedule only: the one that falls due is not to be missed.
             let add_failure = RepeatedFailure { reason, began, interval, asked, slack: interval / 2 };
             if record.add_failure(&subject, add_failure) {
                 self.tell(&record, &subject, &report.endpoint.to_string());
@@ -135,7 +136,7 @@ impl BackOffs {
         let subject = Subject::Image { namespace: namespace.clone(), requested: report.requested.clone().into() };
         let mut record = self.record();
         if let Some(Overload { reason, asked, is_limit }) = Overload::of_image(report) {
-            let add_failure = RepeatedFailure { reason, began, interval, asked, slack: Duration::ZERO };
+            let add_failure = RepeatedFailure { reason, began, interval, asked, slack: interval / 2 };
             if record.add_failure(&subject, add_failure) {
                 self.tell(&record, &subject, &report.requested);
             }

@@ -2,8 +2,9 @@
 
 use tokio::time::Instant;
 
+use super::Agent;
 use super::back_off::OfferedCredentials;
-use super::{Agent, Probed, domain_of};
+use super::wanted::{Probed, domain_of};
 use crate::probe;
 use crate::pull::attempt::PullBudget;
 use crate::reading::Node;

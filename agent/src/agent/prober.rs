@@ -7,7 +7,8 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
 use super::probing::Probing;
-use super::{Agent, Current, Probed, domain_of};
+use super::wanted::{self, Probed};
+use super::{Agent, Current};
 use crate::fault::{self, Fault};
 use crate::model::report::{EndpointReport, ImageReport};
 use crate::probe;
@@ -25,7 +26,8 @@ impl Prober for Agent {
             // What is probed because of a pod is to be shown with it: both go by one state of the pods.
             let book = self.pods.book();
             self.store.apply_pods(Arc::clone(&book));
-            let (targets, mut jobs) = self.wanted(&node, &book);
+            let waiting = self.pods.probes_waiting().then_some(book.as_ref());
+            let (targets, mut jobs) = wanted::of(&self.options.settings, &node, &book, waiting);
             let now = (self.clock)();
             self.store.retain(targets, now);
             self.history_file.keep(&self.store.snapshot().histories, now).await;
@@ -48,10 +50,7 @@ impl Prober for Agent {
     }
 
     fn owner(&self, target: &Probed) -> String {
-        match target {
-            Probed::Registry(name) => name.clone(),
-            Probed::Image(image) => domain_of(image).unwrap_or_default(),
-        }
+        target.registry()
     }
 
     fn changed(&self) -> BoxFuture<'_, ()> {

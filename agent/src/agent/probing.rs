@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::Current;
 use super::back_off::{BackOffs, OfferedCredentials, Pace};
 use super::pull_budget::PullBudgets;
-use super::{Current, Probed};
+use super::wanted::Probed;
 use crate::image::target::Target;
 use crate::model::report::{EndpointReport, ImageReport};
+use crate::model::urgency::Urgency;
 use crate::probe;
 use crate::pull::attempt::PullBudget;
 use crate::schedule::Job;
@@ -34,7 +36,7 @@ impl Probing {
         let pace = Pace { began: Instant::now(), interval: job.interval };
         match &job.target {
             Probed::Registry(name) => self.registry(name, pace).await,
-            Probed::Image(image) => self.image(image, pace, job.is_background).await,
+            Probed::Image(image) => self.image(image, pace, job.urgency == Urgency::Background).await,
         }
         self.store.apply_cost(&self.current.network.usage.take());
         self.store.apply_back_offs(self.back_offs.shown());

@@ -26,6 +26,7 @@ const STEP: Duration = Duration::from_secs(20);
 const HOUR: u64 = 3_600;
 const DAY: u64 = 24 * HOUR;
 
+mod costs;
 mod logins;
 mod struggling;
 mod unannounced;

@@ -5,6 +5,8 @@ use crate::agent::{self, NotStarted};
 use crate::cli::NodeArgs;
 use crate::reading;
 
+pub mod dry_run;
+
 pub async fn run(node: &NodeArgs) -> ExitStatus {
     let ended = match reading::prepare_unasked(node) {
         Ok((node, options)) => {

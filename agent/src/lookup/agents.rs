@@ -22,8 +22,8 @@ const LABEL: &str = "app.kubernetes.io/name=pullprobe";
 const CONTAINER: &str = "pullprobe";
 const PORT: u16 = 10048;
 const LIST_LIMIT: usize = 16 << 20;
-/// Of the report of an agent that watches a hundred images.
-const REPORT_LIMIT: usize = 4 << 20;
+/// Of the report of an agent that watches five hundred images.
+const REPORT_LIMIT: usize = 16 << 20;
 /// Of one summary, which has a few kilobytes.
 const SUMMARY_LIMIT: usize = 1 << 20;
 const SUMMARY_PATIENCE: Duration = Duration::from_secs(5);

@@ -86,6 +86,7 @@ pub fn rich() -> Snapshot {
         snapshot.images.insert(image.requested.clone().into(), Arc::new(image));
     }
     snapshot.targets.left_out.count = 2;
+    snapshot.targets.left_out.background = ["registry.k8s.io/pause:3.9", MARKUP].map(str::to_owned).into();
     snapshot.pods = Arc::new(pods::book());
     snapshot.rate_limits.insert(
         key("docker.io", "registry-1.docker.io"),

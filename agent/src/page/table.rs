@@ -88,9 +88,15 @@ fn remark(all: usize, shown: usize, query: &Query) -> String {
 }
 
 fn left_out(snapshot: &Snapshot) -> Markup {
-    let count = snapshot.targets.left_out.count;
+    const NAMED: usize = 50;
+    let left_out = &snapshot.targets.left_out;
+    let (count, named): (usize, Vec<&String>) = (left_out.count, left_out.named().collect());
     html! { @if count > 0 {
-        p.none { (count) " more images were found. They are not probed, because of the limit on targets." }
+        details {
+            summary.none { (count) " more images were found. They are not probed, because of the limit on targets." }
+            ul { @for image in named.iter().take(NAMED) { li { code { (image) } } } }
+            @if count > named.len().min(NAMED) { p.none { "and " (count - named.len().min(NAMED)) " more" } }
+        }
     } }
 }
 

@@ -59,12 +59,22 @@ pub struct Report {
     /// Of `run`: the pods of this node. Null: the Kubernetes API is not asked.
     pub pods: Option<Pods>,
     pub images: Vec<Image>,
+    /// Of `run`: the images beyond the most that are probed.
+    pub images_left_out: ImagesLeftOut,
     pub endpoints: Vec<Endpoint>,
     pub findings: Vec<Finding>,
     /// How many findings there are about other registries: `lint` shows them.
     pub findings_elsewhere: usize,
     /// Of `run`: what happened on the node and to its hosts in the last 24 hours, newest first.
     pub happenings: Vec<Happening>,
+}
+
+#[derive(Debug, Default, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct ImagesLeftOut {
+    pub count: usize,
+    /// The first hundred of them, those that somebody asked for before those that are only on the node.
+    pub images: Vec<String>,
 }
 
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -128,6 +138,7 @@ pub fn report<'a>(
         started_at: subject.started_at.to_string(),
         duration_seconds: seconds(subject.duration),
         pods: None,
+        images_left_out: ImagesLeftOut::default(),
         images: images.iter().map(|image| Image::from(*image)).collect(),
         endpoints: endpoints.into_iter().map(Endpoint::from).collect(),
         findings: findings.iter().chain(&tight).map(Finding::from).collect(),
@@ -177,6 +188,8 @@ impl Report {
     #[must_use]
     pub fn with_pods(mut self, snapshot: &Snapshot, now: jiff::Timestamp) -> Self {
         self.pods = Pods::of(snapshot);
+        let left_out = &snapshot.targets.left_out;
+        self.images_left_out = ImagesLeftOut { count: left_out.count, images: left_out.named().cloned().collect() };
         let needs = snapshot.needs_by_image();
         for image in &mut self.images {
             let Some(report) = snapshot.images.get(&image.requested) else { continue };

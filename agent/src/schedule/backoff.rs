@@ -44,7 +44,8 @@ pub struct RepeatedFailure<W> {
     pub interval: Duration,
     /// How long the registry asked for no requests (`Retry-After`).
     pub asked: Option<Duration>,
-    /// How long before its time it may be probed: half an interval if the schedule decides at fixed times only.
+    /// How long before its time it may be probed: the schedule has fixed times, and the one that falls due is not to be
+    /// missed.
     pub slack: Duration,
 }
 

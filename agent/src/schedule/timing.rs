@@ -1,4 +1,8 @@
 //! When each target is due: its phase within the interval.
+//!
+//! Every node has phases of its own, by its name. So the probes of a fleet are spread evenly over each interval, and stay
+//! spread: what is late (after a start, or because a back-off held it) is due at the next half of its interval, also by
+//! phase. Then even a fleet whose nodes are all late at once makes no more than twice its usual number of requests.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -6,12 +10,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Job;
+use super::{Job, Schedule};
+use crate::model::urgency::Urgency;
 
-/// Nodes that are started together (a rollout) begin within this time of each other.
-const FIRST_SPREAD: Duration = Duration::from_secs(3);
-/// The first look at background targets is spread over this time: all of them at once would be felt.
-const FIRST_BACKGROUND: Duration = Duration::from_mins(5);
+/// Nobody waits longer for a late target, however seldom it is probed.
+const LATE: Duration = Duration::from_mins(15);
 /// A multiple of every usual interval. So targets with 1m and with 5m are due at the same time and share the
 /// results of a round.
 const DAY: Duration = Duration::from_hours(24);
@@ -21,34 +24,96 @@ pub struct Timing<T> {
     hash: u64,
     start: Instant,
     epoch: Duration,
-    /// When each is due, and the interval that this was calculated with.
-    due: BTreeMap<T, (Instant, Duration)>,
+    spread_start: bool,
+    known: BTreeMap<T, Known>,
+}
+
+struct Known {
+    due: Instant,
+    /// How its time was calculated.
+    interval: Duration,
+    urgency: Urgency,
+    /// A back-off holds it beyond its time.
+    is_held: bool,
 }
 
 impl<T: Clone + Ord + std::fmt::Display> Timing<T> {
-    pub fn new(node: &str, epoch: Duration) -> Self {
-        Self { hash: hash(node), start: Instant::now(), epoch, due: BTreeMap::new() }
+    pub fn new(schedule: &Schedule, start: Instant) -> Self {
+        let Schedule { node, epoch, spread_start, .. } = schedule;
+        Self { hash: hash(node), start, epoch: *epoch, spread_start: *spread_start, known: BTreeMap::new() }
     }
 
     /// Forgets targets that are gone.
     pub fn retain(&mut self, jobs: &[Job<T>]) {
         let targets: BTreeSet<&T> = jobs.iter().map(|job| &job.target).collect();
-        self.due.retain(|target, _| targets.contains(target));
+        self.known.retain(|target, _| targets.contains(target));
     }
 
-    /// How long a node waits before its first round.
-    pub fn first_delay(&self) -> Duration {
-        share(self.hash, FIRST_SPREAD)
+    /// What a pod has come to wait for is due at once. Anything else that was never probed, or was held back, is due at the
+    /// next half of its interval.
+    pub fn due(&mut self, job: &Job<T>, now: Instant) -> Instant {
+        // Not `now`: the caller's own reading of the clock may be older.
+        let at_once = self.start;
+        let is_awaited = job.urgency == Urgency::Awaited;
+        let Some(known) = self.known.get(&job.target) else {
+            let is_spread = self.spread_start && !is_awaited || job.urgency == Urgency::Background;
+            let due = if is_spread { self.late(job, now) } else { at_once };
+            return self.note(job, due);
+        };
+        let is_sooner = job.interval < known.interval && job.urgency != Urgency::Background;
+        if is_sooner || is_awaited && known.urgency != Urgency::Awaited {
+            return self.note(job, at_once);
+        }
+        let is_held = job.not_before.is_some_and(|until| until > known.due);
+        if known.is_held && !is_held && known.due < now && !is_awaited {
+            // Its back-off ended before its time.
+            let due = self.late(job, now);
+            return self.note(job, due);
+        }
+        let due = known.due;
+        self.note(job, due)
     }
 
-    /// A target that was never probed is due at once, and so is one that is to be probed more often from now on. A
-    /// background target is due at its own time.
-    pub fn due(&mut self, job: &Job<T>) -> Instant {
-        // Not `now`: the caller's own reading of the clock is older.
-        let first = if job.is_background { Instant::now() + self.own_time(job, FIRST_BACKGROUND) } else { self.start };
-        let (due, interval) = *self.due.entry(job.target.clone()).or_insert((first, job.interval));
-        let due = if job.interval < interval && !job.is_background { self.start } else { due };
-        job.not_before.map_or(due, |not_before| due.max(not_before))
+    fn note(&mut self, job: &Job<T>, due: Instant) -> Instant {
+        let until = job.not_before.filter(|until| *until > due);
+        let known = Known { due, interval: job.interval, urgency: job.urgency, is_held: until.is_some() };
+        match self.known.get_mut(&job.target) {
+            Some(before) => *before = known,
+            None => drop(self.known.insert(job.target.clone(), known)),
+        }
+        // Every node may have been told the same time.
+        until.map_or(due, |until| self.late(job, until))
+    }
+
+    pub fn earliest(&mut self, jobs: &[Job<T>], busy: &BTreeSet<T>, now: Instant) -> Option<Instant> {
+        jobs.iter().filter(|job| !busy.contains(&job.target)).map(|job| self.due(job, now)).min()
+    }
+
+    pub fn ended(&mut self, job: &Job<T>, now: Instant) {
+        let known = Known { due: self.next(job, now), interval: job.interval, urgency: job.urgency, is_held: false };
+        self.known.insert(job.target.clone(), known);
+    }
+
+    /// The next time with this node's phase in the interval. It is about half an interval away at least, so that a probe
+    /// that ends late is not followed by the next one at once. A little less than half: a first probe at half the interval is
+    /// followed by the next half.
+    pub fn next(&self, job: &Job<T>, now: Instant) -> Instant {
+        self.slot(now + job.interval / 16 * 7, job, job.interval)
+    }
+
+    fn late(&self, job: &Job<T>, from: Instant) -> Instant {
+        self.slot(from, job, (job.interval / 2).min(LATE))
+    }
+
+    /// The first time not before `from` with the phase of this node, or of this target, in `every`.
+    fn slot(&self, from: Instant, job: &Job<T>, every: Duration) -> Instant {
+        let every = every.max(Duration::from_millis(1));
+        let phase =
+            if job.urgency == Urgency::Background { self.own_time(job, job.interval) } else { share(self.hash, DAY) };
+        let phase = remainder(phase, every);
+        let into = remainder(self.epoch + from.saturating_duration_since(self.start), every);
+        let wait = if phase >= into { phase.checked_sub(into) } else { (every + phase).checked_sub(into) };
+        from + wait.unwrap_or_default()
     }
 
     /// The same part of `whole` at each start of this node.
@@ -56,28 +121,6 @@ impl<T: Clone + Ord + std::fmt::Display> Timing<T> {
         let mut hasher = DefaultHasher::new();
         (self.hash, job.target.to_string()).hash(&mut hasher);
         share(hasher.finish(), whole)
-    }
-
-    pub fn earliest(&mut self, jobs: &[Job<T>], busy: &BTreeSet<T>) -> Option<Instant> {
-        jobs.iter().filter(|job| !busy.contains(&job.target)).map(|job| self.due(job)).min()
-    }
-
-    pub fn ended(&mut self, job: &Job<T>) {
-        let next = self.next(job);
-        self.due.insert(job.target.clone(), (next, job.interval));
-    }
-
-    /// The next time with this node's phase in the interval. It is at least half an interval away, so that a probe that
-    /// ends late is not followed by the next one at once.
-    fn next(&self, job: &Job<T>) -> Instant {
-        let now = Instant::now();
-        let interval = job.interval.max(Duration::from_millis(1));
-        let soonest = self.epoch + now.duration_since(self.start) + interval / 2;
-        let phase = if job.is_background { self.own_time(job, interval) } else { share(self.hash, DAY) };
-        let phase = remainder(phase, interval);
-        let into = remainder(soonest, interval);
-        let wait = if phase >= into { phase.checked_sub(into) } else { (interval + phase).checked_sub(into) };
-        now + interval / 2 + wait.unwrap_or_default()
     }
 }
 

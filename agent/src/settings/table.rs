@@ -65,9 +65,9 @@ keys! {
         |s, node, read| read.switch(node, &mut s.targets.discover.certs_d);
     "targets.discover.sandbox_image", "true", SWITCH, "Probe the image of the pod sandbox (`pause`).",
         |s, node, read| read.switch(node, &mut s.targets.discover.sandbox_image);
-    "targets.discover.waiting_pods", "", SWITCH, "Probe the images that pods of this node wait for, at once and then every minute while they wait, 50 at most. Default: on where the agent has a token for the Kubernetes API.",
+    "targets.discover.waiting_pods", "", SWITCH, "Probe the images that pods of this node wait for, at once and then every minute while they wait, 100 at most. Default: on where the agent has a token for the Kubernetes API.",
         |s, node, read| { let mut on = true; read.switch(node, &mut on); s.targets.discover.waiting_pods = Some(on); };
-    "targets.discover.node_pods", "false", SWITCH, "Probe the images of all pods of this node, as the Kubernetes API names them, every 30 minutes and never with a counted pull. Needs a token for that API; images beyond the hundredth target are counted and left out, and those that pods wait for come first.",
+    "targets.discover.node_pods", "false", SWITCH, "Probe the images of all pods of this node, as the Kubernetes API names them, every 30 minutes and never with a counted pull. Needs a token for that API; images beyond the five hundredth are left out, listed and counted, and those that pods wait for come first.",
         |s, node, read| read.switch(node, &mut s.targets.discover.node_pods);
     "targets.discover.node_images", "false", SWITCH, "Probe the images that containerd has, by their tags, and those of its containers, every 30 minutes and never with a counted pull. Needs its socket; the same limit holds.",
         |s, node, read| read.switch(node, &mut s.targets.discover.node_images);
@@ -84,6 +84,8 @@ keys! {
         |s, node, read| read.duration(node, TIMEOUT, &mut s.probe.timeouts.http);
     "probe.concurrency", "8", "1 to 64", "How many targets are probed at the same time.",
         |s, node, read| read.count(node, 1..=64, &mut s.probe.concurrency);
+    "probe.spread_start", "true", SWITCH, "After a start, each target is first probed within half its interval (at most 15 minutes), at the node's own time: a fleet that is restarted at once does not ask at once. What a pod waits for is probed at once all the same. `false`: everything is probed at once.",
+        |s, node, read| read.switch(node, &mut s.probe.spread_start);
     "probe.follow_private", "false", SWITCH, "Follow redirects and realms to the node itself, to link-local addresses, to metadata services of clouds and to the agent's own port, also for a registry that is elsewhere. `false`: `run` does not connect there, the answer is unknown, and the finding `private_target` says so. `check` always follows, as containerd does.",
         |s, node, read| read.switch(node, &mut s.probe.follow_private);
     "probe.counted_pulls_per_hour", "0", "0 to 100", "How many requests per hour, for all targets together, may count against a registry's pull limit. 0: none, with one exception: a registry that announces its limit only in the answer to such a request costs one before pullprobe knows.",

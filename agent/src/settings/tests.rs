@@ -68,6 +68,7 @@ probe:
   interval: 1h30m
   timeouts: {dns: 1s, tcp: 2s, tls: 3s, http: 500ms}
   concurrency: 64
+  spread_start: false
   follow_private: true
   counted_pulls_per_hour: 2
   counted_pulls_file: /var/lib/pullprobe/pulls
@@ -109,6 +110,7 @@ fn every_key_of_the_contract_is_read() {
         interval: Duration::from_mins(90),
         timeouts,
         concurrency: 64,
+        spread_start: false,
         follow_private: true,
         counted_pulls_per_hour: 2,
         counted_pulls_file,

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::targets::{IMAGE_LIMIT, LeftOut};
+use super::targets::{IMAGE_LIMIT, LeftOut, NAMED_LIMIT};
 use super::waiting::full_name;
+use crate::model::urgency::Urgency;
 use crate::pods::{Book, PullPolicy};
 
-/// Of those that pods wait for.
-const WAITING_LIMIT: usize = 50;
+/// Of those that pods wait for: kubelet runs 110 pods at most, unless it is told otherwise. Each is asked for every minute.
+const WAITING_LIMIT: usize = 100;
 /// Somebody waits for the answer.
 const WAITING: Duration = Duration::from_mins(1);
 /// Nobody does.
@@ -19,8 +20,7 @@ const BACKGROUND: Duration = Duration::from_mins(30);
 pub struct Found {
     pub image: String,
     pub interval: Duration,
-    /// Spread over its interval, and never with a counted pull.
-    pub is_background: bool,
+    pub urgency: Urgency,
 }
 
 #[derive(Debug, Default)]
@@ -37,7 +37,7 @@ impl ImageList {
     /// What users write is probed as they write it, even if two of their texts mean the same.
     pub fn add_as_written(&mut self, image: String, interval: Duration) {
         if !self.found.iter().any(|known| known.image == image) {
-            self.push(full_name(&image), Found { image, interval, is_background: false });
+            self.push(full_name(&image), Found { image, interval, urgency: Urgency::Usual });
         }
     }
 
@@ -45,17 +45,22 @@ impl ImageList {
     pub fn add_background(&mut self, image: &str) {
         let name = full_name(image);
         if !self.places.contains_key(&name) {
-            self.push(name, Found { image: image.to_owned(), interval: BACKGROUND, is_background: true });
+            self.push(name, Found { image: image.to_owned(), interval: BACKGROUND, urgency: Urgency::Background });
         }
     }
 
     /// Somebody waits for it: it is probed at least this often.
-    fn add_wanted(&mut self, image: &str, interval: Duration) {
+    fn add_wanted(&mut self, image: &str, interval: Duration, urgency: Urgency) {
         let name = full_name(image);
         let place = self.places.get(&name).copied().unwrap_or(self.found.len());
         match self.found.get_mut(place) {
-            Some(known) => known.interval = known.interval.min(interval),
-            None => self.push(name, Found { image: image.to_owned(), interval, is_background: false }),
+            Some(known) => {
+                known.interval = known.interval.min(interval);
+                if urgency == Urgency::Awaited {
+                    known.urgency = urgency;
+                }
+            }
+            None => self.push(name, Found { image: image.to_owned(), interval, urgency }),
         }
         self.waiting.insert(place);
     }
@@ -76,7 +81,8 @@ impl ImageList {
             images.insert(&need.image);
             // It is not pulled at all: whether it could be is good to know, and not urgent.
             let is_urgent = need.policy != PullPolicy::Never;
-            self.add_wanted(&need.image, if is_urgent { WAITING } else { otherwise });
+            let (interval, urgency) = if is_urgent { (WAITING, Urgency::Awaited) } else { (otherwise, Urgency::Usual) };
+            self.add_wanted(&need.image, interval, urgency);
         }
     }
 
@@ -87,20 +93,23 @@ impl ImageList {
         // An image that is probed anyway is not left out.
         let mut wanted: BTreeSet<String> =
             self.left_out.iter().filter(|image| !known.contains(&full_name(image))).cloned().collect();
-        let (mut kept, mut background) = (Vec::new(), 0);
+        let (mut kept, mut background, mut others) = (Vec::new(), BTreeSet::new(), 0);
         for (place, one) in self.found.iter().enumerate() {
             let is_waited_for = self.waiting.contains(&place);
             if is_waited_for || room > 0 {
                 room -= usize::from(!is_waited_for);
                 kept.push(one.clone());
-            } else if one.is_background {
-                background += 1;
+            } else if one.urgency == Urgency::Background {
+                others += 1;
+                if background.len() < NAMED_LIMIT {
+                    background.insert(one.image.clone());
+                }
             } else {
                 wanted.insert(one.image.clone());
             }
         }
-        let count = wanted.len() + background;
-        (kept, LeftOut { wanted, count })
+        let count = wanted.len() + others;
+        (kept, LeftOut { wanted, background, count })
     }
 }
 
@@ -118,14 +127,14 @@ mod tests {
         list.add_background("docker.io/library/busybox:1.36");
         list.add_background("registry.k8s.io/pause:3.10");
         let (found, left_out) = list.finish();
-        let told: Vec<(&str, u64, bool)> =
-            found.iter().map(|one| (one.image.as_str(), one.interval.as_secs(), one.is_background)).collect();
+        let told: Vec<(&str, u64, Urgency)> =
+            found.iter().map(|one| (one.image.as_str(), one.interval.as_secs(), one.urgency)).collect();
         assert_eq!(
             told,
             [
-                ("busybox:1.36", 60, false),
-                ("ghcr.io/example/private:1", 60, false),
-                ("registry.k8s.io/pause:3.10", 1_800, true)
+                ("busybox:1.36", 60, Urgency::Awaited),
+                ("ghcr.io/example/private:1", 60, Urgency::Awaited),
+                ("registry.k8s.io/pause:3.10", 1_800, Urgency::Background)
             ]
         );
         assert_eq!(left_out, LeftOut::default());
@@ -134,9 +143,12 @@ mod tests {
     #[test]
     fn the_number_of_images_is_bounded_and_the_others_are_counted() {
         let mut list = ImageList::default();
-        (0..IMAGE_LIMIT + 5).for_each(|n| list.add_background(&format!("r.example/a:{n}")));
+        let more = NAMED_LIMIT + 5;
+        (0..IMAGE_LIMIT + more).for_each(|n| list.add_background(&format!("r.example/a:{n:04}")));
         let (found, left_out) = list.finish();
-        assert_eq!((found.len(), left_out.count, left_out.wanted.len()), (IMAGE_LIMIT, 5, 0));
+        assert_eq!((found.len(), left_out.count, left_out.wanted.len()), (IMAGE_LIMIT, more, 0));
+        let named: Vec<&String> = left_out.named().collect();
+        assert_eq!((named.len(), named[0].as_str()), (NAMED_LIMIT, "r.example/a:0500"));
     }
 
     /// Pods that wait for one image each.
@@ -166,7 +178,7 @@ mod tests {
         assert_eq!((found.len(), waited_for), (IMAGE_LIMIT, WAITING_LIMIT));
         assert!(found.iter().any(|one| one.image == "r.example/a:0"));
         let wanted = &left_out.wanted;
-        assert!(wanted.contains("r.example/waits:051") && wanted.contains("r.example/a:104"), "{left_out:?}");
+        assert!(wanted.contains("r.example/waits:101") && wanted.contains("r.example/a:504"), "{left_out:?}");
         assert_eq!((wanted.len(), left_out.count), (WAITING_LIMIT + 5 + 2, WAITING_LIMIT + 5 + 2 + 1));
     }
 }

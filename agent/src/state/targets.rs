@@ -6,15 +6,26 @@ use crate::model::host::{Endpoint, EndpointKey};
 use crate::model::namespace::{Namespace, PlannedHost};
 
 /// More images than this are counted and left out: each costs requests and series.
-pub const IMAGE_LIMIT: usize = 100;
+pub const IMAGE_LIMIT: usize = 500;
+/// Of the images that are left out. The others are counted.
+pub const NAMED_LIMIT: usize = 100;
 
 /// What is beyond the limits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LeftOut {
     /// Those that somebody asked for, or that pods wait for.
     pub wanted: BTreeSet<String>,
+    /// The first of those that are only on the node, at most [`NAMED_LIMIT`].
+    pub background: BTreeSet<String>,
     /// How many images, with those that are only on the node.
     pub count: usize,
+}
+
+impl LeftOut {
+    /// Their names, those that somebody asked for first, at most [`NAMED_LIMIT`].
+    pub fn named(&self) -> impl Iterator<Item = &String> {
+        self.wanted.iter().chain(&self.background).take(NAMED_LIMIT)
+    }
 }
 
 /// What is probed. A target that is not in here has no report either.

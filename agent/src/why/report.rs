@@ -12,7 +12,7 @@ use crate::image::reference::Reference;
 use crate::pods::Text;
 use crate::redact::clean::Clean;
 
-/// Of images and of registries. An agent watches a hundred images, and the registries of the node's certs.d.
+/// Of images and of registries. An agent watches five hundred images, and the registries of the node's certs.d.
 pub const LINES: usize = 4096;
 
 #[derive(Debug, Default, serde::Deserialize)]

@@ -55,7 +55,7 @@ async fn scrapes(world: &World, options: &Options, hosts: &[&str], detail: &str)
     let address = SocketAddr::new(LOOPBACK, free_port()?);
     // Probed once: what is measured is not to be shared with probes.
     let mut settings = format!(
-        "node: {{host_root: {}, name: bench, containerd_version: \"2.1\"}}\nprobe: {{interval: 24h, concurrency: 32}}\n\
+        "node: {{host_root: {}, name: bench, containerd_version: \"2.1\"}}\nprobe: {{interval: 24h, concurrency: 32, spread_start: false}}\n\
          web: {{listen: [\"{address}\"]}}\nmetrics: {{detail: {detail}}}\ntargets:\n  discover: {{sandbox_image: false}}\n  registries: [{}]\n  images:\n",
         world.node.root().display(),
         hosts.iter().map(|host| format!("\"{host}\"")).collect::<Vec<_>>().join(", "),

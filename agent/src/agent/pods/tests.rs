@@ -55,6 +55,7 @@ impl World {
         }
         let text = format!(
             "node: {{name: worker-3, containerd_version: '2.1', platform: linux/amd64}}\n\
+             probe: {{spread_start: false}}\n\
              targets: {{discover: {{certs_d: false, sandbox_image: false{discover}}}}}\n"
         );
         node.write("/pullprobe.yaml", text).unwrap();

@@ -77,9 +77,9 @@ fn the_first_answer_brings_the_usual_interval_back_for_the_host_and_its_images()
         assert!(first - recovered <= 8 * MINUTE + STEPS, "{first} {recovered}");
         let after: Vec<u64> = world.pings.iter().copied().filter(|at| *at >= first).collect();
         assert!(gaps(&after).iter().all(|gap| *gap <= MINUTE + STEPS), "{:?}", gaps(&after));
-        // The images did not wait for the end of their own half hour.
+        // The images did not wait for the end of their own half hour, and not all nodes ask for them at the same time.
         let image = *world.manifests.iter().find(|at| **at > recovered).unwrap();
-        assert!(image <= first + MINUTE, "{image} {first}");
+        assert!(image <= first + IMAGE_INTERVAL / 2 + STEPS, "{image} {first}");
         assert_eq!((snapshot.back_offs.len(), told(&snapshot)), (0, 3), "{:?}", snapshot.back_offs);
     });
 }
@@ -152,7 +152,7 @@ fn too_many_requests_are_repeated_at_once_unless_more_than_a_moment_is_asked_for
             let mut world = world(1);
             let refusal = Fault::on(Kind::Manifest).method("GET").error(429, "TOOMANYREQUESTS", words);
             world.registry.add_fault(refusal);
-            world.live(seconds_of_day() + 2 * MINUTE).await;
+            world.live(seconds_of_day() + 3 * MINUTE).await;
             // A HEAD comes before.
             assert_eq!(world.manifests.len(), 1 + requests, "{words}");
         }
@@ -186,13 +186,13 @@ fn a_quota_that_is_used_up_is_told_from_too_many_requests_at_once() {
         };
         let used_up = RateLimit { remaining: 0, ..RateLimit::default() };
         let mut world = World::with(1, Some(used_up), "interval: 60s", IMAGE_INTERVAL);
-        let quota = world.live(seconds_of_day() + 2 * MINUTE).await;
+        let quota = world.live(seconds_of_day() + 3 * MINUTE).await;
         assert_eq!(told(&quota), (Some(Cause::RateLimited), Some(Limiter::Quota)));
 
         let mut world = World::with(1, Some(RateLimit::default()), "interval: 60s", IMAGE_INTERVAL);
         let burst = Fault::on(Kind::Manifest).status(429).header("retry-after", "5");
         world.registry.add_fault(burst);
-        let burst = world.live(seconds_of_day() + 2 * MINUTE).await;
+        let burst = world.live(seconds_of_day() + 3 * MINUTE).await;
         assert_eq!(told(&burst), (Some(Cause::Throttled), Some(Limiter::Burst)));
     });
 }
