@@ -7,6 +7,7 @@ pub mod options;
 mod told;
 
 pub use needs::{NodeNeeds, needs};
+use news::Seen;
 use told::RuntimeInfo;
 
 use std::collections::BTreeSet;
@@ -19,12 +20,10 @@ use serde::Serialize;
 
 use crate::cli::NodeArgs;
 use crate::credentials::{CredentialOptions, Credentials};
-use crate::cri;
 use crate::environment::layout::{self, Layout};
 use crate::environment::trust::{self, TrustStore};
 use crate::environment::{DaemonEnvironment, ProxyRules, maker};
 use crate::host::cpu;
-use crate::host::reads::Contents;
 use crate::host::resolv::Names;
 use crate::host::root::HostRoot;
 use crate::image::platform::Platform;
@@ -95,11 +94,7 @@ pub struct Node {
     silent: bool,
     /// Whether containerd answers. `None`: nothing shows that there is one.
     answers: Option<bool>,
-    /// When it last began to listen, in Unix seconds.
-    listens_since: Option<i64>,
-    /// What was read of the node's files.
-    contents: Contents,
-    read_at: Timestamp,
+    seen: Seen,
 }
 
 /// The node's root certificates. They are parsed again only if a file changed.
@@ -163,7 +158,7 @@ impl Node {
     pub async fn load(options: &Options) -> Result<Self, String> {
         let ground = HostFiles::of(options)?;
         let told = ground.ask(options).await;
-        Ok(Self::read(options, ground, told, None).with_contents())
+        Ok(Self::read(options, ground, told, None).seen_after(None, Timestamp::now()))
     }
 
     /// Reads the node again. If a file is broken now and the daemons still use its earlier content, that content is
@@ -175,7 +170,8 @@ impl Node {
         ground.root.inherit(&before.root);
         let told = ground.ask_again(&options).await;
         aside(move || {
-            let node = Self::read(&options, ground, told, Some(&Before { node: &before, now })).with_contents();
+            let node =
+                Self::read(&options, ground, told, Some(&Before { node: &before, now })).seen_after(Some(&before), now);
             let state = node.state();
             (node, state)
         })
@@ -199,8 +195,7 @@ impl Node {
             }
         };
         let mut names = Names::load(&root);
-        let known = before.map(|before| &before.node.containerd);
-        plan::assumed::compare(&mut containerd, &root, &containerd_options, known);
+        plan::assumed::compare(&mut containerd, &root, &containerd_options, before.map(|it| &it.node.containerd));
         let containerd = containerd.beside(environment.closed.as_ref().or(names.closed.as_ref()));
         names.resolv.go_by(containerd.version.go());
         let proxies = ProxyRules::of(&environment, containerd.version);
@@ -208,7 +203,6 @@ impl Node {
         let credentials = logins(options, &root, &layout, before);
         let platform = options.platform.clone().unwrap_or_else(|| cpu::platform(&root));
         let silent = told.silent.is_some();
-        let listens_since = cri::listens_since(&root, &layout.socket).or(before.and_then(|it| it.node.listens_since));
         // A containerd that is stopped takes its socket away.
         let stopped = before.and_then(|before| before.node.answers).map(|_| false);
         let answers = told.answers.or(stopped).filter(|_| told.closed.is_none());
@@ -245,9 +239,7 @@ impl Node {
             timeouts: timeouts(&options.settings.probe.timeouts),
             silent,
             answers,
-            listens_since,
-            contents: Contents::new(),
-            read_at: before.map_or_else(Timestamp::now, |before| before.now),
+            seen: Seen::default(),
         }
     }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::Node;
+use crate::cri;
 use crate::host::reads::{Content, Contents};
 use crate::redact::clean::Clean;
 use crate::state::history::journal::{Happening, What};
@@ -13,15 +14,28 @@ use crate::version::VersionSource;
 /// So many files are told one by one.
 const FILES: usize = 6;
 
+/// What a reading saw, for the next one.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// What was in the files that were read.
+    contents: Contents,
+    /// When containerd last began to listen, in Unix seconds.
+    listens_since: Option<i64>,
+    at: Timestamp,
+}
+
 impl Node {
-    /// With what was read for it. What is read later, during probes, is no part of it.
-    pub(super) fn with_contents(self) -> Self {
-        Self { contents: self.root.take_reads(), ..self }
+    /// With what the next reading is compared with. What is read later, during probes, is no part of it.
+    pub(super) fn seen_after(self, before: Option<&Self>, at: Timestamp) -> Self {
+        let known = before.and_then(|before| before.seen.listens_since);
+        let listens_since = cri::listens_since(&self.root, &self.layout.socket).or(known);
+        let seen = Seen { contents: self.root.take_reads(), listens_since, at };
+        Self { seen, ..self }
     }
 
     /// What happened since the reading before this one. `now`: when this one was made.
     pub fn news_since(&self, before: &Self, now: Timestamp) -> Vec<Happening> {
-        let mut news = of_files(&before.contents, &self.contents, before.read_at, now);
+        let mut news = of_files(&before.seen.contents, &self.seen.contents, before.seen.at, now);
         news.extend(self.trust_news(before, now));
         news.extend(self.resolver_news(before, now));
         news.extend(self.containerd_news(before, now));
@@ -33,7 +47,7 @@ impl Node {
         let of_before = |path: &Path| before.trust_store.looked_at.iter().find(|(known, _)| known == path);
         let is_other = |path: &Path, mark| of_before(path).is_some_and(|(_, known)| *known != mark);
         let (path, mark) = self.trust_store.looked_at.iter().find(|(path, mark)| is_other(path, *mark))?;
-        let at = mark.map_or(now, |mark| between(before.read_at, mark.changed, now));
+        let at = mark.map_or(now, |mark| between(before.seen.at, mark.changed, now));
         let detail = format!("the node's root certificates changed: {}", path.display());
         Some(Happening::of_node(at, What::File, &detail))
     }
@@ -51,10 +65,10 @@ impl Node {
     fn containerd_news(&self, before: &Self, now: Timestamp) -> Vec<Happening> {
         let mut news = Vec::new();
         let mut add = |at, what, detail: &str| news.push(Happening::of_node(at, what, detail));
-        if let (Some(since), Some(known)) = (self.listens_since, before.listens_since)
+        if let (Some(since), Some(known)) = (self.seen.listens_since, before.seen.listens_since)
             && since != known
         {
-            add(between(before.read_at, (since, 0), now), What::Containerd, "containerd started anew");
+            add(between(before.seen.at, (since, 0), now), What::Containerd, "containerd started anew");
         }
         match (before.answers, self.answers) {
             (Some(true), Some(false)) => add(now, What::Containerd, "containerd does not answer"),

@@ -8,8 +8,10 @@ use jiff::Timestamp;
 use super::history::Change;
 use super::snapshot::Snapshot;
 use super::waiting::needed_by;
+use crate::cause::Cause;
 use crate::model::expiry::span;
 use crate::model::report::{EndpointReport, ImageReport};
+use crate::model::stage::Stage;
 use crate::pods::Need;
 
 /// So many lines in a minute; what changes beyond that is counted.
@@ -101,9 +103,9 @@ impl Told<'_> {
         tracing::warn!(
             subject,
             answer,
-            stage = state.stage.map(|stage| stage.as_str()),
+            stage = state.stage.map(Stage::as_str),
             host = state.host.as_ref().map(|host| host.as_str()),
-            cause = state.cause.map(|cause| cause.as_str()),
+            cause = state.cause.map(Cause::as_str),
             since,
             before,
             lasted,

@@ -68,7 +68,7 @@ impl History {
 /// Every target may have many, and each may be preceded by the same: a report has an end.
 const PRECEDED: usize = 4;
 
-fn changes<'a>(history: history::History<'a>, now: Timestamp) -> impl Iterator<Item = Change> + use<'a> {
+fn changes(history: history::History<'_>, now: Timestamp) -> impl Iterator<Item = Change> + use<'_> {
     history.entries(now).enumerate().map(move |(place, entry)| {
         let preceded_by = if place < PRECEDED { history.preceded_by(entry) } else { Vec::new() };
         Change { preceded_by: preceded_by.into_iter().map(Happening::from).collect(), ..change(entry) }
