@@ -164,7 +164,7 @@ mod tests {
             .with_writer(move || writer.clone())
             .finish();
         tracing::subscriber::with_default(log, || {
-            let _within = tracing::info_span!("probe", target = %"a\u{1b}b").entered();
+            let _within = tracing::info_span!("probe", target = %"a\u{202e}b").entered();
             tracing::warn!(endpoint = "https://r.example", tries = 3, error = %"a \"b\"\n\u{1b}[31m", "it \u{e9}nds");
             tracing::info!(password = ?crate::redact::secret::Secret::new("hunter2"), "plain");
         });
