@@ -140,7 +140,8 @@ async fn condition(cluster: &Cluster, kind: &str) -> Result<Value> {
 /// Registries refuse every connection, as behind a firewall; names are still found.
 async fn reach(is_open: bool) -> Result {
     if is_open {
-        return run("nft", ["delete table inet pullprobe_e2e"]).await.map(drop);
+        // Also where there is none.
+        return run("nft", ["add table inet pullprobe_e2e; delete table inet pullprobe_e2e"]).await.map(drop);
     }
     let rule = format!("ip daddr {NETWORK} tcp dport {{ 80, 443 }} reject with tcp reset");
     let table = format!("table inet pullprobe_e2e {{ chain out {{ type filter hook output priority 0; {rule}; }}; }}");
