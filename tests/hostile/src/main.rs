@@ -111,17 +111,7 @@ fn attack_all(options: &Options) -> io::Result<bool> {
     let all = rustix::process::Rlimit { current: files.maximum, ..files };
     rustix::process::setrlimit(rustix::process::Resource::Nofile, all)?;
     let authority = Arc::new(Authority::new("hostile")?);
-    let mut attacks = families::all(&authority)?;
-    let mut answers = attack::answers()?;
-    attacks.iter_mut().for_each(|attack| attack.expect = answers.remove(&attack.full_name()));
-    let plain = attacks.len();
-    attacks.extend(families::over_tls(&attacks, &authority)?);
-    for attack in &mut attacks[plain..] {
-        attack.expect = answers.remove(&attack.full_name()).or(attack.expect.take());
-    }
-    if let Some(name) = answers.keys().next() {
-        return Err(io::Error::other(format!("answers.txt: there is no attack `{name}`")));
-    }
+    let (attacks, plain) = with_answers(&authority)?;
     let is_meant = |attack: &&Attack| {
         attack.full_name().contains(&options.only) && !(options.quick && attack.slow) && !options.siege_only
     };
@@ -170,6 +160,22 @@ fn attack_all(options: &Options) -> io::Result<bool> {
     }
     say(&format!("{} rows, {} not ok, {} s", rows.len(), broken.len(), began.elapsed().as_secs()));
     Ok(broken.is_empty() && siege.is_none_or(|siege| siege.is_ok()))
+}
+
+/// All attacks with what is right of each, and how many of them come without TLS: the first.
+fn with_answers(authority: &Arc<Authority>) -> io::Result<(Vec<Attack>, usize)> {
+    let mut attacks = families::all(authority)?;
+    let mut answers = attack::answers()?;
+    attacks.iter_mut().for_each(|attack| attack.expect = answers.remove(&attack.full_name()));
+    let plain = attacks.len();
+    attacks.extend(families::over_tls(&attacks, authority)?);
+    for attack in &mut attacks[plain..] {
+        attack.expect = answers.remove(&attack.full_name()).or(attack.expect.take());
+    }
+    match answers.keys().next() {
+        Some(name) => Err(io::Error::other(format!("answers.txt: there is no attack `{name}`"))),
+        None => Ok((attacks, plain)),
+    }
 }
 
 /// Some at a time; each row is printed when its attack is over.

@@ -104,7 +104,7 @@ fn soak(options: &Options) -> io::Result<bool> {
         if options.verbose {
             seen.images.iter().chain(&seen.hosts).for_each(|told| say(&format!("{cycle}: {told:?}")));
         }
-        let series = if cycle % PAGES_EVERY == 0 {
+        let series = if cycle.is_multiple_of(PAGES_EVERY) {
             tally.pages += 1;
             let (series, problems) = pages(&child, &seen)?;
             tally.differing += u64::try_from(problems.len()).unwrap_or_default();

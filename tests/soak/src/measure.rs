@@ -137,8 +137,8 @@ mod tests {
 
     #[test]
     fn what_comes_and_goes_is_flat_and_what_stays_is_not() {
-        let spikes = |cycle: u64| if cycle % 7 == 0 { 90_000 } else { 10_000 };
-        let marks = run(100_000, spikes, |cycle| if cycle % 3 == 0 { 40 } else { 12 });
+        let spikes = |cycle: u64| if cycle.is_multiple_of(7) { 90_000 } else { 10_000 };
+        let marks = run(100_000, spikes, |cycle| if cycle.is_multiple_of(3) { 40 } else { 12 });
         assert_eq!(marks.growth(), Vec::<String>::new());
         assert_eq!(marks.made.iter().map(|mark| mark.cycle).collect::<Vec<_>>(), [1_000, 10_000, 100_000]);
         let leaking = run(100_000, |cycle| 10_000 + cycle / 50, |_| 12);

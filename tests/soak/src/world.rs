@@ -86,7 +86,7 @@ impl World {
             .into(),
             chance: Chance::new(seed),
             meant: ALL.iter().filter(|trouble| trouble.name.contains(only)).collect(),
-            names: names,
+            names,
             _closed: closed,
             others: Vec::new(),
         };

@@ -1,5 +1,7 @@
 //! The soak in short: it holds, and it notices what it is there to notice. Needs root, for a name server on port 53.
 
+#![allow(clippy::unwrap_used, reason = "it is a test")]
+
 use std::process::{Command, Output};
 
 fn soak(arguments: &[&str]) -> (Output, String) {
