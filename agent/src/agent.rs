@@ -46,6 +46,7 @@ mod prober;
 mod probing;
 mod progress;
 pub mod pull_budget;
+mod service;
 mod serving;
 mod signals;
 #[cfg(test)]
@@ -124,9 +125,11 @@ impl Begun {
         let to_tell = Arc::clone(&agent);
         let telling = tokio::spawn(fault::restarted(move || to_tell.tell_signals()));
         let widening = tokio::spawn(widen::when_needed(Arc::clone(&agent), stop.clone()));
+        let managed = tokio::spawn(service::tell(Arc::clone(&agent.progress), stop.clone()));
         bound.serve(content, stop.clone()).await;
         stop.cancel();
-        [probing, following, telling, widening].iter().for_each(JoinHandle::abort);
+        service::ends();
+        [probing, following, telling, widening, managed].iter().for_each(JoinHandle::abort);
         agent.history_file.finish(&agent.store.snapshot().histories, (agent.clock)()).await;
     }
 }

@@ -7,6 +7,8 @@ use std::path::Path;
 
 use rustix::fs::{FileType, Mode, OFlags};
 
+pub mod aside;
+
 pub mod document;
 
 /// Opens a regular file for reading. A pipe without a writer would hold up whoever opens it, a device gives

@@ -8,6 +8,7 @@ mod confined;
 mod contradictions;
 mod corpus;
 mod credentials;
+mod deaths;
 mod deploy;
 mod dry_run;
 mod escapes;

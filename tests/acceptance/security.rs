@@ -1,4 +1,4 @@
-//! docs/security.md promises nothing that no test shows.
+//! docs/security.md and docs/deaths.md promise nothing that no test shows.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is how a test fails")]
 
 use std::collections::BTreeSet;
@@ -42,13 +42,15 @@ fn tests_of(source: &str) -> BTreeSet<&str> {
 
 #[test]
 fn every_test_that_is_named_exists() {
-    let names = named(&std::fs::read_to_string(repository("docs/security.md")).unwrap());
-    assert!(names.len() > 30, "{names:?}");
+    let of = |document: &str| named(&std::fs::read_to_string(repository(document)).unwrap());
+    let (promised, deaths) = (of("docs/security.md"), of("docs/deaths.md"));
+    assert!(promised.len() > 30 && deaths.len() > 15, "{promised:?} {deaths:?}");
+    let names: BTreeSet<String> = promised.into_iter().chain(deaths).collect();
     let mut all = String::new();
     ["agent/src", "tests/acceptance", "tests/lab"].iter().for_each(|place| sources(&repository(place), &mut all));
     let tests = tests_of(&all);
     let missing: Vec<&String> = names.iter().filter(|name| !tests.contains(name.as_str())).collect();
-    assert!(missing.is_empty(), "docs/security.md names tests that there are not: {missing:?}");
+    assert!(missing.is_empty(), "docs/security.md or docs/deaths.md names tests that there are not: {missing:?}");
 }
 
 #[test]

@@ -62,6 +62,7 @@ impl Probing {
     }
 
     async fn image(&self, requested: &str, pace: Pace, is_free: bool) {
+        self.pull_budgets.opened().await;
         // What nobody waits for costs no counted pull.
         let budget = if is_free { PullBudget::new(0) } else { self.pull_budgets.budget() };
         let question = self.current.node.question(&self.current.network, &budget, self.answer);

@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::pull_budget::Clock;
@@ -18,6 +19,7 @@ pub const STALLED: Duration = Duration::from_secs(60);
 pub struct Progress {
     clock: Clock,
     known: Mutex<Known>,
+    begun: Notify,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -43,7 +45,7 @@ enum Reading {
 
 impl Progress {
     pub fn new(clock: Clock) -> Self {
-        Self { clock, known: Mutex::default() }
+        Self { clock, known: Mutex::default(), begun: Notify::new() }
     }
 
     fn known(&self) -> Known {
@@ -61,6 +63,7 @@ impl Progress {
             known.began.get_or_insert(now);
             known.turned = Some(Instant::now());
         });
+        self.begun.notify_one();
     }
 
     /// A look at the node is over. `unreadable`: since when it cannot be read.
@@ -77,8 +80,11 @@ impl Progress {
         first
     }
 
-    pub fn has_begun(&self) -> bool {
-        self.known().began.is_some()
+    /// Ends when the first look has begun.
+    pub async fn begun(&self) {
+        if self.known().began.is_none() {
+            self.begun.notified().await;
+        }
     }
 
     /// The schedule came round a short while ago.
@@ -172,7 +178,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn each_step_is_told_and_the_schedule_turns_while_it_comes_round() {
         let progress = Progress::new(sample::now);
-        assert!(!progress.is_turning() && !progress.has_begun());
+        assert!(!progress.is_turning());
         assert_eq!(lines(&progress)[2], "-first-look has not begun yet");
         progress.turned();
         let said = lines(&progress);

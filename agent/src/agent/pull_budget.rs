@@ -1,10 +1,13 @@
 //! The agent's budget of counted pulls: the ledger of the last hour, and the manifests that such pulls brought.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 
+use crate::file::aside::Aside;
 use crate::pull::attempt::{Allowance, PullBudget};
 use crate::pull::limit_disclosure::LimitDisclosures;
 use crate::pull::manifest_cache::ManifestCache;
@@ -32,8 +35,13 @@ fn beside(record: PathBuf, suffix: &str) -> PathBuf {
     path
 }
 
+/// Its files are read and written beside the one thread: a disk that hangs means that no pull is granted, and nobody waits for it.
 pub struct PullBudgets {
-    ledger: Arc<Ledger>,
+    disk: Aside,
+    /// Empty until its file was read.
+    ledger: Arc<OnceLock<Ledger>>,
+    /// There is a file, and what it says is not known before it was read.
+    on_disk: bool,
     manifest_cache: Arc<ManifestCache>,
     disclosures: Arc<LimitDisclosures>,
     clock: Clock,
@@ -41,17 +49,35 @@ pub struct PullBudgets {
 
 /// The hour's allowance, by the clock of the agent.
 struct Hourly {
-    ledger: Arc<Ledger>,
+    disk: Aside,
+    ledger: Arc<OnceLock<Ledger>>,
+    on_disk: bool,
     clock: Clock,
 }
 
 impl Allowance for Hourly {
-    fn take(&self) -> bool {
-        self.ledger.take((self.clock)())
+    fn take(&self) -> BoxFuture<'_, bool> {
+        let (ledger, now) = (Arc::clone(&self.ledger), (self.clock)());
+        let take = move || ledger.get().is_some_and(|ledger| ledger.take(now));
+        if self.on_disk {
+            async { self.disk.result(take).await.unwrap_or_default() }.boxed()
+        } else {
+            std::future::ready(take()).boxed()
+        }
     }
 
     fn record(&self) {
-        self.ledger.record((self.clock)());
+        let (ledger, now) = (Arc::clone(&self.ledger), (self.clock)());
+        let record = move || {
+            if let Some(ledger) = ledger.get() {
+                ledger.record(now);
+            }
+        };
+        if self.on_disk {
+            self.disk.begin(record);
+        } else {
+            record();
+        }
     }
 }
 
@@ -63,17 +89,30 @@ impl PullBudgets {
         let hosts = record.clone().map(|record| beside(record, ".hosts"));
         let record = record.filter(|_| per_hour > 0);
         let bought = record.clone().map(|record| beside(record, ".d"));
-        Self {
-            ledger: Arc::new(Ledger::open(per_hour, record, clock())),
-            manifest_cache: Arc::new(ManifestCache::open(bought)),
-            disclosures: Arc::new(LimitDisclosures::open(hosts)),
-            clock,
+        let (disk, ledger) = (Aside::default(), Arc::new(OnceLock::new()));
+        let (on_disk, opened, now) = (record.is_some(), Arc::clone(&ledger), clock());
+        let open = move || drop(opened.set(Ledger::open(per_hour, record, now)));
+        if on_disk {
+            disk.begin(open);
+        } else {
+            open();
+        }
+        let manifest_cache = ManifestCache::open(bought, &disk);
+        let disclosures = LimitDisclosures::open(hosts, &disk);
+        Self { disk, ledger, on_disk, manifest_cache, disclosures, clock }
+    }
+
+    /// Waits until the files were read, but not for a disk that hangs.
+    pub async fn opened(&self) {
+        if self.ledger.get().is_none() || self.disclosures.is_unread() {
+            self.disk.result(|| ()).await;
         }
     }
 
     /// The budget for one image. Each counted request is granted separately, when it is made.
     pub fn budget(&self) -> PullBudget {
-        let hourly = Hourly { ledger: Arc::clone(&self.ledger), clock: self.clock };
+        let (disk, ledger) = (self.disk.clone(), Arc::clone(&self.ledger));
+        let hourly = Hourly { disk, ledger, on_disk: self.on_disk, clock: self.clock };
         PullBudget::shared(Box::new(hourly), Arc::clone(&self.manifest_cache), Arc::clone(&self.disclosures))
     }
 }

@@ -1,6 +1,7 @@
 //! Gives up, before anything else is done, what a verb does not need of the node's root.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::agent::pull_budget;
 use crate::cli::NodeArgs;
@@ -11,6 +12,9 @@ use crate::host::sight::{self, Confinement};
 use crate::reading::options::{Options, Problems};
 use crate::reading::{self, NodeNeeds};
 use crate::web_config::in_force;
+
+/// A disk that works answers in milliseconds.
+const DISK: Duration = Duration::from_secs(2);
 
 /// Called while there is one thread. Where the root is the process's own, somebody works on the node itself and nothing
 /// is given up. `also`: files that the command line names.
@@ -48,6 +52,19 @@ fn refusal(why: &str) -> String {
     )
 }
 
+/// Whether the disk that it is on says anything. One that hangs must not keep the agent from starting: it then has no right to its record
+/// and makes no counted pull. The thread looks once and ends; what hangs in the kernel opens nothing.
+fn answers(directory: &Path) -> bool {
+    let (told, answer) = std::sync::mpsc::channel();
+    let looked_at = directory.to_owned();
+    std::thread::spawn(move || told.send(std::fs::metadata(looked_at).is_ok()));
+    let answered = answer.recv_timeout(DISK).is_ok();
+    if !answered {
+        tracing::warn!(directory = %directory.display(), "the disk of the record of counted pulls hangs: pullprobe makes none");
+    }
+    answered
+}
+
 fn is_own(root: &Path) -> bool {
     root.canonicalize().is_ok_and(|root| root == Path::new("/"))
 }
@@ -58,9 +75,10 @@ fn own_files(node: &NodeArgs, options: &Options, also: Option<&Path>, runs_plugi
     let web = options.settings.web.config_file.as_deref().map(in_force::directories).unwrap_or_default();
     let token = PathBuf::from(cluster::Access::DIRECTORY);
     let state = pull_budget::file_of(options.settings.probe.counted_pulls_file.clone());
+    let state = state.as_deref().and_then(Path::parent).filter(|directory| answers(directory));
     OwnFiles {
         read: named.into_iter().flatten().map(Path::to_owned).chain([token]).chain(web).collect(),
-        write: state.as_deref().and_then(Path::parent).map(Path::to_owned).into_iter().collect(),
+        write: state.map(Path::to_owned).into_iter().collect(),
         starts_itself: runs_plugins,
     }
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
-use tokio::time::Instant;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
 
 use super::config::Plugin;
 use super::holders;
@@ -22,6 +23,9 @@ const ANSWER_LIMIT: u64 = 1 << 20;
 /// Of its last words. More is read and dropped, so that it is not held up.
 const WORDS_LIMIT: usize = 4096;
 const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// So many may hang while they are started; others wait for them until their time is over.
+static STARTING: Semaphore = Semaphore::const_new(8);
 
 #[derive(Debug)]
 pub struct Output {
@@ -81,17 +85,30 @@ async fn run_as(mut command: Command, plugin: &Plugin, request: &str, patience: 
         .stderr(Stdio::piped())
         .process_group(0)
         .kill_on_drop(true);
-    let mut child = command.spawn().map_err(RunError::Start)?;
+    let deadline = Instant::now() + patience;
+    let mut child = timeout_at(deadline, start(command)).await.unwrap_or(Err(RunError::Timeout))?;
     let leader = child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
     let pipes = [pipe_of(child.stdout.as_ref()), pipe_of(child.stderr.as_ref())].into_iter().flatten().collect();
     let mut family = Family { leader, pipes };
-    let talked = tokio::time::timeout(patience, talk(&mut child, request)).await.unwrap_or(Err(RunError::Timeout));
+    let talked = timeout_at(deadline, talk(&mut child, request)).await.unwrap_or(Err(RunError::Timeout));
     let pipes = std::mem::take(&mut family.pipes);
     drop(family);
     if talked.is_err() {
         let _ = tokio::task::spawn_blocking(move || holders::kill(&pipes)).await;
     }
     talked
+}
+
+/// On a thread of its own: the kernel reads the program from a disk, which may hang. A plugin that starts when nobody waits for it any more
+/// is ended.
+async fn start(mut command: Command) -> Result<Child, RunError> {
+    let gone = || RunError::Io(std::io::ErrorKind::Other.into());
+    let place = STARTING.acquire().await.map_err(|_| gone())?;
+    let starting = tokio::task::spawn_blocking(move || {
+        let _place = place;
+        command.spawn().map_err(RunError::Start)
+    });
+    starting.await.unwrap_or_else(|_| Err(gone()))
 }
 
 /// By which the kernel tells the pipe from others.

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
+
 use super::limit_disclosure::LimitDisclosures;
 use super::manifest_cache::ManifestCache;
 use super::warning;
@@ -44,8 +46,8 @@ impl Journal {
 
 /// Somebody who keeps count of what several budgets spend.
 pub trait Allowance: Send + Sync {
-    /// One pull, if one is left.
-    fn take(&self) -> bool;
+    /// One pull, if one is left, and if that is known in time.
+    fn take(&self) -> BoxFuture<'_, bool>;
 
     /// One was spent before anybody could know that it counts.
     fn record(&self);
@@ -104,12 +106,12 @@ impl PullBudget {
     }
 
     /// Takes one, if one is left.
-    pub fn spend(&self) -> bool {
+    pub async fn spend(&self) -> bool {
         let granted = match &self.source {
             BudgetSource::Left(left) => {
                 left.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1)).is_ok()
             }
-            BudgetSource::Shared(allowance) => allowance.take(),
+            BudgetSource::Shared(allowance) => allowance.take().await,
         };
         self.spent.fetch_add(u32::from(granted), Ordering::AcqRel);
         granted

@@ -7,13 +7,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::{fs, io};
 
 use tokio::sync::Mutex;
 
 use super::{Pull, Stop};
-use crate::file;
+use crate::file::{self, aside::Aside};
 use crate::model::host::Endpoint;
 use crate::model::ratelimit::{LimitState, RateLimit};
 use crate::refusal::ratelimit;
@@ -42,18 +43,42 @@ pub struct LimitDisclosures {
     file: Option<PathBuf>,
     hosts: std::sync::Mutex<BTreeMap<Endpoint, Arc<Mutex<LimitDisclosure>>>>,
     hidden: std::sync::Mutex<BTreeSet<String>>,
+    disk: Aside,
+    /// Which hosts are remembered is not known yet.
+    is_unread: AtomicBool,
 }
 
 impl LimitDisclosures {
-    pub fn open(file: Option<PathBuf>) -> Self {
-        let hidden = file.as_deref().map(read).transpose().unwrap_or_else(|error| {
-            tracing::warn!(%error, "cannot read the list of hosts that show their pull limit only with a counted pull: each of them may cost one more pull");
-            None
-        });
-        Self { file, hidden: std::sync::Mutex::new(hidden.unwrap_or_default()), ..Self::default() }
+    /// The file is read and written on `disk`.
+    pub fn open(file: Option<PathBuf>, disk: &Aside) -> Arc<Self> {
+        let is_unread = AtomicBool::new(file.is_some());
+        let opened = Arc::new(Self { file, disk: disk.clone(), is_unread, ..Self::default() });
+        if let Some(file) = opened.file.clone() {
+            let opened = Arc::clone(&opened);
+            disk.begin(move || opened.learn(read(&file)));
+        }
+        opened
+    }
+
+    pub fn is_unread(&self) -> bool {
+        self.is_unread.load(Ordering::Acquire)
+    }
+
+    fn learn(&self, found: io::Result<BTreeSet<String>>) {
+        match found {
+            Ok(found) => self.hidden.lock().unwrap_or_else(PoisonError::into_inner).extend(found),
+            Err(error) => {
+                tracing::warn!(%error, "cannot read the list of hosts that show their pull limit only with a counted pull: each of them may cost one more pull");
+            }
+        }
+        self.is_unread.store(false, Ordering::Release);
     }
 
     fn of(&self, host: &Endpoint) -> Arc<Mutex<LimitDisclosure>> {
+        if self.is_unread() {
+            // Any host may be one of them.
+            return Arc::new(Mutex::new(LimitDisclosure::Hidden));
+        }
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         if hosts.len() >= HOSTS_LIMIT && !hosts.contains_key(host) {
             return Arc::default();
@@ -68,9 +93,13 @@ impl LimitDisclosures {
         if hidden.len() >= HOSTS_LIMIT || !hidden.insert(host.to_string()) {
             return;
         }
-        if let Some(Err(error)) = self.file.as_deref().map(|file| write(file, &hidden)) {
-            tracing::warn!(%error, %host, "cannot write down that this host shows its pull limit only with a counted pull: it may cost one more pull after a restart");
-        }
+        let Some(file) = self.file.clone() else { return };
+        let (hidden, host) = (hidden.clone(), host.clone());
+        self.disk.begin(move || {
+            if let Err(error) = write(&file, &hidden) {
+                tracing::warn!(%error, %host, "cannot write down that this host shows its pull limit only with a counted pull: it may cost one more pull after a restart");
+            }
+        });
     }
 }
 
@@ -108,7 +137,7 @@ impl Pull<'_> {
         // At a host that nobody knows one asks, and the others go by what it is told.
         let alone = (!paid && *known == LimitDisclosure::Unknown).then_some(known);
         if paid {
-            if !self.budget.spend() {
+            if !self.budget.spend().await {
                 return Err(Stop::OverBudget);
             }
             self.network.usage.counted_pull(&host);
@@ -183,10 +212,15 @@ mod tests {
     #[tokio::test]
     async fn a_host_that_hides_its_limit_is_remembered_over_a_restart() {
         let directory = tempfile::tempdir().unwrap();
-        let open = || LimitDisclosures::open(Some(directory.path().join("hosts")));
-        open().remember(&host("a.example:5000"));
-        open().remember(&host("b.example"));
-        let again = open();
+        let disk = Aside::default();
+        let open = async || {
+            let opened = LimitDisclosures::open(Some(directory.path().join("hosts")), &disk);
+            disk.result(|| ()).await.unwrap();
+            opened
+        };
+        open().await.remember(&host("a.example:5000"));
+        open().await.remember(&host("b.example"));
+        let again = open().await;
         assert!(is_hidden(&again, "a.example:5000").await && is_hidden(&again, "b.example").await);
         assert!(!is_hidden(&again, "a.example").await);
     }
@@ -196,7 +230,11 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("hosts"), b"\xff\xfe").unwrap();
         for file in [directory.path().join("hosts"), directory.path().join("missing/hosts")] {
-            let disclosures = LimitDisclosures::open(Some(file));
+            let disk = Aside::default();
+            let disclosures = LimitDisclosures::open(Some(file), &disk);
+            assert!(is_hidden(&disclosures, "b.example").await, "as long as nothing is known");
+            disk.result(|| ()).await.unwrap();
+            assert!(!is_hidden(&disclosures, "b.example").await);
             disclosures.remember(&host("a.example"));
             assert!(is_hidden(&disclosures, "a.example").await);
         }

@@ -5,10 +5,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::{fs, io};
 
-use crate::file;
+use crate::file::{self, aside::Aside};
 use crate::manifest::digest::{digest_of, is_digest};
 
 /// Manifests are a few KiB; the oldest go first.
@@ -22,6 +22,7 @@ pub struct ManifestCache {
     /// `None`: in memory only.
     directory: Option<PathBuf>,
     kept: Mutex<Kept>,
+    disk: Aside,
 }
 
 #[derive(Debug, Default)]
@@ -33,17 +34,24 @@ struct Kept {
 }
 
 impl ManifestCache {
-    /// What an earlier agent bought and left in `directory`.
-    pub fn open(directory: Option<PathBuf>) -> Self {
-        let mut kept = Kept::default();
-        let found = directory.as_deref().map(read_all).transpose();
+    /// What an earlier agent bought and left in `directory`, which is read and written on `disk`.
+    pub fn open(directory: Option<PathBuf>, disk: &Aside) -> Arc<Self> {
+        let opened = Arc::new(Self { directory, disk: disk.clone(), ..Self::default() });
+        if let Some(directory) = opened.directory.clone() {
+            let opened = Arc::clone(&opened);
+            disk.begin(move || opened.learn(read_all(&directory)));
+        }
+        opened
+    }
+
+    fn learn(&self, found: io::Result<Vec<(String, Vec<u8>)>>) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         match found {
-            Ok(found) => found.into_iter().flatten().for_each(|(digest, body)| drop(kept.put(digest, body))),
+            Ok(found) => found.into_iter().for_each(|(digest, body)| drop(kept.put(digest, body))),
             Err(error) => {
                 tracing::warn!(%error, "cannot read the stored manifests: each may cost one more counted pull");
             }
         }
-        Self { directory, kept: Mutex::new(kept) }
     }
 
     pub fn get(&self, digest: &str) -> Option<Vec<u8>> {
@@ -56,14 +64,18 @@ impl ManifestCache {
             return;
         }
         let dropped = self.kept.lock().unwrap_or_else(PoisonError::into_inner).put(digest.to_owned(), body.to_owned());
-        let Some(directory) = &self.directory else { return };
-        if let Err(error) = write(directory, digest, body) {
-            tracing::warn!(%error, "cannot store a manifest: after a restart it costs one more counted pull");
-        }
-        for digest in dropped {
-            // One that stays is read back at the next start, no more.
-            drop(fs::remove_file(file_of(directory, &digest)));
-        }
+        let Some(directory) = self.directory.clone() else { return };
+        let (digest, body) = (digest.to_owned(), body.to_owned());
+        // Where too much waits already it is not stored, and costs one more counted pull after a restart.
+        self.disk.begin(move || {
+            if let Err(error) = write(&directory, &digest, &body) {
+                tracing::warn!(%error, "cannot store a manifest: after a restart it costs one more counted pull");
+            }
+            for digest in dropped {
+                // One that stays is read back at the next start, no more.
+                drop(fs::remove_file(file_of(&directory, &digest)));
+            }
+        });
     }
 }
 
@@ -123,27 +135,32 @@ fn write(directory: &Path, digest: &str, body: &[u8]) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_was_bought_is_there_after_a_restart_and_what_was_tampered_with_is_not() {
+    #[tokio::test]
+    async fn what_was_bought_is_there_after_a_restart_and_what_was_tampered_with_is_not() {
         let directory = tempfile::tempdir().unwrap();
-        let open = || ManifestCache::open(Some(directory.path().join("manifests")));
+        let disk = Aside::default();
+        let open = || ManifestCache::open(Some(directory.path().join("manifests")), &disk);
         let (one, other) = (digest_of(b"one"), digest_of(b"other"));
         let manifest_cache = open();
         manifest_cache.put(&one, b"one");
         manifest_cache.put(&other, b"other");
         manifest_cache.put("sha256:../../etc/passwd", b"x");
+        disk.result(|| ()).await.unwrap();
         fs::write(file_of(&directory.path().join("manifests"), &other), b"another").unwrap();
         let again = open();
+        disk.result(|| ()).await.unwrap();
         assert_eq!((again.get(&one).as_deref(), again.get(&other)), (Some(&b"one"[..]), None));
     }
 
-    #[test]
-    fn the_oldest_make_room_in_memory_and_on_disk() {
+    #[tokio::test]
+    async fn the_oldest_make_room_in_memory_and_on_disk() {
         let directory = tempfile::tempdir().unwrap();
-        let manifest_cache = ManifestCache::open(Some(directory.path().into()));
+        let disk = Aside::default();
+        let manifest_cache = ManifestCache::open(Some(directory.path().into()), &disk);
         let body = |number: usize| number.to_string().into_bytes();
         for number in 0..COUNT_LIMIT + 2 {
             manifest_cache.put(&digest_of(&body(number)), &body(number));
+            disk.result(|| ()).await.unwrap();
         }
         let has = |number: usize| manifest_cache.get(&digest_of(&body(number))).is_some();
         assert!(!has(0) && !has(1) && has(2) && has(COUNT_LIMIT + 1));

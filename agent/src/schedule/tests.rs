@@ -298,6 +298,22 @@ async fn a_panic_in_one_probe_is_the_loss_of_that_probe_only() {
     assert!(fake.times("over").len() >= 9 && fake.times("late a").is_empty());
 }
 
+/// The clock jumps, as it seems to a process that was stopped, or whose machine slept.
+#[tokio::test(start_paused = true)]
+async fn after_an_hour_of_sleep_each_target_is_probed_once_and_then_at_its_interval() {
+    let fake = Fake::new(&[("a", QUICK, 60), ("b", QUICK, 60)]);
+    let running = tokio::spawn(run(schedule(), Arc::clone(&fake), CancellationToken::new()));
+    sleep(seconds(130)).await;
+    let before = fake.times("probe a").len();
+    tokio::time::advance(seconds(3_600)).await;
+    sleep(seconds(5)).await;
+    let after = fake.times("probe a").len();
+    assert!((before + 1..=before + 2).contains(&after), "{before} {after}: {:?}", fake.times("probe a"));
+    sleep(seconds(300)).await;
+    assert!((4..=6).contains(&(fake.times("probe a").len() - after)), "{:?}", fake.times("probe a"));
+    running.abort();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_target_that_is_to_be_probed_more_often_is_due_at_once() {
     let fake = Fake::new(&[("a", QUICK, 300)]);

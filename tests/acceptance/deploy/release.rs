@@ -100,6 +100,7 @@ fn systemd_accepts_the_unit_and_finds_it_confined() {
     let here = env!("CARGO_BIN_EXE_pullprobe");
     std::fs::write(&unit, text(UNIT).replace(PROGRAM, here)).unwrap();
     let verified = output(&mut command("systemd-analyze", ["verify", unit.to_str().unwrap()]));
+    assert!(text(UNIT).contains("\nType=notify\n") && text(UNIT).contains("\nWatchdogSec="));
     // It says what it does not know in words alone.
     assert!(verified.status.success() && verified.stderr.is_empty(), "{}", String::from_utf8_lossy(&verified.stderr));
 
