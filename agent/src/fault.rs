@@ -148,7 +148,7 @@ mod tests {
         let before = take_hook();
         tell();
         let counted = count();
-        let caught_in_place = caught(async { panic!("password=hunter2") }).await.map(|()| ());
+        let caught_in_place = caught::<()>(async { panic!("password=hunter2") }).await;
         let error = tokio::spawn(async { panic!("password=hunter2") }).await.unwrap_err();
         set_hook(before);
         let fault = caught_in_place.unwrap_err().to_string();

@@ -162,9 +162,10 @@ impl<P: Prober> Run<P> {
         let due: Vec<_> = due.into_iter().filter(|job| self.timing.due(job, now) <= now).cloned().collect();
         // The first round is the first look at what somebody asked for. What nobody waits for may come before it.
         let is_first = self.next_round == 0;
-        let is_round = match due.is_empty() {
-            true => is_first && jobs.is_empty(),
-            false => !is_first || due.iter().any(|job| job.urgency != Urgency::Background),
+        let is_round = if due.is_empty() {
+            is_first && jobs.is_empty()
+        } else {
+            !is_first || due.iter().any(|job| job.urgency != Urgency::Background)
         };
         let round = is_round.then_some(self.next_round);
         if let Some(round) = round {

@@ -82,10 +82,10 @@ fn an_agent_that_is_killed_leaves_a_whole_record_and_the_next_one_goes_by_it() {
     assert!(paid > 0);
     // At whatever it does by then: without a signal that it could catch.
     drop(first);
-    assert_eq!(record(&world).len() as u64, u64::from(paid));
+    assert_eq!(record(&world).len() as u64, paid);
     for _ in 0..5 {
         drop(Agent::start(&mut world.command("run")));
-        assert_eq!(record(&world).len() as u64, u64::from(paid));
+        assert_eq!(record(&world).len() as u64, paid);
     }
     well(&start(&world), "after it was killed");
     assert_eq!(world.counted_pulls(), paid, "what was paid for is paid for once");

@@ -58,7 +58,7 @@ impl Prober for Faulty {
     }
 }
 
-async fn agent(node: &Node) -> Arc<Agent> {
+fn agent(node: &Node) -> Arc<Agent> {
     let text = format!(
         "node: {{name: worker-71, containerd_version: '2.1', platform: linux/amd64}}\n\
          targets: {{images: [{{image: '{FAULTY}', interval: 5s}}, {{image: '{OTHER}', interval: 5s}}], \
@@ -82,7 +82,7 @@ async fn agent(node: &Node) -> Arc<Agent> {
 #[tokio::test]
 async fn a_fault_in_a_probe_makes_its_answer_unknown_and_ends_nothing_else() {
     let node = Node::temporary().unwrap();
-    let agent = agent(&node).await;
+    let agent = agent(&node);
     let stop = CancellationToken::new();
     let running = tokio::spawn(schedule::run(agent.schedule(), Arc::new(Faulty(Arc::clone(&agent))), stop.clone()));
     let mut snapshots = agent.store.subscribe();

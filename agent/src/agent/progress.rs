@@ -192,7 +192,7 @@ mod tests {
         assert!(said[5].ends_with("took 2.0 s"), "{said:?}");
         progress.looked(Some(sample::now()));
         assert!(lines(&progress)[3].starts_with("-node cannot be read since"));
-        tokio::time::advance(STALLED - Duration::from_secs(1)).await;
+        tokio::time::advance(STALLED.saturating_sub(Duration::from_secs(1))).await;
         assert!(progress.is_turning());
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(!progress.is_turning());

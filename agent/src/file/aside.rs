@@ -93,7 +93,7 @@ mod tests {
             let order = Arc::clone(&order);
             assert!(aside.begin(move || order.lock().unwrap().push(number)));
         }
-        assert_eq!(aside.result(|| panic!("as it was told")).await.map(|()| ()), None);
+        assert_eq!(aside.result::<()>(|| panic!("as it was told")).await, None);
         assert_eq!(aside.result(|| 7).await, Some(7));
         assert_eq!(*order.lock().unwrap(), [0, 1, 2, 3, 4]);
     }

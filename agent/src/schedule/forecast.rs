@@ -92,7 +92,8 @@ mod tests {
             stop.cancel();
             running.await.unwrap();
             let mut done = real.1.lock().unwrap().clone();
-            (told.sort(), done.sort());
+            told.sort();
+            done.sort();
             assert_eq!(told.len(), done.len(), "{name}: {told:?} {done:?}");
             let is_near =
                 |(told, done): (&(String, u64), &(String, u64))| told.0 == done.0 && told.1.abs_diff(done.1) <= 1;

@@ -111,16 +111,16 @@ async fn in_each_state_the_page_is_accessible_and_a_browser_has_nothing_against_
         ("hostile", sample::hostile()),
         ("many", sample::remembered(sample::many(200, 200))),
     ];
-    walk(sample::empty(), |walk| {
+    Box::pin(walk(sample::empty(), |walk| {
         for (state, snapshot) in states {
             walk.snapshots.send_replace(Arc::new(snapshot));
             for (scheme, phone) in [("light", false), ("dark", false), ("light", true)] {
                 let name = format!("{state}-{}", if phone { "phone" } else { scheme });
                 walk.tab.media("screen", scheme);
                 if phone {
-                    walk.tab.size(390, 844, true)
+                    walk.tab.size(390, 844, true);
                 } else {
-                    walk.tab.size(1180, 1000, false)
+                    walk.tab.size(1180, 1000, false);
                 }
                 walk.go("");
                 walk.tab.picture(&name);
@@ -139,7 +139,7 @@ async fn in_each_state_the_page_is_accessible_and_a_browser_has_nothing_against_
         walk.tab.size(1180, 1000, false);
         walk.go("");
         walk.tab.picture("many-print");
-    })
+    }))
     .await;
 }
 

@@ -78,6 +78,7 @@ impl Tab {
         tab
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "each caller makes them for the call")]
     pub fn call(&mut self, method: &str, parameters: Value) -> Value {
         self.calls += 1;
         let id = self.calls;
