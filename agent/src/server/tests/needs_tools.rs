@@ -175,9 +175,9 @@ async fn state_and_search_are_chosen_by_hand_with_and_without_scripts() {
         walk.tab.call("Emulation.setScriptExecutionDisabled", serde_json::json!({"value": true}));
         walk.go("?q=ghcr.io");
         walk.tab.follow(".states a.bad");
-        walk.tab.click("details:last-of-type summary");
+        walk.tab.click(".rows details:last-of-type summary");
         let document = walk.tab.document();
-        assert_eq!(document.matches("<details").count(), 2);
+        assert_eq!(document.matches("<details class=").count(), 2);
         assert_eq!(document.matches("open=\"\"").count(), 1, "{document}");
         assert!(document.contains("Reload the page to see what is new.") && document.contains("<label hidden"));
         walk.well_behaved("no scripts");
