@@ -204,6 +204,13 @@ impl Drop for Daemon {
 #[test]
 fn a_containerd_that_is_upgraded_under_the_agent_is_followed() {
     let world = world();
+    // Both can read it.
+    world
+        .node
+        .containerd_config(&format!(
+            "version = 2\n\n[plugins.\"io.containerd.grpc.v1.cri\".registry]\n  config_path = \"{CERTS_D}\"\n"
+        ))
+        .unwrap();
     let mut command = world.command("run");
     let given: Vec<_> = command.get_args().map(std::ffi::OsStr::to_owned).collect();
     let mut told = super::binary::pullprobe::<&str>([]);

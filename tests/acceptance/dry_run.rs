@@ -20,7 +20,7 @@ fn world() -> World {
 }
 
 fn ask(world: &World, options: &[&str]) -> super::binary::Finished {
-    finish(world.command("run").arg("--config").arg(world.node.path("/pullprobe.yaml")).arg("--dry-run").args(options))
+    finish(world.command("run").arg("--dry-run").args(options))
 }
 
 #[test]
@@ -42,12 +42,12 @@ fn a_fleet_is_told_what_it_would_cost_each_host_and_nobody_is_asked() {
     let mean = host["mean_requests_per_second"].as_f64().unwrap();
     let peak = host["peak_requests_per_second"].as_f64().unwrap();
     assert!(peak >= mean && peak <= mean * 1.3, "{told:#}");
-    // The mirror comes first: it is asked for the image, and the upstream only whether it is there.
+    // The first one is asked for the image, the one behind it only whether it is there.
     let hosts = &of("mirrored.example")["hosts"];
     assert_eq!(hosts[0]["requests_per_hour"], 5000 * 720 * (1 + 11), "{told:#}");
     assert_eq!(
         (&hosts[1]["role"], &hosts[1]["requests_per_hour"]),
-        (&"upstream".into(), &(5000 * 720).into()),
+        (&"mirror".into(), &(5000 * 720).into()),
         "{told:#}"
     );
     assert!(told["assumptions"].as_array().unwrap().len() > 5, "{told:#}");
