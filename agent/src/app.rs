@@ -19,7 +19,7 @@ mod healthcheck;
 mod hosts;
 mod lint;
 mod plan;
-mod run;
+pub mod run;
 mod why;
 
 /// The exit code of a subcommand. The numbers are API.

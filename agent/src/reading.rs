@@ -4,10 +4,12 @@ mod local;
 mod needs;
 mod news;
 pub mod options;
+mod prepared;
 mod told;
 
 pub use needs::{NodeNeeds, needs};
 use news::Seen;
+pub use prepared::{prepare, prepare_unasked};
 use told::RuntimeInfo;
 
 use std::collections::BTreeSet;
@@ -18,7 +20,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::cli::NodeArgs;
 use crate::credentials::{CredentialOptions, Credentials};
 use crate::environment::layout::{self, Layout};
 use crate::environment::trust::{self, TrustStore};
@@ -41,22 +42,7 @@ use crate::settings::StageTimeouts;
 use crate::state::snapshot::{ContainerdState, FilesystemSpace, NodeState};
 use crate::tls::NodeTrust;
 use crate::{confine, fault, plan, provider};
-use options::{Options, Problems};
-
-/// The settings and the node as read, or every problem with the request.
-pub async fn prepare(node: &NodeArgs) -> Result<(Node, Options), Problems> {
-    let options = Options::of(node)?;
-    let node = Node::load(&options).await.map_err(|problem| vec![problem])?;
-    Ok((node, options))
-}
-
-/// Likewise for an agent, which serves before it waits for anybody: containerd is asked with its first look.
-pub fn prepare_unasked(node: &NodeArgs) -> Result<(Node, Options), Problems> {
-    let options = Options::of(node)?;
-    let ground = HostFiles::of(&options).map_err(|problem| vec![problem])?;
-    let node = Node::read(&options, ground, RuntimeInfo::unasked(&options), None);
-    Ok((node, options))
-}
+use options::Options;
 
 /// Where the node's files are, as `lint` and `plan` say it.
 #[derive(Debug, Serialize)]

@@ -34,6 +34,7 @@ mod bind;
 mod connection;
 mod guard;
 mod names;
+pub mod progress;
 mod readers;
 mod readiness;
 mod reply;

@@ -8,8 +8,8 @@ use sd_notify::NotifyState;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::progress::Progress;
 use crate::file::aside::Aside;
+use crate::server::progress::Progress;
 
 /// For as long as the agent runs.
 pub async fn tell(progress: Arc<Progress>, stop: CancellationToken) {
@@ -61,8 +61,8 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::agent::progress::STALLED;
     use crate::model::sample;
+    use crate::server::progress::STALLED;
 
     #[tokio::test(start_paused = true)]
     async fn the_watchdog_is_told_only_while_the_schedule_turns() {

@@ -6,6 +6,7 @@ use crate::cli::NodeArgs;
 use crate::reading;
 
 pub mod dry_run;
+pub mod forecast;
 
 pub async fn run(node: &NodeArgs) -> ExitStatus {
     let ended = match reading::prepare_unasked(node) {

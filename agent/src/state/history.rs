@@ -6,6 +6,7 @@
 
 mod host_facts;
 pub mod journal;
+pub mod on_disk;
 mod record;
 pub mod saved;
 mod subject;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::agent::cost::{Cost, LAYERS};
-use crate::agent::{forecast, wanted};
+use crate::agent::wanted;
+use crate::app::run::forecast;
 use crate::model::tally::RequestKind;
 use crate::pods::Book;
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::agent::forecast::{self, HostLoad, PLAYED, WINDOW};
+use super::forecast::{self, HostLoad, PLAYED, WINDOW};
 use crate::agent::{cost, schedule, wanted};
 use crate::app::{ExitStatus, complain, print};
 use crate::cli::{Format, NodeArgs, OutputArgs};

@@ -7,17 +7,16 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::pull_budget::Clock;
+use super::readiness::Part;
 use crate::pods::Api;
-use crate::server::Part;
 use crate::state::snapshot::Snapshot;
 
-/// The schedule looks at the node at least every [`super::REREAD`], and waits at most [`super::LOOK`] for it. What takes several
+/// The schedule looks at the node at least every `REREAD`, and waits at most `LOOK` for it. What takes several
 /// times as long has come to a stop.
 pub const STALLED: Duration = Duration::from_secs(60);
 
 pub struct Progress {
-    clock: Clock,
+    clock: fn() -> Timestamp,
     known: Mutex<Known>,
     begun: Notify,
 }
@@ -44,7 +43,7 @@ enum Reading {
 }
 
 impl Progress {
-    pub fn new(clock: Clock) -> Self {
+    pub fn new(clock: fn() -> Timestamp) -> Self {
         Self { clock, known: Mutex::default(), begun: Notify::new() }
     }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::cost::Cost;
-use super::wanted::Probed;
+use crate::agent::cost::Cost;
+use crate::agent::wanted::Probed;
 use crate::model::host::{Endpoint, Role, Scheme};
 use crate::schedule::{Job, Schedule, forecast};
 use crate::state::targets::Targets;
