@@ -21,7 +21,8 @@ trap clean_up EXIT
 
 say() { printf '== %s\n' "$*" >&2; }
 
-ran() { curl --silent --compressed "http://127.0.0.1:$port/metrics" | awk '/^pullprobe_probes_total/ {sum += $NF} END {print int(sum)}'; }
+# Nothing before it listens.
+ran() { { curl --silent --compressed "http://127.0.0.1:$port/metrics" || true; } | awk '/^pullprobe_probes_total/ {sum += $NF} END {print int(sum)}'; }
 
 command -v qemu-x86_64 >/dev/null || apt-get install -q -y --no-install-recommends qemu-user >&2
 
@@ -42,7 +43,7 @@ done
 sed "s/listen:.*/listen: [\"127.0.0.1:$port\"]/" "$dir/pullprobe.yaml" >"$dir/often.yaml"
 qemu-x86_64 -cpu max -d in_asm -D "$dir/ran" "$binary" run --config "$dir/often.yaml" >"$dir/log" 2>&1 &
 agent_pid=$!
-until (($(ran || echo 0) >= probes)); do
+until (($(ran) >= probes)); do
   kill -0 "$agent_pid" || { cat "$dir/log" >&2; exit 1; }
   for path in '' healthz readyz api/v1/report api/v1/summary; do
     curl --silent --compressed --output "$dir/answer" "http://127.0.0.1:$port/$path" || true
