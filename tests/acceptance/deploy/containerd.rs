@@ -113,7 +113,9 @@ impl Containerd {
 
     fn ctr<const N: usize>(&self, arguments: [&str; N]) -> Command {
         let mut ctr = command("ctr", ["--address"]);
-        ctr.arg(&self.socket).args(arguments);
+        // runc keeps containers by namespace and name, and not by daemon: one that a killed run left is in nobody's way.
+        let namespace = format!("pullprobe-{}", std::process::id());
+        ctr.arg(&self.socket).args(["--namespace", &namespace]).args(arguments);
         ctr
     }
 }

@@ -77,6 +77,9 @@ impl NodeContainerd {
     }
 }
 
+/// A fleet would spread its first probes over half a minute.
+const AT_ONCE: &str = "config: {probe: {spread_start: false}}";
+
 struct Runtime {
     containerd: Containerd,
     scratch: TempDir,
@@ -183,9 +186,9 @@ fn the_pod_starts_on_every_distribution_and_finds_its_files() {
             assert_eq!(told["findings"], json!([]), "{distribution}: {told:#}");
         };
         found(&runtime.lint(&layout, "{}", &format!("full-{}", layout.name)));
-        runtime.finds_its_node(&layout, "{}", &format!("full-run-{}", layout.name));
+        runtime.finds_its_node(&layout, AT_ONCE, &format!("full-run-{}", layout.name));
         // The directories of a preset are there by definition.
-        let narrow = format!("host: {{mode: narrow, distribution: {distribution}}}");
+        let narrow = format!("host: {{mode: narrow, distribution: {distribution}}}\n{AT_ONCE}");
         let needed = pod(&with(&narrow));
         let paths = items(&needed["volumes"]).iter().filter_map(|volume| volume["hostPath"]["path"].as_str());
         paths.for_each(|path| std::fs::create_dir_all(layout.node.path(path)).unwrap());
@@ -207,7 +210,7 @@ fn it_has_given_up_what_its_node_does_not_need(runtime: &Runtime) {
     let hosts = format!("[host.\"https://r.example\"]\nca = '{token}'\n");
     layout.node.write("/etc/containerd/hosts.d/r.example/hosts.toml", hosts).unwrap();
     std::fs::create_dir_all(layout.node.path("/run/containerd")).unwrap();
-    let (told, _) = runtime.run(&layout, "{}", "given-up");
+    let (told, _) = runtime.run(&layout, AT_ONCE, "given-up");
     let findings = items(&told["findings"]);
     let given_up = findings.iter().find(|finding| finding["code"] == "outside_confinement");
     assert_eq!(given_up.unwrap_or_else(|| panic!("{told:#}"))["file"], token);
