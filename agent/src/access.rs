@@ -35,6 +35,8 @@ pub struct Cluster {
     pub namespace: String,
     /// For one request and its answer.
     pub patience: Duration,
+    /// Where the API server is: whoever cannot reach it wants to know which one was meant.
+    server: Clean,
 }
 
 /// Why there is no answer.
@@ -104,11 +106,20 @@ impl Cluster {
         self.fetch(path, "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1", limit).await
     }
 
+    /// With the address that was not reached.
+    fn named(&self, refusal: Refusal) -> Refusal {
+        match refusal {
+            Refusal::Unreachable(why) => Refusal::Unreachable(format!("{}: {why}", self.server).into()),
+            other => other,
+        }
+    }
+
     async fn fetch(&self, path: &str, accept: &str, limit: usize) -> Result<Zeroizing<Vec<u8>>, Refusal> {
         let request = Request::get(path).header(http::header::ACCEPT, accept).body(Body::empty());
         let request = request.map_err(|error| unreachable(&error.to_string()))?;
         let answer = async {
-            let response = self.client.send(request).await.map_err(Refusal::from)?;
+            let response =
+                self.client.send(request).await.map_err(Refusal::from).map_err(|refusal| self.named(refusal))?;
             let status = response.status();
             if status.is_success() {
                 return collect(response, limit).await;

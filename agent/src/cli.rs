@@ -224,7 +224,8 @@ pub struct NodeArgs {
     /// Use no credentials at all
     #[arg(long, env = "PULLPROBE_NO_CREDENTIALS")]
     pub no_credentials: bool,
-    /// How many requests per target may count against a registry's pull limit [default: 1 for check, 0 for run]
+    /// How many requests may count against a registry's pull limit: of check and hosts for each target, of run in an hour
+    /// for all of them [default: 1 for check and hosts, 0 for run]
     #[arg(long, env = "PULLPROBE_COUNTED_PULLS", value_name = "N")]
     pub counted_pulls: Option<u32>,
 }

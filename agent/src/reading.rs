@@ -9,7 +9,7 @@ mod told;
 
 pub use needs::{NodeNeeds, needs};
 use news::Seen;
-pub use prepared::{prepare, prepare_unasked};
+pub use prepared::{prepare, prepare_unasked, prepare_with};
 use told::RuntimeInfo;
 
 use std::collections::BTreeSet;
@@ -334,7 +334,7 @@ impl Node {
 }
 
 fn opened(options: &Options) -> Result<HostRoot, String> {
-    HostRoot::open(&options.host_root).map_err(|e| format!("--host-root: {e}"))
+    HostRoot::open(&options.host_root).map_err(|e| format!("--host-root, or `node.host_root` of the settings: {e}"))
 }
 
 /// Those of the node's files, with those of a pod where its secrets were handed over.

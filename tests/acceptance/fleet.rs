@@ -157,7 +157,10 @@ fn who_cannot_be_asked_is_named_with_the_reason_and_drift_with_its_groups() {
         .collect();
     let expected = [
         ("another node answers at the address of its agent", "node-0004"),
-        ("no agent of pullprobe runs there", "bare"),
+        (
+            "no agent of pullprobe runs there: no pod with app.kubernetes.io/name=pullprobe in namespace pullprobe",
+            "bare",
+        ),
         ("the agent does not answer (the API server says 503)", "node-0003"),
         ("the agent has no summary: it is too old", "node-0000"),
         ("the agent's answer is no summary: it is too old or too new", "node-0001"),
@@ -234,4 +237,14 @@ fn a_check_that_fails_hides_nothing_of_a_registry() {
     let target = |name: &str| told["targets"].as_array().unwrap().iter().find(|one| one["target"] == name).unwrap();
     assert_eq!((code, &target("docker.io")["cannot"]), (Some(1), &1.into()), "{told:#}");
     assert_eq!(target("registry.example/demo/app:1.0")["unknown"], 5, "{told:#}");
+}
+
+#[test]
+fn where_no_node_is_asked_the_answer_is_unknown_and_says_why() {
+    let cluster = Cluster::new(zones(1));
+    for words in [&["-l", "pool=typo"][..], &["-l", "pool=typo", "registry.example"]] {
+        let told = cluster.ask(words);
+        assert_eq!(told.code, Some(3), "{told:?}");
+        assert!(told.stderr.contains("no node has the labels `pool=typo`"), "{told:?}");
+    }
 }

@@ -119,6 +119,26 @@ fn what_kubectl_shows_of_a_waiting_pod_leads_to_the_reason() {
     assert!(waiting.stdout.contains("`pullprobe check IMAGE`"), "{}", waiting.stdout);
     let refused = finish(&mut pullprobe(["explain", "CrashLoopBackOff"]));
     assert_eq!(refused.code, Some(2));
-    assert!(refused.stderr.contains("`CrashLoopBackOff` is neither a cause nor a message"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("`CrashLoopBackOff` is neither a cause nor words"), "{}", refused.stderr);
     assert!(refused.stderr.contains("`pullprobe check IMAGE`"), "{}", refused.stderr);
+}
+
+/// What is typed from where one stands is that file, and a name that leads nowhere is no verdict about the node.
+#[test]
+fn a_path_is_taken_from_where_one_stands_and_one_that_is_not_there_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let mirrors = directory.path().join("new-certs.d/registry.example");
+    std::fs::create_dir_all(&mirrors).unwrap();
+    std::fs::write(mirrors.join("hosts.toml"), "server = 'https://mirror.example'\n").unwrap();
+    let plan = |words: &[&str]| {
+        let mut command = pullprobe(["plan", "registry.example"]);
+        finish(command.args(words).current_dir(directory.path()))
+    };
+    let told = plan(&["--certs-d", "./new-certs.d"]);
+    assert!(told.code == Some(0) && told.stdout.contains("mirror.example"), "{told:?}");
+    for words in [["--certs-d", "new-certs"], ["--containerd-config", "/nonexistent.toml"]] {
+        let told = plan(&words);
+        assert_eq!((told.code, told.stdout.as_str()), (Some(2), ""), "{told:?}");
+        assert!(told.stderr.contains(words[0]) && told.stderr.contains("no such file"), "{told:?}");
+    }
 }

@@ -260,7 +260,11 @@ fn without_an_agent_or_the_right_to_ask_it_kubelets_words_are_read() {
         Cluster::with(objects, |config| config.objects.retain(|object| object["metadata"]["namespace"] != "pullprobe"));
     let (code, told) = cluster.container("web");
     assert_eq!((code, &told["asked"]["way"]), (Some(1), &"nobody".into()), "{told:#}");
-    says(&told["asked"], "because", "no agent of pullprobe runs there in namespace pullprobe");
+    says(
+        &told["asked"],
+        "because",
+        "no agent of pullprobe runs there: no pod with app.kubernetes.io/name=pullprobe in namespace pullprobe",
+    );
 }
 
 #[test]

@@ -52,11 +52,12 @@ impl Cluster {
             config.auth_info.impersonate_groups = Some(access.groups.clone()).filter(|groups| !groups.is_empty());
         }
         let namespace = config.default_namespace.clone();
+        let server = Clean::line(&config.cluster_url.to_string());
         let client = Client::try_from(config).map_err(|error| match error {
             kube::Error::Auth(_) => "the login of the kubeconfig cannot be used".to_owned(),
             other => shown(&other),
         })?;
-        Ok(Self { client, namespace, patience: access.patience })
+        Ok(Self { client, namespace, patience: access.patience, server })
     }
 }
 

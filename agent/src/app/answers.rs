@@ -48,8 +48,13 @@ impl TargetReport {
     }
 }
 
+/// Each target that was named, once; else those of the settings.
+pub fn wanted(named: &[String], node: &Node, options: &Options) -> Vec<String> {
+    if named.is_empty() { configured(node, options) } else { each_once(named.to_vec()) }
+}
+
 /// The targets of the settings and of the node's files.
-pub fn configured(node: &Node, options: &Options) -> Vec<String> {
+fn configured(node: &Node, options: &Options) -> Vec<String> {
     let targets = &options.settings.targets;
     let mut texts: Vec<String> = targets.images.iter().map(|one| one.image.clone()).collect();
     texts.extend(targets.registries.iter().cloned());
@@ -60,6 +65,10 @@ pub fn configured(node: &Node, options: &Options) -> Vec<String> {
         texts.push(image.clone());
     }
     texts.extend(node.found_images.iter().cloned());
+    each_once(texts)
+}
+
+fn each_once(mut texts: Vec<String>) -> Vec<String> {
     let mut seen = BTreeSet::new();
     texts.retain(|text| seen.insert(text.clone()));
     texts

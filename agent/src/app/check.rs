@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
-use super::answers::{Progress, TargetReport, ask_all, configured, ending};
+use super::answers::{Progress, TargetReport, ask_all, ending, wanted};
 use super::{ExitStatus, complain, print, style};
 use crate::cli::{Format, NodeArgs, OutputArgs};
 use crate::model::finding::Finding;
 use crate::model::report::{EndpointReport, ImageReport};
 use crate::plan::relevance::Relevance;
 use crate::pull_secrets::{self, PullSecret};
-use crate::reading::Node;
 use crate::reading::options::{Options, Problems};
+use crate::reading::{Node, prepare_with};
 use crate::render::{json, text};
 use crate::{file, lint, observation};
 
@@ -36,7 +36,7 @@ pub async fn run(
             return ExitStatus::Refused;
         }
     };
-    let texts: Vec<String> = if targets.is_empty() { configured(&node, &options) } else { targets.to_vec() };
+    let texts = wanted(targets, &node, &options);
     if texts.is_empty() {
         complain("no targets: name an image or a registry, or configure targets (--config)");
         return ExitStatus::Refused;
@@ -58,9 +58,7 @@ pub async fn run(
 /// Nobody else can send the secrets before the node is read, so that nothing else has to wait for them.
 async fn prepare(node: &NodeArgs, pull_secrets: Option<&Path>) -> Result<(Node, Options), Problems> {
     let secrets = pull_secrets.map(given).transpose().map_err(|problem| vec![format!("--pull-secrets: {problem}")])?;
-    let options = Options::of(node)?.for_pod(secrets);
-    let node = Node::load(&options).await.map_err(|problem| vec![problem])?;
-    Ok((node, options))
+    prepare_with(node, |options| options.for_pod(secrets)).await
 }
 
 /// The secrets of a file or of standard input. What they hold is in no message.

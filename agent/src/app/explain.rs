@@ -56,7 +56,7 @@ impl Explained {
     fn in_full(&self) -> String {
         let Self { cause, owner, summary, evidence, confirm, fix } = self;
         format!(
-            "{cause} (who can fix it: {owner})\n\n{summary}\n\nEvidence\n  {evidence}\n\nConfirm by hand\n  {confirm}\n\nFix\n  {fix}\n"
+            "{cause} (at fault: {owner})\n\n{summary}\n\nEvidence\n  {evidence}\n\nConfirm by hand\n  {confirm}\n\nFix\n  {fix}\n"
         )
     }
 }
@@ -93,10 +93,9 @@ pub fn run(wanted: Option<&str>, format: Format) -> ExitStatus {
         None => return list(format),
     };
     let text = match text {
-        // A pipe that nothing comes out of asks nothing, as with a cron job or a CI.
-        Ok(text) if text.trim().is_empty() && wanted.is_none() => return list(format),
+        // Whatever was to write into the pipe failed, and has said so: a list would push that off the screen.
         Ok(text) if text.trim().is_empty() => {
-            complain("there is no text to explain");
+            complain("there is no text to explain (`pullprobe explain </dev/null` lists all causes)");
             return ExitStatus::Refused;
         }
         Ok(text) => text,
@@ -170,7 +169,7 @@ fn in_words(told: &Explanation) -> String {
         several => {
             out.push_str("Possible causes, the likeliest first:\n");
             for one in several {
-                let _ = writeln!(out, "  {} (who can fix it: {}): {}", one.cause, one.owner, one.summary);
+                let _ = writeln!(out, "  {} (at fault: {}): {}", one.cause, one.owner, one.summary);
                 let _ = writeln!(out, "    confirm: {}\n    fix: {}", one.confirm, one.fix);
             }
             if !told.note.is_empty() {
@@ -186,7 +185,7 @@ fn unknown(text: &str) -> String {
     let near = nearest(text, names).map_or_else(|| ".".to_owned(), |name| format!("; did you mean `{name}`?"));
     let shown = clip_to(&explain::veiled(text.trim()), REPEATED);
     format!(
-        "`{shown}` is neither a cause nor a message about a pull that failed{near} `pullprobe explain` lists all causes, \
+        "`{shown}` is neither a cause nor words about a failed pull that pullprobe knows{near} `pullprobe explain` lists all causes, \
          `pullprobe check IMAGE` finds an image's"
     )
 }

@@ -52,7 +52,7 @@ fn style(args: &FleetArgs) -> Style {
 fn ending(fleet: &Fleet) -> ExitStatus {
     match () {
         () if fleet.any_cannot() => ExitStatus::Bad,
-        () if fleet.rows.is_empty() || !fleet.all_known() => ExitStatus::Unknown,
+        () if fleet.nodes == 0 || fleet.rows.is_empty() || !fleet.all_known() => ExitStatus::Unknown,
         () => ExitStatus::Well,
     }
 }
@@ -64,6 +64,12 @@ async fn answer(args: &FleetArgs) -> Result<Fleet, String> {
     }
     let cluster = super::cluster(&args.cluster).await?;
     let mut chosen = nodes::list(&cluster, args.selector.as_deref()).await?;
+    if chosen.is_empty() {
+        complain(&match &args.selector {
+            Some(selector) => format!("no node was asked: no node has the labels `{selector}`"),
+            None => "no node was asked: the cluster has none".to_owned(),
+        });
+    }
     if let Some(count) = args.sample {
         chosen = nodes::sample(chosen, usize::try_from(count).unwrap_or(usize::MAX));
     }

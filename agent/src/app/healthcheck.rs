@@ -36,12 +36,16 @@ pub async fn run(config: Option<&Path>, live: bool, timeout: Duration) -> ExitSt
         return ExitStatus::Refused;
     };
     let path = if live { "/livez" } else { "/readyz" };
+    let asked_at = near(*listened).iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
     let asked = ask(*listened, path, settings.web.config_file.is_some());
     let (said, ending) = match tokio::time::timeout(timeout, asked).await {
         Ok(Ok((true, said))) => return print(&said, ExitStatus::Well),
         Ok(Ok((false, said))) => (said, ExitStatus::Bad),
-        Ok(Err(error)) => (format!("the agent at {listened} cannot be asked: {error}"), ExitStatus::Bad),
-        Err(_) => (format!("the agent at {listened} did not answer within {timeout:?}"), ExitStatus::Bad),
+        Ok(Err(error)) => (
+            format!("no agent answers at {asked_at}: {error}. Does `pullprobe run` run, with the same --config?"),
+            ExitStatus::Bad,
+        ),
+        Err(_) => (format!("the agent at {asked_at} did not answer within {timeout:?}"), ExitStatus::Bad),
     };
     complain(said.trim_end());
     ending

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use super::answers::{Progress, TargetReport, ask_all, configured, ending};
+use super::answers::{Progress, TargetReport, ask_all, ending, wanted};
 use super::{ExitStatus, complain, print, style};
 use crate::cli::{Format, NodeArgs, OutputArgs};
 use crate::file;
@@ -41,7 +41,7 @@ pub async fn run(wish: Wish<'_>, node: &NodeArgs, output: &OutputArgs) -> ExitSt
             return ExitStatus::Refused;
         }
     };
-    let texts: Vec<String> = if targets.is_empty() { configured(&node, &options) } else { targets.to_vec() };
+    let texts = wanted(targets, &node, &options);
     if texts.is_empty() {
         complain("no targets: name an image or a registry, or configure targets (--config)");
         return ExitStatus::Refused;

@@ -15,9 +15,9 @@ use crate::image::target::Target;
 use crate::model::credential::Credential;
 use crate::model::host::{Origin, RegistryHost};
 use crate::plan::Plan;
-use crate::reading::options::Options;
-use crate::reading::{Node, Paths};
-use crate::render::json;
+use crate::plan::relevance::Relevance;
+use crate::reading::{self, Node, Paths};
+use crate::render::{json, text};
 use crate::version::PullMode;
 
 #[derive(Serialize)]
@@ -90,7 +90,15 @@ pub async fn run(targets: &[String], node: &NodeArgs, output: &OutputArgs) -> Ex
             let style = style(output);
             let mut out = node.headline();
             planned.iter().for_each(|plan| write_plan(&mut out, plan));
-            node.findings.iter().for_each(|finding| out.push_str(&crate::render::text::finding(finding, style)));
+            let domains = targets.iter().map(Target::domain).collect();
+            let relevance = Relevance::of(&node.containerd, &domains);
+            let (here, elsewhere): (Vec<_>, Vec<_>) =
+                node.findings.iter().partition(|finding| relevance.holds(finding));
+            if !here.is_empty() || !elsewhere.is_empty() {
+                out.push('\n');
+            }
+            here.into_iter().for_each(|finding| out.push_str(&text::finding(finding, style)));
+            out.push_str(&text::elsewhere(elsewhere.len(), style));
             out
         }
     };
@@ -103,7 +111,6 @@ pub async fn run(targets: &[String], node: &NodeArgs, output: &OutputArgs) -> Ex
 }
 
 async fn prepare(targets: &[String], node: &NodeArgs) -> Result<(Node, Vec<Target>), Vec<String>> {
-    let options = Options::of(node)?;
     let mut problems = Vec::new();
     let mut parsed = Vec::new();
     for text in targets {
@@ -115,7 +122,7 @@ async fn prepare(targets: &[String], node: &NodeArgs) -> Result<(Node, Vec<Targe
     if !problems.is_empty() {
         return Err(problems);
     }
-    let node = Node::load(&options).await.map_err(|problem| vec![problem])?;
+    let (node, _) = reading::prepare(node).await?;
     Ok((node, parsed))
 }
 

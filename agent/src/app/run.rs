@@ -11,9 +11,10 @@ pub mod forecast;
 pub async fn run(node: &NodeArgs) -> ExitStatus {
     let ended = match reading::prepare_unasked(node) {
         Ok((node, options)) => {
+            let name = options.node_name.clone();
             agent::run(node, options, |addresses| {
                 for address in addresses {
-                    complain(&format!("listening on {address}"));
+                    tracing::info!(version = env!("CARGO_PKG_VERSION"), node = name, "listening on {address}");
                 }
             })
             .await

@@ -56,7 +56,8 @@ async fn answer(args: &WhyArgs, output: &OutputArgs) -> Result<(Document, bool),
     let scope =
         Scope { namespace: (!args.all_namespaces).then_some(namespace.as_str()), selector: args.selector.as_deref() };
     let mut found = Found::default();
-    pods::each(&cluster, &target, &scope, &mut |pod| found.take(pod, args.limit)).await?;
+    let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
+    pods::each(&cluster, &target, &scope, &mut |pod| found.take(pod, limit)).await?;
     let notes = found.notes(&cluster, &target, &scope).await;
     let is_unknown = !found.unscheduled.is_empty() && !matches!(target, Target::All);
     let containers = answers(&cluster, &found.stuck, args, output).await;

@@ -4,12 +4,14 @@
 //! The first row that fits decides, so special rows come before general ones.
 
 mod answers;
+mod fragments;
 
 #[allow(clippy::enum_glob_use, reason = "a table of causes: their names say what they are")]
 use crate::cause::Cause;
 #[allow(clippy::enum_glob_use, reason = "a table of causes: their names say what they are")]
 use crate::cause::Cause::*;
 use answers::{CONTENT, OTHERS, STATUS};
+use fragments::FRAGMENTS;
 
 /// What a message comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +74,9 @@ pub fn row(message: &str, alone: bool) -> Option<&'static Row> {
         return None;
     }
     let found = TABLES.iter().find_map(|(rows, general)| Some((rows.iter().find(|row| row.fits(message))?, *general)));
-    let (row, general) = found?;
+    let Some((row, general)) = found else {
+        return if alone && message.len() <= FRAGMENT { FRAGMENTS.iter().find(|row| row.fits(message)) } else { None };
+    };
     let is_general = row.general || general;
     (alone || !is_general || says(&OF_A_PULL)).then_some(row)
 }
@@ -102,6 +106,9 @@ const TABLES: [(&[Row], bool); 8] = [
     (STATUS, true),
     (OTHERS, false),
 ];
+
+/// The end of a message is at most so long, in bytes.
+const FRAGMENT: usize = 64;
 
 /// One of these is in what is said of a pull.
 const OF_A_PULL: [&str; 16] = [

@@ -181,6 +181,37 @@ fn what_is_long_or_hostile_is_bounded_and_no_login_is_repeated() {
     assert_eq!(read(&format!("{}\u{e9}", "\\".repeat(2 << 20))).len(), 0);
 }
 
+/// What people remember of a message, and kubelet's reasons without one.
+#[test]
+fn the_end_of_a_message_alone_names_what_it_can_come_from() {
+    for (text, cause) in [
+        ("connection refused", "tcp_refused"),
+        ("i/o timeout", "tcp_timeout"),
+        ("unauthorized", "credentials_missing"),
+        ("403 Forbidden", "not_found_or_denied"),
+        ("502 Bad Gateway", "registry_error"),
+        ("certificate has expired", "tls_expired"),
+        ("x509", "tls_unknown_authority"),
+        ("unknown authority", "tls_unknown_authority"),
+        ("not found", "manifest_unknown"),
+        ("RegistryUnavailable", "registry_error"),
+        ("Failed to pull image \"r.example/a\": RegistryUnavailable", "registry_error"),
+        ("SignatureValidationFailed", "policy_blocked"),
+    ] {
+        let read = read(text);
+        assert!(read.len() == 1 && !read[0].note.is_empty(), "{text}: {read:?}");
+        assert_eq!(first(text), cause, "{text}");
+    }
+    for other in [
+        "OOMKilled",
+        "CrashLoopBackOff",
+        "hello",
+        "a service said that it was: not found, and went on with its work anyway",
+    ] {
+        assert!(read(other).is_empty(), "{other}");
+    }
+}
+
 /// What else stands in a description of a pod, in its manifest or in kubelet's log.
 #[test]
 fn what_tells_of_no_pull_is_no_failure_of_one() {

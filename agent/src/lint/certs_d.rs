@@ -249,8 +249,9 @@ fn without_hosts_file(
             "rename the authority to *.crt, or name it in hosts.toml",
         ));
     } else if !has(".crt") && !has(".cert") && !is_told {
-        let make = if has_default && name != "_default" { warning } else { info };
-        let message = if has_default {
+        let hides_default = has_default && name != "_default";
+        let make = if hides_default { warning } else { info };
+        let message = if hides_default {
             "the directory has no settings, and hides _default from its registry"
         } else {
             "the directory has no settings"

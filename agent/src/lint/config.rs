@@ -31,12 +31,12 @@ impl Lint<'_, '_> {
             );
         }
         if self.source == VersionSource::Assumed {
-            let message = format!("nothing tells which containerd reads these files; {} is assumed", self.version);
+            let message = format!("the version of containerd is unknown: the rules of {} are used", self.version);
             found.push(Finding::new(
                 Severity::Info,
                 "version_assumed",
                 message,
-                "pass --containerd-version, or give pullprobe the CRI socket",
+                "pass --containerd-version, or let pullprobe reach the CRI socket",
             ));
         }
         self.deprecated(found);

@@ -184,6 +184,11 @@ impl<'c> Agents<'c> {
         found
     }
 
+    /// Why a node has none.
+    pub fn none(&self) -> String {
+        format!("no agent of pullprobe runs there: no pod with {LABEL} in namespace {}", Clean::line(&self.namespace))
+    }
+
     async fn find(&self, node: &Clean) -> Result<AgentPod, Clean> {
         let wanted = [("labelSelector", LABEL), ("fieldSelector", &*format!("spec.nodeName={node}"))];
         let pods = self.list(&wanted).await;
@@ -191,8 +196,7 @@ impl<'c> Agents<'c> {
         if let Some(own) = pods.into_iter().find(AgentPod::is_running) {
             return Ok(own);
         }
-        let namespace = Clean::line(&self.namespace);
-        let mut because = format!("no agent of pullprobe runs there in namespace {namespace}");
+        let mut because = self.none();
         let others = self.cluster.get(&format!("/api/v1/pods?{}", query(&wanted)), LIST_LIMIT).await.ok();
         let others = others.and_then(|listed| decoded::<Pods>(&listed)).unwrap_or_default();
         if let Some(other) = others.items.iter().find(|pod| pod.is_running()) {

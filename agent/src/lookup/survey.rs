@@ -28,7 +28,7 @@ impl Survey<'_> {
     pub async fn of(&self, node: Node) -> FleetNode {
         let mut traits = node.traits();
         let answers = match self.pods.get(&node.name) {
-            None => Err("no agent of pullprobe runs there".to_owned()),
+            None => Err(self.agents.none()),
             Some(pod) => match self.agents.summary(pod).await {
                 Err(reason) => Err(reason),
                 // A node that is gone may have left its address to another one.

@@ -86,6 +86,15 @@ impl Stages {
         ]
     }
 
+    /// The lines for people: no proxy where the host is reached without one.
+    pub fn shown(&self) -> impl Iterator<Item = StageLine<'_>> {
+        let is_direct = self.proxy.facts().is_some_and(|facts| facts.proxy.is_none());
+        let is_shown = move |line: &StageLine<'_>| {
+            line.stage != Stage::Proxy || !is_direct || !matches!(line.result, StageResult::Passed)
+        };
+        self.lines().into_iter().filter(is_shown)
+    }
+
     /// Why no request could be sent.
     pub fn way_failure(&self) -> Option<&Failure> {
         let path = self.dns.failure().or_else(|| self.tcp.failure());

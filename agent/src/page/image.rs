@@ -99,7 +99,7 @@ fn facts(image: &ImageReport, now: Timestamp) -> Markup {
         @if let Some(cause) = verdict.cause { (term("cause", cause.as_str())) (term("or", &others.join(", "))) }
         (term("stage", verdict.stage.map_or("", |stage| stage.as_str())))
         (term("at", verdict.host.as_deref().unwrap_or_default()))
-        (term("whose", verdict.owner.map_or("", |owner| owner.as_str())))
+        (term("at fault", verdict.owner.map_or("", |owner| owner.as_str())))
         (term("credential", credential.as_deref().unwrap_or("none")))
         (term("offers", &image.platform.shown().join(", ")))
         (term("bytes from", bytes_from.unwrap_or_default()))

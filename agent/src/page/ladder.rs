@@ -36,7 +36,7 @@ pub fn draw(rungs: &[Rung]) -> Markup {
 
 /// Of one host, as its probe saw it.
 pub fn of_host(stages: &Stages) -> Vec<Rung> {
-    stages.lines().iter().map(measured).collect()
+    stages.shown().map(|line| measured(&line)).collect()
 }
 
 fn measured(line: &StageLine<'_>) -> Rung {
@@ -54,6 +54,7 @@ fn measured(line: &StageLine<'_>) -> Rung {
 pub fn of_image(snapshot: &Snapshot, image: &ImageReport) -> Vec<Rung> {
     let host = deciding_host(snapshot, image);
     let lines = host.map(|report| report.stages.lines());
+    let is_direct = host.is_some_and(|report| report.stages.shown().all(|line| line.stage != Stage::Proxy));
     let line = |stage| lines.as_ref().and_then(|lines| lines.iter().find(|line| line.stage == stage));
     let rung = |stage: Stage| {
         let (tone, said) = match (reach(image, stage), line(stage)) {
@@ -65,7 +66,7 @@ pub fn of_image(snapshot: &Snapshot, image: &ImageReport) -> Vec<Rung> {
         };
         Rung { stage, tone, said: said.to_owned() }
     };
-    OF_IMAGE.into_iter().map(rung).collect()
+    OF_IMAGE.into_iter().filter(|stage| *stage != Stage::Proxy || !is_direct).map(rung).collect()
 }
 
 enum Reach {

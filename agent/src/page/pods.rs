@@ -23,7 +23,7 @@ pub fn section(snapshot: &Snapshot, now: Timestamp) -> Markup {
         @if waiting.is_empty() { p.none { (book.pods()) " pods are known here. No container waits for an image." } }
         @else {
             (containers(snapshot, &waiting, now))
-            @if waiting.len() > ROWS { p.none { (waiting.len() - ROWS) " more containers wait for an image." } }
+            @if waiting.len() > ROWS { p.none { (waiting.len() - ROWS) " more waiting for an image." } }
         }
         @if !lost.is_empty() { article.doubt {
             h3 { (pill(Tone::Doubt, "would not start again")) }

@@ -40,7 +40,7 @@ pub fn compare(assumed: &mut Containerd, root: &HostRoot, options: &ContainerdOp
     }
     let told: Vec<String> = groups.iter().map(|(names, what)| format!("{}: {what}", listed(names))).collect();
     let told = match told.as_slice() {
-        [] => "the other series would read these files alike".to_owned(),
+        [] => "those of other versions would give the same".to_owned(),
         told => format!("under {}", told.join("; ")),
     };
     let finding = &mut assumed.findings[at];
@@ -120,8 +120,8 @@ mod tests {
         let hosts =
             "server = 'https://r.example'\n[host.'https://mirror.example']\ncapabilities = ['pull', 'resolve']\n";
         let told = told(&[("/etc/containerd/config.toml", OLD), (HOSTS, hosts)]);
-        assert!(told.starts_with("nothing tells which containerd reads these files; 2.3 is assumed; "), "{told}");
-        assert!(told.ends_with("the other series would read these files alike"), "{told}");
+        assert!(told.starts_with("the version of containerd is unknown: the rules of 2.3 are used; "), "{told}");
+        assert!(told.ends_with("those of other versions would give the same"), "{told}");
     }
 
     #[test]
@@ -177,6 +177,6 @@ mod tests {
     fn default_directories_are_read_by_none() {
         let hosts = "server = 'https://r.example'\n[host.'https://mirror.example']\n";
         let told = told(&[("/etc/containerd/config.toml", "version = 2\n"), (HOSTS, hosts)]);
-        assert!(told.ends_with("the other series would read these files alike"), "{told}");
+        assert!(told.ends_with("those of other versions would give the same"), "{told}");
     }
 }

@@ -49,26 +49,33 @@ impl Options {
             None => Settings::default(),
         };
         let node = &settings.node;
-        let named = args.containerd_config.as_ref().or(node.containerd_config.as_ref());
-        let split = |text: &str| text.split(':').filter(|part| !part.is_empty()).map(PathBuf::from).collect();
-        let certs_d = args.certs_d.as_deref().or(node.certs_d.as_deref()).map(split);
+        let split = |text: &str| text.split(':').filter(|part| !part.is_empty()).map(PathBuf::from).collect::<Vec<_>>();
         let version = match args.containerd_version {
             Some(VersionChoice::Of(version)) => Some(version),
             Some(VersionChoice::Auto) => None,
             None => node.containerd_version,
         };
+        let host_root = args.host_root.clone().or_else(|| node.host_root.clone()).unwrap_or_else(|| "/".into());
         let absolute = |name: &str, path: &Path| {
             (!path.is_absolute())
                 .then(|| format!("{name}: found `{}`, expected an absolute path as on the node", path.display()))
         };
+        // Whoever types a path from where they stand means this file, if this is the node.
+        let here = (host_root == Path::new("/")).then(std::env::current_dir).and_then(Result::ok);
+        let from_here = |path: PathBuf| here.as_ref().map_or_else(|| path.clone(), |here| here.join(&path));
         let options = Self {
-            host_root: args.host_root.clone().or_else(|| node.host_root.clone()).unwrap_or_else(|| "/".into()),
-            containerd_config: named.cloned(),
+            host_root,
+            containerd_config: args
+                .containerd_config
+                .clone()
+                .map(&from_here)
+                .or_else(|| node.containerd_config.clone()),
             containerd_root: node.containerd_root.clone(),
-            certs_d,
+            certs_d: (args.certs_d.as_deref().map(|text| split(text).into_iter().map(&from_here).collect()))
+                .or_else(|| node.certs_d.as_deref().map(split)),
             containerd_version: version,
             platform: args.platform.clone().or_else(|| node.platform.clone()),
-            kubelet_root: args.kubelet_root.clone().or_else(|| node.kubelet_root.clone()),
+            kubelet_root: args.kubelet_root.clone().map(&from_here).or_else(|| node.kubelet_root.clone()),
             kubelet_credentials: settings.credentials.kubelet,
             pull_secrets_dir: settings.credentials.pull_secrets_dir.clone(),
             secrets_of_pod: None,
@@ -111,7 +118,7 @@ impl Options {
 /// The settings of a file.
 pub fn load(path: &Path) -> Result<Settings, Problems> {
     let name = path.display().to_string();
-    let text = file::read_text(path, SETTINGS_LIMIT).map_err(|e| vec![format!("{name}: {e}")])?;
+    let text = file::read_text(path, SETTINGS_LIMIT).map_err(|e| vec![format!("--config: {name}: {e}")])?;
     settings::parse(&name, &text).map_err(|problems| problems.iter().map(ToString::to_string).collect())
 }
 

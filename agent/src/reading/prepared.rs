@@ -1,14 +1,39 @@
 //! The settings and the node, read for a verb.
 
+use std::path::PathBuf;
+
 use super::options::{Options, Problems};
 use super::{HostFiles, Node, RuntimeInfo};
 use crate::cli::NodeArgs;
+use crate::host::root::ReadError;
 
 /// The settings and the node as read, or every problem with the request.
 pub async fn prepare(node: &NodeArgs) -> Result<(Node, Options), Problems> {
-    let options = Options::of(node)?;
+    prepare_with(node, |options| options).await
+}
+
+/// Likewise, with options that the command line does not have.
+pub async fn prepare_with(args: &NodeArgs, with: impl FnOnce(Options) -> Options) -> Result<(Node, Options), Problems> {
+    let options = with(Options::of(args)?);
     let node = Node::load(&options).await.map_err(|problem| vec![problem])?;
-    Ok((node, options))
+    let missing = mistyped(args, &options, &node);
+    if missing.is_empty() { Ok((node, options)) } else { Err(missing) }
+}
+
+/// What was typed and is not there. containerd would go on without such a directory, and a verdict without the mirrors that
+/// somebody tries would be taken for one with them.
+fn mistyped(args: &NodeArgs, options: &Options, node: &Node) -> Problems {
+    let config = args.containerd_config.as_ref().and(options.containerd_config.as_ref());
+    let certs_d = args.certs_d.as_ref().and(options.certs_d.as_ref());
+    let missing = |name: &str, path: &PathBuf| {
+        let problem = node.root.stat(path).err().filter(ReadError::is_not_found)?;
+        Some(format!("{name}: {}: {problem}", path.display()))
+    };
+    config
+        .and_then(|path| missing("--containerd-config", path))
+        .into_iter()
+        .chain(certs_d.into_iter().flatten().filter_map(|path| missing("--certs-d", path)))
+        .collect()
 }
 
 /// Likewise for an agent, which serves before it waits for anybody: containerd is asked with its first look.

@@ -12,7 +12,6 @@ use crate::model::report::{
     Attempt, Candidate, CandidatePull, ContentSource, CredentialUsed, EndpointReport, ImageReport, StageResult,
 };
 use crate::model::space::bytes;
-use crate::model::stage::Stage;
 
 pub mod fleet;
 pub mod hosts;
@@ -169,12 +168,10 @@ fn candidate_line((candidate, nth): (&Candidate, usize), now: Timestamp) -> Stri
 /// One endpoint: its ladder on a line, and the failure below it.
 pub fn endpoint(report: &EndpointReport, style: Style) -> String {
     let mut rungs = Vec::new();
-    for line in report.stages.lines() {
+    for line in report.stages.shown() {
         let name = line.stage.as_str();
         let took = line.duration.filter(|d| !d.is_zero()).map(|d| format!(" {}", span(d))).unwrap_or_default();
         match line.result {
-            StageResult::Passed
-                if line.stage == Stage::Proxy && report.stages.proxy.facts().is_some_and(|f| f.proxy.is_none()) => {}
             StageResult::Passed => {
                 rungs.push(format!("{} {name}{}", style.paint(Tone::Good, "✓"), style.paint(Tone::Dim, &took)));
             }

@@ -89,9 +89,11 @@ impl WebConfigFile {
     pub fn open(path: &Path, must_authenticate: bool) -> Result<Arc<Self>, Vec<String>> {
         let passwords = Passwords::new().map_err(|problem| vec![problem])?;
         let (read, seen) = read(path);
-        let in_force = read?;
+        let in_force = read.map_err(|problems| {
+            problems.iter().map(|problem| format!("web.config_file: {problem}")).collect::<Vec<_>>()
+        })?;
         if must_authenticate && !in_force.config.authenticates() {
-            return Err(vec![format!("{}: {NOBODY}", path.display())]);
+            return Err(vec![format!("web.config_file: {}: {NOBODY}", path.display())]);
         }
         let state = RwLock::new((Arc::new(in_force), None));
         let seen = Arc::new(Mutex::new(seen));

@@ -16,7 +16,11 @@ pub fn text(document: &Document, now: Timestamp, color: bool) -> String {
         out.push('\n');
     }
     if document.left_out > 0 {
-        let _ = writeln!(out, "{} more containers wait for an image and were not looked at\n", document.left_out);
+        let more = match document.left_out {
+            1 => "1 more container waits for an image and was".to_owned(),
+            many => format!("{many} more containers wait for an image and were"),
+        };
+        let _ = writeln!(out, "{more} not looked at\n");
     }
     for note in &document.notes {
         let _ = writeln!(out, "{note}");
@@ -33,7 +37,7 @@ fn container(answer: &Answer, now: Timestamp, color: bool) -> String {
         None => ("33", "unknown"),
     };
     let cause = answer.cause.as_deref().map(|cause| format!("  {cause}")).unwrap_or_default();
-    let owner = answer.owner.as_deref().map(|owner| format!("  (who can fix it: {owner})")).unwrap_or_default();
+    let owner = answer.owner.as_deref().map(|owner| format!("  (at fault: {owner})")).unwrap_or_default();
     let node = answer.node.as_deref().map(|node| format!(" on {node}")).unwrap_or_default();
     let mut out = String::new();
     let mut line = |name: &str, text: &str| {
@@ -62,7 +66,9 @@ fn container(answer: &Answer, now: Timestamp, color: bool) -> String {
         "kubelet said: ",
         answer.kubelet_message.as_deref().map(one_line).as_deref().unwrap_or("nothing that says why"),
     );
-    line("predicted: ", answer.predicted_message.as_deref().map(one_line).as_deref().unwrap_or_default());
+    let predicted = answer.predicted_message.as_deref().map(one_line).unwrap_or_default();
+    let is_said = answer.kubelet_message.as_deref().map(one_line).is_some_and(|said| said == predicted);
+    line("predicted: ", if is_said { "the same words" } else { &predicted });
     if answer.message_agrees == Some(false) || (answer.pullable == Some(true) && answer.kubelet_message.is_some()) {
         line("", "kubelet's words do not come from this: they may be of an earlier try");
     }

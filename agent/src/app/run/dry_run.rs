@@ -1,6 +1,6 @@
 //! `pullprobe run --dry-run`: what the agents of a fleet would ask of each registry. No traffic.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -197,14 +197,16 @@ fn rounded(value: f64) -> f64 {
 
 fn text(document: &Document) -> String {
     let Document { nodes, targets, total, .. } = document;
+    let of_images = [("only on the node", targets.background), ("more left out", targets.left_out)];
+    let of_images: Vec<String> =
+        of_images.iter().filter(|(_, many)| *many > 0).map(|(what, many)| format!("{many} {what}")).collect();
+    let of_images = if of_images.is_empty() { String::new() } else { format!(" ({})", of_images.join(", ")) };
     let mut out = format!(
-        "{nodes} {} like {}: {} registries and {} images each ({} of them only on the node, {} more left out)\n\n",
-        if *nodes == 1 { "node" } else { "nodes" },
+        "{} like {}: {} and {} each{of_images}\n\n",
+        counted(nodes, "node", "nodes"),
         document.node,
-        targets.registries,
-        targets.images,
-        targets.background,
-        targets.left_out,
+        counted(&targets.registries, "registry", "registries"),
+        counted(&targets.images, "image", "images"),
     );
     let of =
         |registry: &Registry| registry.hosts.iter().map(|host| host.endpoint.chars().count()).max().unwrap_or_default();
@@ -214,11 +216,10 @@ fn text(document: &Document) -> String {
     for registry in &document.registries {
         let _ = writeln!(
             out,
-            "{}  every {} s, {} {}",
+            "{}  every {} s, {}",
             registry.registry,
             registry.interval_seconds,
-            registry.images,
-            if registry.images == 1 { "image" } else { "images" }
+            counted(&registry.images, "image", "images")
         );
         if let Some(error) = &registry.error {
             let _ = writeln!(out, "  no host is asked: {error}");
@@ -236,6 +237,10 @@ fn text(document: &Document) -> String {
         let _ = writeln!(out, "- {one}");
     });
     out
+}
+
+fn counted<T: Display + PartialEq + From<u8>>(many: &T, one: &str, several: &str) -> String {
+    format!("{many} {}", if *many == T::from(1) { one } else { several })
 }
 
 fn line(out: &mut String, width: usize, name: &str, load: &Load) {

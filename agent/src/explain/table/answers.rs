@@ -134,5 +134,10 @@ pub const OTHERS: &[Row] = &[
         .note("The registry gives the same answer for a missing and for a private repository."),
     of(&[CredentialsMissing, CredentialsRejected], &["authentication required", "unauthorized: "]).general(),
     of(&[ManifestUnknown, RepositoryUnknown, NotARegistry], &[": not found"]).with(&["failed to resolve"]),
+    of(&[PolicyBlocked], &["SignatureValidationFailed"]).note(
+        "The policy for signatures of this node's container runtime refuses the image: containerd has none of its own.",
+    ),
+    of(&[RegistryError, RegistryTimeout, TcpRefused, TcpTimeout, DnsNxdomain, DnsTimeout], &["RegistryUnavailable"])
+        .note("kubelet's word for a registry that gave no usable answer. The message of the pod's event tells more."),
     means(Meaning::BackOff, &["Back-off pulling image", "ImagePullBackOff", "ErrImagePull"]),
 ];

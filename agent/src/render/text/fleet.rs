@@ -59,7 +59,7 @@ fn cells(row: &TargetRow) -> [String; 4] {
 
 fn shared(failure: &SharedFailure, wide: bool, style: Style) -> String {
     let cause = failure.cause.as_deref().unwrap_or("unknown cause");
-    let owner = failure.owner.as_ref().map(|owner| format!(", who can fix it: {owner}")).unwrap_or_default();
+    let owner = failure.owner.as_ref().map(|owner| format!(", at fault: {owner}")).unwrap_or_default();
     let masked = if failure.fatal { "" } else { ", pulls still work" };
     let (word, tone) = if failure.fatal { ("cannot", Tone::Bad) } else { ("degraded", Tone::Doubt) };
     let mut out = format!("  {} {cause} on {}{masked}{owner}\n", style.paint(tone, word), names(&failure.nodes, wide));
@@ -126,7 +126,7 @@ mod tests {
         let expected = "\
 TARGET     CAN  CANNOT  UNKNOWN
 docker.io    3       4        0
-  cannot dns_timeout on 4 nodes (node-4, node-5, node-6 and 1 more), who can fix it: network
+  cannot dns_timeout on 4 nodes (node-4, node-5, node-6 and 1 more), at fault: network
     in common: topology.kubernetes.io/zone = b
 
 not asked: no agent runs there: 1 node (node-0)
