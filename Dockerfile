@@ -18,8 +18,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target,sharing=locked \
     set -eu; \
     target="$(rustc -vV | sed -n 's/^host: //p')"; \
-    RUSTFLAGS='-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs -C link-arg=-Wl,-T,agent/often.ld' \
-      cargo build --release --locked --package pullprobe --bin pullprobe --target "$target"; \
+    cargo build --config agent/static.toml --release --locked --package pullprobe --bin pullprobe --target "$target"; \
     install -m 0755 "target/$target/release/pullprobe" /pullprobe
 
 FROM scratch

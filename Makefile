@@ -54,7 +54,7 @@ lint: tools ## format, clippy, dependencies
 	echo "== lint: $$SECONDS s"
 
 static: ## the static binary of the image's last stage
-	RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs -C link-arg=-Wl,-T,agent/often.ld" cargo build --release --locked --target $(HOST) --bin pullprobe
+	env -u RUSTFLAGS cargo build --config agent/static.toml --release --locked --target $(HOST) --bin pullprobe
 	echo "== static binary: $$SECONDS s"
 	echo "$(STATIC)"
 

@@ -7,10 +7,19 @@ import re
 import sys
 from collections import defaultdict
 
-# rustc ends a name with a hash that differs between its releases.
-HASH = re.compile(r"17h[0-9a-f]{16}E(\.llvm\.\d+|\.\d+)?$")
-# Of all functions that share a name without its hash, this share must have run for the name to stand for them all.
-SHARE = 0.8
+# What of a name is another one in the next build, though the function is the same.
+VOLATILE = [
+    # Names as rustc makes them by default end in a hash. Functions of one name with other types differ in nothing else: all of
+    # them are taken. That is a third more than ran; to leave one out would cost 64 KiB of pages around it wherever it is.
+    (re.compile(r"17h[0-9a-f]{16}E(\..*)?$"), "17h*"),
+    # In names of the other kind, as the standard library has them, a crate has a number made of its version and of how it is
+    # built: `Cs1a2B3c4D5e6_4core`.
+    (re.compile(r"Cs[0-9A-Za-z]{9,12}_(?=[0-9])"), "Cs*_"),
+    # Places of earlier parts in the same name, which move with the length of such numbers.
+    (re.compile(r"(?<=[A-Z0-9a-z])B[0-9A-Za-z]{1,2}_"), lambda found: "B" + "?" * (len(found[0]) - 2) + "_"),
+    (re.compile(r"\.llvm\.\d+"), ".llvm.*"),
+    (re.compile(r"aws_lc_\d+_\d+_\d+_"), "aws_lc_*_"),
+]
 
 HEAD = """\
 /* Written by `make often`: the functions that the agent runs, side by side, so that little of the program is resident.
@@ -32,28 +41,24 @@ def functions(lines):
             yield fields[3], int(fields[1], 16)
 
 
+def pattern(name):
+    for volatile, wildcard in VOLATILE:
+        name = volatile.sub(wildcard, name)
+    return name
+
+
 def main():
     with open(sys.argv[1], encoding="utf-8") as file:
         ran = {line.strip() for line in file}
-    whole, used, exact = defaultdict(int), defaultdict(int), defaultdict(set)
+    sizes = defaultdict(int)
     for name, size in functions(sys.stdin):
-        base = HASH.sub("17h", name)
-        whole[base] += size
-        if name in ran:
-            used[base] += size
-            exact[base].add(name)
+        sizes[pattern(name)] += size
+    names = {pattern(name) for name in ran} & sizes.keys()
     print(HEAD)
-    count = 0
-    for base in sorted(exact):
-        if base.endswith("17h") and used[base] >= SHARE * whole[base]:
-            names = [base + "*"]
-        else:
-            names = sorted(exact[base])
-        count += len(names)
-        for name in names:
-            print(f"    *(.text.{name})")
+    for name in sorted(names):
+        print(f"    *(.text.{name})")
     print(TAIL)
-    print(f"{count} names, {sum(used.values())} of {sum(whole.values())} bytes", file=sys.stderr)
+    print(f"{len(names)} names, {sum(sizes[name] for name in names)} of {sum(sizes.values())} bytes", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 host=$(rustc -vV | sed -n 's/^host: //p')
 port=39393
-probes=200
+probes=40
 dir=$(mktemp -d)
 lab_pid=
 agent_pid=
@@ -28,8 +28,7 @@ command -v qemu-x86_64 >/dev/null || apt-get install -q -y --no-install-recommen
 
 say "building with the names of functions"
 CARGO_PROFILE_RELEASE_STRIP=none CARGO_TARGET_DIR=target/often \
-  RUSTFLAGS='-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs' \
-  cargo build --release --locked --target "$host" --bin pullprobe
+  env -u RUSTFLAGS cargo build --config agent/static.toml --release --locked --target "$host" --bin pullprobe
 cargo build --locked --package pullprobe-lab --bins
 binary=target/often/$host/release/pullprobe
 
@@ -40,7 +39,7 @@ until grep -q '^ready' "$dir/lab.log"; do
   kill -0 "$lab_pid"
   read -rt 0.1 <> <(:) || true
 done
-sed "s/listen:.*/listen: [\"127.0.0.1:$port\"]/" "$dir/pullprobe.yaml" >"$dir/often.yaml"
+sed -e "s/listen:.*/listen: [\"127.0.0.1:$port\"]/" -e 's/^probe:/metrics: {detail: full}\n&\n  spread_start: false/' "$dir/pullprobe.yaml" >"$dir/often.yaml"
 qemu-x86_64 -cpu max -d in_asm -D "$dir/ran" "$binary" run --config "$dir/often.yaml" >"$dir/log" 2>&1 &
 agent_pid=$!
 until (($(ran) >= probes)); do
