@@ -51,7 +51,7 @@ pub async fn measure(world: &World, options: &Options) -> io::Result<Vec<Goal>> 
         Goal {
             what: "CPU per endpoint probe, against blackbox_exporter",
             measured: ours.per_probe() / theirs.per_probe(),
-            at_most: 0.5,
+            at_most: 0.33,
         },
         Goal {
             what: "resident memory, against blackbox_exporter",

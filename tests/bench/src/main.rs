@@ -7,6 +7,7 @@ mod endpoints;
 mod goal;
 mod http;
 mod inspect;
+mod memory;
 mod pods;
 mod process;
 mod relay;
@@ -18,7 +19,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
 /// Measures pullprobe against `blackbox_exporter` and skopeo.
 #[derive(Debug, Parser)]
@@ -41,9 +42,25 @@ struct Options {
     /// Runs of each command of which the median counts
     #[arg(long, default_value_t = 15)]
     runs: usize,
-    /// Only what a scrape costs
-    #[arg(long)]
-    scrape: bool,
+    /// Only these parts
+    #[arg(long, value_enum)]
+    only: Vec<Part>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// CPU time and memory, against `blackbox_exporter`
+    Endpoints,
+    /// Resident memory of a small and of a large node
+    Memory,
+    /// Memory for the pods of a node
+    Pods,
+    /// Wall time of a check, against skopeo
+    Check,
+    /// Round trips of a first check
+    RoundTrips,
+    /// CPU time of a scrape
+    Scrape,
 }
 
 /// Set for the run in the namespace of its own.
@@ -76,22 +93,22 @@ async fn main() -> ExitCode {
 async fn measure(options: &Options) -> std::io::Result<bool> {
     let world = world::World::new()?;
     let mut goals = Vec::new();
-    if !options.scrape {
-        goals.extend(others(&world, options).await?);
+    for part in Part::value_variants() {
+        if !options.only.is_empty() && !options.only.contains(part) {
+            continue;
+        }
+        match part {
+            Part::Endpoints => goals.extend(endpoints::measure(&world, options).await?),
+            Part::Memory => goals.extend(memory::measure(&world, options).await?),
+            Part::Pods => goals.push(pods::measure(&world, options).await?),
+            Part::Check => goals.push(inspect::measure(&world, options).await?),
+            Part::RoundTrips => goals.push(round_trips::measure(&world, options).await?),
+            Part::Scrape => goals.push(scrape::measure(&world, options).await?),
+        }
     }
-    goals.push(scrape::measure(&world, options).await?);
     println!("\n== goals");
     for goal in &goals {
         println!("{goal}");
     }
     Ok(goals.iter().all(goal::Goal::is_met))
-}
-
-/// What is compared with other programs.
-async fn others(world: &world::World, options: &Options) -> std::io::Result<Vec<goal::Goal>> {
-    let mut goals = endpoints::measure(world, options).await?;
-    goals.push(pods::measure(world, options).await?);
-    goals.push(inspect::measure(world, options).await?);
-    goals.push(round_trips::measure(world, options).await?);
-    Ok(goals)
 }

@@ -24,11 +24,13 @@ impl Running {
     /// Resident memory now and at its highest, in bytes.
     pub fn memory(&self) -> io::Result<(u64, u64)> {
         let status = self.read("status")?;
-        let of = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_suffix(" kB"));
-            line.and_then(|kilobytes| kilobytes.trim().parse::<u64>().ok()).unwrap_or_default() * 1024
-        };
-        Ok((of("VmRSS:"), of("VmHWM:")))
+        Ok((kilobytes(&status, "VmRSS:") * 1024, kilobytes(&status, "VmHWM:") * 1024))
+    }
+
+    /// What of it is its own, the heap above all, and what is pages of the program's file, in bytes.
+    pub fn kinds(&self) -> io::Result<(u64, u64)> {
+        let status = self.read("status")?;
+        Ok((kilobytes(&status, "RssAnon:") * 1024, kilobytes(&status, "RssFile:") * 1024))
     }
 
     fn read(&self, file: &str) -> io::Result<String> {
@@ -41,6 +43,11 @@ impl Drop for Running {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+fn kilobytes(status: &str, name: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_suffix(" kB"));
+    line.and_then(|kilobytes| kilobytes.trim().parse().ok()).unwrap_or_default()
 }
 
 /// How long a command takes that has to succeed.

@@ -49,7 +49,9 @@ impl World {
         self.names.add(&config.host, LOOPBACK);
         let tls = Some(Tls { cert: CertKind::Good, ..Tls::default() });
         let registry = self.lab.registry(Config { tls, ..config })?;
-        registry.push("app", "1.0", &Content::platforms(&["linux/amd64", "linux/arm64/v8"]));
+        for tag in ["1.0", "latest"] {
+            registry.push("app", tag, &Content::platforms(&["linux/amd64", "linux/arm64/v8"]));
+        }
         Ok(registry)
     }
 
