@@ -1,6 +1,7 @@
 """Writes the linker script from the functions that ran.
 
-Standard input is what `nm --print-size` says of the program. The argument is a file with the names of the functions that ran.
+Standard input is what `nm --print-size` says of the program. The arguments are a file with the names of the functions that ran,
+and what `nm --print-file-name` says of C's library.
 """
 
 import re
@@ -20,6 +21,13 @@ VOLATILE = [
     (re.compile(r"\.llvm\.\d+"), ".llvm.*"),
     (re.compile(r"aws_lc_\d+_\d+_\d+_"), "aws_lc_*_"),
 ]
+
+# The compiler keeps functions apart that are marked as seldom called. They are called all the same: when a vector grows, or where
+# a lock is held.
+SELDOM = re.compile(r"grow|reserve|slow|cold|contended|Once|once|initialize|register")
+
+# Those for other processors than the one of `qemu-user`.
+PROCESSORS = re.compile(r"-avx2?(_movbe)?\b")
 
 HEAD = """\
 /* Written by `make often`: the functions that the agent runs, side by side, so that little of the program is resident.
@@ -47,9 +55,20 @@ def pattern(name):
     return name
 
 
+def library(lines, ran):
+    """The files of C's library with a function that ran: their functions have no sections of their own."""
+    for line in lines:
+        found = re.match(r"[^:]*:([^:]+):[0-9a-f]+ [tTwWi] (\S+)$", line)
+        if found and found[2] in ran:
+            yield found[1]
+            yield PROCESSORS.sub("-evex*", found[1])
+
+
 def main():
     with open(sys.argv[1], encoding="utf-8") as file:
         ran = {line.strip() for line in file}
+    with open(sys.argv[2], encoding="utf-8") as file:
+        files = set(library(file, ran))
     sizes = defaultdict(int)
     for name, size in functions(sys.stdin):
         sizes[pattern(name)] += size
@@ -57,6 +76,10 @@ def main():
     print(HEAD)
     for name in sorted(names):
         print(f"    *(.text.{name})")
+        if SELDOM.search(name):
+            print(f"    *(.text.unlikely.{name})")
+    for name in sorted(files):
+        print(f"    *libc.a:{name}(.text .text.*)")
     print(TAIL)
     print(f"{len(names)} names, {sum(sizes[name] for name in names)} of {sum(sizes.values())} bytes", file=sys.stderr)
 

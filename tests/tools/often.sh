@@ -54,5 +54,6 @@ wait "$agent_pid" || true
 agent_pid=
 
 grep -a '^IN: ' "$dir/ran" | sed 's/^IN: //' | sort -u >"$dir/names"
-nm --print-size "$binary" | python3 tests/tools/often.py "$dir/names" >"$dir/often.ld"
+nm --print-file-name "$(cc -print-file-name=libc.a)" >"$dir/libc" 2>/dev/null
+nm --print-size "$binary" | python3 tests/tools/often.py "$dir/names" "$dir/libc" >"$dir/often.ld"
 cp "$dir/often.ld" agent/often.ld
