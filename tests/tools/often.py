@@ -1,7 +1,7 @@
 """Writes the linker script from the functions that ran.
 
 Standard input is what `nm --print-size` says of the program. The arguments are a file with the names of the functions that ran,
-and what `nm --print-file-name` says of C's library.
+and what `nm --print-file-name` says of C's library and of AWS-LC.
 """
 
 import re
@@ -55,20 +55,25 @@ def pattern(name):
     return name
 
 
-def library(lines, ran):
-    """The files of C's library with a function that ran: their functions have no sections of their own."""
+def files(lines, ran):
+    """The files of C's library and those in assembler with a function that ran: their functions have no sections of their own."""
     for line in lines:
-        found = re.match(r"[^:]*:([^:]+):[0-9a-f]+ [tTwWi] (\S+)$", line)
-        if found and found[2] in ran:
-            yield found[1]
-            yield PROCESSORS.sub("-evex*", found[1])
+        found = re.match(r"(?:.*/)?([^:/]*):([^:]+):[0-9a-f]+ [tTwWi] (\S+)$", line)
+        if not found or found[3] not in ran:
+            continue
+        archive, file, _ = found.groups()
+        if archive == "libc.a":
+            yield f"*libc.a:{file}(.text .text.*)"
+            yield f"*libc.a:{PROCESSORS.sub('-evex*', file)}(.text .text.*)"
+        else:
+            yield re.sub(r"-[0-9a-f]{16}\.rlib:[0-9a-f]{16}-", "-*.rlib:*-", f"*{archive}:{file}(.text)")
 
 
 def main():
     with open(sys.argv[1], encoding="utf-8") as file:
         ran = {line.strip() for line in file}
     with open(sys.argv[2], encoding="utf-8") as file:
-        files = set(library(file, ran))
+        whole = set(files(file, ran))
     sizes = defaultdict(int)
     for name, size in functions(sys.stdin):
         sizes[pattern(name)] += size
@@ -78,8 +83,8 @@ def main():
         print(f"    *(.text.{name})")
         if SELDOM.search(name):
             print(f"    *(.text.unlikely.{name})")
-    for name in sorted(files):
-        print(f"    *libc.a:{name}(.text .text.*)")
+    for file in sorted(whole):
+        print(f"    {file}")
     print(TAIL)
     print(f"{len(names)} names, {sum(sizes[name] for name in names)} of {sum(sizes.values())} bytes", file=sys.stderr)
 

@@ -21,7 +21,7 @@ trap clean_up EXIT
 
 say() { printf '== %s\n' "$*" >&2; }
 
-# Nothing before it listens.
+# Nothing before it listens, and without `metrics.detail: full`.
 ran() { { curl --silent --compressed "http://127.0.0.1:$port/metrics" || true; } | awk '/^pullprobe_probes_total/ {sum += $NF} END {print int(sum)}'; }
 
 command -v qemu-x86_64 >/dev/null || apt-get install -q -y --no-install-recommends qemu-user >&2
@@ -54,6 +54,6 @@ wait "$agent_pid" || true
 agent_pid=
 
 grep -a '^IN: ' "$dir/ran" | sed 's/^IN: //' | sort -u >"$dir/names"
-nm --print-file-name "$(cc -print-file-name=libc.a)" >"$dir/libc" 2>/dev/null
-nm --print-size "$binary" | python3 tests/tools/often.py "$dir/names" "$dir/libc" >"$dir/often.ld"
+nm --print-file-name "$(cc -print-file-name=libc.a)" "${binary%/*}"/deps/libaws_lc_sys-*.rlib >"$dir/files" 2>/dev/null
+nm --print-size "$binary" | python3 tests/tools/often.py "$dir/names" "$dir/files" >"$dir/often.ld"
 cp "$dir/often.ld" agent/often.ld
