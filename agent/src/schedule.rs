@@ -141,13 +141,19 @@ impl<P: Prober> Run<P> {
             self.slow.retain(|target| jobs.iter().any(|job| job.target == *target));
             self.start_due(&jobs);
             let reread = Instant::now() + self.schedule.reread;
+            let mut wake = self.timing.earliest(&jobs, &self.busy, Instant::now()).unwrap_or(reread).min(reread);
             loop {
-                let wake = self.timing.earliest(&jobs, &self.busy, Instant::now()).unwrap_or(reread).min(reread);
                 tokio::select! {
                     () = sleep_until(wake) => break,
                     () = self.prober.changed() => break,
                     Some(end) = self.under_way.join_next() => match end {
-                        Ok(end) => self.ended(&end),
+                        Ok(end) => {
+                            self.ended(&end);
+                            // The times of all others are as they were. To go through them after each probe would cost more
+                            // the more targets there are.
+                            let again = jobs.iter().find(|job| job.target == end.job.target);
+                            wake = again.map_or(wake, |job| wake.min(self.timing.due(job, Instant::now())));
+                        }
                         Err(error) => tracing::error!(%error, "a probe ended without a result"),
                     },
                 }
