@@ -9,10 +9,10 @@ use go::x509::p521::SECP521R1;
 use go::x509::verify::Roots;
 use jiff::{SignedDuration, Timestamp};
 use rustls::client::{ResolvesClientCert, Resumption};
-use rustls::crypto::aws_lc_rs;
+use rustls::crypto::aws_lc_rs::{self, cipher_suite};
 use rustls::sign::CertifiedKey;
 use rustls::time_provider::TimeProvider;
-use rustls::{ClientConfig, NamedGroup, SignatureScheme};
+use rustls::{ClientConfig, NamedGroup, SignatureScheme, SupportedCipherSuite};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 
@@ -23,6 +23,20 @@ use crate::model::outcome::Failure;
 use crate::model::stage::Stage;
 use crate::model::trust::TrustStore;
 use crate::version::Version;
+
+/// All that rustls has, in the order in which Go offers them where the processor knows AES. A server that leaves the choice to its
+/// client takes the first that it knows.
+const SUITES: [SupportedCipherSuite; 9] = [
+    cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+    cipher_suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+    cipher_suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    cipher_suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+    cipher_suite::TLS13_AES_128_GCM_SHA256,
+    cipher_suite::TLS13_AES_256_GCM_SHA384,
+    cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
+];
 
 /// What the node trusts for every host, parsed once.
 #[derive(Debug, Default)]
@@ -126,8 +140,8 @@ impl TlsSetup {
     }
 }
 
-/// Like Go: TLS 1.2 and 1.3, X25519MLKEM768 first where containerd has it, P-521 last. No ALPN: containerd speaks HTTP/1.1 only, and
-/// Go then offers no protocol at all.
+/// Like Go: TLS 1.2 and 1.3, its order of suites, X25519MLKEM768 first where containerd has it, P-521 last. No ALPN: containerd
+/// speaks HTTP/1.1 only, and Go then offers no protocol at all.
 fn client_config(
     verifier: Arc<Verifier>,
     pairs: Vec<Arc<CertifiedKey>>,
@@ -135,6 +149,7 @@ fn client_config(
     offers_mlkem: bool,
 ) -> Result<ClientConfig, Failure> {
     let mut provider = aws_lc_rs::default_provider();
+    provider.cipher_suites = SUITES.to_vec();
     provider.kx_groups.retain(|group| offers_mlkem || group.name() != NamedGroup::X25519MLKEM768);
     provider.kx_groups.push(SECP521R1);
     let provider = Arc::new(provider);

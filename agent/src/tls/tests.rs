@@ -213,3 +213,19 @@ fn unusable_files_are_told_in_the_words_of_go() {
         assert!(!failure.detail.contains("PRIVATE KEY-----"));
     }
 }
+
+#[test]
+fn the_suites_are_offered_in_the_order_of_go() {
+    let name = HOST.try_into().unwrap();
+    let mut client = rustls::ClientConnection::new(Arc::new(setup(&[]).client_config()), name).unwrap();
+    let mut sent = Vec::new();
+    client.write_tls(&mut sent).unwrap();
+    let mut acceptor = rustls::server::Acceptor::default();
+    acceptor.read_tls(&mut sent.as_slice()).unwrap();
+    let accepted = acceptor.accept().ok().flatten().unwrap();
+    let hello = accepted.client_hello();
+    let suites = hello.cipher_suites().iter().map(|suite| u16::from(*suite));
+    // Without the one that says that renegotiation is safe, which Go says by an extension.
+    let suites: Vec<u16> = suites.filter(|suite| *suite != 0x00ff).collect();
+    assert_eq!(suites, [0xc02b, 0xc02f, 0xc02c, 0xc030, 0xcca9, 0xcca8, 0x1301, 0x1302, 0x1303]);
+}
