@@ -14,6 +14,10 @@ const CPUINFO_LIMIT: usize = 8 << 20;
 /// `linux/amd64`, `linux/arm64` or `linux/arm/v7`, say.
 pub fn platform(root: &HostRoot) -> Platform {
     let machine = rustix::system::uname().machine().to_string_lossy().into_owned();
+    if !has_variants(architecture(&machine)) {
+        // The kernel asks each processor for what it writes there, and a node may have hundreds.
+        return of(&machine, "");
+    }
     // A root that is mounted without its /proc: the kernel's own is the same.
     let cpuinfo = root.read(Path::new(CPUINFO), CPUINFO_LIMIT).or_else(|_| std::fs::read(CPUINFO)).unwrap_or_default();
     of(&machine, &String::from_utf8_lossy(&cpuinfo))
@@ -22,11 +26,12 @@ pub fn platform(root: &HostRoot) -> Platform {
 /// From `uname -m` and the text of `/proc/cpuinfo`.
 fn of(machine: &str, cpuinfo: &str) -> Platform {
     let architecture = architecture(machine);
-    let variant = match architecture {
-        "arm" | "arm64" => variant(architecture, machine, cpuinfo),
-        _ => "",
-    };
+    let variant = if has_variants(architecture) { variant(architecture, machine, cpuinfo) } else { "" };
     Platform::new("linux", architecture, variant)
+}
+
+fn has_variants(architecture: &str) -> bool {
+    matches!(architecture, "arm" | "arm64")
 }
 
 /// Go's name for the machine.
