@@ -6,25 +6,12 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::binary::{Agent, eventually};
-use super::world::{Given, World};
+use super::world::World;
 
-const IMAGE: &str = "registry.example/demo/app:1.0";
 /// Long enough for a busy machine; nothing waits that long when all is well.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Nothing listens there.
 const NOBODY: &str = "127.255.255.254";
-
-fn world() -> World {
-    let given = "
-        [[registries]]
-        host = 'registry.example'
-        tls = {}
-        push = [{repository = 'demo/app', tag = '1.0', content = {index = {manifests = [{platform = 'linux/amd64'}]}}}]
-    ";
-    let world = World::start(toml::from_str::<Given>(given).unwrap());
-    world.settings(&[IMAGE]);
-    world
-}
 
 fn agent(world: &World, arguments: &[&str]) -> Agent {
     Agent::start(world.command("run").args(arguments)).ready()
@@ -66,7 +53,7 @@ fn lines(agent: &Agent, words: &[&str]) -> Vec<String> {
 
 #[test]
 fn a_registry_that_goes_down_twice_is_remembered_with_what_changed_before_over_restarts_and_a_kill() {
-    let world = world();
+    let world = World::of_one_image("");
     let first = agent(&world, &[]);
     until(&first, true);
     for _ in 0..2 {
@@ -138,7 +125,7 @@ fn assert_one_line_for_each_change(agent: &Agent) {
 
 #[test]
 fn a_file_that_is_not_ours_is_told_and_replaced() {
-    let world = world();
+    let world = World::of_one_image("");
     world.node.write("/state/counted-pulls.history", "somebody's notes\n").unwrap();
     let agent = agent(&world, &[]);
     let told = lines(&agent, &["level=warn", "the history begins anew", "counted-pulls.history"]);
@@ -151,7 +138,7 @@ fn a_file_that_is_not_ours_is_told_and_replaced() {
 
 #[test]
 fn a_directory_in_the_place_of_the_file_stops_nothing_and_is_told_once() {
-    let world = world();
+    let world = World::of_one_image("");
     std::fs::create_dir_all(world.node.path("/state/counted-pulls.history")).unwrap();
     let agent = agent(&world, &[]);
     until(&agent, true);
@@ -165,7 +152,7 @@ fn a_directory_in_the_place_of_the_file_stops_nothing_and_is_told_once() {
 
 #[test]
 fn trace_shows_where_the_time_goes_and_no_other_level_does() {
-    let world = world();
+    let world = World::of_one_image("");
     let traced = agent(&world, &["--log-level", "trace"]);
     for words in ["dns{name=", "tls{name=", "request{method=", "connect{host="] {
         let closed = lines(&traced, &["level=trace", "msg=close", "time.busy=", "time.idle=", words]);

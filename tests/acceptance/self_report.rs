@@ -14,22 +14,12 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::binary::{Agent, document, eventually, finish};
 use super::exposition::Exposition;
 use super::judge::daemon::executable;
-use super::world::{Given, World};
+use super::world::World;
 
 const PATIENCE: Duration = Duration::from_secs(60);
-const IMAGE: &str = "registry.example/demo/app:1.0";
 
 fn world() -> World {
-    let given = "
-        [[registries]]
-        host = 'registry.example'
-        tls = {}
-        push = [{repository = 'demo/app', tag = '1.0', content = {index = {manifests = [{platform = 'linux/amd64'}]}}}]
-        rate_limit = {limit = 100, remaining = 42, source = '192.0.2.77'}
-    ";
-    let world = World::start(toml::from_str::<Given>(given).unwrap());
-    world.settings(&[IMAGE]);
-    world
+    World::of_one_image("rate_limit = {limit = 100, remaining = 42, source = '192.0.2.77'}")
 }
 
 fn with_key(world: &World, key: &str) -> Agent {

@@ -87,6 +87,9 @@ pub struct Login {
     pub password: String,
 }
 
+/// What the registry of [`World::of_one_image`] has.
+const IMAGE: &str = "registry.example/demo/app:1.0";
+
 /// Nodes wait up to seconds before their first probe, each for as long as its name says: this one's
 /// wait is over at once.
 const PROMPT: &str = "worker-71";
@@ -107,6 +110,21 @@ pub struct World {
 }
 
 impl World {
+    /// `registry.example` with [`IMAGE`] of one platform, which the agent's settings name. `more`: further keys of that
+    /// registry, in TOML.
+    pub fn of_one_image(more: &str) -> Self {
+        let given = format!(
+            "[[registries]]
+            host = 'registry.example'
+            tls = {{}}
+            push = [{{repository = 'demo/app', tag = '1.0', content = {{index = {{manifests = [{{platform = 'linux/amd64'}}]}}}}}}]
+            {more}"
+        );
+        let world = Self::start(toml::from_str(&given).unwrap());
+        world.settings(&[IMAGE]);
+        world
+    }
+
     pub fn start(given: Given) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let entered = runtime.enter();
