@@ -122,10 +122,7 @@ fn start_log(log: &LogArgs) {
 fn confined(node: &NodeArgs, also: Option<&Path>, work: impl Future<Output = ExitStatus>) -> ExitStatus {
     match confined::enter(node, also) {
         Ok(()) => on_runtime(work),
-        Err(problems) => {
-            problems.iter().for_each(|problem| complain(problem));
-            ExitStatus::Refused
-        }
+        Err(problems) => refuse(&problems),
     }
 }
 
@@ -167,6 +164,12 @@ fn print(text: &str, ending: ExitStatus) -> ExitStatus {
         }
         _ => ending,
     }
+}
+
+/// Says what keeps a verb from its work.
+fn refuse(problems: &[impl AsRef<str>]) -> ExitStatus {
+    problems.iter().for_each(|problem| complain(problem.as_ref()));
+    ExitStatus::Refused
 }
 
 /// Writes a line to standard error.

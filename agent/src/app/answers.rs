@@ -40,6 +40,13 @@ impl TargetReport {
         }
     }
 
+    pub fn image(&self) -> Option<&ImageReport> {
+        match self {
+            Self::Image(report, _) => Some(report),
+            Self::Registry(_) => None,
+        }
+    }
+
     pub fn endpoints(&self) -> &[EndpointReport] {
         match self {
             Self::Image(_, endpoints) => endpoints,
@@ -48,12 +55,15 @@ impl TargetReport {
     }
 }
 
-/// Each target that was named, once; else those of the settings.
-pub fn wanted(named: &[String], node: &Node, options: &Options) -> Vec<String> {
-    if named.is_empty() { configured(node, options) } else { each_once(named.to_vec()) }
+/// Each target that was named, once, or else those of the settings and of the node's files.
+pub fn wanted(named: &[String], node: &Node, options: &Options) -> Result<Vec<String>, &'static str> {
+    let texts = if named.is_empty() { configured(node, options) } else { each_once(named.to_vec()) };
+    if texts.is_empty() {
+        return Err("no targets: name an image or a registry, or configure targets (--config)");
+    }
+    Ok(texts)
 }
 
-/// The targets of the settings and of the node's files.
 fn configured(node: &Node, options: &Options) -> Vec<String> {
     let targets = &options.settings.targets;
     let mut texts: Vec<String> = targets.images.iter().map(|one| one.image.clone()).collect();
@@ -80,8 +90,9 @@ pub async fn ask_all(
     options: &Options,
     texts: &[String],
     timeout: Duration,
-    progress: &Progress,
+    output: &OutputArgs,
 ) -> Vec<TargetReport> {
+    let progress = &Progress::new(output, texts.len());
     let network = node.network(Timestamp::now());
     let pulls = options.counted_pulls.unwrap_or(1);
     let places = Arc::new(Semaphore::new(CONCURRENCY));
@@ -110,7 +121,9 @@ pub async fn ask_all(
             answer
         })
     };
-    join_all(texts.iter().map(ask)).await
+    let answers = join_all(texts.iter().map(ask)).await;
+    progress.clear();
+    answers
 }
 
 /// The worst target decides.

@@ -7,8 +7,13 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
+<<<<<<< HEAD
 use super::answers::{Progress, TargetReport, ask_all, ending, wanted};
 use super::{ExitStatus, complain, print, style};
+=======
+use super::answers::{TargetReport, ask_all, ending, wanted};
+use super::{ExitStatus, print, refuse, style};
+>>>>>>> 93682b5c (Refuse in one place, and choose and ask targets in one place for check and hosts)
 use crate::cli::{Format, NodeArgs, OutputArgs};
 use crate::model::finding::Finding;
 use crate::model::report::{EndpointReport, ImageReport};
@@ -31,20 +36,22 @@ pub async fn run(
 ) -> ExitStatus {
     let (node, options) = match prepare(node, pull_secrets).await {
         Ok((node, options)) => (node.patient(timeout), options),
-        Err(problems) => {
-            problems.iter().for_each(|problem| complain(problem));
-            return ExitStatus::Refused;
-        }
+        Err(problems) => return refuse(&problems),
     };
+    let texts = match wanted(targets, &node, &options) {
+        Ok(texts) => texts,
+        Err(problem) => return refuse(&[problem]),
+    };
+<<<<<<< HEAD
     let texts = wanted(targets, &node, &options);
     if texts.is_empty() {
         complain("no targets: name an image or a registry, or configure targets (--config)");
         return ExitStatus::Refused;
     }
+=======
+>>>>>>> 93682b5c (Refuse in one place, and choose and ask targets in one place for check and hosts)
     let (began_at, began) = (Timestamp::now(), Instant::now());
-    let progress = Progress::new(output, texts.len());
-    let answers = ask_all(&node, &options, &texts, timeout, &progress).await;
-    progress.clear();
+    let answers = ask_all(&node, &options, &texts, timeout, output).await;
     let subject = json::Subject {
         node: &options.node_name,
         platform: node.platform.to_string(),
@@ -77,13 +84,7 @@ fn given(place: &Path) -> Result<Vec<PullSecret>, String> {
 fn told(node: &Node, answers: &[TargetReport], subject: &json::Subject<'_>, output: &OutputArgs) -> String {
     let (findings, elsewhere) = findings(node, answers);
     if output.format == Format::Json {
-        let images: Vec<&ImageReport> = answers
-            .iter()
-            .filter_map(|answer| match answer {
-                TargetReport::Image(report, _) => Some(&**report),
-                TargetReport::Registry(..) => None,
-            })
-            .collect();
+        let images = answers.iter().filter_map(TargetReport::image);
         let mut endpoints: BTreeMap<(String, String), &EndpointReport> = BTreeMap::new();
         for answer in answers {
             for report in answer.endpoints() {
@@ -113,13 +114,7 @@ fn told(node: &Node, answers: &[TargetReport], subject: &json::Subject<'_>, outp
 /// there are about other registries.
 fn findings(node: &Node, answers: &[TargetReport]) -> (Vec<Finding>, usize) {
     let endpoints: Vec<&EndpointReport> = answers.iter().flat_map(TargetReport::endpoints).collect();
-    let images: Vec<&ImageReport> = answers
-        .iter()
-        .filter_map(|answer| match answer {
-            TargetReport::Image(report, _) => Some(&**report),
-            TargetReport::Registry(..) => None,
-        })
-        .collect();
+    let images: Vec<&ImageReport> = answers.iter().filter_map(TargetReport::image).collect();
     let domains: BTreeSet<&str> = answers.iter().filter_map(TargetReport::domain).collect();
     let relevance = Relevance::of(&node.containerd, &domains);
     let (here, elsewhere): (Vec<_>, Vec<_>) =

@@ -6,7 +6,7 @@ use std::io::Read as _;
 use rustix::fs::FileType;
 use serde::Serialize;
 
-use super::{ExitStatus, complain, print};
+use super::{ExitStatus, complain, print, refuse};
 use crate::cause::text::{Text, kubelet, text};
 use crate::cause::{Cause, Owner};
 use crate::cli::Format;
@@ -95,13 +95,11 @@ pub fn run(wanted: Option<&str>, format: Format) -> ExitStatus {
     let text = match text {
         // Whatever was to write into the pipe failed, and has said so: a list would push that off the screen.
         Ok(text) if text.trim().is_empty() => {
-            complain("there is no text to explain (`pullprobe explain </dev/null` lists all causes)");
-            return ExitStatus::Refused;
+            return refuse(&["there is no text to explain (`pullprobe explain </dev/null` lists all causes)"]);
         }
         Ok(text) => text,
         Err(error) => {
-            complain(&format!("standard input cannot be read: {error}"));
-            return ExitStatus::Refused;
+            return refuse(&[format!("standard input cannot be read: {error}")]);
         }
     };
     if let Ok(cause) = text.trim().parse::<Cause>() {
@@ -118,8 +116,7 @@ pub fn run(wanted: Option<&str>, format: Format) -> ExitStatus {
         ));
     }
     if readings.is_empty() {
-        complain(&unknown(&text));
-        return ExitStatus::Refused;
+        return refuse(&[unknown(&text)]);
     }
     let messages: Vec<Explanation> = readings.iter().map(Explanation::from).collect();
     let told = match format {
@@ -183,7 +180,7 @@ fn in_words(told: &Explanation) -> String {
 fn unknown(text: &str) -> String {
     let names = Cause::ALL.iter().map(|cause| cause.as_str());
     let near = nearest(text, names).map_or_else(|| ".".to_owned(), |name| format!("; did you mean `{name}`?"));
-    let shown = clip_to(&explain::veiled(text.trim()), REPEATED);
+    let shown = clip_to(&explain::redacted(text.trim()), REPEATED);
     format!(
         "`{shown}` is neither a cause nor words about a failed pull that pullprobe knows{near} `pullprobe explain` lists all causes, \
          `pullprobe check IMAGE` finds an image's"

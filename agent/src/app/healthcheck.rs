@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::{ExitStatus, complain, print};
+use super::{ExitStatus, complain, print, refuse};
 use crate::reading::options;
 use crate::redact::clean::Clean;
 use crate::settings::Settings;
@@ -26,14 +26,10 @@ const ANSWER_LIMIT: u64 = 4_096;
 pub async fn run(config: Option<&Path>, live: bool, timeout: Duration) -> ExitStatus {
     let settings = match config.map_or_else(|| Ok(Settings::default()), options::load) {
         Ok(settings) => settings,
-        Err(problems) => {
-            problems.iter().for_each(|problem| complain(problem));
-            return ExitStatus::Refused;
-        }
+        Err(problems) => return refuse(&problems),
     };
     let Some(listened) = settings.web.listen.iter().find(|address| address.port() != 0) else {
-        complain("web.listen has no port: with port 0 nobody knows where the agent listens");
-        return ExitStatus::Refused;
+        return refuse(&["web.listen has no port: with port 0 nobody knows where the agent listens"]);
     };
     let path = if live { "/livez" } else { "/readyz" };
     let asked_at = near(*listened).iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");

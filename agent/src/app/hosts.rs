@@ -4,8 +4,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
+<<<<<<< HEAD
 use super::answers::{Progress, TargetReport, ask_all, ending, wanted};
 use super::{ExitStatus, complain, print, style};
+=======
+use super::answers::{TargetReport, ask_all, ending, wanted};
+use super::{ExitStatus, complain, print, refuse, style};
+>>>>>>> 93682b5c (Refuse in one place, and choose and ask targets in one place for check and hosts)
 use crate::cli::{Format, NodeArgs, OutputArgs};
 use crate::file;
 use crate::redact::urls::without_credentials;
@@ -29,18 +34,13 @@ pub async fn run(wish: Wish<'_>, node: &NodeArgs, output: &OutputArgs) -> ExitSt
     let Wish { targets, timeout, plain, since } = wish;
     let earlier = match since.map(earlier).transpose() {
         Ok(earlier) => earlier,
-        Err(problem) => {
-            complain(&problem);
-            return ExitStatus::Refused;
-        }
+        Err(problem) => return refuse(&[problem]),
     };
     let (node, options) = match crate::reading::prepare(node).await {
         Ok((node, options)) => (node.patient(timeout), options),
-        Err(problems) => {
-            problems.iter().for_each(|problem| complain(problem));
-            return ExitStatus::Refused;
-        }
+        Err(problems) => return refuse(&problems),
     };
+<<<<<<< HEAD
     let texts = wanted(targets, &node, &options);
     if texts.is_empty() {
         complain("no targets: name an image or a registry, or configure targets (--config)");
@@ -49,6 +49,13 @@ pub async fn run(wish: Wish<'_>, node: &NodeArgs, output: &OutputArgs) -> ExitSt
     let progress = Progress::new(output, texts.len());
     let answers = ask_all(&node, &options, &texts, timeout, &progress).await;
     progress.clear();
+=======
+    let texts = match wanted(targets, &node, &options) {
+        Ok(texts) => texts,
+        Err(problem) => return refuse(&[problem]),
+    };
+    let answers = ask_all(&node, &options, &texts, timeout, output).await;
+>>>>>>> 93682b5c (Refuse in one place, and choose and ask targets in one place for check and hosts)
     let reports = texts
         .iter()
         .zip(&answers)

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{ExitStatus, complain, print, style};
+use super::{ExitStatus, print, refuse, style};
 use crate::cli::{Format, NodeArgs, OutputArgs};
 use crate::reading::Paths;
 use crate::render::{json, text};
@@ -18,10 +18,7 @@ struct Document {
 pub async fn run(node: &NodeArgs, output: &OutputArgs) -> ExitStatus {
     let node = match crate::reading::prepare(node).await {
         Ok((node, _)) => node,
-        Err(problems) => {
-            problems.iter().for_each(|problem| complain(problem));
-            return ExitStatus::Refused;
-        }
+        Err(problems) => return refuse(&problems),
     };
     let told = match output.format {
         Format::Json => json::text(&Document {

@@ -8,7 +8,7 @@ mod credentials;
 
 use credentials::{PlannedCredential, PlannedLogins, candidates};
 
-use super::{ExitStatus, complain, print, style};
+use super::{ExitStatus, print, refuse, style};
 use crate::cause::Cause;
 use crate::cli::{Format, NodeArgs, OutputArgs};
 use crate::image::target::Target;
@@ -71,10 +71,7 @@ struct PlannedHost {
 pub async fn run(targets: &[String], node: &NodeArgs, output: &OutputArgs) -> ExitStatus {
     let (node, targets) = match prepare(targets, node).await {
         Ok(ready) => ready,
-        Err(problems) => {
-            problems.iter().for_each(|problem| complain(problem));
-            return ExitStatus::Refused;
-        }
+        Err(problems) => return refuse(&problems),
     };
     let planned: Vec<Planned> = targets.iter().map(|target| describe(&node, target)).collect();
     let fatal = planned.iter().any(|plan| plan.error.is_some());

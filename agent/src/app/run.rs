@@ -1,6 +1,6 @@
 //! `pullprobe run`: the agent, and the words for what keeps it from starting.
 
-use super::{ExitStatus, complain};
+use super::{ExitStatus, complain, refuse};
 use crate::agent::{self, NotStarted};
 use crate::cli::NodeArgs;
 use crate::reading;
@@ -23,10 +23,7 @@ pub async fn run(node: &NodeArgs) -> ExitStatus {
     };
     match ended {
         Ok(()) => ExitStatus::Well,
-        Err(NotStarted::Refused(problems)) => {
-            problems.iter().for_each(|problem| complain(problem));
-            ExitStatus::Refused
-        }
+        Err(NotStarted::Refused(problems)) => refuse(&problems),
         Err(NotStarted::Failed(problem)) => {
             complain(&problem);
             ExitStatus::Bad

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::forecast::{self, HostLoad, PLAYED, WINDOW};
 use crate::agent::{cost, schedule, wanted};
-use crate::app::{ExitStatus, complain, print};
+use crate::app::{ExitStatus, print, refuse};
 use crate::cli::{Format, NodeArgs, OutputArgs};
 use crate::model::host::Scheme;
 use crate::model::urgency::Urgency;
@@ -76,10 +76,7 @@ struct Load {
 pub async fn run(nodes: u32, node: &NodeArgs, output: &OutputArgs) -> ExitStatus {
     let (node, options) = match reading::prepare(node).await {
         Ok(ready) => ready,
-        Err(problems) => {
-            problems.iter().for_each(|problem| complain(problem));
-            return ExitStatus::Refused;
-        }
+        Err(problems) => return refuse(&problems),
     };
     let document = describe(&node, &options, nodes);
     let has = |found: fn(&Registry) -> bool| document.registries.iter().any(found);
