@@ -7,12 +7,12 @@ use crate::model::finding::{Finding, Severity};
 use crate::model::report::{EndpointReport, ImageReport};
 
 mod clock;
+pub mod distribution;
 mod interception;
 mod path;
 mod provider;
 pub mod reach;
 pub mod sinkhole;
-pub mod ways;
 
 pub const HOST_NEW: &str = "host_new";
 pub const TLS_INTERCEPTION_SUSPECTED: &str = "tls_interception_suspected";

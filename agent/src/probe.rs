@@ -23,7 +23,7 @@ use crate::model::report::{
 use crate::model::stage::Stage;
 use crate::model::verdict::Verdict;
 use crate::node::containerd::Containerd;
-use crate::observation::ways::DistributionTerms;
+use crate::observation::distribution::DistributionTerms;
 use crate::plan::{Plan, plan};
 use crate::pull::attempt::{Journal, PullBudget};
 use crate::pull::{PullEnd, PullTrace, Request, trace};
@@ -51,7 +51,7 @@ pub struct Question<'a> {
     pub network: &'a Network,
     pub budget: &'a PullBudget,
     /// What is to be changed where, on this node.
-    pub ways: &'a DistributionTerms,
+    pub terms: &'a DistributionTerms,
     /// Of the whole answer.
     pub timeout: Duration,
 }
@@ -92,7 +92,7 @@ pub async fn verdict(question: &Question<'_>, requested: &str, image: &Reference
         ..blank
     });
     let (counted_pulls, requests) = (question.budget.spent(), question.budget.requests.sent());
-    let verdict = Verdict { fix: question.ways.fix(&report.verdict.fix).into(), ..report.verdict };
+    let verdict = Verdict { fix: question.terms.fix(&report.verdict.fix).into(), ..report.verdict };
     ImageReport { verdict, duration: began.elapsed(), counted_pulls, requests, ..report }
 }
 

@@ -32,7 +32,7 @@ use crate::keyring::{self, kubelet};
 use crate::model::expiry::{self, CredentialExpiry};
 use crate::model::finding::{Finding, Severity};
 use crate::node::containerd::{Containerd, ContainerdOptions};
-use crate::observation::ways::DistributionTerms;
+use crate::observation::distribution::DistributionTerms;
 use crate::probe::Question;
 use crate::pull::attempt::PullBudget;
 use crate::redact::clean::Clean;
@@ -69,7 +69,7 @@ pub struct Node {
     pub credentials: Credentials,
     pub platform: Platform,
     /// The distribution's places for each kind of change.
-    pub ways: DistributionTerms,
+    pub terms: DistributionTerms,
     pub findings: Vec<Finding>,
     /// Of credentials in files, where their end can be known.
     expiries: Vec<CredentialExpiry>,
@@ -202,12 +202,12 @@ impl Node {
             findings.extend(local::newer(options, &root, &layout, &containerd, &environment, &trust_store));
         }
         findings.extend(confine::findings(&root));
-        let ways = local::ways(&layout, &environment, &containerd);
+        let terms = local::distribution(&layout, &environment, &containerd);
         let expiries = expiries(&containerd, &credentials);
         findings.extend(expiry::findings(
             expiries.iter().map(|one| (one, before.map_or_else(Timestamp::now, |it| it.now))),
         ));
-        let findings = local::in_order(findings, &ways);
+        let findings = local::in_order(findings, &terms);
         Self {
             root,
             layout,
@@ -218,7 +218,7 @@ impl Node {
             trust,
             credentials,
             platform,
-            ways,
+            terms,
             findings,
             expiries,
             found_images: told.images,
@@ -255,7 +255,7 @@ impl Node {
             platform: &self.platform,
             network,
             budget,
-            ways: &self.ways,
+            terms: &self.terms,
             timeout,
         }
     }
@@ -279,7 +279,7 @@ impl Node {
             config_hash: containerd.content_hash.clone(),
             config_modified: containerd.config_files.iter().filter_map(modified).max(),
             findings: self.findings.clone(),
-            ways: self.ways.clone(),
+            terms: self.terms.clone(),
             image_filesystem: self.image_filesystem(),
             credential_expiries: self.expiries.clone(),
             pull_secrets: self.credentials.pull_secret_names(),

@@ -102,7 +102,7 @@ fn told(node: &Node, answers: &[TargetReport], subject: &json::Subject<'_>, outp
                 out.push_str(&text::image(report, style));
                 endpoints.iter().for_each(|report| out.push_str(&text::endpoint(report, style)));
             }
-            TargetReport::Registry(report) => out.push_str(&text::registry(report, &node.ways, style)),
+            TargetReport::Registry(report) => out.push_str(&text::registry(report, &node.terms, style)),
         }
         out.push('\n');
     }
@@ -123,7 +123,7 @@ fn findings(node: &Node, answers: &[TargetReport]) -> (Vec<Finding>, usize) {
     let seen = observation::findings(&endpoints, &images)
         .into_iter()
         .chain(other_port)
-        .map(|finding| node.ways.mended(finding))
+        .map(|finding| node.terms.mended(finding))
         .collect::<Vec<_>>();
     (here.into_iter().chain(seen).collect(), elsewhere.len())
 }

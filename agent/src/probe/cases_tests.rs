@@ -150,7 +150,7 @@ impl Node {
             platform: &Platform::new("linux", "amd64", ""),
             network: &network,
             budget: &PullBudget::new(0),
-            ways: &DistributionTerms::default(),
+            terms: &DistributionTerms::default(),
             timeout: self.timeout,
         };
         let image = Reference::parse(requested).unwrap();

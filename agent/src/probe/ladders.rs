@@ -96,7 +96,7 @@ mod tests {
     use crate::image::platform::Platform;
     use crate::model::outcome::{Outcome, Skip};
     use crate::node::containerd::{Containerd, ContainerdOptions};
-    use crate::observation::ways::DistributionTerms;
+    use crate::observation::distribution::DistributionTerms;
     use crate::pull::attempt::PullBudget;
     use crate::route::network::{Network, Timeouts};
     use crate::tls::NodeTrust;
@@ -115,7 +115,7 @@ mod tests {
             platform: &Platform::new("linux", "amd64", ""),
             network: &network,
             budget: &PullBudget::new(0),
-            ways: &DistributionTerms::default(),
+            terms: &DistributionTerms::default(),
             timeout,
         };
         if timeout.is_zero() {

@@ -12,11 +12,11 @@ use crate::lint;
 use crate::model::finding::Finding;
 use crate::model::trust::TrustStore;
 use crate::node::containerd::Containerd;
-use crate::observation::ways::{DistributionFacts, DistributionTerms};
+use crate::observation::distribution::{DistributionFacts, DistributionTerms};
 use crate::reading::options::Options;
 
 /// The distribution whose files and commands a fix names.
-pub fn ways(layout: &Layout, environment: &DaemonEnvironment, containerd: &Containerd) -> DistributionTerms {
+pub fn distribution(layout: &Layout, environment: &DaemonEnvironment, containerd: &Containerd) -> DistributionTerms {
     DistributionTerms::of(&DistributionFacts {
         distribution: layout.distribution,
         unit: environment.unit,
@@ -48,8 +48,8 @@ pub fn newer(
 }
 
 /// Rewrites the fixes of the findings for this node's distribution.
-pub fn in_order(findings: Vec<Finding>, ways: &DistributionTerms) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = findings.into_iter().map(|finding| ways.mended(finding)).collect();
+pub fn in_order(findings: Vec<Finding>, terms: &DistributionTerms) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = findings.into_iter().map(|finding| terms.mended(finding)).collect();
     findings.sort_by(|a, b| (&a.file, a.line(), b.severity).cmp(&(&b.file, b.line(), a.severity)));
     findings
 }

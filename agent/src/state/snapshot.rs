@@ -20,7 +20,7 @@ use crate::model::ratelimit::{LimitState, RateLimit};
 use crate::model::report::{EndpointReport, ImageReport};
 use crate::model::tally::Tally;
 use crate::observation;
-use crate::observation::ways::DistributionTerms;
+use crate::observation::distribution::DistributionTerms;
 use crate::pods::Book;
 use crate::redact::clean::Clean;
 use crate::signals::Told;
@@ -72,7 +72,7 @@ pub struct NodeState {
     pub config_modified: Option<Timestamp>,
     pub findings: Vec<Finding>,
     /// Translates fixes into the files and commands of this node's distribution.
-    pub ways: DistributionTerms,
+    pub terms: DistributionTerms,
     /// `None` when pullprobe cannot see containerd's root.
     pub image_filesystem: Option<FilesystemSpace>,
     /// Of the credentials in files whose end can be known.
@@ -194,7 +194,7 @@ impl Snapshot {
         let files = self.state.findings.iter().cloned();
         let seen = observation::findings(&endpoints, &images).into_iter().chain(self.memory.findings(now));
         let of_pods = self.pod_findings(now).into_iter().chain(self.signals.findings(now));
-        files.chain(seen.map(|finding| self.state.ways.mended(finding))).chain(of_pods).collect()
+        files.chain(seen.map(|finding| self.state.terms.mended(finding))).chain(of_pods).collect()
     }
 
     /// Credentials from files and from providers: for each source and registry the one that expires first.

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use super::{Style, Tone, endpoint};
 use crate::model::outcome::Failure;
 use crate::model::registry::RegistryReport;
-use crate::observation::ways::DistributionTerms;
+use crate::observation::distribution::DistributionTerms;
 
-pub fn registry(report: &RegistryReport, ways: &DistributionTerms, style: Style) -> String {
+pub fn registry(report: &RegistryReport, terms: &DistributionTerms, style: Style) -> String {
     let (tone, word) = match (report.health.pullable, report.health.degraded) {
         (Some(true), Some(true)) => (Tone::Doubt, "reachable, but not as configured"),
         (Some(true), _) => (Tone::Good, "reachable"),
@@ -29,7 +29,7 @@ pub fn registry(report: &RegistryReport, ways: &DistributionTerms, style: Style)
         (None, None) if report.broken.is_none() => "Give it longer with `--timeout`, or look at the last step above.",
         (None, _) => return out,
     };
-    let _ = writeln!(out, "  {} {}", style.paint(Tone::Strong, "fix:"), ways.fix(fix));
+    let _ = writeln!(out, "  {} {}", style.paint(Tone::Strong, "fix:"), terms.fix(fix));
     out
 }
 

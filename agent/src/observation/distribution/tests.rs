@@ -1,5 +1,7 @@
 //! Every fix of every cause, on every distribution.
 
+use std::path::Path;
+
 use super::*;
 use crate::cause::Cause;
 use crate::model::finding::Severity;
@@ -74,6 +76,44 @@ fn what_is_written_from_another_file_is_to_be_changed_there() {
     assert!(said.contains("`machine.registries` of the machine config (`talosctl edit machineconfig`)"), "{said}");
     let proxied = ways("k3s", Some("k3s.service"), "").fix(Cause::TcpTimeout.fix());
     assert!(proxied.contains("/etc/systemd/system/k3s.service.env"), "{proxied}");
+}
+
+#[test]
+fn a_path_of_this_node_stays_whole_where_it_ends_as_one_of_a_plain_containerd() {
+    let (distribution, unit, config) = ELSEWHERE[0];
+    let terms = ways(distribution, unit, config);
+    let own = "Correct /var/lib/rancher/k3s/agent/etc/containerd/certs.d/docker.io/hosts.toml:3 first";
+    assert_eq!(terms.fix(own), own);
+    let own = format!("add \"/x/*.toml\" to `imports` in {config}");
+    assert_eq!(terms.fix(&own), own);
+    assert_eq!(terms.fix("see /etc/containerd/certs.d/"), "see /var/lib/rancher/k3s/agent/etc/containerd/certs.d/");
+}
+
+/// The texts of the program, as they are shown.
+fn texts(folder: &Path) -> String {
+    let mut out = String::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            out += &texts(&path);
+        } else if !path.to_string_lossy().contains("observation/distribution") {
+            let source = std::fs::read_to_string(&path).unwrap();
+            let lines: Vec<&str> = source.split("\\\n").collect();
+            let first = lines[0].to_owned();
+            out += &lines[1..].iter().fold(first, |text, line| text + line.trim_start()).replace("\\\"", "\"");
+        }
+    }
+    out
+}
+
+#[test]
+fn whoever_words_a_fix_anew_is_shown_what_other_distributions_say_of_it() {
+    let texts = texts(&Path::new(env!("CARGO_MANIFEST_DIR")).join("agent/src"));
+    for (distribution, unit, config) in ELSEWHERE {
+        for (usual, _) in ways(distribution, unit, config).terms() {
+            assert!(texts.contains(usual), "no text says {usual:?}, which is another word on {distribution}");
+        }
+    }
 }
 
 #[test]

@@ -3,10 +3,13 @@
 //! Causes and findings name the places of a plain containerd. What they say is put into the words of the
 //! distribution here, in one place, so that no fix names a file that nobody reads or that is written anew.
 
+use std::borrow::Cow;
+
 use crate::model::finding::Finding;
 
 /// What the words of causes and findings name.
 const HOSTS_DIR: &str = "/etc/containerd/certs.d";
+const FILE_NAME: &str = "/hosts.toml";
 const CONFIG: &str = "/etc/containerd/config.toml";
 const ENVIRONMENT: &str = "/etc/systemd/system/containerd.service.d/http-proxy.conf";
 
@@ -17,7 +20,7 @@ pub struct DistributionTerms {
     name: &'static str,
     /// The directory of registries' directories.
     certs_d: String,
-    /// Where registries are configured, if hosts.toml files are only written from it.
+    /// Where registries are configured, in backticks, if hosts.toml files are only written from it.
     source: Option<String>,
     /// Where config.toml's settings are to be written.
     config: String,
@@ -87,7 +90,10 @@ const RANCHER_PHRASES: &[(&str, &str)] = &[
 
 const TALOS_PHRASES: &[(&str, &str)] = &[
     ("`systemctl daemon-reload` and ", ""),
-    ("(`update-ca-certificates` or `update-ca-trust`, then `talosctl reboot`)", "(a `TrustedRootsConfig` document)"),
+    (
+        "(`update-ca-certificates` or `update-ca-trust`, then `systemctl restart containerd`)",
+        "(a `TrustedRootsConfig` document)",
+    ),
     ("as `ca` in", "as `config.HOST.tls.ca` in"),
     ("with its authority as `ca`", "with its authority as `config.HOST.tls.ca`"),
     ("`client = [[\"CERT_FILE\", \"KEY_FILE\"]]`", "`config.HOST.tls.clientIdentity`"),
@@ -100,23 +106,23 @@ const TALOS_PHRASES: &[(&str, &str)] = &[
 const NO_SYSTEMD: &[(&str, &str)] = &[("`systemctl daemon-reload` and ", "")];
 
 impl DistributionTerms {
-    pub fn of(ground: &DistributionFacts<'_>) -> Self {
-        let own = |usual: &str| ground.certs_d.unwrap_or(usual).to_owned();
-        match ground.distribution {
-            "k3s" => Self::rancher("k3s", "k3s.service", ground),
-            "RKE2" => Self::rancher("rke2", "rke2-server.service", ground),
-            "k0s" => Self::k0s(ground, own("/etc/k0s/certs.d")),
-            "microk8s" => Self::microk8s(ground, own("/var/snap/microk8s/current/args/certs.d")),
+    pub fn of(facts: &DistributionFacts<'_>) -> Self {
+        let own = |usual: &str| facts.certs_d.unwrap_or(usual).to_owned();
+        match facts.distribution {
+            "k3s" => Self::rancher("k3s", "k3s.service", facts),
+            "RKE2" => Self::rancher("rke2", "rke2-server.service", facts),
+            "k0s" => Self::k0s(facts, own("/etc/k0s/certs.d")),
+            "microk8s" => Self::microk8s(facts, own("/var/snap/microk8s/current/args/certs.d")),
             "Canonical Kubernetes" => Self::canonical(own("/etc/containerd/hosts.d")),
             "Talos" => Self::talos(own("/etc/cri/conf.d/hosts")),
             "Bottlerocket" => Self::bottlerocket(),
-            _ => Self::plain(ground, own(HOSTS_DIR)),
+            _ => Self::plain(facts, own(HOSTS_DIR)),
         }
     }
 
     /// A plain containerd, whose directories may lie elsewhere.
-    fn plain(ground: &DistributionFacts<'_>, certs_d: String) -> Self {
-        let config = match ground.config {
+    fn plain(facts: &DistributionFacts<'_>, certs_d: String) -> Self {
+        let config = match facts.config {
             "" => CONFIG.to_owned(),
             // /usr cannot be written to: its own file is copied, and the service told of the copy.
             "/usr/share/containerd/config.toml" => format!("{CONFIG} (a copy, named by `CONTAINERD_CONFIG`)"),
@@ -126,19 +132,19 @@ impl DistributionTerms {
     }
 
     /// Two of one house: everything is written from registries.yaml and a template.
-    fn rancher(program: &'static str, usual_unit: &str, ground: &DistributionFacts<'_>) -> Self {
-        let service = ground.unit.unwrap_or(usual_unit).trim_end_matches(".service");
+    fn rancher(program: &'static str, usual_unit: &str, facts: &DistributionFacts<'_>) -> Self {
+        let service = facts.unit.unwrap_or(usual_unit).trim_end_matches(".service");
         let restart = format!("systemctl restart {service}");
-        let directory = ground.config.rsplit_once('/').map_or("", |(directory, _)| directory).to_owned();
-        let template = if ground.reads_schema_3 { "config-v3.toml.tmpl" } else { "config.toml.tmpl" };
+        let directory = facts.config.rsplit_once('/').map_or("", |(directory, _)| directory).to_owned();
+        let template = if facts.reads_schema_3 { "config-v3.toml.tmpl" } else { "config.toml.tmpl" };
         let config = format!("{directory}/{template}");
-        let source = format!("/etc/rancher/{program}/registries.yaml");
+        let source = format!("`/etc/rancher/{program}/registries.yaml`");
         let hosts = format!(
-            "{program} writes hosts.toml anew at each start for every registry that `{source}` names: change it there, \
+            "{program} writes hosts.toml anew at each start for every registry that {source} names: change it there, \
              then `{restart}`"
         );
         let whole = format!(
-            "{program} writes this file anew at each start: change registries in `{source}` and the rest in `{config}`, \
+            "{program} writes this file anew at each start: change registries in {source} and the rest in `{config}`, \
              then `{restart}`"
         );
         let environment = match program {
@@ -162,8 +168,8 @@ impl DistributionTerms {
         }
     }
 
-    fn k0s(ground: &DistributionFacts<'_>, certs_d: String) -> Self {
-        let service = ground.unit.unwrap_or("k0sworker.service").trim_end_matches(".service");
+    fn k0s(facts: &DistributionFacts<'_>, certs_d: String) -> Self {
+        let service = facts.unit.unwrap_or("k0sworker.service").trim_end_matches(".service");
         let restart = format!("systemctl restart {service}");
         let config = "/etc/k0s/containerd.d/registry.toml".to_owned();
         let anew = |when: &str| {
@@ -185,7 +191,7 @@ impl DistributionTerms {
         }
     }
 
-    fn microk8s(ground: &DistributionFacts<'_>, certs_d: String) -> Self {
+    fn microk8s(facts: &DistributionFacts<'_>, certs_d: String) -> Self {
         let config = "/var/snap/microk8s/current/args/containerd-template.toml".to_owned();
         let restart = "snap restart microk8s.daemon-containerd".to_owned();
         let note = format!("microk8s makes this file from `{config}` at each start: change that, then `{restart}`");
@@ -196,7 +202,7 @@ impl DistributionTerms {
             restart_kubelet: "snap restart microk8s.daemon-kubelite".to_owned(),
             log: "journalctl -u snap.microk8s.daemon-containerd".to_owned(),
             phrases: NO_SYSTEMD,
-            rewritten: vec![Rewritten::new(ground.config, "containerd.toml", note)],
+            rewritten: vec![Rewritten::new(facts.config, "containerd.toml", note)],
             restart,
             config,
             ..Self::default()
@@ -222,7 +228,7 @@ impl DistributionTerms {
         Self {
             name: "Talos",
             certs_d,
-            source: Some("machine.registries` of the machine config (`talosctl edit machineconfig`)".to_owned()),
+            source: Some("`machine.registries` of the machine config (`talosctl edit machineconfig`)".to_owned()),
             config: "/etc/cri/conf.d/20-customization.part".to_owned(),
             environment: "machine.env".to_owned(),
             restart: "talosctl reboot".to_owned(),
@@ -239,7 +245,7 @@ impl DistributionTerms {
         Self {
             name: "Bottlerocket",
             certs_d: HOSTS_DIR.to_owned(),
-            source: Some("settings.container-registry.mirrors` (`apiclient set`)".to_owned()),
+            source: Some("`settings.container-registry.mirrors` (`apiclient set`)".to_owned()),
             config: "settings.container-runtime".to_owned(),
             environment: "settings.network.https-proxy".to_owned(),
             restart: "apiclient reboot".to_owned(),
@@ -252,25 +258,63 @@ impl DistributionTerms {
 
     /// What to change, in the words of this node. What is said of other places stays as it is.
     pub fn fix(&self, text: &str) -> String {
-        if *self == Self::default() {
-            return text.to_owned();
+        let terms = self.terms();
+        let mut out = String::with_capacity(text.len());
+        let mut at = 0;
+        while let Some(next) = text[at..].chars().next() {
+            // The end of a longer path is no path of a plain containerd.
+            let is_within_path = next == '/' && text[..at].ends_with(is_of_path);
+            match self.term(&terms, &text[at..]).filter(|_| !is_within_path) {
+                Some((usual, here)) => {
+                    out.push_str(here);
+                    at += usual;
+                }
+                None => {
+                    out.push(next);
+                    at += next.len_utf8();
+                }
+            }
         }
-        let hosts_file = self.source.as_deref().map(backticked);
-        let mut text = replace_hosts_files(text, &self.certs_d, hosts_file.as_deref());
+        out
+    }
+
+    /// What stands at the beginning of the text: how long it is, and what it is called here.
+    fn term<'a>(&'a self, terms: &'a [(&str, Cow<'_, str>)], text: &str) -> Option<(usize, &'a str)> {
+        let longest = || terms.iter().filter(|(usual, _)| text.starts_with(usual)).max_by_key(|(usual, _)| usual.len());
+        self.hosts_file(text).or_else(|| longest().map(|(usual, here)| (usual.len(), &**here)))
+    }
+
+    /// A registry's hosts.toml, whatever the registry.
+    fn hosts_file(&self, text: &str) -> Option<(usize, &str)> {
+        let Some(source) = &self.source else {
+            hosts_file_length(text).filter(|_| !self.certs_d.is_empty())?;
+            return Some((HOSTS_DIR.len(), &self.certs_d));
+        };
+        let quoted = text.strip_prefix('`').and_then(hosts_file_length).map(|length| length + 2);
+        let quoted = quoted.filter(|length| text[..*length].ends_with('`'));
+        Some((quoted.or_else(|| hosts_file_length(text))?, source))
+    }
+
+    /// What texts name that is a whole here.
+    fn terms(&self) -> Vec<(&'static str, Cow<'_, str>)> {
+        let mut terms = Vec::new();
         if !self.config.is_empty() {
-            text = text.replace(CONFIG, &self.config);
+            terms.push((CONFIG, self.config.as_str().into()));
         }
         if self.name.is_empty() {
-            return text;
+            return terms;
         }
-        text = text.replace(HOSTS_DIR, &self.certs_d);
-        text = text.replace(ENVIRONMENT, &self.environment);
-        text =
-            text.replace("journalctl -u containerd", &self.log).replace("`systemctl status containerd`", "its service");
-        text = text.replace("systemctl restart containerd", &self.restart);
-        text = text.replace("systemctl restart kubelet", &self.restart_kubelet);
-        text = text.replace("restart containerd", &format!("restart it (`{}`)", self.restart));
-        self.phrases.iter().fold(text, |text, (usual, here)| text.replace(usual, here))
+        terms.extend([
+            (HOSTS_DIR, self.certs_d.as_str().into()),
+            (ENVIRONMENT, self.environment.as_str().into()),
+            ("journalctl -u containerd", self.log.as_str().into()),
+            ("`systemctl status containerd`", "its service".into()),
+            ("systemctl restart containerd", self.restart.as_str().into()),
+            ("systemctl restart kubelet", self.restart_kubelet.as_str().into()),
+            ("restart containerd", format!("restart it (`{}`)", self.restart).into()),
+        ]);
+        terms.extend(self.phrases.iter().map(|(usual, here)| (*usual, (*here).into())));
+        terms
     }
 
     /// The finding with a fix that helps on this node.
@@ -283,7 +327,7 @@ impl DistributionTerms {
         let fix = match (&self.source, finding.code) {
             // Nobody can point `config_path` elsewhere, or put files into the directory that is read.
             (Some(source), "certs_d_unread" | "config_path_unset") => {
-                format!("write what these directories say into {}, then `{}`", backticked(source), self.restart)
+                format!("write what these directories say into {source}, then `{}`", self.restart)
             }
             (None, "certs_d_unread") => format!("move the directories to {}", self.certs_d),
             (None, "config_path_unset") => format!(
@@ -302,38 +346,15 @@ impl DistributionTerms {
     }
 }
 
-/// A source may bring its own closing backtick, and words behind it.
-fn backticked(source: &str) -> String {
-    if source.contains('`') { format!("`{source}") } else { format!("`{source}`") }
+const fn is_of_path(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '-' | '_')
 }
 
-/// `/etc/containerd/certs.d/REGISTRY/hosts.toml`, whatever the registry, with its backticks if it has them.
-fn replace_hosts_files(text: &str, certs_d: &str, source: Option<&str>) -> String {
-    let mut pieces = text.split(HOSTS_DIR);
-    let mut out = pieces.next().unwrap_or_default().to_owned();
-    for piece in pieces {
-        let end = piece.find("/hosts.toml").filter(|end| !piece[..*end].contains(char::is_whitespace));
-        match (end, source) {
-            (Some(end), Some(source)) => {
-                let rest = &piece[end + "/hosts.toml".len()..];
-                let quoted = out.ends_with('`') && rest.starts_with('`');
-                if quoted {
-                    out.pop();
-                }
-                out.push_str(source);
-                out.push_str(if quoted { &rest[1..] } else { rest });
-            }
-            (Some(_), None) => {
-                out.push_str(certs_d);
-                out.push_str(piece);
-            }
-            (None, _) => {
-                out.push_str(HOSTS_DIR);
-                out.push_str(piece);
-            }
-        }
-    }
-    out
+/// How long the path of a hosts.toml is that the text begins with.
+fn hosts_file_length(text: &str) -> Option<usize> {
+    let end = text.strip_prefix(HOSTS_DIR)?.find(FILE_NAME)?;
+    let length = HOSTS_DIR.len() + end + FILE_NAME.len();
+    (!text[..length].contains(char::is_whitespace)).then_some(length)
 }
 
 #[cfg(test)]
