@@ -1,7 +1,7 @@
 //! From the trace of a pull to the verdict, and to the words that kubelet shows. Pure.
 
-mod doubt;
 mod dropped;
+mod inconclusive;
 pub mod logins;
 pub mod message;
 pub mod providers;
@@ -51,7 +51,10 @@ pub fn verdict(evidence: Evidence<'_>) -> Verdict {
         verdict = logins::shadowed(failure, used, verdict);
     }
     let verdict = logins::told(logins::provider_meant(verdict, evidence.near_provider), evidence.credential);
-    dropped::told(doubt::in_doubt(evidence.version, evidence.ending, verdict), evidence.dropped)
+    dropped::told(
+        inconclusive::unless_conclusive(evidence.version, evidence.ending, verdict),
+        evidence.dropped,
+    )
 }
 
 fn of_pull(evidence: &Evidence<'_>) -> Verdict {
@@ -85,15 +88,12 @@ fn of_pull(evidence: &Evidence<'_>) -> Verdict {
 /// The answer where no host was ever asked: the node's files decide.
 pub fn of_files(image: &Reference, version: Version, mode: PullMode, failure: &Failure) -> Verdict {
     if failure.inconclusive {
+        const FIX: &str =
+            "Let pullprobe read it: run it as root, as containerd is, and keep within the limit that is named.";
         return Verdict {
-            pullable: None,
-            runnable: None,
-            cause: None,
-            stage: None,
-            owner: None,
-            fix: "Let pullprobe read it: run it as root, as containerd is, and keep within the limit that is named."
-                .into(),
-            ..failed(failure, format!("The answer is unknown: {}.", failure.detail), None)
+            also_possible: failure.also_possible.clone(),
+            host: failure.host.clone(),
+            ..Verdict::unknown(&format!("The answer is unknown: {}.", failure.detail), FIX)
         };
     }
     let frame = message::Frame { image, version, mode, snapshotter: "" };
@@ -142,18 +142,7 @@ fn pulled(evidence: &Evidence<'_>) -> Verdict {
     } else {
         format!("This node can pull it{from}, but not as configured: {} failed first.", dead.join(", "))
     };
-    Verdict {
-        pullable: Some(true),
-        runnable: Some(true),
-        cause: None,
-        also_possible: Vec::new(),
-        stage: None,
-        host: None,
-        owner: None,
-        summary: summary.into(),
-        fix: Clean::default(),
-        kubelet_message: None,
-    }
+    Verdict { pullable: Some(true), runnable: Some(true), summary: summary.into(), ..Verdict::default() }
 }
 
 fn failed(failure: &Failure, summary: String, kubelet_message: Option<&str>) -> Verdict {

@@ -4,7 +4,7 @@ use super::stage::Stage;
 use crate::cause::{Cause, Owner};
 use crate::redact::clean::Clean;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
     /// Would containerd's pull succeed? `None`: unknown.
     pub pullable: Option<bool>,
@@ -28,17 +28,6 @@ pub struct Verdict {
 impl Verdict {
     /// An unknown answer: why it is unknown, and what to do about that.
     pub fn unknown(summary: &str, fix: &str) -> Self {
-        Self {
-            pullable: None,
-            runnable: None,
-            cause: None,
-            also_possible: Vec::new(),
-            stage: None,
-            host: None,
-            owner: None,
-            summary: summary.into(),
-            fix: fix.into(),
-            kubelet_message: None,
-        }
+        Self { summary: summary.into(), fix: fix.into(), ..Self::default() }
     }
 }

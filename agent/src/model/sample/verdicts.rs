@@ -9,14 +9,8 @@ pub fn good() -> Verdict {
     Verdict {
         pullable: Some(true),
         runnable: Some(true),
-        cause: None,
-        also_possible: Vec::new(),
-        stage: None,
-        host: None,
-        owner: None,
         summary: "containerd can pull it.".into(),
-        fix: String::new().into(),
-        kubelet_message: None,
+        ..Verdict::default()
     }
 }
 

@@ -4,11 +4,10 @@ use crate::cause::Cause;
 use crate::model::outcome::{Failure, Mark};
 use crate::model::verdict::Verdict;
 use crate::pull::PullEnd;
-use crate::redact::clean::Clean;
 use crate::version::Version;
 
 /// Makes the verdict unknown if the failure is inconclusive: pullprobe does not know what containerd would see.
-pub fn in_doubt(version: Version, ending: &PullEnd, verdict: Verdict) -> Verdict {
+pub fn unless_conclusive(version: Version, ending: &PullEnd, verdict: Verdict) -> Verdict {
     let PullEnd::Failed(_, failure) = ending else { return verdict };
     if !failure.inconclusive {
         return verdict;
@@ -16,18 +15,8 @@ pub fn in_doubt(version: Version, ending: &PullEnd, verdict: Verdict) -> Verdict
     let place = failure.host.as_ref().map(|host| format!("{host}: ")).unwrap_or_default();
     let what = failure.particulars.as_ref().and_then(|known| known.summary.as_deref());
     let what = what.map(|what| format!(" {what}")).unwrap_or_default();
-    Verdict {
-        pullable: None,
-        cause: None,
-        also_possible: Vec::new(),
-        stage: None,
-        host: None,
-        owner: None,
-        kubelet_message: None,
-        summary: format!("The answer is unknown: {place}{}.{what}{}", failure.detail, outcome(version, failure)).into(),
-        fix: way_out(failure),
-        ..verdict
-    }
+    let summary = format!("The answer is unknown: {place}{}.{what}{}", failure.detail, outcome(version, failure));
+    Verdict::unknown(&summary, fix(failure))
 }
 
 /// What containerd does if the silence lasts longer than pullprobe waits.
@@ -46,8 +35,8 @@ fn outcome(version: Version, failure: &Failure) -> String {
 }
 
 /// The fix: what to change so that pullprobe can answer.
-fn way_out(failure: &Failure) -> Clean {
-    if let Some(fix) = failure.particulars.as_ref().and_then(|known| known.fix.clone()) {
+fn fix(failure: &Failure) -> &str {
+    if let Some(fix) = failure.particulars.as_ref().and_then(|known| known.fix.as_deref()) {
         return fix;
     }
     match failure.cause {
@@ -63,5 +52,4 @@ fn way_out(failure: &Failure) -> Clean {
         Cause::LimitReached => failure.fix(),
         _ => "Pull the image once on the node to find out. The summary says why pullprobe cannot.",
     }
-    .into()
 }
