@@ -17,12 +17,12 @@ mod dates;
 mod dns;
 mod history;
 mod image;
-mod ladder;
 mod markup;
 mod node;
 mod pods;
 mod query;
 mod registry;
+mod stages;
 mod table;
 mod target;
 

@@ -31,13 +31,12 @@ use crate::redact::urls::without_credentials;
 use crate::route::dependencies;
 use crate::route::network::Network;
 
-mod ladders;
+mod hosts;
 
 #[cfg(test)]
 mod cases_tests;
 
-pub use ladders::{Dependencies, dependents, not_reached, registry};
-use ladders::{climb_on, ladders};
+pub use hosts::{Dependencies, dependents, not_reached, registry};
 
 /// This part of the time is left for the answer by looks that only explain it.
 const LEFT_OVER: u32 = 10;
@@ -56,14 +55,14 @@ pub struct Question<'a> {
     pub timeout: Duration,
 }
 
-/// One image: its verdict, and every host that it needs with its ladder.
+/// One image: its verdict, and every host that it needs with its stages.
 pub async fn image(question: &Question<'_>, requested: &str, image: &Reference) -> (ImageReport, Vec<EndpointReport>) {
     let deadline = Deadline::now() + question.timeout;
     let plan = plan(question.containerd, &image.domain);
     let nobody = BTreeSet::new();
-    let ladders = ladders(question, &image.domain, &plan, &nobody, deadline);
-    let (report, mut endpoints) = tokio::join!(Box::pin(verdict(question, requested, image)), ladders);
-    endpoints.extend(climb_on(question, &image.domain, &plan, [], deadline).await);
+    let planned = hosts::planned(question, &image.domain, &plan, &nobody, deadline);
+    let (report, mut endpoints) = tokio::join!(Box::pin(verdict(question, requested, image)), planned);
+    endpoints.extend(hosts::dependencies(question, &image.domain, &plan, [], deadline).await);
     (report, endpoints)
 }
 

@@ -7,13 +7,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
-<<<<<<< HEAD
-use super::answers::{Progress, TargetReport, ask_all, ending, wanted};
-use super::{ExitStatus, complain, print, style};
-=======
 use super::answers::{TargetReport, ask_all, ending, wanted};
 use super::{ExitStatus, print, refuse, style};
->>>>>>> 93682b5c (Refuse in one place, and choose and ask targets in one place for check and hosts)
 use crate::cli::{Format, NodeArgs, OutputArgs};
 use crate::model::finding::Finding;
 use crate::model::report::{EndpointReport, ImageReport};
@@ -42,14 +37,6 @@ pub async fn run(
         Ok(texts) => texts,
         Err(problem) => return refuse(&[problem]),
     };
-<<<<<<< HEAD
-    let texts = wanted(targets, &node, &options);
-    if texts.is_empty() {
-        complain("no targets: name an image or a registry, or configure targets (--config)");
-        return ExitStatus::Refused;
-    }
-=======
->>>>>>> 93682b5c (Refuse in one place, and choose and ask targets in one place for check and hosts)
     let (began_at, began) = (Timestamp::now(), Instant::now());
     let answers = ask_all(&node, &options, &texts, timeout, output).await;
     let subject = json::Subject {

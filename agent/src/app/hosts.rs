@@ -4,13 +4,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-<<<<<<< HEAD
-use super::answers::{Progress, TargetReport, ask_all, ending, wanted};
-use super::{ExitStatus, complain, print, style};
-=======
 use super::answers::{TargetReport, ask_all, ending, wanted};
 use super::{ExitStatus, complain, print, refuse, style};
->>>>>>> 93682b5c (Refuse in one place, and choose and ask targets in one place for check and hosts)
 use crate::cli::{Format, NodeArgs, OutputArgs};
 use crate::file;
 use crate::redact::urls::without_credentials;
@@ -40,22 +35,11 @@ pub async fn run(wish: Wish<'_>, node: &NodeArgs, output: &OutputArgs) -> ExitSt
         Ok((node, options)) => (node.patient(timeout), options),
         Err(problems) => return refuse(&problems),
     };
-<<<<<<< HEAD
-    let texts = wanted(targets, &node, &options);
-    if texts.is_empty() {
-        complain("no targets: name an image or a registry, or configure targets (--config)");
-        return ExitStatus::Refused;
-    }
-    let progress = Progress::new(output, texts.len());
-    let answers = ask_all(&node, &options, &texts, timeout, &progress).await;
-    progress.clear();
-=======
     let texts = match wanted(targets, &node, &options) {
         Ok(texts) => texts,
         Err(problem) => return refuse(&[problem]),
     };
     let answers = ask_all(&node, &options, &texts, timeout, output).await;
->>>>>>> 93682b5c (Refuse in one place, and choose and ask targets in one place for check and hosts)
     let reports = texts
         .iter()
         .zip(&answers)

@@ -133,7 +133,7 @@ fn send_on(snapshot: &mut Snapshot, namespace: &str, host: &str) {
     let via = key(namespace, namespace).1;
     let need =
         Dependency { purposes: [Purpose::Manifest, Purpose::Blob].into(), via: [via].into(), seen: true, pooled: true };
-    let stages = Stages { ping: Step::skipped(Skip::NotNeeded), token: Step::skipped(Skip::NotNeeded), ..climbed() };
+    let stages = Stages { ping: Step::skipped(Skip::NotNeeded), token: Step::skipped(Skip::NotNeeded), ..all_passed() };
     let report = EndpointReport {
         namespace: namespace.to_owned(),
         role: Role::Redirect,
@@ -201,15 +201,15 @@ fn walks() -> Vec<(&'static str, &'static str, Role, Stages)> {
     let throttled = Failure::new(Stage::Ping, Cause::RateLimited, "429 Too Many Requests").at("quay.io:443");
     vec![
         ("docker.io", "mirror.example:5000", Role::Mirror, dead()),
-        ("docker.io", "registry-1.docker.io", Role::Upstream, climbed()),
-        ("ghcr.io", "ghcr.io", Role::Upstream, Stages { token: failed(refused, 180), ..climbed() }),
+        ("docker.io", "registry-1.docker.io", Role::Upstream, all_passed()),
+        ("ghcr.io", "ghcr.io", Role::Upstream, Stages { token: failed(refused, 180), ..all_passed() }),
         (
             "quay.io",
             "quay.io",
             Role::Upstream,
-            Stages { ping: failed(throttled, 95), token: Step::default(), ..climbed() },
+            Stages { ping: failed(throttled, 95), token: Step::default(), ..all_passed() },
         ),
-        ("registry.k8s.io", "registry.k8s.io", Role::Upstream, climbed()),
+        ("registry.k8s.io", "registry.k8s.io", Role::Upstream, all_passed()),
     ]
 }
 
@@ -231,11 +231,11 @@ fn dead() -> Stages {
         tls: Step::default(),
         ping: Step::default(),
         token: Step::default(),
-        ..climbed()
+        ..all_passed()
     }
 }
 
-fn climbed() -> Stages {
+fn all_passed() -> Stages {
     let addresses: Vec<IpAddr> = vec!["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()];
     let nameserver = |server: &str, cause: Option<Cause>| NameserverFacts {
         server: server.parse().unwrap(),

@@ -4,10 +4,10 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::history::{self, Since};
-use super::ladder;
 use super::markup::{Tone, back_off, bytes, fix, millis, note, term};
 use super::pods::needed_by;
 use super::query::State;
+use super::stages;
 use super::target::{Target, What};
 use crate::model::report::{Attempt, ImageReport};
 use crate::pods::Need;
@@ -65,7 +65,7 @@ pub fn detail(snapshot: &Snapshot, image: &ImageReport, needs: Option<&Vec<&Need
     let verdict = &image.verdict;
     html! {
         p.says { (verdict.summary) }
-        (ladder::draw(&ladder::of_image(snapshot, image)))
+        (stages::draw(&stages::of_image(snapshot, image)))
         @if let Some(until) = snapshot.image_back_off(image) { (back_off(until, now)) }
         (notes(image))
         (fix(&verdict.fix))

@@ -1,4 +1,4 @@
-//! A registry name: its hosts in containerd's order and those that they send to, each with its ladder.
+//! A registry name: its hosts in containerd's order and those that they send to, each with its stages.
 
 use jiff::Timestamp;
 use maud::{Markup, html};
@@ -8,7 +8,7 @@ use super::history::{self, Since};
 use super::markup::{back_off, from_now, millis, seen, term};
 use super::query::State;
 use super::target::{Target, What};
-use super::{dns, ladder};
+use super::{dns, stages};
 use crate::model::host::{Endpoint, EndpointKey, Role};
 use crate::model::namespace::{Health, Namespace, PlannedHost};
 use crate::model::report::EndpointReport;
@@ -114,7 +114,7 @@ fn host(snapshot: &Snapshot, report: &EndpointReport, now: Timestamp) -> Markup 
     let key: EndpointKey = (report.namespace.clone(), report.endpoint.clone());
     html! { div.host {
         (heading(&report.endpoint, report.role, &seen(report.started_at, now)))
-        (ladder::draw(&ladder::of_host(&report.stages)))
+        (stages::draw(&stages::of_host(&report.stages)))
         @if let Some(failure) = report.failure() { p.says { b { (failure.cause.as_str()) } " " (failure.detail) } }
         @if let Some(until) = snapshot.endpoint_back_off(&key) { (back_off(until, now)) }
         @for line in dns::nameservers(&report.stages) {

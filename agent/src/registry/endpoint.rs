@@ -1,4 +1,4 @@
-//! The endpoint ladder: DNS → TCP → proxy → TLS → `/v2/` → token.
+//! The stages of an endpoint: DNS → TCP → proxy → TLS → `/v2/` → token.
 //!
 //! containerd never asks for `/v2/`: this is pullprobe's own question, whether the host is a
 //! registry that lets this node in.
@@ -34,13 +34,13 @@ use crate::route::usage::RequestKind;
 /// What `/v2/` answers is a few bytes; an error page may be some KiB.
 const BODY_LIMIT: usize = 64_000;
 
-/// Climbs to one host of a plan, for as long as there is time.
+/// Probes one host of a plan, for as long as there is time.
 #[tracing::instrument(name = "endpoint", level = "trace", skip_all, fields(host = %host.endpoint))]
 pub async fn probe(network: &Network, namespace: &str, host: &RegistryHost, deadline: Instant) -> EndpointReport {
     let began = Instant::now();
     let mut report = begin(network, namespace, &host.endpoint, host.role);
-    let climbing = Box::pin(connect_to(network, host, &mut report));
-    if timeout_at(deadline, climbing).await.is_err() {
+    let probing = Box::pin(connect_to(network, host, &mut report));
+    if timeout_at(deadline, probing).await.is_err() {
         report.out_of_time();
     }
     report.duration = began.elapsed();
@@ -68,7 +68,7 @@ pub async fn dependent(
         report.stages.ping = Step::skipped(Skip::NotNeeded);
         report.stages.token = Step::skipped(Skip::NotNeeded);
     }
-    // Others may have climbed there: its stages say how long that took.
+    // Others may have been there: its stages say how long that took.
     report.duration = report.stages.lines().iter().filter_map(|line| line.duration).sum();
     report
 }
@@ -300,7 +300,7 @@ fn judge(response: &Response, challenges: &[Challenge], host: &RegistryHost, nam
         404 | 405 if reading.is_by_words() => fail(reading.cause, &words),
         404 | 405 if host.path != "/v2" => None,
         404 | 405 => fail(Cause::NotARegistry, ": there is no distribution API"),
-        // Redirected as a whole: the image ladder follows.
+        // Redirected as a whole: the probe of the image follows.
         301 | 302 | 303 | 307 | 308 if response.headers.contains_key(header::LOCATION) => None,
         403 if reading.says_expired() && !signs_in => fail(Cause::AccessDenied, &words),
         _ => fail(reading.cause, &words),

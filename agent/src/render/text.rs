@@ -1,4 +1,4 @@
-//! A verdict for a terminal: the answer first, then the ladder, then `fix:`.
+//! A verdict for a terminal: the answer first, then the stages, then `fix:`.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -165,17 +165,17 @@ fn candidate_line((candidate, nth): (&Candidate, usize), now: Timestamp) -> Stri
     format!("credential {nth}: {kind}{anonymous} from {source} (key {key}){}: {end}", candidate.credential.end(now))
 }
 
-/// One endpoint: its ladder on a line, and the failure below it.
+/// One endpoint: its stages on a line, and the failure below it.
 pub fn endpoint(report: &EndpointReport, style: Style) -> String {
-    let mut rungs = Vec::new();
+    let mut stages = Vec::new();
     for line in report.stages.shown() {
         let name = line.stage.as_str();
         let took = line.duration.filter(|d| !d.is_zero()).map(|d| format!(" {}", span(d))).unwrap_or_default();
         match line.result {
             StageResult::Passed => {
-                rungs.push(format!("{} {name}{}", style.paint(Tone::Good, "✓"), style.paint(Tone::Dim, &took)));
+                stages.push(format!("{} {name}{}", style.paint(Tone::Good, "✓"), style.paint(Tone::Dim, &took)));
             }
-            StageResult::Failed(_) => rungs.push(format!(
+            StageResult::Failed(_) => stages.push(format!(
                 "{} {}{}",
                 style.paint(Tone::Bad, "✗"),
                 style.paint(Tone::Bad, name),
@@ -188,7 +188,7 @@ pub fn endpoint(report: &EndpointReport, style: Style) -> String {
         "  {} {}  {}\n",
         style.paint(Tone::Strong, &report.endpoint.to_string()),
         style.paint(Tone::Dim, report.role.as_str()),
-        rungs.join("  ")
+        stages.join("  ")
     );
     if let Some(failure) = report.failure() {
         let _ = writeln!(out, "    {} {}", style.paint(Tone::Bad, failure.cause.as_str()), failure.detail);

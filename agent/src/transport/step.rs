@@ -1,4 +1,4 @@
-//! One step of a ladder: measures and bounds its time. It knows nothing of what the step does.
+//! One stage: measures and bounds its time. It knows nothing of what the step does.
 
 use std::time::{Duration, Instant};
 

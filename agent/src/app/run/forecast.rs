@@ -83,7 +83,7 @@ fn hosts(targets: &Targets) -> Vec<Host> {
     all.map(|(name, endpoint, role)| of(name, endpoint, role)).collect()
 }
 
-/// The ladder of a registry is climbed at each of its hosts. An image is asked of the first, which is taken to have it.
+/// A registry is probed at each of its hosts. An image is asked of the first, which is taken to have it.
 fn asks(hosts: &[Host], target: &Probed) -> Vec<(usize, Cost)> {
     let name = target.registry();
     let of_it = hosts.iter().enumerate().filter(|(_, host)| host.load.registry == name);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{MARKUP, add, attempt, climbed, dead, failed, good, image, now, refused, rich, state, unsuited};
+use super::{MARKUP, add, all_passed, attempt, dead, failed, good, image, now, refused, rich, state, unsuited};
 use crate::cause::Cause;
 use crate::image::platform::Platform;
 use crate::model::credential::CredentialSource;
@@ -22,9 +22,9 @@ pub fn many(images: usize, hosts: usize) -> Snapshot {
     let refused_token = || Failure::new(Stage::Token, Cause::CredentialsRejected, "401 Unauthorized");
     for at in 0..hosts / 2 {
         let (name, mirror) = (format!("registry-{at:03}.example"), format!("mirror-{at:03}.example:5000"));
-        add(&mut snapshot, &name, &mirror, Role::Mirror, if at % 10 == 3 { dead() } else { climbed() });
+        add(&mut snapshot, &name, &mirror, Role::Mirror, if at % 10 == 3 { dead() } else { all_passed() });
         let upstream =
-            if at % 20 == 3 { Stages { token: failed(refused_token(), 180), ..climbed() } } else { climbed() };
+            if at % 20 == 3 { Stages { token: failed(refused_token(), 180), ..all_passed() } } else { all_passed() };
         add(&mut snapshot, &name, &name, Role::Upstream, upstream);
     }
     for at in 0..images {
@@ -51,7 +51,7 @@ pub fn well() -> Snapshot {
     let mut snapshot = bare();
     snapshot.state.findings.clear();
     for name in ["docker.io", "quay.io", "registry.k8s.io"] {
-        add(&mut snapshot, name, name, Role::Upstream, climbed());
+        add(&mut snapshot, name, name, Role::Upstream, all_passed());
         let report = image(&format!("{name}/example/app:1"), (name, "example/app", "1"), good());
         insert(&mut snapshot, ImageReport { warnings: Vec::new(), ..report });
     }
@@ -82,7 +82,7 @@ pub fn remembered(mut snapshot: Snapshot) -> Snapshot {
             snapshot.histories.note_image(&ImageReport { verdict, ..report.clone() }, minutes(at));
         }
         for report in snapshot.endpoints.values().map(AsRef::as_ref) {
-            let stages = if is_well { climbed() } else { report.stages.clone() };
+            let stages = if is_well { all_passed() } else { report.stages.clone() };
             snapshot.histories.note_endpoint(&EndpointReport { stages, ..report.clone() }, minutes(at));
         }
     }

@@ -1,4 +1,4 @@
-//! A registry that was asked for by name: whether a pull from it could go through, each host's ladder, `fix:`.
+//! A registry that was asked for by name: whether a pull from it could go through, each host's stages, `fix:`.
 
 use std::fmt::Write as _;
 

@@ -22,24 +22,24 @@ const OF_IMAGE: [Stage; 9] = [
 ];
 
 #[derive(Debug, PartialEq, Eq)]
-pub struct Rung {
+pub struct StageCell {
     pub stage: Stage,
     pub tone: Tone,
     pub said: String,
 }
 
-pub fn draw(rungs: &[Rung]) -> Markup {
-    html! { ol.ladder { @for rung in rungs {
-        li.(rung.tone.class()) { i { (rung.tone.sign()) } " " b { (rung.stage.as_str()) } " " span { (rung.said) } }
+pub fn draw(cells: &[StageCell]) -> Markup {
+    html! { ol.ladder { @for cell in cells {
+        li.(cell.tone.class()) { i { (cell.tone.sign()) } " " b { (cell.stage.as_str()) } " " span { (cell.said) } }
     } } }
 }
 
 /// Of one host, as its probe saw it.
-pub fn of_host(stages: &Stages) -> Vec<Rung> {
+pub fn of_host(stages: &Stages) -> Vec<StageCell> {
     stages.shown().map(|line| measured(&line)).collect()
 }
 
-fn measured(line: &StageLine<'_>) -> Rung {
+fn measured(line: &StageLine<'_>) -> StageCell {
     let took = line.duration.map(millis).unwrap_or_default();
     let (tone, said) = match line.result {
         StageResult::Passed => (Tone::Good, took),
@@ -47,16 +47,16 @@ fn measured(line: &StageLine<'_>) -> Rung {
         StageResult::Failed(_) => (Tone::Bad, format!("failed, {took}")),
         StageResult::Skipped(why) => (Tone::Quiet, why.as_str().replace('_', " ")),
     };
-    Rung { stage: line.stage, tone, said }
+    StageCell { stage: line.stage, tone, said }
 }
 
 /// Of an image: what its own walk shows, with the times of the host that decided where its probe agrees.
-pub fn of_image(snapshot: &Snapshot, image: &ImageReport) -> Vec<Rung> {
+pub fn of_image(snapshot: &Snapshot, image: &ImageReport) -> Vec<StageCell> {
     let host = deciding_host(snapshot, image);
     let lines = host.map(|report| report.stages.lines());
     let is_direct = host.is_some_and(|report| report.stages.shown().all(|line| line.stage != Stage::Proxy));
     let line = |stage| lines.as_ref().and_then(|lines| lines.iter().find(|line| line.stage == stage));
-    let rung = |stage: Stage| {
+    let cell = |stage: Stage| {
         let (tone, said) = match (reach(image, stage), line(stage)) {
             (Reach::Reached, Some(line)) if agrees(line) => return measured(line),
             (Reach::Reached, _) => (Tone::Good, "reached"),
@@ -64,9 +64,9 @@ pub fn of_image(snapshot: &Snapshot, image: &ImageReport) -> Vec<Rung> {
             (Reach::Open, _) => (Tone::Doubt, "not known"),
             (Reach::NotReached, _) => (Tone::Quiet, "not reached"),
         };
-        Rung { stage, tone, said: said.to_owned() }
+        StageCell { stage, tone, said: said.to_owned() }
     };
-    OF_IMAGE.into_iter().filter(|stage| *stage != Stage::Proxy || !is_direct).map(rung).collect()
+    OF_IMAGE.into_iter().filter(|stage| *stage != Stage::Proxy || !is_direct).map(cell).collect()
 }
 
 enum Reach {
@@ -120,7 +120,7 @@ mod tests {
     use crate::model::sample;
 
     fn drawn(image: &ImageReport) -> String {
-        let sign = |rung: &Rung| rung.tone.sign();
+        let sign = |cell: &StageCell| cell.tone.sign();
         of_image(&sample::rich(), image).iter().map(sign).collect()
     }
 
@@ -156,8 +156,8 @@ mod tests {
     #[test]
     fn times_are_those_of_the_host_that_decided() {
         let snapshot = sample::rich();
-        let rungs = of_image(&snapshot, &of("ghcr.io/example/private:1"));
-        let said: Vec<&str> = rungs.iter().map(|rung| rung.said.as_str()).collect();
+        let cells = of_image(&snapshot, &of("ghcr.io/example/private:1"));
+        let said: Vec<&str> = cells.iter().map(|cell| cell.said.as_str()).collect();
         assert_eq!(said[..4], ["4 ms", "11 ms", "not needed", "23 ms"]);
         assert_eq!(said[5..], ["failed", "not reached", "not reached", "not reached"]);
         assert_eq!(of_host(&snapshot.endpoints.first_key_value().unwrap().1.stages)[1].said, "failed, 5.0 s");

@@ -1,4 +1,4 @@
-//! Every host of a registry with its ladder: those of the plan, and those that they send to.
+//! Every host of a registry with its stages: those of the plan, and those that they send to.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,16 +25,16 @@ pub async fn registry(
 ) -> Vec<EndpointReport> {
     let deadline = Deadline::now() + question.timeout;
     let plan = plan(question.containerd, domain);
-    let mut endpoints = ladders(question, domain, &plan, left_alone, deadline).await;
+    let mut endpoints = planned(question, domain, &plan, left_alone, deadline).await;
     let remembered = remembered.iter().filter(|(endpoint, _)| !left_alone.contains(endpoint));
-    endpoints.extend(climb_on(question, domain, &plan, remembered, deadline).await);
+    endpoints.extend(dependencies(question, domain, &plan, remembered, deadline).await);
     endpoints
 }
 
 /// The hosts that the registry's own have sent to in this cycle.
 pub async fn dependents(question: &Question<'_>, domain: &str) -> Vec<EndpointReport> {
     let plan = plan(question.containerd, domain);
-    climb_on(question, domain, &plan, [], Deadline::now() + question.timeout).await
+    dependencies(question, domain, &plan, [], Deadline::now() + question.timeout).await
 }
 
 /// The planned hosts that were not probed before the cycle was over.
@@ -44,7 +44,7 @@ pub fn not_reached(question: &Question<'_>, domain: &str) -> Vec<EndpointReport>
 }
 
 /// Without kubelet's credential: it belongs to an image, and goes only where the walk leads.
-pub(super) async fn ladders(
+pub(super) async fn planned(
     question: &Question<'_>,
     domain: &str,
     plan: &Plan,
@@ -57,8 +57,8 @@ pub(super) async fn ladders(
     join_all(once.map(|host| Box::pin(endpoint::probe(question.network, domain, host, deadline)))).await
 }
 
-/// The ladders of hosts that no plan names. Who was sent there in this cycle has climbed them already.
-pub(super) async fn climb_on<'a>(
+/// The hosts that no plan names. Whoever was sent there in this cycle has probed them already.
+pub(super) async fn dependencies<'a>(
     question: &Question<'_>,
     domain: &str,
     plan: &Plan,
