@@ -50,8 +50,8 @@ pub fn verdict(evidence: Evidence<'_>) -> Verdict {
     {
         verdict = logins::shadowed(failure, used, verdict);
     }
-    let verdict = logins::told(logins::provider_meant(verdict, evidence.near_provider), evidence.credential);
-    dropped::told(
+    let verdict = logins::with_login(logins::provider_meant(verdict, evidence.near_provider), evidence.credential);
+    dropped::with_dropped_file(
         inconclusive::unless_conclusive(evidence.version, evidence.ending, verdict),
         evidence.dropped,
     )

@@ -136,9 +136,9 @@ async fn in_dns(names: &Names, host: &str, limits: LookupLimits) -> Step<DnsFact
     let (ending, (), nameservers) = join3(main, listen(&cache, host, limit, enough), aside).await;
     let reckoned = ending.is_err() && limit < budget;
     let (result, takes) = match ending {
-        Ok(ending) if ending.takes < budget => (conclude(ending.result, host, lookup.told()), ending.takes),
+        Ok(ending) if ending.takes < budget => (conclude(ending.result, host, lookup.summary()), ending.takes),
         Err(_) if reckoned => foretell(&cache, host, LookupLimits { budget, limit }).await,
-        Ok(_) | Err(_) => (Err(out_of_time(host, budget, &lookup.told())), budget),
+        Ok(_) | Err(_) => (Err(out_of_time(host, budget, &lookup.summary())), budget),
     };
     let with = |facts: DnsFacts| DnsFacts { reckoned, nameservers, ..facts };
     let outcome = match result {
@@ -156,18 +156,18 @@ async fn listen(cache: &QueryCache<'_>, host: &str, limit: Duration, enough: imp
     select(Box::pin(heard), std::pin::pin!(enough)).await;
 }
 
-fn conclude(result: Result<Found, LookupError>, host: &str, told: String) -> Result<DnsFacts, Failure> {
+fn conclude(result: Result<Found, LookupError>, host: &str, summary: String) -> Result<DnsFacts, Failure> {
     match result {
         Ok(found) => {
             let addresses = found.addresses.into_iter().map(Address::from).collect();
             Ok(facts(NameSource::Dns, found.name, address_order::by_rfc6724(addresses)))
         }
         Err(miss) if miss.cause == Cause::LimitReached => {
-            Err(LimitReached::new(Stage::Dns, format!("pullprobe is at a limit of its own process: {told}")).into())
+            Err(LimitReached::new(Stage::Dns, format!("pullprobe is at a limit of its own process: {summary}")).into())
         }
         Err(miss) => {
             let words = format!("dial tcp: lookup {host}{}", miss.words);
-            Err(Failure::new(Stage::Dns, miss.cause, clip(told)).with_go_message(words))
+            Err(Failure::new(Stage::Dns, miss.cause, clip(summary)).with_go_message(words))
         }
     }
 }
@@ -176,7 +176,7 @@ fn conclude(result: Result<Found, LookupError>, host: &str, told: String) -> Res
 /// servers that have meanwhile been asked.
 async fn foretell(cache: &QueryCache<'_>, host: &str, limits: LookupLimits) -> (Result<DnsFacts, Failure>, Duration) {
     let LookupLimits { budget, limit } = limits;
-    let lookup = Lookup::foretold(cache, host, budget);
+    let lookup = Lookup::predicted(cache, host, budget);
     let limit = limit.min(ASIDE_LIMIT);
     let in_doubt = |failure: Failure| match lookup.short_silence(budget) {
         Some(silence) if !failure.inconclusive => {
@@ -189,11 +189,11 @@ async fn foretell(cache: &QueryCache<'_>, host: &str, limits: LookupLimits) -> (
         _ => failure,
     };
     match timeout(limit, lookup.run()).await {
-        Ok(ending) if ending.takes >= budget => (Err(in_doubt(out_of_time(host, budget, &lookup.told()))), budget),
-        Ok(ending) => (conclude(ending.result, host, lookup.told()).map_err(in_doubt), ending.takes),
+        Ok(ending) if ending.takes >= budget => (Err(in_doubt(out_of_time(host, budget, &lookup.summary()))), budget),
+        Ok(ending) => (conclude(ending.result, host, lookup.summary()).map_err(in_doubt), ending.takes),
         Err(_) => {
-            let failure = out_of_time(host, budget, &lookup.told());
-            let detail = format!("its nameservers answer, but too slowly to tell the end: {}", lookup.told());
+            let failure = out_of_time(host, budget, &lookup.summary());
+            let detail = format!("its nameservers answer, but too slowly to tell the end: {}", lookup.summary());
             let failure = Failure { detail: clip(detail).into(), inconclusive: true, ..failure.fixed_by(LONGER) };
             (Err(failure), limits.limit + limit)
         }
@@ -201,9 +201,9 @@ async fn foretell(cache: &QueryCache<'_>, host: &str, limits: LookupLimits) -> (
 }
 
 /// The words are those of Go's dialer, whose time includes the lookup.
-fn out_of_time(host: &str, budget: Duration, told: &str) -> Failure {
+fn out_of_time(host: &str, budget: Duration, summary: &str) -> Failure {
     let detail = format!(
-        "the lookup did not end within the {budget:?} that containerd allows for lookup and connection: {told}"
+        "the lookup did not end within the {budget:?} that containerd allows for lookup and connection: {summary}"
     );
     Failure::new(Stage::Dns, Cause::DnsTimeout, clip(detail))
         .with_go_message(format!("dial tcp: lookup {host}: i/o timeout"))

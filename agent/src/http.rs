@@ -88,7 +88,7 @@ pub struct Response {
     /// What was left of the body when reading stopped.
     pub body_end: BodyEnd,
     /// Removes the request's secrets from the answer.
-    pub told: Redactor,
+    pub redactor: Redactor,
     /// `host:port` of the proxy that passes on requests one by one, and may have answered itself.
     pub passed_on_by: Option<String>,
 }
@@ -110,8 +110,8 @@ impl Response {
     #[cfg(test)]
     pub fn empty() -> Self {
         let (status, headers) = (StatusCode::OK, HeaderMap::new());
-        let (reason, body, told) = (Clean::default(), Body::default(), Redactor::default());
-        Self { status, reason, headers, body, body_end: BodyEnd::Whole, told, passed_on_by: None }
+        let (reason, body, redactor) = (Clean::default(), Body::default(), Redactor::default());
+        Self { status, reason, headers, body, body_end: BodyEnd::Whole, redactor, passed_on_by: None }
     }
 
     /// As Go has it: any bytes make a value, and those above 0x7f are mostly UTF-8.
@@ -129,7 +129,7 @@ impl Response {
 
     /// What it says, for people: without what it was told, and without the credentials of others.
     pub fn repeated(&self, text: &str) -> String {
-        without_credentials(&self.told.hide(text))
+        without_credentials(&self.redactor.hide(text))
     }
 
     /// `404 Not Found`, as Go prints it.
@@ -201,7 +201,7 @@ impl HttpClient {
         let began = tokio::time::Instant::now();
         let deadline = began + limit;
         let (wanted, is_gos_own) = (request.body_limit, encoding::is_gos_own(&request));
-        let told = confidential::with(&request, self.binding.proxy.as_ref());
+        let redactor = confidential::with(&request, self.binding.proxy.as_ref());
         let head = began + patience.map_or(limit, |patience| patience.min(limit));
         let answer = tokio::time::timeout_at(head, self.exchange(request)).await;
         let (response, connection) = answer.map_err(|_| self.no_answer())??;
@@ -228,7 +228,7 @@ impl HttpClient {
         }
         self.used.store(true, Ordering::Relaxed);
         let passed_on_by = self.binding.passed_on_by();
-        let response = Response { status, reason: reason.into(), headers, body, body_end, told, passed_on_by };
+        let response = Response { status, reason: reason.into(), headers, body, body_end, redactor, passed_on_by };
         Ok(if is_gos_own { encoding::undone(response, body_limit, deadline).await } else { response })
     }
 

@@ -5,12 +5,12 @@ mod needs;
 mod news;
 pub mod options;
 mod prepared;
-mod told;
+mod runtime_info;
 
 pub use needs::{NodeNeeds, needs};
 use news::Seen;
 pub use prepared::{prepare, prepare_unasked, prepare_with};
-use told::RuntimeInfo;
+use runtime_info::RuntimeInfo;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -142,33 +142,33 @@ impl HostFiles {
 
 impl Node {
     pub async fn load(options: &Options) -> Result<Self, String> {
-        let ground = HostFiles::of(options)?;
-        let told = ground.ask(options).await;
-        Ok(Self::read(options, ground, told, None).seen_after(None, Timestamp::now()))
+        let files = HostFiles::of(options)?;
+        let runtime = files.ask(options).await;
+        Ok(Self::read(options, files, runtime, None).seen_after(None, Timestamp::now()))
     }
 
     /// Reads the node again. If a file is broken now and the daemons still use its earlier content, that content is
     /// kept. Files are read on threads of their own: a disk that hangs must not delay probes and answers.
     pub async fn reload(before: Arc<Self>, options: Arc<Options>, now: Timestamp) -> Result<(Self, NodeState), String> {
         let of = Arc::clone(&options);
-        let ground = aside(move || HostFiles::of(&of)).await??;
+        let files = aside(move || HostFiles::of(&of)).await??;
         // What a probe was refused meanwhile is told, too.
-        ground.root.inherit(&before.root);
-        let told = ground.ask_again(&options).await;
+        files.root.inherit(&before.root);
+        let runtime = files.ask_again(&options).await;
         aside(move || {
-            let node =
-                Self::read(&options, ground, told, Some(&Before { node: &before, now })).seen_after(Some(&before), now);
+            let node = Self::read(&options, files, runtime, Some(&Before { node: &before, now }))
+                .seen_after(Some(&before), now);
             let state = node.state();
             (node, state)
         })
         .await
     }
 
-    fn read(options: &Options, ground: HostFiles, told: RuntimeInfo, before: Option<&Before<'_>>) -> Self {
-        let HostFiles { root, environment, layout } = ground;
+    fn read(options: &Options, files: HostFiles, runtime: RuntimeInfo, before: Option<&Before<'_>>) -> Self {
+        let HostFiles { root, environment, layout } = files;
         let containerd_options = ContainerdOptions {
-            version: told.version,
-            version_source: told.source,
+            version: runtime.version,
+            version_source: runtime.source,
             build: maker::build(layout.distribution, layout::system(&root).as_deref(), &environment),
             ..containerd_options(options, &layout, &environment)
         };
@@ -176,7 +176,7 @@ impl Node {
             None => Containerd::load(&root, &containerd_options),
             Some(Before { node, now }) => {
                 // Silent twice: it is not merely slow, and what is not running has nothing in memory.
-                let running = told.silent.is_none() || !node.silent;
+                let running = runtime.silent.is_none() || !node.silent;
                 node.containerd.reload(&root, &containerd_options, *now, running)
             }
         };
@@ -188,15 +188,15 @@ impl Node {
         let (trust_store, trust) = trusted(&root, &environment, before.map(|before| before.node));
         let credentials = logins(options, &root, &layout, before);
         let platform = options.platform.clone().unwrap_or_else(|| cpu::platform(&root));
-        let silent = told.silent.is_some();
+        let silent = runtime.silent.is_some();
         // A containerd that is stopped takes its socket away.
         let stopped = before.and_then(|before| before.node.answers).map(|_| false);
-        let answers = told.answers.or(stopped).filter(|_| told.closed.is_none());
+        let answers = runtime.answers.or(stopped).filter(|_| runtime.closed.is_none());
         let of_files = [&containerd.findings, &layout.findings, &names.findings, &environment.findings];
         let of_files = of_files.into_iter().chain([&trust_store.findings, &credentials.findings]).flatten().cloned();
         let mut findings: Vec<Finding> = of_files.collect();
-        findings.extend(local::other_ports(&containerd, &told.images));
-        findings.extend(told.silent.into_iter().chain(told.closed).chain(told.unlisted));
+        findings.extend(local::other_ports(&containerd, &runtime.images));
+        findings.extend(runtime.silent.into_iter().chain(runtime.closed).chain(runtime.unlisted));
         findings.extend(kubelet::findings(&root, &layout.kubelet_root));
         if !silent {
             findings.extend(local::newer(options, &root, &layout, &containerd, &environment, &trust_store));
@@ -221,7 +221,7 @@ impl Node {
             terms,
             findings,
             expiries,
-            found_images: told.images,
+            found_images: runtime.images,
             timeouts: timeouts(&options.settings.probe.timeouts),
             silent,
             answers,

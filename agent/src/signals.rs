@@ -2,15 +2,15 @@
 
 mod condition;
 mod damping;
+mod delivery;
 mod event;
 mod recorder;
-mod told;
 
 pub use condition::{Condition, Reporting};
 pub use damping::{Damping, Rule, Seen, Status};
+pub use delivery::{Channel, Delivery};
 pub use event::{Event, MESSAGE_LIMIT, Object, Severity};
 pub use recorder::{Outgoing, Recorder, Result as EventResult};
-pub use told::{Channel, Told};
 
 /// The type of the condition.
 pub const CONDITION: &str = "RegistryReachable";
@@ -20,5 +20,5 @@ pub const CONDITION: &str = "RegistryReachable";
 pub struct Signals {
     pub condition: Option<Reporting>,
     pub events: Option<Recorder>,
-    pub told: Told,
+    pub delivery: Delivery,
 }

@@ -11,7 +11,7 @@ use tokio::time::interval;
 use super::pull_budget::Clock;
 use crate::cluster::{self, Access, Desk};
 use crate::settings::{Settings, SignalSettings};
-use crate::signals::{Channel, Damping, Recorder, Reporting, Rule, Seen, Signals, Told};
+use crate::signals::{Channel, Damping, Delivery, Recorder, Reporting, Rule, Seen, Signals};
 use crate::state::snapshot::Snapshot;
 use crate::state::store::Store;
 
@@ -51,23 +51,27 @@ impl NodeSignals {
         let (interval, settings) = (settings.probe.interval, settings.signals.clone());
         let access = access.filter(|_| settings.node_condition || settings.events);
         let channel = |wanted: bool| wanted.then(Channel::default);
-        let mut told = Told { condition: channel(settings.node_condition), events: channel(settings.events) };
+        let mut delivery = Delivery { condition: channel(settings.node_condition), events: channel(settings.events) };
         if access.is_none() {
             let why =
                 "the agent has no token for the Kubernetes API: it runs outside a pod, or the chart gives it no right";
-            told.condition.iter_mut().chain(&mut told.events).for_each(|channel| channel.failed(now, why, false));
+            delivery
+                .condition
+                .iter_mut()
+                .chain(&mut delivery.events)
+                .for_each(|channel| channel.failed(now, why, false));
         }
         let signals = Signals {
             condition: settings.node_condition.then(Reporting::default),
             events: settings.events.then(|| Recorder::new(now)),
-            told,
+            delivery,
         };
         Self { access, desk: Arc::new(Desk::new(signals)), settings, interval }
     }
 
     /// Looks and tells, for as long as the agent runs.
     pub async fn run(self: Arc<Self>, node: String, store: Arc<Store>, clock: Clock) {
-        store.apply_signals(self.desk.borrow().told.clone());
+        store.apply_signals(self.desk.borrow().delivery.clone());
         let Some(access) = self.access.clone() else { return };
         let telling = cluster::tell(access, node, Arc::clone(&self.desk), clock);
         tokio::join!(telling, self.look(&store, clock), self.publish(&store));
@@ -75,12 +79,12 @@ impl NodeSignals {
 
     async fn publish(&self, store: &Store) {
         let mut changes = self.desk.subscribe();
-        let mut before = Told::default();
+        let mut before = Delivery::default();
         while changes.changed().await.is_ok() {
-            let told = changes.borrow_and_update().told.clone();
-            if told != before {
-                store.apply_signals(told.clone());
-                before = told;
+            let delivery = changes.borrow_and_update().delivery.clone();
+            if delivery != before {
+                store.apply_signals(delivery.clone());
+                before = delivery;
             }
         }
     }

@@ -46,7 +46,7 @@ pub async fn run(
         started_at: began_at,
         duration: began.elapsed(),
     };
-    print(&told(&node, &answers, &subject, output), ending(&answers))
+    print(&rendered(&node, &answers, &subject, output), ending(&answers))
 }
 
 /// Nobody else can send the secrets before the node is read, so that nothing else has to wait for them.
@@ -68,7 +68,7 @@ fn given(place: &Path) -> Result<Vec<PullSecret>, String> {
         .map_err(|reason| format!("{shown}: {reason}"))
 }
 
-fn told(node: &Node, answers: &[TargetReport], subject: &json::Subject<'_>, output: &OutputArgs) -> String {
+fn rendered(node: &Node, answers: &[TargetReport], subject: &json::Subject<'_>, output: &OutputArgs) -> String {
     let (findings, elsewhere) = findings(node, answers);
     if output.format == Format::Json {
         let images = answers.iter().filter_map(TargetReport::image);

@@ -53,7 +53,7 @@ impl Teller {
                     (ConditionWork::Report(condition), Ok(_)) => reporting.sent(condition.clone()),
                     _ => {}
                 }
-                note(signals.told.condition.get_or_insert_default(), &result, now, "report the node's condition");
+                note(signals.delivery.condition.get_or_insert_default(), &result, now, "report the node's condition");
             });
             self.rest(result.err()).await;
         }
@@ -80,7 +80,7 @@ impl Teller {
                 if result.as_ref().is_err_and(Trouble::is_about_one) {
                     return;
                 }
-                note(signals.told.events.get_or_insert_default(), &result, now, "write events");
+                note(signals.delivery.events.get_or_insert_default(), &result, now, "write events");
             });
             match result {
                 // The next one may be taken.

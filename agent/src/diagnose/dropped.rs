@@ -5,7 +5,7 @@ use crate::mirrors::hosts_toml::Rejection;
 use crate::model::verdict::Verdict;
 
 /// Says so in the verdict, where it is one. A failure of the registry itself is then but half of the truth.
-pub fn told(verdict: Verdict, dropped: Option<&Rejection>) -> Verdict {
+pub fn with_dropped_file(verdict: Verdict, dropped: Option<&Rejection>) -> Verdict {
     let Some(Rejection { place, reason, .. }) = dropped else { return verdict };
     let place = place.to_string();
     let summary = format!(
@@ -37,15 +37,16 @@ mod tests {
         let rejection = Rejection { place, reason: "expected `]`".to_owned(), open: false };
         let failed =
             Verdict { pullable: Some(false), cause: Some(Cause::TcpTimeout), ..Verdict::unknown("Dead.", "Wake it.") };
-        let verdict = told(failed.clone(), Some(&rejection));
+        let verdict = with_dropped_file(failed.clone(), Some(&rejection));
         assert_eq!((verdict.cause, verdict.also_possible), (failed.cause, vec![Cause::HostsFileInvalid]));
         assert!(verdict.summary.starts_with("Dead. containerd cannot read /c/r.example/hosts.toml:3 (expected `]`)"));
         assert!(
             verdict.fix.starts_with("Correct /c/r.example/hosts.toml:3 first") && verdict.fix.ends_with("Wake it.")
         );
-        let good = told(Verdict { pullable: Some(true), ..Verdict::unknown("Good.", "") }, Some(&rejection));
+        let good =
+            with_dropped_file(Verdict { pullable: Some(true), ..Verdict::unknown("Good.", "") }, Some(&rejection));
         assert!(good.summary.contains("none of the hosts in that file") && good.fix.is_empty(), "{good:?}");
         assert!(good.also_possible.is_empty());
-        assert_eq!(told(failed.clone(), None).summary, failed.summary);
+        assert_eq!(with_dropped_file(failed.clone(), None).summary, failed.summary);
     }
 }

@@ -43,7 +43,7 @@ pub(super) fn shadowed(failure: &Failure, used: &Credential, verdict: Verdict) -
 }
 
 /// A login that was refused: as whom it was sent, and what came to harm in it.
-pub(super) fn told(verdict: Verdict, credential: Option<&Credential>) -> Verdict {
+pub(super) fn with_login(verdict: Verdict, credential: Option<&Credential>) -> Verdict {
     let of_login = [Cause::CredentialsRejected, Cause::CredentialsShadowAnonymous, Cause::LoginLocked];
     let about_login = verdict.cause.is_some_and(|cause| of_login.contains(&cause));
     let Some(credential) = credential.filter(|one| about_login && one.login().is_some()) else { return verdict };

@@ -55,7 +55,7 @@ enum Mode {
     Aside,
     /// As containerd makes it, in as long as containerd has: but only what is not known yet is asked, and
     /// the rest of the time is calculated.
-    Foretold { budget: Duration },
+    Predicted { budget: Duration },
 }
 
 /// A question that was answered or given up.
@@ -138,8 +138,8 @@ impl<'a> Lookup<'a> {
     }
 
     /// What a lookup that was cut short would come to, had it all the time that containerd gives it.
-    pub fn foretold(cache: &'a QueryCache<'a>, host: &'a str, budget: Duration) -> Self {
-        Self::new(cache, host, cache.conf.servers.clone(), cache.conf.timeout, Mode::Foretold { budget })
+    pub fn predicted(cache: &'a QueryCache<'a>, host: &'a str, budget: Duration) -> Self {
+        Self::new(cache, host, cache.conf.servers.clone(), cache.conf.timeout, Mode::Predicted { budget })
     }
 
     fn new(cache: &'a QueryCache<'a>, host: &'a str, servers: Vec<SocketAddr>, timeout: Duration, mode: Mode) -> Self {
@@ -154,7 +154,7 @@ impl<'a> Lookup<'a> {
         for fqdn in resolver_names::candidates(self.host, &conf.search, conf.ndots) {
             let (addresses, dry, took) = self.ask_both(&fqdn).await;
             takes += took;
-            if matches!(self.mode, Mode::Foretold { budget } if takes >= budget) {
+            if matches!(self.mode, Mode::Predicted { budget } if takes >= budget) {
                 return LookupEnd {
                     result: Err(LookupError { cause: Cause::DnsTimeout, words: ": i/o timeout".into() }),
                     takes,
@@ -214,7 +214,7 @@ impl<'a> Lookup<'a> {
                 }
             }
         }
-        if matches!(self.mode, Mode::Foretold { .. }) {
+        if matches!(self.mode, Mode::Predicted { .. }) {
             // Each further round is as the first.
             took = took.saturating_mul(u32::try_from(conf.attempts).unwrap_or(u32::MAX));
         }
@@ -277,8 +277,8 @@ impl<'a> Lookup<'a> {
     }
 
     /// Which server answered what, each answer told once.
-    pub fn told(&self) -> String {
-        let mut told: Vec<String> = Vec::new();
+    pub fn summary(&self) -> String {
+        let mut lines: Vec<String> = Vec::new();
         for log in self.log() {
             let answer = match (log.exchange.rcode, &log.exchange.result) {
                 (Some(rcode), Err(trouble)) if trouble.cause == Cause::DnsNoAddress => {
@@ -291,11 +291,11 @@ impl<'a> Lookup<'a> {
                 (None, Ok(_)) => "answered".into(),
             };
             let line = format!("{} on {}: {answer}", log.fqdn.trim_end_matches('.'), log.server);
-            if !told.contains(&line) {
-                told.push(line);
+            if !lines.contains(&line) {
+                lines.push(line);
             }
         }
-        if told.is_empty() { "no nameserver has answered".into() } else { told.join("; ") }
+        if lines.is_empty() { "no nameserver has answered".into() } else { lines.join("; ") }
     }
 }
 

@@ -178,7 +178,7 @@ fn of_addresses(host: &str, facts: &TcpFacts) -> Vec<Finding> {
         let comes_first = facts.addresses.first().is_some_and(|first| !is_same_family(first.address, chosen));
         let cost = if comes_first { ", and each new connection waits for it, up to 300 ms" } else { "" };
         let (family, left) = if chosen.is_ipv4() { ("IPv6", "IPv4") } else { ("IPv4", "IPv6") };
-        let message = format!("{host}: no {family} address connects ({}); {left} serves{cost}", told(&broken));
+        let message = format!("{host}: no {family} address connects ({}); {left} serves{cost}", failures(&broken));
         found.push(warning(
             "address_family_broken",
             message,
@@ -186,7 +186,7 @@ fn of_addresses(host: &str, facts: &TcpFacts) -> Vec<Finding> {
         ));
     }
     if !same.is_empty() {
-        let message = format!("{host}: not every address connects: {}", told(&same));
+        let message = format!("{host}: not every address connects: {}", failures(&same));
         let fix = "Take the dead address out of DNS; until then containerd tries it too.";
         found.push(warning("address_dead", message, fix));
     }
@@ -197,7 +197,7 @@ fn is_same_family(one: SocketAddr, other: SocketAddr) -> bool {
     one.is_ipv4() == other.is_ipv4()
 }
 
-fn told(addresses: &[&AddressFacts]) -> String {
+fn failures(addresses: &[&AddressFacts]) -> String {
     let each = addresses.iter().filter_map(|one| Some(format!("{} {}", one.address, one.cause?)));
     each.collect::<Vec<_>>().join(", ")
 }

@@ -16,7 +16,8 @@ pub fn kept_back(report: &EndpointReport) -> Option<Finding> {
     }
     let via = report.need.as_ref()?.via.first()?;
     let barred = addresses(report).into_iter().find_map(|address| Some((address, place(address)?)));
-    let at = barred.map_or_else(|| NodeAddress::Agent.as_str().to_owned(), |(address, place)| told(address, place));
+    let at =
+        barred.map_or_else(|| NodeAddress::Agent.as_str().to_owned(), |(address, place)| described(address, place));
     let message =
         format!("{via} sends pulls to {}, {at}: the agent does not go there on its schedule.", report.endpoint);
     let fix = "If this is intended, set `probe.follow_private: true`: only then does pullprobe judge pulls that lead there. If it is \
@@ -35,8 +36,11 @@ pub fn findings(endpoints: &[&EndpointReport]) -> Vec<Finding> {
         let address = chosen(report)?;
         let place = place(address)?;
         let via = report.need.as_ref()?.via.iter().find(|via| !is_there(via, place))?;
-        let message =
-            format!("{via} sends pulls to {}, {}: containerd goes there too.", report.endpoint, told(address, place));
+        let message = format!(
+            "{via} sends pulls to {}, {}: containerd goes there too.",
+            report.endpoint,
+            described(address, place)
+        );
         let fix = "If this is not intended, tell whoever runs the registry; if it is a mirror, you can take it out of \
                    hosts.toml.";
         Some(Finding::new(Severity::Warning, PRIVATE_TARGET, message, fix))
@@ -44,7 +48,7 @@ pub fn findings(endpoints: &[&EndpointReport]) -> Vec<Finding> {
     endpoints.iter().filter_map(led).collect()
 }
 
-fn told(address: IpAddr, place: NodeAddress) -> String {
+fn described(address: IpAddr, place: NodeAddress) -> String {
     format!("which is at {address}, {}", place.as_str())
 }
 

@@ -64,12 +64,12 @@ pub struct NextTry {
 
 impl Waiting {
     /// `None`: it waits for something else than an image.
-    pub(super) fn of(told: &WaitingState, since: Option<Timestamp>) -> Option<Self> {
-        let reason = told.reason.clean();
+    pub(super) fn of(state: &WaitingState, since: Option<Timestamp>) -> Option<Self> {
+        let reason = state.reason.clean();
         if !OF_IMAGES.contains(&reason.as_str()) && !is_message(&reason) {
             return None;
         }
-        let said = if told.message.is_empty() && is_message(&reason) { reason.clone() } else { told.message.clean() };
+        let said = if state.message.is_empty() && is_message(&reason) { reason.clone() } else { state.message.clean() };
         Some(Self {
             is_backing_off: reason == BACK_OFF,
             message: error_in(&said).map(|error| Clean::line(&explain::veiled(error))),
@@ -83,11 +83,11 @@ impl Waiting {
     /// A pull secret of the pod cannot be read, so kubelet does not pull at all. Its error stands in the message, and since
     /// 1.30 also where its word would.
     pub fn is_malformed_secret(&self) -> bool {
-        is_message(&self.reason) || self.told_causes().first() == Some(&Cause::CredentialsMalformed)
+        is_message(&self.reason) || self.causes_of_message().first() == Some(&Cause::CredentialsMalformed)
     }
 
     /// What kubelet's message can come from, the likeliest first. Empty: it tells of no failure of a pull.
-    pub fn told_causes(&self) -> &'static [Cause] {
+    pub fn causes_of_message(&self) -> &'static [Cause] {
         let readings = self.message.as_deref().map(explain::read).map(|explanation| explanation.readings);
         readings.iter().flatten().next().map_or(&[], explain::Reading::causes)
     }

@@ -106,7 +106,7 @@ impl Pull<'_> {
         if let Some(body) = self.held(want.descriptor, want.touch, want.body_limit).await {
             return Ok(Fetched { body, source: ContentSource::ContentStore, endpoint: None, redirect: None });
         }
-        if let Some(body) = self.told_by_descriptor(&want)? {
+        if let Some(body) = self.embedded_data(&want)? {
             return Ok(Fetched { body, source: ContentSource::Registry, endpoint: None, redirect: None });
         }
         if !self.sessions.iter().any(|session| session.host.capabilities.pull) {

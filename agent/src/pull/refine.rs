@@ -229,7 +229,7 @@ impl Pull<'_> {
             let proxy = proxy::or_the_proxy(&answer.response, &errors);
             Failure { cause, ..failure }.or_maybe(&[others.as_slice(), proxy.as_slice()].concat())
         };
-        refused::told(&reading, answer, &self.sessions[index], failure)
+        refused::with_evidence(&reading, answer, &self.sessions[index], failure)
     }
 
     /// Newer versions make the same GET and show its errors.

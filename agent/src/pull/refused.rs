@@ -65,7 +65,12 @@ impl Pull<'_> {
 }
 
 /// Owner, sentence and fix that the evidence knows better than the cause.
-pub(super) fn told(reading: &Reading, answer: &RegistryResponse, session: &Session<'_>, failure: Failure) -> Failure {
+pub(super) fn with_evidence(
+    reading: &Reading,
+    answer: &RegistryResponse,
+    session: &Session<'_>,
+    failure: Failure,
+) -> Failure {
     let failure = reading.tell(failure);
     match failure.cause {
         Cause::StorageRefused if !reading.is_by_words() && answer.signed => along(answer, session, failure),

@@ -154,7 +154,7 @@ impl Pull<'_> {
     /// The descriptor out of a good answer: from its headers, else from the body of a GET.
     async fn descriptor(&mut self, index: usize, ask: &ObjectRequest, answer: &RegistryResponse) -> Step {
         let size = answer.response.header("content-length").and_then(|length| length.parse::<u64>().ok());
-        let media_type = told_type(&answer.response);
+        let media_type = announced_type(&answer.response);
         let announced = answer.response.header("docker-content-digest").unwrap_or_default();
         let wanted = self.image.digest();
         let digest = match (wanted, announced) {
@@ -240,7 +240,7 @@ impl Pull<'_> {
             .or_maybe(&[others.as_slice(), proxy::or_the_proxy(response, &errors).as_slice()].concat())
             .again_after(ratelimit::pause(response, self.network.clock()))
             .with_go_message(self.status_wording(session, answer, &errors));
-        super::refused::told(&reading, answer, session, failure)
+        super::refused::with_evidence(&reading, answer, session, failure)
     }
 
     fn status_wording(&self, session: &Session<'_>, answer: &RegistryResponse, errors: &Errors) -> String {
@@ -314,9 +314,9 @@ fn whole(answer: &RegistryResponse) -> Result<(), Stop> {
 }
 
 /// The media type. One that nobody knows is only repeated: what the host was told is taken out of it.
-fn told_type(response: &Response) -> String {
+fn announced_type(response: &Response) -> String {
     let media_type = response.media_type();
-    if Kind::of(media_type) == Kind::Other { response.told.hide(media_type) } else { media_type.to_owned() }
+    if Kind::of(media_type) == Kind::Other { response.redactor.hide(media_type) } else { media_type.to_owned() }
 }
 
 /// The digest, type and size out of a body.
@@ -324,7 +324,7 @@ fn of_body(answer: &RegistryResponse, wanted: Option<&str>) -> Resolved {
     let body = &answer.response.body;
     Resolved {
         digest: wanted.map_or_else(|| digest_of(body), str::to_owned),
-        media_type: told_type(&answer.response),
+        media_type: announced_type(&answer.response),
         // Of a longer one the rest was not read: it is too long, whatever it says of itself.
         size: Some(body.len() as u64 + u64::from(answer.response.body_end == BodyEnd::Cut)),
     }

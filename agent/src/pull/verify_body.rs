@@ -26,7 +26,7 @@ impl Pull<'_> {
         if let Some((phase, failure)) = self.undecodable(want, answer) {
             return Err(FetchError::End(Stop::Fetch(phase, failure.at(super::party(answer)))));
         }
-        let told = if want.touch { told_length(answer) } else { Some(length(answer, want)) };
+        let told = if want.touch { announced_length(answer) } else { Some(length(answer, want)) };
         let Some(got) = told.filter(|_| !known) else { return Ok(()) };
         let at = |phase, failure: Failure| {
             let failure = super::refused::or_page(answer, failure.at(super::party(answer)));
@@ -88,7 +88,7 @@ impl Pull<'_> {
 
     /// What needs no request: newer versions take content out of its descriptor, and of less than no bytes
     /// none is asked for.
-    pub(super) fn told_by_descriptor(&self, want: &Want<'_>) -> Result<Option<Body>, Stop> {
+    pub(super) fn embedded_data(&self, want: &Want<'_>) -> Result<Option<Body>, Stop> {
         let Descriptor { digest, size, data, .. } = want.descriptor;
         if *size < 0 {
             let detail = format!("a descriptor says that {digest} has {size} bytes");
@@ -186,7 +186,7 @@ fn length(answer: &RegistryResponse, want: &Want<'_>) -> u64 {
 }
 
 /// How long the whole is of which one byte was asked for. `None`: the answer does not tell.
-fn told_length(answer: &RegistryResponse) -> Option<u64> {
+fn announced_length(answer: &RegistryResponse) -> Option<u64> {
     match answer.response.status {
         StatusCode::PARTIAL_CONTENT => {
             let (_, whole) = answer.response.header("content-range")?.rsplit_once('/')?;

@@ -89,7 +89,7 @@ pub fn parse(headers: &HeaderMap) -> Vec<Challenge> {
 pub fn of(response: &Response) -> Vec<Challenge> {
     let mut challenges = parse(&response.headers);
     let words = challenges.iter_mut().flat_map(|one| &mut one.parameters).filter(|(name, _)| name != "realm");
-    words.for_each(|(_, value)| *value = response.told.hide(value));
+    words.for_each(|(_, value)| *value = response.redactor.hide(value));
     challenges
 }
 

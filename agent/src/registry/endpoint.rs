@@ -130,7 +130,7 @@ impl EndpointProbe<'_> {
         let response = match self.get(None).await {
             Ok(response) => response,
             Err(failure) => {
-                self.report.stages.ping = told(Outcome::Failed(failure, None), began.elapsed());
+                self.report.stages.ping = step(Outcome::Failed(failure, None), began.elapsed());
                 return;
             }
         };
@@ -179,7 +179,7 @@ impl EndpointProbe<'_> {
             Scheme::Bearer => self.bearer(challenge).await,
             Scheme::Basic | Scheme::Digest => self.basic().await,
         };
-        self.report.stages.token = told(outcome, began.elapsed());
+        self.report.stages.token = step(outcome, began.elapsed());
     }
 
     async fn bearer(&self, challenge: &Challenge) -> Outcome<TokenFacts> {
@@ -258,7 +258,7 @@ impl EndpointProbe<'_> {
 }
 
 /// Where containerd would wait for longer, or reads what pullprobe does not, nothing is known of the host.
-fn told<F>(outcome: Outcome<F>, took: Duration) -> Step<F> {
+fn step<F>(outcome: Outcome<F>, took: Duration) -> Step<F> {
     match outcome {
         Outcome::Failed(failure, _) if failure.inconclusive => Step::skipped(failure.skip()),
         outcome => Step::new(outcome, took),

@@ -94,7 +94,8 @@ impl Progress {
     /// Every part, those that decide first.
     pub fn parts(&self, snapshot: &Snapshot) -> Vec<Part> {
         let known = self.known();
-        let needed = |name, is_well, told: &str| Part { name, is_well, is_needed: true, told: told.to_owned() };
+        let needed =
+            |name, is_well, message: &str| Part { name, is_well, is_needed: true, message: message.to_owned() };
         let begun = known.began.is_some();
         let mut parts = vec![
             // Who can be asked has both.
@@ -102,20 +103,20 @@ impl Progress {
             needed("port", true, "ok"),
             needed("first-look", begun, if begun { "ok" } else { "has not begun yet" }),
         ];
-        let (is_well, told) = node(&known);
-        parts.push(told_only("node", is_well, told));
+        let (is_well, message) = node(&known);
+        parts.push(informative("node", is_well, message));
         let (first, last) = cycles(&known);
         parts.extend([first, last]);
-        let (is_well, told) = containerd(&known, snapshot);
-        parts.push(told_only("containerd", is_well, told));
-        let (is_well, told) = pods(snapshot);
-        parts.push(told_only("pods-watch", is_well, told));
+        let (is_well, message) = containerd(&known, snapshot);
+        parts.push(informative("containerd", is_well, message));
+        let (is_well, message) = pods(snapshot);
+        parts.push(informative("pods-watch", is_well, message));
         parts
     }
 }
 
-fn told_only(name: &'static str, is_well: bool, told: String) -> Part {
-    Part { name, is_well, is_needed: false, told }
+fn informative(name: &'static str, is_well: bool, message: String) -> Part {
+    Part { name, is_well, is_needed: false, message }
 }
 
 fn node(known: &Known) -> (bool, String) {
@@ -129,13 +130,13 @@ fn node(known: &Known) -> (bool, String) {
 fn cycles(known: &Known) -> (Part, Part) {
     match (known.last_cycle, known.began) {
         (Some((at, took)), _) => (
-            told_only("first-cycle", true, "ok".to_owned()),
-            told_only("last-cycle", true, format!("ok: ended at {}, took {:.1} s", seconds(at), took.as_secs_f64())),
+            informative("first-cycle", true, "ok".to_owned()),
+            informative("last-cycle", true, format!("ok: ended at {}, took {:.1} s", seconds(at), took.as_secs_f64())),
         ),
         (None, began) => {
             let first = began
                 .map_or_else(|| "has not begun yet".to_owned(), |since| format!("running since {}", seconds(since)));
-            (told_only("first-cycle", false, first), told_only("last-cycle", false, "none is over yet".to_owned()))
+            (informative("first-cycle", false, first), informative("last-cycle", false, "none is over yet".to_owned()))
         }
     }
 }
@@ -170,7 +171,7 @@ mod tests {
         let parts = progress.parts(&sample::empty());
         parts
             .iter()
-            .map(|part| format!("{}{} {}", if part.is_well { '+' } else { '-' }, part.name, part.told))
+            .map(|part| format!("{}{} {}", if part.is_well { '+' } else { '-' }, part.name, part.message))
             .collect()
     }
 

@@ -10,7 +10,7 @@ pub struct Part {
     /// Without it the agent is not ready.
     pub is_needed: bool,
     /// `ok`, or what else there is to say.
-    pub told: String,
+    pub message: String,
 }
 
 /// Looks at the parts when it is asked.
@@ -33,12 +33,12 @@ impl Readiness {
     pub fn look(&self) -> Look {
         let parts = (self.0)();
         let missing = parts.iter().find(|part| part.is_needed && !part.is_well);
-        let brief = missing.map_or_else(|| "ok\n".to_owned(), |part| format!("{}: {}\n", part.name, part.told));
+        let brief = missing.map_or_else(|| "ok\n".to_owned(), |part| format!("{}: {}\n", part.name, part.message));
         let mut verbose = String::new();
         for part in &parts {
             let sign = if part.is_well { '+' } else { '-' };
             // Writing to a string cannot fail.
-            let _ = writeln!(verbose, "[{sign}]{} {}", part.name, part.told);
+            let _ = writeln!(verbose, "[{sign}]{} {}", part.name, part.message);
         }
         verbose.push_str(if missing.is_none() { "readyz check passed\n" } else { "readyz check failed\n" });
         Look { is_ready: missing.is_none(), brief, verbose }
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     fn part(name: &'static str, is_well: bool, is_needed: bool) -> Part {
-        Part { name, is_well, is_needed, told: if is_well { "ok" } else { "is late" }.to_owned() }
+        Part { name, is_well, is_needed, message: if is_well { "ok" } else { "is late" }.to_owned() }
     }
 
     #[test]

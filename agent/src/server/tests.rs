@@ -29,8 +29,8 @@ fn readiness(begun: &Arc<AtomicBool>) -> Readiness {
     let begun = Arc::clone(begun);
     Readiness::new(move || {
         let is_well = begun.load(Ordering::SeqCst);
-        let told = if is_well { "ok" } else { "has not begun yet" }.to_owned();
-        vec![Part { name: "first-look", is_well, is_needed: true, told }]
+        let message = if is_well { "ok" } else { "has not begun yet" }.to_owned();
+        vec![Part { name: "first-look", is_well, is_needed: true, message }]
     })
 }
 

@@ -33,8 +33,8 @@ struct Minute {
 }
 
 /// What a line says of a target, beside the change.
-struct Told<'a> {
-    subject: String,
+struct Subject<'a> {
+    name: String,
     /// What the answers of such a target are called: well, and failing.
     answers: [&'static str; 2],
     detail: &'a str,
@@ -43,39 +43,39 @@ struct Told<'a> {
 
 impl Changes {
     pub fn endpoint(&self, report: &EndpointReport, change: &Change) {
-        let told = Told {
-            subject: format!("{} of {}", report.endpoint, report.namespace),
+        let subject = Subject {
+            name: format!("{} of {}", report.endpoint, report.namespace),
             answers: ["reachable", "not reachable"],
             detail: report.failure().map(|failure| &*failure.detail).unwrap_or_default(),
             needed_by: String::new(),
         };
-        self.note(&told, change);
+        self.note(&subject, change);
     }
 
     /// `needs`: the containers of the node that need it.
     pub fn image(&self, report: &ImageReport, needs: &[&Need], change: &Change) {
         let verdict = &report.verdict;
-        let told = Told {
-            subject: report.requested.to_string(),
+        let subject = Subject {
+            name: report.requested.to_string(),
             answers: ["pullable", "not pullable"],
             detail: if verdict.pullable == Some(true) { "" } else { &verdict.summary },
             needed_by: needed_by(needs),
         };
-        self.note(&told, change);
+        self.note(&subject, change);
     }
 
-    fn note(&self, told: &Told<'_>, change: &Change) {
+    fn note(&self, subject: &Subject<'_>, change: &Change) {
         let (is_written, left_out) = self.minute.lock().unwrap_or_else(PoisonError::into_inner).line(change.at);
         if left_out > 0 {
             tracing::warn!(count = left_out, "too many answers changed to log each one: /api/v1/report has them all");
         }
         if is_written {
-            told.write(change);
+            subject.write(change);
         }
     }
 }
 
-impl Told<'_> {
+impl Subject<'_> {
     fn answer(&self, ok: Option<bool>) -> &'static str {
         let [well, failing] = self.answers;
         match ok {
@@ -87,7 +87,7 @@ impl Told<'_> {
 
     fn write(&self, change: &Change) {
         let state = &change.now.state;
-        let (subject, answer) = (self.subject.as_str(), self.answer(state.ok));
+        let (subject, answer) = (self.name.as_str(), self.answer(state.ok));
         let (before, lasted) = change.before.map(|(ok, lasted)| (self.answer(ok), span(lasted))).unzip();
         let needed_by = said(&self.needed_by);
         let preceded_by: Vec<&str> = change.preceded_by.iter().map(|happening| happening.detail.as_str()).collect();

@@ -23,7 +23,7 @@ use crate::observation;
 use crate::observation::distribution::DistributionTerms;
 use crate::pods::Book;
 use crate::redact::clean::Clean;
-use crate::signals::Told;
+use crate::signals::Delivery;
 use crate::version::{Version, VersionSource};
 
 #[derive(Clone, Debug)]
@@ -52,7 +52,7 @@ pub struct Snapshot {
     /// The pods of the node, where the Kubernetes API tells of them.
     pub pods: Arc<Book>,
     /// How far Kubernetes was told of condition and events.
-    pub signals: Told,
+    pub signals: Delivery,
     /// How much memory the agent may use, in bytes. `None`: nothing limits it.
     pub memory_limit: Option<u64>,
     /// How often a part of the agent ended by a fault of its own.
@@ -180,7 +180,7 @@ impl Snapshot {
             histories: Histories::default(),
             tally: Tally::default(),
             pods: Arc::default(),
-            signals: Told::default(),
+            signals: Delivery::default(),
             memory_limit: None,
             faults: 0,
             last_cycle: None,

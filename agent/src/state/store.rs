@@ -13,7 +13,7 @@ use crate::model::ratelimit::{LimitState, RateLimit};
 use crate::model::report::{EndpointReport, ImageReport};
 use crate::model::tally::Counts;
 use crate::pods::Book;
-use crate::signals::Told;
+use crate::signals::Delivery;
 use crate::state::back_off::{BackOff, Subject};
 use crate::state::bucket::BucketKey;
 use crate::state::dependents;
@@ -188,8 +188,8 @@ impl Store {
         });
     }
 
-    pub fn apply_signals(&self, told: Told) {
-        self.change(|snapshot| snapshot.signals = told);
+    pub fn apply_signals(&self, delivery: Delivery) {
+        self.change(|snapshot| snapshot.signals = delivery);
     }
 
     /// What is probed less often than usual from now on.

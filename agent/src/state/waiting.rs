@@ -174,7 +174,9 @@ pub fn needed_by(needs: &[&Need]) -> String {
 /// tells of none.
 fn may_be_its_login(need: &Need) -> bool {
     let is_login = |cause: &Cause| cause.owner() == Owner::Credentials || *cause == Cause::NotFoundOrDenied;
-    need.waiting.as_ref().is_some_and(|waiting| waiting.message.is_none() || waiting.told_causes().iter().any(is_login))
+    need.waiting
+        .as_ref()
+        .is_some_and(|waiting| waiting.message.is_none() || waiting.causes_of_message().iter().any(is_login))
 }
 
 /// Whether the pod names a pull secret that is not among those that the agent has (`NAMESPACE/NAME`).

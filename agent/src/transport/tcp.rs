@@ -156,8 +156,9 @@ impl Race {
     /// Go reports the error of the first address; what became of the others goes into the detail.
     fn failure(&self, index: usize, party: &str) -> Failure {
         let cause = self.attempts[index].error(Cause::TcpTimeout).unwrap_or(Cause::TcpTimeout);
-        let of_each: Vec<String> =
-            (0..self.targets.len()).map(|index| format!("{}: {}", self.targets[index], self.told(index))).collect();
+        let of_each: Vec<String> = (0..self.targets.len())
+            .map(|index| format!("{}: {}", self.targets[index], self.outcome_of(index)))
+            .collect();
         let words = self.words.get(&index).map_or_else(|| self.words_of_silence(), String::as_str);
         let is_cut_short = self.is_cut_short();
         let stopped = if is_cut_short || cause == Cause::TcpTimeout { self.stopped_early() } else { String::new() };
@@ -193,7 +194,7 @@ impl Race {
         if self.budget / addresses > KERNEL_DIAL_TIMEOUT { "connect: connection timed out" } else { "i/o timeout" }
     }
 
-    fn told(&self, index: usize) -> String {
+    fn outcome_of(&self, index: usize) -> String {
         match (self.words.get(&index), self.attempts[index].duration()) {
             (Some(words), _) => words.clone(),
             (None, Some(duration)) => format!("connected after {duration:.1?}, when the dial timeout had passed"),

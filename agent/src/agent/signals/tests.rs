@@ -255,7 +255,7 @@ fn a_pod_that_waits_is_told_its_cause_and_fix_once_and_only_where_they_are_certa
 fn without_a_token_that_is_told() {
     let settings = crate::settings::parse("x", "signals: {node_condition: true}").unwrap();
     let signals = NodeSignals::with(None, &settings, at(0));
-    let findings = signals.desk.borrow().told.findings(at(1));
+    let findings = signals.desk.borrow().delivery.findings(at(1));
     assert!(findings.len() == 1 && findings[0].message.contains("no token"), "{findings:?}");
     let off = NodeSignals::with(Some(Access::new("https://127.0.0.1:1", "/x")), &Settings::default(), at(0));
     assert!(off.access.is_none(), "nothing is wanted, so nothing is asked");

@@ -60,7 +60,7 @@ pub fn fleet(schedule: &Schedule, targets: &Targets, jobs: &[Job<Probed>], nodes
         });
     }
     let factor = f64::from(nodes) / f64::from(played.max(1));
-    hosts.into_iter().map(|host| host.told(nodes, played, factor)).collect()
+    hosts.into_iter().map(|host| host.load(nodes, played, factor)).collect()
 }
 
 fn hosts(targets: &Targets) -> Vec<Host> {
@@ -98,7 +98,7 @@ fn asks(hosts: &[Host], target: &Probed) -> Vec<(usize, Cost)> {
 }
 
 impl Host {
-    fn told(self, nodes: u32, played: u32, factor: f64) -> HostLoad {
+    fn load(self, nodes: u32, played: u32, factor: f64) -> HostLoad {
         let scaled = |count: u64| count * u64::from(nodes) / u64::from(played.max(1));
         let busiest = |seconds: &[u64]| {
             let most = seconds.windows(WINDOW).map(|window| window.iter().sum::<u64>()).max().unwrap_or_default();

@@ -91,8 +91,8 @@ impl World {
 }
 
 fn desk() -> Desk {
-    let told = crate::signals::Told { condition: Some(Channel::default()), events: Some(Channel::default()) };
-    Desk::new(Signals { condition: Some(Reporting::default()), events: Some(Recorder::new(clock())), told })
+    let delivery = crate::signals::Delivery { condition: Some(Channel::default()), events: Some(Channel::default()) };
+    Desk::new(Signals { condition: Some(Reporting::default()), events: Some(Recorder::new(clock())), delivery })
 }
 
 fn pod(uid: &str) -> Object {
@@ -101,7 +101,7 @@ fn pod(uid: &str) -> Object {
 
 fn trouble(signals: &Signals) -> [Option<String>; 2] {
     let why = |channel: &Option<Channel>| Some(channel.as_ref()?.trouble.as_ref()?.why.to_string());
-    [why(&signals.told.condition), why(&signals.told.events)]
+    [why(&signals.delivery.condition), why(&signals.delivery.events)]
 }
 
 #[tokio::test]
@@ -172,22 +172,22 @@ async fn a_missing_right_is_told_by_its_name_and_stops_nothing_else() {
     world.server.allow("nodes/status", false);
     world.decide(Status::True);
     world.raise(pod("1"), "a");
-    world.until(|signals| signals.told.condition.as_ref().unwrap().trouble.is_some()).await;
+    world.until(|signals| signals.delivery.condition.as_ref().unwrap().trouble.is_some()).await;
     world.told_events().await;
     assert_eq!(world.server.events().len(), 1);
-    let findings = world.desk.borrow().told.findings(clock());
+    let findings = world.desk.borrow().delivery.findings(clock());
     assert!(findings.len() == 1 && findings[0].fix.contains("rbac.nodeCondition: true"), "{findings:?}");
     assert!(findings[0].message.contains("(403)") && findings[0].message.contains("nodes/status"), "{findings:?}");
     world.server.allow("events", false);
     world.raise(pod("2"), "b");
     world.until(|signals| trouble(signals)[1].is_some()).await;
-    let findings = world.desk.borrow().told.findings(clock());
+    let findings = world.desk.borrow().delivery.findings(clock());
     assert!(findings[1].fix.contains("rbac.events: true"), "{findings:?}");
     world.server.allow("nodes/status", true);
     world.server.allow("events", true);
     world.told().await;
     assert_eq!((world.server.events().len(), &world.condition()["status"]), (2, &"True".into()));
-    assert_eq!(world.desk.borrow().told.findings(clock()), []);
+    assert_eq!(world.desk.borrow().delivery.findings(clock()), []);
 }
 
 #[tokio::test]

@@ -35,8 +35,8 @@ pub async fn connect(
     };
     connection.write_all(request.as_bytes()).await.map_err(|error| broke("write", &error))?;
     connection.flush().await.map_err(|error| broke("write", &error))?;
-    let told = told(proxy.credentials.as_ref());
-    let answer = read_answer(&mut connection, &told).await.map_err(|error| match error {
+    let redactor = redactor(proxy.credentials.as_ref());
+    let answer = read_answer(&mut connection, &redactor).await.map_err(|error| match error {
         AnswerError::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
             broke("read", &error).with_go_message("unexpected EOF").marked(Mark::Eof)
         }
@@ -59,7 +59,7 @@ fn request(target: &str, credentials: Option<&ProxyCredentials>) -> Zeroizing<St
     Zeroizing::new(format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\nUser-Agent: {agent}\r\n{authorization}\r\n"))
 }
 
-fn told(credentials: Option<&ProxyCredentials>) -> Redactor {
+fn redactor(credentials: Option<&ProxyCredentials>) -> Redactor {
     Redactor::over(credentials.map(|credentials| credentials.password.expose()))
 }
 
@@ -81,12 +81,12 @@ struct ConnectResponse {
 ///
 /// Bytes that came together with the head are dropped, as Go drops them: before the client has said anything, TLS is
 /// silent.
-async fn read_answer(connection: &mut Connection, told: &Redactor) -> Result<ConnectResponse, AnswerError> {
+async fn read_answer(connection: &mut Connection, redactor: &Redactor) -> Result<ConnectResponse, AnswerError> {
     let mut lines = BufReader::with_capacity(READ_AT_ONCE, connection).take(HEAD_LIMIT);
-    let line = told.hide(&read_line(&mut lines).await?);
+    let line = redactor.hide(&read_line(&mut lines).await?);
     let mut answer = ConnectResponse::parse(&line).map_err(AnswerError::Malformed)?;
     loop {
-        let line = told.hide(&read_line(&mut lines).await?);
+        let line = redactor.hide(&read_line(&mut lines).await?);
         if line.is_empty() {
             return Ok(answer);
         }

@@ -49,14 +49,14 @@ impl RuntimeInfo {
 
     /// As [`ask`](Self::ask), for an agent: whether containerd answers is asked of it also where its version is written down.
     pub async fn ask_again(root: &HostRoot, options: &Options, socket: &str) -> Self {
-        let told = Self::ask(root, options, socket).await;
-        if told.answers.is_some() || !cri::has_socket(root, socket) {
-            return told;
+        let known = Self::ask(root, options, socket).await;
+        if known.answers.is_some() || !cri::has_socket(root, socket) {
+            return known;
         }
         match cri::version(root, Some(socket)).await {
-            Ok(_) => Self { answers: Some(true), ..told },
-            Err(NoAnswer::Silent(_)) => Self { answers: Some(false), ..told },
-            Err(NoAnswer::Closed(finding)) => Self { closed: Some(finding), ..told },
+            Ok(_) => Self { answers: Some(true), ..known },
+            Err(NoAnswer::Silent(_)) => Self { answers: Some(false), ..known },
+            Err(NoAnswer::Closed(finding)) => Self { closed: Some(finding), ..known },
         }
     }
 }

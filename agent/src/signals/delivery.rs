@@ -37,12 +37,12 @@ impl Channel {
 
 /// `None`: that kind is not wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct Delivery {
     pub condition: Option<Channel>,
     pub events: Option<Channel>,
 }
 
-impl Told {
+impl Delivery {
     pub fn findings(&self, now: Timestamp) -> Vec<Finding> {
         let condition = self.condition.as_ref().and_then(|channel| {
             let what = format!("the node condition {CONDITION} is not reported");
@@ -83,11 +83,11 @@ mod tests {
 
     #[test]
     fn a_missing_right_is_a_finding_at_once_and_names_right_and_value() {
-        let mut told = Told { condition: Some(Channel::default()), events: Some(Channel::default()) };
-        assert_eq!(told.findings(at(0)), []);
-        told.condition.as_mut().unwrap().failed(at(0), "forbidden", true);
-        told.events.as_mut().unwrap().failed(at(0), "forbidden", true);
-        let findings = told.findings(at(0));
+        let mut delivery = Delivery { condition: Some(Channel::default()), events: Some(Channel::default()) };
+        assert_eq!(delivery.findings(at(0)), []);
+        delivery.condition.as_mut().unwrap().failed(at(0), "forbidden", true);
+        delivery.events.as_mut().unwrap().failed(at(0), "forbidden", true);
+        let findings = delivery.findings(at(0));
         let fixes: Vec<&str> = findings.iter().map(|finding| finding.fix.as_str()).collect();
         assert!(fixes[0].contains("rbac.nodeCondition: true") && fixes[0].contains("`patch` on `nodes/status`"));
         assert!(fixes[1].contains("rbac.events: true") && fixes[1].contains("on `events`"), "{fixes:?}");
@@ -95,13 +95,13 @@ mod tests {
 
     #[test]
     fn an_api_that_is_away_is_a_finding_after_a_minute_and_none_when_it_is_back() {
-        let mut told = Told { condition: Some(Channel::default()), events: None };
-        told.condition.as_mut().unwrap().failed(at(0), "refused", false);
-        told.condition.as_mut().unwrap().failed(at(59), "refused", false);
-        assert_eq!(told.findings(at(59)), []);
-        let findings = told.findings(at(60));
+        let mut delivery = Delivery { condition: Some(Channel::default()), events: None };
+        delivery.condition.as_mut().unwrap().failed(at(0), "refused", false);
+        delivery.condition.as_mut().unwrap().failed(at(59), "refused", false);
+        assert_eq!(delivery.findings(at(59)), []);
+        let findings = delivery.findings(at(60));
         assert!(findings[0].message.contains("not reported since 2026-11-29T10:00:00Z: refused"), "{findings:?}");
-        told.condition.as_mut().unwrap().succeeded(at(61));
-        assert_eq!(told.findings(at(600)), []);
+        delivery.condition.as_mut().unwrap().succeeded(at(61));
+        assert_eq!(delivery.findings(at(600)), []);
     }
 }
