@@ -13,7 +13,7 @@ use crate::redact::clip::clip_to;
 use crate::redact::urls::without_credentials;
 
 pub use quoting::TEXT;
-pub use subject::veiled;
+pub use subject::redacted;
 pub use table::Meaning;
 
 /// More different failures than this are not told apart.
@@ -65,7 +65,7 @@ pub fn read(text: &str) -> Explanation {
         for part in parts(&message) {
             let Some(row) = table::row(part, alone) else { continue };
             let reading = Reading {
-                message: clip_to(&veiled(part.trim()), MESSAGE),
+                message: clip_to(&redacted(part.trim()), MESSAGE),
                 meaning: row.meaning,
                 note: row.note,
                 image: subject::image(&message).map(|image| shown(&image)),

@@ -55,7 +55,7 @@ pub fn host(message: &str) -> Option<String> {
 }
 
 /// A message without anybody's login.
-pub fn veiled(message: &str) -> String {
+pub fn redacted(message: &str) -> String {
     redact_message(&without_credentials(message))
 }
 
@@ -79,7 +79,7 @@ mod tests {
                 "Bearer token is missing, Basic authentication failed",
             ),
         ] {
-            assert_eq!(veiled(message), redactor);
+            assert_eq!(redacted(message), redactor);
         }
     }
 

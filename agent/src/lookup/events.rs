@@ -34,7 +34,7 @@ struct Event {
 pub async fn last_failure(cluster: &Cluster, namespace: &str, pod: &str, image: &str) -> Option<Clean> {
     let about = format!("{FAILED}{image}\": ");
     let message = newest(cluster, namespace, pod, |event| event.message.starts_with(&about)).await?;
-    message.strip_prefix(&about).map(|error| Clean::line(&explain::veiled(error)))
+    message.strip_prefix(&about).map(|error| Clean::line(&explain::redacted(error)))
 }
 
 /// Why the scheduler finds no node.

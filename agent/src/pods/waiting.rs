@@ -72,7 +72,7 @@ impl Waiting {
         let said = if state.message.is_empty() && is_message(&reason) { reason.clone() } else { state.message.clean() };
         Some(Self {
             is_backing_off: reason == BACK_OFF,
-            message: error_in(&said).map(|error| Clean::line(&explain::veiled(error))),
+            message: error_in(&said).map(|error| Clean::line(&explain::redacted(error))),
             reason,
             since,
             tries_seen: None,
