@@ -96,7 +96,7 @@ impl Stages {
     }
 
     /// Why no request could be sent.
-    pub fn way_failure(&self) -> Option<&Failure> {
+    pub fn route_failure(&self) -> Option<&Failure> {
         let path = self.dns.failure().or_else(|| self.tcp.failure());
         path.or_else(|| self.proxy.failure()).or_else(|| self.tls.failure())
     }

@@ -127,7 +127,7 @@ pub fn needed_hosts<'a>(reports: impl IntoIterator<Item = (&'a str, &'a Endpoint
 }
 
 fn entries(report: &EndpointReport) -> Vec<Entry> {
-    let failure = report.stages.way_failure().map(|failure| (failure.stage, failure.cause));
+    let failure = report.stages.route_failure().map(|failure| (failure.stage, failure.cause));
     let proxy = report.stages.proxy.facts().and_then(|facts| facts.proxy.clone());
     let reachable = if failure.is_some() { Some(false) } else { report.stages.reached().then_some(true) };
     let own = |what| Entry {

@@ -105,7 +105,7 @@ fn registry<'a>(
         if report.stages.reached() {
             return Registry::Reached { at: report.started_at, held: now.duration_since(report.started_at) > limit };
         }
-        match report.stages.way_failure().filter(|failure| !failure.inconclusive) {
+        match report.stages.route_failure().filter(|failure| !failure.inconclusive) {
             Some(failure) => {
                 lost_hosts.insert(host.endpoint.host());
                 oldest = oldest.min(report.started_at);
