@@ -111,7 +111,7 @@ pub fn rules(root: &HostRoot, kubelet_root: &Path, needs: &Needs) -> Rules {
     for directory in &needs.directories {
         if let Some(tree) = tree_of(directory) {
             trees.insert(tree);
-        } else if let Some((identity, open)) = held(root, directory) {
+        } else if let Some((identity, open)) = opened(root, directory) {
             rules.names.insert(identity, Mutex::new(open));
         }
     }
@@ -124,7 +124,7 @@ pub fn rules(root: &HostRoot, kubelet_root: &Path, needs: &Needs) -> Rules {
     rules
 }
 
-fn held(root: &HostRoot, directory: &Path) -> Option<((u64, u64), std::os::fd::OwnedFd)> {
+fn opened(root: &HostRoot, directory: &Path) -> Option<((u64, u64), std::os::fd::OwnedFd)> {
     let handle = root.handle(directory).ok()?;
     let open = crate::host::root::reopen_directory(&handle).ok()?;
     Some((identity(&handle)?, open))

@@ -34,7 +34,7 @@ pub struct ContentStore {
 #[derive(Clone, Debug)]
 pub struct Room {
     /// Of each content, in the order of the question: it is there.
-    pub held: Vec<bool>,
+    pub present: Vec<bool>,
     /// Bytes of downloads that are under way or were broken off: containerd goes on from there.
     pub unfinished: u64,
     pub disk: Disk,
@@ -96,8 +96,8 @@ impl ContentStore {
     /// `None`: its disk is out of sight.
     pub fn room_for(&self, contents: &[(String, i64)]) -> Option<Room> {
         let disk = self.disk()?;
-        let held = contents.iter().map(|(digest, size)| self.holds(digest, *size)).collect();
-        Some(Room { held, unfinished: self.unfinished(), disk })
+        let present = contents.iter().map(|(digest, size)| self.holds(digest, *size)).collect();
+        Some(Room { present, unfinished: self.unfinished(), disk })
     }
 
     fn unfinished(&self) -> u64 {

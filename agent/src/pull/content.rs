@@ -132,7 +132,7 @@ impl Pull<'_> {
                 let media_type = Clean::line(media_type);
                 return fault(failure, format!("{extract}: failed to get stream processor for {media_type}: {why}"));
             }
-            if self.held(layer, true, 1).await.is_none() {
+            if !self.has_layer(layer).await {
                 let detail =
                     format!("{} is no image's config, its layers are not got: `{}`", config.digest, config.media_type);
                 let failure = Failure::new(Stage::Manifest, Cause::ManifestUnsupported, detail);

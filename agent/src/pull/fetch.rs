@@ -103,7 +103,12 @@ impl Pull<'_> {
     }
 
     async fn fetch(&mut self, want: Want<'_>) -> Result<Fetched, Stop> {
-        if let Some(body) = self.held(want.descriptor, want.touch, want.body_limit).await {
+        let stored = if want.touch {
+            self.has_layer(want.descriptor).await.then(Body::default)
+        } else {
+            self.stored(want.descriptor, want.body_limit).await
+        };
+        if let Some(body) = stored {
             return Ok(Fetched { body, source: ContentSource::ContentStore, endpoint: None, redirect: None });
         }
         if let Some(body) = self.embedded_data(&want)? {

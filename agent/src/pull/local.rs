@@ -48,15 +48,15 @@ pub struct Downloads {
 }
 
 impl Pull<'_> {
-    /// What the content store has. Of a layer nothing is read.
-    pub(super) async fn held(&self, descriptor: &Descriptor, touch: bool, limit: usize) -> Option<Body> {
-        if touch && self.was_unpacked() {
-            return Some(Body::default());
-        }
-        let (digest, size) = (descriptor.digest.clone(), descriptor.size);
-        if touch {
-            return look(self.store, move |store| store.holds(&digest, size).then(Body::default)).await;
-        }
+    /// Whether the content store has a layer. Nothing of it is read.
+    pub(super) async fn has_layer(&self, layer: &Descriptor) -> bool {
+        let (digest, size) = (layer.digest.clone(), layer.size);
+        self.was_unpacked() || look(self.store, move |store| store.holds(&digest, size).then_some(())).await.is_some()
+    }
+
+    /// What the content store has of an index, a manifest or a config.
+    pub(super) async fn stored(&self, document: &Descriptor, limit: usize) -> Option<Body> {
+        let digest = document.digest.clone();
         let there = digest.clone();
         let length = look(self.store, move |store| store.size_of(&there)).await?;
         let length = usize::try_from(length).ok().filter(|length| *length <= limit)?;
@@ -79,8 +79,8 @@ impl Pull<'_> {
             documents.iter().map(|document| (document, false)).chain(layers).collect();
         let contents: Vec<_> = wanted.iter().map(|(one, _)| (one.digest.clone(), one.size)).collect();
         let Some(room) = look(self.store, move |store| store.room_for(&contents)).await else { return Ok(()) };
-        for ((one, is_layer), held) in wanted.into_iter().zip(&room.held) {
-            if !held {
+        for ((one, is_layer), is_present) in wanted.into_iter().zip(&room.present) {
+            if !is_present {
                 self.want(one, is_layer);
             }
         }
