@@ -58,6 +58,26 @@ enum Mode {
     Predicted { budget: Duration },
 }
 
+/// Which of Go's attempts at one question it is, and so whose answer may serve it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Attempt {
+    /// Whoever is first asks for all who wait.
+    First,
+    /// At a further server: an answer that another lookup got serves too.
+    FirstRound,
+    Later,
+}
+
+impl Attempt {
+    const fn of(round: usize, place: usize) -> Self {
+        match (round, place) {
+            (0, 0) => Self::First,
+            (0, _) => Self::FirstRound,
+            _ => Self::Later,
+        }
+    }
+}
+
 /// A question that was answered or given up.
 #[derive(Clone, Debug)]
 pub(super) struct LoggedQuery {
@@ -204,7 +224,7 @@ impl<'a> Lookup<'a> {
         for round in 0..rounds {
             for place in 0..self.servers.len() {
                 let server = self.servers[offset.wrapping_add(place) % self.servers.len()];
-                let exchange = self.ask(server, fqdn, kind, round == 0, round == 0 && place == 0).await;
+                let exchange = self.ask(server, fqdn, kind, Attempt::of(round, place)).await;
                 self.note(server, fqdn, kind, &exchange);
                 took += exchange.cost(conf.timeout);
                 match exchange.result {
@@ -224,7 +244,7 @@ impl<'a> Lookup<'a> {
     }
 
     /// As containerd, or with what another lookup has heard or is just hearing.
-    async fn ask(&self, server: SocketAddr, fqdn: &str, kind: RecordType, share: bool, first: bool) -> Exchange {
+    async fn ask(&self, server: SocketAddr, fqdn: &str, kind: RecordType, attempt: Attempt) -> Exchange {
         let conf = self.cache.conf;
         // A question is put as Go puts it, whoever began to ask: who has less time for it leaves it to the others.
         let options = QueryOptions {
@@ -245,11 +265,11 @@ impl<'a> Lookup<'a> {
                     .await
                     .map_or_else(|_| Exchange::silent(self.timeout), Exchange::clone),
             }
-        } else if first {
+        } else if attempt == Attempt::First {
             cell.get_or_init(put).await.clone()
         } else {
             // Silence that another lookup met is never taken for an answer.
-            match cell.get().filter(|exchange| share && exchange.rcode.is_some()) {
+            match cell.get().filter(|exchange| attempt == Attempt::FirstRound && exchange.rcode.is_some()) {
                 Some(exchange) => exchange.clone(),
                 None => put().await,
             }
