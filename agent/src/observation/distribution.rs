@@ -264,15 +264,12 @@ impl DistributionTerms {
         while let Some(next) = text[at..].chars().next() {
             // The end of a longer path is no path of a plain containerd.
             let is_within_path = next == '/' && text[..at].ends_with(is_of_path);
-            match self.term(&terms, &text[at..]).filter(|_| !is_within_path) {
-                Some((usual, here)) => {
-                    out.push_str(here);
-                    at += usual;
-                }
-                None => {
-                    out.push(next);
-                    at += next.len_utf8();
-                }
+            if let Some((usual, here)) = self.term(&terms, &text[at..]).filter(|_| !is_within_path) {
+                out.push_str(here);
+                at += usual;
+            } else {
+                out.push(next);
+                at += next.len_utf8();
             }
         }
         out
