@@ -21,6 +21,7 @@ mod options;
 mod pod;
 mod presets;
 mod prometheus;
+mod refused;
 mod release;
 mod rules;
 mod scripts;

@@ -87,7 +87,9 @@ fn the_notes_say_the_next_three_commands() {
     let notes = success(&mut helm("notes", None));
     let commands: Vec<&str> = notes.lines().filter_map(|line| line.strip_prefix("  kubectl ")).collect();
     assert_eq!(commands.len(), 4, "{notes}");
-    for (command, words) in commands.iter().zip(["rollout status", "check nginx", "port-forward", "pod-security"]) {
+    for (command, words) in
+        commands.iter().zip(["rollout status", "check nginx:no-such-tag", "port-forward", "pod-security"])
+    {
         assert!(command.contains(words), "{command}");
     }
     assert!(!notes.contains("{{"), "{notes}");

@@ -95,7 +95,7 @@ fn the_admission_policy_is_about_this_account_its_node_and_what_it_may_change() 
     assert_eq!(*binding, json!({"policyName": "pullprobe-own-node", "validationActions": ["Deny"]}));
     for (rbac, version, is_there) in [
         ("events: true, admissionPolicy: Disabled", "v1.33.0", false),
-        ("events: true, admissionPolicy: Enabled", "v1.20.15", true),
+        ("events: true, admissionPolicy: Enabled", "v1.29.14", true),
         ("events: true", "v1.31.0+k3s1", true),
         ("events: true", "v1.29.14", false),
     ] {

@@ -15,7 +15,7 @@ use crate::process::run;
 
 /// A look every five seconds, and three of them decide.
 const VALUES: &str = "
-kubeVersionOverride: v1.20.15
+kubeVersionOverride: v1.29.0
 rbac: {nodeCondition: true, events: true}
 ";
 /// Longer than a look that finds nothing changed.
