@@ -24,6 +24,7 @@ mod prometheus;
 mod refused;
 mod release;
 mod rules;
+mod runbooks;
 mod scripts;
 mod signals;
 mod tools;
