@@ -92,6 +92,13 @@
 {{- fail "prometheusAnnotations cannot scrape a port that webConfig.secretName protects: use podMonitor or serviceMonitor with scheme, tlsConfig and basicAuth" -}}
 {{- end -}}
 {{- end -}}
+{{- $reached := false -}}
+{{- range dig "web" "listen" (list ":") .Values.config }}{{ if not (regexMatch "^(127\\.|\\[::1\\]:)" .) }}{{ $reached = true }}{{ end }}{{ end -}}
+{{- range $name, $enabled := dict "podMonitor" .Values.podMonitor.enabled "serviceMonitor" .Values.serviceMonitor.enabled "podMonitoring" .Values.podMonitoring.enabled "prometheusAnnotations" .Values.prometheusAnnotations -}}
+{{- if and $enabled (not $reached) -}}
+{{- fail (printf "%s cannot scrape a port that config.web.listen keeps on loopback: add an address of the node, or leave the scrape out" $name) -}}
+{{- end -}}
+{{- end -}}
 {{- $timeouts := dict "podMonitor" "scrapeTimeout" "serviceMonitor" "scrapeTimeout" "podMonitoring" "timeout" -}}
 {{- range $name, $timeout := $timeouts -}}
 {{- $own := get $.Values $name -}}
