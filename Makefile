@@ -17,7 +17,7 @@ SKIPPED_BY_QUICK := --skip needs_root --skip needs_tools
 # Unit tests wait more than they compute.
 QUICK_THREADS := 4
 
-.PHONY: help demo quick test tools lint docs static often e2e bench simulate hostile soak fuzz clean
+.PHONY: help demo quick test tools lint docs static image often e2e bench simulate hostile soak fuzz clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,10 @@ static: ## the static binary of the image's last stage
 	env -u RUSTFLAGS cargo build --config agent/static.toml --release --locked --target $(HOST) --bin pullprobe
 	echo "== static binary: $$SECONDS s"
 	echo "$(STATIC)"
+
+image: tools ## the Dockerfile from its first stage on, and its image under a real containerd; not a part of make test
+	cargo test --test acceptance --locked -- --ignored the_dockerfile_builds --nocapture
+	echo "== image: $$SECONDS s"
 
 docs: ## write the generated documents again
 	UPDATE_DOCS=1 cargo test --locked --lib -- documents published markdown generated docs_

@@ -10,6 +10,7 @@ mod chart;
 mod containerd;
 mod daemon;
 mod dashboard;
+mod dockerfile;
 mod fleet_faults;
 mod image;
 mod kubernetes;

@@ -92,6 +92,13 @@ impl Containerd {
         self.container(&[], mounts, &what, arguments)
     }
 
+    /// A command in a container that runs, as kubelet's exec probes are.
+    pub fn exec(&self, container: &str, id: &str, arguments: &[&str]) -> Command {
+        let mut exec = self.ctr(["tasks", "exec", "--exec-id"]);
+        exec.args([id, container]).args(arguments);
+        exec
+    }
+
     /// A program in its network.
     pub fn in_its_network(&self, program: &[&str]) -> Command {
         let mut inside = command("nsenter", [format!("--net=/proc/{}/ns/net", self.daemon.id()), "--".to_owned()]);
