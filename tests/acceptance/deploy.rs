@@ -23,6 +23,7 @@ mod pod;
 mod presets;
 mod prometheus;
 mod refused;
+mod readme;
 mod release;
 mod rules;
 mod runbooks;
