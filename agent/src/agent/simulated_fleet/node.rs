@@ -1,6 +1,6 @@
 //! One node: the agent's schedule, its list of jobs, its back-offs and its ledger, with reports that no network made.
 
-use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
@@ -33,14 +33,38 @@ const ON_NODE: usize = 10;
 /// What every node of the fleet has to probe.
 struct World {
     targets: Targets,
-    jobs: Vec<Job<Probed>>,
-    /// Which registry each target belongs to.
-    owners: BTreeMap<Probed, usize>,
+    jobs: Vec<Job<Numbered>>,
+    /// By number of the target.
+    probed: Vec<Known>,
     up: Vec<EndpointReport>,
-    images: BTreeMap<Probed, ImageReport>,
     /// Of an image that was asked for.
     attempt: Attempt,
     settings: Settings,
+}
+
+/// The number of a target, which is compared sooner than its name: the schedule does that a million times for each node.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Numbered(usize);
+
+struct Known {
+    probed: Probed,
+    /// The number of its registry.
+    registry: usize,
+    /// Of an image: what is seen where all is well.
+    good: Option<ImageReport>,
+}
+
+impl Numbered {
+    fn known(self) -> &'static Known {
+        &WORLD.probed[self.0]
+    }
+}
+
+/// Phases are made of the name.
+impl fmt::Display for Numbered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.known().probed.fmt(f)
+    }
 }
 
 static WORLD: LazyLock<World> = LazyLock::new(World::new);
@@ -60,8 +84,6 @@ impl World {
         let settings = Settings::default();
         let names: Vec<String> = REGISTRIES.iter().map(|registry| registry.name.to_owned()).collect();
         let jobs = jobs(&settings, names.iter(), &images);
-        let number = |job: &Job<Probed>| names.iter().position(|name| *name == job.target.registry()).unwrap();
-        let owners = jobs.iter().map(|job| (job.target.clone(), number(job))).collect();
         let endpoint = |name: &str| Endpoint::new(Scheme::Https, name);
         let planned = |name: &String| {
             let host = PlannedHost {
@@ -76,24 +98,41 @@ impl World {
         let up = sample.endpoints.values().find(|report| report.serves()).unwrap().as_ref();
         let up =
             names.iter().map(|name| EndpointReport { namespace: name.clone(), endpoint: endpoint(name), ..up.clone() });
-        let good = sample.images["busybox:1.36"].as_ref();
-        let report = |found: &Found| {
-            let (name, tag) = found.image.rsplit_once(':').unwrap();
-            let mut report = ImageReport { requested: found.image.as_str().into(), ..good.clone() };
+        let of_busybox = sample.images["busybox:1.36"].as_ref();
+        let good = |image: &String| {
+            let (name, tag) = image.rsplit_once(':').unwrap();
+            let mut report = ImageReport { requested: image.as_str().into(), ..of_busybox.clone() };
             report.rate_limit = crate::model::ratelimit::RateLimit::default();
             let image = report.image.as_mut().unwrap();
             image.domain = name.split('/').next().unwrap().to_owned();
             tag.clone_into(&mut image.repository);
-            (Probed::Image(found.image.clone()), report)
+            report
+        };
+        let known = |probed: Probed| Known {
+            registry: names.iter().position(|name| *name == probed.registry()).unwrap(),
+            good: if let Probed::Image(image) = &probed { Some(good(image)) } else { None },
+            probed,
         };
         let targets = Targets {
             namespaces: names.iter().map(planned).collect(),
             images: images.iter().map(|found| found.image.clone()).collect(),
             ..Targets::default()
         };
-        let (up, images) = (up.collect(), images.iter().map(report).collect());
+        let number = |(number, job): (usize, &Job<Probed>)| Job {
+            target: Numbered(number),
+            interval: job.interval,
+            not_before: job.not_before,
+            urgency: job.urgency,
+        };
         let attempt = sample.images["ghcr.io/example/private:1"].attempts[0].clone();
-        Self { targets, jobs, owners, up, images, attempt, settings }
+        Self {
+            targets,
+            probed: jobs.iter().map(|job| known(job.target.clone())).collect(),
+            jobs: jobs.iter().enumerate().map(number).collect(),
+            up: up.collect(),
+            attempt,
+            settings,
+        }
     }
 }
 
@@ -157,14 +196,13 @@ impl Node {
         }
     }
 
-    async fn image(&self, number: usize, target: &Probed, urgency: Urgency, pace: Pace) {
+    async fn image(&self, number: usize, good: &ImageReport, urgency: Urgency, pace: Pace) {
         let registry = &REGISTRIES[number];
         let is_counted = registry.counts && urgency != Urgency::Background && self.ledger.take(clock());
         let usual = if registry.counts && !is_counted { Cost::HEAD_ONLY } else { Cost::IMAGE };
         let Answer { takes, failure, cost } = registry.answers(usual);
         self.sums.lock().unwrap().add(number, second(), cost, is_counted);
         sleep(takes).await;
-        let good = &WORLD.images[target];
         let offered = |_: &_| unreachable!("no login is refused here");
         match failure {
             None => self.back_offs.saw_image(good, pace, offered),
@@ -179,39 +217,40 @@ impl Node {
 }
 
 impl Prober for Living {
-    type Target = Probed;
+    type Target = Numbered;
 
-    fn targets(&self) -> BoxFuture<'_, Vec<Job<Probed>>> {
+    fn targets(&self) -> BoxFuture<'_, Vec<Job<Numbered>>> {
         let back_offs = &self.0.back_offs;
         back_offs.retain(&WORLD.targets);
         let mut jobs = WORLD.jobs.clone();
         for job in &mut jobs {
-            if let Probed::Image(image) = &job.target {
-                let registry = REGISTRIES[WORLD.owners[&job.target]].name;
+            let Known { probed, registry, .. } = job.target.known();
+            if let Probed::Image(image) = probed {
+                let registry = REGISTRIES[*registry].name;
                 job.not_before = back_offs.image_gate(&WORLD.targets, registry, image);
             }
         }
         async move { jobs }.boxed()
     }
 
-    fn probe(&self, job: Job<Probed>) -> BoxFuture<'static, ()> {
+    fn probe(&self, job: Job<Numbered>) -> BoxFuture<'static, ()> {
         let node = Arc::clone(&self.0);
         let pace = Pace { began: Instant::now(), interval: job.interval };
-        let number = WORLD.owners[&job.target];
+        let Known { registry, good, .. } = job.target.known();
         async move {
-            match &job.target {
-                Probed::Registry(_) => node.registry(number, pace).await,
-                image @ Probed::Image(_) => node.image(number, image, job.urgency, pace).await,
+            match good {
+                None => node.registry(*registry, pace).await,
+                Some(good) => node.image(*registry, good, job.urgency, pace).await,
             }
         }
         .boxed()
     }
 
-    fn owner(&self, target: &Probed) -> String {
-        REGISTRIES[WORLD.owners[target]].name.to_owned()
+    fn owner(&self, target: &Numbered) -> String {
+        REGISTRIES[target.known().registry].name.to_owned()
     }
 
-    fn out_of_time(&self, target: Probed) {
+    fn out_of_time(&self, target: Numbered) {
         panic!("{target} had all the time that it needed");
     }
 
