@@ -10,6 +10,7 @@ mod inspect;
 mod memory;
 mod pods;
 mod process;
+mod ready;
 mod relay;
 mod round_trips;
 mod scrape;
@@ -59,6 +60,8 @@ enum Part {
     Check,
     /// Round trips of a first check
     RoundTrips,
+    /// How soon an agent is ready
+    Ready,
     /// CPU time of a scrape
     Scrape,
 }
@@ -103,6 +106,7 @@ async fn measure(options: &Options) -> std::io::Result<bool> {
             Part::Pods => goals.push(pods::measure(&world, options).await?),
             Part::Check => goals.push(inspect::measure(&world, options).await?),
             Part::RoundTrips => goals.push(round_trips::measure(&world, options).await?),
+            Part::Ready => goals.push(ready::measure(&world, options).await?),
             Part::Scrape => goals.push(scrape::measure(&world, options).await?),
         }
     }
