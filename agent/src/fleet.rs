@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 mod common;
 mod drift;
 
@@ -28,6 +30,8 @@ pub struct NodeAnswer {
     pub cause: Option<String>,
     /// Who can fix it.
     pub owner: Option<String>,
+    /// `None`: it does not fail, or the node does not say.
+    pub failing_since: Option<Timestamp>,
 }
 
 /// A registry or image over all nodes.
@@ -52,6 +56,8 @@ pub struct SharedFailure {
     pub owner: Option<String>,
     /// `false`: the pull works, but not from the host that is configured first.
     pub fatal: bool,
+    /// Since when the first of these nodes fails, of those that say so.
+    pub failing_since: Option<Timestamp>,
     pub nodes: Vec<String>,
     /// What tells these nodes from those without this failure. Empty: nothing does.
     pub common: Vec<Common>,
@@ -153,6 +159,7 @@ fn row(target: &str, asked: &[Asked<'_>]) -> TargetRow {
                 cause: cause.map(str::to_owned),
                 owner: owner.map(str::to_owned),
                 fatal,
+                failing_since: places.iter().filter_map(|place| asked[*place].answers.get(target)?.failing_since).min(),
                 common: common::find(&traits(&places), &traits(&good)),
                 nodes: places.iter().map(|place| asked[*place].node.name.clone()).collect(),
             }
@@ -206,6 +213,23 @@ mod tests {
         let named: Vec<String> = failure.common.iter().map(ToString::to_string).collect();
         assert_eq!(named, ["topology.kubernetes.io/zone = b"]);
         assert!(fleet.any_cannot() && fleet.all_known());
+    }
+
+    #[test]
+    fn a_failure_is_as_old_as_on_the_first_node_that_says_since_when() {
+        let at = |second| Timestamp::from_second(second).ok();
+        let of = |second| NodeAnswer { failing_since: at(second), ..bad("dns_timeout") };
+        let nodes = [
+            node("a", "b", of(300)),
+            node("b", "b", of(200)),
+            node("of an older agent", "b", bad("dns_timeout")),
+            node("with another failure", "b", NodeAnswer { failing_since: at(100), ..bad("tcp_refused") }),
+        ];
+        let fleet = Fleet::of(&nodes, &[]);
+        let since: Vec<_> = fleet.rows[0].failures.iter().map(|failure| failure.failing_since).collect();
+        assert_eq!(since, [at(200), at(100)]);
+        let unsaid = Fleet::of(&[node("a", "b", bad("dns_timeout"))], &[]);
+        assert_eq!(unsaid.rows[0].failures[0].failing_since, None);
     }
 
     #[test]

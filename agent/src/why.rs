@@ -126,6 +126,8 @@ pub fn answer(waiting: &Waiting, logins: &Logins, agent: &AgentAnswer, now: Time
         next_try_estimated_at: waiting.next_try.map(|next| next.to_string()),
         pullable: verdict.pullable,
         unknown_because: verdict.unknown_because.map(Clean::into_string),
+        failing_since: None,
+        failures_24h: None,
         cause: verdict.cause.map(Clean::into_string),
         also_possible: verdict.also_possible.into_iter().map(Clean::into_string).collect(),
         owner: verdict.owner.map(Clean::into_string),
@@ -139,6 +141,22 @@ pub fn answer(waiting: &Waiting, logins: &Logins, agent: &AgentAnswer, now: Time
         service_account: (&logins.account).into(),
         asked: agent.asked(),
         other_nodes: None,
+    }
+}
+
+impl Answer {
+    /// With what the node's agent remembers of its own probes. They go without the pod's logins: that counts only where they see the
+    /// same cause.
+    #[must_use]
+    pub fn remembered(mut self, own: Option<&CheckedImage>) -> Self {
+        let is_same = |own: &&CheckedImage| {
+            self.pullable == Some(false) && own.starts() == Some(false) && own.cause.as_deref() == self.cause.as_deref()
+        };
+        let Some(own) = own.filter(is_same) else { return self };
+        let since = own.failing_since.as_deref().and_then(|since| since.parse::<Timestamp>().ok());
+        self.failures_24h = own.failures_24h.filter(|_| since.is_some());
+        self.failing_since = since.map(|since| since.to_string());
+        self
     }
 }
 

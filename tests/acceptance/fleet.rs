@@ -136,6 +136,30 @@ fn an_agent_that_speaks_tls_is_asked_again_and_one_that_asks_for_a_password_is_n
     assert!(!text.contains("node-0000\""), "{told:#}");
 }
 
+/// Two nodes fail, and a third has an agent that does not say since when.
+#[test]
+fn a_failure_is_as_old_as_on_the_first_node_and_an_older_agent_says_nothing_of_it() {
+    let mut config = Config::default();
+    for (name, since) in [("a", Some("2026-11-30T10:42:17.25Z")), ("b", Some("2026-11-30T09:01:00Z")), ("c", None)] {
+        config.objects.extend([node(name, "zone-1"), agent(name)]);
+        let mut document: Value = serde_json::from_str(&summary(name, "a", Some("dns_timeout"))).unwrap();
+        if let Some(since) = since {
+            document["registries"][0]["failing_since"] = since.into();
+        }
+        config.proxied.insert(proxied(name), (200, document.to_string()));
+    }
+    let cluster = Cluster::new(config);
+    let failure = &cluster.json(&[]).1["targets"][0]["failures"][0];
+    assert_eq!(
+        (&failure["failing_since"], failure["nodes"].as_array().unwrap().len()),
+        (&"2026-11-30T09:01:00Z".into(), 3)
+    );
+    for arguments in [&[][..], &["-o", "wide"]] {
+        let text = cluster.ask(arguments).stdout;
+        assert!(text.contains("on 3 nodes (a, b, c) since 2026-11-30 09:01 UTC, who can fix it"), "{text}");
+    }
+}
+
 #[test]
 fn who_cannot_be_asked_is_named_with_the_reason_and_drift_with_its_groups() {
     let mut config = zones(1);

@@ -306,7 +306,8 @@ fn where_exec_is_forbidden_the_agents_report_is_read_through_the_proxy() {
 fn the_summaries_of_all_nodes_tell_of_this_one_and_of_the_others() {
     let mut objects = naming("pull", &[]);
     objects.extend(["worker-2", "worker-3", "worker-4", "worker-5"].map(agent));
-    let image = |pullable: bool, cause: Value| json!({"images": [{"image": "registry.example/demo/app:1.0", "pullable": pullable, "cause": cause, "owner": "network"}]});
+    let since = "2026-11-30T10:42:17Z";
+    let image = |pullable: bool, cause: Value| json!({"images": [{"image": "registry.example/demo/app:1.0", "pullable": pullable, "cause": cause, "owner": "network", "failing_since": since, "failures_24h": 3}]});
     let registry =
         json!({"registries": [{"registry": "registry.example", "pullable": false, "cause": "dns_nxdomain"}]});
     let cluster = Cluster::with(objects, |config| {
@@ -325,6 +326,9 @@ fn the_summaries_of_all_nodes_tell_of_this_one_and_of_the_others() {
     assert_eq!((code, &told["cause"], &told["owner"]), (Some(1), &"tcp_timeout".into(), &"network".into()), "{told:#}");
     assert!(told["summary"].as_str().is_some_and(|words| words.len() > 20), "{told:#}");
     assert_eq!(told["other_nodes"], json!({"can": 1, "cannot": 1, "unknown": 2, "not_asked": 0}), "{told:#}");
+    assert_eq!((&told["failing_since"], &told["failures_24h"]), (&since.into(), &3.into()), "{told:#}");
+    let text = cluster.ask(&["web"]).stdout;
+    assert!(text.contains("failing: since 2026-11-30 10:42 UTC (") && text.contains("3 times in 24 hours"), "{text}");
 }
 
 /// More pods than one page has, and than one list may have bytes.

@@ -93,7 +93,12 @@ async fn answers(cluster: &Cluster, stuck: &[Stuck], args: &WhyArgs, output: &Ou
             }
         };
         let other_nodes = agents.others(waiting.node.as_ref(), &need.image).await;
-        told.push(Answer { other_nodes, ..why::answer(&waiting, &brought.logins, &agent, now) });
+        let answer = Answer { other_nodes, ..why::answer(&waiting, &brought.logins, &agent, now) };
+        let own = match &waiting.node {
+            Some(node) if answer.pullable == Some(false) => agents.remembered(node, &need.image).await,
+            _ => None,
+        };
+        told.push(answer.remembered(own.as_ref()));
         progress.done();
     }
     progress.clear();

@@ -16,6 +16,8 @@ use crate::redact::clean::Clean;
 use crate::render::json::summary::{self, SCHEMA_VERSION, Summary};
 use crate::why::{AgentAnswer, CheckedImage, OtherNodes};
 
+mod memory;
+
 /// The label of the chart's pods.
 const LABEL: &str = "app.kubernetes.io/name=pullprobe";
 /// The chart's container.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::agents::{AgentPod, Agents, Spend};
 use super::nodes::Node;
 use crate::fleet::{FleetNode, NodeAnswer};
@@ -60,10 +62,15 @@ impl Survey<'_> {
         for image in self.images {
             match self.agents.check(pod, image, self.secrets.unwrap_or(NO_SECRETS), Spend::Nothing).await {
                 Ok(checked) => {
+                    let (pullable, cause) = (checked.starts(), checked.cause.map(Clean::into_string));
+                    // A check has no memory. The agent's own probes have, where they see the same.
+                    let watched =
+                        answers.get(image).filter(|watched| (watched.pullable, &watched.cause) == (pullable, &cause));
                     let answer = NodeAnswer {
-                        pullable: checked.starts(),
+                        pullable,
                         degraded: false,
-                        cause: checked.cause.map(Clean::into_string),
+                        failing_since: watched.and_then(|watched| watched.failing_since),
+                        cause,
                         owner: checked.owner.map(Clean::into_string),
                     };
                     answers.insert(image.clone(), answer);
@@ -92,6 +99,11 @@ fn facts(summary: &Summary) -> BTreeMap<String, String> {
     facts.map(|(name, value)| (name.to_owned(), Clean::line(&value).into_string())).into()
 }
 
+/// An older agent does not say it, and what is no time is not shown.
+fn time(text: Option<&String>) -> Option<Timestamp> {
+    text?.parse().ok()
+}
+
 fn answers(summary: &Summary) -> BTreeMap<String, NodeAnswer> {
     let clean = |text: &Option<String>| text.as_ref().map(|text| Clean::line(text).into_string());
     let registries = summary.registries.iter().map(|one| {
@@ -100,6 +112,7 @@ fn answers(summary: &Summary) -> BTreeMap<String, NodeAnswer> {
             degraded: one.degraded == Some(true),
             cause: clean(&one.cause),
             owner: clean(&one.owner),
+            failing_since: time(one.failing_since.as_ref()),
         };
         (Clean::line(&one.registry).into_string(), answer)
     });
@@ -109,6 +122,7 @@ fn answers(summary: &Summary) -> BTreeMap<String, NodeAnswer> {
             degraded: false,
             cause: clean(&one.cause),
             owner: clean(&one.owner),
+            failing_since: time(one.failing_since.as_ref()),
         };
         (Clean::line(&one.image).into_string(), answer)
     });

@@ -69,6 +69,11 @@ pub fn span(length: SignedDuration) -> String {
     }
 }
 
+/// A time as people say it who may be in another zone: `2026-11-30 10:42 UTC`.
+pub fn to_the_minute(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
 /// A credential of this node whose end is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CredentialExpiry {

@@ -16,6 +16,7 @@ use crate::image::platform::Platform;
 use crate::model::expiry::{self, CredentialExpiry};
 use crate::model::finding::Finding;
 use crate::model::host::{Endpoint, EndpointKey};
+use crate::model::namespace::{Health, Namespace, PlannedHost};
 use crate::model::ratelimit::{LimitState, RateLimit};
 use crate::model::report::{EndpointReport, ImageReport};
 use crate::model::tally::Tally;
@@ -153,6 +154,20 @@ impl Snapshot {
     /// The last 24 hours of a host of a registry. `None`: nobody has looked yet.
     pub fn endpoint_history<'a>(&'a self, key: &'a EndpointKey) -> Option<History<'a>> {
         self.histories.of(&OfHistory::host(key), Some(&key.0))
+    }
+
+    /// Since when a registry is not pullable: since the last of its hosts failed; or is degraded: since the first one did.
+    pub fn registry_fails_since(&self, name: &str, namespace: &Namespace, health: &Health) -> Option<Timestamp> {
+        let of_host = |host: &PlannedHost| {
+            let key = (name.to_owned(), host.endpoint.clone());
+            self.endpoint_history(&key)?.failing_since()
+        };
+        let all = namespace.hosts.iter().filter_map(of_host);
+        match (health.pullable, health.degraded) {
+            (Some(false), _) => all.max(),
+            (Some(true), Some(true)) => all.min(),
+            _ => None,
+        }
     }
 
     fn plans(&self, namespace: &str, endpoint: &Endpoint) -> bool {

@@ -56,6 +56,9 @@ pub struct CheckedImage {
     pub unknown_because: Option<Clean>,
     pub credential: Option<Credential>,
     pub attempts: TextList<Attempt>,
+    /// Of what the agent probes by itself: a check has no memory.
+    pub failing_since: Option<Clean>,
+    pub failures_24h: Option<usize>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -42,6 +42,11 @@ pub struct Answer {
     pub pullable: Option<bool>,
     /// Why it is unknown, where `pullable` is null.
     pub unknown_because: Option<String>,
+    /// Since when the agent's own probes of the image, or else of its registry, fail, if they see this cause too. RFC 3339, UTC. Null:
+    /// they see another, or nobody says.
+    pub failing_since: Option<String>,
+    /// How many times they did in the last 24 hours, the one that goes on included. Null: it is not known.
+    pub failures_24h: Option<usize>,
     /// One word of docs/causes.md, or `pull QPS exceeded` where kubelet itself put the pull off.
     pub cause: Option<String>,
     pub also_possible: Vec<String>,

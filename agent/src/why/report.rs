@@ -22,6 +22,7 @@ pub struct Registry {
     pub pullable: Option<bool>,
     pub cause: Option<Clean>,
     pub owner: Option<Clean>,
+    pub failing_since: Option<Clean>,
 }
 
 impl CheckedImage {
@@ -49,6 +50,7 @@ impl CheckedImage {
             pullable: is_dead.then_some(false),
             cause: registry.cause.filter(|_| is_dead),
             owner: registry.owner.filter(|_| is_dead),
+            failing_since: registry.failing_since.filter(|_| is_dead),
             unknown_because: (!is_dead).then(|| {
                 format!("the agent does not probe this image by itself, and {} can be reached", image.domain).into()
             }),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 
 use super::document::{Answer, Asked, Document, OtherNodes};
-use crate::model::expiry::span;
+use crate::model::expiry::{span, to_the_minute};
 use crate::redact::clean::Clean;
 
 /// `color`: as a terminal shows it.
@@ -50,6 +50,7 @@ fn container(answer: &Answer, now: Timestamp, color: bool) -> String {
     if !answer.also_possible.is_empty() {
         line("the same words can come from: ", &answer.also_possible.join(", "));
     }
+    line("failing: ", &failing(answer, now).unwrap_or_default());
     line("waiting: ", &waiting(answer, now));
     for secret in &answer.pull_secrets {
         line(&format!("pull secret {}: ", secret.name), &format!("{} ({})", secret.detail, secret.state));
@@ -81,6 +82,17 @@ fn container(answer: &Answer, now: Timestamp, color: bool) -> String {
 
 fn one_line(message: &str) -> String {
     Clean::line(&message.replace('\n', " ⏎ ")).into_string()
+}
+
+/// `None`: it is not known since when.
+fn failing(answer: &Answer, now: Timestamp) -> Option<String> {
+    let since = answer.failing_since.as_deref()?.parse::<Timestamp>().ok()?;
+    let often = match answer.failures_24h {
+        Some(times) if times > 1 => format!(", {times} times in 24 hours"),
+        _ => String::new(),
+    };
+    let lasts = span(now.duration_since(since));
+    Some(format!("since {} ({lasts}){often}, as the agent's own probes see it", to_the_minute(since)))
 }
 
 fn waiting(answer: &Answer, now: Timestamp) -> String {

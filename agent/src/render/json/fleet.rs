@@ -45,6 +45,8 @@ pub struct Failure {
     pub owner: Option<String>,
     /// False: the pull works, through another host.
     pub fatal: bool,
+    /// Since when the first of these nodes fails, of those whose agents say so. RFC 3339, UTC. Null: none does.
+    pub failing_since: Option<String>,
     pub nodes: Vec<String>,
     pub common: Vec<Common>,
 }
@@ -117,6 +119,7 @@ impl From<&fleet::SharedFailure> for Failure {
             cause: failure.cause.clone(),
             owner: failure.owner.clone(),
             fatal: failure.fatal,
+            failing_since: failure.failing_since.map(|since| since.to_string()),
             nodes: failure.nodes.clone(),
             common: failure.common.iter().map(Common::from).collect(),
         }

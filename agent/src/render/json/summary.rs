@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -71,6 +72,10 @@ pub struct Registry {
     pub cause: Option<String>,
     /// Who can fix it.
     pub owner: Option<String>,
+    /// Since when it is not pullable, or a host of it fails; at most 24 hours of changes are remembered. RFC 3339, UTC. Absent: nothing
+    /// fails, it is unknown, or the agent is an older one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing_since: Option<String>,
     /// The configured hosts that fail, in containerd's order.
     #[serde(deserialize_with = "at_most::<_, _, LIST_LIMIT>")]
     pub failing: Vec<FailingHost>,
@@ -96,6 +101,12 @@ pub struct Image {
     pub cause: Option<String>,
     /// Who can fix it.
     pub owner: Option<String>,
+    /// Since when it fails, whatever the causes since then. RFC 3339, UTC. Absent: it does not, or the agent is an older one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing_since: Option<String>,
+    /// How many times it failed in the last 24 hours, the one that goes on included. Absent: it did not, or nobody kept count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failures_24h: Option<usize>,
 }
 
 /// How many findings there are about the node's files and the way to its registries.
@@ -106,7 +117,7 @@ pub struct Findings {
 }
 
 impl Summary {
-    pub fn of(snapshot: &Snapshot, now: jiff::Timestamp) -> Self {
+    pub fn of(snapshot: &Snapshot, now: Timestamp) -> Self {
         let targets = &snapshot.targets.namespaces;
         Self {
             schema_version: SCHEMA_VERSION,
@@ -121,7 +132,7 @@ impl Summary {
             started_at: snapshot.started_at.to_string(),
             complete: snapshot.last_cycle.is_some(),
             registries: targets.iter().map(|(name, namespace)| Registry::of(snapshot, name, namespace)).collect(),
-            images: snapshot.images.values().map(|report| Image::from(report.as_ref())).collect(),
+            images: snapshot.images.values().map(|report| Image::of(snapshot, report, now)).collect(),
             findings: Findings::of(snapshot, now),
         }
     }
@@ -142,6 +153,7 @@ impl Registry {
             degraded: health.degraded,
             cause: decides.map(|failure| word(failure.cause)),
             owner: decides.map(|failure| failure.cause.owner().as_str().to_owned()),
+            failing_since: snapshot.registry_fails_since(name, namespace, &health).map(|since| since.to_string()),
             failing: failing.into_iter().map(FailingHost::from).take(LIST_LIMIT).collect(),
         }
     }
@@ -158,21 +170,24 @@ impl From<(&EndpointReport, &Failure)> for FailingHost {
     }
 }
 
-impl From<&ImageReport> for Image {
-    fn from(report: &ImageReport) -> Self {
+impl Image {
+    fn of(snapshot: &Snapshot, report: &ImageReport, now: Timestamp) -> Self {
         let verdict = &report.verdict;
+        let history = snapshot.image_history(&report.requested);
         Self {
             image: report.image.as_ref().map_or_else(|| report.requested.to_string(), ToString::to_string),
             pullable: verdict.pullable,
             runnable: verdict.runnable,
             cause: verdict.cause.map(word),
             owner: verdict.owner.map(|owner| owner.as_str().to_owned()),
+            failing_since: history.and_then(|history| history.failing_since()).map(|since| since.to_string()),
+            failures_24h: history.map(|history| history.failures(now)).filter(|count| *count > 0),
         }
     }
 }
 
 impl Findings {
-    fn of(snapshot: &Snapshot, now: jiff::Timestamp) -> Self {
+    fn of(snapshot: &Snapshot, now: Timestamp) -> Self {
         let findings = snapshot.findings(now);
         let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
         Self { errors: count(Severity::Error), warnings: count(Severity::Warning) }
@@ -239,6 +254,25 @@ mod tests {
         assert_eq!(summary.images.len(), sample::rich().images.len());
         assert!(!summary.nameservers.is_empty() && summary.complete);
         assert!(!Summary::of(&sample::empty(), sample::now()).complete);
+    }
+
+    #[test]
+    fn what_fails_says_since_when_and_how_often_and_what_is_well_takes_no_byte_for_it() {
+        let summary = Summary::of(&sample::remembered(sample::rich()), sample::now());
+        let since = (sample::now() - std::time::Duration::from_secs(18 * 60)).to_string();
+        for image in &summary.images {
+            let fails = image.pullable == Some(false);
+            assert_eq!(image.failing_since.as_ref(), fails.then_some(&since), "{image:?}");
+            assert_eq!(image.failures_24h, fails.then_some(2), "{image:?}");
+        }
+        assert!(summary.images.iter().any(|image| image.failing_since.is_some()));
+        for registry in &summary.registries {
+            let fails = registry.pullable == Some(false) || registry.degraded == Some(true);
+            assert_eq!(registry.failing_since.as_ref(), fails.then_some(&since), "{registry:?}");
+        }
+        assert!(summary.registries.iter().any(|registry| registry.failing_since.is_some()));
+        let well = serde_json::to_string(&Summary::of(&sample::remembered(sample::well()), sample::now())).unwrap();
+        assert!(!well.contains("failing_since"), "{well}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Style, Tone};
 use crate::fleet::{Drift, Fleet, SharedFailure, TargetRow};
+use crate::model::expiry::to_the_minute;
 
 /// So many names of nodes stand in a line, unless all are asked for.
 const NAMES: usize = 3;
@@ -62,7 +63,9 @@ fn shared(failure: &SharedFailure, wide: bool, style: Style) -> String {
     let owner = failure.owner.as_ref().map(|owner| format!(", at fault: {owner}")).unwrap_or_default();
     let masked = if failure.fatal { "" } else { ", pulls still work" };
     let (word, tone) = if failure.fatal { ("cannot", Tone::Bad) } else { ("degraded", Tone::Doubt) };
-    let mut out = format!("  {} {cause} on {}{masked}{owner}\n", style.paint(tone, word), names(&failure.nodes, wide));
+    let since = failure.failing_since.map(|since| format!(" since {}", to_the_minute(since))).unwrap_or_default();
+    let (word, nodes) = (style.paint(tone, word), names(&failure.nodes, wide));
+    let mut out = format!("  {word} {cause} on {nodes}{since}{masked}{owner}\n");
     for common in &failure.common {
         let _ = writeln!(out, "    in common: {common}");
     }
@@ -105,6 +108,7 @@ mod tests {
                     pullable: Some(zone == "a"),
                     cause: (zone == "b").then(|| "dns_timeout".into()),
                     owner: (zone == "b").then(|| "network".into()),
+                    failing_since: (zone == "b").then(|| "2026-11-30T10:42:17.5Z".parse().unwrap()),
                     ..NodeAnswer::default()
                 };
                 FleetNode {
@@ -126,7 +130,7 @@ mod tests {
         let expected = "\
 TARGET     CAN  CANNOT  UNKNOWN
 docker.io    3       4        0
-  cannot dns_timeout on 4 nodes (node-4, node-5, node-6 and 1 more), at fault: network
+  cannot dns_timeout on 4 nodes (node-4, node-5, node-6 and 1 more) since 2026-11-30 10:42 UTC, at fault: network
     in common: topology.kubernetes.io/zone = b
 
 not asked: no agent runs there: 1 node (node-0)
