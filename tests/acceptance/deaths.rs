@@ -106,6 +106,19 @@ fn where_its_disk_is_full_or_read_only_the_agent_serves_and_spends_nothing() {
     }
 }
 
+/// A mount below the node's root that says nothing, and a link to it: neither is needed to read the node.
+#[test]
+fn a_mount_that_hangs_and_is_not_needed_keeps_the_agent_from_nothing() {
+    let world = world();
+    std::fs::create_dir(world.node.path("/hangs")).unwrap();
+    symlink("hangs/data", world.node.path("/data")).unwrap();
+    // Nobody reads from the descriptor what the kernel asks.
+    let hang =
+        "exec 9<>/dev/fuse && mount -i -t fuse -o fd=9,rootmode=40000,user_id=0,group_id=0 hangs \"$0/../hangs\"";
+    let agent = Agent::start(&mut prepared(&world, &format!("{hang} && exec \"$@\""))).ready();
+    well(&agent, "beside a mount that hangs");
+}
+
 #[test]
 fn an_agent_that_may_open_nothing_more_blames_nobody_and_goes_on_when_it_may() {
     let world = world();

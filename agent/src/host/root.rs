@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
@@ -19,13 +19,11 @@ use super::reads::ReadLog;
 use super::sight::{self, Recorder};
 use crate::model::trust::Mark;
 
+mod listing;
 mod noted;
 
 /// As the kernel: more links on one path are taken for a loop.
 const LINK_LIMIT: usize = 40;
-/// No directory that we list has a reason to be larger.
-const ENTRY_LIMIT: usize = 10_000;
-
 /// The node's root directory, held open.
 #[derive(Clone, Debug)]
 pub struct HostRoot {
@@ -218,28 +216,6 @@ impl HostRoot {
         String::from_utf8(self.read(path, limit)?).map_err(|_| ReadError::NotText(path.into()))
     }
 
-    /// The names in a directory, sorted as Go sorts them: by bytes. All of them, or none.
-    pub fn list(&self, path: &Path) -> Result<Vec<Entry>, ReadError> {
-        match self.list_some(path)? {
-            (entries, false) => Ok(entries),
-            (_, true) => Err(ReadError::TooMany { path: path.into(), limit: ENTRY_LIMIT }),
-        }
-    }
-
-    /// The same, and whether there are more, whichever those are: for who can do without them.
-    pub fn list_some(&self, path: &Path) -> Result<(Vec<Entry>, bool), ReadError> {
-        let (handle, real) = self.follow(path)?;
-        if let Some(recorder) = &self.recorder {
-            recorder.directory(&real);
-        }
-        let mut names = self.names_in(&handle, &real).map_err(|e| wrap(path, e))?;
-        let more = names.len() > ENTRY_LIMIT;
-        names.truncate(ENTRY_LIMIT);
-        names.sort();
-        let kind = |name: &OsString| self.stat(&path.join(name)).map_or(EntryKind::Other, |stat| stat.kind);
-        Ok((names.into_iter().map(|name| Entry { kind: kind(&name), name }).collect(), more))
-    }
-
     pub fn stat(&self, path: &Path) -> Result<Stat, ReadError> {
         let handle = self.walk(path)?;
         let stat = rustix::fs::fstat(&handle).map_err(|e| wrap(path, e))?;
@@ -272,22 +248,6 @@ impl HostRoot {
     /// Where `path` leads once every link is followed: still a path as on the node.
     pub fn real_path(&self, path: &Path) -> Result<PathBuf, ReadError> {
         self.follow(path).map(|(_, real)| real)
-    }
-
-    /// Opens the directory, or takes the one that was opened before this process limited itself.
-    fn names_in(&self, handle: &OwnedFd, real: &Path) -> Result<Vec<OsString>, Errno> {
-        let error = match reopen(handle, OFlags::RDONLY | OFlags::DIRECTORY) {
-            Ok(dir) => return names_of(dir),
-            Err(error) => error,
-        };
-        let held = sight::rules_of(&self.dir).zip(identity(handle));
-        if let Some(held) = held.and_then(|(rules, identity)| rules.names.get(&identity)) {
-            // Who reads moves its place in the directory for all who hold it.
-            let held = held.lock().unwrap_or_else(PoisonError::into_inner);
-            return names_of(rustix::io::fcntl_dupfd_cloexec(&*held, 0)?);
-        }
-        self.note_given_up(handle, real, error);
-        Err(error)
     }
 
     fn walk(&self, path: &Path) -> Result<Arc<OwnedFd>, ReadError> {
@@ -343,14 +303,6 @@ pub fn identity(handle: &OwnedFd) -> Option<sight::Identity> {
     rustix::fs::fstat(handle).ok().map(|stat| (stat.st_dev, stat.st_ino))
 }
 
-/// At most one more than the limit.
-fn names_of(dir: OwnedFd) -> Result<Vec<OsString>, Errno> {
-    let mut dir = rustix::fs::Dir::new(dir)?;
-    dir.rewind();
-    let entries = dir.flatten().map(|entry| OsString::from_vec(entry.file_name().to_bytes().to_vec()));
-    Ok(entries.filter(|name| name != "." && name != "..").take(ENTRY_LIMIT + 1).collect())
-}
-
 /// The path's components, last first. A leading `/` is one, meaning: back to the root.
 fn components(path: &Path) -> Vec<OsString> {
     let mut parts: Vec<OsString> = path
@@ -397,6 +349,8 @@ fn wrap(path: &Path, errno: Errno) -> ReadError {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
+
+    use super::listing::ENTRY_LIMIT;
 
     use super::*;
 
@@ -449,6 +403,12 @@ mod tests {
         assert_eq!(kind("dir"), Some(EntryKind::Directory));
         assert_eq!(kind("relative"), Some(EntryKind::File));
         assert_eq!(kind("loop"), Some(EntryKind::Other));
+        let own = |directory: &str, name: &str| {
+            let names = root.own_kinds(Path::new(directory)).unwrap();
+            names.into_iter().find(|(of, _)| of == name).map(|(_, kind)| kind)
+        };
+        assert_eq!((own("/", "etc"), own("/etc", "dir")), (Some(FileType::Directory), Some(FileType::Symlink)));
+        assert_eq!(own("/", "secret"), Some(FileType::RegularFile));
     }
 
     #[test]

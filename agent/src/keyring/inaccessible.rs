@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use super::lint;
-use crate::host::root::{EntryKind, HostRoot, ReadError};
+use crate::host::root::{HostRoot, ReadError};
 use crate::model::finding::Finding;
 
 /// A file, or a directory, of which kubelet may know more.
@@ -61,9 +62,10 @@ struct Names {
 }
 
 fn names(root: &HostRoot, path: &Path) -> Option<Names> {
-    let entries = root.list(path.parent()?).ok()?;
+    // No link is followed, and nothing that is mounted here is asked: it may hang. Of a mount point's parent there are directories only.
+    let names = root.own_kinds(path.parent()?).ok()?;
     Some(Names {
-        contains_name: entries.iter().any(|entry| Some(entry.name.as_os_str()) == path.file_name()),
-        has_files: entries.iter().any(|entry| entry.kind == EntryKind::File),
+        contains_name: names.iter().any(|(name, _)| Some(name.as_os_str()) == path.file_name()),
+        has_files: names.iter().any(|(_, kind)| matches!(kind, FileType::RegularFile | FileType::Symlink)),
     })
 }
