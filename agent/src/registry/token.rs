@@ -178,7 +178,7 @@ impl Exchange<'_> {
     async fn run(&self, login: Option<(&str, &Secret)>) -> Result<Token, Refusal> {
         let Some((user, secret)) = login else {
             let response = self.get(None).await?;
-            return self.accept(&response, &Method::GET, true, login);
+            return self.accept(&response, &Method::GET, true, login).await;
         };
         let response = self.post(user, secret).await?;
         let mut last = (response, Method::POST);
@@ -190,7 +190,7 @@ impl Exchange<'_> {
         if by_get {
             last = (self.get(login).await?, Method::GET);
         }
-        match self.accept(&last.0, &last.1, by_get, login) {
+        match self.accept(&last.0, &last.1, by_get, login).await {
             Err(Refusal::Status(failure)) if !by_get && !last.0.status.is_success() => {
                 Err(Refusal::Status(self.why_no_post(failure, last.0.status, (user, secret)).await))
             }
@@ -207,8 +207,8 @@ impl Exchange<'_> {
         if self.options.scopes.is_empty() || is_overloaded || !refusal::may_be_of_post(&failure) {
             return failure;
         }
-        let by_get = self.get(Some(login)).await;
-        if by_get.and_then(|response| self.accept(&response, &Method::GET, true, Some(login))).is_err() {
+        let Ok(by_get) = self.get(Some(login)).await else { return failure };
+        if self.accept(&by_get, &Method::GET, true, Some(login)).await.is_err() {
             return failure;
         }
         // The login was taken: sending it again locks nobody out.
@@ -307,7 +307,7 @@ impl Exchange<'_> {
         std::iter::once(self.from.namespace).chain(repositories).collect::<Vec<_>>().join("/")
     }
 
-    fn accept(
+    async fn accept(
         &self,
         response: &Response,
         method: &Method,
@@ -332,7 +332,7 @@ impl Exchange<'_> {
             // What Go undoes is undone already where it is what it says.
             // A decoder of JSON stops at the end of the document, and does not see what is wrong behind it.
             BodyEnd::Whole if is_gzip(&response.headers) && response.body.starts_with(GZIP) => {
-                answer::decode(&readable_part(&response.body, BODY_LIMIT), form)
+                answer::decode(&readable_part(&response.body, BODY_LIMIT).await, form)
             }
             BodyEnd::Whole if is_gzip(&response.headers) => Err(Undecoded::Invalid("gzip: invalid header".to_owned())),
             BodyEnd::Whole | BodyEnd::Cut | BodyEnd::Stalled => answer::decode(&response.body, form),

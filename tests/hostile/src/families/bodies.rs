@@ -89,7 +89,13 @@ fn zeros(mebibytes: usize) -> Vec<u8> {
     packer.finish().unwrap_or_default()
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+/// One member of so many stored blocks, each without a byte.
+fn blocks_of_nothing(count: usize) -> Vec<u8> {
+    let block = [0, 0, 0, 0xff, 0xff];
+    [&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3][..], &block.repeat(count), &[1, 0, 0, 0xff, 0xff], &[0; 8]].concat()
+}
+
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
     drop(packer.write_all(bytes));
     packer.finish().unwrap_or_default()
@@ -122,6 +128,7 @@ fn packed() -> Vec<Attack> {
         encoded("gzip that is none", "gzip", b"{\"manifests\":[]}"),
         encoded("gzip with a name of 300 KB", "gzip", &named),
         encoded("100,000 members of nothing", "gzip", &gzip(b"").repeat(100_000)),
+        encoded("800,000 blocks of nothing", "gzip", &blocks_of_nothing(800_000)),
         encoded("nothing, said to be gzip", "gzip", b""),
         encoded("deflate", "deflate", &deflate(b"{}")),
         encoded("zstd that is none", "zstd", b"\x28\xb5\x2f\xfd\xff\xff\xff\xff"),

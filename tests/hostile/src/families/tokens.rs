@@ -1,5 +1,6 @@
 //! Token services: what they answer in place of a token.
 
+use super::bodies::gzip;
 use crate::attack::{Attack, peer};
 use crate::peer::{Spec, TOKEN, WITHOUT_LOGIN};
 use crate::script::{Script, answer, head};
@@ -22,6 +23,10 @@ fn says(name: &str, body: impl AsRef<[u8]>) -> Attack {
     service(name, answer("200 OK", &["Content-Type: application/json"], body))
 }
 
+fn packed(name: &str, body: impl AsRef<[u8]>) -> Attack {
+    service(name, answer("200 OK", &["Content-Type: application/json", "Content-Encoding: gzip"], body))
+}
+
 fn documents() -> Vec<Attack> {
     vec![
         says("nothing", ""),
@@ -42,6 +47,13 @@ fn documents() -> Vec<Attack> {
         says("a byte order mark", "\u{feff}{\"token\":\"t\"}"),
         says("bytes that are no text", b"{\"token\":\"\xff\xfe\"}"),
         says("8 MiB of spaces", " ".repeat(8 << 20)),
+        packed("50,000 members of nothing", gzip(b"").repeat(50_000)),
+        // What is before the fault is read all the same.
+        packed("50,000 members of nothing and a wrong checksum", {
+            let mut members = gzip(b"").repeat(50_000);
+            members.pop();
+            [members, vec![1]].concat()
+        }),
     ]
 }
 
