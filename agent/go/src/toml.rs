@@ -5,6 +5,7 @@
 
 pub mod v1;
 pub mod v2;
+pub mod weight;
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -159,8 +160,12 @@ impl Value {
     }
 }
 
-/// Reads a file as the given library would: go-toml 1 takes any bytes, its successor only UTF-8.
+/// Reads a file as the given library would: go-toml 1 takes any bytes, its successor only UTF-8. Neither has a limit.
 pub fn read(bytes: &[u8], file: &str, dialect: Dialect) -> Result<Table, SyntaxError> {
+    if weight::weight(bytes) > weight::MOST {
+        let message = "it has more keys and values than pullprobe keeps of a file".into();
+        return Err(SyntaxError { at: Position::START, message, certainty: Certainty::Unknown });
+    }
     let bytes = if dialect == Dialect::One { without_mark(bytes) } else { bytes };
     let text = match (std::str::from_utf8(bytes), dialect) {
         (Ok(text), _) => text.into(),

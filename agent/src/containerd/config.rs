@@ -203,6 +203,7 @@ fn read_file(reader: &mut Reader<'_>, path: &str, version: Version) -> Result<Co
         };
         ConfigFault::new(FaultKind::Import, message, path)
     })?;
+    reader.weigh(path, &bytes).map_err(|reason| ConfigFault::new(FaultKind::Unread, reason, path))?;
     let table = toml::read(&bytes, path, version.dialect()).map_err(|error| not_toml(path, &error, version))?;
     let schema = match table.field("version", version.dialect()) {
         None => 0,

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use go::toml::weight;
 use sha2::{Digest as _, Sha256};
 
 use crate::host::root::{Entry, HostRoot, ReadError, Stat};
@@ -11,15 +12,19 @@ pub const FILE_LIMIT: usize = 1 << 20;
 /// All files together: bounds what a hostile certs.d can make us hold.
 const TOTAL_LIMIT: usize = 64 << 20;
 
+/// What the trees of all files together may weigh: a few keys for each of thousands of registries.
+const TOTAL_WEIGHT: usize = 2 * weight::MOST;
+
 pub struct Reader<'a> {
     root: &'a HostRoot,
     hash: Sha256,
     left: usize,
+    weight_left: usize,
 }
 
 impl<'a> Reader<'a> {
     pub fn new(root: &'a HostRoot) -> Self {
-        Self { root, hash: Sha256::new(), left: TOTAL_LIMIT }
+        Self { root, hash: Sha256::new(), left: TOTAL_LIMIT, weight_left: TOTAL_WEIGHT }
     }
 
     pub const fn root(&self) -> &HostRoot {
@@ -38,6 +43,18 @@ impl<'a> Reader<'a> {
             Err(error) => self.hash.update(format!("{}\n", error.reason())),
         }
         read
+    }
+
+    /// Whether what this file says is kept beside what the others say. `Err`: why not.
+    pub fn weigh(&mut self, path: &str, bytes: &[u8]) -> Result<(), String> {
+        let weight = weight::weight(bytes);
+        // One that is too heavy by itself is refused by itself.
+        if weight <= weight::MOST {
+            self.weight_left = self.weight_left.checked_sub(weight).ok_or_else(|| {
+                format!("pullprobe does not read {path}: all files together have more keys and values than it keeps")
+            })?;
+        }
+        Ok(())
     }
 
     pub fn list(&mut self, path: &str) -> Result<Vec<Entry>, ReadError> {
@@ -117,5 +134,25 @@ pub fn directory(file: &str) -> &str {
         Some(0) => "/",
         Some(slash) => &file[..slash],
         None => ".",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_files_together_weigh_no_more_than_is_kept_and_one_that_is_refused_anyway_weighs_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = HostRoot::open(directory.path()).unwrap();
+        let mut reader = Reader::new(&root);
+        let of = |weight: usize| ",".repeat(weight).into_bytes();
+        assert!(reader.weigh("/too/heavy", &of(weight::MOST + 1)).is_ok());
+        for _ in 0..TOTAL_WEIGHT / weight::MOST {
+            assert!(reader.weigh("/a", &of(weight::MOST)).is_ok());
+        }
+        let why = reader.weigh("/b", &of(1)).unwrap_err();
+        assert!(why.starts_with("pullprobe does not read /b: all files together"), "{why}");
+        assert!(reader.weigh("/c", b"# nothing").is_ok());
     }
 }

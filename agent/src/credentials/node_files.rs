@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{CredentialOptions, FILE_LIMIT};
 use crate::host::root::{HostRoot, ReadError};
-use crate::keyring::dockerconfig::{DockerConfig, Form, Malformed};
+use crate::keyring::dockerconfig::{DockerConfig, FIELDS, Form, Malformed, has_too_many_fields};
 use crate::keyring::inaccessible::{self, Inaccessible};
 use crate::keyring::lint;
 use crate::model::finding::Finding;
@@ -27,6 +27,9 @@ impl NodeFiles {
         for (path, form) in search_order(options) {
             let shown = path.display().to_string();
             match root.read(&path, FILE_LIMIT) {
+                Ok(bytes) if has_too_many_fields(&bytes) => {
+                    files.miss(shown, &ReadError::TooMany { path, limit: FIELDS });
+                }
                 Ok(bytes) => files.take(shown, form, &bytes),
                 Err(error) if error.is_not_found() && !inaccessible::is_link_out_of_sight(root, &path) => {}
                 // A component of the path is a file: kubelet goes on as if nothing were there.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::FILE_LIMIT;
 use crate::host::root::{Entry, EntryKind, HostRoot, ReadError};
-use crate::keyring::dockerconfig::{DockerConfig, Form, Malformed};
+use crate::keyring::dockerconfig::{DockerConfig, FIELDS, Form, Malformed, has_too_many_fields};
 use crate::keyring::inaccessible::{self, Inaccessible};
 use crate::keyring::lint;
 use crate::model::credential::CredentialSource;
@@ -115,6 +115,10 @@ impl PullSecrets {
             let shown = shown(root, &path);
             match root.read(&path, FILE_LIMIT) {
                 Ok(bytes) if bytes.is_empty() => {}
+                Ok(bytes) if has_too_many_fields(&bytes) => {
+                    self.miss(shown, &ReadError::TooMany { path, limit: FIELDS });
+                    return true;
+                }
                 Ok(bytes) => self.add(&shown, form, &bytes, namespace, name),
                 Err(error) if error.is_not_found() => continue,
                 Err(error) => {

@@ -298,3 +298,29 @@ fn the_ends_of_credentials_are_known_with_source_and_place() {
     );
     assert!(expiries.iter().all(|one| one.lifetime.ends.as_second() == 1_800_000_000 && one.renews.is_none()));
 }
+
+#[test]
+fn of_a_file_with_more_fields_than_are_read_nobody_knows_what_kubelet_finds_in_it() {
+    use crate::keyring::dockerconfig::FIELDS;
+    let with = |logins: usize, more: &str| {
+        let all: String = (0..logins).map(|nth| format!("\"r{nth}.example\": {{\"auth\": \"YTpi\"}},")).collect();
+        // Colons of a text are no fields, and a quote in it is no end of it.
+        format!("{{\"auths\": {{{all} \"z.example\": {{\"auth\": \"YTpi\"}}{more}}}, \"x\\\":::\": \":::\"}}")
+    };
+    let full = with(FIELDS / 2 - 2, "");
+    let (_dir, read) = node(&[(PREFERRED, &full)]);
+    assert_eq!((codes(&read), read.unread.len()), (vec![], 0));
+    assert_eq!(keys(&read, "r7.example/a"), ["r7.example"]);
+    // Another file behind it would not be looked at by kubelet if this one has a login.
+    let (_dir, unread) =
+        node(&[(PREFERRED, &with(FIELDS / 2 - 2, ", \"one.more\": {}")), ("/config.json", &auths(&["r7.example"]))]);
+    assert_eq!(codes(&unread), [("credentials_file_unreadable", None)]);
+    assert!(
+        unread.unread[0].comes_first && unread.unread[0].why.contains("more than 32768 entries"),
+        "{:?}",
+        unread.unread
+    );
+    // The same of a pull secret that is mounted.
+    let (_dir, unread) = node(&[("/secrets/a/.dockerconfigjson", &with(FIELDS, ""))]);
+    assert!(unread.unread.len() == 1 && unread.malformed().is_none(), "{:?}", unread.findings);
+}

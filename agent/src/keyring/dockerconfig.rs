@@ -24,6 +24,22 @@ pub enum Form {
     Dockercfg,
 }
 
+/// The most fields, of all objects together, that are read of a file: each takes half a KiB while it is read. kubelet
+/// has no such limit.
+pub const FIELDS: usize = 32_768;
+
+/// Whether there are more. Told by the text, before anything is built of it.
+pub fn has_too_many_fields(text: &[u8]) -> bool {
+    let (mut fields, mut at) = (0, 0);
+    let mut within = false;
+    while let Some(&byte) = text.get(at) {
+        at += if within && byte == b'\\' { 2 } else { 1 };
+        within ^= byte == b'"';
+        fields += usize::from(byte == b':' && !within);
+    }
+    fields > FIELDS
+}
+
 /// A file that kubelet accepts.
 #[derive(Clone, Debug, Default)]
 pub struct DockerConfig {

@@ -1,5 +1,7 @@
 //! kubelet's keyring: which credentials fit an image, and in which order.
 
+use std::sync::Arc;
+
 use super::dockerconfig::DockerConfig;
 use super::key::{IndexKey, falls_back_to_hub};
 use go::place::SourceLocation;
@@ -27,6 +29,8 @@ impl Keyring {
     /// Adds what one file holds. Keys that are no URL are passed over and returned with the reason.
     pub fn add(&mut self, config: &DockerConfig, source: &CredentialSource, file: &str) -> Vec<(String, String)> {
         let mut refused = Vec::new();
+        let file: Arc<str> = file.into();
+        self.entries.reserve(config.entries.len());
         for entry in &config.entries {
             let index = match IndexKey::of(&entry.key) {
                 Ok(index) => index,
@@ -35,7 +39,7 @@ impl Keyring {
                     continue;
                 }
             };
-            let origin = SourceLocation { file: file.into(), position: entry.position };
+            let origin = SourceLocation { file: Arc::clone(&file), position: entry.position };
             self.entries.push(KeyringEntry {
                 index,
                 credential: Credential {

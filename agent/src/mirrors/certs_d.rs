@@ -226,6 +226,7 @@ fn load_directory(reader: &mut Reader<'_>, path: &str, version: Version) -> Resu
             server,
         });
     }
+    reader.weigh(&file, &bytes).map_err(HostDir::Unread)?;
     match hosts_toml::parse(&bytes, &file, path, version) {
         Ok(parsed) => {
             let (hosts, server) = with_tls(reader, parsed.hosts, parsed.server, &parsed.table, path, version);

@@ -150,3 +150,34 @@ fn too_few_open_files_are_nobodys_fault() {
     measured("6 to 23 open files", "never a `no`", &format!("exit codes {told:?}"));
     assert!(told.contains(&0) && told.contains(&3), "{told:?}");
 }
+
+#[test]
+fn files_with_more_keys_than_are_kept_leave_the_answer_open() {
+    let node = tempfile::tempdir().unwrap();
+    let peer = good().serve();
+    let image = named(node.path(), &peer);
+    write(node.path(), "etc/hosts", &format!("127.0.0.1 {NAME}\n"));
+    let ask = |image: &String| image_of(&mut check(std::slice::from_ref(image), node.path()));
+    let keys = |count: usize| (0..count).map(|nth| format!("k{nth} = 1\n")).collect::<Vec<_>>().concat();
+    assert_eq!(ask(&image)["pullable"], true);
+
+    // A file of another registry is no fault of this one, as long as all of them are kept.
+    write(node.path(), "etc/containerd/certs.d/a.example/hosts.toml", &keys(22_000));
+    assert_eq!(ask(&image)["pullable"], true);
+    assert_limit(&ask(&"a.example/demo/app:1.0".to_owned()), "more keys and values than pullprobe keeps");
+    // They are read in the order of their names: the others and config.toml leave nothing for this one.
+    for (other, count) in [("a", 21_845), ("b", 21_842)] {
+        write(node.path(), &format!("etc/containerd/certs.d/{other}.example/hosts.toml"), &keys(count));
+    }
+    let told = ask(&image);
+    measured("hosts.toml, 65,000 keys in all", "unknown, limit named", &told["pullable"].to_string());
+    assert_limit(&told, "all files together have more keys and values");
+
+    std::fs::remove_dir_all(node.path().join("etc/containerd/certs.d")).unwrap();
+    write(node.path(), "etc/containerd/config.toml", &keys(22_000));
+    let told = ask(&peer.image());
+    measured("a config.toml of 22,000 keys", "unknown, limit named", &told["pullable"].to_string());
+    assert_limit(&told, "more keys and values than pullprobe keeps");
+    write(node.path(), "etc/containerd/config.toml", &keys(20_000));
+    assert_eq!(ask(&peer.image())["pullable"], true);
+}

@@ -139,13 +139,6 @@ impl Attack {
         self
     }
 
-    /// As much memory, where it is known to take more: a fault that is not mended.
-    #[must_use]
-    pub fn memory(mut self, most: u64) -> Self {
-        self.bounds.memory = most;
-        self
-    }
-
     /// As much output, where there really is more to say.
     #[must_use]
     pub fn output(mut self, most: usize) -> Self {

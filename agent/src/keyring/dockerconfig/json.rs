@@ -161,6 +161,8 @@ impl<'de> Visitor<'de> for Depth {
             };
             fields.push((name, value));
         }
+        // Most have one, and room for four.
+        fields.shrink_to_fit();
         Ok(Json::Object(fields))
     }
 }

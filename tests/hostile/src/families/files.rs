@@ -6,7 +6,6 @@ use std::path::Path;
 use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 
 use super::each;
-use super::hosts::KNOWN;
 use crate::attack::{Attack, node};
 use crate::peer::Spec;
 use crate::scene::{NAME, Scene};
@@ -67,7 +66,16 @@ fn configs() -> Vec<Attack> {
         config("lists in lists", format!("x = {}{}", "[".repeat(50_000), "]".repeat(50_000))),
         config("tables in tables, in a line", format!("x = {}1{}", "{a = ".repeat(20_000), "}".repeat(20_000))),
         config("a header of 50,000 parts", format!("[{}a]\n", "a.".repeat(50_000))),
-        config("20,000 headers", each(0..20_000, |nth| format!("[a.b{nth}.c]\n"))).memory(KNOWN),
+        config("20,000 headers", each(0..20_000, |nth| format!("[a.b{nth}.c]\n"))),
+        config("50,000 keys", each(0..50_000, |nth| format!("key{nth} = {nth}\n"))),
+        config("60,000 keys of keys", each(0..60_000, |nth| format!("a.b{nth}.c.d=1\n"))),
+        // A finding about each, as none of them is containerd's.
+        config("10,000 keys", each(0..10_000, |nth| format!("key{nth} = {nth}\n"))).output(4 << 20),
+        config("half a million numbers in a list", format!("x=[{}]\n", "1,".repeat(520_000))),
+        config("60,000 numbers in a list", format!("x=[{}]\n", "1,".repeat(60_000))),
+        config("170,000 tables in a list", "[[a]]\n".repeat(170_000)),
+        config("170,000 tables in a line", format!("x=[{}]\n", "{a=1},".repeat(170_000))),
+        config("10,000 tables in a line", format!("x=[{}]\n", "{a=1},".repeat(10_000))),
         config("20,000 tables in a list", "[[a.b]]\n".repeat(20_000)),
         config("a text that does not end", "version = 3\nroot = \"\"\"\n"),
         config("keys that steer", "version = 3\n[plugins.\"\\u001b[2J\\u202e\"]\n\"\\r\\n\" = \"\\u0007\"\n"),

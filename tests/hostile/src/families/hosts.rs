@@ -10,8 +10,6 @@ use crate::peer::Spec;
 use crate::scene::{NAME, Scene};
 
 const FAMILY: &str = "hosts";
-/// `run` takes so much of files of a MiB with very many keys, while it reads them anew: more than it should.
-pub const KNOWN: u64 = 100 << 20;
 /// What a person wrote is shown: each host has its lines.
 const MANY: usize = 1 << 20;
 
@@ -48,7 +46,8 @@ fn hosts(count: usize, more: &str) -> String {
 
 fn texts() -> Vec<Attack> {
     vec![
-        says("10,000 hosts", |server| format!("{server}{}", hosts(10_000, ""))).memory(KNOWN).output(16 << 20),
+        says("10,000 hosts", |server| format!("{server}{}", hosts(10_000, ""))),
+        says("7,000 hosts", |server| format!("{server}{}", hosts(7_000, ""))).output(16 << 20),
         says("300 hosts", |server| format!("{server}{}", hosts(300, ""))).output(MANY),
         says("100 hosts with headers", |server| format!("{server}{}", hosts(100, "header = {x = \"\\u001b[2J\"}\n")))
             .output(MANY),
@@ -70,8 +69,11 @@ fn texts() -> Vec<Attack> {
         says("50,000 headers", |server| {
             let fields: String = each(0..50_000, |nth| format!("x{nth} = \"y\"\n"));
             format!("{server}[host.\"http://127.0.0.1:1\".header]\n{fields}")
-        })
-        .memory(KNOWN),
+        }),
+        says("20,000 headers", |server| {
+            let fields: String = each(0..20_000, |nth| format!("x{nth} = \"y\"\n"));
+            format!("{server}[host.\"http://127.0.0.1:1\".header]\n{fields}")
+        }),
         says("a server of another scheme", |_| "server = \"file:///etc/shadow\"\n".to_owned()),
         says("a server of nothing", |_| "server = \"\"\n".to_owned()),
         says("a server that is a list", |_| "server = [\"a\"]\n".to_owned()),
@@ -86,6 +88,12 @@ fn directories() -> Vec<Attack> {
                 scene.node.hosts_toml(&format!("r{nth}.example"), "server = \"http://127.0.0.1:1\"\n")?;
             }
             Ok(())
+        }),
+        with("400 registries of 50 hosts", |scene, _| {
+            (0..400).try_for_each(|nth| scene.node.hosts_toml(&format!("r{nth}.example"), &hosts(50, "")))
+        }),
+        with("400 registries of 500 hosts", |scene, _| {
+            (0..400).try_for_each(|nth| scene.node.hosts_toml(&format!("r{nth}.example"), &hosts(500, "")))
         }),
         with("5,000 directories without a file", |scene, _| {
             let root = scene.node.path("/etc/containerd/certs.d");

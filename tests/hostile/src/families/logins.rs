@@ -4,7 +4,6 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::each;
-use super::hosts::KNOWN;
 use crate::attack::{Attack, node};
 use crate::peer::Spec;
 use crate::scene::{SECRET, Scene};
@@ -33,7 +32,12 @@ fn files() -> Vec<Attack> {
         file("a list of passwords", format!("[\"{SECRET}\"]")),
         file("lists in lists", "[".repeat(1_000_000)),
         file("objects in objects", "{\"a\":".repeat(100_000)),
-        file("50,000 registries", format!("{{\"auths\":{{{}\"z\":{{}}}}}}", keys(50_000))).memory(KNOWN),
+        file("50,000 registries", format!("{{\"auths\":{{{}\"z\":{{}}}}}}", keys(50_000))),
+        file("16,000 registries", format!("{{\"auths\":{{{}\"z\":{{}}}}}}", keys(16_000))),
+        file("600,000 fields of nothing", format!("{{{}\"z\":0}}", "\"a\":0,".repeat(580_000))),
+        file("32,000 registries without a login", {
+            format!("{{\"auths\":{{{}\"z\":{{}}}}}}", each(0..32_000, |nth| format!("\"{nth}\":{{}},")))
+        }),
         file("20 MB", format!("{{\"auths\":{{{}\"z\":{{}}}}}}", keys(500_000))),
         file("one registry of 4 MB", format!("{{\"auths\":{{\"{}\":{{\"auth\":\"YTpi\"}}}}}}", "x".repeat(4_000_000))),
         file(
