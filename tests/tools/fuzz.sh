@@ -26,7 +26,12 @@ fi
 command -v c++ > /dev/null || { echo "libFuzzer needs a C++ compiler: apt-get install g++" >&2; exit 1; }
 
 # No sanitizer: the program has no unsafe code.
-cargo fuzz build --sanitizer none
+if [ $# -gt 0 ]; then
+  # Each target is a program of its own, which takes a while to link.
+  for target in "${targets[@]}"; do cargo fuzz build --sanitizer none "$target"; done
+else
+  cargo fuzz build --sanitizer none
+fi
 built="fuzz/target/$(rustc -vV | sed -n 's/^host: //p')/release"
 
 # Input files are written to memory, not to a disk.
