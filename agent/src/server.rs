@@ -34,6 +34,7 @@ mod bind;
 mod connection;
 mod guard;
 mod names;
+mod places;
 pub mod progress;
 mod readers;
 mod readiness;

@@ -1,7 +1,6 @@
 //! Connections within bounds: anyone who reaches the node may open some.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -10,20 +9,18 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
+use rustls::server::Acceptor;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::AbortHandle;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tower::util::ServiceExt as _;
 
+use super::places::{Held, Places, Stage};
 use super::readers::Caller;
-use crate::web_config::in_force::WebConfigFile;
+use crate::web_config::in_force::{InForce, WebConfigFile};
 
-/// Scrapers, probes of kubelet and some people. Each may hold an answer of a MB that it does not read.
-pub const CONNECTIONS: usize = 32;
 /// For a whole request head, also the next one of a connection that is kept.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// After this a connection ends with the request it is at, and after [`GRACE`] in any case.
@@ -39,28 +36,6 @@ const SEND_BUFFER: usize = 65_536;
 /// Out of file descriptors: some are given back meanwhile.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Those that are open.
-#[derive(Default)]
-struct Open {
-    tasks: TaskTracker,
-    oldest_first: Mutex<VecDeque<AbortHandle>>,
-}
-
-impl Open {
-    /// One too many cuts the oldest: whoever holds connections and asks nothing must not keep out who asks,
-    /// or kubelet would take the agent for dead.
-    fn add(&self, served: impl Future<Output = ()> + Send + 'static) {
-        let mut open = self.oldest_first.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|connection| !connection.is_finished());
-        if open.len() >= CONNECTIONS
-            && let Some(oldest) = open.pop_front()
-        {
-            oldest.abort();
-        }
-        open.push_back(self.tasks.spawn(served).abort_handle());
-    }
-}
-
 /// `web`: what says whether TLS is spoken.
 pub async fn serve(
     listeners: Vec<TcpListener>,
@@ -69,7 +44,7 @@ pub async fn serve(
     stop: CancellationToken,
 ) {
     let server = Server { routes, web, stop: stop.clone() };
-    let open = Arc::new(Open::default());
+    let open = Arc::new(Places::default());
     let accepting = listeners.into_iter().map(|listener| {
         let (server, open) = (server.clone(), Arc::clone(&open));
         async move { server.stop.run_until_cancelled(accept(listener, &server, &open)).await }
@@ -89,7 +64,7 @@ struct Server {
     stop: CancellationToken,
 }
 
-async fn accept(listener: TcpListener, server: &Server, open: &Open) {
+async fn accept(listener: TcpListener, server: &Server, open: &Arc<Places>) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
@@ -97,7 +72,8 @@ async fn accept(listener: TcpListener, server: &Server, open: &Open) {
                 let Ok(own) = stream.local_addr() else { continue };
                 // One that goes without is closed after its time, too.
                 let _ = rustix::net::sockopt::set_socket_send_buffer_size(&stream, SEND_BUFFER);
-                open.add(server.clone().converse(stream, Caller::new(peer, own)));
+                let stage = if server.speaks_tls() { Stage::Greeting } else { Stage::Asking };
+                open.add(peer.ip(), stage, |held| server.clone().converse(stream, Caller::new(peer, own), held));
                 // Who has asked is answered before more come: a flood must not cut it first.
                 tokio::task::yield_now().await;
             }
@@ -110,17 +86,21 @@ async fn accept(listener: TcpListener, server: &Server, open: &Open) {
 }
 
 impl Server {
-    async fn converse(self, stream: TcpStream, mut caller: Caller) {
-        let in_force = match &self.web {
-            Some(file) => Some(file.now().await),
-            None => None,
-        };
-        let Some(tls) = in_force.as_ref().and_then(|in_force| in_force.tls.as_ref()) else {
+    /// As the file last said: a port that speaks TLS goes on with it for as long as the agent runs.
+    fn speaks_tls(&self) -> bool {
+        self.web.as_ref().is_some_and(|file| file.last().tls.is_some())
+    }
+
+    /// The file is looked at once somebody has said something, and not for everyone who only connects.
+    async fn converse(self, stream: TcpStream, mut caller: Caller, held: Held) {
+        let Some(file) = self.web.clone() else { return self.http(stream, caller).await };
+        if !self.speaks_tls() && file.now().await.tls.is_none() {
             return self.http(stream, caller).await;
-        };
-        let config = if caller.is_of_node() { &tls.with_node } else { &tls.with_others };
-        let shaken = tokio::time::timeout(HEAD_TIMEOUT, shake_hands(stream, Arc::clone(config)));
+        }
+        held.has_come_to(Stage::Greeting);
+        let shaken = tokio::time::timeout(HEAD_TIMEOUT, shake_hands(stream, &file, &caller, &held));
         let Some(Ok(Ok(stream))) = self.stop.run_until_cancelled(shaken).await else { return };
+        held.has_come_to(Stage::Asking);
         caller.certified = stream.get_ref().1.peer_certificates().is_some_and(|chain| !chain.is_empty());
         self.http(stream, caller).await;
     }
@@ -150,11 +130,24 @@ const NO_TLS: &[u8] =
     b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n\
     this port speaks TLS: ask with https\n";
 
-async fn shake_hands(mut stream: TcpStream, config: Arc<ServerConfig>) -> std::io::Result<TlsStream<TcpStream>> {
+async fn shake_hands(
+    mut stream: TcpStream,
+    file: &Arc<WebConfigFile>,
+    caller: &Caller,
+    held: &Held,
+) -> std::io::Result<TlsStream<TcpStream>> {
     let mut first = [0];
     if stream.peek(&mut first).await? == 1 && first[0] != HANDSHAKE {
         let _ = stream.write_all(NO_TLS).await;
         return Err(std::io::ErrorKind::InvalidData.into());
     }
-    TlsAcceptor::from(config).accept(stream).await
+    let greeted = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+    held.has_come_to(Stage::Shaking);
+    let config = of(&file.now().await, caller).ok_or(std::io::ErrorKind::InvalidData)?;
+    greeted.into_stream(config).await
+}
+
+fn of(in_force: &InForce, caller: &Caller) -> Option<Arc<ServerConfig>> {
+    let tls = in_force.tls.as_ref()?;
+    Some(Arc::clone(if caller.is_of_node() { &tls.with_node } else { &tls.with_others }))
 }

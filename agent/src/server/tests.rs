@@ -249,7 +249,7 @@ async fn every_address_means_both_families() {
 async fn who_holds_many_connections_keeps_nobody_out() {
     let server = start().await;
     let mut held = Vec::new();
-    for _ in 0..2 * connection::CONNECTIONS {
+    for _ in 0..2 * places::CONNECTIONS {
         let mut stream = TcpStream::connect(server.address).await.unwrap();
         stream.write_all(b"GET /livez HTTP/1.1\r\nX-Slow: ").await.unwrap();
         held.push(stream);
@@ -290,7 +290,7 @@ async fn who_asks_and_does_not_read_costs_little_memory() {
 #[tokio::test]
 async fn each_of_many_addresses_is_served() {
     let any = "127.0.0.1:0".parse().unwrap();
-    let bound = bind(&vec![any; connection::CONNECTIONS + 1]).await.unwrap();
+    let bound = bind(&vec![any; places::CONNECTIONS + 1]).await.unwrap();
     let (addresses, stop) = (bound.addresses(), CancellationToken::new());
     let store = Store::new(sample::rich());
     let task = tokio::spawn(bound.serve(content(&store, readiness(&Arc::default())), stop.clone()));

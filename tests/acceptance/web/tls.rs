@@ -108,3 +108,51 @@ fn who_begins_many_handshakes_keeps_nobody_out() {
     let ended = held[0].read_to_end(&mut said);
     assert!(said.is_empty() && !ended.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock));
 }
+
+/// A connection from this address of the node.
+fn from(address: [u8; 4], to: std::net::SocketAddr) -> std::net::TcpStream {
+    use rustix::net::{AddressFamily, SocketType};
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    rustix::net::bind(&socket, &std::net::SocketAddr::from((address, 0))).unwrap();
+    rustix::net::connect(&socket, &to).unwrap();
+    socket.into()
+}
+
+/// Whoever begins handshakes over and over, and goes on with none, takes places from itself: who comes from elsewhere
+/// is answered meanwhile.
+#[test]
+fn who_keeps_beginning_handshakes_takes_no_place_of_another() {
+    use std::io::{Read as _, Write as _};
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let served = Served::new();
+    let agent = served.start(TLS, "");
+    // Before the crowd, half a greeting from elsewhere.
+    let mut early = from([127, 0, 0, 3], agent.address());
+    early.write_all(&[22, 3, 1]).unwrap();
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut held = std::collections::VecDeque::new();
+                while !over.load(Ordering::Relaxed) {
+                    let Ok(mut stream) = std::net::TcpStream::connect(agent.address()) else { continue };
+                    drop(stream.write_all(&[22, 3, 1, 2, 0]));
+                    held.push_back(stream);
+                    if held.len() > 300 {
+                        held.pop_front();
+                    }
+                }
+            });
+        }
+        for nth in 0..5 {
+            let asked =
+                served.curl(agent.address(), "https", "/metrics", &["--max-time", "5", "--interface", "127.0.0.2"]);
+            assert_eq!(asked.status, 200, "{nth}: {asked:?}");
+        }
+        // It was not cut: it is still waited for.
+        early.set_read_timeout(Some(std::time::Duration::from_millis(50))).unwrap();
+        let ended = early.read(&mut [0]).map_err(|error| error.kind());
+        over.store(true, Ordering::Relaxed);
+        assert_eq!(ended, Err(std::io::ErrorKind::WouldBlock));
+    });
+}

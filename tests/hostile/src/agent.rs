@@ -33,8 +33,9 @@ pub fn settings(scene: &Scene) -> String {
         scene.targets.iter().map(|image| format!("{{image: \"{image}\", interval: 5s}}")).collect();
     format!(
         "node: {{name: worker-71}}\ntargets:\n  images: [{}]\n  discover: {{certs_d: false, sandbox_image: false}}\n\
-         probe:\n  interval: 5s\n  spread_start: false\n  timeouts: {{dns: 3s, tcp: 3s, tls: 10s, http: 4s}}\nweb: {{listen: [\"127.0.0.1:0\"]}}\n{}",
+         probe:\n  interval: 5s\n  spread_start: false\n  timeouts: {{dns: 3s, tcp: 3s, tls: 10s, http: 4s}}\nweb: {{listen: [\"127.0.0.1:0\"]{}}}\n{}",
         images.join(", "),
+        scene.web,
         scene.settings
     )
 }

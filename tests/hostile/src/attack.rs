@@ -6,6 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::door::Door;
 use crate::peer::Spec;
 use crate::scene::Scene;
 
@@ -93,6 +94,8 @@ pub fn answers() -> io::Result<BTreeMap<String, Expect>> {
 pub type Build = Box<dyn Fn(&mut Scene) -> io::Result<()> + Send + Sync>;
 pub type Visit = Box<dyn Fn(SocketAddr) -> io::Result<()> + Send + Sync>;
 
+pub type TlsVisit = Box<dyn Fn(&Door) -> io::Result<()> + Send + Sync>;
+
 /// What is done.
 pub enum How {
     /// A registry behaves so. `check` and `run` ask it for an image, alone and all at once.
@@ -103,6 +106,8 @@ pub enum How {
     Verb(Vec<&'static str>, Build),
     /// Somebody does this to the agent's port.
     Port(Visit),
+    /// The same where the port speaks TLS.
+    TlsPort(TlsVisit),
 }
 
 /// One attack.
@@ -136,6 +141,13 @@ impl Attack {
     #[must_use]
     pub fn requests(mut self, most: usize) -> Self {
         self.bounds.requests = most;
+        self
+    }
+
+    /// As much time, where the attack itself needs it.
+    #[must_use]
+    pub fn time(mut self, most: Duration) -> Self {
+        self.bounds.time = most;
         self
     }
 
@@ -178,4 +190,13 @@ pub fn visitor(
     visit: impl Fn(SocketAddr) -> io::Result<()> + Send + Sync + 'static,
 ) -> Attack {
     Attack::new(family, name, How::Port(Box::new(visit)))
+}
+
+/// Somebody who comes there, where it speaks TLS.
+pub fn visitor_over_tls(
+    family: &'static str,
+    name: impl Into<String>,
+    visit: impl Fn(&Door) -> io::Result<()> + Send + Sync + 'static,
+) -> Attack {
+    Attack::new(family, name, How::TlsPort(Box::new(visit)))
 }

@@ -7,6 +7,7 @@ mod challenges;
 mod dns;
 mod documents;
 mod files;
+mod handshakes;
 mod heads;
 mod hosts;
 mod logins;
@@ -43,6 +44,7 @@ pub fn all(authority: &Arc<Authority>) -> io::Result<Vec<Attack>> {
         logins::attacks(),
         sockets::attacks(),
         port::attacks(),
+        handshakes::attacks(),
         words::attacks(),
     ];
     Ok(families.into_iter().flatten().collect())

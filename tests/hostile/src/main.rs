@@ -6,6 +6,7 @@
 mod agent;
 mod attack;
 mod dns;
+mod door;
 mod families;
 mod looks;
 mod peer;

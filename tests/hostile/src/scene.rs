@@ -31,6 +31,8 @@ pub struct Scene {
     pub arguments: Vec<String>,
     /// Further lines of the settings of `run`.
     pub settings: String,
+    /// Further ones of `web`.
+    pub web: String,
     pub stdin: Vec<u8>,
     logins: Vec<(String, String)>,
 }
@@ -47,6 +49,7 @@ impl Scene {
             targets: Vec::new(),
             arguments: Vec::new(),
             settings: String::new(),
+            web: String::new(),
             stdin: Vec::new(),
             logins: Vec::new(),
         })

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::agent::Agent;
 use crate::attack::{Attack, Bounds, Expect, How};
+use crate::door::{self, Door};
 use crate::looks;
 use crate::process::{self, Finished};
 use crate::scene::Scene;
@@ -70,6 +71,7 @@ impl Trials {
                 Ok(vec![self.verb(attack, &scene, arguments)?])
             }),
             How::Port(visit) => self.visited(attack, visit).map(|row| vec![row]),
+            How::TlsPort(visit) => self.visited_over_tls(attack, visit).map(|row| vec![row]),
         };
         tried.unwrap_or_else(|error| {
             let measured = Measured { time: began.elapsed(), ..Measured::default() };
@@ -89,7 +91,7 @@ impl Trials {
         match &attack.how {
             How::Peer(spec) => scene.peer((**spec).clone())?,
             How::Node(build) => build(&mut scene)?,
-            How::Verb(..) | How::Port(_) => {}
+            How::Verb(..) | How::Port(_) | How::TlsPort(_) => {}
         }
         Ok(scene)
     }
@@ -204,6 +206,21 @@ impl Trials {
         faults.extend(more);
         let time = began.elapsed();
         self.end(attack, "port", agent, (time, 0, pages.longest), "served".to_owned(), faults)
+    }
+
+    fn visited_over_tls(&self, attack: &Attack, visit: &crate::attack::TlsVisit) -> io::Result<Row> {
+        let mut scene = Scene::new(&self.authority)?;
+        scene.peer(crate::peer::Spec::default())?;
+        door::install(&mut scene)?;
+        let agent = Agent::start(self, &scene)?;
+        let door = Door::new(agent.address, agent.running.id(), &self.authority)?;
+        door.probed(None, PATIENCE)?;
+        let began = Instant::now();
+        visit(&door)?;
+        let time = began.elapsed();
+        let metrics = door.get(door::OTHER, "/metrics")?;
+        let faults = looks::faults("/metrics", &metrics);
+        self.end(attack, "port", agent, (time, 0, metrics.len()), "served".to_owned(), faults)
     }
 
     /// The agent has to end when it is asked to.
