@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::fault;
 use crate::host::last_good;
 use crate::model::finding::Finding;
+use crate::node_signals::NodeSignals;
 use crate::reading::Node;
 use crate::reading::options::{Options, Problems};
 use crate::redact::clean::Clean;
@@ -47,7 +48,6 @@ mod probing;
 pub mod pull_budget;
 mod service;
 mod serving;
-mod signals;
 #[cfg(test)]
 mod simulated_day;
 #[cfg(test)]
@@ -60,7 +60,6 @@ use background_read::BackgroundRead;
 use clock_watch::ClockWatch;
 use pods::NodePods;
 use pull_budget::{Clock, PullBudgets};
-use signals::NodeSignals;
 use wanted::Probed;
 
 /// One answer has this long, as `check` gives it, and longer where one request alone may take as long.

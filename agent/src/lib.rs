@@ -31,6 +31,7 @@ pub mod manifest;
 pub mod mirrors;
 pub mod model;
 pub mod node;
+pub mod node_signals;
 pub mod observation;
 pub mod page;
 pub mod plan;

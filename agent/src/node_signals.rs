@@ -1,4 +1,4 @@
-//! What the node tells Kubernetes of itself: looks at the snapshot, and what follows from them.
+//! Looks at the snapshot, one each interval, and lays down what follows from them for the Kubernetes API: the node's condition and events.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,7 +8,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::interval;
 
-use super::pull_budget::Clock;
 use crate::cluster::{self, Access, Desk};
 use crate::settings::{Settings, SignalSettings};
 use crate::signals::{Channel, Damping, Delivery, Recorder, Reporting, Rule, Seen, Signals};
@@ -70,7 +69,7 @@ impl NodeSignals {
     }
 
     /// Looks and tells, for as long as the agent runs.
-    pub async fn run(self: Arc<Self>, node: String, store: Arc<Store>, clock: Clock) {
+    pub async fn run(self: Arc<Self>, node: String, store: Arc<Store>, clock: fn() -> Timestamp) {
         store.apply_signals(self.desk.borrow().delivery.clone());
         let Some(access) = self.access.clone() else { return };
         let telling = cluster::tell(access, node, Arc::clone(&self.desk), clock);
@@ -89,7 +88,7 @@ impl NodeSignals {
         }
     }
 
-    async fn look(&self, store: &Store, clock: Clock) {
+    async fn look(&self, store: &Store, clock: fn() -> Timestamp) {
         let rule = Rule { alike: self.settings.looks_alike, of: self.settings.looks };
         let mut looking = Looking { damping: Damping::new(rule), counted: Timestamp::MIN, lost: BTreeMap::new() };
         let mut tick = interval(self.interval.min(TICK));
