@@ -4,6 +4,7 @@
 //! rules and the dashboard, buildah and containerd the image. `tests/tools/install.sh` brings them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed expectation is how a test fails")]
 
+mod admission;
 mod alertmanager;
 mod alerts;
 mod chart;

