@@ -64,6 +64,25 @@ fn a_fleet_is_told_what_it_would_cost_each_host_and_nobody_is_asked() {
     assert_eq!((world.at("registry.example").connections(), world.queries()), (0, 0));
 }
 
+/// An event about a registry comes of probes of it, as the condition does.
+#[test]
+fn the_registries_of_condition_and_events_are_probed() {
+    let world = world();
+    let file = world.node.path("/pullprobe.yaml");
+    let settings = std::fs::read_to_string(&file).unwrap();
+    for (signals, is_probed) in
+        [("node_condition: true", true), ("events: true", true), ("node_condition: false", false)]
+    {
+        let signals =
+            format!("{settings}\nsignals: {{{signals}, registries: [registry.example, signalled.example]}}\n");
+        std::fs::write(&file, &signals).unwrap();
+        let told = document(&ask(&world, &["-o", "json"]));
+        let registries = told["registries"].as_array().unwrap();
+        let has = registries.iter().any(|one| one["registry"] == "signalled.example");
+        assert_eq!(has, is_probed, "{signals}: {told:#}");
+    }
+}
+
 #[test]
 fn a_registry_without_hosts_and_a_wrong_request_have_their_exit_codes() {
     let world = world();

@@ -71,7 +71,7 @@ pub fn jobs<'a>(
 fn namespaces(settings: &Settings, node: &Node, images: &[Found]) -> BTreeMap<String, Namespace> {
     let targets = &settings.targets;
     let mut names: BTreeSet<String> = targets.registries.iter().cloned().collect();
-    if settings.signals.node_condition {
+    if settings.signals.node_condition || settings.signals.events {
         names.extend(settings.signals.registries.iter().cloned());
     }
     names.extend(images.iter().filter_map(|target| domain_of(&target.image)));

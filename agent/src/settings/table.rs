@@ -119,7 +119,7 @@ keys! {
         |s, node, read| read.switch(node, &mut s.signals.node_condition);
     "signals.events", "false", SWITCH, "Write events with cause and fix on the node and on pods of it that wait for an image. Needs a token and the rights `create` and `patch` on `events`; for pods, also those of `targets.discover.waiting_pods`.",
         |s, node, read| read.switch(node, &mut s.signals.events);
-    "signals.registries", "[]", "at most 256 names such as `docker.io`, `r.example:5000`", "The registries that the condition goes by. They are probed, too. Empty: all that are probed.",
+    "signals.registries", "[]", "at most 256 names such as `docker.io`, `r.example:5000`", "The registries that condition and events go by. They are probed, too. Empty: all that are probed.",
         |s, node, read| s.signals.registries = read.list(node, "a list of registries").iter().filter_map(|item| read.registry(item)).collect();
     "signals.min_hosts", "2", "1 to 256", "The condition is `False` only where at least so many different hosts were tried and none was reached; with fewer it is `Unknown`. With 1 the outage of a single host can make it `False` on every node of a fleet.",
         |s, node, read| read.count(node, 1..=256, &mut s.signals.min_hosts);
