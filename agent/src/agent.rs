@@ -174,7 +174,7 @@ impl Agent {
         let network = Arc::new(node.network(now).within(reach(&options.settings)));
         let current = Mutex::new(Current { node, network, unreadable: None });
         let pods = Arc::new(NodePods::of(&options.settings.targets.discover, now));
-        let signals = Arc::new(NodeSignals::of(&options.settings, now));
+        let signals = Arc::new(NodeSignals::of(&options.settings, deadline(&options.settings), now));
         let (options, back_offs) = (Arc::new(options), Arc::new(BackOffs::new(clock)));
         let (changes, progress) = (Arc::default(), Arc::new(Progress::new(clock)));
         Self {

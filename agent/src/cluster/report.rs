@@ -106,10 +106,15 @@ fn object(outgoing: &Outgoing, node: &str, count: u32) -> Value {
     let involved = match &event.object {
         // kubelet's own events name the node twice too: people find them by either.
         Object::Node => json!({"kind": "Node", "apiVersion": "v1", "name": node, "uid": node}),
-        Object::Pod { namespace, name, uid, container } => json!({
-            "kind": "Pod", "apiVersion": "v1", "namespace": namespace.as_str(), "name": name.as_str(),
-            "uid": uid.as_str(), "fieldPath": format!("spec.containers{{{container}}}"),
-        }),
+        Object::Pod { namespace, name, uid, field_path } => {
+            let mut pod = json!({
+                "kind": "Pod", "apiVersion": "v1", "namespace": namespace.as_str(), "name": name.as_str(), "uid": uid.as_str(),
+            });
+            if let Some(path) = field_path {
+                pod["fieldPath"] = path.as_str().into();
+            }
+            pod
+        }
     };
     json!({
         "apiVersion": "v1", "kind": "Event",

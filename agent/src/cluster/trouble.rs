@@ -25,10 +25,12 @@ impl Trouble {
         if let Self::Refused { retry_after, .. } = self { *retry_after } else { None }
     }
 
-    /// The API server says that the account may not do this. It answers 403 for other reasons too, such as a namespace that ends
-    /// or an admission policy.
+    /// The API server says that the account may not do this, in its own words: `events is forbidden: User "…" cannot create …`. It answers
+    /// 403 for other reasons too, such as a namespace that ends, an admission policy or a webhook, which have words of their own.
     pub fn is_missing_right(&self) -> bool {
-        matches!(self, Self::Refused { status: 403, message, .. } if message.contains(" cannot "))
+        let Self::Refused { status: 403, message, .. } = self else { return false };
+        let said = message.split_once("forbidden: User \"");
+        said.is_some_and(|(before, after)| !before.contains(": ") && after.contains("\" cannot "))
     }
 
     /// It is about the one object and says nothing of others: its namespace ends or is gone.
@@ -40,7 +42,7 @@ impl Trouble {
     /// Whether the same request may be taken later.
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Refused { status, .. } => matches!(status, 401 | 408 | 429 | 500..) || self.is_missing_right(),
+            Self::Refused { status, .. } => matches!(status, 401 | 408 | 409 | 429 | 500..) || self.is_missing_right(),
             Self::Expired | Self::Unreachable(_) | Self::Silent(_) | Self::Unreadable(_) | Self::Ended(_) => true,
         }
     }
@@ -72,6 +74,30 @@ impl fmt::Display for Trouble {
             Self::Silent(limit) => write!(f, "the Kubernetes API says nothing within {} s", limit.as_secs()),
             Self::Unreadable(why) => write!(f, "the Kubernetes API's answer cannot be read: {why}"),
             Self::Ended(why) => write!(f, "the watch of the pods ended: {why}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_api_servers_own_words_are_a_missing_right() {
+        let user = "User \"system:serviceaccount:pullprobe:pullprobe\" cannot";
+        for (message, expected) in [
+            (format!("events is forbidden: {user} create resource \"events\" in API group \"\" in the namespace \"shop\""), true),
+            (format!("nodes \"w\" is forbidden: {user} patch resource \"nodes/status\" in API group \"\" at the cluster scope"), true),
+            (format!("events is forbidden: {user} create resource \"events\": RBAC: clusterrole \"x\" not found"), true),
+            (format!("admission webhook \"x\" denied the request: events is forbidden: {user} create this"), false),
+            ("admission webhook \"x\" denied the request: containers cannot run as root".to_owned(), false),
+            ("nodes \"w\" is forbidden: ValidatingAdmissionPolicy 'pullprobe-own-node' with binding 'pullprobe-own-node' denied request: \
+              it cannot".to_owned(), false),
+            ("events \"e\" is forbidden: unable to create new content in namespace shop because it is being terminated".to_owned(), false),
+        ] {
+            let trouble = Trouble::Refused { status: 403, message: message.clone(), retry_after: None };
+            assert_eq!(trouble.is_missing_right(), expected, "{message}");
+            assert_eq!(trouble.may_pass(), expected, "{message}");
         }
     }
 }

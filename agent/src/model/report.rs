@@ -37,6 +37,12 @@ pub struct EndpointReport {
     pub duration: Duration,
 }
 
+impl EndpointReport {
+    pub fn ended_at(&self) -> Timestamp {
+        self.started_at.saturating_add(self.duration).unwrap_or(self.started_at)
+    }
+}
+
 /// Each stage exactly once, with its own kind of evidence, in the order of the walk.
 #[derive(Clone, Debug, Default)]
 pub struct Stages {

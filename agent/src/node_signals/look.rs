@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::namespace::Namespace;
 use crate::model::outcome::Failure;
+use crate::model::report::EndpointReport;
 use crate::signals::Seen;
 use crate::state::snapshot::Snapshot;
 
@@ -43,15 +44,15 @@ enum Registry<'a> {
     Unknown,
 }
 
-/// Looks. `interval`: how old a report may be is counted in these.
-pub fn look<'a>(snapshot: &'a Snapshot, chosen: &[String], interval: Duration, now: Timestamp) -> Look<'a> {
+/// Looks. `patience`: how old a report may be.
+pub fn look<'a>(snapshot: &'a Snapshot, chosen: &[String], patience: Duration, now: Timestamp) -> Look<'a> {
     let (mut lost_hosts, mut held) = (BTreeSet::new(), Vec::new());
     let (mut newest, mut oldest) = (Timestamp::MIN, now);
     let mut look =
         Look { seen: Seen::Unknown, as_of: now, reached: vec![], lost: vec![], unknown: vec![], lost_hosts: 0 };
     let is_chosen = |name: &String| chosen.is_empty() || chosen.contains(name);
     for (name, planned) in snapshot.targets.namespaces.iter().filter(|(name, _)| is_chosen(name)) {
-        match registry(snapshot, name, planned, interval, now, &mut lost_hosts) {
+        match registry(snapshot, name, planned, patience, now, &mut lost_hosts) {
             Registry::Reached { held: true, at } => {
                 held.push(name.as_str());
                 newest = newest.max(at);
@@ -84,26 +85,28 @@ fn registry<'a>(
     snapshot: &'a Snapshot,
     name: &str,
     planned: &'a Namespace,
-    interval: Duration,
+    patience: Duration,
     now: Timestamp,
     lost_hosts: &mut BTreeSet<&'a str>,
 ) -> Registry<'a> {
     if let Some(failure) = &planned.broken {
         return Registry::Lost { at: now, failure };
     }
+    let limit = SignedDuration::try_from(patience).unwrap_or(SignedDuration::MAX);
     let (mut failed, mut oldest, mut is_known) = (None, now, true);
     for host in &planned.hosts {
         let key = (name.to_owned(), host.endpoint.clone());
         let back_off = snapshot.endpoint_back_off(&key);
-        let limit = SignedDuration::try_from(interval.saturating_mul(3)).unwrap_or(SignedDuration::MAX);
         let until = back_off.map_or(Timestamp::MIN, |held| held.next_probe_at);
-        let is_fresh = |at: Timestamp| now.duration_since(at) <= limit || now.duration_since(until) <= limit;
-        let Some(report) = snapshot.endpoints.get(&key).filter(|report| is_fresh(report.started_at)) else {
+        // By a clock that was set back a report is of later than now: nobody knows how old it is.
+        let is_old = |report: &EndpointReport| now.duration_since(report.ended_at()).abs() > limit;
+        let is_held = now.duration_since(until) <= limit;
+        let Some(report) = snapshot.endpoints.get(&key).filter(|report| is_held || !is_old(report)) else {
             is_known = false;
             continue;
         };
         if report.stages.reached() {
-            return Registry::Reached { at: report.started_at, held: now.duration_since(report.started_at) > limit };
+            return Registry::Reached { at: report.started_at, held: is_old(report) };
         }
         match report.stages.route_failure().filter(|failure| !failure.inconclusive) {
             Some(failure) => {

@@ -15,6 +15,9 @@ use crate::model::stage::Stage;
 use crate::signals::{Condition, EventResult, Outgoing, Status};
 use crate::state::back_off::{BackOff, Subject};
 
+/// As it is by default.
+const DEADLINE: Duration = Duration::from_mins(1);
+
 #[derive(Clone, Copy, PartialEq)]
 enum Is {
     Up,
@@ -36,10 +39,13 @@ fn at(minute: i64) -> Timestamp {
 
 impl World {
     fn new(settings: &str) -> Self {
-        let text = format!("signals: {{node_condition: true, events: true{settings}}}");
-        let settings = crate::settings::parse("x", &text).unwrap();
+        Self::with(&format!("signals: {{node_condition: true, events: true{settings}}}"))
+    }
+
+    fn with(settings: &str) -> Self {
+        let settings = crate::settings::parse("x", settings).unwrap();
         let access = Access::new("https://127.0.0.1:1", "/nowhere");
-        let signals = NodeSignals::with(Some(access), &settings, at(0));
+        let signals = NodeSignals::with(Some(access), &settings, DEADLINE, at(0));
         let rule = Rule { alike: settings.signals.looks_alike, of: settings.signals.looks };
         let looking = Looking { damping: Damping::new(rule), counted: Timestamp::MIN, lost: BTreeMap::new() };
         signals.desk.send_modify(|signals| signals.condition.as_mut().unwrap().begin(None));
@@ -241,22 +247,87 @@ fn a_pod_that_waits_is_told_its_cause_and_fix_once_and_only_where_they_are_certa
     let events: Vec<Outgoing> = world.events().into_iter().filter(|it| it.event.reason == "ImageNotPullable").collect();
     let mut told = BTreeMap::new();
     for event in &events {
-        let crate::signals::Object::Pod { container, uid, .. } = &event.event.object else { panic!("{event:?}") };
+        let crate::signals::Object::Pod { field_path, uid, .. } = &event.event.object else { panic!("{event:?}") };
         assert!(!uid.is_empty() && event.count == 1, "{event:?}");
-        told.insert(container.to_string(), event.event.message.clone());
+        told.insert(field_path.clone().unwrap(), event.event.message.clone());
     }
-    assert_eq!(told.keys().map(String::as_str).collect::<Vec<_>>(), ["malformed", "never", "refused"], "{told:#?}");
-    let refused = &told["refused"];
+    let certain = ["malformed", "never", "refused"].map(|name| format!("spec.containers{{{name}}}"));
+    assert_eq!(told.keys().cloned().collect::<Vec<_>>(), certain, "{told:#?}");
+    let refused = &told[&certain[2]];
     assert!(refused.starts_with("Container refused cannot get its image ghcr.io/example/private:1. "), "{refused}");
     assert!(refused.ends_with("(cause: credentials_rejected)"), "{refused}");
+}
+
+/// Any of them may have been deleted since.
+#[test]
+fn of_pods_that_are_not_known_any_more_nothing_is_told() {
+    let mut world = World::new("");
+    world.snapshot = sample::rich();
+    Arc::make_mut(&mut world.snapshot.pods).down(at(0), "the API is away");
+    world.tell();
+    assert!(world.events().iter().all(|it| it.event.reason != "ImageNotPullable"));
+    Arc::make_mut(&mut world.snapshot.pods).up(at(0));
+    world.tell();
+    assert_eq!(world.events().iter().filter(|it| it.event.reason == "ImageNotPullable").count(), 3);
+}
+
+#[test]
+fn a_clock_that_is_set_back_stops_no_look() {
+    let all = |is| [("a.example", [("a.example", is)]), ("b.example", [("b.example", is)])];
+    for (is, expected) in [(Some(Is::Down), Status::False), (None, Status::Unknown)] {
+        let mut world = World::new("");
+        let pass = |world: &mut World, is| {
+            let all = all(is);
+            world.pass(&all.each_ref().map(|(name, hosts)| (*name, &hosts[..])));
+        };
+        (0..5).for_each(|_| pass(&mut world, Is::Up));
+        assert_eq!(world.status(), Some(Status::True));
+        world.minute -= 120;
+        for _ in 0..4 {
+            match is {
+                Some(is) => pass(&mut world, is),
+                // Nobody probes: the last reports are of a time that has not come.
+                None => {
+                    world.minute += 1;
+                    world.tell();
+                }
+            }
+        }
+        assert_eq!(world.status(), Some(expected));
+    }
+}
+
+/// Where packets are dropped on several addresses, a probe lasts longer than three short intervals.
+#[test]
+fn probes_that_last_longer_than_the_interval_are_looks_too() {
+    const TAKES: i64 = 40;
+    let mut world = World::with("signals: {node_condition: true, events: true}\nprobe: {interval: 5s}");
+    world.pass(&[("a.example", &[("a.example", Is::Up)]), ("b.example", &[("b.example", Is::Up)])]);
+    let begin = at(world.minute);
+    let mut statuses = vec![world.status()];
+    for second in (5..=300).step_by(5) {
+        let now = begin + SignedDuration::from_secs(second);
+        // The next one begins five seconds after the end of the one before.
+        if second % (TAKES + 5) == 0 {
+            for name in ["a.example", "b.example"] {
+                let mut failed = report(name, name, Is::Down, now - SignedDuration::from_secs(TAKES));
+                failed.duration = Duration::from_secs(TAKES.unsigned_abs());
+                world.snapshot.endpoints.insert(key(name, name), Arc::new(failed));
+            }
+        }
+        world.signals.tell(&mut world.looking, &world.snapshot, now);
+        statuses.push(world.status());
+    }
+    statuses.dedup();
+    assert_eq!(statuses, [Some(Status::True), Some(Status::False)]);
 }
 
 #[test]
 fn without_a_token_that_is_told() {
     let settings = crate::settings::parse("x", "signals: {node_condition: true}").unwrap();
-    let signals = NodeSignals::with(None, &settings, at(0));
+    let signals = NodeSignals::with(None, &settings, DEADLINE, at(0));
     let findings = signals.desk.borrow().delivery.findings(at(1));
     assert!(findings.len() == 1 && findings[0].message.contains("no token"), "{findings:?}");
-    let off = NodeSignals::with(Some(Access::new("https://127.0.0.1:1", "/x")), &Settings::default(), at(0));
+    let off = NodeSignals::with(Some(Access::new("https://127.0.0.1:1", "/x")), &Settings::default(), DEADLINE, at(0));
     assert!(off.access.is_none(), "nothing is wanted, so nothing is asked");
 }

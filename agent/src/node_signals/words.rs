@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::look::{Look, Lost};
 use crate::cause::Cause;
 use crate::cause::text::text;
-use crate::pods::Need;
+use crate::pods::{ContainerKind, Need};
 use crate::redact::clean::Clean;
 use crate::signals::{Event, Object, Severity, Status};
 use crate::state::snapshot::Snapshot;
@@ -56,8 +56,12 @@ pub fn registries(look: &Look<'_>, lost: &BTreeMap<String, usize>, alike: usize)
     look.lost.iter().filter(is_lost).map(event).collect()
 }
 
-/// Containers that wait for an image that cannot be pulled, as far as pullprobe knows for certain.
+/// Containers that wait for an image that cannot be pulled, as far as pullprobe knows for certain. While the pods are not known, any of
+/// them may be gone.
 pub fn pods(snapshot: &Snapshot) -> Vec<Event> {
+    if !snapshot.pods.is_up() {
+        return Vec::new();
+    }
     let event = |(uid, need): (&Clean, &Need)| {
         let report = snapshot.report_for(need);
         let outlook = snapshot.outlook(need, report);
@@ -73,7 +77,8 @@ pub fn pods(snapshot: &Snapshot) -> Vec<Event> {
             (None, None) => return None,
         };
         let message = format!(
-            "Container {} cannot get its image {}. {} {} (cause: {cause})",
+            "{} {} cannot get its image {}. {} {} (cause: {cause})",
+            if need.kind == ContainerKind::ImageVolume { "Volume" } else { "Container" },
             need.container,
             need.image,
             sentence(summary),
@@ -83,9 +88,10 @@ pub fn pods(snapshot: &Snapshot) -> Vec<Event> {
             namespace: need.namespace.clone(),
             name: need.pod.clone(),
             uid: uid.clone(),
-            container: need.container.clone(),
+            field_path: need.field_path(),
         };
-        let what = format!("{} {cause}", need.image);
+        // kubelet's path names no volume.
+        let what = format!("{} {} {cause}", need.container, need.image);
         Some(Event::new(object, Severity::Warning, "ImageNotPullable", what, &message))
     };
     snapshot.pods.waiting_by_pod().filter_map(event).collect()

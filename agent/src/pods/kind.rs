@@ -24,6 +24,16 @@ impl ContainerKind {
             Self::ImageVolume => "image-volume",
         }
     }
+
+    /// The field of a pod that lists them by name. `None`: kubelet speaks of the pod as a whole.
+    pub const fn field(self) -> Option<&'static str> {
+        match self {
+            Self::Init => Some("spec.initContainers"),
+            Self::Container => Some("spec.containers"),
+            Self::Ephemeral => Some("spec.ephemeralContainers"),
+            Self::ImageVolume => None,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

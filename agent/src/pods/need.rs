@@ -32,6 +32,11 @@ impl Need {
         let names: Vec<&str> = self.pull_secrets.iter().map(Clean::as_str).collect();
         names.join(", ")
     }
+
+    /// What of the pod it is, as kubelet's events name it: `spec.containers{web}`.
+    pub fn field_path(&self) -> Option<String> {
+        self.kind.field().map(|field| format!("{field}{{{}}}", self.container))
+    }
 }
 
 impl Pod {

@@ -87,6 +87,18 @@ fn every_container_and_image_volume_is_named_with_its_image_policy_and_secrets()
             "image-volume model r.example/models/small:1 Never",
         ]
     );
+    let fields: Vec<Option<String>> = needs(&pod()).iter().map(Need::field_path).collect();
+    let field = |path: &str| Some(path.to_owned());
+    assert_eq!(
+        fields,
+        [
+            field("spec.initContainers{migrate}"),
+            field("spec.containers{web}"),
+            field("spec.containers{side}"),
+            field("spec.ephemeralContainers{debug}"),
+            None,
+        ]
+    );
     let web = web(&pod());
     assert_eq!((&*web.namespace, &*web.pod), ("shop", "web-5d5f8c7b9-x2x9v"));
     assert_eq!(web.pull_secrets, ["shop-pull", "old"]);

@@ -30,7 +30,8 @@ impl Channel {
     }
 
     pub fn failed(&mut self, now: Timestamp, why: &str, is_missing_right: bool) {
-        let since = self.trouble.as_ref().map_or(now, |trouble| trouble.since);
+        // A clock that was set back must not put the finding off until it has caught up.
+        let since = self.trouble.as_ref().map_or(now, |trouble| trouble.since.min(now));
         self.trouble = Some(Trouble { since, why: Clean::clipped(why, 512), is_missing_right });
     }
 }
@@ -101,6 +102,8 @@ mod tests {
         assert_eq!(delivery.findings(at(59)), []);
         let findings = delivery.findings(at(60));
         assert!(findings[0].message.contains("not reported since 2026-11-29T10:00:00Z: refused"), "{findings:?}");
+        delivery.condition.as_mut().unwrap().failed(at(-7_200), "the clock was set back", false);
+        assert_eq!(delivery.findings(at(-7_140)).len(), 1);
         delivery.condition.as_mut().unwrap().succeeded(at(61));
         assert_eq!(delivery.findings(at(600)), []);
     }

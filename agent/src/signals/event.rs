@@ -11,7 +11,13 @@ const NAME_LIMIT: usize = 200;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Object {
     Node,
-    Pod { namespace: Clean, name: Clean, uid: Clean, container: Clean },
+    Pod {
+        namespace: Clean,
+        name: Clean,
+        uid: Clean,
+        /// Of one of its containers, as kubelet writes it. `None`: the pod as a whole.
+        field_path: Option<String>,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,8 +62,9 @@ impl Event {
     pub fn name(&self, node: &str) -> String {
         let (subject, parts) = match &self.object {
             Object::Node => (node, [node, "", "", ""]),
-            Object::Pod { namespace, name, uid, container } => {
-                (name.as_str(), [namespace.as_str(), name.as_str(), uid.as_str(), container.as_str()])
+            Object::Pod { namespace, name, uid, field_path } => {
+                let field_path = field_path.as_deref().unwrap_or_default();
+                (name.as_str(), [namespace.as_str(), name.as_str(), uid.as_str(), field_path])
             }
         };
         let mut hash = Fnv::default();
@@ -93,7 +100,12 @@ mod tests {
     }
 
     fn pod(name: &str, uid: &str) -> Object {
-        Object::Pod { namespace: "shop".into(), name: name.into(), uid: uid.into(), container: "web".into() }
+        Object::Pod {
+            namespace: "shop".into(),
+            name: name.into(),
+            uid: uid.into(),
+            field_path: Some("spec.containers{web}".to_owned()),
+        }
     }
 
     #[test]

@@ -23,6 +23,8 @@ struct Known {
     first: Timestamp,
     last: Timestamp,
     is_queued: bool,
+    /// How often the API did not take it, since it is queued.
+    failures: usize,
     /// The API has it.
     is_created: bool,
 }
@@ -45,7 +47,7 @@ pub enum Result {
     Taken { count: u32 },
     /// It will not take it: nothing is gained by asking again.
     Refused,
-    /// It could not be asked.
+    /// It could not be asked, or failed.
     Later,
 }
 
@@ -76,7 +78,8 @@ impl Recorder {
             known.is_queued = true;
         } else {
             self.make_room();
-            let known = Known { event, count: 1, first: now, last: now, is_queued: true, is_created: false };
+            let known =
+                Known { event, count: 1, first: now, last: now, is_queued: true, failures: 0, is_created: false };
             self.known.insert(key.clone(), known);
         }
         self.queue.push_back(key);
@@ -92,25 +95,28 @@ impl Recorder {
         !self.queue.is_empty()
     }
 
-    /// The next one, if one may go out now. It is the next one again until [`Self::done`].
+    /// The next one, if one may go out now. It is the next one again until [`Self::done`]. What failed gives way to what did not: the
+    /// trouble may be about that one alone.
     pub fn next(&mut self, now: Timestamp) -> Option<Outgoing> {
         self.refill(now);
         if self.allowed == 0 {
             return None;
         }
-        let known = self.known.get(self.queue.front()?)?;
+        let queued = self.queue.iter().filter_map(|key| self.known.get(key));
+        let known = queued.min_by_key(|known| known.failures)?;
         let Known { event, count, first, last, is_created, .. } = known;
         Some(Outgoing { event: event.clone(), count: *count, first: *first, last: *last, is_created: *is_created })
     }
 
     pub fn done(&mut self, key: &Key, result: Result) {
         if result == Result::Later {
+            self.known.get_mut(key).into_iter().for_each(|known| known.failures += 1);
             return;
         }
         self.allowed = self.allowed.saturating_sub(1);
         self.queue.retain(|queued| queued != key);
         let Some(known) = self.known.get_mut(key) else { return };
-        known.is_queued = false;
+        (known.is_queued, known.failures) = (false, 0);
         if let Result::Taken { count } = result {
             (known.count, known.is_created) = (count, true);
         }
@@ -202,6 +208,29 @@ mod tests {
         assert!(!recorder.is_waiting());
         recorder.raise(event("a"), at(701));
         assert_eq!(recorder.next(at(701)).map(|next| (next.count, next.is_created)), Some((2, false)));
+    }
+
+    /// As where a webhook for one namespace is down, and the API server takes nothing without it.
+    #[test]
+    fn what_fails_again_and_again_holds_nothing_else_up() {
+        let mut recorder = Recorder::new(at(0));
+        let mut told = Vec::new();
+        for second in 0..60 {
+            match second {
+                0 => ["a", "bad", "b", "worse", "c"].map(|what| recorder.raise(event(what), at(0))).len(),
+                40 => ["d"].map(|what| recorder.raise(event(what), at(40))).len(),
+                _ => 0,
+            };
+            let next = recorder.next(at(second)).unwrap().event;
+            let is_taken = !["bad", "worse"].contains(&next.what.as_str());
+            recorder.done(&next.key(), if is_taken { Result::Taken { count: 1 } } else { Result::Later });
+            told.push(next.what);
+        }
+        assert_eq!(told[..7], ["a", "bad", "b", "worse", "c", "bad", "worse"], "each in its turn");
+        assert_eq!(told[40], "d", "what is new is tried at once");
+        recorder.done(&event("bad").key(), Result::Taken { count: 1 });
+        recorder.done(&event("worse").key(), Result::Taken { count: 1 });
+        assert!(!recorder.is_waiting());
     }
 
     #[test]

@@ -96,7 +96,12 @@ fn desk() -> Desk {
 }
 
 fn pod(uid: &str) -> Object {
-    Object::Pod { namespace: "shop".into(), name: "web-0".into(), uid: uid.into(), container: "web".into() }
+    Object::Pod {
+        namespace: "shop".into(),
+        name: "web-0".into(),
+        uid: uid.into(),
+        field_path: Some("spec.containers{web}".to_owned()),
+    }
 }
 
 fn trouble(signals: &Signals) -> [Option<String>; 2] {
@@ -158,6 +163,12 @@ async fn an_event_that_happens_again_is_counted_over_a_restart_too_and_begins_an
     world.told_events().await;
     let of_node = world.server.events().into_iter().find(|event| event["involvedObject"]["kind"] == "Node").unwrap();
     assert_eq!(of_node["metadata"]["namespace"], "default");
+    // As of an image volume.
+    world.raise(Object::Pod { namespace: "shop".into(), name: "web-1".into(), uid: "2".into(), field_path: None }, "a");
+    world.told_events().await;
+    let as_a_whole =
+        world.server.events().into_iter().find(|event| event["involvedObject"]["name"] == "web-1").unwrap();
+    assert_eq!(as_a_whole["involvedObject"].get("fieldPath"), None, "{as_a_whole}");
 }
 
 impl World {
@@ -209,6 +220,34 @@ async fn what_is_refused_for_good_holds_nothing_up() {
     world.raise(Object::Node, "e");
     world.told_events().await;
     assert_eq!((trouble(&world.desk.borrow())[1].clone(), world.server.events().len()), (None, 2));
+}
+
+#[tokio::test]
+async fn a_webhook_that_fails_for_one_namespace_holds_up_no_event_of_another() {
+    let world = World::new();
+    let why = "Internal error occurred: failed calling webhook \"x.example\": connection refused";
+    world.server.set_webhook("shop", Some((500, why)));
+    world.raise(pod("1"), "a");
+    world.raise(pod("2"), "b");
+    world.raise(Object::Node, "c");
+    let own = |world: &World| world.server.events().iter().filter(|it| it["involvedObject"]["kind"] == "Node").count();
+    world.until(|_| own(&world) == 1).await;
+    assert!(world.desk.borrow().events.as_ref().unwrap().is_waiting(), "the others are not given up");
+    world.server.set_webhook("shop", None);
+    world.told_events().await;
+    assert_eq!(world.server.events().len(), 3);
+}
+
+#[tokio::test]
+async fn what_a_webhook_denies_is_no_missing_right_whatever_its_words() {
+    let world = World::new();
+    let why = "admission webhook \"x.example\" denied the request: User \"a\" cannot write events here";
+    world.server.set_webhook("shop", Some((403, why)));
+    world.raise(pod("1"), "a");
+    world.raise(Object::Node, "b");
+    world.told_events().await;
+    assert_eq!(world.server.events().len(), 1);
+    assert_eq!(world.desk.borrow().told.findings(clock()), []);
 }
 
 #[tokio::test]

@@ -31,6 +31,8 @@ pub(super) struct Told {
     conflicts: usize,
     /// Namespaces that come to their end.
     ending: BTreeSet<String>,
+    /// What a webhook says of each event, by namespace.
+    webhooks: BTreeMap<String, (u16, String)>,
 }
 
 pub(super) fn is_write<B>(request: &Request<B>) -> bool {
@@ -95,6 +97,15 @@ impl Kubernetes {
     pub fn end_namespace(&self, namespace: &str) {
         lock(&self.shared.state).told.ending.insert(namespace.to_owned());
     }
+
+    /// A webhook looks at the events of this namespace, and each is answered like this; or there is none any more.
+    pub fn set_webhook(&self, namespace: &str, answer: Option<(u16, &str)>) {
+        let webhooks = &mut lock(&self.shared.state).told.webhooks;
+        match answer {
+            Some((status, message)) => webhooks.insert(namespace.to_owned(), (status, message.to_owned())),
+            None => webhooks.remove(namespace),
+        };
+    }
 }
 
 impl Told {
@@ -132,7 +143,9 @@ impl Told {
         let verb = if write.method == "POST" { "create" } else { "patch" };
         if self.denied.contains(resource) {
             let who = "User \"system:serviceaccount:pullprobe:pullprobe\"";
-            return status(403, "Forbidden", &format!("forbidden: {who} cannot {verb} resource \"{resource}\""));
+            let what = resource.split('/').next().unwrap_or(resource);
+            let why = format!("{what} is forbidden: {who} cannot {verb} resource \"{resource}\" in API group \"\"");
+            return status(403, "Forbidden", &why);
         }
         if verb == "patch" && write.content_type != "application/strategic-merge-patch+json" {
             return status(415, "UnsupportedMediaType", "the lab takes strategic merge patches");
@@ -148,6 +161,9 @@ impl Told {
         if self.ending.contains(namespace) {
             let why = "unable to create new content in namespace because it is being terminated";
             return status(403, "Forbidden", why);
+        }
+        if let Some((code, why)) = self.webhooks.get(namespace) {
+            return status(*code, if *code == 403 { "Forbidden" } else { "InternalError" }, why);
         }
         let involved = &event["involvedObject"];
         let expected = involved["namespace"].as_str().unwrap_or("default");
