@@ -14,8 +14,11 @@ use super::memory::{filled, mib, peak_of};
 
 /// Above what the same question takes with an honest agent: the bytes of one answer, and what they are read into.
 const BOUND: usize = 16 << 20;
-/// A little less than is read of a report, and of a summary.
-const REPORT: usize = (4 << 20) - 1024;
+/// The same where that is a report, of which more is read.
+const BOUND_OF_REPORT: usize = 48 << 20;
+/// A little less than is read of a check, of a report and of a summary.
+const CHECK: usize = (4 << 20) - 1024;
+const REPORT: usize = (16 << 20) - 1024;
 const SUMMARY: usize = (1 << 20) - 1024;
 
 /// Where the agent's answer comes from.
@@ -81,19 +84,21 @@ fn with(name: &str, item: &str, limit: usize) -> Vec<u8> {
 #[test]
 fn no_answer_in_an_agents_name_takes_more_than_its_bound_of_why() {
     let attempts =
-        |item: &str| filled("{\"images\":[{\"pullable\":true,\"attempts\":[", item.as_bytes(), "]}]}", REPORT);
-    let causes = filled("{\"images\":[{\"pullable\":true,\"also_possible\":[", b"\"\"", "]}]}", REPORT);
-    for (way, attacks) in [
+        |item: &str| filled("{\"images\":[{\"pullable\":true,\"attempts\":[", item.as_bytes(), "]}]}", CHECK);
+    let causes = filled("{\"images\":[{\"pullable\":true,\"also_possible\":[", b"\"\"", "]}]}", CHECK);
+    for (way, bound, attacks) in [
         (
             Way::Exec,
+            BOUND,
             vec![
-                ("a check of a million images", with("images", "{\"pullable\":true}", REPORT)),
+                ("a check of a million images", with("images", "{\"pullable\":true}", CHECK)),
                 ("a check of a million attempts", attempts("{}")),
                 ("a check of a million causes", causes),
             ],
         ),
         (
             Way::Report,
+            BOUND_OF_REPORT,
             vec![
                 ("a report of a million images", with("images", "{}", REPORT)),
                 ("a report of a million registries", with("registries", "{}", REPORT)),
@@ -106,8 +111,8 @@ fn no_answer_in_an_agents_name_takes_more_than_its_bound_of_why() {
             let (answer, most) = told("why", way, &attack);
             let above = most.saturating_sub(idle);
             let pullable = &answer["containers"][0]["pullable"];
-            measured(name, &format!("{} above honest", mib(BOUND)), &format!("{}, pullable {pullable}", mib(above)));
-            assert!(above < BOUND, "{name}: {}", mib(above));
+            measured(name, &format!("{} above honest", mib(bound)), &format!("{}, pullable {pullable}", mib(above)));
+            assert!(above < bound, "{name}: {}", mib(above));
             assert!(answer.to_string().len() < 64 << 10, "{name}: {} bytes", answer.to_string().len());
         }
     }
