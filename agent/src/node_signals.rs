@@ -28,6 +28,8 @@ pub struct NodeSignals {
     desk: Arc<Desk>,
     settings: SignalSettings,
     interval: Duration,
+    /// How old a report may be.
+    patience: Duration,
 }
 
 /// What is remembered from look to look.
@@ -41,13 +43,17 @@ struct Looking {
 
 impl NodeSignals {
     /// As the settings want it, where this is a pod with a token.
-    pub fn of(settings: &Settings, now: Timestamp) -> Self {
+    /// `deadline`: how long a probe may take.
+    pub fn of(settings: &Settings, deadline: Duration, now: Timestamp) -> Self {
         let access = Access::in_cluster(|name| std::env::var(name).ok(), Path::new(Access::DIRECTORY));
-        Self::with(access, settings, now)
+        Self::with(access, settings, deadline, now)
     }
 
-    pub fn with(access: Option<Access>, settings: &Settings, now: Timestamp) -> Self {
-        let (interval, settings) = (settings.probe.interval, settings.signals.clone());
+    pub fn with(access: Option<Access>, settings: &Settings, deadline: Duration, now: Timestamp) -> Self {
+        let interval = settings.probe.interval;
+        // A probe may take much longer than the interval, and what it says lasts until the next one has ended.
+        let patience = interval.saturating_mul(3).max(interval.saturating_add(deadline));
+        let settings = settings.signals.clone();
         let access = access.filter(|_| settings.node_condition || settings.events);
         let channel = |wanted: bool| wanted.then(Channel::default);
         let mut delivery = Delivery { condition: channel(settings.node_condition), events: channel(settings.events) };
@@ -65,7 +71,7 @@ impl NodeSignals {
             events: settings.events.then(|| Recorder::new(now)),
             delivery,
         };
-        Self { access, desk: Arc::new(Desk::new(signals)), settings, interval }
+        Self { access, desk: Arc::new(Desk::new(signals)), settings, interval, patience }
     }
 
     /// Looks and tells, for as long as the agent runs.
@@ -104,7 +110,9 @@ impl NodeSignals {
 
     /// One look, and what is to be told after it.
     fn tell(&self, looking: &mut Looking, snapshot: &Snapshot, now: Timestamp) {
-        let mut look = look::look(snapshot, &self.settings.registries, self.interval, now);
+        // A clock that was set back must not keep looks from being counted until it has caught up.
+        looking.counted = looking.counted.min(now);
+        let mut look = look::look(snapshot, &self.settings.registries, self.patience, now);
         let has_few = look.seen == Seen::NotReached && look.lost_hosts < self.settings.min_hosts;
         if has_few {
             (look.seen, look.as_of) = (Seen::Unknown, now);
