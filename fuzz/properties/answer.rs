@@ -30,7 +30,7 @@ pub fn read(data: &[u8]) -> Response {
         headers,
         body: body.to_vec().into(),
         body_end: BodyEnd::Whole,
-        told: Redactor::over([MARKER]),
+        redactor: Redactor::over([MARKER]),
         passed_on_by: None,
     }
 }
