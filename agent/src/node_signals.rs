@@ -101,8 +101,8 @@ impl NodeSignals {
         loop {
             tick.tick().await;
             let snapshot = store.snapshot();
-            // Before the end of the first round nobody knows anything.
-            if snapshot.last_cycle.is_some() {
+            // Before, nobody knows anything. Images that have their first turn later are no part of it.
+            if snapshot.last_cycle.is_some() || snapshot.has_looked_at_hosts() {
                 self.tell(&mut looking, &snapshot, clock());
             }
         }

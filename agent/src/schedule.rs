@@ -18,12 +18,14 @@ use crate::fault::{self, Fault};
 use crate::model::urgency::Urgency;
 
 mod backoff;
+mod first_cycle;
 pub mod forecast;
 mod ledger;
 pub mod slow;
 mod timing;
 
 pub use backoff::{BackOffState, Backoff, RepeatedFailure};
+use first_cycle::FirstCycle;
 pub use ledger::Ledger;
 use timing::Timing;
 
@@ -61,7 +63,7 @@ pub trait Prober: Send + Sync + 'static {
         self.out_of_time(target);
     }
 
-    /// Every target that was due when the round began has come to its end.
+    /// Every target that was due when the round began has come to its end. The first time: the first cycle is over.
     fn round_over(&self, took: Duration);
 }
 
@@ -105,6 +107,7 @@ struct Run<P: Prober> {
     under_way: JoinSet<End<P::Target>>,
     busy: BTreeSet<P::Target>,
     slow: BTreeSet<P::Target>,
+    first_cycle: FirstCycle<P::Target>,
     /// How many of each round are still under way, and when it began.
     rounds: BTreeMap<u64, (usize, Instant)>,
     next_round: u64,
@@ -112,8 +115,7 @@ struct Run<P: Prober> {
 
 /// A probe that came to its end.
 struct End<T> {
-    /// `None`: of none, before the first.
-    round: Option<u64>,
+    round: u64,
     job: Job<T>,
     took: Duration,
 }
@@ -129,6 +131,7 @@ impl<P: Prober> Run<P> {
             under_way: JoinSet::new(),
             busy: BTreeSet::new(),
             slow: BTreeSet::new(),
+            first_cycle: FirstCycle::begins(Instant::now()),
             rounds: BTreeMap::new(),
             next_round: 0,
         }
@@ -139,6 +142,7 @@ impl<P: Prober> Run<P> {
         loop {
             self.timing.retain(&jobs);
             self.slow.retain(|target| jobs.iter().any(|job| job.target == *target));
+            self.first_cycle.look(&jobs, Instant::now());
             self.start_due(&jobs);
             let reread = Instant::now() + self.schedule.reread;
             let mut wake = self.timing.earliest(&jobs, &self.busy, Instant::now()).unwrap_or(reread).min(reread);
@@ -166,15 +170,8 @@ impl<P: Prober> Run<P> {
         let now = Instant::now();
         let due: Vec<_> = jobs.iter().filter(|job| !self.busy.contains(&job.target)).collect();
         let due: Vec<_> = due.into_iter().filter(|job| self.timing.due(job, now) <= now).cloned().collect();
-        // The first round is the first look at what somebody asked for. What nobody waits for may come before it.
-        let is_first = self.next_round == 0;
-        let is_round = if due.is_empty() {
-            is_first && jobs.is_empty()
-        } else {
-            !is_first || due.iter().any(|job| job.urgency != Urgency::Background)
-        };
-        let round = is_round.then_some(self.next_round);
-        if let Some(round) = round {
+        let round = self.next_round;
+        if !due.is_empty() {
             self.next_round += 1;
             self.rounds.insert(round, (due.len(), now));
         }
@@ -196,14 +193,21 @@ impl<P: Prober> Run<P> {
             self.slow.remove(&end.job.target);
         }
         self.timing.ended(&end.job, Instant::now());
-        if let Some((left, _)) = end.round.and_then(|round| self.rounds.get_mut(&round)) {
+        self.first_cycle.ended(&end.job.target);
+        if let Some((left, _)) = self.rounds.get_mut(&end.round) {
             *left -= 1;
         }
         self.close();
     }
 
-    /// A round is over only when all rounds before it are over: a later, quicker round must not pass for the first.
+    /// A round is over only when all rounds before it are over. Those that end during the first cycle are parts of it.
     fn close(&mut self) {
+        if !self.first_cycle.was_told() {
+            self.rounds.retain(|_, (left, _)| *left > 0);
+        }
+        if let Some(took) = self.first_cycle.to_tell() {
+            self.prober.round_over(took);
+        }
         while let Some(earliest) = self.rounds.first_entry() {
             let (left, began) = *earliest.get();
             if left > 0 {
@@ -243,7 +247,7 @@ fn taking_turns<T>(jobs: Vec<Job<T>>, owner: impl Fn(&Job<T>) -> String) -> Vec<
 async fn attempt<P: Prober>(
     prober: Arc<P>,
     job: Job<P::Target>,
-    round: Option<u64>,
+    round: u64,
     places: Arc<Semaphore>,
     deadline: Duration,
 ) -> End<P::Target> {

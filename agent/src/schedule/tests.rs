@@ -240,6 +240,32 @@ async fn the_first_round_is_of_what_somebody_asked_for_and_over_at_the_deadline_
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_first_cycle_is_over_when_each_target_had_its_first_turn_and_not_when_the_first_due_one_had() {
+    for node in 0..8 {
+        let fake = Fake::new(&[("a", QUICK, 60), ("b", QUICK, 1_800), ("background", QUICK, 86_400)]);
+        run_for(&fake, Schedule { node: format!("worker-{node}"), ..schedule() }, seconds(901)).await;
+        let (b, over) = (fake.times("probe b")[0], fake.times("over"));
+        assert!(over[0] >= b && over[0] <= b + seconds(1), "{b:?} {over:?}");
+        let after = fake.times("probe a").iter().filter(|at| **at > over[0]).count();
+        assert!((after..=after + 1).contains(&(over.len() - 1)), "a round is told once: {after} {over:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_cycle_waits_for_nothing_that_is_gone_or_held_back() {
+    let fake = Fake::new(&[("a", QUICK, 60), ("gone", QUICK, 1_800), ("held", QUICK, 1_800)]);
+    let schedule = Schedule { reread: seconds(1), ..schedule() };
+    let running = tokio::spawn(run(schedule, Arc::clone(&fake), CancellationToken::new()));
+    tokio::task::yield_now().await;
+    assert!(fake.times("probe gone").is_empty() && fake.times("probe held").is_empty(), "{:?}", fake.log);
+    fake.manners.lock().unwrap().remove("gone");
+    fake.rests.lock().unwrap().insert("held".to_owned(), Instant::now() + seconds(86_400));
+    sleep(seconds(35)).await;
+    assert_eq!(fake.times("over").len(), 1, "{:?}", fake.log);
+    running.abort();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_later_round_that_is_over_sooner_does_not_stand_for_the_first() {
     let fake = Fake::new(&[("a", Manner::Takes(seconds(20)), 5), ("b", QUICK, 5)]);
     run_for(&fake, schedule(), seconds(40)).await;

@@ -170,6 +170,12 @@ impl Snapshot {
         }
     }
 
+    /// Every host that is to be watched was looked at, though perhaps not yet every image.
+    pub fn has_looked_at_hosts(&self) -> bool {
+        let mut hosts = self.targets.keys().peekable();
+        hosts.peek().is_some() && hosts.all(|key| self.endpoints.contains_key(&key))
+    }
+
     fn plans(&self, namespace: &str, endpoint: &Endpoint) -> bool {
         let planned = self.targets.namespaces.get(namespace);
         planned.is_some_and(|planned| planned.hosts.iter().any(|host| host.endpoint == *endpoint))
