@@ -123,6 +123,38 @@ fn assert_one_line_for_each_change(agent: &Agent) {
     assert!(else_.is_empty(), "nothing in between: {else_:#?}");
 }
 
+/// With the default of `probe.spread_start`, and an image that has its first turn later than its registry.
+#[test]
+fn it_says_that_its_first_cycle_is_over_when_no_answer_is_missing() {
+    let world = world();
+    let settings = std::fs::read_to_string(world.node.path("/pullprobe.yaml")).unwrap();
+    let spread = settings.replace("  spread_start: false\n", "").replace(r#""interval":"5s""#, r#""interval":"40s""#);
+    assert!(!spread.contains("spread_start") && spread.contains("40s"), "{spread}");
+    world.node.write("/pullprobe.yaml", spread).unwrap();
+    let agent = Agent::start(&mut world.command("run"));
+    let summary = || -> Value { serde_json::from_slice(&agent.get("/api/v1/summary").body).unwrap() };
+    let complete = eventually(PATIENCE, || Some(summary()).filter(|summary| summary["complete"] == true));
+    let complete = complete.unwrap_or_else(|| panic!("{:#}\n{}", summary(), agent.log()));
+    assert_eq!(complete["images"][0]["pullable"], true, "{complete:#}");
+    let first = lines(&agent, &["the first round of probes is complete", "images=1", "pullable=1"]);
+    assert_eq!(first.len(), 1, "{}", agent.log());
+}
+
+#[test]
+fn a_restart_over_files_that_nobody_touched_is_no_news_of_them() {
+    let world = world();
+    for _ in 0..2 {
+        let mut agent = agent(&world, &[]);
+        let report: Value = serde_json::from_str(&agent.get("/api/v1/report").text()).unwrap();
+        let told: Vec<&Value> =
+            report["happenings"].as_array().unwrap().iter().filter(|it| it["what"] == "file").collect();
+        assert!(told.is_empty(), "{told:#?}");
+        agent.terminate();
+        assert!(agent.ended_within(PATIENCE).is_some(), "{}", agent.log());
+    }
+    assert!(remembered(&world).contains("agent_started"));
+}
+
 #[test]
 fn a_file_that_is_not_ours_is_told_and_replaced() {
     let world = World::of_one_image("");

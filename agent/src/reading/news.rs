@@ -1,12 +1,14 @@
 //! What changed on the node between two readings, as facts for the journal.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use rustix::io::Errno;
 
 use super::Node;
 use crate::cri;
 use crate::host::reads::{Content, Contents};
+use crate::host::root::{HostRoot, ReadError};
 use crate::redact::clean::Clean;
 use crate::state::history::journal::{Happening, What};
 use crate::version::VersionSource;
@@ -19,9 +21,33 @@ const FILES: usize = 6;
 pub(super) struct Seen {
     /// What was in the files that were read.
     contents: Contents,
+    /// What the reading before it had read and this one did not.
+    left: Vec<Left>,
+    /// containerd had not been asked: with its version, other files may be read.
+    is_unasked: bool,
     /// When containerd last began to listen, in Unix seconds.
     listens_since: Option<i64>,
     at: Timestamp,
+}
+
+/// A file that is no longer read.
+#[derive(Debug)]
+struct Left {
+    path: PathBuf,
+    /// It is not there. Otherwise it is, and is not read for another reason.
+    is_gone: bool,
+}
+
+impl Left {
+    /// `None`: whether it is there cannot be seen.
+    fn look(root: &HostRoot, path: &Path) -> Option<Self> {
+        let is_gone = match root.stat(path) {
+            Ok(_) => false,
+            Err(ReadError::NotFound(_) | ReadError::Os(_, Errno::NOTDIR)) => true,
+            Err(_) => return None,
+        };
+        Some(Self { path: path.to_owned(), is_gone })
+    }
 }
 
 impl Node {
@@ -29,13 +55,23 @@ impl Node {
     pub(super) fn seen_after(self, before: Option<&Self>, at: Timestamp) -> Self {
         let known = before.and_then(|before| before.seen.listens_since);
         let listens_since = cri::listens_since(&self.root, &self.layout.socket).or(known);
-        let seen = Seen { contents: self.root.take_reads(), listens_since, at };
+        let contents = self.root.take_reads();
+        let left = before.into_iter().flat_map(|before| before.seen.contents.keys());
+        let left = left.filter(|path| !contents.contains_key(*path));
+        let left = left.filter_map(|path| Left::look(&self.root, path)).collect();
+        let seen = Seen { contents, left, is_unasked: false, listens_since, at };
         Self { seen, ..self }
+    }
+
+    /// The same of a reading before containerd was asked.
+    pub(super) fn seen_unasked(self, at: Timestamp) -> Self {
+        let node = self.seen_after(None, at);
+        Self { seen: Seen { is_unasked: true, ..node.seen }, ..node }
     }
 
     /// What happened since the reading before this one. `now`: when this one was made.
     pub fn news_since(&self, before: &Self, now: Timestamp) -> Vec<Happening> {
-        let mut news = of_files(&before.seen.contents, &self.seen.contents, before.seen.at, now);
+        let mut news = of_files(&before.seen, &self.seen, now);
         news.extend(self.trust_news(before, now));
         news.extend(self.resolver_news(before, now));
         news.extend(self.containerd_news(before, now));
@@ -84,16 +120,21 @@ impl Node {
     }
 }
 
-fn of_files(before: &Contents, now_read: &Contents, read_at: Timestamp, now: Timestamp) -> Vec<Happening> {
+fn of_files(before: &Seen, seen: &Seen, now: Timestamp) -> Vec<Happening> {
     let name = |path: &Path| Clean::line(&path.to_string_lossy());
-    let changed = |content: &Content| between(read_at, content.changed, now);
-    let written = now_read.iter().filter_map(|(path, content)| match before.get(path) {
+    let changed = |content: &Content| between(before.at, content.changed, now);
+    let written = seen.contents.iter().filter_map(|(path, content)| match before.contents.get(path) {
         Some(known) if known.is_same(content) => None,
         Some(_) => Some((changed(content), format!("{} was changed", name(path)))),
-        None => Some((changed(content), format!("{} is new", name(path)))),
+        None if is_since(before.at, content) => Some((changed(content), format!("{} is new", name(path)))),
+        // It was there before. That other files are read because containerd was asked is no news of the node.
+        None => (!before.is_unasked).then(|| (now, format!("{} is read now, and was not before", name(path)))),
     });
-    let gone = before.keys().filter(|path| !now_read.contains_key(*path));
-    let gone = gone.map(|path| (now, format!("{} is gone", name(path))));
+    let left = seen.left.iter().filter(|left| left.is_gone || !before.is_unasked);
+    let gone = left.map(|Left { path, is_gone }| {
+        let how = if *is_gone { "is gone" } else { "is no longer read" };
+        (now, format!("{} {how}", name(path)))
+    });
     let all: Vec<(Timestamp, String)> = written.chain(gone).collect();
     let more = all.len().saturating_sub(FILES);
     let mut news: Vec<Happening> =
@@ -102,6 +143,11 @@ fn of_files(before: &Contents, now_read: &Contents, read_at: Timestamp, now: Tim
         news.push(Happening::of_node(now, What::File, &format!("{more} more files of the node changed")));
     }
     news
+}
+
+/// Whether a file has changed or come since that reading, as far as it says. A socket tells whole seconds, and so does this.
+fn is_since(read_at: Timestamp, content: &Content) -> bool {
+    content.changed.0 >= read_at.as_second()
 }
 
 /// What a file says of its change, if that lies between two readings. A file that was moved here, or a clock that was
@@ -141,7 +187,7 @@ mod tests {
             world
         }
 
-        fn path(&self, on_node: &str) -> std::path::PathBuf {
+        fn path(&self, on_node: &str) -> PathBuf {
             self.root.path().join(on_node.trim_start_matches('/'))
         }
 
@@ -188,6 +234,46 @@ mod tests {
         std::fs::remove_file(world.path("/etc/hosts")).unwrap();
         let (_, news) = world.news(&node).await;
         assert_eq!(news, ["/etc/hosts is gone"]);
+    }
+
+    #[tokio::test]
+    async fn an_agent_that_starts_over_files_that_nobody_touched_has_no_news() {
+        let world = World::new();
+        let socket = world.path("/run/containerd/containerd.sock");
+        std::fs::create_dir_all(socket.parent().unwrap()).unwrap();
+        drop(std::os::unix::net::UnixListener::bind(socket).unwrap());
+        let args = NodeArgs { host_root: Some(world.root.path().to_owned()), ..NodeArgs::default() };
+        for _ in 0..2 {
+            let (node, _) = crate::reading::prepare_unasked(&args).unwrap();
+            let (node, news) = world.news(&Arc::new(node)).await;
+            assert!(news.is_empty(), "{news:?}");
+            world.write("/etc/resolv.conf", "nameserver 10.0.0.11\n");
+            let (_, news) = world.news(&node).await;
+            assert!(news.contains(&"/etc/resolv.conf was changed".to_owned()), "{news:?}");
+            world.write("/etc/resolv.conf", "nameserver 10.0.0.10\n");
+        }
+    }
+
+    /// Not all that is no longer read is gone, and not all that is read at last is new.
+    #[tokio::test]
+    async fn a_file_that_is_there_and_not_read_is_not_said_to_be_gone_or_new() {
+        let world = World::new();
+        let other = world.path("/etc/other/r.example/hosts.toml");
+        world.write("/etc/other/r.example/hosts.toml", "server = 'https://r.example'\n");
+        let node = world.read().await;
+        let config = std::fs::read_to_string(world.path("/etc/containerd/config.toml")).unwrap();
+        let mut node = Arc::into_inner(node).unwrap();
+        // As if it had been read long after the file was written.
+        node.seen.at += jiff::SignedDuration::from_secs(9);
+        world.write("/etc/containerd/config.toml", &config.replace("/etc/containerd/certs.d", "/etc/other"));
+        let (_, news) = world.news(&Arc::new(node)).await;
+        let told = [
+            "/etc/containerd/certs.d/r.example/hosts.toml is no longer read",
+            "/etc/containerd/config.toml was changed",
+            "/etc/other/r.example/hosts.toml is read now, and was not before",
+        ];
+        assert_eq!(news, told);
+        assert!(other.is_file());
     }
 
     #[tokio::test]

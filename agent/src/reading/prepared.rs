@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use jiff::Timestamp;
+
 use super::options::{Options, Problems};
 use super::{HostFiles, Node, RuntimeInfo};
 use crate::cli::NodeArgs;
@@ -38,8 +40,8 @@ fn mistyped(args: &NodeArgs, options: &Options, node: &Node) -> Problems {
 
 /// Likewise for an agent, which serves before it waits for anybody: containerd is asked with its first look.
 pub fn prepare_unasked(node: &NodeArgs) -> Result<(Node, Options), Problems> {
-    let options = Options::of(node)?;
+    let (options, at) = (Options::of(node)?, Timestamp::now());
     let ground = HostFiles::of(&options).map_err(|problem| vec![problem])?;
-    let node = Node::read(&options, ground, RuntimeInfo::unasked(&options), None);
+    let node = Node::read(&options, ground, RuntimeInfo::unasked(&options), None).seen_unasked(at);
     Ok((node, options))
 }
