@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::pull_budget::Clock;
 use super::{Agent, Begun, NotStarted, Probed};
 use crate::cli::NodeArgs;
+use crate::fault::Fault;
 use crate::schedule::{Job, Prober};
 use crate::state::snapshot::Snapshot;
 
@@ -168,6 +169,10 @@ impl Prober for Watched {
 
     fn out_of_time(&self, target: Probed) {
         self.agent.out_of_time(target);
+    }
+
+    fn at_fault(&self, target: Probed, fault: &Fault) {
+        self.agent.at_fault(target, fault);
     }
 
     fn round_over(&self, took: Duration) {

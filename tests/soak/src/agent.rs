@@ -35,6 +35,8 @@ async fn pass(time: Duration) {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Seen {
     pub tasks: usize,
+    /// Of the agent itself, since its start.
+    pub faults: u64,
     pub images: Vec<Told>,
     pub hosts: Vec<Told>,
 }
@@ -130,5 +132,6 @@ fn look(driven: &Driven, began: Timestamp) -> Seen {
         is_new: report.started_at >= began,
     });
     let (images, hosts) = (images.collect(), hosts.collect());
-    Seen { tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks(), images, hosts }
+    let faults = snapshot.faults;
+    Seen { faults, tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks(), images, hosts }
 }

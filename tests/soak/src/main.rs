@@ -134,6 +134,9 @@ fn soak(options: &Options) -> io::Result<bool> {
 /// Only what was probed in this cycle can know of it. What was not must not be forgotten, either.
 fn compare(world: &mut World, seen: &Seen, cycle: u64, is_planted: bool, tally: &mut Tally) -> Vec<String> {
     let mut problems = Vec::new();
+    if seen.faults > 0 {
+        problems.push(format!("the agent counts {} faults of its own", seen.faults));
+    }
     for one in &mut world.registries {
         let (name, image, trouble) = (one.name.clone(), one.image(), one.trouble);
         let mut about = |told: Option<&Told>, last: &mut u64, truth: Truth, what: &str, count: &mut u64| {
