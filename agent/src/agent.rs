@@ -25,6 +25,7 @@ use crate::server::progress::Progress;
 use crate::settings::Settings;
 use crate::state::bucket::BucketKey;
 use crate::state::changes::Changes;
+use crate::state::history::clock_watch::ClockWatch;
 use crate::state::history::journal::Happening;
 use crate::state::history::on_disk::HistoryFile;
 use crate::state::snapshot::{NodeState, Snapshot};
@@ -33,7 +34,6 @@ use crate::web_config::in_force::WebConfigFile;
 
 mod back_off;
 mod background_read;
-mod clock_watch;
 pub mod cost;
 #[doc(hidden)]
 pub mod driven;
@@ -57,7 +57,6 @@ mod widen;
 
 use back_off::BackOffs;
 use background_read::BackgroundRead;
-use clock_watch::ClockWatch;
 use pods::NodePods;
 use pull_budget::{Clock, PullBudgets};
 use wanted::Probed;
@@ -124,9 +123,9 @@ impl Begun {
         let managed = tokio::spawn(service::tell(Arc::clone(&agent.progress), stop.clone()));
         bound.serve(content, stop.clone()).await;
         stop.cancel();
-        service::ends();
         [probing, following, telling, widening, managed].iter().for_each(JoinHandle::abort);
-        agent.history_file.finish(&agent.store.snapshot().histories, (agent.clock)()).await;
+        let snapshot = agent.store.snapshot();
+        tokio::join!(service::ends(), agent.history_file.finish(&snapshot.histories, (agent.clock)()));
     }
 }
 
@@ -164,9 +163,8 @@ impl Agent {
         let per_hour = options.counted_pulls.unwrap_or(probe.counted_pulls_per_hour);
         let pull_budgets = Arc::new(PullBudgets::open(per_hour, probe.counted_pulls_file.clone(), clock));
         let record = pull_budget::file_of(probe.counted_pulls_file.clone());
-        let (history_file, histories) = HistoryFile::open(record.map(pull_budget::history_beside), now);
+        let history_file = HistoryFile::open(record.map(pull_budget::history_beside), now);
         let first = Snapshot {
-            histories,
             memory_limit: own::memory_limit(),
             ..Snapshot::new(options.node_name.clone(), node.state(), now)
         };
@@ -197,7 +195,9 @@ impl Agent {
 
     /// For as long as the agent runs.
     fn follow_pods(&self) -> impl Future<Output = ()> + use<> {
-        Arc::clone(&self.pods).run(self.options.node_name.clone(), Arc::clone(&self.store), self.clock)
+        let shown =
+            pods::Shown { store: Arc::clone(&self.store), changes: Arc::clone(&self.changes), clock: self.clock };
+        Arc::clone(&self.pods).run(self.options.node_name.clone(), shown)
     }
 
     /// Likewise.
@@ -226,7 +226,9 @@ impl Agent {
     async fn begin_cycle(&self) -> Arc<Node> {
         let now = (self.clock)();
         let before = self.current();
-        let mut news: Vec<Happening> = self.clock_watch.look(now, Instant::now()).into_iter().collect();
+        let jump = self.clock_watch.look(now, Instant::now());
+        jump.iter().for_each(|jump| self.store.clock_jumped(jump.ahead, now));
+        let mut news: Vec<Happening> = jump.into_iter().map(|jump| jump.happening).collect();
         let (node, mut state, unreadable) = match self.read_again(&before.node, now).await {
             Ok((node, state)) => {
                 news.extend(node.news_since(&before.node, (self.clock)()));
@@ -246,7 +248,8 @@ impl Agent {
         let network = Arc::new(node.network(now).within(reach(&self.options.settings)));
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) =
             Current { node: Arc::clone(&node), network, unreadable };
-        self.store.apply_node(state, now);
+        let changed = self.store.apply_node(state, now);
+        self.changes.images(&changed, &self.store.snapshot());
         self.progress.looked(unreadable);
         self.store.apply_faults(fault::count());
         node

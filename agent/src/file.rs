@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::io::{Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use rustix::fs::{FileType, Mode, OFlags};
@@ -55,7 +56,8 @@ pub fn create(path: &Path) -> io::Result<File> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    File::options().write(true).create_new(true).open(path)
+    // It may name what the node's other users are not to see.
+    File::options().write(true).create_new(true).mode(0o600).open(path)
 }
 
 /// Whole or not at all, also where the power goes: a new file takes the place of the old one.

@@ -119,6 +119,22 @@ fn a_mount_that_hangs_and_is_not_needed_keeps_the_agent_from_nothing() {
     well(&agent, "beside a mount that hangs");
 }
 
+/// A file system whose daemon never comes: whoever looks at anything there waits for ever.
+#[test]
+fn where_the_disk_of_its_record_hangs_the_agent_serves_probes_and_ends() {
+    let world = world();
+    let hang = "setsid sleep 300 & group=$!
+        until kill -0 -$group 2>/dev/null; do :; done
+        exec 7> >(exec sleep 300)
+        mount -i -t autofs -o fd=7,pgrp=$group,minproto=5,maxproto=5,direct none \"$0\" && exec \"$@\"";
+    let mut agent = Agent::start(&mut prepared(&world, hang)).ready();
+    assert_eq!(agent.get("/livez").status, 200);
+    assert_eq!(image(&agent)["pullable"], Value::Null, "{:#}", image(&agent));
+    assert_eq!(world.counted_pulls(), 0);
+    agent.terminate();
+    assert!(agent.ended_within(PATIENCE).is_some(), "{}", agent.log());
+}
+
 #[test]
 fn an_agent_that_may_open_nothing_more_blames_nobody_and_goes_on_when_it_may() {
     let world = world();
@@ -302,6 +318,29 @@ fn a_config_map_that_is_updated_changes_the_settings_at_the_next_start() {
     drop(agent);
     let agent = Agent::start(&mut command()).ready();
     assert_eq!(image(&agent)["requested"], "registry.example/demo/other:1.0");
+}
+
+/// Its socket is full, and nobody reads from it.
+#[test]
+fn a_service_manager_that_takes_nothing_delays_neither_the_last_write_nor_the_end() {
+    let world = world();
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path().join("notify");
+    let _manager = UnixDatagram::bind(&place).unwrap();
+    let filler = UnixDatagram::unbound().unwrap();
+    filler.set_nonblocking(true).unwrap();
+    while filler.send_to(b"WATCHDOG=1", &place).is_ok() {}
+    let mut command = world.command("run");
+    let mut agent = Agent::start(command.env("NOTIFY_SOCKET", &place)).ready();
+    let file = world.node.path("/state/counted-pulls.history");
+    eventually(PATIENCE, || file.exists().then_some(())).unwrap_or_else(|| panic!("{}", agent.log()));
+    std::fs::remove_file(&file).unwrap();
+    world.node.hosts_file(&[("127.255.255.254".parse().unwrap(), "registry.example")]).unwrap();
+    let fails = || (image(&agent)["pullable"] == false).then_some(());
+    eventually(PATIENCE, fails).unwrap_or_else(|| panic!("{}", agent.log()));
+    agent.terminate();
+    assert!(agent.ended_within(PATIENCE).is_some(), "{}", agent.log());
+    assert!(std::fs::read_to_string(&file).unwrap().contains("tcp_refused"), "{}", agent.log());
 }
 
 /// As systemd does with `Type=notify` and `WatchdogSec=`, for an agent that gave up its rights to files.

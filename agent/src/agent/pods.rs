@@ -14,6 +14,7 @@ use crate::cluster::{self, Access, Pods};
 use crate::pods::Book;
 use crate::redact::clean::Clean;
 use crate::settings::Discovery;
+use crate::state::changes::Changes;
 use crate::state::store::Store;
 
 /// However many pods come and go, what is shown changes no more often.
@@ -61,26 +62,40 @@ impl NodePods {
     }
 
     /// Follows the pods of the node, and puts what is known into the store.
-    pub async fn run(self: Arc<Self>, node: String, store: Arc<Store>, clock: Clock) {
-        store.apply_pods(self.book());
+    pub async fn run(self: Arc<Self>, node: String, shown: Shown) {
+        shown.put(self.book());
         let Some(access) = self.access.clone() else { return };
-        let follow = cluster::follow(access, node, Arc::clone(&self.known), clock);
-        tokio::join!(follow, self.publish(&store));
+        let follow = cluster::follow(access, node, Arc::clone(&self.known), shown.clock);
+        tokio::join!(follow, self.publish(&shown));
     }
 
-    async fn publish(&self, store: &Store) {
+    async fn publish(&self, shown: &Shown) {
         let mut known = self.known.subscribe();
         let mut before: BTreeSet<Clean> = BTreeSet::new();
         while known.changed().await.is_ok() {
             sleep(PACE).await;
             let book = Arc::clone(&known.borrow_and_update());
             let waiting: BTreeSet<Clean> = book.waiting().map(|need| need.image.clone()).collect();
-            store.apply_pods(book);
+            shown.put(book);
             if !waiting.is_subset(&before) {
                 self.changed.notify_one();
             }
             before = waiting;
         }
+    }
+}
+
+/// Where the pods are shown, and where it is told what that changes.
+pub struct Shown {
+    pub store: Arc<Store>,
+    pub changes: Arc<Changes>,
+    pub clock: Clock,
+}
+
+impl Shown {
+    fn put(&self, book: Arc<Book>) {
+        let changed = self.store.apply_pods(book, (self.clock)());
+        self.changes.images(&changed, &self.store.snapshot());
     }
 }
 

@@ -22,15 +22,19 @@ impl Prober for Agent {
     fn targets(&self) -> BoxFuture<'_, Vec<Job<Probed>>> {
         async move {
             self.progress.turned();
+            if let Some(before) = self.history_file.before().await {
+                self.store.begin_with(before, (self.clock)());
+            }
             let node = self.begin_cycle().await;
             // What is probed because of a pod is to be shown with it: both go by one state of the pods.
             let book = self.pods.book();
-            self.store.apply_pods(Arc::clone(&book));
+            let changed = self.store.apply_pods(Arc::clone(&book), (self.clock)());
+            self.changes.images(&changed, &self.store.snapshot());
             let waiting = self.pods.probes_waiting().then_some(book.as_ref());
             let (targets, mut jobs) = wanted::of(&self.options.settings, &node, &book, waiting);
             let now = (self.clock)();
             self.store.retain(targets, now);
-            self.history_file.keep(&self.store.snapshot().histories, now).await;
+            self.history_file.keep(&self.store.snapshot().histories, now);
             self.put_off(&node, &mut jobs);
             jobs
         }

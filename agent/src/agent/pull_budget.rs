@@ -7,7 +7,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 
-use crate::file::aside::Aside;
+use crate::file::aside::{self, Aside};
 use crate::pull::attempt::{Allowance, PullBudget};
 use crate::pull::limit_disclosure::LimitDisclosures;
 use crate::pull::manifest_cache::ManifestCache;
@@ -21,7 +21,13 @@ const STATE: &str = "/var/lib/pullprobe";
 
 /// Where the spent pulls are remembered: as the settings say, else in the usual directory if that is there.
 pub fn file_of(named: Option<PathBuf>) -> Option<PathBuf> {
-    named.or_else(|| Path::new(STATE).is_dir().then(|| Path::new(STATE).join("counted-pulls")))
+    named.or_else(|| is_usual_there().then(|| Path::new(STATE).join("counted-pulls")))
+}
+
+/// Looked at once. If its disk hangs it is there: then no pull is granted, and nobody waits for it.
+fn is_usual_there() -> bool {
+    static THERE: OnceLock<bool> = OnceLock::new();
+    *THERE.get_or_init(|| aside::seen_in_time(|| Path::new(STATE).is_dir()).unwrap_or(true))
 }
 
 /// Where what changed is remembered: beside the spent pulls.

@@ -25,9 +25,9 @@ pub async fn tell(progress: Arc<Progress>, stop: CancellationToken) {
     tell_with(&progress, &stop, sd_notify::watchdog_enabled(), say).await;
 }
 
-/// Called last: nobody waits for the agent any more.
-pub fn ends() {
-    let _ = sd_notify::notify(&[NotifyState::Stopping]);
+/// Nobody waits for the agent any more, and it does not wait for a manager that takes nothing.
+pub async fn ends() {
+    Aside::default().result(|| drop(sd_notify::notify(&[NotifyState::Stopping]))).await;
 }
 
 async fn tell_with(

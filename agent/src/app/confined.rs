@@ -1,20 +1,17 @@
 //! Gives up, before anything else is done, what a verb does not need of the node's root.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use crate::agent::pull_budget;
 use crate::cli::NodeArgs;
 use crate::cluster;
 use crate::confine::{self, OwnFiles, plugin::Places};
+use crate::file::aside;
 use crate::host::root::HostRoot;
 use crate::host::sight::{self, Confinement};
 use crate::reading::options::{Options, Problems};
 use crate::reading::{self, NodeNeeds};
 use crate::web_config::in_force;
-
-/// A disk that works answers in milliseconds.
-const DISK: Duration = Duration::from_secs(2);
 
 /// Called while there is one thread. Where the root is the process's own, somebody works on the node itself and nothing
 /// is given up. `also`: files that the command line names.
@@ -55,10 +52,8 @@ fn refusal(why: &str) -> String {
 /// Whether the disk that it is on says anything. One that hangs must not keep the agent from starting: it then has no right to its record
 /// and makes no counted pull. The thread looks once and ends; what hangs in the kernel opens nothing.
 fn answers(directory: &Path) -> bool {
-    let (told, answer) = std::sync::mpsc::channel();
     let looked_at = directory.to_owned();
-    std::thread::spawn(move || told.send(std::fs::metadata(looked_at).is_ok()));
-    let answered = answer.recv_timeout(DISK).is_ok();
+    let answered = aside::seen_in_time(move || std::fs::metadata(looked_at).is_ok()).is_some();
     if !answered {
         tracing::warn!(directory = %directory.display(), "the disk of the record of counted pulls hangs: pullprobe makes none");
     }

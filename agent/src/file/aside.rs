@@ -1,7 +1,7 @@
 //! Work on files beside the program's one thread: a disk that hangs stops that work, and nobody who waits for it.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -78,9 +78,15 @@ impl Aside {
     }
 }
 
+/// What a look finds, before there is anything that could wait for it. `None`: the disk says nothing. The thread looks once and ends.
+pub fn seen_in_time<T: Send + 'static>(look: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (told, seen) = mpsc::channel();
+    std::thread::spawn(move || told.send(look()));
+    seen.recv_timeout(PATIENCE).ok()
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
     use std::time::Instant;
 
     use super::*;

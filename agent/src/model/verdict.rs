@@ -26,6 +26,16 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// Whether a pod would have the image running. One that is pulled and does not start is of no use to it.
+    pub const fn starts(&self) -> Option<bool> {
+        if self.is_only_pulled() { Some(false) } else { self.pullable }
+    }
+
+    /// It can be pulled, and does not start here.
+    pub const fn is_only_pulled(&self) -> bool {
+        matches!((self.pullable, self.runnable), (Some(true), Some(false)))
+    }
+
     /// An unknown answer: why it is unknown, and what to do about that.
     pub fn unknown(summary: &str, fix: &str) -> Self {
         Self { summary: summary.into(), fix: fix.into(), ..Self::default() }

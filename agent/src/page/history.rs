@@ -22,14 +22,10 @@ pub struct Since {
 
 impl Since {
     pub fn of(history: &History<'_>, now: Timestamp) -> Self {
-        let failing = history.failing_since();
-        let at = failing.unwrap_or_else(|| history.since());
-        let first = history.entries(now).find(|entry| entry.since == at);
-        Self {
-            at,
-            from_start: first.is_some_and(|entry| entry.from_start),
-            failures: failing.map_or(0, |_| history.failures(now)),
-        }
+        let failing = history.failing();
+        let (at, from_start) = failing
+            .map_or_else(|| (history.since(), history.from_start()), |failing| (failing.since, failing.from_start));
+        Self { at, from_start, failures: failing.map_or(0, |_| history.failures(now)) }
     }
 
     /// `10:42`, `before 10:42`, `10:42, 3rd time`.

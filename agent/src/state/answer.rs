@@ -13,8 +13,10 @@ const HOST_LIMIT: usize = 260;
 /// The text of a failure may differ from probe to probe, so it is no part of this.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
-    /// Reachable or pullable. `None`: unknown.
+    /// A host that is reachable, or an image that starts once it is pulled. `None`: unknown.
     pub ok: Option<bool>,
+    /// An image that can be pulled, and does not start here.
+    pub is_only_pulled: bool,
     pub stage: Option<Stage>,
     /// `host:port` of the party that failed. Shared between the entries of a target.
     pub host: Option<Arc<Clean>>,
@@ -37,6 +39,7 @@ impl From<&EndpointReport> for State {
         let failure = report.failure();
         Self {
             ok: report.up(),
+            is_only_pulled: false,
             stage: failure.map(|failure| failure.stage),
             host: failure.and_then(|failure| failure.host.as_ref()).map(Self::shared),
             cause: failure.map(|failure| failure.cause),
@@ -48,7 +51,8 @@ impl From<&ImageReport> for State {
     fn from(report: &ImageReport) -> Self {
         let verdict = &report.verdict;
         Self {
-            ok: verdict.pullable,
+            ok: verdict.starts(),
+            is_only_pulled: verdict.is_only_pulled(),
             stage: verdict.stage,
             host: verdict.host.as_ref().map(Self::shared),
             cause: verdict.cause,

@@ -1,13 +1,14 @@
 //! The agent's log: one line when an answer changes, and nothing while it stays the same.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::answer::State;
 use super::history::Change;
 use super::snapshot::Snapshot;
-use super::waiting::needed_by;
+use super::waiting::{full_name, needed_by};
 use crate::cause::Cause;
 use crate::model::expiry::span;
 use crate::model::report::{EndpointReport, ImageReport};
@@ -17,6 +18,9 @@ use crate::pods::Need;
 /// So many lines in a minute; what changes beyond that is counted.
 const LINES: u32 = 30;
 const MINUTE: Duration = Duration::from_mins(1);
+
+/// Images whose answer became another one without a probe of them.
+pub type ChangedImages = Vec<(Arc<ImageReport>, Change)>;
 
 /// Writes what the history of a target takes for a change, and no more of it than somebody can read.
 #[derive(Default)]
@@ -58,10 +62,22 @@ impl Changes {
         let subject = Subject {
             name: report.requested.to_string(),
             answers: ["pullable", "not pullable"],
-            detail: if verdict.pullable == Some(true) { "" } else { &verdict.summary },
+            detail: if verdict.starts() == Some(true) { "" } else { &verdict.summary },
             needed_by: needed_by(needs),
         };
         self.note(&subject, change);
+    }
+
+    /// Those that another look at pods and node changed.
+    pub fn images(&self, changed: &ChangedImages, snapshot: &Snapshot) {
+        if changed.is_empty() {
+            return;
+        }
+        let needs = snapshot.needs_by_image();
+        for (report, change) in changed {
+            let needs = needs.get(&full_name(&report.requested)).map_or(&[][..], Vec::as_slice);
+            self.image(report, needs, change);
+        }
     }
 
     fn note(&self, subject: &Subject<'_>, change: &Change) {
@@ -76,10 +92,11 @@ impl Changes {
 }
 
 impl Subject<'_> {
-    fn answer(&self, ok: Option<bool>) -> &'static str {
+    fn answer(&self, state: &State) -> &'static str {
         let [well, failing] = self.answers;
-        match ok {
+        match state.ok {
             Some(true) => well,
+            Some(false) if state.is_only_pulled => "does not run here",
             Some(false) => failing,
             None => "unknown",
         }
@@ -87,8 +104,9 @@ impl Subject<'_> {
 
     fn write(&self, change: &Change) {
         let state = &change.now.state;
-        let (subject, answer) = (self.name.as_str(), self.answer(state.ok));
-        let (before, lasted) = change.before.map(|(ok, lasted)| (self.answer(ok), span(lasted))).unzip();
+        let (subject, answer) = (self.name.as_str(), self.answer(state));
+        let before = change.before.as_ref().map(|(before, lasted)| (self.answer(before), span(*lasted)));
+        let (before, lasted) = before.unzip();
         let needed_by = said(&self.needed_by);
         let preceded_by: Vec<&str> = change.preceded_by.iter().map(|happening| happening.detail.as_str()).collect();
         let preceded_by = preceded_by.join("; ");

@@ -4,6 +4,7 @@
 //! and the journal of what happened 256 lines of at most 300 characters. So 200 images and 200 hosts with full histories
 //! take 512 KiB, hosts' certificates and addresses 100 KiB, and the journal 128 KiB: well below 1 MiB.
 
+pub mod clock_watch;
 mod host_facts;
 pub mod journal;
 pub mod on_disk;
@@ -19,7 +20,7 @@ use jiff::{SignedDuration, Timestamp};
 use self::host_facts::HostFacts;
 use self::journal::{Happening, Journal};
 use self::record::Record;
-pub use self::record::{ENTRIES, Entry};
+pub use self::record::{ENTRIES, Entry, Failing};
 pub use self::subject::{Subject, WINDOW};
 use super::answer::State;
 use super::targets::Targets;
@@ -47,7 +48,7 @@ pub struct Histories {
 pub struct Change {
     pub now: Entry,
     /// What it was, and for how long. `None`: nothing is known of before.
-    pub before: Option<(Option<bool>, SignedDuration)>,
+    pub before: Option<(State, SignedDuration)>,
     /// Since when it fails, whatever the causes. `None`: it does not.
     pub failing_since: Option<Timestamp>,
     /// How many times it failed in the last 24 hours, with this one.
@@ -85,7 +86,8 @@ impl Histories {
             return None;
         }
         let before = record.entries.back().filter(|_| !is_same);
-        let before = before.map(|before| (before.state.ok, now.duration_since(before.since).max(SignedDuration::ZERO)));
+        let lasted = |before: &Entry| now.duration_since(before.since).max(SignedDuration::ZERO);
+        let before = before.map(|before| (before.state.clone(), lasted(before)));
         if !is_same {
             self.revision += 1;
             record.add(state, now);
@@ -93,7 +95,7 @@ impl Histories {
         let entry = record.entries.back()?.clone();
         let change = Change {
             before,
-            failing_since: record.failing_since(),
+            failing_since: record.failing().map(|failing| failing.since),
             failures: record.failures(now),
             preceded_by: self.journal.before(entry.since, namespace).into_iter().cloned().collect(),
             now: entry,
@@ -110,6 +112,19 @@ impl Histories {
         Arc::make_mut(&mut self.journal).add(happening, now);
     }
 
+    /// Takes in what the state file knows from before the start. What was seen since then comes after it.
+    pub fn begin_with(&mut self, before: Self, now: Timestamp) {
+        let seen = std::mem::replace(self, before);
+        self.revision = self.revision.max(seen.revision) + 1;
+        self.hosts = seen.hosts;
+        for (subject, record) in &seen.records {
+            Arc::make_mut(self.records.entry(subject.clone()).or_default()).go_on_with(record);
+        }
+        seen.journal.all().for_each(|happening| self.happened(happening.clone(), now));
+        self.follow_clock(now);
+        self.bound();
+    }
+
     /// Forgets targets that are gone, and what is older than a day.
     pub fn retain(&mut self, targets: &Targets, now: Timestamp) {
         let hosts = targets.keys().map(|key| Subject::host(&key));
@@ -118,6 +133,14 @@ impl Histories {
         self.hosts.retain(|subject, _| wanted.contains(subject));
         self.records.retain(|subject, record| wanted.contains(subject) || (may_come && !record.looked));
         self.follow_clock(now);
+    }
+
+    /// A node may start in 1970, until it hears the time. What was noted by such a clock has no time; it was before now.
+    pub fn clock_jumped(&mut self, ahead: SignedDuration, now: Timestamp) {
+        if ahead > WINDOW {
+            self.revision += 1;
+            self.records.values_mut().for_each(|record| Arc::make_mut(record).begin_anew(now));
+        }
     }
 
     /// The clock may have been set back, and a day passes.
@@ -181,7 +204,12 @@ impl<'a> History<'a> {
     /// Since when it fails, whatever the causes since then. `None`: it does not fail now. What was unknown between two
     /// failures ends nothing.
     pub fn failing_since(&self) -> Option<Timestamp> {
-        self.record.failing_since()
+        self.failing().map(|failing| failing.since)
+    }
+
+    /// Likewise, and whether it failed at the first look already.
+    pub fn failing(&self) -> Option<Failing> {
+        self.record.failing()
     }
 
     /// How many times it failed in the last 24 hours, the one that goes on included. A change of the cause is no

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
 use crate::model::dependency::Dependency;
@@ -16,9 +16,10 @@ use crate::pods::Book;
 use crate::signals::Delivery;
 use crate::state::back_off::{BackOff, Subject};
 use crate::state::bucket::BucketKey;
+use crate::state::changes::ChangedImages;
 use crate::state::dependents;
-use crate::state::history::Change;
 use crate::state::history::journal::Happening;
+use crate::state::history::{Change, Histories};
 use crate::state::own_login;
 use crate::state::snapshot::{NodeState, SeenLimit, Snapshot};
 use crate::state::targets::Targets;
@@ -73,12 +74,23 @@ impl Store {
         });
     }
 
-    pub fn apply_node(&self, state: NodeState, now: Timestamp) {
+    /// Returns which answers changed by that alone.
+    pub fn apply_node(&self, state: NodeState, now: Timestamp) -> ChangedImages {
         self.change(|snapshot| {
             snapshot.config = std::mem::take(&mut snapshot.config).after(&state, now);
             snapshot.state = state;
-            own_login::settle(snapshot);
-        });
+            settled(snapshot, now)
+        })
+    }
+
+    /// Takes in what the state file knows from before the start.
+    pub fn begin_with(&self, before: Histories, now: Timestamp) {
+        self.change(|snapshot| snapshot.histories.begin_with(before, now));
+    }
+
+    /// The clock of the node went forward or was set back.
+    pub fn clock_jumped(&self, ahead: SignedDuration, now: Timestamp) {
+        self.change(|snapshot| snapshot.histories.clock_jumped(ahead, now));
     }
 
     /// Notes what happened on the node.
@@ -181,11 +193,12 @@ impl Store {
         })
     }
 
-    pub fn apply_pods(&self, pods: Arc<Book>) {
+    /// Returns which answers changed by that alone.
+    pub fn apply_pods(&self, pods: Arc<Book>, now: Timestamp) -> ChangedImages {
         self.change(|snapshot| {
             snapshot.pods = pods;
-            own_login::settle(snapshot);
-        });
+            settled(snapshot, now)
+        })
     }
 
     pub fn apply_signals(&self, delivery: Delivery) {
@@ -236,6 +249,14 @@ impl Store {
         self.current.send_modify(|current| done = edit(Arc::make_mut(current)));
         done
     }
+}
+
+/// What is shown of an image may follow the pods: then its history does, too.
+fn settled(snapshot: &mut Snapshot, now: Timestamp) -> ChangedImages {
+    own_login::settle(snapshot);
+    let Snapshot { histories, images, node_answers, .. } = snapshot;
+    let shown = node_answers.keys().filter_map(|requested| images.get(requested));
+    shown.filter_map(|shown| Some((Arc::clone(shown), histories.note_image(shown, now)?))).collect()
 }
 
 /// A host that no successful pull needed is not probed again, and its state is not published.
@@ -319,6 +340,32 @@ mod tests {
         store.image_not_reached(image, sample::now());
         let after = store.snapshot().images["busybox:1.36"].clone();
         assert_eq!((after.verdict.pullable, after.started_at), (None, probed));
+    }
+
+    /// Only pods that bring a login of their own are left, and then all are back.
+    #[test]
+    fn an_answer_that_follows_the_pods_has_its_history_follow_them_too() {
+        let store = store();
+        let all = Arc::clone(&store.snapshot().pods);
+        let name = "ghcr.io/example/private:1";
+        store.apply_image(store.snapshot().images[name].as_ref().clone());
+        let shown = || {
+            let snapshot = store.snapshot();
+            let history = snapshot.image_history(name).unwrap();
+            let (now, failing) = (history.entries(sample::now()).next().unwrap().state.ok, history.failing_since());
+            (snapshot.images[name].verdict.pullable, now, failing.is_some())
+        };
+        assert_eq!(shown(), (Some(false), Some(false), true));
+        let mut book = Book::clone(&all);
+        let others = all.needs().filter(|need| !["own-login", "cached"].contains(&need.container.as_str()));
+        others.for_each(|need| book.remove(&format!("{}/{}", need.namespace, need.pod)));
+        let changed = store.apply_pods(Arc::new(book), sample::now());
+        assert_eq!((changed.len(), changed[0].1.now.state.ok), (1, None));
+        assert_eq!(shown(), (None, None, false));
+        assert!(store.apply_pods(Arc::clone(&store.snapshot().pods), sample::now()).is_empty(), "nothing else");
+        let state = NodeState { pull_secrets: vec!["shop/private".into()], ..store.snapshot().state.clone() };
+        assert_eq!(store.apply_node(state, sample::now()).len(), 1, "the agent has that login now");
+        assert_eq!(shown(), (Some(false), Some(false), true));
     }
 
     #[test]

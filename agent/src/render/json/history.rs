@@ -14,7 +14,7 @@ pub struct Change {
     pub since: String,
     /// True: it was so when pullprobe first looked, and may have been so for longer.
     pub from_start: bool,
-    /// Reachable or pullable. Null: unknown.
+    /// Reachable, or pullable and, as far as that is known, running here. Null: unknown.
     pub ok: Option<bool>,
     pub stage: Option<String>,
     /// `host:port` of the party that failed.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::journal::{Happening, LIMIT, What};
-use super::record::{ENTRIES, Entry, Record};
+use super::record::{self, ENTRIES, Entry, Record};
 use super::subject::{Subject, WINDOW};
 use super::{Histories, TOTAL};
 use crate::model::stage::Stage;
@@ -34,6 +34,9 @@ struct Target {
     left_out: u32,
     #[serde(default)]
     left_out_at: Option<Timestamp>,
+    /// Its first entry may not be among the changes any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    failing: Option<Failing>,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -53,6 +56,15 @@ struct Change {
     host: Option<Clean>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cause: Option<Clean>,
+    #[serde(default)]
+    from_start: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_only_pulled: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Failing {
+    since: Timestamp,
     #[serde(default)]
     from_start: bool,
 }
@@ -117,7 +129,8 @@ impl Histories {
 impl Target {
     fn of(subject: &Subject, record: &Record) -> Self {
         let changes = record.entries.iter().map(Change::from).collect();
-        Self { subject: subject.into(), changes, left_out: record.left_out, left_out_at: record.left_out_at }
+        let failing = record.not_ended.map(|record::Failing { since, from_start }| Failing { since, from_start });
+        Self { subject: subject.into(), changes, left_out: record.left_out, left_out_at: record.left_out_at, failing }
     }
 
     /// `None`: an agent of another version wrote words that this one does not know.
@@ -128,6 +141,9 @@ impl Target {
             let from_start = change.from_start;
             let since = change.since;
             record.restore(Entry { since, state: change.restored()?, from_start });
+        }
+        if let Some(Failing { since, from_start }) = self.failing {
+            record.restore_failing(record::Failing { since, from_start });
         }
         Some((self.subject.restored()?, record)).filter(|(_, record)| !record.entries.is_empty())
     }
@@ -140,7 +156,8 @@ impl Change {
         // A word that is there and unknown is no missing word.
         let (stage, cause) =
             (stage.map_or(Some(None), |it| it.map(Some))?, known.map_or(Some(None), |it| it.map(Some))?);
-        Some(State { ok: self.ok, stage, host: self.host.as_ref().map(State::shared), cause })
+        let host = self.host.as_ref().map(State::shared);
+        Some(State { ok: self.ok, is_only_pulled: self.is_only_pulled, stage, host, cause })
     }
 }
 
@@ -191,6 +208,7 @@ impl From<&Entry> for Change {
             host: state.host.as_ref().map(|host| Clean::clone(host)),
             cause: state.cause.map(|cause| cause.as_str().into()),
             from_start: entry.from_start,
+            is_only_pulled: state.is_only_pulled,
         }
     }
 }

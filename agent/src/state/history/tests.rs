@@ -15,12 +15,12 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn well() -> State {
-    State { ok: Some(true), stage: None, host: None, cause: None }
+    State { ok: Some(true), is_only_pulled: false, stage: None, host: None, cause: None }
 }
 
 fn failing(cause: Cause) -> State {
     let host = Some(State::shared(&"r.example:443".into()));
-    State { ok: Some(false), stage: Some(Stage::Dns), host, cause: Some(cause) }
+    State { ok: Some(false), stage: Some(Stage::Dns), host, cause: Some(cause), ..well() }
 }
 
 fn unknown() -> State {
@@ -54,7 +54,7 @@ fn an_answer_is_a_change_when_it_differs_and_tells_what_it_was_before_and_for_ho
     let mut note = |state, second| histories.note(image(0), None, state, at(second));
     assert_eq!(note(well(), 0), None, "all is well at the start");
     let change = note(failing(Cause::DnsTimeout), 300).unwrap();
-    assert_eq!(change.before, Some((Some(true), SignedDuration::from_secs(300))));
+    assert_eq!(change.before, Some((well(), SignedDuration::from_secs(300))));
     assert_eq!((change.failing_since, change.failures), (Some(at(300)), 1));
     assert_eq!(note(failing(Cause::DnsTimeout), 600), None, "the same again");
     let change = note(failing(Cause::TcpRefused), 900).unwrap();
@@ -85,6 +85,81 @@ fn another_cause_or_an_unknown_answer_in_between_is_no_second_failure() {
 }
 
 #[test]
+fn however_many_causes_it_has_what_fails_has_failed_since_its_first_one() {
+    let mut histories = Histories::default();
+    let mut change = None;
+    for step in 0..200 {
+        let cause = if step % 2 == 0 { Cause::TcpRefused } else { Cause::DnsTimeout };
+        change = histories.note(image(0), None, failing(cause), at(step * 5));
+    }
+    let begun = Failing { since: at(0), from_start: true };
+    assert_eq!(change.unwrap().failing_since, Some(begun.since));
+    assert!(of(&histories).left_out(at(1_000)) > 0);
+    assert_eq!(of(&histories).failing(), Some(begun));
+    let restored = Histories::from_text(&histories.to_text(at(1_000)), at(1_001)).unwrap().histories;
+    assert_eq!(restored.records[&image(0)].failing(), Some(begun), "also over a restart");
+    histories.note(image(0), None, well(), at(1_002));
+    histories.note(image(0), None, failing(Cause::TcpRefused), at(1_003));
+    assert_eq!(of(&histories).failing(), Some(Failing { since: at(1_003), from_start: false }));
+}
+
+#[test]
+fn what_fails_for_days_has_failed_since_the_first_of_them() {
+    let (a, b, c) = (failing(Cause::DnsTimeout), failing(Cause::TcpRefused), failing(Cause::RegistryError));
+    let histories = with(&[(0, well()), (HOUR, a), (24 * HOUR, b), (49 * HOUR, unknown()), (50 * HOUR, c)]);
+    assert_eq!(of(&histories).failing_since(), Some(at(HOUR)));
+    assert_eq!(of(&histories).failures(at(50 * HOUR)), 1);
+    let text = histories.to_text(at(50 * HOUR));
+    let restored =
+        |text: &str| Histories::from_text(text, at(50 * HOUR)).unwrap().histories.records[&image(0)].failing();
+    assert_eq!(restored(&text).unwrap().since, at(HOUR));
+    let kept = serde_json::from_str::<serde_json::Value>(&text).unwrap()["targets"][0]["failing"].to_string();
+    let of_an_earlier_version = text.replace(&format!(",\"failing\":{kept}"), "");
+    assert_ne!(text, of_an_earlier_version);
+    assert_eq!(restored(&of_an_earlier_version).unwrap().since, at(24 * HOUR), "as far as its changes tell");
+}
+
+/// It is pulled, and the page shows it as failing.
+#[test]
+fn an_image_that_is_pulled_and_does_not_start_fails() {
+    let mut report = sample::rich().images["busybox:1.36"].as_ref().clone();
+    report.verdict =
+        crate::model::verdict::Verdict { pullable: Some(true), runnable: Some(true), cause: None, ..report.verdict };
+    let mut histories = Histories::default();
+    assert_eq!(histories.note_image(&report, at(0)), None);
+    (report.verdict.runnable, report.verdict.cause) = (Some(false), Some(Cause::PlatformMismatch));
+    let change = histories.note_image(&report, at(60)).unwrap();
+    assert_eq!((change.failing_since, change.now.state.ok, change.failures), (Some(at(60)), Some(false), 1));
+    report.verdict.pullable = Some(false);
+    let change = histories.note_image(&report, at(120)).unwrap();
+    assert!(change.before.unwrap().0.is_only_pulled && !change.now.state.is_only_pulled, "the pull fails now, too");
+    let subject = Subject::Image("busybox:1.36".to_owned());
+    let restored = Histories::from_text(&histories.to_text(at(121)), at(121)).unwrap().histories;
+    assert_eq!(restored.records[&subject].entries, histories.records[&subject].entries);
+}
+
+#[test]
+fn what_the_file_says_comes_before_what_was_seen_since_the_start_however_late_it_is_read() {
+    let mut before = with(&[(0, well()), (60, failing(Cause::DnsTimeout))]);
+    before.happened(Happening::of_node(at(59), journal::What::File, "earlier"), at(59));
+    let text = before.to_text(at(61));
+    let read = || Histories::from_text(&text, at(100)).unwrap().histories;
+    let mut histories = with(&[(100, failing(Cause::DnsTimeout)), (160, well())]);
+    histories.happened(Happening::of_node(at(101), journal::What::File, "later"), at(101));
+    let revision = histories.revision();
+    histories.begin_with(read(), at(200));
+    assert!(histories.revision() > revision);
+    let since: Vec<Timestamp> = of(&histories).entries(at(200)).map(|entry| entry.since).collect();
+    assert_eq!(since, [at(160), at(60), at(0)], "it failed all the time");
+    let told: Vec<&str> = histories.journal().all().map(|it| it.detail.as_str()).collect();
+    assert_eq!(told, ["earlier", "later"]);
+    let mut histories = with(&[(100, well())]);
+    histories.begin_with(read(), at(200));
+    let entries: Vec<&Entry> = of(&histories).entries(at(200)).collect();
+    assert_eq!((entries.len(), entries[0].from_start), (3, false), "it was otherwise before");
+}
+
+#[test]
 fn what_was_over_a_day_ago_is_gone_and_what_goes_on_since_then_is_not() {
     let histories =
         with(&[(0, well()), (HOUR, failing(Cause::DnsTimeout)), (2 * HOUR, well()), (30 * HOUR, unknown())]);
@@ -105,6 +180,25 @@ fn a_clock_that_is_set_back_leaves_nothing_in_the_future() {
     assert!(histories.journal().all().all(|happening| happening.at == at(0)));
     let change = histories.note(image(0), None, well(), at(60)).unwrap();
     assert_eq!(change.before.unwrap().1, SignedDuration::from_secs(60));
+}
+
+#[test]
+fn a_node_that_hears_the_time_at_last_does_not_say_that_it_fails_since_1970() {
+    let mut histories = Histories::default();
+    let booted = Timestamp::UNIX_EPOCH;
+    let soon = booted + SignedDuration::from_secs(60);
+    histories.note(image(0), None, failing(Cause::DnsTimeout), booted);
+    histories.note(image(0), None, failing(Cause::TcpRefused), soon);
+    histories.note(image(1), None, well(), booted);
+    let revision = histories.revision();
+    histories.clock_jumped(SignedDuration::from_secs(600), soon);
+    assert_eq!((of(&histories).failing_since(), histories.revision()), (Some(booted), revision), "that may be right");
+    histories.clock_jumped(at(0).duration_since(soon), at(0));
+    assert_eq!(of(&histories).failing(), Some(Failing { since: at(0), from_start: true }));
+    assert_eq!((of(&histories).entries(at(0)).count(), of(&histories).failures(at(0))), (1, 1));
+    let other = histories.of(&image(1), None).unwrap();
+    assert_eq!((other.since(), other.from_start(), other.failing_since()), (at(0), true, None));
+    assert!(histories.revision() > revision);
 }
 
 #[test]
@@ -200,6 +294,7 @@ fn bytes(histories: &Histories) -> usize {
 fn whatever_flaps_however_often_it_stays_small_and_says_what_is_left_out() {
     let mut histories = Histories::default();
     let mut number = numbers();
+    let mut begun: BTreeMap<Subject, Timestamp> = BTreeMap::new();
     let causes = [Cause::DnsTimeout, Cause::TcpRefused, Cause::TlsExpired, Cause::RegistryError];
     for step in 0..60_000_i64 {
         let target = number(400);
@@ -212,7 +307,15 @@ fn whatever_flaps_however_often_it_stays_small_and_says_what_is_left_out() {
                 ..failing(causes[cause - 2])
             },
         };
+        match state.ok {
+            Some(true) => drop(begun.remove(&subject)),
+            Some(false) => _ = begun.entry(subject.clone()).or_insert(at(step)),
+            None => {}
+        }
+        let (fails, since) = (state.ok == Some(false), begun.get(&subject).copied());
         histories.note(subject.clone(), Some("r.example"), state, at(step));
+        let shown = histories.of(&subject, None).unwrap().failing_since();
+        assert_eq!(shown, since.filter(|_| fails), "{subject:?} at {step}");
         if number(4) == 0 {
             let detail = "x".repeat(number(900));
             let happening = match number(2) {

@@ -5,8 +5,8 @@ use std::sync::{Mutex, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
+use super::journal::{Happening, What};
 use crate::model::expiry::span;
-use crate::state::history::journal::{Happening, What};
 
 /// Time services move a clock by less than this without a word.
 const TOLERATED: SignedDuration = SignedDuration::from_secs(5);
@@ -14,9 +14,16 @@ const TOLERATED: SignedDuration = SignedDuration::from_secs(5);
 #[derive(Default)]
 pub struct ClockWatch(Mutex<Option<(Timestamp, Instant)>>);
 
+/// The clock is not where it would be by itself.
+pub struct Jump {
+    pub happening: Happening,
+    /// Negative: it was set back.
+    pub ahead: SignedDuration,
+}
+
 impl ClockWatch {
     /// Compares both clocks with those of the last look.
-    pub fn look(&self, now: Timestamp, steady: Instant) -> Option<Happening> {
+    pub fn look(&self, now: Timestamp, steady: Instant) -> Option<Jump> {
         let before = self.0.lock().unwrap_or_else(PoisonError::into_inner).replace((now, steady));
         let (then, steady_then) = before?;
         let passed = SignedDuration::try_from(steady.saturating_duration_since(steady_then)).ok()?;
@@ -30,7 +37,7 @@ impl ClockWatch {
         } else {
             format!("the node's clock was set back by {by}")
         };
-        Some(Happening::of_node(now, What::Clock, &detail))
+        Some(Jump { happening: Happening::of_node(now, What::Clock, &detail), ahead })
     }
 }
 
@@ -46,7 +53,7 @@ mod tests {
         let (start, steady) = (Timestamp::from_second(1_795_255_200).unwrap(), Instant::now());
         let look = |wall: i64, passed: u64| {
             let seen = watch.look(start + SignedDuration::from_secs(wall), steady + Duration::from_secs(passed));
-            seen.map(|happening| happening.detail.to_string())
+            seen.map(|jump| jump.happening.detail.to_string())
         };
         assert_eq!(look(0, 0), None, "there is nothing to compare with");
         assert_eq!(look(14, 10), None, "4 s are no jump");
