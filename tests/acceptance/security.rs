@@ -47,7 +47,9 @@ fn every_test_that_is_named_exists() {
     assert!(promised.len() > 30 && deaths.len() > 15, "{promised:?} {deaths:?}");
     let names: BTreeSet<String> = promised.into_iter().chain(deaths).collect();
     let mut all = String::new();
-    ["agent/src", "tests/acceptance", "tests/lab"].iter().for_each(|place| sources(&repository(place), &mut all));
+    ["agent/src", "agent/go/src", "tests/acceptance", "tests/lab"]
+        .iter()
+        .for_each(|place| sources(&repository(place), &mut all));
     let tests = tests_of(&all);
     let missing: Vec<&String> = names.iter().filter(|name| !tests.contains(name.as_str())).collect();
     assert!(missing.is_empty(), "docs/security.md or docs/deaths.md names tests that there are not: {missing:?}");
