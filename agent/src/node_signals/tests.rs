@@ -284,13 +284,12 @@ fn a_clock_that_is_set_back_stops_no_look() {
         assert_eq!(world.status(), Some(Status::True));
         world.minute -= 120;
         for _ in 0..4 {
-            match is {
-                Some(is) => pass(&mut world, is),
+            if let Some(is) = is {
+                pass(&mut world, is);
+            } else {
                 // Nobody probes: the last reports are of a time that has not come.
-                None => {
-                    world.minute += 1;
-                    world.tell();
-                }
+                world.minute += 1;
+                world.tell();
             }
         }
         assert_eq!(world.status(), Some(expected));
