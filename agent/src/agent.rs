@@ -117,8 +117,8 @@ impl Begun {
         let probing = tokio::spawn(fault::restarted(probe));
         let of_pods = Arc::clone(&agent);
         let following = tokio::spawn(fault::restarted(move || of_pods.follow_pods()));
-        let to_tell = Arc::clone(&agent);
-        let telling = tokio::spawn(fault::restarted(move || to_tell.tell_signals()));
+        let of_signals = Arc::clone(&agent);
+        let telling = tokio::spawn(fault::restarted(move || of_signals.tell_signals()));
         let widening = tokio::spawn(widen::when_needed(Arc::clone(&agent), stop.clone()));
         let managed = tokio::spawn(service::tell(Arc::clone(&agent.progress), stop.clone()));
         bound.serve(content, stop.clone()).await;

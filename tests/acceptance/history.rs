@@ -126,7 +126,7 @@ fn assert_one_line_for_each_change(agent: &Agent) {
 /// With the default of `probe.spread_start`, and an image that has its first turn later than its registry.
 #[test]
 fn it_says_that_its_first_cycle_is_over_when_no_answer_is_missing() {
-    let world = world();
+    let world = World::of_one_image("");
     let settings = std::fs::read_to_string(world.node.path("/pullprobe.yaml")).unwrap();
     let spread = settings.replace("  spread_start: false\n", "").replace(r#""interval":"5s""#, r#""interval":"40s""#);
     assert!(!spread.contains("spread_start") && spread.contains("40s"), "{spread}");
@@ -142,7 +142,7 @@ fn it_says_that_its_first_cycle_is_over_when_no_answer_is_missing() {
 
 #[test]
 fn a_restart_over_files_that_nobody_touched_is_no_news_of_them() {
-    let world = world();
+    let world = World::of_one_image("");
     for _ in 0..2 {
         let mut agent = agent(&world, &[]);
         let report: Value = serde_json::from_str(&agent.get("/api/v1/report").text()).unwrap();

@@ -303,7 +303,8 @@ fn the_ends_of_credentials_are_known_with_source_and_place() {
 fn of_a_file_with_more_fields_than_are_read_nobody_knows_what_kubelet_finds_in_it() {
     use crate::keyring::dockerconfig::FIELDS;
     let with = |logins: usize, more: &str| {
-        let all: String = (0..logins).map(|nth| format!("\"r{nth}.example\": {{\"auth\": \"YTpi\"}},")).collect();
+        let login = |nth: usize| format!("\"r{nth}.example\": {{\"auth\": \"YTpi\"}},");
+        let all = (0..logins).map(login).collect::<Vec<_>>().concat();
         // Colons of a text are no fields, and a quote in it is no end of it.
         format!("{{\"auths\": {{{all} \"z.example\": {{\"auth\": \"YTpi\"}}{more}}}, \"x\\\":::\": \":::\"}}")
     };

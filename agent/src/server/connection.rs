@@ -143,7 +143,8 @@ async fn shake_hands(
     }
     let greeted = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
     held.has_come_to(Stage::Shaking);
-    let config = of(&file.now().await, caller).ok_or(std::io::ErrorKind::InvalidData)?;
+    let in_force = file.now().await;
+    let config = of(&in_force, caller).ok_or(std::io::ErrorKind::InvalidData)?;
     greeted.into_stream(config).await
 }
 

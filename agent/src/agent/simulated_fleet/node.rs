@@ -69,18 +69,22 @@ impl fmt::Display for Numbered {
 
 static WORLD: LazyLock<World> = LazyLock::new(World::new);
 
+fn images() -> Vec<Found> {
+    let mut list = ImageList::default();
+    for registry in &REGISTRIES {
+        (0..CONFIGURED).for_each(|n| {
+            list.add_as_written(format!("{}/app{n}:1", registry.name), crate::settings::ImageTarget::INTERVAL);
+        });
+    }
+    for registry in &REGISTRIES {
+        (0..ON_NODE).for_each(|n| list.add_background(&format!("{}/there{n}:1", registry.name)));
+    }
+    list.finish().0
+}
+
 impl World {
     fn new() -> Self {
-        let mut list = ImageList::default();
-        for registry in &REGISTRIES {
-            (0..CONFIGURED).for_each(|n| {
-                list.add_as_written(format!("{}/app{n}:1", registry.name), crate::settings::ImageTarget::INTERVAL);
-            });
-        }
-        for registry in &REGISTRIES {
-            (0..ON_NODE).for_each(|n| list.add_background(&format!("{}/there{n}:1", registry.name)));
-        }
-        let images: Vec<Found> = list.finish().0;
+        let images = images();
         let settings = Settings::default();
         let names: Vec<String> = REGISTRIES.iter().map(|registry| registry.name.to_owned()).collect();
         let jobs = jobs(&settings, names.iter(), &images);

@@ -247,7 +247,7 @@ async fn what_a_webhook_denies_is_no_missing_right_whatever_its_words() {
     world.raise(Object::Node, "b");
     world.told_events().await;
     assert_eq!(world.server.events().len(), 1);
-    assert_eq!(world.desk.borrow().told.findings(clock()), []);
+    assert_eq!(world.desk.borrow().delivery.findings(clock()), []);
 }
 
 #[tokio::test]
