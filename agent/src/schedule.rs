@@ -205,7 +205,7 @@ impl<P: Prober> Run<P> {
         if !self.first_cycle.was_told() {
             self.rounds.retain(|_, (left, _)| *left > 0);
         }
-        if let Some(took) = self.first_cycle.to_tell() {
+        if let Some(took) = self.first_cycle.take_end() {
             self.prober.round_over(took);
         }
         while let Some(earliest) = self.rounds.first_entry() {

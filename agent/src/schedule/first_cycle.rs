@@ -51,7 +51,7 @@ impl<T: Clone + Ord> FirstCycle<T> {
     }
 
     /// Once, when it is over: how long it took.
-    pub fn to_tell(&mut self) -> Option<Duration> {
+    pub fn take_end(&mut self) -> Option<Duration> {
         let is_over = !self.was_told && self.missing.as_ref().is_some_and(BTreeSet::is_empty);
         self.was_told |= is_over;
         is_over.then(|| self.began.elapsed())
