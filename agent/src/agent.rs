@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::fault;
+use crate::history_file::HistoryFile;
 use crate::host::last_good;
 use crate::model::finding::Finding;
 use crate::node_signals::NodeSignals;
@@ -27,7 +28,6 @@ use crate::state::bucket::BucketKey;
 use crate::state::changes::Changes;
 use crate::state::history::clock_watch::ClockWatch;
 use crate::state::history::journal::Happening;
-use crate::state::history::on_disk::HistoryFile;
 use crate::state::snapshot::{NodeState, Snapshot};
 use crate::state::store::Store;
 use crate::web_config::in_force::WebConfigFile;

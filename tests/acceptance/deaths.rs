@@ -60,10 +60,14 @@ fn blamed_nobody(agent: &Agent) {
 
 /// The same command after a line of shell, in a mount namespace of its own; `$0` is the directory of the agent's record.
 fn prepared(world: &World, script: &str) -> Command {
+    prepared_at(world, script, &world.node.path("/state"))
+}
+
+fn prepared_at(world: &World, script: &str, directory: &Path) -> Command {
     let given = world.command("run");
     let mut command = Command::new("unshare");
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).stdin(Stdio::null());
-    command.args(["--mount", "--propagation", "private", "bash", "-c", script]).arg(world.node.path("/state"));
+    command.args(["--mount", "--propagation", "private", "bash", "-c", script]).arg(directory);
     command.arg(given.get_program()).args(given.get_args());
     command
 }
@@ -127,7 +131,12 @@ fn where_the_disk_of_its_record_hangs_the_agent_serves_probes_and_ends() {
         until kill -0 -$group 2>/dev/null; do :; done
         exec 7> >(exec sleep 300)
         mount -i -t autofs -o fd=7,pgrp=$group,minproto=5,maxproto=5,direct none \"$0\" && exec \"$@\"";
-    let mut agent = Agent::start(&mut prepared(&world, hang)).ready();
+    let directory = tempfile::tempdir().unwrap();
+    let settings = std::fs::read_to_string(world.node.path("/pullprobe.yaml")).unwrap();
+    let (place, other) = (world.node.path("/state"), directory.path());
+    let settings = settings.replace(&*place.to_string_lossy(), &other.to_string_lossy());
+    world.node.write("/pullprobe.yaml", settings).unwrap();
+    let mut agent = Agent::start(&mut prepared_at(&world, hang, other)).ready();
     assert_eq!(agent.get("/livez").status, 200);
     assert_eq!(image(&agent)["pullable"], Value::Null, "{:#}", image(&agent));
     assert_eq!(world.counted_pulls(), 0);

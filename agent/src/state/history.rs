@@ -7,7 +7,6 @@
 pub mod clock_watch;
 mod host_facts;
 pub mod journal;
-pub mod on_disk;
 mod record;
 pub mod saved;
 mod subject;
