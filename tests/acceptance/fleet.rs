@@ -156,7 +156,7 @@ fn a_failure_is_as_old_as_on_the_first_node_and_an_older_agent_says_nothing_of_i
     );
     for arguments in [&[][..], &["-o", "wide"]] {
         let text = cluster.ask(arguments).stdout;
-        assert!(text.contains("on 3 nodes (a, b, c) since 2026-11-30 09:01 UTC, who can fix it"), "{text}");
+        assert!(text.contains("on 3 nodes (a, b, c) since 2026-11-30 09:01 UTC, at fault"), "{text}");
     }
 }
 

@@ -178,12 +178,11 @@ impl<'c> Agents<'c> {
     }
 
     async fn of_node(&mut self, node: &Clean) -> Result<AgentPod, Clean> {
-        if let Some(known) = self.found.get(node) {
-            return known.clone();
+        if !self.found.contains_key(node) {
+            let found = self.find(node).await;
+            self.found.insert(node.clone(), found);
         }
-        let found = self.find(node).await;
-        self.found.insert(node.clone(), found.clone());
-        found
+        self.found[node].clone()
     }
 
     /// Why a node has none.
@@ -203,9 +202,8 @@ impl<'c> Agents<'c> {
         let others = others.and_then(|listed| decoded::<Pods>(&listed)).unwrap_or_default();
         if let Some(other) = others.items.iter().find(|pod| pod.is_running()) {
             let elsewhere = &other.metadata.namespace;
-            because = format!(
-                "{because}; a pod with its label runs in {elsewhere}, and if you trust that one, name it with \
-                 --agent-namespace {elsewhere}"
+            because += &format!(
+                "; a pod with its label runs in {elsewhere}: if you trust that one, name it by --agent-namespace {elsewhere}"
             );
         }
         Err(because.into())

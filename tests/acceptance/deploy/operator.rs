@@ -16,10 +16,12 @@ fn snake(name: &str) -> String {
 /// label of the target would win, and no query of ours would find a series.
 #[test]
 fn the_labels_of_the_agent_are_not_renamed() {
-    let values = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(values.path(), "podMonitor: {enabled: true}\nserviceMonitor: {enabled: true}\n").unwrap();
-    let objects = objects(Some(values.path()));
-    for (kind, endpoints) in [("PodMonitor", "podMetricsEndpoints"), ("ServiceMonitor", "endpoints")] {
+    for (key, kind, endpoints) in
+        [("podMonitor", "PodMonitor", "podMetricsEndpoints"), ("serviceMonitor", "ServiceMonitor", "endpoints")]
+    {
+        let values = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(values.path(), format!("{key}: {{enabled: true}}\n")).unwrap();
+        let objects = objects(Some(values.path()));
         keeps_the_labels(&object(&objects, kind)["spec"][endpoints][0]);
     }
 }

@@ -261,7 +261,7 @@ mod tests {
         let summary = Summary::of(&sample::remembered(sample::rich()), sample::now());
         let since = (sample::now() - std::time::Duration::from_secs(18 * 60)).to_string();
         for image in &summary.images {
-            let fails = image.pullable == Some(false);
+            let fails = image.pullable == Some(false) || image.runnable == Some(false);
             assert_eq!(image.failing_since.as_ref(), fails.then_some(&since), "{image:?}");
             assert_eq!(image.failures_24h, fails.then_some(2), "{image:?}");
         }
