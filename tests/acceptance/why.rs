@@ -277,7 +277,7 @@ fn a_pod_elsewhere_with_the_agents_label_is_sent_nothing() {
         Cluster::with(objects, |config| config.objects.retain(|object| object["metadata"]["namespace"] != "pullprobe"));
     let (_, told) = cluster.container("web");
     assert_eq!(told["asked"]["way"], "nobody");
-    says(&told["asked"], "because", "if you trust that one, name it with --agent-namespace elsewhere");
+    says(&told["asked"], "because", "if you trust that one, name it by --agent-namespace elsewhere");
     assert!(!cluster.api.requests().iter().any(|request| request.contains("/exec")), "{:?}", cluster.api.requests());
     let told = cluster.ask(&["web", "-o", "json", "--agent-namespace", "elsewhere"]);
     assert_eq!((told.code, &document(&told)["containers"][0]["asked"]["way"]), (Some(0), &"exec".into()), "{told:?}");
