@@ -11,6 +11,7 @@ use kube::{Client, Config};
 use super::Cluster;
 use crate::redact::clean::Clean;
 use crate::redact::output::{innermost, redact_message};
+use crate::redact::urls::without_credentials;
 
 /// A name server or a firewall that says nothing is not waited for.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -52,7 +53,7 @@ impl Cluster {
             config.auth_info.impersonate_groups = Some(access.groups.clone()).filter(|groups| !groups.is_empty());
         }
         let namespace = config.default_namespace.clone();
-        let server = Clean::line(&config.cluster_url.to_string());
+        let server = Clean::line(&without_credentials(&config.cluster_url.to_string()));
         let client = Client::try_from(config).map_err(|error| match error {
             kube::Error::Auth(_) => "the login of the kubeconfig cannot be used".to_owned(),
             other => shown(&other),

@@ -133,7 +133,7 @@ const OF_A_PULL: [&str; 16] = [
 const OF_A_PULL_ALONE: [&str; 5] =
     ["failed to pull", "Failed to pull", "pull and unpack image", "ErrImagePull", "PullImage"];
 /// Events and lines of logs that have the same words and tell of something else.
-const OF_OTHERS: [&str; 17] = [
+const OF_OTHERS: [&str; 21] = [
     "probe failed",
     "probe errored",
     "MountVolume",
@@ -151,6 +151,11 @@ const OF_OTHERS: [&str; 17] = [
     "node lease",
     "Failed to watch",
     "csi.sock",
+    // What kubectl and the shell say of the command that was to be explained.
+    "Error from server",
+    "Unable to connect to the server",
+    "command not found",
+    "error: context ",
 ];
 
 /// A number alone may be a port.

@@ -206,6 +206,9 @@ fn the_end_of_a_message_alone_names_what_it_can_come_from() {
         "OOMKilled",
         "CrashLoopBackOff",
         "hello",
+        "bash: kubectl: command not found",
+        "Error from server (NotFound): pods \"wbe\" not found",
+        "Unable to connect to the server: dial tcp: i/o timeout",
         "a service said that it was: not found, and went on with its work anyway",
     ] {
         assert!(read(other).is_empty(), "{other}");

@@ -62,10 +62,13 @@ struct Names {
 }
 
 fn names(root: &HostRoot, path: &Path) -> Option<Names> {
-    // No link is followed, and nothing that is mounted here is asked: it may hang. Of a mount point's parent there are directories only.
+    // No link is followed, and nothing that is mounted here is asked: it may hang. Of a mount point's parent there are directories only,
+    // and a file system that does not say what is what is no such parent.
     let names = root.own_kinds(path.parent()?).ok()?;
     Some(Names {
         contains_name: names.iter().any(|(name, _)| Some(name.as_os_str()) == path.file_name()),
-        has_files: names.iter().any(|(_, kind)| matches!(kind, FileType::RegularFile | FileType::Symlink)),
+        has_files: names
+            .iter()
+            .any(|(_, kind)| matches!(kind, FileType::RegularFile | FileType::Symlink | FileType::Unknown)),
     })
 }

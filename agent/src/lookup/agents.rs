@@ -202,8 +202,8 @@ impl<'c> Agents<'c> {
         let others = others.and_then(|listed| decoded::<Pods>(&listed)).unwrap_or_default();
         if let Some(other) = others.items.iter().find(|pod| pod.is_running()) {
             let elsewhere = &other.metadata.namespace;
-            because += &format!(
-                "; a pod with its label runs in {elsewhere}: if you trust that one, name it by --agent-namespace {elsewhere}"
+            because = format!(
+                "{because}; a pod with its label runs in {elsewhere}: if you trust that one, name it by --agent-namespace {elsewhere}"
             );
         }
         Err(because.into())

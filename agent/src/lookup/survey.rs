@@ -37,7 +37,13 @@ impl Survey<'_> {
                 Ok(summary) if *summary.node != *node.name => {
                     Err("another node answers at the address of its agent".to_owned())
                 }
-                Ok(summary) if !summary.complete && self.images.is_empty() => {
+                // What it has answers for counts. Before the first one it is as good as not there.
+                Ok(summary)
+                    if !summary.complete
+                        && summary.registries.is_empty()
+                        && summary.images.is_empty()
+                        && self.images.is_empty() =>
+                {
                     Err("the agent's first cycle is not over".to_owned())
                 }
                 Ok(summary) => {

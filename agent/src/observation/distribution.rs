@@ -288,7 +288,7 @@ impl DistributionTerms {
             return Some((HOSTS_DIR.len(), &self.certs_d));
         };
         let quoted = text.strip_prefix('`').and_then(hosts_file_length).map(|length| length + 2);
-        let quoted = quoted.filter(|length| text[..*length].ends_with('`'));
+        let quoted = quoted.filter(|length| text.get(..*length).is_some_and(|quoted| quoted.ends_with('`')));
         Some((quoted.or_else(|| hosts_file_length(text))?, source))
     }
 

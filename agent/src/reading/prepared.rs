@@ -23,18 +23,24 @@ pub async fn prepare_with(args: &NodeArgs, with: impl FnOnce(Options) -> Options
 }
 
 /// What was typed and is not there. containerd would go on without such a directory, and a verdict without the mirrors that
-/// somebody tries would be taken for one with them.
+/// somebody tries would be taken for one with them. Of several directories one is enough: containerd's own default has two. What
+/// the environment says is for all nodes and all verbs, and nobody typed it.
 fn mistyped(args: &NodeArgs, options: &Options, node: &Node) -> Problems {
+    let is_typed = |variable: &str| std::env::var_os(variable).is_none();
     let config = args.containerd_config.as_ref().and(options.containerd_config.as_ref());
     let certs_d = args.certs_d.as_ref().and(options.certs_d.as_ref());
     let missing = |name: &str, path: &PathBuf| {
         let problem = node.root.stat(path).err().filter(ReadError::is_not_found)?;
         Some(format!("{name}: {}: {problem}", path.display()))
     };
+    let config = config.filter(|_| is_typed("PULLPROBE_CONTAINERD_CONFIG"));
+    let certs_d = certs_d.filter(|_| is_typed("PULLPROBE_CERTS_D"));
+    let of_directories: Option<Problems> =
+        certs_d.and_then(|all| all.iter().map(|path| missing("--certs-d", path)).collect());
     config
         .and_then(|path| missing("--containerd-config", path))
         .into_iter()
-        .chain(certs_d.into_iter().flatten().filter_map(|path| missing("--certs-d", path)))
+        .chain(of_directories.unwrap_or_default())
         .collect()
 }
 

@@ -40,6 +40,8 @@ pub struct Histories {
     revision: u64,
     /// When it was read from the state file.
     read_at: Option<Timestamp>,
+    /// When the clock jumped forward. What began before it, by the old time, has no other.
+    jumped_at: Option<Timestamp>,
 }
 
 /// An answer that is another than before, or that was not good when the agent first looked.
@@ -61,6 +63,7 @@ pub struct Change {
 impl Histories {
     /// Takes in what a probe of a host saw. `now`: when it was looked.
     pub fn note_endpoint(&mut self, report: &EndpointReport, now: Timestamp) -> Option<Change> {
+        let now = self.since_the_jump(now);
         let subject = Subject::Host { namespace: report.namespace.clone(), endpoint: report.endpoint.to_string() };
         let facts = Arc::make_mut(self.hosts.entry(subject.clone()).or_default());
         for (what, detail) in facts.news(report) {
@@ -77,6 +80,7 @@ impl Histories {
 
     /// What is the same as before is no change. `namespace`: the registry whose hosts matter.
     pub fn note(&mut self, subject: Subject, namespace: Option<&str>, state: State, now: Timestamp) -> Option<Change> {
+        let now = self.since_the_jump(now);
         let record = Arc::make_mut(self.records.entry(subject).or_default());
         let is_first = !std::mem::replace(&mut record.looked, true);
         let is_same = record.is_last(&state);
@@ -138,12 +142,19 @@ impl Histories {
     pub fn clock_jumped(&mut self, ahead: SignedDuration, now: Timestamp) {
         if ahead > WINDOW {
             self.revision += 1;
+            self.jumped_at = Some(now);
             self.records.values_mut().for_each(|record| Arc::make_mut(record).begin_anew(now));
         }
     }
 
+    /// A probe that began before the clock jumped ends with the old time.
+    fn since_the_jump(&self, at: Timestamp) -> Timestamp {
+        self.jumped_at.map_or(at, |jump| at.max(jump))
+    }
+
     /// The clock may have been set back, and a day passes.
     fn follow_clock(&mut self, now: Timestamp) {
+        self.jumped_at = self.jumped_at.filter(|at| *at <= now);
         let is_ahead = |record: &&mut Arc<Record>| record.entries.back().is_some_and(|last| last.since > now);
         self.records.values_mut().filter(is_ahead).for_each(|record| Arc::make_mut(record).not_after(now));
         if self.journal.all().any(|happening| happening.at > now || now.duration_since(happening.at) > WINDOW) {

@@ -156,16 +156,24 @@ impl Snapshot {
         self.histories.of(&OfHistory::host(key), Some(&key.0))
     }
 
-    /// Since when a registry is not pullable: since the last of its hosts failed; or is degraded: since the first one did.
+    /// Since when a registry is not pullable: since no host resolves any more, or none gives content; or is degraded: since the
+    /// first of these hosts failed.
     pub fn registry_fails_since(&self, name: &str, namespace: &Namespace, health: &Health) -> Option<Timestamp> {
         let of_host = |host: &PlannedHost| {
             let key = (name.to_owned(), host.endpoint.clone());
             self.endpoint_history(&key)?.failing_since()
         };
-        let all = namespace.hosts.iter().filter_map(of_host);
+        let resolve = || namespace.hosts.iter().filter(|host| host.capabilities.resolve).map(of_host);
+        let pull = || namespace.hosts.iter().filter(|host| host.capabilities.pull).map(of_host);
+        let all_fail_since = |times: &mut dyn Iterator<Item = Option<Timestamp>>| -> Option<Timestamp> {
+            times.collect::<Option<Vec<_>>>()?.into_iter().max()
+        };
         match (health.pullable, health.degraded) {
-            (Some(false), _) => all.max(),
-            (Some(true), Some(true)) => all.min(),
+            (Some(false), _) => {
+                let ends = [all_fail_since(&mut resolve()), all_fail_since(&mut pull())];
+                ends.into_iter().flatten().min()
+            }
+            (Some(true), Some(true)) => resolve().chain(pull()).flatten().min(),
             _ => None,
         }
     }
@@ -240,5 +248,47 @@ impl ConfigState {
             Some(_) => Some(now),
         };
         Self { hash, changed_at }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::model::host::{Capabilities, Role, Scheme};
+    use crate::model::sample;
+
+    /// A mirror that only gives content, an upstream that does both, and a host that is only pushed to.
+    #[test]
+    fn a_registry_fails_since_nobody_resolves_or_nobody_gives_content() {
+        let mut snapshot = sample::empty();
+        let hour = |hour: i64| Timestamp::UNIX_EPOCH + SignedDuration::from_hours(hour);
+        let hosts = [
+            ("mirror.example", Capabilities { pull: true, ..Capabilities::NONE }, hour(10)),
+            ("upstream.example", Capabilities::ALL, hour(8)),
+            ("push.example", Capabilities { push: true, ..Capabilities::NONE }, hour(1)),
+        ];
+        let planned = hosts.map(|(name, capabilities, fails_since)| {
+            let endpoint = Endpoint::new(Scheme::Https, name);
+            let subject = OfHistory::host(&("r.example".to_owned(), endpoint.clone()));
+            let failing = crate::state::answer::State {
+                ok: Some(false),
+                is_only_pulled: false,
+                stage: None,
+                host: None,
+                cause: None,
+            };
+            snapshot.histories.note(subject, None, failing, fails_since);
+            PlannedHost { endpoint, role: Role::Mirror, capabilities, dial_timeout: None }
+        });
+        let namespace = Namespace { hosts: planned.to_vec(), ..Namespace::default() };
+        let since = |pullable, degraded| {
+            let health = Health { pullable: Some(pullable), degraded: Some(degraded), fallback_delay: None };
+            snapshot.registry_fails_since("r.example", &namespace, &health)
+        };
+        assert_eq!(since(false, false), Some(hour(8)), "since then nobody resolves");
+        assert_eq!(since(true, true), Some(hour(8)), "who is only pushed to does not count");
+        assert_eq!(since(true, false), None);
     }
 }

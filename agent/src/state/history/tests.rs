@@ -199,6 +199,12 @@ fn a_node_that_hears_the_time_at_last_does_not_say_that_it_fails_since_1970() {
     let other = histories.of(&image(1), None).unwrap();
     assert_eq!((other.since(), other.from_start(), other.failing_since()), (at(0), true, None));
     assert!(histories.revision() > revision);
+    // A probe that began before the jump ends after it, with another answer or with the first one.
+    histories.note(image(0), None, failing(Cause::DnsTimeout), soon);
+    histories.note(image(2), None, failing(Cause::DnsTimeout), soon);
+    for nth in [0, 2] {
+        assert_eq!(histories.of(&image(nth), None).unwrap().failing_since(), Some(at(0)), "{nth}");
+    }
 }
 
 #[test]
