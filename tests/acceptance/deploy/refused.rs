@@ -27,7 +27,8 @@ fn chart(values: &Value) -> String {
     refusal(&mut helm("render", Some(file.path())))
 }
 
-/// Settings with a grammar: what chart and agent take, at the bounds, and what both refuse.
+/// Settings with a grammar: what chart and agent take, at the bounds, and what both refuse: the chart by its schema, or a duration
+/// `beyond` its range by a template, which runs only where the schema has nothing to say.
 fn tried() -> Map<String, Value> {
     serde_json::from_str(&text("tests/fixtures/deploy/settings-at-their-bounds.json")).unwrap()
 }
@@ -107,19 +108,45 @@ fn what_the_chart_takes_at_its_bounds_the_agent_takes_too() {
     }
 }
 
+/// What agent and chart say to values that both refuse, a round at a time.
+fn both_refuse(list: &str) -> Vec<(Vec<(String, Value)>, String, String)> {
+    let refuse = |round: Vec<(String, Value)>| {
+        let settings = nested(&round);
+        let answer = agent(&settings.to_string());
+        let said = String::from_utf8_lossy(&answer.stderr).into_owned();
+        assert_eq!(answer.status.code(), SETTINGS_WRONG, "{settings}: {said}");
+        for (key, value) in &round {
+            assert!(said.contains(&format!(" {key}")), "the agent takes {key}: {value}: {said}");
+        }
+        (round, said, chart(&json!({"config": settings})))
+    };
+    rounds(list).into_iter().map(refuse).collect()
+}
+
 /// A value that only the agent refuses stops every pod of the fleet.
 #[test]
 fn what_the_agent_refuses_beyond_the_bounds_the_chart_refuses_too() {
-    for round in rounds("refused") {
-        let settings = nested(&round);
-        let answer = agent(&settings.to_string());
-        let said = String::from_utf8_lossy(&answer.stderr);
-        assert_eq!(answer.status.code(), SETTINGS_WRONG, "{settings}: {said}");
-        let message = chart(&json!({"config": settings}));
+    for (round, _, message) in both_refuse("refused") {
         for (key, value) in round {
-            assert!(said.contains(&format!(" {key}")), "the agent takes {key}: {value}: {said}");
             let place = format!("/config/{}", key.replace('.', "/"));
             assert!(message.contains(&place), "the chart takes {key}: {value}: {message}");
+        }
+    }
+}
+
+/// In any way to write it, a duration is as long for the chart as for the agent, and both say the same of it.
+#[test]
+fn a_duration_beyond_its_range_is_refused_in_the_agents_words() {
+    for (round, said, message) in both_refuse("beyond") {
+        assert!(!message.contains("the schema"), "{message}");
+        for (key, value) in round {
+            let of_key = |text: &str| {
+                let (_, rest) = text.split_once(&key).unwrap_or_else(|| panic!("{key}: {value} is taken: {text}"));
+                let (_, words) = rest.split_once(": ").unwrap();
+                let end = words.find([';', '.', '\n']).unwrap_or(words.len());
+                words[..end].replace(['`', '"'], "")
+            };
+            assert_eq!(of_key(&message), of_key(&said), "{key}: {value}");
         }
     }
 }

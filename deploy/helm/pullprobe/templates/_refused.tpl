@@ -2,6 +2,7 @@
 {{- define "pullprobe.refuse" -}}
 {{- include "pullprobe.refuseCluster" . -}}
 {{- include "pullprobe.refuseListen" . -}}
+{{- include "pullprobe.refuseDurations" . -}}
 {{- include "pullprobe.refuseRights" . -}}
 {{- include "pullprobe.refuseScrapes" . -}}
 {{- end }}
@@ -78,6 +79,26 @@
 {{- $sum = add $sum (mul (int64 $number) (get $worth (regexFind "[a-z]+" .))) -}}
 {{- end -}}
 {{- $sum -}}
+{{- end }}
+
+{{/* The schema sees how a duration is written, and this how long it is. */}}
+{{- define "pullprobe.refuseDurations" -}}
+{{- $probe := .Values.config.probe | default dict -}}
+{{- $all := list (dict "key" "probe.interval" "found" $probe.interval "least" "5s" "most" "24h") -}}
+{{- range $i, $image := dig "targets" "images" list .Values.config -}}
+{{- $all = append $all (dict "key" (printf "targets.images[%d].interval" $i) "found" $image.interval "least" "5s" "most" "24h") -}}
+{{- end -}}
+{{- range list "dns" "tcp" "tls" "http" -}}
+{{- $all = append $all (dict "key" (printf "probe.timeouts.%s" .) "found" (dig "timeouts" . "" $probe) "least" "100ms" "most" "1m") -}}
+{{- end -}}
+{{- $wrong := list -}}
+{{- range $all -}}
+{{- $millis := include "pullprobe.millis" (.found | default .least) | int64 -}}
+{{- if or (lt $millis (include "pullprobe.millis" .least | int64)) (gt $millis (include "pullprobe.millis" .most | int64)) -}}
+{{- $wrong = append $wrong (printf "config.%s: found %s, allowed: a duration from %s to %s" .key .found .least .most) -}}
+{{- end -}}
+{{- end -}}
+{{- if $wrong }}{{ fail (join "; " $wrong) }}{{ end -}}
 {{- end }}
 
 {{- define "pullprobe.refuseScrapes" -}}
