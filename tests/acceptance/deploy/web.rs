@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::tools::{items, object, objects, path};
+use super::tools::{helm, items, object, objects, path, success};
 
 fn pod(objects: &[Value]) -> &Value {
     &object(objects, "DaemonSet")["spec"]["template"]["spec"]
@@ -60,4 +60,26 @@ fn kubelet_asks_over_http_only_where_it_finds_the_port_and_may_ask() {
     }
     let own = "webConfig: {secretName: web}\nreadinessProbe: {httpGet: null, exec: {command: [/pullprobe, healthcheck, --timeout, 1s]}}";
     assert!(by_exec(own));
+}
+
+/// Not a refusal: a web configuration file may have headers only, or the scrape its scheme from elsewhere.
+#[test]
+fn the_notes_say_which_scrape_a_protected_port_may_not_answer() {
+    const SCRAPES: [&str; 2] = ["podMonitoring cannot scrape", "prometheusAnnotations name neither"];
+    for (values, expected) in [
+        ("{webConfig: {secretName: web}, podMonitoring: {enabled: true}}", [true, false]),
+        ("{webConfig: {secretName: web}, prometheusAnnotations: true}", [false, true]),
+        (
+            "{config: {web: {config_file: /certs/web.yaml}}, podMonitoring: {enabled: true}, prometheusAnnotations: true}",
+            [true, true],
+        ),
+        ("{webConfig: {secretName: web}, podMonitor: {enabled: true}}", [false, false]),
+        ("{podMonitoring: {enabled: true}, prometheusAnnotations: true}", [false, false]),
+    ] {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), values).unwrap();
+        let notes = success(&mut helm("notes", Some(file.path())));
+        assert_eq!(SCRAPES.map(|words| notes.contains(words)), expected, "{values}: {notes}");
+        assert_eq!(notes.contains("If web.yaml asks for"), expected.contains(&true), "{values}: {notes}");
+    }
 }

@@ -22,15 +22,40 @@
 {{- end -}}
 {{- end }}
 
+{{/* What goes by `port`: probes that kubelet makes over the network, objects for a scrape, and the Service. */}}
+{{- define "pullprobe.goesByPort" -}}
+{{- $root := . -}}
+{{- $all := list -}}
+{{- range $name := list "livenessProbe" "readinessProbe" -}}
+{{- $probe := get $root.Values $name | default dict -}}
+{{- $asks := list $probe.tcpSocket -}}
+{{- if not (include "pullprobe.probesByExec" $root) }}{{ $asks = append $asks $probe.httpGet }}{{ end -}}
+{{- range compact $asks -}}
+{{- if and (not .host) (has (toString .port) (list "metrics" (toString (int $root.Values.port)))) }}{{ $all = append $all $name }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- range list "podMonitor" "serviceMonitor" "podMonitoring" "service" -}}
+{{- if (get $root.Values .).enabled }}{{ $all = append $all . }}{{ end -}}
+{{- end -}}
+{{- if .Values.prometheusAnnotations }}{{ $all = append $all "prometheusAnnotations" }}{{ end -}}
+{{- join ", " $all -}}
+{{- end }}
+
 {{/* Kubernetes, kubelet and scrapes go by `port`, the agent by `config.web.listen`. */}}
 {{- define "pullprobe.refuseListen" -}}
 {{- $listen := dig "web" "listen" list .Values.config -}}
 {{- $reached := list -}}
 {{- range $listen }}{{ if not (regexMatch "^(127\\.|\\[::1\\]:)" .) }}{{ $reached = append $reached . }}{{ end }}{{ end -}}
+{{- range $name, $enabled := dict "podMonitor" .Values.podMonitor.enabled "serviceMonitor" .Values.serviceMonitor.enabled "podMonitoring" .Values.podMonitoring.enabled "prometheusAnnotations" .Values.prometheusAnnotations -}}
+{{- if and $enabled $listen (not $reached) -}}
+{{- fail (printf "%s cannot scrape a port that config.web.listen keeps on loopback: add an address of the node, or leave the scrape out" $name) -}}
+{{- end -}}
+{{- end -}}
 {{- $ports := list -}}
 {{- range ($reached | default $listen) }}{{ $ports = append $ports (int (regexFind "[0-9]+$" .)) }}{{ end -}}
-{{- if and $ports (not (has (int .Values.port) $ports)) -}}
-{{- fail (printf "config.web.listen has no address with port %d, which kubelet and scrapes go by: set `port: %d` instead, and leave config.web.listen out where it is every address of the node" (int .Values.port) (first $ports)) -}}
+{{- $asked := include "pullprobe.goesByPort" . -}}
+{{- if and $ports $asked (not (has (int .Values.port) $ports)) -}}
+{{- fail (printf "config.web.listen: no address that others reach has port %d, which is needed for %s: set `port: %d` instead, and leave config.web.listen out where it is every address of the node" (int .Values.port) $asked (first $ports)) -}}
 {{- end -}}
 {{- range $i, $wide := $listen -}}
 {{- range $j, $other := $listen -}}
@@ -43,18 +68,35 @@
 {{- end -}}
 {{- end }}
 
+{{/* Not empty: the agent's rights may come from somebody other than `rbac`. */}}
+{{- define "pullprobe.rightsElsewhere" -}}
+{{- if or (not .Values.serviceAccount.create) (contains "RoleBinding" (toJson .Values.extraObjects)) }}yes{{ end -}}
+{{- end }}
+
+{{/* Not empty: the agent finds a token, of the chart or of extraVolumes. */}}
+{{- define "pullprobe.hasToken" -}}
+{{- include "pullprobe.asksApi" . -}}
+{{- range .Values.extraVolumeMounts -}}
+{{- $mounted := printf "%s/" (trimSuffix "/" .mountPath) -}}
+{{- $place := "/var/run/secrets/kubernetes.io/serviceaccount/" -}}
+{{- if or (hasPrefix $mounted $place) (hasPrefix $place $mounted) }}yes{{ end -}}
+{{- end -}}
+{{- end }}
+
 {{/* Settings that need a right which nobody gave, and switches that give none. */}}
 {{- define "pullprobe.refuseRights" -}}
 {{- $signals := .Values.config.signals | default dict -}}
-{{- if and $signals.node_condition (not .Values.rbac.nodeCondition) -}}
+{{- $elsewhere := include "pullprobe.rightsElsewhere" . -}}
+{{- if and $signals.node_condition (not .Values.rbac.nodeCondition) (not $elsewhere) -}}
 {{- fail "config.signals.node_condition needs the right to report it: set rbac.nodeCondition: true instead, which also switches it on" -}}
 {{- end -}}
-{{- if and $signals.events (not .Values.rbac.events) -}}
+{{- if and $signals.events (not .Values.rbac.events) (not $elsewhere) -}}
 {{- fail "config.signals.events needs the right to write them: set rbac.events: true instead, which also switches them on" -}}
 {{- end -}}
 {{- $discover := dig "targets" "discover" dict .Values.config -}}
+{{- $answered := or .Values.rbac.pods $elsewhere (include "pullprobe.hasToken" .) -}}
 {{- range list "waiting_pods" "node_pods" -}}
-{{- if and (get $discover .) (not $.Values.rbac.pods) -}}
+{{- if and (get $discover .) (not $answered) -}}
 {{- fail (printf "config.targets.discover.%s needs the right to list pods: set rbac.pods: true" .) -}}
 {{- end -}}
 {{- end -}}
@@ -102,23 +144,8 @@
 {{- end }}
 
 {{- define "pullprobe.refuseScrapes" -}}
-{{- if and .Values.podMonitor.enabled .Values.serviceMonitor.enabled -}}
-{{- fail "podMonitor and serviceMonitor: with both every series is there twice. Enable one of them" -}}
-{{- end -}}
-{{- if .Values.webConfig.secretName -}}
-{{- if .Values.podMonitoring.enabled -}}
-{{- fail "podMonitoring cannot scrape a port that webConfig.secretName protects: use podMonitor or serviceMonitor with scheme, tlsConfig and basicAuth" -}}
-{{- end -}}
-{{- if .Values.prometheusAnnotations -}}
-{{- fail "prometheusAnnotations cannot scrape a port that webConfig.secretName protects: use podMonitor or serviceMonitor with scheme, tlsConfig and basicAuth" -}}
-{{- end -}}
-{{- end -}}
-{{- $reached := false -}}
-{{- range dig "web" "listen" (list ":") .Values.config }}{{ if not (regexMatch "^(127\\.|\\[::1\\]:)" .) }}{{ $reached = true }}{{ end }}{{ end -}}
-{{- range $name, $enabled := dict "podMonitor" .Values.podMonitor.enabled "serviceMonitor" .Values.serviceMonitor.enabled "podMonitoring" .Values.podMonitoring.enabled "prometheusAnnotations" .Values.prometheusAnnotations -}}
-{{- if and $enabled (not $reached) -}}
-{{- fail (printf "%s cannot scrape a port that config.web.listen keeps on loopback: add an address of the node, or leave the scrape out" $name) -}}
-{{- end -}}
+{{- if and .Values.podMonitor.enabled .Values.serviceMonitor.enabled (eq (toJson (.Values.podMonitor.labels | default dict)) (toJson (.Values.serviceMonitor.labels | default dict))) -}}
+{{- fail "podMonitor and serviceMonitor: a Prometheus that selects both by the same labels has every series twice. Enable one of them, or give them other labels" -}}
 {{- end -}}
 {{- $timeouts := dict "podMonitor" "scrapeTimeout" "serviceMonitor" "scrapeTimeout" "podMonitoring" "timeout" -}}
 {{- range $name, $timeout := $timeouts -}}
