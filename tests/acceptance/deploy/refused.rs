@@ -33,8 +33,11 @@ fn tried() -> Map<String, Value> {
     serde_json::from_str(&text("tests/fixtures/deploy/settings-at-their-bounds.json")).unwrap()
 }
 
+/// Settings by their keys.
+type Round = Vec<(String, Value)>;
+
 /// One value of each setting at a time: Helm and the agent name everything that is wrong at once.
-fn rounds(list: &str) -> Vec<Vec<(String, Value)>> {
+fn rounds(list: &str) -> Vec<Round> {
     let tried = tried();
     let most = tried.values().map(|one| items(&one[list]).len()).max().unwrap();
     let round = |at: usize| {
@@ -109,8 +112,8 @@ fn what_the_chart_takes_at_its_bounds_the_agent_takes_too() {
 }
 
 /// What agent and chart say to values that both refuse, a round at a time.
-fn both_refuse(list: &str) -> Vec<(Vec<(String, Value)>, String, String)> {
-    let refuse = |round: Vec<(String, Value)>| {
+fn both_refuse(list: &str) -> Vec<(Round, String, String)> {
+    let refuse = |round: Round| {
         let settings = nested(&round);
         let answer = agent(&settings.to_string());
         let said = String::from_utf8_lossy(&answer.stderr).into_owned();
