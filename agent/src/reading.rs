@@ -9,7 +9,7 @@ mod runtime_info;
 
 pub use needs::{NodeNeeds, needs};
 use news::Seen;
-pub use prepared::{prepare, prepare_unasked, prepare_with};
+pub use prepared::{prepare, prepare_to_lint, prepare_unasked, prepare_with};
 use runtime_info::RuntimeInfo;
 
 use std::collections::BTreeSet;

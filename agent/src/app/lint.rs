@@ -16,8 +16,8 @@ struct Document {
 }
 
 pub async fn run(node: &NodeArgs, output: &OutputArgs) -> ExitStatus {
-    let node = match crate::reading::prepare(node).await {
-        Ok((node, _)) => node,
+    let node = match crate::reading::prepare_to_lint(node).await {
+        Ok(node) => node,
         Err(problems) => return refuse(&problems),
     };
     let told = match output.format {

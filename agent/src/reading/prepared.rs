@@ -14,6 +14,11 @@ pub async fn prepare(node: &NodeArgs) -> Result<(Node, Options), Problems> {
     prepare_with(node, |options| options).await
 }
 
+/// Likewise for `lint`, to which a path that leads nowhere is a finding.
+pub async fn prepare_to_lint(args: &NodeArgs) -> Result<Node, Problems> {
+    Node::load(&Options::of(args)?).await.map_err(|problem| vec![problem])
+}
+
 /// Likewise, with options that the command line does not have.
 pub async fn prepare_with(args: &NodeArgs, with: impl FnOnce(Options) -> Options) -> Result<(Node, Options), Problems> {
     let options = with(Options::of(args)?);

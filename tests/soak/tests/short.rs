@@ -32,8 +32,9 @@ fn each_trouble_by_itself_has_its_verdict() {
 fn a_wrong_verdict_ends_it_with_the_seed_and_the_cycle() {
     let (output, text) = soak(&["--cycles", "8", "--seed", "5", "--planted", "7"]);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("DIFFERS: seed 5, cycle 7: "), "{text}");
-    assert!(!text.contains("cycle 6: "), "{text}");
+    // By a probe of that cycle, or of the next one.
+    assert!((7..=8).any(|cycle| text.contains(&format!("DIFFERS: seed 5, cycle {cycle}: "))), "{text}");
+    assert!((1..=6).all(|cycle| !text.contains(&format!("cycle {cycle}: "))), "{text}");
 }
 
 #[test]
