@@ -4,7 +4,9 @@
 //! is also the source of docs/metrics.md.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::ops::Deref;
+use std::sync::LazyLock;
 
 use prometheus::TextEncoder;
 use prometheus::core::Collector;
@@ -14,7 +16,7 @@ use prometheus::proto::{Bucket, Counter, Gauge, LabelPair, Metric, MetricFamily,
 use crate::model::detail::Detail;
 use crate::model::namespace::Health;
 use crate::model::tally::Histogram;
-use crate::redact::clean::is_hostile;
+use crate::redact::clean::{has_hostile, is_hostile};
 use crate::state::snapshot::Snapshot;
 
 mod detail;
@@ -28,6 +30,9 @@ mod traffic;
 
 /// The media type of what [`exposition`] gives.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// It reads the process anew each time, and knows what it reads from the start.
+static PROCESS: LazyLock<ProcessCollector> = LazyLock::new(ProcessCollector::for_self);
 
 /// The longest label value, in bytes: an image reference may have 383.
 const LABEL_LIMIT: usize = 512;
@@ -49,13 +54,14 @@ pub struct View<'a> {
     snapshot: &'a Snapshot,
     /// Of each registry.
     health: BTreeMap<&'a str, Health>,
+    nameservers: BTreeMap<SocketAddr, namespace::Asked<'a>>,
 }
 
 impl<'a> View<'a> {
     fn of(snapshot: &'a Snapshot) -> Self {
         let namespaces = snapshot.targets.namespaces.iter();
         let health = namespaces.map(|(name, found)| (name.as_str(), found.health(name, &snapshot.endpoints)));
-        Self { snapshot, health: health.collect() }
+        Self { snapshot, health: health.collect(), nameservers: namespace::nameservers(snapshot) }
     }
 }
 
@@ -145,7 +151,7 @@ pub fn exposition(snapshot: &Snapshot, shape: Shape) -> Result<String, prometheu
     let ours = families().filter_map(|family| family.encode(&view, shape.detail));
     let mut text = String::new();
     // One family at a time: all of them at once would be the most memory that the agent ever takes.
-    for mut family in ours.chain(ProcessCollector::for_self().collect()) {
+    for mut family in ours.chain(PROCESS.collect()) {
         if let Some(stamp) = &stamp {
             family.mut_metric().iter_mut().for_each(|metric| add_label(metric, stamp));
         }
@@ -228,7 +234,7 @@ fn pair(name: &str, value: String) -> LabelPair {
 
 /// Bounded and without control characters; the encoder escapes the rest.
 fn label_value(text: &str) -> String {
-    if text.len() <= LABEL_LIMIT && !text.contains(is_hostile) {
+    if text.len() <= LABEL_LIMIT && !has_hostile(text) {
         return text.to_owned();
     }
     let mut value = String::new();

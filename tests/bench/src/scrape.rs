@@ -16,8 +16,7 @@ use crate::world::{LOOPBACK, World, free_port};
 use crate::{Options, http};
 
 const ENDPOINTS: usize = 200;
-/// More are not probed: it is the cap of the agent.
-const IMAGES: usize = 100;
+const IMAGES: usize = 200;
 /// Enough for the hundredths of a second that the kernel counts in.
 const SCRAPES: u32 = 100;
 const PATIENCE: Duration = Duration::from_mins(5);

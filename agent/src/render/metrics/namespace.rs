@@ -53,10 +53,10 @@ pub const FAMILIES: &[Family] = &[
         labels: NAMESERVER,
         series: 1,
         standard: Standard::Whole,
-        samples: |snapshot| {
+        samples: |view| {
             let up =
                 |(server, asked): (&SocketAddr, &Asked<'_>)| Sample::new([&server.to_string()], truth(asked.answered));
-            nameservers(snapshot).iter().map(up).collect()
+            view.nameservers.iter().map(up).collect()
         },
     },
     Family {
@@ -66,11 +66,11 @@ pub const FAMILIES: &[Family] = &[
         labels: NAMESERVER,
         series: 1,
         standard: Standard::Whole,
-        samples: |snapshot| {
+        samples: |view| {
             let took = |(server, asked): (&SocketAddr, &Asked<'_>)| {
                 Sample::new([&server.to_string()], asked.last.duration.as_secs_f64())
             };
-            nameservers(snapshot).iter().map(took).collect()
+            view.nameservers.iter().map(took).collect()
         },
     },
 ];
@@ -80,12 +80,12 @@ fn each(view: &View<'_>, value: impl Fn(&Health) -> Option<f64>) -> Vec<Sample> 
 }
 
 /// A nameserver over the last probes of all endpoints.
-struct Asked<'a> {
+pub struct Asked<'a> {
     answered: bool,
     last: &'a NameserverFacts,
 }
 
-fn nameservers(snapshot: &Snapshot) -> BTreeMap<SocketAddr, Asked<'_>> {
+pub fn nameservers(snapshot: &Snapshot) -> BTreeMap<SocketAddr, Asked<'_>> {
     let mut reports: Vec<_> = snapshot.endpoints.values().collect();
     reports.sort_by_key(|report| report.started_at);
     let mut servers = BTreeMap::new();
