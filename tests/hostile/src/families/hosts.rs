@@ -94,7 +94,8 @@ fn directories() -> Vec<Attack> {
         }),
         with("400 registries of 500 hosts", |scene, _| {
             (0..400).try_for_each(|nth| scene.node.hosts_toml(&format!("r{nth}.example"), &hosts(500, "")))
-        }),
+        })
+        .output(MANY),
         with("5,000 directories without a file", |scene, _| {
             let root = scene.node.path("/etc/containerd/certs.d");
             (0..5_000).try_for_each(|nth| std::fs::create_dir_all(root.join(format!("d{nth}"))))
