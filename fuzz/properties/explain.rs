@@ -12,8 +12,8 @@ const LOGINS: [&str; 3] =
 pub fn holds(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let own = check(&text, !text.contains(MARKER));
-    // The same words are found in what quotes them.
-    if text.lines().count() == 1 && !text.contains(['\\', '"', '\'', '|', '>']) {
+    // The same words are found in what quotes them. Of a few words without a message around them quotes make too many.
+    if text.len() > 64 && text.lines().count() == 1 && !text.contains(['\\', '"', '\'', '|', '>']) {
         let quoted = serde_json::to_string(&*text).unwrap();
         assert!(check(&quoted, !text.contains(MARKER)) || !own, "nothing is found in {quoted}");
     }

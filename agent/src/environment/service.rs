@@ -127,7 +127,9 @@ impl Service<'_> {
         let (path, optional) =
             setting.value.strip_prefix('-').map_or((setting.value.as_str(), false), |path| (path, true));
         let path = self.expand(path, &origin);
-        if path.contains(['*', '?', '[']) {
+        if !path.starts_with('/') {
+            self.warn(&origin, "systemd ignores an EnvironmentFile whose path is not absolute", "write the whole path");
+        } else if path.contains(['*', '?', '[']) {
             self.read_pattern(&path);
         } else if self.read_path(&path, false).is_none() && !optional && self.closed.is_none() {
             let message = format!("EnvironmentFile {path} cannot be read: systemd does not start {}", self.unit);

@@ -75,6 +75,20 @@ fn environment_files_win_over_environment_lines_and_export_is_found() {
     assert_eq!(decision.proxy.unwrap().to_string(), "http://file:2");
 }
 
+/// systemd's `config_parse_unit_env_file` wants a whole path, and goes on without the line.
+#[test]
+fn an_environment_file_whose_path_is_not_absolute_is_not_read() {
+    for path in ["etc/default/containerd", "-./etc/default/containerd"] {
+        let environment = load(&[
+            (UNIT, &format!("[Service]\nEnvironmentFile={path}\n")),
+            ("/etc/default/containerd", "HTTPS_PROXY=http://file:2\n"),
+        ]);
+        assert!(shown(&environment).is_empty(), "{path}: {:?}", shown(&environment));
+        let found: Vec<_> = environment.findings.iter().map(|f| (f.code, f.file.as_deref(), f.line())).collect();
+        assert_eq!(found, [("unit_line_ignored", Some(UNIT), Some(2))], "{path}");
+    }
+}
+
 #[test]
 fn the_distribution_that_brings_containerd_comes_first_and_its_prefix_counts() {
     let environment = load(&[

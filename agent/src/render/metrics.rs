@@ -52,7 +52,6 @@ pub struct Family {
 /// The snapshot, with what several families need of it worked out once.
 pub struct View<'a> {
     snapshot: &'a Snapshot,
-    /// Of each registry.
     health: BTreeMap<&'a str, Health>,
     nameservers: BTreeMap<SocketAddr, namespace::Asked<'a>>,
 }

@@ -16,7 +16,7 @@ pub const NAMESPACE: &str = "pullprobe";
 const NAME: &str = "pullprobe";
 const PORT: u16 = 10048;
 /// No first cycle takes longer, and how often it is asked whether it is over.
-const FIRST_CYCLE: Duration = Duration::from_secs(120);
+const FIRST_CYCLE: Duration = Duration::from_secs(240);
 const LOOK: Duration = Duration::from_millis(200);
 /// The label that all of a release have.
 pub const SELECTOR: &str = "app.kubernetes.io/instance=pullprobe";
