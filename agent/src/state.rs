@@ -10,6 +10,7 @@ pub mod host_dependencies;
 pub mod image_list;
 pub mod memory;
 pub mod own_login;
+mod recent;
 pub mod snapshot;
 pub mod store;
 pub mod targets;

@@ -75,10 +75,11 @@ fn with_line_feeds(text: &str) -> Cow<'_, str> {
 
 fn build(text: &str) -> Result<Option<Node>, Fault> {
     let mut builder = Builder::default();
+    let end = end_of(text);
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
         let (event, span) = event.map_err(|error| malformed(&error))?;
-        builder.take(event, position_of(span.start))?;
+        builder.take(event, not_behind(end, position_of(span.start)))?;
     }
     Ok(builder.root)
 }
@@ -91,14 +92,22 @@ fn position_of(marker: Marker) -> Position {
     Position { line: marker.line(), column: marker.col() + 1 }
 }
 
-/// The parser counts a line behind the end of a text that ends without a line break, and takes
-/// more characters than editors do for one.
+/// Behind the last character.
+fn end_of(text: &str) -> Position {
+    let last = text.rsplit('\n').next().unwrap_or_default();
+    Position { line: text.split('\n').count(), column: last.chars().count() + 1 }
+}
+
+/// The parser counts a line behind the end of a text that ends without a line break.
+const fn not_behind(end: Position, at: Position) -> Position {
+    if at.line > end.line { end } else { at }
+}
+
+/// It also takes more characters than editors do for the end of a line.
 fn within(at: Position, text: &str) -> Position {
-    let lines = text.split('\n').count();
-    let line = at.line.min(lines);
-    let length = text.split('\n').nth(line.saturating_sub(1)).map_or(0, |line| line.chars().count());
-    let column = if at.line > lines { length + 1 } else { at.column.min(length + 1) };
-    Position { line, column }
+    let at = not_behind(end_of(text), at);
+    let length = text.split('\n').nth(at.line.saturating_sub(1)).map_or(0, |line| line.chars().count());
+    Position { column: at.column.min(length + 1), ..at }
 }
 
 fn fault(at: Position, found: impl Into<String>, allowed: &'static str) -> Fault {

@@ -22,6 +22,7 @@ use crate::model::dependency::Purpose;
 use crate::model::host::{Endpoint, RegistryHost, Scheme};
 use crate::model::outcome::{Failure, Mark};
 use crate::model::stage::Stage;
+use crate::redact::clean::Clean;
 use crate::redact::clip::clip;
 use crate::refusal::evidence::Party;
 use crate::refusal::{Errors, ratelimit};
@@ -232,7 +233,7 @@ impl<'a> Session<'a> {
         let mut redirect: Option<Endpoint> = None;
         let (authorization, token) = self.authorization(url).await?;
         let mut credential_sent = gives_away(authorization.as_ref(), token.as_ref());
-        let mut led_by = String::new();
+        let mut led_by = Clean::default();
         let mut trail = Trail::new(self.network.version.go(), url);
         let carries = credential_sent || OF_ONE_HOST.iter().any(|name| headers::has(self.host, name));
         let mut keeps = true;
@@ -264,7 +265,7 @@ impl<'a> Session<'a> {
                 Ok(Some(target)) => target,
                 Err(RedirectError { at, failure }) => {
                     let failure = Failure { stage: ask.kind.stage(), ..*failure };
-                    return Err(undone_at(at.as_ref().unwrap_or(&shown), &failure, credential_sent));
+                    return Err(undone_at(at.as_deref().unwrap_or(&shown), &failure, credential_sent));
                 }
             };
             led_by = location::redacted(&response, &target);
@@ -282,7 +283,8 @@ impl<'a> Session<'a> {
             url_now = target;
         }
         let failure = Failure::new(ask.kind.stage(), Cause::RedirectInvalid, "ten redirects in a row");
-        let text = format!("failed to do request: {verb} \"{}\": stopped after 10 redirects", clip(led_by));
+        let text =
+            format!("failed to do request: {verb} \"{}\": stopped after 10 redirects", clip(led_by.into_string()));
         Err(RequestError::new(failure.with_go_message(text).at(host_port(&url_now)), credential_sent))
     }
 

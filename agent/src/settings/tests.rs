@@ -49,6 +49,11 @@ fn an_empty_file_and_empty_sections_are_the_defaults() {
 }
 
 #[test]
+fn the_place_of_a_problem_is_within_the_file() {
+    assert!(problems("? ")[0].starts_with("pullprobe.yaml:1:3: found the unknown key"), "{:?}", problems("? "));
+}
+
+#[test]
 fn every_default_in_the_table_is_the_one_in_force() {
     for key in table::KEYS.iter().filter(|key| !key.default.is_empty()) {
         let depth = key.path.matches('.').count();

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::recent::Recent;
 use super::targets::Targets;
 use crate::model::dependency::Purpose;
 use crate::model::finding::{Finding, Severity};
@@ -17,18 +18,29 @@ use crate::observation::{HOST_NEW, TLS_INTERCEPTION_SUSPECTED, reach};
 const NEWS: SignedDuration = SignedDuration::from_hours(24);
 /// How long a finding stays after a pull was last sent there. Images are probed every few minutes.
 const KEPT_BACK: SignedDuration = SignedDuration::from_hours(1);
-/// The most hosts that are remembered: a registry may name another one each time.
+/// The most hosts that are remembered, more than the targets of a node have: a registry may name another one each time.
 const HOSTS_LIMIT: usize = 1_000;
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Memory {
     /// By `host:port`: a firewall knows no registry names.
-    hosts: BTreeMap<String, FirstNeed>,
+    hosts: Recent<String, FirstNeed>,
     issuers: BTreeMap<EndpointKey, Issuer>,
     /// Hosts that no successful pull needed. They are reported once and not probed on a schedule.
-    named: BTreeSet<EndpointKey>,
-    /// Hosts of this kind where the agent refuses to connect, and when it was last sent there.
-    kept_back: BTreeMap<EndpointKey, (Finding, Timestamp)>,
+    named: Recent<EndpointKey, ()>,
+    /// Hosts of this kind where the agent refuses to connect.
+    kept_back: Recent<EndpointKey, Finding>,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self {
+            hosts: Recent::at_most(HOSTS_LIMIT),
+            issuers: BTreeMap::new(),
+            named: Recent::at_most(HOSTS_LIMIT),
+            kept_back: Recent::at_most(HOSTS_LIMIT),
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -55,24 +67,19 @@ impl Memory {
     }
 
     fn note_host(&mut self, report: &EndpointReport, learning: bool) {
-        let place = place(&report.endpoint);
-        if !self.hosts.contains_key(&place) && self.hosts.len() < HOSTS_LIMIT {
-            let first = FirstNeed { at: report.started_at, new: !learning, why: why(report) };
-            self.hosts.insert(place, first);
-        }
+        let at = report.started_at;
+        self.hosts.see(place(&report.endpoint), at, || FirstNeed { at, new: !learning, why: why(report) });
     }
 
     /// Records a host that a pull was sent to, when no pull succeeded there. Returns whether it is the first time.
     pub fn name(&mut self, report: &EndpointReport, learning: bool) -> bool {
         let key = (report.namespace.clone(), report.endpoint.clone());
         if let Some(finding) = reach::kept_back(report) {
-            if self.kept_back.len() < HOSTS_LIMIT || self.kept_back.contains_key(&key) {
-                self.kept_back.insert(key.clone(), (finding, report.started_at));
-            }
+            self.kept_back.insert(key.clone(), report.started_at, finding);
         } else {
             self.kept_back.remove(&key);
         }
-        let is_first = self.named.len() < HOSTS_LIMIT && self.named.insert(key);
+        let is_first = self.named.see(key, report.started_at, || ());
         if is_first {
             self.note_host(report, learning);
         }
@@ -99,24 +106,26 @@ impl Memory {
     /// Stops reporting hosts whose targets are gone. It still remembers that they were needed once.
     pub fn retain(&mut self, targets: &Targets) {
         self.issuers.retain(|key, _| targets.has(key));
-        self.named.retain(|(namespace, _)| targets.namespaces.contains_key(namespace));
+        self.named.retain(|(namespace, _), ()| targets.namespaces.contains_key(namespace));
         self.kept_back.retain(|(namespace, _), _| targets.namespaces.contains_key(namespace));
-        let named = self.named.iter().map(|(_, endpoint)| place(endpoint));
+        let named = self.named.keys().map(|(_, endpoint)| place(endpoint));
         let needed: BTreeSet<String> = targets.keys().map(|(_, endpoint)| place(&endpoint)).chain(named).collect();
-        for (place, first) in &mut self.hosts {
+        self.hosts.retain(|place, first| {
             first.new &= needed.contains(place);
-        }
+            true
+        });
     }
 
     pub fn findings(&self, now: Timestamp) -> Vec<Finding> {
         let is_news = |at: Timestamp| now.duration_since(at) < NEWS;
-        let new = self.hosts.iter().filter(|(_, first)| first.new && is_news(first.at)).map(host_new);
+        let new = self.hosts.iter().filter(|(_, first, _)| first.new && is_news(first.at));
+        let new = new.map(|(place, first, _)| host_new(place, first));
         let changed = self.issuers.iter().filter_map(|(key, issuer)| {
             let (before, at) = issuer.before.as_ref().filter(|(_, at)| is_news(*at))?;
             Some(issuer_changed(key, &issuer.name, before, *at))
         });
-        let kept_back = self.kept_back.values().filter(|(_, at)| now.duration_since(*at) < KEPT_BACK);
-        changed.chain(new).chain(kept_back.map(|(finding, _)| finding.clone())).collect()
+        let kept_back = self.kept_back.iter().filter(|(_, _, last)| now.duration_since(*last) < KEPT_BACK);
+        changed.chain(new).chain(kept_back.map(|(_, finding, _)| finding.clone())).collect()
     }
 }
 
@@ -137,7 +146,7 @@ fn why(report: &EndpointReport) -> String {
     format!("{what} {}", report.namespace)
 }
 
-fn host_new((place, first): (&String, &FirstNeed)) -> Finding {
+fn host_new(place: &str, first: &FirstNeed) -> Finding {
     let message = format!(
         "{place} {}, and no pull needed it before: it was first needed at {:.0} since this agent started.",
         first.why, first.at
@@ -237,7 +246,12 @@ mod tests {
             report.endpoint = Endpoint::new(Scheme::Https, format!("{number}.example"));
             memory.note(&report, false);
         }
-        assert_eq!(memory.hosts.len(), HOSTS_LIMIT);
+        assert_eq!(memory.hosts.keys().count(), HOSTS_LIMIT);
+        let last = format!("{}.example:443", 2 * HOSTS_LIMIT - 1);
+        assert!(
+            memory.hosts.keys().any(|place| *place == last),
+            "what is needed now is news, whatever was named before"
+        );
         memory.retain(&Targets::default());
         assert!(memory.issuers.is_empty());
     }

@@ -11,13 +11,14 @@ use crate::cause::Cause;
 use crate::http::Response;
 use crate::model::outcome::Failure;
 use crate::model::stage::Stage;
+use crate::redact::clean::Clean;
 use crate::redact::urls;
 
 /// A redirect that leads nowhere.
 #[derive(Debug)]
 pub struct RedirectError {
     /// The URL that Go names in its error. `None`: the one that was asked.
-    pub at: Option<String>,
+    pub at: Option<Clean>,
     pub failure: Box<Failure>,
 }
 
@@ -34,7 +35,7 @@ pub fn target(response: &Response, from: &Url) -> Result<Option<Url>, RedirectEr
         RedirectError { at: None, failure: unusable("the Location header holds no usable URL", words).into() }
     })?;
     let named = || quote(&urls::redacted(text)).trim_matches('"').to_owned();
-    let redirect_error = |failure: Failure| RedirectError { at: Some(named()), failure: failure.into() };
+    let redirect_error = |failure: Failure| RedirectError { at: Some(named().into()), failure: failure.into() };
     if let Some(words) = unaskable(&written) {
         return Err(redirect_error(unusable("the Location header holds no URL that can be asked", words)));
     }
@@ -49,17 +50,17 @@ pub fn target(response: &Response, from: &Url) -> Result<Option<Url>, RedirectEr
 }
 
 /// The Location that led to `target`, for an error: relative where it is relative.
-pub fn redacted(response: &Response, target: &Url) -> String {
+pub fn redacted(response: &Response, target: &Url) -> Clean {
     let shown = without_signatures(target);
     let location = response.headers.get(header::LOCATION).map(http::HeaderValue::as_bytes).unwrap_or_default();
     let written = std::str::from_utf8(location).unwrap_or_default();
     if urls::parse(written).is_ok_and(|url| !url.host.is_empty()) {
-        return shown;
+        return shown.into();
     }
     match (written.split_once('?'), shown.split_once('?')) {
-        (None, _) => written.to_owned(),
-        (Some((place, _)), Some((_, query))) => format!("{place}?{query}"),
-        (Some((place, _)), None) => place.to_owned(),
+        (None, _) => written.into(),
+        (Some((place, _)), Some((_, query))) => format!("{place}?{query}").into(),
+        (Some((place, _)), None) => place.into(),
     }
 }
 
@@ -152,9 +153,8 @@ mod tests {
         assert!(of_request("https://s%72.example/b").ends_with("invalid URL escape \"%72\""));
         assert!(of_request("https://s.example\\x/b").ends_with("invalid character \"\\\\\" in host name"));
         assert!(of_request("/b\tc").ends_with("net/url: invalid control character in URL"));
-        let words = |words: &str| words.to_owned();
         assert_eq!(refused("ftp://s.example/b").1, "unsupported protocol scheme \"ftp\"");
-        assert_eq!(refused("https:///b"), (words("https:///b"), words("http: no Host in request URL").into()));
+        assert_eq!(refused("https:///b"), ("https:///b".into(), "http: no Host in request URL".into()));
         assert_eq!(refused("https:").1, "http: no Host in request URL");
         assert_eq!(refused("https:\\\\s.example/b").1, "http: no Host in request URL");
         assert_eq!(refused("https://s.example:99999/b").1, "dial tcp: address 99999: invalid port");
@@ -173,5 +173,7 @@ mod tests {
         assert_eq!(shown("#frag"), "#frag");
         assert_eq!(shown("../b"), "../b");
         assert_eq!(shown("https://s.example/b?c=d"), "https://s.example/b?c=%5BREDACTED%5D");
+        // What takes no room is seen.
+        assert_eq!(shown("/b\u{34f}c"), "/b\u{fffd}c");
     }
 }
