@@ -264,10 +264,12 @@ fn an_answer_is_logged_when_it_changes_and_not_at_every_probe() {
         log.lines().filter(|line| words.iter().all(|word| line.contains(word))).count()
     };
     let image = "subject=elsewhere.example/demo/app:1.0";
-    let failed = ["the answer changed", image, "answer=\"not pullable\"", "cause=dns_", "stage=dns"];
+    let failed = ["the first answer is not good", image, "answer=\"not pullable\"", "cause=dns_", "stage=dns"];
     assert_eq!(told(&failed), 1, "{}", agent.log());
-    let host = ["the answer changed", "no-such-name.example of elsewhere.example", "answer=\"not reachable\""];
+    let host =
+        ["the first answer is not good", "no-such-name.example of elsewhere.example", "answer=\"not reachable\""];
     assert_eq!(told(&host), 1, "{}", agent.log());
+    assert_eq!(told(&["the answer changed"]), 0, "nothing was there that could have changed: {}", agent.log());
     assert_eq!(
         told(&["the first round of probes is complete", "endpoints=1 reachable=0 images=1 pullable=0"]),
         1,

@@ -1,4 +1,4 @@
-//! The agent's log: one line when an answer changes, and nothing while it stays the same.
+//! The agent's log: one line when an answer changes or is not good at first, and nothing while it stays the same.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -83,7 +83,7 @@ impl Changes {
     fn note(&self, subject: &Subject<'_>, change: &Change) {
         let (is_written, left_out) = self.minute.lock().unwrap_or_else(PoisonError::into_inner).line(change.at);
         if left_out > 0 {
-            tracing::warn!(count = left_out, "too many answers changed to log each one: /api/v1/report has them all");
+            tracing::warn!(count = left_out, "too many answers are new to log each one: /api/v1/report has them all");
         }
         if is_written {
             subject.write(change);
@@ -103,7 +103,7 @@ impl Subject<'_> {
     }
 
     fn write(&self, change: &Change) {
-        let state = &change.now.state;
+        let (state, event) = (&change.now.state, event(change));
         let (subject, answer) = (self.name.as_str(), self.answer(state));
         let before = change.before.as_ref().map(|(before, lasted)| (self.answer(before), span(*lasted)));
         let (before, lasted) = before.unzip();
@@ -112,7 +112,7 @@ impl Subject<'_> {
         let preceded_by = preceded_by.join("; ");
         let preceded_by = said(&preceded_by);
         if state.ok == Some(true) {
-            tracing::info!(subject, answer, before, lasted, preceded_by, needed_by, "the answer changed");
+            tracing::info!(subject, answer, before, lasted, preceded_by, needed_by, "{event}");
             return;
         }
         let since = utc(change.now.since);
@@ -132,7 +132,7 @@ impl Subject<'_> {
             preceded_by,
             detail = said(self.detail),
             needed_by,
-            "the answer changed"
+            "{event}"
         );
     }
 }
@@ -151,6 +151,16 @@ impl Minute {
         }
         self.lines += 1;
         (true, left_out)
+    }
+}
+
+/// The event that a line tells.
+fn event(change: &Change) -> &'static str {
+    match change.before {
+        Some(_) => "the answer changed",
+        // The state file has it of the time before the start.
+        None if change.now.since < change.at => "the first answer is the one of before the start",
+        None => "the first answer is not good",
     }
 }
 

@@ -68,7 +68,10 @@ fn an_answer_is_a_change_when_it_differs_and_tells_what_it_was_before_and_for_ho
 fn what_fails_from_the_start_is_told_at_once_and_is_marked_so() {
     let mut histories = Histories::default();
     let change = histories.note(image(0), None, unknown(), at(0)).unwrap();
-    assert!(change.before.is_none() && change.now.from_start);
+    assert!(change.before.is_none() && change.now.from_start && change.now.since == change.at);
+    let mut restored = Histories::from_text(&histories.to_text(at(1)), at(2)).unwrap().histories;
+    let change = restored.note(image(0), None, unknown(), at(3)).unwrap();
+    assert!(change.before.is_none() && change.now.since < change.at, "it is no first answer");
     assert!(!histories.note(image(0), None, well(), at(1)).unwrap().now.from_start);
 }
 
