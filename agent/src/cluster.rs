@@ -18,8 +18,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use crate::pods::{Book, Listed};
-pub use client::Access;
 use client::Client;
+pub use client::{Access, NoAccess};
 use events::Event;
 use list::Version;
 use pace::Pace;

@@ -8,9 +8,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::interval;
 
-use crate::cluster::{self, Access, Desk};
+use crate::cluster::{self, Access, Desk, NoAccess};
 use crate::settings::{Settings, SignalSettings};
-use crate::signals::{Channel, Damping, Delivery, Recorder, Reporting, Rule, Seen, Signals};
+use crate::signals::{Channel, Damping, Delivery, Missing, Recorder, Reporting, Rule, Seen, Signals};
 use crate::state::snapshot::Snapshot;
 use crate::state::store::Store;
 
@@ -49,23 +49,23 @@ impl NodeSignals {
         Self::with(access, settings, deadline, now)
     }
 
-    pub fn with(access: Option<Access>, settings: &Settings, deadline: Duration, now: Timestamp) -> Self {
+    /// Without access it is said once what is switched on in vain.
+    pub fn with(access: Result<Access, NoAccess>, settings: &Settings, deadline: Duration, now: Timestamp) -> Self {
         let interval = settings.probe.interval;
         // A probe may take much longer than the interval, and what it says lasts until the next one has ended.
         let patience = interval.saturating_mul(3).max(interval.saturating_add(deadline));
         let settings = settings.signals.clone();
-        let access = access.filter(|_| settings.node_condition || settings.events);
         let channel = |wanted: bool| wanted.then(Channel::default);
         let mut delivery = Delivery { condition: channel(settings.node_condition), events: channel(settings.events) };
-        if access.is_none() {
-            let why =
-                "the agent has no token for the Kubernetes API: it runs outside a pod, or the chart gives it no right";
-            delivery
-                .condition
-                .iter_mut()
-                .chain(&mut delivery.events)
-                .for_each(|channel| channel.failed(now, why, false));
+        let is_wanted = settings.node_condition || settings.events;
+        if let Err(why) = access.as_ref().map_err(ToString::to_string) {
+            let wanted = delivery.condition.iter_mut().chain(&mut delivery.events);
+            wanted.for_each(|channel| channel.failed(now, &why, Missing::Token));
+            for finding in delivery.findings(now) {
+                tracing::warn!(fix = %finding.fix, "{}", finding.message);
+            }
         }
+        let access = access.ok().filter(|_| is_wanted);
         let signals = Signals {
             condition: settings.node_condition.then(Reporting::default),
             events: settings.events.then(|| Recorder::new(now)),

@@ -8,7 +8,7 @@ mod recorder;
 
 pub use condition::{Condition, Reporting};
 pub use damping::{Damping, Rule, Seen, Status};
-pub use delivery::{Channel, Delivery};
+pub use delivery::{Channel, Delivery, Missing};
 pub use event::{Event, MESSAGE_LIMIT, Object, Severity};
 pub use recorder::{Outgoing, Recorder, Result as EventResult};
 

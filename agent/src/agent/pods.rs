@@ -33,7 +33,7 @@ impl NodePods {
     /// As the settings want it, where this is a pod with a token.
     pub fn of(discover: &Discovery, now: Timestamp) -> Self {
         let access = Access::in_cluster(|name| std::env::var(name).ok(), Path::new(Access::DIRECTORY));
-        Self::with(access, discover, now)
+        Self::with(access.ok(), discover, now)
     }
 
     pub fn with(access: Option<Access>, discover: &Discovery, now: Timestamp) -> Self {

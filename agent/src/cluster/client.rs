@@ -44,13 +44,26 @@ impl Access {
         Self { server: server.into(), directory: directory.into() }
     }
 
-    /// As a pod has it. `None`: this is no pod, or none with a token.
-    pub fn in_cluster(environment: impl Fn(&str) -> Option<String>, directory: &Path) -> Option<Self> {
-        let host = environment("KUBERNETES_SERVICE_HOST").filter(|host| !host.is_empty())?;
-        let port: u16 = environment("KUBERNETES_SERVICE_PORT")?.parse().ok()?;
+    /// As a pod has it.
+    pub fn in_cluster(environment: impl Fn(&str) -> Option<String>, directory: &Path) -> Result<Self, NoAccess> {
+        let host = environment("KUBERNETES_SERVICE_HOST").filter(|host| !host.is_empty()).ok_or(NoAccess::NoPod)?;
+        let port = environment("KUBERNETES_SERVICE_PORT").and_then(|port| port.parse::<u16>().ok());
+        let port = port.ok_or(NoAccess::NoPod)?;
         let host = if host.contains(':') { format!("[{host}]") } else { host };
-        directory.join("token").exists().then(|| Self::new(format!("https://{host}:{port}"), directory))
+        let has_token = directory.join("token").exists();
+        if has_token { Ok(Self::new(format!("https://{host}:{port}"), directory)) } else { Err(NoAccess::NoToken) }
     }
+}
+
+/// Why there is no way to the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoAccess {
+    #[error(
+        "the agent has no token for the Kubernetes API: it runs outside a pod (KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set)"
+    )]
+    NoPod,
+    #[error("the agent has no token for the Kubernetes API: none is mounted in its pod at {}", Access::DIRECTORY)]
+    NoToken,
 }
 
 #[derive(Clone)]
@@ -189,11 +202,12 @@ mod tests {
                 _ => None,
             }
         };
-        assert_eq!(Access::in_cluster(environment("10.0.0.1"), directory.path()), None, "no token is mounted");
+        assert_eq!(Access::in_cluster(environment("10.0.0.1"), directory.path()), Err(NoAccess::NoToken));
         std::fs::write(directory.path().join("token"), "t").unwrap();
         let access = |host| Access::in_cluster(environment(host), directory.path()).map(|access| access.server);
-        assert_eq!(access("10.0.0.1").as_deref(), Some("https://10.0.0.1:443"));
-        assert_eq!(access("fd00::1").as_deref(), Some("https://[fd00::1]:443"));
-        assert_eq!((access(""), Access::in_cluster(|_| None, directory.path())), (None, None));
+        assert_eq!(access("10.0.0.1").as_deref(), Ok("https://10.0.0.1:443"));
+        assert_eq!(access("fd00::1").as_deref(), Ok("https://[fd00::1]:443"));
+        assert_eq!(access(""), Err(NoAccess::NoPod));
+        assert_eq!(Access::in_cluster(|_| None, directory.path()), Err(NoAccess::NoPod));
     }
 }

@@ -11,7 +11,7 @@ use super::client::Access;
 use super::pace::Pace;
 use super::report::Reporter;
 use super::trouble::Trouble;
-use crate::signals::{Channel, Condition, EventResult, Outgoing, Signals};
+use crate::signals::{Channel, Condition, EventResult, Missing, Outgoing, Signals};
 
 /// Until the next event may be due although nothing new happened.
 const LOOK: Duration = Duration::from_secs(5);
@@ -141,7 +141,8 @@ fn note<T>(channel: &mut Channel, result: &Result<T, Trouble>, now: Timestamp, d
             if !had_trouble {
                 tracing::warn!(%why, "the agent cannot {doing}");
             }
-            channel.failed(now, &why, trouble.is_missing_right());
+            let missing = if trouble.is_missing_right() { Missing::Right } else { Missing::Answer };
+            channel.failed(now, &why, missing);
         }
     }
 }

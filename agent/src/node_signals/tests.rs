@@ -45,7 +45,7 @@ impl World {
     fn with(settings: &str) -> Self {
         let settings = crate::settings::parse("x", settings).unwrap();
         let access = Access::new("https://127.0.0.1:1", "/nowhere");
-        let signals = NodeSignals::with(Some(access), &settings, DEADLINE, at(0));
+        let signals = NodeSignals::with(Ok(access), &settings, DEADLINE, at(0));
         let rule = Rule { alike: settings.signals.looks_alike, of: settings.signals.looks };
         let looking = Looking { damping: Damping::new(rule), counted: Timestamp::MIN, lost: BTreeMap::new() };
         signals.desk.send_modify(|signals| signals.condition.as_mut().unwrap().begin(None));
@@ -324,9 +324,14 @@ fn probes_that_last_longer_than_the_interval_are_looks_too() {
 #[test]
 fn without_a_token_that_is_told() {
     let settings = crate::settings::parse("x", "signals: {node_condition: true}").unwrap();
-    let signals = NodeSignals::with(None, &settings, DEADLINE, at(0));
-    let findings = signals.desk.borrow().delivery.findings(at(1));
-    assert!(findings.len() == 1 && findings[0].message.contains("no token"), "{findings:?}");
-    let off = NodeSignals::with(Some(Access::new("https://127.0.0.1:1", "/x")), &Settings::default(), DEADLINE, at(0));
+    for (no_access, why) in
+        [(NoAccess::NoPod, "it runs outside a pod"), (NoAccess::NoToken, "none is mounted in its pod")]
+    {
+        let signals = NodeSignals::with(Err(no_access), &settings, DEADLINE, at(0));
+        let findings = signals.desk.borrow().delivery.findings(at(0));
+        assert!(findings.len() == 1 && findings[0].message.contains("no token"), "{findings:?}");
+        assert!(findings[0].message.contains(why) && findings[0].fix.contains("rbac.nodeCondition"), "{findings:?}");
+    }
+    let off = NodeSignals::with(Ok(Access::new("https://127.0.0.1:1", "/x")), &Settings::default(), DEADLINE, at(0));
     assert!(off.access.is_none(), "nothing is wanted, so nothing is asked");
 }
