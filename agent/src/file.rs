@@ -71,6 +71,16 @@ pub fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     std::fs::rename(&beside, path)
 }
 
+/// Whether `path` could be replaced now. What stands there is left alone: another file is made beside it, filled and taken away again.
+pub fn try_beside(path: &Path) -> io::Result<()> {
+    replaceable(path)?;
+    let mut beside = path.to_owned();
+    beside.as_mut_os_string().push(".try");
+    let filled = create(&beside)?.write_all(b"0\n");
+    std::fs::remove_file(&beside)?;
+    filled
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,5 +122,22 @@ mod tests {
         std::fs::create_dir(directory.path().join("directory")).unwrap();
         assert!(replace(&directory.path().join("directory"), b"three").is_err());
         assert!(replace(&directory.path().join("missing/file"), b"three").is_err());
+    }
+
+    #[test]
+    fn whether_a_file_can_be_replaced_is_found_out_without_touching_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        try_beside(&file).unwrap();
+        assert!(!file.exists());
+        std::fs::write(&file, "one").unwrap();
+        std::fs::write(directory.path().join("file.try"), "left by one that was killed").unwrap();
+        try_beside(&file).unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), b"one");
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "nothing is left beside it");
+        std::fs::create_dir(directory.path().join("directory")).unwrap();
+        for wrong in ["directory", "missing/file", "file/file"] {
+            assert!(try_beside(&directory.path().join(wrong)).is_err(), "{wrong}");
+        }
     }
 }

@@ -66,6 +66,10 @@ impl Progress {
         };
         // It is tried again.
         self.written = None;
+        self.tell(&error, path);
+    }
+
+    fn tell(&mut self, error: &io::Error, path: &Path) {
         if !std::mem::replace(&mut self.is_failing, true) {
             tracing::warn!(%error, file = %path.display(), "cannot write down what changed: after a restart the history begins anew");
         }
@@ -81,7 +85,10 @@ impl HistoryFile {
             let told = Arc::clone(&progress);
             disk.begin(move || {
                 let histories = restored(&path, now);
-                lock(&told).before = Before::Known(histories);
+                let tried = file::try_beside(&path);
+                let mut progress = lock(&told);
+                tried.err().iter().for_each(|error| progress.tell(error, &path));
+                progress.before = Before::Known(histories);
             });
         }
         Self { path, disk, progress }
@@ -239,6 +246,7 @@ mod tests {
         let path = directory.path().join("missing/pulls.history");
         let file = HistoryFile::open(Some(path.clone()), at(0));
         file.before().await;
+        assert!(file.progress().is_failing, "it is known at the start, before there is anything to write");
         let mut histories = Histories::default();
         note(&mut histories, false, 0);
         file.keep(&histories, at(0));

@@ -281,6 +281,32 @@ fn an_answer_is_logged_when_it_changes_and_not_at_every_probe() {
     eventually(PATIENCE, || (told(&well) == 1).then_some(())).unwrap_or_else(|| panic!("{}", agent.log()));
 }
 
+#[test]
+fn what_is_switched_on_and_cannot_be_had_is_told_at_the_start_and_once() {
+    let world = world();
+    let settings = std::fs::read_to_string(world.node.path("/pullprobe.yaml")).unwrap();
+    let settings = settings.replace("/state/counted-pulls", "/nowhere/counted-pulls");
+    let settings = settings.replace("\nprobe:\n", "\nprobe:\n  counted_pulls_per_hour: 5\n");
+    let signals = "signals: {node_condition: true, events: true}\n";
+    world.node.write("/pullprobe.yaml", format!("{settings}{signals}")).unwrap();
+    let agent = serving(&world);
+    let log = eventually(PATIENCE, || Some(agent.log()).filter(|log| log.contains("the first round of probes")));
+    let log = log.unwrap_or_else(|| panic!("{}", agent.log()));
+    let start = log.split("the first round of probes").next().unwrap();
+    let told = |words: &[&str]| start.lines().filter(|line| words.iter().all(|word| line.contains(word))).count();
+    for words in [
+        ["the node condition RegistryReachable is not reported", "no token for", "rbac.nodeCondition: true"],
+        ["events are not written", "no token for", "rbac.events: true"],
+        ["cannot write down counted pulls", "No such file", "/nowhere/counted-pulls"],
+        ["cannot write down what changed", "No such file", "/nowhere/counted-pulls.history"],
+    ] {
+        assert_eq!(told(&words), 1, "{words:?}: {log}");
+    }
+    let report: Value = serde_json::from_str(&agent.get("/api/v1/report").text()).unwrap();
+    let findings = report["findings"].as_array().unwrap();
+    assert_eq!(findings.iter().filter(|one| one["code"] == "signals_not_told").count(), 2, "{report:#}");
+}
+
 /// Runs the agent with these settings, which have to be refused.
 fn refused(settings: &str) -> Finished {
     let directory = tempfile::tempdir().unwrap();

@@ -5,6 +5,7 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::{fs, io};
 
@@ -24,6 +25,8 @@ pub struct Ledger {
     file: Option<PathBuf>,
     /// When each request was granted, oldest first.
     spent: Mutex<Vec<Timestamp>>,
+    /// Its trouble with the file is logged once.
+    is_failing: AtomicBool,
 }
 
 impl Ledger {
@@ -31,6 +34,7 @@ impl Ledger {
     /// just now.
     pub fn open(per_hour: u32, file: Option<PathBuf>, now: Timestamp) -> Self {
         let per_hour = per_hour as usize;
+        let unwritable = file.as_deref().and_then(|file| file::try_beside(file).err());
         let spent = match file.as_deref().map(read) {
             Some(Ok(spent)) => spent,
             Some(Err(error)) => {
@@ -39,7 +43,16 @@ impl Ledger {
             }
             None => vec![now; per_hour],
         };
-        Self { per_hour, file, spent: Mutex::new(spent) }
+        let ledger = Self { per_hour, file, spent: Mutex::new(spent), is_failing: AtomicBool::default() };
+        unwritable.iter().for_each(|error| ledger.tell(error));
+        ledger
+    }
+
+    fn tell(&self, error: &io::Error) {
+        if !self.is_failing.swap(true, Ordering::Relaxed) {
+            let file = self.file.as_deref().map(|file| file.display().to_string());
+            tracing::warn!(%error, file, "cannot write down counted pulls: pullprobe makes none");
+        }
     }
 
     /// One more, if fewer than allowed were spent in the last hour.
@@ -77,9 +90,10 @@ impl Ledger {
 
     fn note(&self, spent: &mut Vec<Timestamp>, now: Vec<Timestamp>) -> bool {
         if let Some(Err(error)) = self.file.as_deref().map(|file| write(file, &now)) {
-            tracing::warn!(%error, "cannot write down counted pulls: pullprobe makes none");
+            self.tell(&error);
             return false;
         }
+        self.is_failing.store(false, Ordering::Relaxed);
         *spent = now;
         true
     }
@@ -168,6 +182,22 @@ mod tests {
         assert!(!ledger.take(at(10)) && ledger.take(at(3_661)));
         let nowhere = Some(directory.path().join("missing/pulls"));
         assert!(!Ledger::open(1, nowhere, at(0)).take(at(10)));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_known_at_the_start_and_the_start_writes_nothing() {
+        let (directory, file) = file();
+        let is_failing =
+            |file: &Option<PathBuf>| Ledger::open(1, file.clone(), at(0)).is_failing.load(Ordering::Relaxed);
+        assert!(!is_failing(&file) && !file.as_ref().unwrap().exists());
+        fs::write(file.as_ref().unwrap(), "soon\n").unwrap();
+        assert!(!is_failing(&file));
+        assert_eq!(fs::read(file.as_ref().unwrap()).unwrap(), b"soon\n");
+        let nowhere = Some(directory.path().join("missing/pulls"));
+        assert!(is_failing(&nowhere));
+        let ledger = Ledger::open(1, nowhere, at(0));
+        fs::create_dir(directory.path().join("missing")).unwrap();
+        assert!(ledger.take(at(10)) && !ledger.is_failing.load(Ordering::Relaxed), "it is there now");
     }
 
     #[test]
