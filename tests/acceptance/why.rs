@@ -286,7 +286,7 @@ fn a_pod_elsewhere_with_the_agents_label_is_sent_nothing() {
 #[test]
 fn where_exec_is_forbidden_the_agents_report_is_read_through_the_proxy() {
     let objects = naming("pull", &[]);
-    let report = json!({"images": [{"image": "registry.example/demo/app:1.0", "pullable": false, "cause": "tcp_refused", "owner": "network",
+    let report = json!({"node": "worker-1", "images": [{"image": "registry.example/demo/app:1.0", "pullable": false, "cause": "tcp_refused", "owner": "network",
         "summary": "the registry refuses connections", "fix": "open the port"}]});
     let cluster = Cluster::with(objects, |config| {
         config.forbidden.push("get pods/exec".into());
@@ -301,11 +301,29 @@ fn where_exec_is_forbidden_the_agents_report_is_read_through_the_proxy() {
     assert_eq!(told["message_agrees"], false, "{told:#}");
 }
 
+/// An agent that is gone may have left its address to the one of another node, which is well.
+#[test]
+fn a_report_about_another_node_is_not_used_and_that_is_said() {
+    let objects = naming("pull", &[]);
+    let report = json!({"node": "worker-7", "images": [{"image": "registry.example/demo/app:1.0", "pullable": true}]});
+    let cluster = Cluster::with(objects, |config| {
+        config.forbidden.push("get pods/exec".into());
+        for document in ["report", "summary"] {
+            let place = format!("pullprobe/agent-worker-1:10048/api/v1/{document}");
+            config.proxied.insert(place, (200, report.to_string()));
+        }
+    });
+    let (_, told) = cluster.container("web");
+    assert_eq!((&told["pullable"], &told["asked"]["way"]), (&false.into(), &"nobody".into()), "{told:#}");
+    says(&told["asked"], "because", "another node answers at the address of its agent");
+    assert_eq!(told["failing_since"], Value::Null, "{told:#}");
+}
+
 /// The summary has no words; those of the cause stand in for them.
 #[test]
 fn the_summaries_of_all_nodes_tell_of_this_one_and_of_the_others() {
     let mut objects = naming("pull", &[]);
-    objects.extend(["worker-2", "worker-3", "worker-4", "worker-5"].map(agent));
+    objects.extend(["worker-2", "worker-3", "worker-4", "worker-5", "worker-6"].map(agent));
     let since = "2026-11-30T10:42:17Z";
     let image = |pullable: bool, cause: Value| json!({"images": [{"image": "registry.example/demo/app:1.0", "pullable": pullable, "cause": cause, "owner": "network", "failing_since": since, "failures_24h": 3}]});
     let registry =
@@ -317,7 +335,11 @@ fn the_summaries_of_all_nodes_tell_of_this_one_and_of_the_others() {
             ("worker-2", image(true, Value::Null)),
             ("worker-3", registry),
             ("worker-4", json!({"registries": [{"registry": "registry.example", "pullable": true}]})),
+            ("worker-6", image(true, Value::Null)),
         ] {
+            let mut summary: Value = summary;
+            // One answers at the address of another.
+            summary["node"] = if node == "worker-6" { "worker-2" } else { node }.into();
             let place = format!("pullprobe/agent-{node}:10048/api/v1/summary");
             config.proxied.insert(place, (200, summary.to_string()));
         }
@@ -325,10 +347,15 @@ fn the_summaries_of_all_nodes_tell_of_this_one_and_of_the_others() {
     let (code, told) = cluster.container("web");
     assert_eq!((code, &told["cause"], &told["owner"]), (Some(1), &"tcp_timeout".into(), &"network".into()), "{told:#}");
     assert!(told["summary"].as_str().is_some_and(|words| words.len() > 20), "{told:#}");
-    assert_eq!(told["other_nodes"], json!({"can": 1, "cannot": 1, "unknown": 2, "not_asked": 0}), "{told:#}");
+    assert_eq!(
+        told["other_nodes"],
+        json!({"can": 1, "cannot": 1, "unknown": 3, "answered_for_another_node": 1, "not_asked": 0}),
+        "{told:#}"
+    );
     assert_eq!((&told["failing_since"], &told["failures_24h"]), (&since.into(), &3.into()), "{told:#}");
     let text = cluster.ask(&["web"]).stdout;
     assert!(text.contains("failing: since 2026-11-30 10:42 UTC (") && text.contains("3 times in 24 hours"), "{text}");
+    assert!(text.contains("1 can, 1 cannot, 3 unknown (1 answered for another node)\n"), "{text}");
 }
 
 /// More pods than one page has, and than one list may have bytes.
@@ -343,7 +370,11 @@ fn of_a_large_cluster_it_is_said_how_many_nodes_were_not_asked() {
     let cluster = Cluster::with(objects, |config| config.forbidden.push("get pods/exec".into()));
     let (_, told) = cluster.container("web");
     // Those that are asked have no proxy.
-    assert_eq!(told["other_nodes"], json!({"can": 0, "cannot": 0, "unknown": 64, "not_asked": 1735}), "{told:#}");
+    assert_eq!(
+        told["other_nodes"],
+        json!({"can": 0, "cannot": 0, "unknown": 64, "answered_for_another_node": 0, "not_asked": 1735}),
+        "{told:#}"
+    );
     let told = cluster.ask(&["web"]);
     assert!(told.stdout.contains("64 unknown, 1735 not asked"), "{told:?}");
 }

@@ -338,9 +338,10 @@ impl<'c> Agents<'c> {
         // The summary is for everybody and has no words; the report may be kept to the node.
         for document in ["report", "summary"] {
             match self.read(pod, document, REPORT_LIMIT).await {
-                Ok(report) => match CheckedImage::of_report(&report, &image) {
-                    Some(found) => return Ok(found),
-                    None => why = "it probes neither this image nor its registry by itself".into(),
+                Ok(report) => match CheckedImage::of_report(&report, &image, &pod.spec.node) {
+                    Ok(Some(found)) => return Ok(found),
+                    Ok(None) => why = "it probes neither this image nor its registry by itself".into(),
+                    Err(another) => why = another.to_string().into(),
                 },
                 Err(refusal) if why.is_empty() => why = format!("its report cannot be read: {refusal}").into(),
                 Err(_) => {}
@@ -357,20 +358,17 @@ impl<'c> Agents<'c> {
         }
         let (summaries, not_asked) = self.all.as_ref()?;
         let not_asked = not_asked.iter().filter(|other| Some(*other) != node).count();
-        let mut told = OtherNodes { can: 0, cannot: 0, unknown: 0, not_asked };
-        let others = summaries.iter().filter(|(other, _)| Some(other) != node).count() + not_asked;
-        if others == 0 {
-            return None;
-        }
-        for (_, summary) in summaries.iter().filter(|(other, _)| Some(other) != node) {
-            let found = summary.as_ref().and_then(|summary| CheckedImage::of_report(summary, &image));
-            match found.and_then(|found| found.starts()) {
+        let mut told = OtherNodes { can: 0, cannot: 0, unknown: 0, answered_for_another_node: 0, not_asked };
+        for (other, summary) in summaries.iter().filter(|(other, _)| Some(other) != node) {
+            let found = summary.as_ref().map_or(Ok(None), |summary| CheckedImage::of_report(summary, &image, other));
+            told.answered_for_another_node += usize::from(found.is_err());
+            match found.ok().flatten().and_then(|found| found.starts()) {
                 Some(true) => told.can += 1,
                 Some(false) => told.cannot += 1,
                 None => told.unknown += 1,
             }
         }
-        Some(told)
+        (told.can + told.cannot + told.unknown + told.not_asked > 0).then_some(told)
     }
 
     /// Of every node, as far as there are not too many. `None`: the agents cannot be listed.

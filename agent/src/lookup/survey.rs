@@ -9,6 +9,7 @@ use super::nodes::Node;
 use crate::fleet::{FleetNode, NodeAnswer};
 use crate::redact::clean::Clean;
 use crate::render::json::summary::Summary;
+use crate::why::AnotherNode;
 
 /// A document of no secret.
 const NO_SECRETS: &[u8] = br#"{"kind":"List","items":[]}"#;
@@ -33,10 +34,7 @@ impl Survey<'_> {
             None => Err(self.agents.none()),
             Some(pod) => match self.agents.summary(pod).await {
                 Err(reason) => Err(reason),
-                // A node that is gone may have left its address to another one.
-                Ok(summary) if *summary.node != *node.name => {
-                    Err("another node answers at the address of its agent".to_owned())
-                }
+                Ok(summary) if *summary.node != *node.name => Err(AnotherNode.to_string()),
                 // What it has answers for counts. Before the first one it is as good as not there.
                 Ok(summary)
                     if !summary.complete

@@ -125,6 +125,8 @@ pub struct OtherNodes {
     pub cannot: usize,
     /// No agent answered, or it probes neither the image nor a registry that fails.
     pub unknown: usize,
+    /// How many of the unknown ones: at the address of their agent another node answered, and that counts for nobody.
+    pub answered_for_another_node: usize,
     /// How many were not asked, because there are too many.
     pub not_asked: usize,
 }

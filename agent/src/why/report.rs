@@ -25,6 +25,11 @@ pub struct Registry {
     pub failing_since: Option<Clean>,
 }
 
+/// The report is about another node than the one whose agent was asked: one that is gone may have left its address to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("another node answers at the address of its agent")]
+pub struct AnotherNode;
+
 impl CheckedImage {
     /// Of the report of `check` about one image.
     pub fn of_check(report: &[u8]) -> Option<Self> {
@@ -33,9 +38,18 @@ impl CheckedImage {
         Some(if picked.left_out > 0 { image.unknown("its answer is about more than one image") } else { image })
     }
 
-    /// The image of a report about many, or else what it says of the image's registry. `None`: neither is probed.
-    pub fn of_report(report: &[u8], image: &Reference) -> Option<Self> {
-        let picked = Picked::of(report, Some(image))?;
+    /// The image of a report about many, or else what it says of the image's registry. `None`: neither is probed, or it does not say
+    /// whose report it is.
+    pub fn of_report(report: &[u8], image: &Reference, node: &Clean) -> Result<Option<Self>, AnotherNode> {
+        let Some(picked) = Picked::of(report, Some(image)) else { return Ok(None) };
+        match &picked.node {
+            Some(own) if own == node => Ok(Self::picked(picked, image)),
+            Some(_) => Err(AnotherNode),
+            None => Ok(None),
+        }
+    }
+
+    fn picked(picked: Picked<'_>, image: &Reference) -> Option<Self> {
         if let Some(found) = picked.image {
             return Some(found.whole().worded());
         }
@@ -86,6 +100,8 @@ impl CheckedImage {
 pub struct Picked<'a> {
     /// `None`: the first image.
     wanted: Option<&'a Reference>,
+    /// Whose report it is.
+    pub node: Option<Clean>,
     pub image: Option<CheckedImage>,
     pub registry: Option<Registry>,
     /// How many lines were not read.
@@ -95,7 +111,7 @@ pub struct Picked<'a> {
 impl<'a> Picked<'a> {
     /// `None`: it is no report.
     pub fn of(report: &[u8], wanted: Option<&'a Reference>) -> Option<Self> {
-        let mut picked = Self { wanted, image: None, registry: None, left_out: 0 };
+        let mut picked = Self { wanted, node: None, image: None, registry: None, left_out: 0 };
         let mut json = serde_json::Deserializer::from_slice(report);
         (&mut picked).deserialize(&mut json).ok()?;
         json.end().ok().map(|()| picked)
@@ -135,6 +151,7 @@ impl<'de> Visitor<'de> for &mut Picked<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut report: A) -> Result<(), A::Error> {
         while let Some(key) = report.next_key::<Text<64>>()? {
             match &*key {
+                "node" => self.node = report.next_value()?,
                 "images" => self.left_out += report.next_value_seed(Lines::new(|line| self.image(line)))?,
                 "registries" => self.left_out += report.next_value_seed(Lines::new(|line| self.registry(line)))?,
                 _ => drop(report.next_value::<IgnoredAny>()?),
@@ -197,7 +214,27 @@ mod tests {
     }
 
     fn found(report: &str) -> Option<CheckedImage> {
-        CheckedImage::of_report(report.as_bytes(), &image())
+        CheckedImage::of_report(report.as_bytes(), &image(), &"a".into()).unwrap()
+    }
+
+    #[test]
+    fn a_report_counts_for_the_node_that_it_names_wherever_it_names_it() {
+        let images = r#""images": [{"image": "registry.example/demo/app:1.0", "pullable": true}]"#;
+        let of = |report: String| {
+            let found = CheckedImage::of_report(report.as_bytes(), &image(), &"a".into());
+            found.map(|found| found.and_then(|found| found.pullable))
+        };
+        assert_eq!(of(format!(r#"{{"node": "a", {images}}}"#)), Ok(Some(true)));
+        assert_eq!(of(format!(r#"{{{images}, "node": "a"}}"#)), Ok(Some(true)));
+        for other in ["b", "", "A", "a.example"] {
+            assert_eq!(of(format!(r#"{{"node": "{other}", {images}}}"#)), Err(AnotherNode), "{other}");
+            assert_eq!(of(format!(r#"{{{images}, "node": "{other}"}}"#)), Err(AnotherNode), "{other}");
+        }
+        for nobody in
+            [format!(r#"{{"node": null, {images}}}"#), format!(r#"{{"node": 5, {images}}}"#), format!("{{{images}}}")]
+        {
+            assert_eq!(of(nobody), Ok(None), "no agent leaves it out");
+        }
     }
 
     #[test]
@@ -210,8 +247,7 @@ mod tests {
         for other in ["", "[]", "{", r#"{"images": {}}"#, r#"{"images": [5]}"#, "{} {}"] {
             assert!(found(other).is_none(), "{other}");
         }
-        let registry =
-            r#"{"registries": [{"registry": "registry.example", "pullable": false, "cause": "dns_nxdomain"}]}"#;
+        let registry = r#"{"node": "a", "registries": [{"registry": "registry.example", "pullable": false, "cause": "dns_nxdomain"}]}"#;
         assert_eq!(found(registry).unwrap().pullable, Some(false));
     }
 
@@ -220,7 +256,7 @@ mod tests {
     fn of_a_report_that_is_cut_nothing_follows() {
         let many = vec!["{}"; LINES + 7].join(",");
         let registry = r#"{"registry": "registry.example", "pullable": false, "cause": "dns_nxdomain"}"#;
-        let told = found(&format!(r#"{{"images": [{many}], "registries": [{registry}]}}"#)).unwrap();
+        let told = found(&format!(r#"{{"node": "a", "images": [{many}], "registries": [{registry}]}}"#)).unwrap();
         assert_eq!((told.pullable, told.cause), (None, None));
         assert!(told.unknown_because.unwrap().contains("7 lines more than pullprobe reads"));
     }

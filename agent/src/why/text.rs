@@ -73,9 +73,13 @@ fn container(answer: &Answer, now: Timestamp, color: bool) -> String {
     if answer.message_agrees == Some(false) || (answer.pullable == Some(true) && answer.kubelet_message.is_some()) {
         line("", "kubelet's words do not come from this: they may be of an earlier try");
     }
-    if let Some(OtherNodes { can, cannot, unknown, not_asked }) = answer.other_nodes {
+    if let Some(OtherNodes { can, cannot, unknown, answered_for_another_node, not_asked }) = answer.other_nodes {
+        let elsewhere = match answered_for_another_node {
+            0 => String::new(),
+            count => format!(" ({count} answered for another node)"),
+        };
         let rest = if not_asked > 0 { format!(", {not_asked} not asked") } else { String::new() };
-        line("other nodes: ", &format!("{can} can, {cannot} cannot, {unknown} unknown{rest}"));
+        line("other nodes: ", &format!("{can} can, {cannot} cannot, {unknown} unknown{elsewhere}{rest}"));
     }
     format!("{}\n{out}", paint("1", &format!("{namespace}/{pod} container {container}{node}")))
 }
