@@ -158,8 +158,16 @@ fn the_list_costs_no_more_pulls_than_allowed() {
     let free = hosts(&world, &["limited.example/demo/app:1.0", "--counted-pulls", "0", "--format", "json"]);
     assert_eq!((free.code, world.counted_pulls()), (Some(3), 0), "{free:?}");
     assert_eq!(document(&free)["incomplete"].as_array().map(Vec::len), Some(1));
+    assert_eq!(document(&free)["counted_pulls"], 0, "{free:?}");
+    assert!(!hosts(&world, &[IMAGE]).stdout.contains("counted pull"), "a registry without a limit counts nothing");
     let paid = hosts(&world, &["limited.example/demo/app:1.0"]);
     assert_eq!((paid.code, world.counted_pulls()), (Some(0), 1), "{paid:?}");
+    assert!(paid.stdout.contains("\n\nthis check spent 1 counted pull\n"), "{paid:?}");
+    let paid = hosts(&world, &["limited.example/demo/app:1.0", IMAGE, "--format", "json"]);
+    is_published(&document(&paid));
+    assert_eq!((&document(&paid)["counted_pulls"], world.counted_pulls()), (&1.into(), 2), "{paid:?}");
+    let paid = hosts(&world, &["limited.example/demo/app:1.0", "--plain"]);
+    assert!(paid.stderr.contains("this check spent 1 counted pull") && !paid.stdout.contains("counted"), "{paid:?}");
 }
 
 #[test]

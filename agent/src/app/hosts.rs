@@ -8,6 +8,7 @@ use super::answers::{TargetReport, ask_all, ending, wanted};
 use super::{ExitStatus, complain, print, refuse, style};
 use crate::cli::{Format, NodeArgs, OutputArgs};
 use crate::file;
+use crate::model::tally;
 use crate::redact::urls::without_credentials;
 use crate::render::json::{self, Hosts, Incomplete};
 use crate::render::text;
@@ -49,13 +50,14 @@ pub async fn run(wish: Wish<'_>, node: &NodeArgs, output: &OutputArgs) -> ExitSt
         hosts.iter_mut().for_each(|host| host.new = Some(!earlier.contains(&host.place())));
     }
     let incomplete: Vec<Incomplete> = texts.iter().zip(&answers).filter_map(incomplete).collect();
+    let counted_pulls = answers.iter().filter_map(TargetReport::image).map(|report| report.counted_pulls).sum();
     let told = match output.format {
         _ if plain => {
-            incomplete.iter().for_each(|one| complain(&warning(one)));
+            notes(&incomplete, counted_pulls).iter().for_each(|note| complain(note));
             text::hosts::plain(&hosts)
         }
-        Format::Json => json::text(&Hosts::new(&options.node_name, &hosts, incomplete)),
-        Format::Text => table(&hosts, &incomplete, output),
+        Format::Json => json::text(&Hosts::new(&options.node_name, &hosts, incomplete, counted_pulls)),
+        Format::Text => table(&hosts, &notes(&incomplete, counted_pulls), output),
     };
     print(&told, ending(&answers))
 }
@@ -68,20 +70,22 @@ fn earlier(file: &Path) -> Result<BTreeSet<Destination>, String> {
     json::places(&text).map_err(why)
 }
 
-fn table(hosts: &[NeededHost], incomplete: &[Incomplete], output: &OutputArgs) -> String {
+fn table(hosts: &[NeededHost], notes: &[String], output: &OutputArgs) -> String {
     let mut out = text::hosts::table(hosts, style(output));
-    if !incomplete.is_empty() {
+    if !notes.is_empty() {
         out.push('\n');
     }
-    for one in incomplete {
-        out.push_str(&warning(one));
+    for note in notes {
+        out.push_str(note);
         out.push('\n');
     }
     out
 }
 
-fn warning(one: &Incomplete) -> String {
-    format!("{} may need more hosts: {}", one.target, one.reason)
+/// What the list may lack, and what it cost.
+fn notes(incomplete: &[Incomplete], counted_pulls: u32) -> Vec<String> {
+    let lacks = incomplete.iter().map(|one| format!("{} may need more hosts: {}", one.target, one.reason));
+    lacks.chain(tally::spent(counted_pulls)).collect()
 }
 
 /// Why the list of a target may be incomplete. `None`: it is complete.

@@ -45,6 +45,12 @@ impl RequestKind {
     }
 }
 
+/// What a check took of the limits of registries, for people. `None`: nothing.
+pub fn spent(counted_pulls: u32) -> Option<String> {
+    let plural = if counted_pulls == 1 { "" } else { "s" };
+    (counted_pulls > 0).then(|| format!("this check spent {counted_pulls} counted pull{plural}"))
+}
+
 /// Requests sent and counted pulls spent, by endpoint.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {

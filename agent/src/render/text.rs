@@ -12,6 +12,7 @@ use crate::model::report::{
     Attempt, Candidate, CandidatePull, ContentSource, CredentialUsed, EndpointReport, ImageReport, StageResult,
 };
 use crate::model::space::bytes;
+use crate::model::tally;
 
 pub mod fleet;
 pub mod hosts;
@@ -146,10 +147,7 @@ fn facts_of(report: &ImageReport) -> Vec<String> {
         lines
             .push(format!("space: {needed} to download, about {} unpacked, {free} free", bytes(space.estimated_bytes)));
     }
-    if report.counted_pulls > 0 {
-        let plural = if report.counted_pulls == 1 { "" } else { "s" };
-        lines.push(format!("this check spent {} counted pull{plural}", report.counted_pulls));
-    }
+    lines.extend(tally::spent(report.counted_pulls));
     lines
 }
 

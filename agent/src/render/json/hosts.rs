@@ -19,6 +19,8 @@ pub struct Hosts {
     pub hosts: Vec<Host>,
     /// Targets that may need more hosts than are listed.
     pub incomplete: Vec<Incomplete>,
+    /// Requests spent on this answer that a registry counts as a pull.
+    pub counted_pulls: u32,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -54,9 +56,9 @@ pub struct Incomplete {
 }
 
 impl Hosts {
-    pub fn new(node: &str, hosts: &[NeededHost], incomplete: Vec<Incomplete>) -> Self {
+    pub fn new(node: &str, hosts: &[NeededHost], incomplete: Vec<Incomplete>, counted_pulls: u32) -> Self {
         let hosts = hosts.iter().map(Host::from).collect();
-        Self { schema_version: SCHEMA_VERSION, node: node.to_owned(), hosts, incomplete }
+        Self { schema_version: SCHEMA_VERSION, node: node.to_owned(), hosts, incomplete, counted_pulls }
     }
 }
 
