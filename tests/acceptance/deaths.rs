@@ -127,16 +127,22 @@ fn a_mount_that_hangs_and_is_not_needed_keeps_the_agent_from_nothing() {
 #[test]
 fn where_the_disk_of_its_record_hangs_the_agent_serves_probes_and_ends() {
     let world = world();
-    let hang = "setsid sleep 300 & group=$!
-        until kill -0 -$group 2>/dev/null; do :; done
-        exec 7> >(exec sleep 300)
-        mount -i -t autofs -o fd=7,pgrp=$group,minproto=5,maxproto=5,direct none \"$0\" && exec \"$@\"";
+    the_record_hangs(&world, &world.node.path("/state"));
     let directory = tempfile::tempdir().unwrap();
     let settings = std::fs::read_to_string(world.node.path("/pullprobe.yaml")).unwrap();
     let (place, other) = (world.node.path("/state"), directory.path());
     let settings = settings.replace(&*place.to_string_lossy(), &other.to_string_lossy());
     world.node.write("/pullprobe.yaml", settings).unwrap();
-    let mut agent = Agent::start(&mut prepared_at(&world, hang, other)).ready();
+    the_record_hangs(&world, other);
+}
+
+/// In a directory of the node's root, or elsewhere.
+fn the_record_hangs(world: &World, directory: &Path) {
+    let hang = "setsid sleep 300 & group=$!
+        until kill -0 -$group 2>/dev/null; do :; done
+        exec 7> >(exec sleep 300)
+        mount -i -t autofs -o fd=7,pgrp=$group,minproto=5,maxproto=5,direct none \"$0\" && exec \"$@\"";
+    let mut agent = Agent::start(&mut prepared_at(world, hang, directory)).ready();
     assert_eq!(agent.get("/livez").status, 200);
     assert_eq!(image(&agent)["pullable"], Value::Null, "{:#}", image(&agent));
     assert_eq!(world.counted_pulls(), 0);
