@@ -108,8 +108,8 @@ impl From<&Account> for ServiceAccount {
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Asked {
-    /// `exec`: the agent checked the image now, with the pod's secrets. `summary`: its last report, read through the API
-    /// server. `nobody`: only the API and kubelet's words are known.
+    /// `exec`: the agent checked the image now, with the pod's secrets. `summary`: its last report, or its summary, read
+    /// through the API server. `nobody`: only the API and kubelet's words are known.
     pub way: String,
     /// The agent's pod, `NAMESPACE/NAME`. Null: there is none.
     pub agent: Option<String>,
