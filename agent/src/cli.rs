@@ -46,8 +46,9 @@ fn version() -> String {
 pub enum Verb {
     /// Run the agent: probe on a schedule, serve metrics, a page and JSON
     ///
-    /// Exit codes of `--dry-run`: 0 all well, 1 a registry has no host to ask, 2 the request or the settings are wrong,
-    /// 3 it is unknown which hosts would be asked.
+    /// Exit codes: 0 it was told to end, 1 it cannot listen, 2 the request or the settings are wrong. With `--dry-run`: 0 all
+    /// well, 1 a registry has no host to ask, 2 the request or the settings are wrong, 3 it is unknown which hosts would be
+    /// asked. `--format` and `--color` are for `--dry-run`.
     Run {
         /// Only print what would be probed, how often, and what that costs each registry; sends nothing
         #[arg(long)]
@@ -67,8 +68,8 @@ pub enum Verb {
     /// Exit codes: 0 all well, 1 something is not pullable, 2 the request or the settings are wrong,
     /// 3 the answer is unknown.
     Check {
-        /// Image references (`nginx`, `ghcr.io/a/b:1`) or registry hosts (`docker.io`). Without any:
-        /// the targets of the settings
+        /// Image references (`nginx`, `ghcr.io/a/b:1`) or registry hosts (`docker.io`). Without any: the targets of the
+        /// settings, the registries of certs.d, and the pod sandbox's image
         targets: Vec<String>,
         /// Time limit for one target. With more than 30s a single request may take longer, too
         #[arg(long, env = "PULLPROBE_TIMEOUT", value_name = "DUR", default_value = "30s", value_parser = duration)]
@@ -87,8 +88,9 @@ pub enum Verb {
     /// Say why pods of a cluster wait for their images: from a stuck pod to its cause
     ///
     /// Acts with your kubeconfig and your rights. Asks the agent on the pod's node to check the image with the pod's own
-    /// pull secrets. Exit codes: 0 nothing waits, or the next pull should succeed, 1 an image is not pullable, 2 the request
-    /// is wrong, 3 the answer is unknown.
+    /// pull secrets. At a registry with a pull limit, each check may spend one pull: at most one for each image, node and set
+    /// of secrets. Exit codes: 0 nothing waits, or the next pull should succeed, 1 an image is not pullable, 2 the request is
+    /// wrong, 3 the answer is unknown.
     Why {
         #[command(flatten)]
         why: WhyArgs,
@@ -138,7 +140,8 @@ pub enum Verb {
     /// Explain a cause and its fix, or find the causes that fit an error message
     ///
     /// Reads events, container statuses and log lines of kubectl, kubelet, containerd, Docker and CRI-O:
-    /// `kubectl describe pod POD | pullprobe explain`.
+    /// `kubectl describe pod POD | pullprobe explain`. Exit codes: 0 explained, 2 the word or message is not known, or
+    /// nothing came through the pipe.
     Explain {
         /// A cause as `check` names it, or a message. `-` reads standard input. Without an argument:
         /// what is piped in, or else the list of all causes
@@ -152,7 +155,8 @@ pub enum Verb {
     /// Exit codes: 0 all well, 1 something is not pullable, 2 the request or the settings are wrong,
     /// 3 the answer is unknown.
     Hosts {
-        /// Image references or registry hosts, as for `check`. Without any: the targets of the settings
+        /// Image references or registry hosts, as for `check`. Without any: the targets of the settings, the registries of
+        /// certs.d, and the pod sandbox's image
         targets: Vec<String>,
         /// Print only `host:port`, one per line, without nameservers; overrides --format
         #[arg(long)]
@@ -325,6 +329,22 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_document_of_the_settings_has_each_flag_of_a_key_with_its_variable() {
+        let document = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/settings.md")).unwrap();
+        let flags = NodeArgs::augment_args(clap::Command::new("node"));
+        let mut seen = 0;
+        // The file itself has no key, nor has the wish for no logins.
+        for flag in flags.get_arguments().filter(|flag| !["config", "no_credentials"].contains(&flag.get_id().as_str()))
+        {
+            let (name, variable) = (flag.get_long().unwrap(), flag.get_env().unwrap().to_str().unwrap());
+            let row = |line: &&str| line.contains(&format!("`--{name}`")) && line.contains(&format!("`{variable}`"));
+            assert!(document.lines().any(|line| row(&line)), "docs/settings.md has no row of --{name} and {variable}");
+            seen += 1;
+        }
+        assert!(seen > 5, "{seen}");
     }
 
     #[test]

@@ -69,7 +69,7 @@ pub struct FleetArgs {
     /// Only nodes with these labels
     #[arg(short = 'l', long, value_name = "LABELS")]
     pub selector: Option<String>,
-    /// Only so many nodes of each kind: of one zone, pool, instance type, system and container runtime
+    /// Only so many nodes of each kind: of one zone, instance type, node pool, architecture, OS image and container runtime
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub sample: Option<u32>,
     /// Check images with the pull secrets of this service account

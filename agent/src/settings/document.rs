@@ -21,6 +21,28 @@ Durations have units: `500ms`, `60s`, `5m`, `1h30m`. Anchors, aliases and tags a
 ";
 
 const TAIL: &str = "
+## Flags and variables
+
+These keys have a flag and a variable of `check`, `hosts`, `plan`, `lint` and `run`. What a flag or a variable says counts instead of the key:
+
+| key | flag | variable |
+|---|---|---|
+| `node.host_root` | `--host-root` | `PULLPROBE_HOST_ROOT` |
+| `node.containerd_config` | `--containerd-config` | `PULLPROBE_CONTAINERD_CONFIG` |
+| `node.certs_d` | `--certs-d` | `PULLPROBE_CERTS_D` |
+| `node.containerd_version` | `--containerd-version` | `PULLPROBE_CONTAINERD_VERSION` |
+| `node.platform` | `--platform` | `PULLPROBE_PLATFORM` |
+| `node.kubelet_root` | `--kubelet-root` | `PULLPROBE_KUBELET_ROOT` |
+| `credentials.provider_config` | `--credential-provider-config` | `PULLPROBE_CREDENTIAL_PROVIDER_CONFIG` |
+| `credentials.provider_bin_dir` | `--credential-provider-bin-dir` | `PULLPROBE_CREDENTIAL_PROVIDER_BIN_DIR` |
+| `probe.counted_pulls_per_hour` | `--counted-pulls` of `run` | `PULLPROBE_COUNTED_PULLS` |
+
+- `check` and `hosts` do not go by `probe.counted_pulls_per_hour`: there `--counted-pulls` is for each target, and 1 when not given. `plan` and `lint` send
+  nothing, so it changes nothing there.
+- No other key has a flag. Other flags have no key: `--help` of each verb names them, with their variables.
+
+## Example
+
 ```yaml
 node: {host_root: /host}
 targets:

@@ -67,7 +67,7 @@ keys! {
         |s, node, read| read.switch(node, &mut s.targets.discover.sandbox_image);
     "targets.discover.waiting_pods", "", SWITCH, "Probe the images that pods of this node wait for, at once and then every minute while they wait, 100 at most. Default: on where the agent has a token for the Kubernetes API.",
         |s, node, read| { let mut on = true; read.switch(node, &mut on); s.targets.discover.waiting_pods = Some(on); };
-    "targets.discover.node_pods", "false", SWITCH, "Probe the images of all pods of this node, as the Kubernetes API names them, every 30 minutes and never with a counted pull. Needs a token for that API; images beyond the five hundredth are left out, listed and counted, and those that pods wait for come first.",
+    "targets.discover.node_pods", "false", SWITCH, "Probe the images of all pods of this node, as the Kubernetes API names them, every 30 minutes and never with a counted pull. Needs a token for that API; images beyond the five hundredth are left out and counted, and the report names up to 100 of them. Those that pods wait for come first.",
         |s, node, read| read.switch(node, &mut s.targets.discover.node_pods);
     "targets.discover.node_images", "false", SWITCH, "Probe the images that containerd has, by their tags, and those of its containers, every 30 minutes and never with a counted pull. Needs its socket; the same limit holds.",
         |s, node, read| read.switch(node, &mut s.targets.discover.node_images);
@@ -93,7 +93,7 @@ keys! {
     "probe.counted_pulls_file", "", PATH, "The file that keeps the times of these requests over a restart of the agent. The manifests that they brought are beside it in `NAME.d`. `NAME.hosts` lists the registries that announce their limit only in such an answer. `NAME.history` keeps what changed in the last 24 hours. Not set: `/var/lib/pullprobe/counted-pulls` if that directory is there. Otherwise all of it is in memory, and a new agent makes no such request for its first hour.",
         |s, node, read| read.path(node, &mut s.probe.counted_pulls_file);
 
-    "credentials.kubelet", "true", SWITCH, "Use the credentials that kubelet would send. `false`: anonymous.",
+    "credentials.kubelet", "true", SWITCH, "Use the logins in kubelet's own files on the node (`config.json`, `.dockercfg`). `false`: not these. Pull secrets, credential providers and the logins in containerd's own configuration are used all the same.",
         |s, node, read| read.switch(node, &mut s.credentials.kubelet);
     "credentials.provider_config", "", PATH_ON_NODE, "The same value as kubelet's `--image-credential-provider-config`.",
         |s, node, read| read.path(node, &mut s.credentials.provider_config);

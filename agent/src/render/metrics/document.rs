@@ -26,8 +26,18 @@ Read this to write queries, dashboards or alerts on the agent's metrics. `GET /m
 | `endpoint` | `scheme://host[:port]`, as containerd's configuration has it |
 | `role` | `mirror`, `upstream`; or a host that a registry sends pulls to: `token` (token service), `redirect` (manifests or blobs) |
 | `bucket` | twelve hexadecimal digits, the same on every node whose pulls a registry counts together |
-| `stage`, `cause`, `owner` | closed sets: see `pullprobe explain` |
+| `stage` | `config` (the node's files), `dns`, `tcp`, `proxy`, `tls`, `ping` (`/v2/`), `token`, `manifest`, `platform`, `blob`, `node` (its disk, clock and containerd) |
+| `cause` | a name of [causes.md](causes.md), as `pullprobe explain` lists them; `pullprobe_waiting_containers` has three more words (below) |
+| `owner` | who can fix it: `image`, `credentials`, `config`, `node`, `network`, `registry` |
 | `image` | the reference as containerd writes it; only images that are configured or discovered, up to a limit |
+| `family` | `ipv4`, `ipv6` |
+| `state` | of addresses: `up`, `down`. Of a pull limit: `limited`, `unlimited` (the registry announces none), `unknown`, `blocked` (nothing is left, or it answered 429) |
+| `kind` | of a request: `ping` (`/v2/`), `token`, `head` and `get` (of a manifest), `blob` |
+| `source` | where a credential is from: `kubelet-config-json`, `provider:NAME`, `containerd-config`, `pull-secret:NAMESPACE/NAME` (`-` for a namespace that is not known) |
+| `registry` | the key by which a credential is looked up, such as `ghcr.io` |
+| `provider` | the name of a credential provider in kubelet's configuration of them |
+| `severity` | of a finding: `error`, `warning`, `info` |
+| `hash` | hexadecimal digits, the same on every node with the same pull configuration |
 
 ## How many series
 
