@@ -2,7 +2,8 @@
 //!
 //! Every node has phases of its own, by its name. So the probes of a fleet are spread evenly over each interval, and stay
 //! spread: what is late (after a start, or because a back-off held it) is due at the next half of its interval, also by
-//! phase. Then even a fleet whose nodes are all late at once makes no more than twice its usual number of requests.
+//! phase. Then even a fleet whose nodes are all late at once makes about twice its usual number of requests: at most 2.3 times
+//! in the simulation of 5,000 nodes, and more among few nodes, where chance does not even out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
