@@ -12,6 +12,7 @@ pub mod envelope;
 mod fair;
 pub mod headers;
 mod informational;
+mod latest;
 mod pooled;
 mod redirect;
 #[cfg(test)]
@@ -21,7 +22,7 @@ use std::borrow::Cow;
 use std::error::Error as _;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use go::http1::head;
@@ -43,6 +44,7 @@ use body::Body;
 use chain::chain;
 pub use encoding::{is_gzip, readable_part};
 pub use informational::Informational;
+use latest::{Latest, lock};
 use pooled::Taken;
 pub use pooled::{IdlePool, PooledConnection};
 
@@ -59,8 +61,9 @@ const ERROR_LIMIT: usize = 64_000;
 
 #[derive(Clone, Debug)]
 pub struct HttpClient {
-    /// Further connections. `None` until the proved one does not do: most hosts never need another.
-    inner: Arc<OnceLock<reqwest::Client>>,
+    /// Further connections. `None` until the proved one does not do, since most hosts never need another, and again when many
+    /// other hosts were asked meanwhile.
+    inner: Arc<Mutex<Option<reqwest::Client>>>,
     binding: Arc<Binding>,
     /// Whether a connection has served a request: Go tries once more when such a one is closed.
     used: Arc<AtomicBool>,
@@ -153,6 +156,8 @@ pub struct Binding {
     pub tls: rustls::ClientConfig,
     /// Empty where requests have another form than on the connection at hand, as to an HTTP proxy.
     pub pooled: PooledConnection,
+    /// The clients that were used last, of all hosts.
+    pub clients: Latest<reqwest::Client>,
     pub limit: Duration,
     /// How long containerd would wait for the head of an answer. `None`: without end.
     pub patience: Option<Duration>,
@@ -165,14 +170,18 @@ impl HttpClient {
     }
 
     /// The client for further connections.
-    fn inner(&self) -> Result<&reqwest::Client, Failure> {
-        if let Some(client) = self.inner.get() {
-            return Ok(client);
-        }
-        let unbuildable = |e: reqwest::Error| Failure::new(Stage::Ping, Cause::Unclassified, chain(&e));
-        let client = self.binding.client().map_err(unbuildable)?;
-        // Another request may have been quicker; either client is as good.
-        Ok(self.inner.get_or_init(|| client))
+    fn inner(&self) -> Result<reqwest::Client, Failure> {
+        let mut inner = lock(&self.inner);
+        let client = match &*inner {
+            Some(client) => client.clone(),
+            None => {
+                let unbuildable = |e: reqwest::Error| Failure::new(Stage::Ping, Cause::Unclassified, chain(&e));
+                inner.insert(self.binding.client().map_err(unbuildable)?).clone()
+            }
+        };
+        drop(inner);
+        self.binding.clients.used(&self.inner);
+        Ok(client)
     }
 
     pub fn endpoint(&self) -> &Endpoint {

@@ -19,6 +19,8 @@ VOLATILE = [
     # Places of earlier parts in the same name, which move with the length of such numbers.
     (re.compile(r"(?<=[A-Z0-9a-z])B[0-9A-Za-z]{1,2}_"), lambda found: "B" + "?" * (len(found[0]) - 2) + "_"),
     (re.compile(r"\.llvm\.\d+"), ".llvm.*"),
+    # Copies of one function get a number in the order in which they are met.
+    (re.compile(r"^(_R.*)\.\d+$"), r"\1"),
     (re.compile(r"aws_lc_\d+_\d+_\d+_"), "aws_lc_*_"),
 ]
 
@@ -58,13 +60,17 @@ def pattern(name):
 def files(lines, ran):
     """The files of C's library and those in assembler with a function that ran: their functions have no sections of their own."""
     for line in lines:
-        found = re.match(r"(?:.*/)?([^:/]*):([^:]+):[0-9a-f]+ [tTwWi] (\S+)$", line)
-        if not found or found[3] not in ran:
+        found = re.match(r"(?:.*/)?([^:/]*):([^:]+):[0-9a-f]+ ([tTwWi]) (\S+)$", line)
+        if not found or found[4] not in ran:
             continue
-        archive, file, _ = found.groups()
+        archive, file = found[1], found[2]
         if archive == "libc.a":
             yield f"*libc.a:{file}(.text .text.*)"
             yield f"*libc.a:{PROCESSORS.sub('-evex*', file)}(.text .text.*)"
+            # What chooses for this processor ran: on another one it chooses these.
+            if found[3] == "i" or found[4].endswith("_ifunc"):
+                yield f"*libc.a:{file.removesuffix('.o')}-evex*.o(.text .text.*)"
+                yield f"*libc.a:{file.removesuffix('.o')}-avx512*.o(.text .text.*)"
         else:
             yield re.sub(r"-[0-9a-f]{16}\.rlib:[0-9a-f]{16}-", "-*.rlib:*-", f"*{archive}:{file}(.text)")
 
@@ -81,6 +87,8 @@ def main():
     print(HEAD)
     for name in sorted(names):
         print(f"    *(.text.{name})")
+        if name.startswith("_R"):
+            print(f"    *(.text.{name}.*)")
         if SELDOM.search(name):
             print(f"    *(.text.unlikely.{name})")
     for file in sorted(whole):

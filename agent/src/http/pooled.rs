@@ -3,9 +3,8 @@
 //!
 //! Whoever finds it busy or gone uses the client, which dials anew.
 
-use std::collections::VecDeque;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use http::{HeaderValue, header};
@@ -17,44 +16,36 @@ use tokio::time::Instant;
 
 use super::Request;
 use super::fair::Fair;
+use super::latest::{Latest, lock};
 
 /// It is closed after so long without a request. Servers do so themselves after a few seconds, and a
 /// request that meets this looks like a failure of theirs.
 const IDLE: Duration = Duration::from_secs(2);
 
-/// So many idle ones are kept at a time: each takes some 30 KB, and an agent may look at a hundred hosts
-/// within the time that one is idle.
-const KEPT: usize = 8;
+/// So many idle connections are kept at a time: each takes some 50 KB with its buffers and its session, and an agent may look
+/// at two hundred hosts within the time that one is idle.
+const CONNECTIONS: usize = 8;
+/// So many clients, each of which may keep an idle connection. Twice as many as are at work by default.
+const CLIENTS: usize = 16;
 
-/// Empty while a request is under way, and when it is closed.
-#[derive(Clone, Debug, Default)]
-pub struct PooledConnection {
-    slot: Arc<Slot>,
-    kept: IdlePool,
+/// What is kept open within a cycle.
+#[derive(Clone, Debug)]
+pub struct IdlePool {
+    pub connections: Latest<Idle>,
+    pub clients: Latest<reqwest::Client>,
 }
 
-/// The idle connections of a cycle, the longest idle first.
-#[derive(Clone, Debug, Default)]
-pub struct IdlePool(Arc<Mutex<VecDeque<Weak<Slot>>>>);
-
-impl IdlePool {
-    fn put(&self, slot: &Arc<Slot>, sender: SendRequest<String>) {
-        *lock(slot) = Some(Idle { sender, since: Instant::now() });
-        self.add(slot);
+impl Default for IdlePool {
+    fn default() -> Self {
+        Self { connections: Latest::at_most(CONNECTIONS), clients: Latest::at_most(CLIENTS) }
     }
+}
 
-    /// Closes what has been idle the longest, beyond the limit.
-    fn add(&self, slot: &Arc<Slot>) {
-        let mut kept = lock(&self.0);
-        let is_other = |known: &Weak<Slot>| known.strong_count() > 0 && known.as_ptr() != Arc::as_ptr(slot);
-        kept.retain(is_other);
-        kept.push_back(Arc::downgrade(slot));
-        if kept.len() > KEPT
-            && let Some(oldest) = kept.pop_front().and_then(|oldest| oldest.upgrade())
-        {
-            drop(lock(&oldest).take());
-        }
-    }
+/// Empty while a request is under way, and when it is closed.
+#[derive(Clone, Debug)]
+pub struct PooledConnection {
+    slot: Arc<Slot>,
+    kept: Latest<Idle>,
 }
 
 /// Go limits only their size. More than these are an attack, or a loop.
@@ -63,7 +54,7 @@ const HEADERS: usize = 1000;
 type Slot = Mutex<Option<Idle>>;
 
 #[derive(Debug)]
-struct Idle {
+pub struct Idle {
     sender: SendRequest<String>,
     since: Instant,
 }
@@ -72,15 +63,20 @@ struct Idle {
 pub struct Taken {
     sender: SendRequest<String>,
     slot: Weak<Slot>,
-    kept: IdlePool,
+    kept: Latest<Idle>,
 }
 
 impl PooledConnection {
+    /// There is none.
+    pub fn none() -> Self {
+        Self { slot: Arc::default(), kept: Latest::at_most(0) }
+    }
+
     pub async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, kept: &IdlePool) -> Self {
-        let pooled = Self { kept: kept.clone(), ..Self::default() };
+        let pooled = Self { slot: Arc::default(), kept: kept.connections.clone() };
         // It sends nothing yet.
         if let Ok((sender, connection)) = as_go_reads().handshake(TokioIo::new(Fair::over(stream))).await {
-            pooled.kept.put(&pooled.slot, sender);
+            put(&pooled.kept, &pooled.slot, sender);
             tokio::spawn(serve(connection, Arc::downgrade(&pooled.slot)));
         }
         pooled
@@ -109,13 +105,14 @@ impl Taken {
     /// Once the whole answer was read.
     pub fn give_back(self) {
         if let Some(slot) = self.slot.upgrade().filter(|_| !self.sender.is_closed()) {
-            self.kept.put(&slot, self.sender);
+            put(&self.kept, &slot, self.sender);
         }
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+fn put(kept: &Latest<Idle>, slot: &Arc<Slot>, sender: SendRequest<String>) {
+    *lock(slot) = Some(Idle { sender, since: Instant::now() });
+    kept.used(slot);
 }
 
 /// What Go takes of an answer, and hyper by itself does not.

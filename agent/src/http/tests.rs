@@ -27,6 +27,7 @@ fn client(scheme: Scheme, address: SocketAddr, tls: rustls::ClientConfig, pooled
         proxy: None,
         tls,
         pooled,
+        clients: IdlePool::default().clients,
         limit: LIMIT,
         patience: None,
         informational,
@@ -77,7 +78,7 @@ async fn both(answer: &'static str) -> [Result<Response, Failure>; 2] {
     let stream = TlsConnector::from(Arc::new(tls.clone())).connect(name, stream).await.unwrap();
     let pooled = PooledConnection::over(stream, &IdlePool::default()).await;
     let [first, other] =
-        [pooled, PooledConnection::default()].map(|pooled| client(Scheme::Https, address, tls.clone(), pooled));
+        [pooled, PooledConnection::none()].map(|pooled| client(Scheme::Https, address, tls.clone(), pooled));
     let url = format!("https://registry.example:{}/v2/", address.port());
     [first.send(get(&url)).await, other.send(get(&url)).await]
 }
@@ -151,7 +152,7 @@ async fn the_body_of_a_redirect_is_not_waited_for() {
             }
         });
         let authority = Authority::new("lab").unwrap();
-        let client = client(Scheme::Http, address, trusting(&authority), PooledConnection::default());
+        let client = client(Scheme::Http, address, trusting(&authority), PooledConnection::none());
         let began = std::time::Instant::now();
         let url = format!("http://registry.example:{}/v2/", address.port());
         let response = client.send(get(&url)).await.unwrap();
@@ -184,7 +185,9 @@ async fn hinting(count: usize, version: &str) -> Result<Response, Failure> {
     let endpoint = Endpoint::new(Scheme::Http, "registry.example");
     let informational = Informational::of(version.parse().unwrap());
     let tls = trusting(&authority);
-    let binding = Binding { endpoint, address, proxy: None, tls, pooled, limit: LIMIT, patience: None, informational };
+    let clients = IdlePool::default().clients;
+    let binding =
+        Binding { endpoint, address, proxy: None, tls, pooled, clients, limit: LIMIT, patience: None, informational };
     HttpClient::new(binding).send(get(&format!("http://registry.example:{}/v2/", address.port()))).await
 }
 

@@ -176,7 +176,7 @@ impl Network {
         let pooled = match self.secure(route, stream, &setup).await {
             Err(failure) => return Err(Box::pin(self.follow_up(to, route, &setup, failure)).await),
             // A proxy is sent requests of another form.
-            Ok(Secured::Plain(_)) if is_proxied_plainly => PooledConnection::default(),
+            Ok(Secured::Plain(_)) if is_proxied_plainly => PooledConnection::none(),
             Ok(Secured::Plain(stream)) => PooledConnection::over(stream, &self.kept).await,
             Ok(Secured::Tls(stream)) => PooledConnection::over(*stream, &self.kept).await,
         };
@@ -186,6 +186,7 @@ impl Network {
             proxy: bound.proxy,
             tls: setup.client_config(),
             pooled,
+            clients: self.kept.clients.clone(),
             limit: self.timeouts.http,
             patience: self.version.response_header_timeout(),
             informational: Informational::of(self.version),
