@@ -103,11 +103,5 @@ impl From<&Credential> for Login {
     }
 }
 
-/// The secrets that the API server writes into a pod as it is created: its own, or those of its service account where
-/// it names none. Later changes of the account do not reach the pod.
-pub fn admitted<'a>(of_pod: &'a [Clean], of_account: &'a [Clean]) -> &'a [Clean] {
-    if of_pod.is_empty() { of_account } else { of_pod }
-}
-
 #[cfg(test)]
 mod tests;

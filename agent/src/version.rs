@@ -191,11 +191,6 @@ impl Version {
         self.since(&[(2, 3, 3)])
     }
 
-    /// GETs offer `zstd, gzip, deflate`.
-    pub fn accepts_encodings(self) -> bool {
-        self.major >= 2
-    }
-
     /// Headers of hosts.toml also go to the token service, and a configured User-Agent replaces.
     pub fn sends_headers_to_token_service(self) -> bool {
         self.since(&[(2, 1, 0)])

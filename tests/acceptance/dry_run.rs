@@ -58,6 +58,7 @@ fn a_fleet_is_told_what_it_would_cost_each_host_and_nobody_is_asked() {
         "https://mirror.example",
         "counted pulls in an hour: at most 0",
         "unknown until it is asked",
+        "no registry has a pull limit: where one has, and no counted pull is left, an image costs 2 requests and not 11",
     ] {
         assert!(text.stdout.contains(words), "{words}: {}", text.stdout);
     }

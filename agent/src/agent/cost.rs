@@ -24,7 +24,8 @@ impl Cost {
     pub const REGISTRY: Self = Self { requests: 1, tokens: 1, connections: 1 };
     /// HEAD is refused for want of a token and asked again, index and manifest are read, and config and layers are touched.
     pub const IMAGE: Self = Self { requests: 2 + 2 + 1 + LAYERS, tokens: 1, connections: 1 };
-    /// As far as it goes where a registry counts what is read, and no counted pull is to be spent.
+    /// As far as it goes where a registry counts what is read, and no counted pull is to be spent. Which registry does is not
+    /// known before one has answered: a forecast takes none to do so, and says so.
     pub const HEAD_ONLY: Self = Self { requests: 2, tokens: 1, connections: 1 };
 }
 

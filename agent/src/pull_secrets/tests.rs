@@ -119,15 +119,6 @@ fn a_login_tells_when_it_ended_and_when_it_is_none() {
 }
 
 #[test]
-fn the_accounts_secrets_count_only_where_the_pod_names_none() {
-    let names = |names: &[&str]| names.iter().map(|name| Clean::from(*name)).collect::<Vec<_>>();
-    let (own, account) = (names(&["own"]), names(&["account"]));
-    assert_eq!(admitted(&own, &account), &own[..]);
-    assert_eq!(admitted(&[], &account), &account[..]);
-    assert!(admitted(&[], &[]).is_empty());
-}
-
-#[test]
 fn nothing_of_a_login_shows() {
     let secret = of_auths(&json!({"r.example": {"username": "u", "password": "planted", "auth": ""}}));
     let shown = format!("{secret:?} {:?}", secret.fit(&image("r.example/a")));

@@ -91,6 +91,7 @@ impl Recorder {
     }
 
     /// Whether any waits to be told.
+    #[cfg(test)]
     pub fn is_waiting(&self) -> bool {
         !self.queue.is_empty()
     }

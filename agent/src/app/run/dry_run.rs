@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::forecast::{self, HostLoad, PLAYED, WINDOW};
-use crate::agent::{cost, schedule, wanted};
+use crate::agent::cost::{self, Cost};
+use crate::agent::{schedule, wanted};
 use crate::app::{ExitStatus, print, refuse};
 use crate::cli::{Format, NodeArgs, OutputArgs};
 use crate::model::host::Scheme;
@@ -139,6 +140,11 @@ fn assumptions(options: &Options, nodes: u32) -> Vec<String> {
          earlier session"
             .to_owned(),
         "no pod waits for an image: each that one waits for is one probe a minute more on its node".to_owned(),
+        format!(
+            "no registry has a pull limit: where one has, and no counted pull is left, an image costs {} requests and not {}",
+            Cost::HEAD_ONLY.requests,
+            Cost::IMAGE.requests
+        ),
         "a registry that announces its pull limit only with a manifest costs each node one counted pull before that is known"
             .to_owned(),
     ];
