@@ -115,6 +115,7 @@ pub fn answer(waiting: &Waiting, logins: &Logins, agent: &AgentAnswer, now: Time
     let verdict = verdict::of(waiting, logins, agent, &faults);
     let said = waiting.message.clone();
     let agrees = verdict::agrees(&verdict, said.as_deref());
+    let waiting_cause = verdict.waiting_cause().to_owned();
     Answer {
         namespace: waiting.namespace.to_string(),
         pod: waiting.pod.to_string(),
@@ -129,6 +130,7 @@ pub fn answer(waiting: &Waiting, logins: &Logins, agent: &AgentAnswer, now: Time
         unknown_because: verdict.unknown_because.map(Clean::into_string),
         failing_since: None,
         failures_24h: None,
+        waiting_cause,
         cause: verdict.cause.map(Clean::into_string),
         also_possible: verdict.also_possible.into_iter().map(Clean::into_string).collect(),
         owner: verdict.owner.map(Clean::into_string),

@@ -122,6 +122,8 @@ impl Report<'_> {
             self.check(runs, pullable == Some(true), "it would start, but it cannot be pulled"),
             self.check(pullable.is_none(), image["cause"].is_null(), "it is unknown, and yet there is a cause"),
             self.check(pullable.is_none(), image["kubelet_message"].is_null(), "it is unknown, and yet kubelet speaks"),
+            self.check(pullable.is_none(), image["unknown_because"].is_string(), "it is unknown, and nothing says why"),
+            self.check(pullable.is_some(), image["unknown_because"].is_null(), "it is known, and yet said to be open"),
             self.check(self.fails(), !image["cause"].is_null(), "it fails without a cause"),
             self.check(self.fails(), !image["owner"].is_null(), "it fails, and nobody can fix it"),
             self.check(self.fails(), !text(&image["fix"]).is_empty(), "it fails without a fix"),

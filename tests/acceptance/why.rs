@@ -389,6 +389,7 @@ fn kubelets_own_doing_needs_nobodys_answer() {
     let limit = Pod::new("web").waiting("pull QPS exceeded");
     let (_, told) = Cluster::new(vec![limit]).container("web");
     assert_eq!((&told["cause"], &told["owner"]), (&"pull QPS exceeded".into(), &"node".into()), "{told:#}");
+    assert_eq!(told["waiting_cause"], "kubelet_pull_limit", "{told:#}");
 }
 
 #[test]

@@ -23,7 +23,8 @@ const REPEATED: usize = 200;
 #[derive(Serialize)]
 struct Explained {
     cause: &'static str,
-    owner: &'static str,
+    /// Null: nobody is at fault, or it is not known.
+    owner: Option<&'static str>,
     summary: &'static str,
     evidence: &'static str,
     confirm: &'static str,
@@ -48,15 +49,27 @@ struct Messages<'a> {
 }
 
 impl Explained {
-    const fn new(cause: &'static str, owner: Owner, text: Text) -> Self {
+    fn new(cause: &'static str, owner: impl Into<Option<Owner>>, text: Text) -> Self {
         let Text { summary, evidence, confirm, fix } = text;
-        Self { cause, owner: owner.as_str(), summary, evidence, confirm, fix }
+        Self { cause, owner: owner.into().map(Owner::as_str), summary, evidence, confirm, fix }
+    }
+
+    /// A cause, or what else metrics and reports name as what is in a container's way.
+    fn named(name: &str) -> Option<Self> {
+        let state = || kubelet::STATES.into_iter().find(|(state, ..)| *state == name);
+        let cause = name.parse::<Cause>().ok().map(Self::from);
+        cause.or_else(|| state().map(|(name, owner, words)| Self::new(name, owner, words)))
+    }
+
+    fn at_fault(&self) -> String {
+        self.owner.map(|owner| format!(" (at fault: {owner})")).unwrap_or_default()
     }
 
     fn in_full(&self) -> String {
-        let Self { cause, owner, summary, evidence, confirm, fix } = self;
+        let Self { cause, summary, evidence, confirm, fix, .. } = self;
+        let at_fault = self.at_fault();
         format!(
-            "{cause} (at fault: {owner})\n\n{summary}\n\nEvidence\n  {evidence}\n\nConfirm by hand\n  {confirm}\n\nFix\n  {fix}\n"
+            "{cause}{at_fault}\n\n{summary}\n\nEvidence\n  {evidence}\n\nConfirm by hand\n  {confirm}\n\nFix\n  {fix}\n"
         )
     }
 }
@@ -102,8 +115,7 @@ pub fn run(wanted: Option<&str>, format: Format) -> ExitStatus {
             return refuse(&[format!("standard input cannot be read: {error}")]);
         }
     };
-    if let Ok(cause) = text.trim().parse::<Cause>() {
-        let one = Explained::from(cause);
+    if let Some(one) = Explained::named(text.trim()) {
         let told = if format == Format::Json { json::text(&one) } else { one.in_full() };
         return print(&told, ExitStatus::Well);
     }
@@ -128,7 +140,8 @@ pub fn run(wanted: Option<&str>, format: Format) -> ExitStatus {
 
 fn list(format: Format) -> ExitStatus {
     let all: Vec<Explained> = Cause::ALL.iter().copied().map(Explained::from).collect();
-    let line = |one: &Explained| format!("{:<34} {:<12} {}\n", one.cause, one.owner, one.summary);
+    let owner = |one: &Explained| one.owner.unwrap_or_default();
+    let line = |one: &Explained| format!("{:<34} {:<12} {}\n", one.cause, owner(one), one.summary);
     let told = match format {
         Format::Json => json::text(&all),
         Format::Text => all.iter().map(line).collect(),
@@ -166,7 +179,7 @@ fn in_words(told: &Explanation) -> String {
         several => {
             out.push_str("Possible causes, the likeliest first:\n");
             for one in several {
-                let _ = writeln!(out, "  {} (at fault: {}): {}", one.cause, one.owner, one.summary);
+                let _ = writeln!(out, "  {}{}: {}", one.cause, one.at_fault(), one.summary);
                 let _ = writeln!(out, "    confirm: {}\n    fix: {}", one.confirm, one.fix);
             }
             if !told.note.is_empty() {
@@ -178,7 +191,8 @@ fn in_words(told: &Explanation) -> String {
 }
 
 fn unknown(text: &str) -> String {
-    let names = Cause::ALL.iter().map(|cause| cause.as_str());
+    let states = kubelet::STATES.iter().map(|(name, ..)| *name);
+    let names = Cause::ALL.iter().map(|cause| cause.as_str()).chain(states);
     let near = nearest(text, names).map_or_else(|| ".".to_owned(), |name| format!("; did you mean `{name}`?"));
     let shown = clip_to(&explain::redacted(text.trim()), REPEATED);
     format!(

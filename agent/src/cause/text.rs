@@ -139,6 +139,17 @@ pub fn markdown() -> String {
             "\n## `{cause}`\n\n{summary}\n\n- **Evidence.** {evidence}\n- **Confirm.** {confirm}\n- **Fix.** {fix}\n"
         );
     }
+    page.push_str(
+        "\n## What else is in a container's way\n\n\
+         Metrics, `needed_by` in the report and `waiting_cause` of `pullprobe why` have three words beside the causes.\n\
+         `pullprobe explain` takes them, too.\n",
+    );
+    for (name, _, Text { summary, evidence, confirm, fix }) in kubelet::STATES {
+        let _ = write!(
+            page,
+            "\n### `{name}`\n\n{summary}\n\n- **Evidence.** {evidence}\n- **Confirm.** {confirm}\n- **Fix.** {fix}\n"
+        );
+    }
     page
 }
 

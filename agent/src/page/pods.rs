@@ -73,11 +73,11 @@ fn wait(need: &Need, now: Timestamp) -> Markup {
     }
 }
 
-fn way(outlook: Outlook) -> Markup {
+fn way(outlook: Outlook<'_>) -> Markup {
     html! {
         @match outlook.cause {
-            Some("kubelet_back_off") => "It can be pulled. kubelet has only to try again (kubelet_back_off).",
-            Some("kubelet_pull_limit") => "It can be pulled. kubelet's own limit turned the pull away (kubelet_pull_limit).",
+            Some(waiting::RETRY) => "It can be pulled. kubelet has only to try again (kubelet_back_off).",
+            Some(waiting::OWN_LIMIT) => "It can be pulled. kubelet's own limit turned the pull away (kubelet_pull_limit).",
             Some(cause) => (cause),
             None if outlook.pullable == Some(true) => "nothing",
             None => { "unknown" @if !outlook.because.is_empty() { ": " (outlook.because) } },
@@ -85,7 +85,7 @@ fn way(outlook: Outlook) -> Markup {
     }
 }
 
-const fn tone(outlook: Outlook) -> Tone {
+const fn tone(outlook: Outlook<'_>) -> Tone {
     match outlook.pullable {
         Some(true) => Tone::Good,
         Some(false) => Tone::Bad,

@@ -149,8 +149,7 @@ pub fn report<'a>(
 
 /// The JSON Schema of [`Report`].
 pub fn schema() -> String {
-    let schema = schemars::schema_for!(Report);
-    text(&schema)
+    text(&schemars::schema_for!(Report))
 }
 
 /// The JSON Schema of [`summary::Summary`].

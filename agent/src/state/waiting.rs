@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::snapshot::Snapshot;
 use super::targets::IMAGE_LIMIT;
+use crate::cause::text::kubelet;
 use crate::cause::{Cause, Owner};
 use crate::image::reference::Reference;
 use crate::model::finding::{Finding, Severity};
@@ -15,11 +16,11 @@ use crate::pods::{Api, KubeletLimit, Need, POD_LIMIT, Waiting};
 use crate::redact::clean::Clean;
 
 /// For a container whose image can be pulled now: kubelet has only to try again.
-pub const RETRY: &str = "kubelet_back_off";
+pub const RETRY: &str = kubelet::RETRY_NAME;
 /// kubelet let the pull not begin, because of its own limit.
-pub const OWN_LIMIT: &str = "kubelet_pull_limit";
+pub const OWN_LIMIT: &str = kubelet::PULL_LIMIT_NAME;
 /// Where pullprobe cannot tell.
-pub const UNKNOWN: &str = "unknown";
+pub const UNKNOWN: &str = kubelet::UNKNOWN_NAME;
 
 /// Of the images that are not probed.
 const NAMED: usize = 20;
@@ -28,17 +29,18 @@ const PATIENCE: SignedDuration = SignedDuration::from_secs(60);
 
 /// Whether a container would get its image, as far as is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Outlook {
+pub struct Outlook<'a> {
     /// `None`: unknown.
     pub pullable: Option<bool>,
     /// A cause, or one of the words above. `None`: nothing is in its way, or nothing was probed.
     pub cause: Option<&'static str>,
-    /// Why it is unknown. Empty: it is not, or the report of the image says it.
-    pub because: &'static str,
+    /// Why it is unknown. Empty: it is not.
+    pub because: &'a str,
 }
 
 /// Why a container's answer is open although that of its image is not.
 pub const OWN_LOGIN: &str = "the pod brings its own login, which the agent may not read";
+const NOT_PROBED: &str = "the image was not probed yet";
 
 impl Snapshot {
     /// Every container that needs an image, by the image: the full reference, or the text where it is none.
@@ -65,7 +67,7 @@ impl Snapshot {
         brings_own_login(need, &self.state.pull_secrets)
     }
 
-    pub fn outlook(&self, need: &Need, report: Option<&ImageReport>) -> Outlook {
+    pub fn outlook<'a>(&'a self, need: &Need, report: Option<&'a ImageReport>) -> Outlook<'a> {
         let because = |cause: Cause| Outlook { pullable: Some(false), cause: Some(cause.as_str()), because: "" };
         if let Some(waiting) = &need.waiting {
             if waiting.is_never_pulled() {
@@ -79,13 +81,14 @@ impl Snapshot {
         let verdict = report.map(|report| {
             self.node_answers.get(report.requested.as_str()).map_or(&report.verdict, |answer| &answer.verdict)
         });
-        let unknown = Outlook { pullable: None, cause: None, because: "" };
+        let unknown = Outlook { pullable: None, cause: None, because: NOT_PROBED };
         let told = match verdict {
             Some(verdict) if self.brings_own_login(need) && (is_about_login(verdict) || may_be_its_login(need)) => {
                 Outlook { because: OWN_LOGIN, ..unknown }
             }
             Some(verdict) => {
-                Outlook { pullable: verdict.pullable, cause: verdict.cause.map(Cause::as_str), because: "" }
+                let because = verdict.unknown_because().unwrap_or_default();
+                Outlook { pullable: verdict.pullable, cause: verdict.cause.map(Cause::as_str), because }
             }
             None => unknown,
         };
@@ -209,7 +212,7 @@ mod tests {
     use super::*;
     use crate::model::sample;
 
-    fn outlooks(snapshot: &Snapshot) -> BTreeMap<String, Outlook> {
+    fn outlooks(snapshot: &Snapshot) -> BTreeMap<String, Outlook<'_>> {
         let told = snapshot
             .pods
             .needs()
@@ -228,6 +231,9 @@ mod tests {
         assert_eq!(cause("own-login"), (None, None), "never `not pullable`");
         assert_eq!(outlooks["own-login"].because, OWN_LOGIN);
         assert_eq!(cause("own-refused"), (None, None), "what anybody may pull is refused to a wrong login");
+        for (container, outlook) in &outlooks {
+            assert_eq!(outlook.pullable.is_none(), !outlook.because.is_empty(), "{container}: {outlook:?}");
+        }
         assert_eq!(cause("retried"), (Some(true), Some(RETRY)));
         assert_eq!(cause("throttled"), (Some(true), Some(OWN_LIMIT)));
         assert_eq!(cause("running"), (Some(true), None));

@@ -1,6 +1,7 @@
 //! One verdict about a container, and what of it another login could change.
 
 use crate::cause::Cause;
+use crate::cause::text::kubelet;
 use crate::redact::clean::Clean;
 
 #[derive(Clone, Debug, Default)]
@@ -14,6 +15,18 @@ pub struct Verdict {
     pub evidence: Vec<Clean>,
     pub fix: Clean,
     pub predicted: Option<Clean>,
+}
+
+impl Verdict {
+    /// What is in the container's way, as metrics and reports name it.
+    pub fn waiting_cause(&self) -> &str {
+        match (self.cause.as_deref(), self.pullable) {
+            (Some(kubelet::OWN_LIMIT_NAME), _) => kubelet::PULL_LIMIT_NAME,
+            (Some(cause), _) => cause,
+            (None, Some(true)) => kubelet::RETRY_NAME,
+            (None, _) => kubelet::UNKNOWN_NAME,
+        }
+    }
 }
 
 /// Whether another login could change it.

@@ -82,6 +82,23 @@ fn a_report_without_the_pods_login_tells_nothing_of_what_hangs_on_one() {
 }
 
 #[test]
+fn what_is_in_the_way_has_the_name_that_metrics_have() {
+    let known = checked(&json!({"pullable": true}));
+    let refused = checked(&json!({"pullable": false, "cause": "access_denied"}));
+    let open = checked(&json!({"pullable": null, "unknown_because": "it is late"}));
+    for (message, agent, name) in [
+        (Some("pull QPS exceeded"), &known, "kubelet_pull_limit"),
+        (None, &known, "kubelet_back_off"),
+        (None, &refused, "access_denied"),
+        (None, &open, "unknown"),
+    ] {
+        let told = ask(message, &logins(&[]), agent);
+        assert_eq!(told.waiting_cause, name, "{told:?}");
+        assert_eq!(told.unknown_because.as_deref(), (name == "unknown").then_some("it is late"), "{told:?}");
+    }
+}
+
+#[test]
 fn an_image_that_will_not_start_is_not_well() {
     let told =
         ask(None, &logins(&[]), &checked(&json!({"pullable": true, "runnable": false, "cause": "platform_mismatch"})));

@@ -50,6 +50,8 @@ fn contradictions() -> Vec<(Changes, &'static str)> {
         one("/runnable", json!(true), "it would start, but it cannot be pulled"),
         one("/pullable", Value::Null, "it is unknown, and yet there is a cause"),
         one("/pullable", Value::Null, "it is unknown, and yet kubelet speaks"),
+        one("/pullable", Value::Null, "it is unknown, and nothing says why"),
+        one("/unknown_because", json!("x"), "it is known, and yet said to be open"),
         one("/cause", Value::Null, "it fails without a cause"),
         one("/owner", Value::Null, "it fails, and nobody can fix it"),
         one("/fix", json!(""), "it fails without a fix"),

@@ -27,7 +27,8 @@ const TOOLS: &[&str] = &[
 
 fn all() -> impl Iterator<Item = (&'static str, Text)> {
     let causes = Cause::ALL.iter().map(|cause| (cause.as_str(), text(*cause)));
-    causes.chain([(kubelet::OWN_LIMIT_NAME, kubelet::OWN_LIMIT), (kubelet::BACK_OFF_NAME, kubelet::BACK_OFF)])
+    let words = [(kubelet::BACK_OFF_NAME, kubelet::BACK_OFF)];
+    causes.chain(words).chain(kubelet::STATES.map(|(name, _, words)| (name, words)))
 }
 
 /// What stands between backticks.

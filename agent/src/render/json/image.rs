@@ -20,6 +20,8 @@ pub struct Image {
     pub image: Option<String>,
     /// Would containerd's pull succeed? Null: unknown.
     pub pullable: Option<bool>,
+    /// Why `pullable` is null. Null: it is not.
+    pub unknown_because: Option<String>,
     /// Would the pulled image start on this platform? Null: unknown.
     pub runnable: Option<bool>,
     /// One word of docs/causes.md. Null when nothing is wrong, or when the answer is unknown.
@@ -202,6 +204,7 @@ impl From<&ImageReport> for Image {
             requested: report.requested.clone().into(),
             image: report.image.as_ref().map(ToString::to_string),
             pullable: verdict.pullable,
+            unknown_because: verdict.unknown_because().map(str::to_owned),
             runnable: verdict.runnable,
             cause: text(verdict.cause),
             also_possible: verdict.also_possible.iter().map(|cause| cause.as_str().to_owned()).collect(),
@@ -247,12 +250,8 @@ impl From<&ImageReport> for Image {
 
 impl From<&space::Space> for Space {
     fn from(space: &space::Space) -> Self {
-        Self {
-            needed_bytes: space.needed_bytes,
-            estimated_bytes: space.estimated_bytes,
-            free_bytes: space.free_bytes,
-            available_bytes: space.available_bytes,
-        }
+        let space::Space { needed_bytes, estimated_bytes, free_bytes, available_bytes } = *space;
+        Self { needed_bytes, estimated_bytes, free_bytes, available_bytes }
     }
 }
 

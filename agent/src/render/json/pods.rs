@@ -33,7 +33,7 @@ pub struct NeededBy {
     /// A cause; `kubelet_back_off`: kubelet has only to try again; `kubelet_pull_limit`: kubelet's own limit turned the pull
     /// away. Null: nothing is in its way, or it is unknown.
     pub cause: Option<String>,
-    /// Why `pullable` is null, where the image's own answer does not say it.
+    /// Why `pullable` is null. Null: it is not.
     pub unknown_because: Option<String>,
     /// How many tries of kubelet have failed: an estimate. Null: it does not try, or does not wait.
     pub tries_estimate: Option<u32>,
@@ -61,7 +61,7 @@ pub struct Pods {
 }
 
 impl NeededBy {
-    pub fn of(need: &Need, outlook: Outlook, now: Timestamp) -> Self {
+    pub fn of(need: &Need, outlook: Outlook<'_>, now: Timestamp) -> Self {
         let waiting = need.waiting.as_ref();
         let next = waiting.and_then(|waiting| waiting.next_try(now));
         Self {
