@@ -8,6 +8,7 @@ mod certs_d;
 mod headers;
 mod registry_mirrors;
 pub mod relevance;
+pub mod withheld;
 
 #[cfg(test)]
 mod cases_tests;
@@ -150,6 +151,9 @@ impl Plan {
             origin: draft.origin,
             endpoint,
         };
+        if containerd.anonymous {
+            host = withheld::anonymous(host);
+        }
         headers::check(&mut host);
         self.hosts.push(host);
     }

@@ -195,7 +195,7 @@ impl Node {
         let of_files = [&containerd.findings, &layout.findings, &names.findings, &environment.findings];
         let of_files = of_files.into_iter().chain([&trust_store.findings, &credentials.findings]).flatten().cloned();
         let mut findings: Vec<Finding> = of_files.collect();
-        findings.extend(local::other_ports(&containerd, &runtime.images));
+        findings.extend(local::of_registries(&containerd, &runtime.images));
         findings.extend(runtime.silent.into_iter().chain(runtime.closed).chain(runtime.unlisted));
         findings.extend(kubelet::findings(&root, &layout.kubelet_root));
         if !silent {
@@ -368,6 +368,7 @@ fn containerd_options(options: &Options, layout: &Layout, environment: &DaemonEn
         certs_d: options.certs_d.clone(),
         root: options.containerd_root.clone().or_else(|| environment.root_argument().map(PathBuf::from)),
         socket: layout.socket.clone(),
+        anonymous: options.no_credentials,
         ..ContainerdOptions::default()
     }
 }

@@ -2,6 +2,7 @@
 
 mod agent;
 mod agent_files;
+mod anonymous;
 mod binary;
 mod cli;
 mod confined;

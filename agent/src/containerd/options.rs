@@ -26,6 +26,8 @@ pub struct ContainerdOptions {
     pub root: Option<PathBuf>,
     /// Where it listens.
     pub socket: String,
+    /// Pulls are asked about as if its files had no logins.
+    pub anonymous: bool,
 }
 
 impl Default for ContainerdOptions {
@@ -39,6 +41,7 @@ impl Default for ContainerdOptions {
             build: Build::OPEN,
             root: None,
             socket: DEFAULT_SOCKET.to_owned(),
+            anonymous: false,
         }
     }
 }

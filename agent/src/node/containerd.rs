@@ -66,6 +66,8 @@ pub struct Containerd {
     pub snapshotter: String,
     pub sandbox_image: Option<String>,
     pub registry: RegistrySettings,
+    /// The logins in its files are read, and not sent.
+    pub anonymous: bool,
     /// containerd or its CRI plugin would not start with these files.
     pub fatal: Option<ConfigFault>,
     /// containerd's words for every pull that got as far as unpacking: the transfer service does
@@ -156,6 +158,7 @@ impl Containerd {
             snapshotter,
             sandbox_image: settings.sandbox_image.clone().or_else(|| Some(default_sandbox(version).into())),
             registry,
+            anonymous: options.anonymous,
             fatal: fault.clone(),
             unpack_error,
             findings,

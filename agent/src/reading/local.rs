@@ -13,6 +13,7 @@ use crate::model::finding::Finding;
 use crate::model::trust::TrustStore;
 use crate::node::containerd::Containerd;
 use crate::observation::distribution::{DistributionFacts, DistributionTerms};
+use crate::plan::withheld;
 use crate::reading::options::Options;
 
 /// The distribution whose files and commands a fix names.
@@ -26,11 +27,13 @@ pub fn distribution(layout: &Layout, environment: &DaemonEnvironment, containerd
     })
 }
 
-/// certs.d directories that the node's own images do not use, because a port is missing or too many.
-pub fn other_ports(containerd: &Containerd, images: &BTreeSet<String>) -> Vec<Finding> {
+/// certs.d directories that the node's own images do not use, because a port is missing or too many; and logins that are kept back.
+pub fn of_registries(containerd: &Containerd, images: &BTreeSet<String>) -> Vec<Finding> {
     let parsed = containerd.sandbox_image.iter().chain(images).filter_map(|image| Reference::parse(image).ok());
     let domains: BTreeSet<String> = parsed.map(|image| image.domain).collect();
-    lint::other_ports(&containerd.registry, domains.iter().map(String::as_str), &containerd.findings)
+    let mut found = lint::other_ports(&containerd.registry, domains.iter().map(String::as_str), &containerd.findings);
+    found.extend(withheld::findings(containerd));
+    found
 }
 
 /// Files that changed after containerd read them.
