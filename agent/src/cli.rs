@@ -48,7 +48,15 @@ pub enum Verb {
     ///
     /// Exit codes: 0 it was told to end, 1 it cannot listen, 2 the request or the settings are wrong. With `--dry-run`: 0 all
     /// well, 1 a registry has no host to ask, 2 the request or the settings are wrong, 3 it is unknown which hosts would be
-    /// asked. `--format` and `--color` are for `--dry-run`.
+    /// asked.
+    #[command(
+        mut_arg("format", |format| format.help("Of --dry-run: text for people, or one JSON document")),
+        mut_arg("color", |color| color.help("Of --dry-run, whose text has no colors: takes no effect")),
+        mut_arg("counted_pulls", |pulls| pulls
+            .value_parser(clap::value_parser!(u32).range(..=i64::from(settings::COUNTED_PULLS_LIMIT)))
+            .help("How many requests in an hour, for all targets together, may count against a registry's pull limit: 0 to 100 \
+                   [default: that of the settings, else 0]"))
+    )]
     Run {
         /// Only print what would be probed, how often, and what that costs each registry; sends nothing
         #[arg(long)]
@@ -76,7 +84,7 @@ pub enum Verb {
         timeout: Duration,
         /// The pull secrets of a pod, in its order: what `kubectl get secret NAME… -o json` prints, or one
         /// dockerconfigjson. `-` reads one JSON document from standard input, and waits for it for at most 10s
-        #[arg(long, value_name = "FILE|-", conflicts_with = "no_credentials")]
+        #[arg(long, value_name = "FILE|-")]
         pull_secrets: Option<PathBuf>,
         #[command(flatten)]
         node: NodeArgs,
@@ -114,6 +122,7 @@ pub enum Verb {
     ///
     /// Exit codes: 0 there are hosts to ask, 1 no host is asked, 2 the request or the settings are
     /// wrong, 3 the answer is unknown.
+    #[command(mut_arg("counted_pulls", |pulls| pulls.hide(true)))]
     Plan {
         /// Image references or registry hosts
         #[arg(required = true)]
@@ -129,6 +138,7 @@ pub enum Verb {
     ///
     /// Exit codes: 0 no errors (warnings may be there), 1 at least one error, 2 the request or
     /// the settings are wrong.
+    #[command(mut_arg("counted_pulls", |pulls| pulls.hide(true)))]
     Lint {
         #[command(flatten)]
         node: NodeArgs,
@@ -185,7 +195,7 @@ pub enum Verb {
         /// Ask whether it answers at all, although it may not be ready
         #[arg(long)]
         live: bool,
-        /// Time limit
+        /// Time limit; `PULLPROBE_TIMEOUT` is for checks, not for this
         #[arg(long, value_name = "DUR", default_value = "4s", value_parser = duration)]
         timeout: Duration,
     },
@@ -225,11 +235,11 @@ pub struct NodeArgs {
     /// The same value as kubelet's --image-credential-provider-bin-dir
     #[arg(long, env = "PULLPROBE_CREDENTIAL_PROVIDER_BIN_DIR", value_name = "DIR")]
     pub credential_provider_bin_dir: Option<PathBuf>,
-    /// Use no credentials at all
+    /// Ask anonymously: no login of kubelet, and none that containerd itself would send (`auth` in its configuration, a header
+    /// `Authorization` of hosts.toml). The answer is then not containerd's: a finding says what it would send
     #[arg(long, env = "PULLPROBE_NO_CREDENTIALS")]
     pub no_credentials: bool,
-    /// How many requests may count against a registry's pull limit: of check and hosts for each target, of run in an hour
-    /// for all of them [default: 1 for check and hosts, 0 for run]
+    /// How many requests for each target may count against a registry's pull limit [default: 1]
     #[arg(long, env = "PULLPROBE_COUNTED_PULLS", value_name = "N")]
     pub counted_pulls: Option<u32>,
 }
@@ -246,7 +256,7 @@ pub struct OutputArgs {
     /// Text for people, or one JSON document
     #[arg(short = 'o', long, visible_alias = "output", env = "PULLPROBE_FORMAT", value_enum, default_value_t = Format::Text)]
     pub format: Format,
-    /// Whether text has colors; auto: on a terminal only
+    /// Whether text has colors; auto: on a terminal, unless `NO_COLOR` is set
     #[arg(long, env = "PULLPROBE_COLOR", value_enum, default_value_t = Color::Auto)]
     pub color: Color,
 }
@@ -329,6 +339,46 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    /// Every flag that a variable stands for, and the options that a verb has no use for.
+    #[test]
+    fn each_verb_offers_what_it_uses_and_the_same_flag_has_the_same_variable() {
+        let command = Cli::command();
+        let offered = |verb: &str, id: &str| {
+            let mut arguments = command.find_subcommand(verb).unwrap().get_arguments();
+            arguments.any(|argument| argument.get_id() == id && !argument.is_hide_set())
+        };
+        for (verb, counts) in [("check", true), ("hosts", true), ("run", true), ("plan", false), ("lint", false)] {
+            assert_eq!(offered(verb, "counted_pulls"), counts, "{verb}");
+            assert!(offered(verb, "no_credentials"), "{verb}");
+        }
+        for verb in command.get_subcommands().filter(|verb| verb.get_name() != "healthcheck") {
+            for (id, variable) in
+                [("format", "PULLPROBE_FORMAT"), ("color", "PULLPROBE_COLOR"), ("timeout", "PULLPROBE_TIMEOUT")]
+            {
+                let Some(argument) = verb.get_arguments().find(|argument| argument.get_id() == id) else { continue };
+                assert_eq!(
+                    argument.get_env().and_then(|name| name.to_str()),
+                    Some(variable),
+                    "{} {id}",
+                    verb.get_name()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn counted_pulls_of_run_have_the_range_of_their_setting() {
+        let taken = |verb: &str, number: &str| {
+            let target = (verb != "run").then_some("registry.example");
+            Cli::try_parse_from(["pullprobe", verb, "--counted-pulls", number].into_iter().chain(target)).is_ok()
+        };
+        for (number, of_run) in [("0", true), ("100", true), ("101", false)] {
+            assert_eq!(taken("run", number), of_run, "{number}");
+            assert!(taken("check", number) && taken("plan", number), "{number}");
+        }
+        assert!(!taken("run", "-1") && !taken("run", "many"));
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub mod read;
 mod table;
 
 pub use problem::Problem;
+pub use table::COUNTED_PULLS_LIMIT;
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {

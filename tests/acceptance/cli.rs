@@ -13,7 +13,7 @@ use super::world::{Given, World};
 const VERBS: [&str; 9] = ["why", "fleet", "run", "check", "plan", "lint", "hosts", "explain", "completions"];
 
 /// What every verb that reads the node takes.
-const NODE_OPTIONS: [&str; 12] = [
+const NODE_OPTIONS: [&str; 11] = [
     "--config",
     "--host-root",
     "--containerd-config",
@@ -24,7 +24,6 @@ const NODE_OPTIONS: [&str; 12] = [
     "--credential-provider-config",
     "--credential-provider-bin-dir",
     "--no-credentials",
-    "--counted-pulls",
     "--log-level",
 ];
 
@@ -62,6 +61,8 @@ fn help_names_every_verb_and_each_verb_its_options() {
             for option in NODE_OPTIONS {
                 assert!(own.stdout.contains(option), "{verb} --help has no {option}");
             }
+            let counts = own.stdout.contains("--counted-pulls");
+            assert_eq!(counts, !["plan", "lint"].contains(&verb), "{verb}: who sends nothing spends nothing");
         }
     }
 }
@@ -96,7 +97,7 @@ fn bash_completes_verbs_and_options() {
 
 #[test]
 fn what_cannot_be_understood_is_refused_on_standard_error() {
-    let wrong: [(&[&str], &str); 8] = [
+    let wrong: [(&[&str], &str); 9] = [
         (&["--no-such-flag"], "--no-such-flag"),
         (&["chekc"], "chekc"),
         (&["check", "--no-such-flag"], "--no-such-flag"),
@@ -104,6 +105,7 @@ fn what_cannot_be_understood_is_refused_on_standard_error() {
         (&["check", "a", "--platform", "linux"], "linux"),
         (&["check", "a", "--containerd-version", "two"], "two"),
         (&["check", "a", "--counted-pulls", "-1"], "-1"),
+        (&["run", "--counted-pulls", "101"], "101"),
         (&["plan"], "TARGETS"),
     ];
     for (arguments, named) in wrong {
@@ -165,6 +167,20 @@ fn explain_tells_kubelets_own_limit_from_the_registrys_two() {
     let explained = document(&run(&["explain", "pull QPS exceeded", "--format", "json"]));
     let cause = &explained["messages"][0]["causes"][0];
     assert!(cause["fix"].as_str().unwrap().contains("registryPullQPS"), "{explained}");
+}
+
+#[test]
+fn explain_takes_every_word_that_metrics_and_reports_have_for_what_is_in_the_way() {
+    for (word, owner) in
+        [("kubelet_back_off", Value::Null), ("kubelet_pull_limit", "node".into()), ("unknown", Value::Null)]
+    {
+        let explained = run(&["explain", word]);
+        assert_eq!((explained.code, explained.stderr.as_str()), (Some(0), ""), "{word}");
+        assert!(explained.stdout.starts_with(word) && explained.stdout.contains("\nFix\n"), "{}", explained.stdout);
+        let told = document(&run(&["explain", word, "-o", "json"]));
+        assert_eq!((&told["cause"], &told["owner"]), (&word.into(), &owner), "{told}");
+    }
+    assert!(run(&["explain", "kubelet_pull_limits"]).stderr.contains("did you mean `kubelet_pull_limit`"));
 }
 
 #[test]
@@ -358,6 +374,13 @@ fn a_flag_wins_over_the_environment_and_that_over_the_settings() {
     let environment = [("PULLPROBE_PLATFORM", "linux/s390x"), ("PULLPROBE_CONTAINERD_VERSION", "2.0.1")];
     assert_eq!(ask(&[], &[]), ("linux/riscv64".into(), "1.7.0".into()));
     assert_eq!(ask(&environment, &[]), ("linux/s390x".into(), "2.0.1".into()));
+    // The same flag has the same variable at every verb.
+    for verb in ["why", "fleet"] {
+        for (variable, value) in [("PULLPROBE_FORMAT", "nonsense"), ("PULLPROBE_TIMEOUT", "nonsense")] {
+            let refused = finish(pullprobe([verb]).env(variable, value));
+            assert!(refused.code == Some(2) && refused.stderr.contains("nonsense"), "{verb} {variable}: {refused:?}");
+        }
+    }
     let flags = ["--platform", "linux/arm64", "--containerd-version", "2.1.9"];
     assert_eq!(ask(&environment, &flags), ("linux/arm64".into(), "2.1.9".into()));
 }

@@ -93,6 +93,19 @@ fn a_file_may_be_one_dockerconfigjson() {
     assert_eq!(image(&told)["credential"]["source"], "pull-secret:-/dockerconfigjson");
 }
 
+/// `why` and `fleet` run such a check in the agent's pod, with its environment.
+#[test]
+fn who_hands_secrets_over_has_them_tried_whatever_the_environment_of_the_agent_says() {
+    let world = world();
+    world.node.write("/pod.json", auths("registry.example", "right-planted").to_string()).unwrap();
+    let place = world.node.path("/pod.json");
+    let told = finish(check(&world, &place.to_string_lossy()).env("PULLPROBE_NO_CREDENTIALS", "true"));
+    assert_eq!((told.code, &image(&told)["pullable"]), (Some(0), &Value::Bool(true)), "{told:?}");
+    let told = finish(check(&world, &place.to_string_lossy()).arg("--no-credentials"));
+    assert_eq!((told.code, told.stdout.as_str()), (Some(2), ""), "{told:?}");
+    assert!(told.stderr.contains("--no-credentials and --pull-secrets"), "{told:?}");
+}
+
 #[test]
 fn what_kubelet_ignores_is_told_and_what_it_cannot_read_stops_the_pull() {
     let world = world();

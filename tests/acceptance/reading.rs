@@ -136,6 +136,22 @@ fn a_path_is_taken_from_where_one_stands_and_one_that_is_not_there_is_refused() 
     };
     let told = plan(&["--certs-d", "./new-certs.d"]);
     assert!(told.code == Some(0) && told.stdout.contains("mirror.example"), "{told:?}");
+    // kubelet's providers: the plan names what it read.
+    let provider = "{\"apiVersion\": \"kubelet.config.k8s.io/v1\", \"kind\": \"CredentialProviderConfig\", \"providers\": \
+                    [{\"name\": \"typed-here\", \"matchImages\": [\"registry.example\"], \"defaultCacheDuration\": \"1m\", \
+                    \"apiVersion\": \"credentialprovider.kubelet.k8s.io/v1\"}]}";
+    std::fs::write(directory.path().join("providers.json"), provider).unwrap();
+    std::fs::create_dir(directory.path().join("bin")).unwrap();
+    std::fs::write(directory.path().join("bin/typed-here"), "").unwrap();
+    let places = ["--credential-provider-config", "./providers.json", "--credential-provider-bin-dir", "bin"];
+    let told = plan(&[&["registry.example/a:1"][..], &places].concat());
+    assert!(told.stdout.contains("the credential provider `typed-here` gives"), "{told:?}");
+    let elsewhere = directory.path().to_str().unwrap();
+    for words in [["--credential-provider-config", "providers.json"], ["--credential-provider-bin-dir", "./bin"]] {
+        let told = plan(&[&["--host-root", elsewhere][..], &words].concat());
+        assert_eq!((told.code, told.stdout.as_str()), (Some(2), ""), "{told:?}");
+        assert!(told.stderr.contains(words[0]) && told.stderr.contains("absolute path as on the node"), "{told:?}");
+    }
     for words in [["--certs-d", "new-certs"], ["--containerd-config", "/nonexistent.toml"]] {
         let told = plan(&words);
         assert_eq!((told.code, told.stdout.as_str()), (Some(2), ""), "{told:?}");

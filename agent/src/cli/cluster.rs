@@ -33,7 +33,7 @@ pub struct ClusterArgs {
     )]
     pub agent_namespace: String,
     /// Time limit of the check on a node, for one image
-    #[arg(long, value_name = "DUR", default_value = "30s", value_parser = duration)]
+    #[arg(long, env = "PULLPROBE_TIMEOUT", value_name = "DUR", default_value = "30s", value_parser = duration)]
     pub timeout: Duration,
 }
 
@@ -85,9 +85,9 @@ pub struct FleetArgs {
     )]
     pub namespace: Option<String>,
     /// A table, the same with no list of nodes cut short, or one JSON document
-    #[arg(short = 'o', long, visible_alias = "output", value_enum, default_value_t = FleetFormat::Table)]
+    #[arg(short = 'o', long, visible_alias = "output", env = "PULLPROBE_FORMAT", value_enum, default_value_t = FleetFormat::Table)]
     pub format: FleetFormat,
-    /// Whether text has colors; auto: on a terminal only
+    /// Whether text has colors; auto: on a terminal, unless `NO_COLOR` is set
     #[arg(long, env = "PULLPROBE_COLOR", value_enum, default_value_t = Color::Auto)]
     pub color: Color,
     #[command(flatten)]

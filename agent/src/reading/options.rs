@@ -82,10 +82,12 @@ impl Options {
             provider_config: args
                 .credential_provider_config
                 .clone()
+                .map(&from_here)
                 .or_else(|| settings.credentials.provider_config.clone()),
             provider_bin_dir: args
                 .credential_provider_bin_dir
                 .clone()
+                .map(&from_here)
                 .or_else(|| settings.credentials.provider_bin_dir.clone()),
             no_credentials: args.no_credentials,
             counted_pulls: args.counted_pulls,
@@ -95,6 +97,8 @@ impl Options {
         let problems: Problems = [
             options.containerd_config.as_deref().and_then(|path| absolute("--containerd-config", path)),
             options.kubelet_root.as_deref().and_then(|path| absolute("--kubelet-root", path)),
+            options.provider_config.as_deref().and_then(|path| absolute("--credential-provider-config", path)),
+            options.provider_bin_dir.as_deref().and_then(|path| absolute("--credential-provider-bin-dir", path)),
         ]
         .into_iter()
         .flatten()

@@ -26,6 +26,8 @@ const MINUTE: Duration = Duration::from_mins(1);
 const DAY: Duration = Duration::from_hours(24);
 const INTERVAL: std::ops::RangeInclusive<Duration> = millis(5_000)..=DAY;
 const TIMEOUT: std::ops::RangeInclusive<Duration> = millis(100)..=MINUTE;
+/// Of `probe.counted_pulls_per_hour`, and of `run --counted-pulls`.
+pub const COUNTED_PULLS_LIMIT: u32 = 100;
 const SWITCH: &str = "`true`, `false`";
 const PATH: &str = "an absolute path";
 const PATH_ON_NODE: &str = "an absolute path, as on the node";
@@ -89,7 +91,7 @@ keys! {
     "probe.follow_private", "false", SWITCH, "Follow redirects and realms to the node itself, to link-local addresses, to metadata services of clouds and to the agent's own port, also for a registry that is elsewhere. `false`: `run` does not connect there, the answer is unknown, and the finding `private_target` says so. `check` always follows, as containerd does.",
         |s, node, read| read.switch(node, &mut s.probe.follow_private);
     "probe.counted_pulls_per_hour", "0", "0 to 100", "How many requests per hour, for all targets together, may count against a registry's pull limit. 0: none, with one exception: a registry that announces its limit only in the answer to such a request costs one before pullprobe knows.",
-        |s, node, read| read.count(node, 0..=100, &mut s.probe.counted_pulls_per_hour);
+        |s, node, read| read.count(node, 0..=COUNTED_PULLS_LIMIT, &mut s.probe.counted_pulls_per_hour);
     "probe.counted_pulls_file", "", PATH, "The file that keeps the times of these requests over a restart of the agent. The manifests that they brought are beside it in `NAME.d`. `NAME.hosts` lists the registries that announce their limit only in such an answer. `NAME.history` keeps what changed in the last 24 hours. Not set: `/var/lib/pullprobe/counted-pulls` if that directory is there. Otherwise all of it is in memory, and a new agent makes no such request for its first hour.",
         |s, node, read| read.path(node, &mut s.probe.counted_pulls_file);
 
