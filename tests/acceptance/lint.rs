@@ -15,12 +15,13 @@ use fault::Fault;
 use tree::Material;
 
 /// Codes whose fault takes more than files in a directory, with the test that plants it.
-const PLANTED_ELSEWHERE: [(&str, &str); 10] = [
+const PLANTED_ELSEWHERE: [(&str, &str); 11] = [
     ("certs_d_too_large", "thousands of directories: node::containerd::lint::tests"),
     ("version_assumed", "a node without a version: layouts"),
     ("config_candidates", "several distributions on one node: layouts"),
     ("host_rewrite", "a file of k3s: layouts"),
     ("credentials_file_unreadable", "a file that root cannot read: node::credentials::tests"),
+    ("credentials_withheld", "only with --no-credentials: anonymous"),
     ("credential_expires_soon", "only for hours: expiry"),
     ("pull_secret_malformed", "no file of the node: node::credentials::tests"),
     ("pull_secret_type_doubtful", "no file of the node: node::credentials::tests"),
