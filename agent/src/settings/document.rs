@@ -9,13 +9,7 @@ const HEAD: &str = "# Settings
 <!-- Written by a test from the table in agent/src/settings: `make docs`. -->
 
 Read this to write pullprobe's settings file. `pullprobe --config FILE` reads it as YAML. An empty file is valid. A flag wins over its
-`PULLPROBE_…` variable, and the variable wins over the file. `--help` of each verb names the flags with their variables.
-
-| flag | key |
-|---|---|
-| `--host-root`, `--containerd-config`, `--certs-d`, `--containerd-version`, `--platform`, `--kubelet-root` | of the same name in `node` |
-| `--credential-provider-config`, `--credential-provider-bin-dir` | `credentials.provider_config`, `credentials.provider_bin_dir` |
-| `--counted-pulls` of `run` | `probe.counted_pulls_per_hour` |
+`PULLPROBE_…` variable, and the variable wins over the file.
 
 `PULLPROBE_FORMAT`, `PULLPROBE_COLOR` and `PULLPROBE_TIMEOUT` hold for every verb that has the flag, except the timeout of `healthcheck`.
 `NO_COLOR` keeps colors away unless `--color` asks for them. `PULLPROBE_NO_CREDENTIALS` does not hold for `check --pull-secrets`, and so
