@@ -11,6 +11,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::fault;
+use crate::history::clock_watch::ClockWatch;
+use crate::history::journal::Happening;
 use crate::history_file::HistoryFile;
 use crate::host::last_good;
 use crate::model::finding::Finding;
@@ -26,8 +28,6 @@ use crate::server::progress::Progress;
 use crate::settings::Settings;
 use crate::state::bucket::BucketKey;
 use crate::state::changes::Changes;
-use crate::state::history::clock_watch::ClockWatch;
-use crate::state::history::journal::Happening;
 use crate::state::snapshot::{NodeState, Snapshot};
 use crate::state::store::Store;
 use crate::web_config::in_force::WebConfigFile;

@@ -8,9 +8,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::file;
 use crate::file::aside::Aside;
-use crate::state::history::Histories;
-use crate::state::history::journal::{Happening, What};
-use crate::state::history::saved::{Restored, SIZE_LIMIT};
+use crate::history::Histories;
+use crate::history::journal::{Happening, What};
+use crate::history::saved::{Restored, SIZE_LIMIT};
 
 /// Without a change it is written all the same: it tells until when the agent looked.
 const AT_LEAST: SignedDuration = SignedDuration::from_hours(1);
@@ -190,8 +190,8 @@ mod tests {
 
     use super::*;
     use crate::cause::Cause;
-    use crate::state::answer::State;
-    use crate::state::history::Subject;
+    use crate::history::Subject;
+    use crate::history::answer::State;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_795_255_200 + second).unwrap()

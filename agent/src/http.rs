@@ -4,6 +4,7 @@
 //! proxy's part and bodies, to one address and with the TLS settings of the handshake. It resolves no name, follows no
 //! redirect, repeats nothing and decides nothing; its errors are told apart by what they carry, never by their text.
 
+mod binding;
 pub mod body;
 mod chain;
 mod confidential;
@@ -21,9 +22,8 @@ mod tests;
 use std::borrow::Cow;
 use std::error::Error as _;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use go::http1::head;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -33,23 +33,21 @@ use crate::cause::Cause;
 use crate::model::host::{Endpoint, Scheme};
 use crate::model::limit::LimitReached;
 use crate::model::outcome::{Failure, Mark};
-use crate::model::proxy::{ProxyScheme, ProxyUrl};
 use crate::model::stage::Stage;
 use crate::redact::clean::Clean;
 use crate::redact::clip::clip;
 use crate::redact::redactor::Redactor;
 use crate::redact::urls::without_credentials;
 use crate::transport::errno::own_limit;
+pub use binding::Binding;
 use body::Body;
 use chain::chain;
 pub use encoding::{is_gzip, readable_part};
 pub use informational::Informational;
-use latest::{Latest, lock};
+use latest::{Slot, lock};
 use pooled::Taken;
 pub use pooled::{IdlePool, PooledConnection};
 
-/// As Go's transport: idle connections are kept this long.
-const IDLE: Duration = Duration::from_secs(30);
 /// What is read of a refusal at least.
 const ERROR_BODY: usize = 8 << 10;
 
@@ -63,7 +61,7 @@ const ERROR_LIMIT: usize = 64_000;
 pub struct HttpClient {
     /// Further connections. `None` until the proved one does not do, since most hosts never need another, and again when many
     /// other hosts were asked meanwhile.
-    inner: Arc<Mutex<Option<reqwest::Client>>>,
+    inner: Arc<Slot<reqwest::Client>>,
     binding: Arc<Binding>,
     /// Whether a connection has served a request: Go tries once more when such a one is closed.
     used: Arc<AtomicBool>,
@@ -146,24 +144,6 @@ impl Response {
     }
 }
 
-/// What a client is bound to.
-#[derive(Debug)]
-pub struct Binding {
-    pub endpoint: Endpoint,
-    /// Where the host's name leads (the proxy's name, behind a proxy).
-    pub address: SocketAddr,
-    pub proxy: Option<ProxyUrl>,
-    pub tls: rustls::ClientConfig,
-    /// Empty where requests have another form than on the connection at hand, as to an HTTP proxy.
-    pub pooled: PooledConnection,
-    /// The clients that were used last, of all hosts.
-    pub clients: Latest<reqwest::Client>,
-    pub limit: Duration,
-    /// How long containerd would wait for the head of an answer. `None`: without end.
-    pub patience: Option<Duration>,
-    pub informational: Informational,
-}
-
 impl HttpClient {
     pub fn new(binding: Binding) -> Self {
         Self { inner: Arc::default(), binding: Arc::new(binding), used: Arc::default() }
@@ -172,12 +152,11 @@ impl HttpClient {
     /// The client for further connections.
     fn inner(&self) -> Result<reqwest::Client, Failure> {
         let mut inner = lock(&self.inner);
-        let client = match &*inner {
-            Some(client) => client.clone(),
-            None => {
-                let unbuildable = |e: reqwest::Error| Failure::new(Stage::Ping, Cause::Unclassified, chain(&e));
-                inner.insert(self.binding.client().map_err(unbuildable)?).clone()
-            }
+        let client = if let Some(client) = &*inner {
+            client.clone()
+        } else {
+            let unbuildable = |e: reqwest::Error| Failure::new(Stage::Ping, Cause::Unclassified, chain(&e));
+            inner.insert(self.binding.client().map_err(unbuildable)?).clone()
         };
         drop(inner);
         self.binding.clients.used(&self.inner);
@@ -346,36 +325,6 @@ impl HttpClient {
             ErrorKind::UnexpectedEof => ended(said, "EOF").marked(Mark::Eof),
             _ => ended(said, ""),
         }
-    }
-}
-
-impl Binding {
-    /// Plain requests are passed on by an HTTP proxy; of TLS, and through SOCKS, it sees a tunnel.
-    fn passed_on_by(&self) -> Option<String> {
-        let passes_on = |proxy: &&ProxyUrl| {
-            self.endpoint.scheme == Scheme::Http && matches!(proxy.scheme, ProxyScheme::Http | ProxyScheme::Https)
-        };
-        self.proxy.as_ref().filter(passes_on).map(ProxyUrl::host_port)
-    }
-
-    fn client(&self) -> reqwest::Result<reqwest::Client> {
-        let builder = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .http1_only()
-            .http1_allow_obsolete_multiline_headers_in_responses(true)
-            .http1_allow_spaces_after_header_name_in_responses(true)
-            .no_proxy()
-            .pool_idle_timeout(IDLE)
-            .connect_timeout(self.limit);
-        let builder = match &self.proxy {
-            Some(proxy) => builder
-                .proxy(reqwest::Proxy::all(proxy.with_credentials().expose())?)
-                .resolve(&proxy.host, self.address),
-            None => builder.resolve(&self.endpoint.host().to_ascii_lowercase(), self.address),
-        };
-        builder.tls_backend_preconfigured(self.tls.clone()).build()
     }
 }
 

@@ -21,6 +21,7 @@ pub mod explain;
 pub mod fault;
 pub mod file;
 pub mod fleet;
+pub mod history;
 mod history_file;
 pub mod host;
 pub mod http;

@@ -1,11 +1,9 @@
 //! The snapshot that everything is rendered from, its only writer, and what is remembered over time.
 
-pub mod answer;
 pub mod back_off;
 pub mod bucket;
 pub mod changes;
 pub mod dependents;
-pub mod history;
 pub mod host_dependencies;
 pub mod image_list;
 pub mod memory;

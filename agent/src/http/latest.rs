@@ -3,10 +3,13 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+/// Holds one thing while it is kept.
+pub type Slot<T> = Mutex<Option<T>>;
+
 /// The slots that were used last, the longest unused first. Who has a slot owns it: this only empties it.
 #[derive(Debug)]
 pub struct Latest<T> {
-    used: Arc<Mutex<VecDeque<Weak<Mutex<Option<T>>>>>>,
+    used: Arc<Mutex<VecDeque<Weak<Slot<T>>>>>,
     limit: usize,
 }
 
@@ -16,7 +19,7 @@ impl<T> Latest<T> {
     }
 
     /// Empties what has been unused for the longest time, beyond the limit.
-    pub fn used(&self, slot: &Arc<Mutex<Option<T>>>) {
+    pub fn used(&self, slot: &Arc<Slot<T>>) {
         let mut used = lock(&self.used);
         used.retain(|known| known.strong_count() > 0 && known.as_ptr() != Arc::as_ptr(slot));
         used.push_back(Arc::downgrade(slot));

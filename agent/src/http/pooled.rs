@@ -4,7 +4,7 @@
 //! Whoever finds it busy or gone uses the client, which dials anew.
 
 use std::pin::pin;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use http::{HeaderValue, header};
@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::Request;
 use super::fair::Fair;
-use super::latest::{Latest, lock};
+use super::latest::{Latest, Slot, lock};
 
 /// It is closed after so long without a request. Servers do so themselves after a few seconds, and a
 /// request that meets this looks like a failure of theirs.
@@ -44,14 +44,12 @@ impl Default for IdlePool {
 /// Empty while a request is under way, and when it is closed.
 #[derive(Clone, Debug)]
 pub struct PooledConnection {
-    slot: Arc<Slot>,
+    slot: Arc<Slot<Idle>>,
     kept: Latest<Idle>,
 }
 
 /// Go limits only their size. More than these are an attack, or a loop.
 const HEADERS: usize = 1000;
-
-type Slot = Mutex<Option<Idle>>;
 
 #[derive(Debug)]
 pub struct Idle {
@@ -62,7 +60,7 @@ pub struct Idle {
 /// The connection, for one request.
 pub struct Taken {
     sender: SendRequest<String>,
-    slot: Weak<Slot>,
+    slot: Weak<Slot<Idle>>,
     kept: Latest<Idle>,
 }
 
@@ -110,7 +108,7 @@ impl Taken {
     }
 }
 
-fn put(kept: &Latest<Idle>, slot: &Arc<Slot>, sender: SendRequest<String>) {
+fn put(kept: &Latest<Idle>, slot: &Arc<Slot<Idle>>, sender: SendRequest<String>) {
     *lock(slot) = Some(Idle { sender, since: Instant::now() });
     kept.used(slot);
 }
@@ -126,7 +124,7 @@ fn as_go_reads() -> http1::Builder {
 }
 
 /// Ends when either side closes the connection, or when it was idle for a while.
-async fn serve(connection: impl Future, slot: Weak<Slot>) {
+async fn serve(connection: impl Future, slot: Weak<Slot<Idle>>) {
     let mut connection = pin!(connection);
     loop {
         tokio::select! {

@@ -1,5 +1,7 @@
 //! Answers of servers that keep to HTTP in their own way, which Go's client takes all the same.
 
+use std::time::Duration;
+
 use pullprobe_lab::ca::{Authority, CertKind};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};

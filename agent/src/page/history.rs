@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::markup::{iso, utc};
-use crate::state::history::{Entry, History};
+use crate::history::{Entry, History};
 
 /// More entries, and more of what came before, are in the report.
 const ENTRIES: usize = 8;
@@ -113,11 +113,11 @@ fn words(entry: &Entry) -> Markup {
 mod tests {
     use super::*;
     use crate::cause::Cause;
+    use crate::history::journal::{Happening, What};
+    use crate::history::{Histories, Subject};
     use crate::model::report::ImageReport;
     use crate::model::sample;
     use crate::page::markup::finished;
-    use crate::state::history::journal::{Happening, What};
-    use crate::state::history::{Histories, Subject};
     use std::time::Duration;
 
     const NAME: &str = "busybox:1.36";

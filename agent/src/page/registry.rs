@@ -9,10 +9,10 @@ use super::markup::{back_off, from_now, millis, seen, term};
 use super::query::State;
 use super::target::{Target, What};
 use super::{dns, stages};
+use crate::history::History;
 use crate::model::host::{Endpoint, EndpointKey, Role};
 use crate::model::namespace::{Health, Namespace, PlannedHost};
 use crate::model::report::EndpointReport;
-use crate::state::history::History;
 use crate::state::snapshot::Snapshot;
 
 /// More hosts than these are counted.

@@ -7,10 +7,10 @@ use rustix::io::Errno;
 
 use super::Node;
 use crate::cri;
+use crate::history::journal::{Happening, What};
 use crate::host::reads::{Content, Contents};
 use crate::host::root::{HostRoot, ReadError};
 use crate::redact::clean::Clean;
-use crate::state::history::journal::{Happening, What};
 use crate::version::VersionSource;
 
 /// So many files are told one by one.

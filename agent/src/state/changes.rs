@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::answer::State;
-use super::history::Change;
 use super::snapshot::Snapshot;
 use super::waiting::{full_name, needed_by};
 use crate::cause::Cause;
+use crate::history::Change;
+use crate::history::answer::State;
 use crate::model::expiry::span;
 use crate::model::report::{EndpointReport, ImageReport};
 use crate::model::stage::Stage;

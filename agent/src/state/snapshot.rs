@@ -9,9 +9,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::back_off::{BackOff, Subject};
-use super::history::{Histories, History, Subject as OfHistory};
 use super::memory::Memory;
 use super::targets::Targets;
+use crate::history::{Histories, History, Subject as OfHistory};
 use crate::image::platform::Platform;
 use crate::model::expiry::{self, CredentialExpiry};
 use crate::model::finding::Finding;
@@ -272,7 +272,7 @@ mod tests {
         let planned = hosts.map(|(name, capabilities, fails_since)| {
             let endpoint = Endpoint::new(Scheme::Https, name);
             let subject = OfHistory::host(&("r.example".to_owned(), endpoint.clone()));
-            let failing = crate::state::answer::State {
+            let failing = crate::history::answer::State {
                 ok: Some(false),
                 is_only_pulled: false,
                 stage: None,

@@ -7,6 +7,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
+use crate::history::journal::Happening;
+use crate::history::{Change, Histories};
 use crate::model::dependency::Dependency;
 use crate::model::host::{Endpoint, EndpointKey};
 use crate::model::ratelimit::{LimitState, RateLimit};
@@ -18,8 +20,6 @@ use crate::state::back_off::{BackOff, Subject};
 use crate::state::bucket::BucketKey;
 use crate::state::changes::ChangedImages;
 use crate::state::dependents;
-use crate::state::history::journal::Happening;
-use crate::state::history::{Change, Histories};
 use crate::state::own_login;
 use crate::state::snapshot::{NodeState, SeenLimit, Snapshot};
 use crate::state::targets::Targets;
@@ -58,7 +58,7 @@ impl Store {
         self.change(|snapshot| {
             dependents::keep(&mut targets, &mut snapshot.targets, now);
             snapshot.memory.retain(&targets);
-            snapshot.histories.retain(&targets, now);
+            snapshot.histories.retain(targets.subjects(), now);
             snapshot.endpoints.retain(|key, _| targets.has(key));
             snapshot.last_success.retain(|key, _| targets.has(key));
             snapshot.rate_limits.retain(|key, _| targets.has(key));

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::history::Subject;
 use crate::model::host::{Endpoint, EndpointKey};
 use crate::model::namespace::{Namespace, PlannedHost};
 
@@ -60,6 +61,12 @@ impl Targets {
             namespace.dependents.keys().map(move |endpoint| (name.clone(), endpoint.clone()))
         });
         planned.chain(dependents)
+    }
+
+    /// What has a history.
+    pub fn subjects(&self) -> impl Iterator<Item = Subject> {
+        let hosts = self.keys().map(|key| Subject::host(&key));
+        hosts.chain(self.images.iter().cloned().map(Subject::Image))
     }
 
     pub fn has_endpoint(&self, endpoint: &Endpoint) -> bool {

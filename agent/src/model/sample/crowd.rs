@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{MARKUP, add, all_passed, attempt, dead, failed, good, image, now, refused, rich, state, unsuited};
 use crate::cause::Cause;
+use crate::history::journal::{Happening, What};
 use crate::image::platform::Platform;
 use crate::model::credential::CredentialSource;
 use crate::model::finding::{Finding, Severity};
@@ -13,7 +14,6 @@ use crate::model::outcome::{Failure, Outcome, Step};
 use crate::model::report::{EndpointReport, ImageReport, Stages};
 use crate::model::stage::Stage;
 use crate::model::verdict::Verdict;
-use crate::state::history::journal::{Happening, What};
 use crate::state::snapshot::Snapshot;
 
 /// So many images, and so many hosts: two for each registry. Of each there are some that fail.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::state::history::{self, Entry, journal};
+use crate::history::{self, Entry, journal};
 
 /// One answer, from the first probe that gave it until the next entry.
 #[derive(Debug, Serialize, JsonSchema)]

@@ -4,6 +4,7 @@
 //! and the journal of what happened 256 lines of at most 300 characters. So 200 images and 200 hosts with full histories
 //! take 512 KiB, hosts' certificates and addresses 100 KiB, and the journal 128 KiB: well below 1 MiB.
 
+pub mod answer;
 pub mod clock_watch;
 mod host_facts;
 pub mod journal;
@@ -16,13 +17,12 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use self::answer::State;
 use self::host_facts::HostFacts;
 use self::journal::{Happening, Journal};
 use self::record::Record;
-pub use self::record::{ENTRIES, Entry, Failing};
+pub use self::record::{Entry, Failing};
 pub use self::subject::{Subject, WINDOW};
-use super::answer::State;
-use super::targets::Targets;
 use crate::model::report::{EndpointReport, ImageReport};
 
 /// The most changes of all targets together.
@@ -129,9 +129,8 @@ impl Histories {
     }
 
     /// Forgets targets that are gone, and what is older than a day.
-    pub fn retain(&mut self, targets: &Targets, now: Timestamp) {
-        let hosts = targets.keys().map(|key| Subject::host(&key));
-        let wanted: BTreeSet<Subject> = hosts.chain(targets.images.iter().cloned().map(Subject::Image)).collect();
+    pub fn retain(&mut self, targets: impl Iterator<Item = Subject>, now: Timestamp) {
+        let wanted: BTreeSet<Subject> = targets.collect();
         let may_come = self.read_at.is_some_and(|at| now.duration_since(at).abs() < KEPT_FOR);
         self.hosts.retain(|subject, _| wanted.contains(subject));
         self.records.retain(|subject, record| wanted.contains(subject) || (may_come && !record.looked));

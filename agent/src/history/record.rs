@@ -6,8 +6,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::subject::WINDOW;
+use crate::history::answer::State;
 use crate::redact::clean::Clean;
-use crate::state::answer::State;
 
 /// The most changes that are kept of one target: 16 outages. A power of two, as the memory that they take grows.
 pub const ENTRIES: usize = 32;

@@ -7,9 +7,9 @@ use super::journal::{Happening, LIMIT, What};
 use super::record::{self, ENTRIES, Entry, Record};
 use super::subject::{Subject, WINDOW};
 use super::{Histories, TOTAL};
+use crate::history::answer::State;
 use crate::model::stage::Stage;
 use crate::redact::clean::Clean;
-use crate::state::answer::State;
 
 /// All of it is well below this: 8,192 entries of some 150 bytes.
 pub const SIZE_LIMIT: u64 = 4 << 20;
