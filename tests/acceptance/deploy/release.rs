@@ -94,6 +94,13 @@ fn assert_pinned(step: &Value, source: &str) {
 }
 
 #[test]
+fn image_and_unit_set_for_the_c_library_what_the_measurements_set() {
+    let (name, value) = pullprobe_lab::RELEASED_WITH;
+    assert!(text("Dockerfile").contains(&format!("\nENV {name}={value}\n")));
+    assert!(text(UNIT).contains(&format!("\nEnvironment={name}={value}\n")));
+}
+
+#[test]
 fn systemd_accepts_the_unit_and_finds_it_confined() {
     let scratch = tempfile::tempdir().unwrap();
     let unit = scratch.path().join("pullprobe.service");

@@ -201,6 +201,8 @@ impl Cgroup {
         shell.arg("-c").arg(format!("echo $$ > {} && exec \"$0\" \"$@\"", procs.display()));
         shell.arg(command.get_program()).args(command.get_args()).env_clear();
         shell.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        let (name, value) = pullprobe_lab::RELEASED_WITH;
+        shell.env(name, value);
         shell
     }
 

@@ -41,6 +41,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ca::Authority;
 
+/// What the image and the unit set for C's library in the environment of the agent: what it takes is measured as it is
+/// released.
+pub const RELEASED_WITH: (&str, &str) = (
+    "GLIBC_TUNABLES",
+    "glibc.malloc.arena_max=1:glibc.malloc.mmap_threshold=131072:glibc.malloc.trim_threshold=131072",
+);
+
 /// What the parts of one test share.
 #[derive(Clone, Debug)]
 pub struct Lab {

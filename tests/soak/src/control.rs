@@ -28,6 +28,8 @@ impl Child {
         let mut command = Command::new(std::env::current_exe()?);
         // The lab's certificates are of the machine's time, so the agent's begins there.
         let morning = Timestamp::now().as_second();
+        let (name, value) = pullprobe_lab::RELEASED_WITH;
+        command.env(name, value);
         let process = command.arg("--agent").arg(root).args([port.to_string(), morning.to_string()]).spawn()?;
         let (stream, _) = listener.accept()?;
         stream.set_nodelay(true)?;
