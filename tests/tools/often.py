@@ -24,12 +24,10 @@ VOLATILE = [
     (re.compile(r"aws_lc_\d+_\d+_\d+_"), "aws_lc_*_"),
 ]
 
-# The compiler keeps functions apart that are marked as seldom called. They are called all the same: when a vector grows, or where
-# a lock is held.
-SELDOM = re.compile(r"grow|reserve|slow|cold|contended|Once|once|initialize|register")
-
 # What runs on a node and not under `qemu-user`, which knows neither Landlock nor all instructions of newer processors.
-NATIVE = re.compile(r"landlock\d+access|shani_cpuid|rdrand|entropy_cpu|getrandom8backends|x25519base_byte|do_library_init|^ceilf64$|7MKeyMap14remove")
+NATIVE = re.compile(
+    r"landlock\d+(access|uapi)|sight6settle|shani_cpuid|getrandom8backends|rdrand|entropy_cpu|x25519base_byte|mlkem\w*(_avx2|_4x)|^ceilf64$"
+)
 
 # Those for other processors than the one of `qemu-user`.
 PROCESSORS = re.compile(r"-avx2?(_movbe)?\b")
@@ -91,10 +89,10 @@ def main():
     print(HEAD)
     for name in sorted(names):
         print(f"    *(.text.{name})")
+        # The compiler keeps those apart that are marked as seldom called. They are called all the same.
+        print(f"    *(.text.unlikely.{name})")
         if name.startswith("_R"):
             print(f"    *(.text.{name}.*)")
-        if SELDOM.search(name):
-            print(f"    *(.text.unlikely.{name})")
     for file in sorted(whole):
         print(f"    {file}")
     print(TAIL)
