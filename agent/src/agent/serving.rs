@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::Agent;
 use crate::host::last_good;
-use crate::model::finding::Finding;
+use crate::model::finding::{self, Finding};
 use crate::reading::options::{Options, Problems};
 use crate::render::json;
 use crate::render::metrics::Shape;
@@ -81,7 +81,7 @@ pub fn report(snapshot: &Snapshot, now: Timestamp) -> String {
     };
     let images = snapshot.images.values().map(AsRef::as_ref);
     let endpoints = snapshot.endpoints.values().map(AsRef::as_ref);
-    let findings = snapshot.findings(now);
+    let findings = finding::shown(&snapshot.findings(now));
     json::text(
         &json::report(&subject, images, endpoints, &findings)
             .with_back_offs(snapshot)

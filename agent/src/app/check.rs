@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::answers::{TargetReport, ask_all, ending, wanted};
 use super::{ExitStatus, print, refuse, style};
 use crate::cli::{Format, NodeArgs, OutputArgs};
-use crate::model::finding::Finding;
+use crate::model::finding::{self, Finding};
 use crate::model::report::{EndpointReport, ImageReport};
 use crate::plan::relevance::Relevance;
 use crate::pull_secrets::{self, PullSecret};
@@ -80,6 +80,7 @@ fn given(place: &Path) -> Result<Vec<PullSecret>, String> {
 
 fn rendered(node: &Node, answers: &[TargetReport], subject: &json::Subject<'_>, output: &OutputArgs) -> String {
     let (findings, elsewhere) = findings(node, answers);
+    let findings = finding::shown(&findings);
     if output.format == Format::Json {
         let images = answers.iter().filter_map(TargetReport::image);
         let mut endpoints: BTreeMap<(String, String), &EndpointReport> = BTreeMap::new();

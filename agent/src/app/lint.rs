@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::{ExitStatus, print, refuse, style};
 use crate::cli::{Format, NodeArgs, OutputArgs};
+use crate::model::finding;
 use crate::reading::Paths;
 use crate::render::{json, text};
 
@@ -20,18 +21,19 @@ pub async fn run(node: &NodeArgs, output: &OutputArgs) -> ExitStatus {
         Ok(node) => node,
         Err(problems) => return refuse(&problems),
     };
+    let findings = finding::shown(&node.findings);
     let told = match output.format {
         Format::Json => json::text(&Document {
             schema_version: json::SCHEMA_VERSION,
             paths: node.paths(),
             containerd: node.about_containerd(),
-            findings: node.findings.iter().map(json::Finding::from).collect(),
+            findings: findings.iter().map(json::Finding::from).collect(),
         }),
         Format::Text => {
             let style = style(output);
             let mut out = node.headline();
-            out.extend(node.findings.iter().map(|finding| text::finding(finding, style)));
-            if node.findings.is_empty() {
+            out.extend(findings.iter().map(|finding| text::finding(finding, style)));
+            if findings.is_empty() {
                 out.push_str("nothing found\n");
             }
             out

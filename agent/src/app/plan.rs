@@ -13,6 +13,7 @@ use crate::cause::Cause;
 use crate::cli::{Format, NodeArgs, OutputArgs};
 use crate::image::target::Target;
 use crate::model::credential::Credential;
+use crate::model::finding;
 use crate::model::host::{Origin, RegistryHost};
 use crate::plan::Plan;
 use crate::plan::relevance::Relevance;
@@ -81,7 +82,7 @@ pub async fn run(targets: &[String], node: &NodeArgs, output: &OutputArgs) -> Ex
             schema_version: json::SCHEMA_VERSION,
             paths: node.paths(),
             images: planned,
-            findings: node.findings.iter().map(json::Finding::from).collect(),
+            findings: finding::shown(&node.findings).iter().map(json::Finding::from).collect(),
         }),
         Format::Text => {
             let style = style(output);
@@ -90,11 +91,12 @@ pub async fn run(targets: &[String], node: &NodeArgs, output: &OutputArgs) -> Ex
             let domains = targets.iter().map(Target::domain).collect();
             let relevance = Relevance::of(&node.containerd, &domains);
             let (here, elsewhere): (Vec<_>, Vec<_>) =
-                node.findings.iter().partition(|finding| relevance.holds(finding));
+                node.findings.iter().cloned().partition(|finding| relevance.holds(finding));
+            let here = finding::shown(&here);
             if !here.is_empty() || !elsewhere.is_empty() {
                 out.push('\n');
             }
-            here.into_iter().for_each(|finding| out.push_str(&text::finding(finding, style)));
+            here.iter().for_each(|finding| out.push_str(&text::finding(finding, style)));
             out.push_str(&text::elsewhere(elsewhere.len(), style));
             out
         }

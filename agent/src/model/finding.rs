@@ -1,5 +1,7 @@
 //! Something worth knowing about the node's files or path that is not itself the failure of a pull.
 
+use std::collections::BTreeMap;
+
 use go::place::{Position, SourceLocation};
 
 use crate::redact::clean::Clean;
@@ -7,6 +9,8 @@ use crate::redact::urls::without_credentials;
 
 /// Longer texts are cut: whoever writes a file must not fill the report.
 const TEXT_LIMIT: usize = 2048;
+/// More findings of one code tell nothing new.
+const ALIKE_LIMIT: usize = 100;
 
 /// How much it matters. `Error`: containerd will not do what the file says; `lint` then exits 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,9 +89,48 @@ impl Finding {
     }
 }
 
+/// What is shown of all findings: at most 100 of one code, and one more that says how many are left out.
+pub fn shown(findings: &[Finding]) -> Vec<Finding> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut left_out: BTreeMap<&str, (usize, Finding)> = BTreeMap::new();
+    let mut shown = Vec::new();
+    for finding in findings {
+        let count = counts.entry(finding.code).or_default();
+        *count += 1;
+        if *count <= ALIKE_LIMIT {
+            shown.push(finding.clone());
+            continue;
+        }
+        let (more, worst) = left_out.entry(finding.code).or_insert_with(|| (0, finding.clone()));
+        *more += 1;
+        worst.severity = worst.severity.max(finding.severity);
+    }
+    shown.extend(left_out.into_values().map(|(more, worst)| {
+        let message = format!("{more} more findings with the code `{}` are left out.", worst.code);
+        Finding::new(worst.severity, worst.code, message, "Mend those that are shown, then look again.")
+    }));
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_very_many_findings_of_one_code_the_first_are_shown_and_the_others_counted() {
+        let finding = |code, severity, number| Finding::new(severity, code, format!("number {number}"), "");
+        let mut findings: Vec<Finding> =
+            (0..ALIKE_LIMIT + 2).map(|number| finding("unknown_key", Severity::Warning, number)).collect();
+        findings.push(finding("config_type", Severity::Error, 0));
+        findings.push(finding("unknown_key", Severity::Error, 0));
+        let few = shown(&findings);
+        assert_eq!(few.len(), ALIKE_LIMIT + 2);
+        assert_eq!((few[ALIKE_LIMIT - 1].message.as_str(), few[ALIKE_LIMIT].code), ("number 99", "config_type"));
+        let last = few.last().unwrap();
+        assert_eq!((last.code, last.severity), ("unknown_key", Severity::Error));
+        assert!(last.message.starts_with("3 more findings"), "{}", last.message);
+        assert_eq!(shown(&findings[..ALIKE_LIMIT]), findings[..ALIKE_LIMIT]);
+    }
 
     #[test]
     fn what_a_file_says_can_neither_flood_the_report_nor_steer_a_terminal() {

@@ -97,13 +97,19 @@ impl<F> Stage<F> {
     }
 }
 
+/// More addresses of a name are counted.
+const ADDRESSES: usize = 64;
+
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Dns {
     /// `dns`, `hosts-file` or `literal`.
     pub source: String,
     /// The name that answered (a search suffix may have been added), or `file:line` of a hosts file.
     pub answered: String,
+    /// At most 64.
     pub addresses: Vec<String>,
+    /// How many more there are.
+    pub addresses_left_out: usize,
     /// pullprobe did not wait for the end: the result of the lookup and its duration are calculated from what
     /// each nameserver answers.
     pub reckoned: bool,
@@ -120,6 +126,7 @@ pub struct Nameserver {
     /// How many A and AAAA records.
     pub a: usize,
     pub aaaa: usize,
+    /// At most 64.
     pub addresses: Vec<String>,
     pub duration_seconds: f64,
     /// Why this server alone would fail the lookup.
@@ -245,7 +252,8 @@ impl From<&DnsFacts> for Dns {
         Self {
             source: facts.source.as_str().to_owned(),
             answered: facts.answered.clone().into(),
-            addresses: facts.addresses.iter().map(ToString::to_string).collect(),
+            addresses: facts.addresses.iter().take(ADDRESSES).map(ToString::to_string).collect(),
+            addresses_left_out: facts.addresses.len().saturating_sub(ADDRESSES),
             reckoned: facts.reckoned,
             nameservers: facts.nameservers.iter().map(Nameserver::from).collect(),
         }
@@ -261,7 +269,7 @@ impl From<&NameserverFacts> for Nameserver {
             rcode: facts.rcode.clone().map(Into::into),
             a: facts.a,
             aaaa: facts.aaaa,
-            addresses: facts.addresses.iter().map(ToString::to_string).collect(),
+            addresses: facts.addresses.iter().take(ADDRESSES).map(ToString::to_string).collect(),
             duration_seconds: seconds(facts.duration),
             cause: name(facts.cause),
             a_cause: name(facts.a_cause),
@@ -360,5 +368,21 @@ impl Endpoint {
         let History { failing_since, failures, changes, left_out } = history;
         (self.failing_since, self.failures_24h) = (failing_since, failures);
         (self.history, self.history_left_out) = (changes, left_out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::sample;
+
+    #[test]
+    fn of_very_many_addresses_the_first_are_shown_and_the_others_counted() {
+        let snapshot = sample::rich();
+        let facts = snapshot.endpoints.values().find_map(|report| report.stages.dns.facts()).unwrap();
+        let addresses = (0..100).map(|last| std::net::IpAddr::from([192, 0, 2, last]).into()).collect();
+        let shown = Dns::from(&DnsFacts { addresses, ..facts.clone() });
+        assert_eq!((shown.addresses.len(), shown.addresses_left_out), (ADDRESSES, 36));
+        assert_eq!(shown.addresses[ADDRESSES - 1], "192.0.2.63");
     }
 }
