@@ -13,7 +13,7 @@ pub mod envelope;
 mod fair;
 pub mod headers;
 mod informational;
-mod latest;
+mod lru;
 mod pooled;
 mod redirect;
 #[cfg(test)]
@@ -44,7 +44,7 @@ use body::Body;
 use chain::chain;
 pub use encoding::{is_gzip, readable_part};
 pub use informational::Informational;
-use latest::{Slot, lock};
+use lru::{Slot, lock};
 use pooled::Taken;
 pub use pooled::{IdlePool, PooledConnection};
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::informational::Informational;
-use super::latest::Latest;
+use super::lru::LruSlots;
 use super::pooled::PooledConnection;
 use crate::model::host::{Endpoint, Scheme};
 use crate::model::proxy::{ProxyScheme, ProxyUrl};
@@ -23,7 +23,7 @@ pub struct Binding {
     /// Empty where requests have another form than on the connection at hand, as to an HTTP proxy.
     pub pooled: PooledConnection,
     /// The clients that were used last, of all hosts.
-    pub clients: Latest<reqwest::Client>,
+    pub clients: LruSlots<reqwest::Client>,
     pub limit: Duration,
     /// How long containerd would wait for the head of an answer. `None`: without end.
     pub patience: Option<Duration>,

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::Request;
 use super::fair::Fair;
-use super::latest::{Latest, Slot, lock};
+use super::lru::{LruSlots, Slot, lock};
 
 /// It is closed after so long without a request. Servers do so themselves after a few seconds, and a
 /// request that meets this looks like a failure of theirs.
@@ -25,19 +25,20 @@ const IDLE: Duration = Duration::from_secs(2);
 /// So many idle connections are kept at a time: each takes some 50 KB with its buffers and its session, and an agent may look
 /// at two hundred hosts within the time that one is idle.
 const CONNECTIONS: usize = 8;
-/// So many clients, each of which may keep an idle connection. Twice as many as are at work by default.
-const CLIENTS: usize = 16;
+/// So many clients, each of which may keep an idle connection. Eight images at work, as by default, need up to three each: for the
+/// registry, its token service and its store of blobs. Where more are at work, some connect anew.
+pub const CLIENTS: usize = 32;
 
 /// What is kept open within a cycle.
 #[derive(Clone, Debug)]
 pub struct IdlePool {
-    pub connections: Latest<Idle>,
-    pub clients: Latest<reqwest::Client>,
+    pub connections: LruSlots<Idle>,
+    pub clients: LruSlots<reqwest::Client>,
 }
 
 impl Default for IdlePool {
     fn default() -> Self {
-        Self { connections: Latest::at_most(CONNECTIONS), clients: Latest::at_most(CLIENTS) }
+        Self { connections: LruSlots::at_most(CONNECTIONS), clients: LruSlots::at_most(CLIENTS) }
     }
 }
 
@@ -45,7 +46,7 @@ impl Default for IdlePool {
 #[derive(Clone, Debug)]
 pub struct PooledConnection {
     slot: Arc<Slot<Idle>>,
-    kept: Latest<Idle>,
+    kept: LruSlots<Idle>,
 }
 
 /// Go limits only their size. More than these are an attack, or a loop.
@@ -61,13 +62,13 @@ pub struct Idle {
 pub struct Taken {
     sender: SendRequest<String>,
     slot: Weak<Slot<Idle>>,
-    kept: Latest<Idle>,
+    kept: LruSlots<Idle>,
 }
 
 impl PooledConnection {
     /// There is none.
     pub fn none() -> Self {
-        Self { slot: Arc::default(), kept: Latest::at_most(0) }
+        Self { slot: Arc::default(), kept: LruSlots::at_most(0) }
     }
 
     pub async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, kept: &IdlePool) -> Self {
@@ -108,7 +109,7 @@ impl Taken {
     }
 }
 
-fn put(kept: &Latest<Idle>, slot: &Arc<Slot<Idle>>, sender: SendRequest<String>) {
+fn put(kept: &LruSlots<Idle>, slot: &Arc<Slot<Idle>>, sender: SendRequest<String>) {
     *lock(slot) = Some(Idle { sender, since: Instant::now() });
     kept.used(slot);
 }

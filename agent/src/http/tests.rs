@@ -21,6 +21,16 @@ fn get(url: &str) -> Request {
 }
 
 fn client(scheme: Scheme, address: SocketAddr, tls: rustls::ClientConfig, pooled: PooledConnection) -> HttpClient {
+    sharing(&IdlePool::default(), scheme, address, tls, pooled)
+}
+
+fn sharing(
+    pool: &IdlePool,
+    scheme: Scheme,
+    address: SocketAddr,
+    tls: rustls::ClientConfig,
+    pooled: PooledConnection,
+) -> HttpClient {
     let endpoint = Endpoint::new(scheme, "registry.example".to_owned());
     let informational = Informational::of(Version::NEWEST);
     HttpClient::new(Binding {
@@ -29,7 +39,7 @@ fn client(scheme: Scheme, address: SocketAddr, tls: rustls::ClientConfig, pooled
         proxy: None,
         tls,
         pooled,
-        clients: IdlePool::default().clients,
+        clients: pool.clients.clone(),
         limit: LIMIT,
         patience: None,
         informational,
@@ -161,6 +171,42 @@ async fn the_body_of_a_redirect_is_not_waited_for() {
         assert_eq!((response.status.as_u16(), response.body_end), (307, BodyEnd::Stalled), "{length}");
         assert!(began.elapsed() < LIMIT / 2, "{length}: {:?}", began.elapsed());
     }
+}
+
+/// Each takes some 50 KB as long as it is open, and two hundred hosts may be asked within a second.
+#[tokio::test]
+async fn few_idle_connections_are_kept_of_many_hosts_and_who_lost_one_connects_anew() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (open, mut count) = tokio::sync::watch::channel(0_usize);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let open = open.clone();
+            open.send_modify(|open| *open += 1);
+            tokio::spawn(async move {
+                let mut head = Vec::new();
+                while let Ok(byte) = stream.read_u8().await {
+                    head.push(byte);
+                    if head.ends_with(b"\r\n\r\n") {
+                        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+                        head.clear();
+                    }
+                }
+                open.send_modify(|open| *open -= 1);
+            });
+        }
+    });
+    let (tls, pool) = (trusting(&Authority::new("lab").unwrap()), IdlePool::default());
+    let url = format!("http://registry.example:{}/v2/", address.port());
+    let mut clients = Vec::new();
+    for _ in 0..100 {
+        let client = sharing(&pool, Scheme::Http, address, tls.clone(), PooledConnection::none());
+        assert_eq!(client.send(get(&url)).await.unwrap().status, StatusCode::OK);
+        clients.push(client);
+    }
+    let few = tokio::time::timeout(LIMIT, count.wait_for(|open| *open == pooled::CLIENTS)).await;
+    few.expect("the others are closed").unwrap();
+    assert_eq!(clients[0].send(get(&url)).await.unwrap().status, StatusCode::OK);
 }
 
 /// A server that sends informational answers and, at last, one of its own.

@@ -20,7 +20,8 @@ use crate::model::ratelimit::{LimitState, RateLimit};
 use crate::refusal::ratelimit;
 use crate::registry::session::{ObjectRequest, RegistryResponse, RequestError};
 
-/// More hosts than a node names. Of those that hide nothing and are not being asked, more are forgotten.
+/// More hosts than the plans of a node have. Beyond it, those that are not being asked are forgotten: at the next GET each is as new
+/// as it once was. Those that hide a limit are in a list of their own, which has room for as many.
 const HOSTS_LIMIT: usize = 1_024;
 /// A name and a port have fewer bytes than 280.
 const FILE_LIMIT: u64 = 280 * HOSTS_LIMIT as u64;
@@ -81,7 +82,6 @@ impl LimitDisclosures {
         }
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         if hosts.len() >= HOSTS_LIMIT && !hosts.contains_key(host) {
-            // What a registry named once is asked no more; who is asked again is as new as it once was.
             hosts.retain(|_, known| Arc::strong_count(known) > 1);
         }
         if hosts.len() >= HOSTS_LIMIT && !hosts.contains_key(host) {

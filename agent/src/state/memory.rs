@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::recent::Recent;
+use super::lru::LruMap;
 use super::targets::Targets;
 use crate::model::dependency::Purpose;
 use crate::model::finding::{Finding, Severity};
@@ -18,27 +18,27 @@ use crate::observation::{HOST_NEW, TLS_INTERCEPTION_SUSPECTED, reach};
 const NEWS: SignedDuration = SignedDuration::from_hours(24);
 /// How long a finding stays after a pull was last sent there. Images are probed every few minutes.
 const KEPT_BACK: SignedDuration = SignedDuration::from_hours(1);
-/// The most hosts that are remembered, more than the targets of a node have: a registry may name another one each time.
+/// The most hosts that are remembered: a registry may name another one each time.
 const HOSTS_LIMIT: usize = 1_000;
 
 #[derive(Clone, Debug)]
 pub struct Memory {
     /// By `host:port`: a firewall knows no registry names.
-    hosts: Recent<String, FirstNeed>,
+    hosts: LruMap<String, FirstNeed>,
     issuers: BTreeMap<EndpointKey, Issuer>,
     /// Hosts that no successful pull needed. They are reported once and not probed on a schedule.
-    named: Recent<EndpointKey, ()>,
+    named: LruMap<EndpointKey, ()>,
     /// Hosts of this kind where the agent refuses to connect.
-    kept_back: Recent<EndpointKey, Finding>,
+    kept_back: LruMap<EndpointKey, Finding>,
 }
 
 impl Default for Memory {
     fn default() -> Self {
         Self {
-            hosts: Recent::at_most(HOSTS_LIMIT),
+            hosts: LruMap::at_most(HOSTS_LIMIT),
             issuers: BTreeMap::new(),
-            named: Recent::at_most(HOSTS_LIMIT),
-            kept_back: Recent::at_most(HOSTS_LIMIT),
+            named: LruMap::at_most(HOSTS_LIMIT),
+            kept_back: LruMap::at_most(HOSTS_LIMIT),
         }
     }
 }
@@ -79,11 +79,8 @@ impl Memory {
         } else {
             self.kept_back.remove(&key);
         }
-        let is_first = self.named.see(key, report.started_at, || ());
-        if is_first {
-            self.note_host(report, learning);
-        }
-        is_first
+        self.note_host(report, learning);
+        self.named.see(key, report.started_at, || ())
     }
 
     fn note_issuer(&mut self, report: &EndpointReport) {
@@ -247,11 +244,12 @@ mod tests {
             memory.note(&report, false);
         }
         assert_eq!(memory.hosts.keys().count(), HOSTS_LIMIT);
-        let last = format!("{}.example:443", 2 * HOSTS_LIMIT - 1);
-        assert!(
-            memory.hosts.keys().any(|place| *place == last),
-            "what is needed now is news, whatever was named before"
-        );
+        let mut report = issued_by("CN=A", false);
+        report.endpoint = Endpoint::new(Scheme::Https, "new.example");
+        report.started_at += SignedDuration::from_hours(24);
+        memory.note(&report, false);
+        let is_new = |place: &String| place == "new.example:443";
+        assert!(memory.hosts.keys().any(is_new), "what is needed now is news, whatever was named before");
         memory.retain(&Targets::default());
         assert!(memory.issuers.is_empty());
     }

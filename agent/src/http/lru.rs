@@ -8,12 +8,12 @@ pub type Slot<T> = Mutex<Option<T>>;
 
 /// The slots that were used last, the longest unused first. Who has a slot owns it: this only empties it.
 #[derive(Debug)]
-pub struct Latest<T> {
+pub struct LruSlots<T> {
     used: Arc<Mutex<VecDeque<Weak<Slot<T>>>>>,
     limit: usize,
 }
 
-impl<T> Latest<T> {
+impl<T> LruSlots<T> {
     pub fn at_most(limit: usize) -> Self {
         Self { used: Arc::default(), limit }
     }
@@ -31,7 +31,7 @@ impl<T> Latest<T> {
     }
 }
 
-impl<T> Clone for Latest<T> {
+impl<T> Clone for LruSlots<T> {
     fn clone(&self) -> Self {
         Self { used: Arc::clone(&self.used), limit: self.limit }
     }
@@ -47,10 +47,10 @@ mod tests {
 
     #[test]
     fn what_was_unused_for_the_longest_time_is_let_go() {
-        let latest = Latest::at_most(2);
+        let lru = LruSlots::at_most(2);
         let slots = [1, 2, 3].map(|number| Arc::new(Mutex::new(Some(number))));
         for index in [0, 1, 0, 2] {
-            latest.used(&slots[index]);
+            lru.used(&slots[index]);
         }
         assert_eq!(slots.map(|slot| *lock(&slot)), [Some(1), None, Some(3)]);
     }
