@@ -301,6 +301,27 @@ fn where_exec_is_forbidden_the_agents_report_is_read_through_the_proxy() {
     assert_eq!(told["message_agrees"], false, "{told:#}");
 }
 
+#[test]
+fn a_check_for_a_pod_spends_one_counted_pull_whatever_the_agents_variable_allows() {
+    let given = "
+        [[registries]]
+        host = 'registry.example'
+        tls = {}
+        rate_limit = {limit = 100, remaining = 50}
+        push = [{repository = 'demo/app', tag = '1.0', content = {index = {manifests = [{platform = 'linux/amd64'}]}}}]";
+    let limited = Arc::new(World::start(toml::from_str::<Given>(given).unwrap()));
+    let node = Arc::clone(&limited);
+    let cluster = Cluster::with(vec![Pod::new("web").waiting(REFUSED)], move |config| {
+        config.runs = Some(Arc::new(move |_: &str, _: &str, asked: &[String]| -> Command {
+            let mut check = node.command("check");
+            check.env("PULLPROBE_COUNTED_PULLS", "7").args(&asked[2..]);
+            check
+        }));
+    });
+    let (_, told) = cluster.container("web");
+    assert_eq!((&told["asked"]["way"], limited.counted_pulls()), (&"exec".into(), 1), "{told:#}");
+}
+
 /// An agent that is gone may have left its address to the one of another node, which is well.
 #[test]
 fn a_report_about_another_node_is_not_used_and_that_is_said() {

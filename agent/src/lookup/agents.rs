@@ -135,7 +135,7 @@ impl AgentPod {
 /// What a check may take of a registry's pull limit.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Spend {
-    /// What `check` takes by itself: one request, at a registry that counts.
+    /// One request, at a registry that counts.
     Once,
     /// Many nodes ask, perhaps from one address.
     Nothing,
@@ -294,12 +294,11 @@ impl<'c> Agents<'c> {
         spend: Spend,
     ) -> Result<CheckedImage, Clean> {
         let timeout = format!("{}ms", self.timeout.as_millis());
-        let mut arguments =
-            vec!["/pullprobe", "check", "--format", "json", "--timeout", &timeout, "--pull-secrets", "-"];
-        if spend == Spend::Nothing {
-            arguments.extend(["--counted-pulls", "0"]);
-        }
-        arguments.extend(["--", image]);
+        // Always said: the variable of the agent's pod may allow more.
+        let pulls = if spend == Spend::Once { "1" } else { "0" };
+        let limits = ["--timeout", &timeout, "--counted-pulls", pulls];
+        let mut arguments = vec!["/pullprobe", "check", "--format", "json", "--pull-secrets", "-"];
+        arguments.extend(limits.into_iter().chain(["--", image]));
         let command = Command {
             namespace: &pod.metadata.namespace,
             pod: &pod.metadata.name,
