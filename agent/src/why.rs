@@ -20,7 +20,7 @@ mod verdict;
 
 pub use agent::{AgentAnswer, CheckedImage};
 pub use document::{Answer, Document, OtherNodes, SCHEMA_VERSION, schema};
-pub use report::AnotherNode;
+pub use report::Unusable;
 pub use text::text;
 
 /// A container that waits, as the API has it.

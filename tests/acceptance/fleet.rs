@@ -180,7 +180,11 @@ fn who_cannot_be_asked_is_named_with_the_reason_and_drift_with_its_groups() {
         .map(|one| (one["reason"].as_str().unwrap().to_owned(), one["nodes"].clone()))
         .collect();
     let expected = [
-        ("another node answers at the address of its agent", "node-0004"),
+        (
+            "its agent calls itself by another name than the node: either the agent of another node answers at its address, or \
+             `node.name` (NODE_NAME) of the agent is to be set to the node's name",
+            "node-0004",
+        ),
         (
             "no agent of pullprobe runs there: no pod with app.kubernetes.io/name=pullprobe in namespace pullprobe",
             "bare",

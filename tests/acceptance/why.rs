@@ -322,11 +322,25 @@ fn a_check_for_a_pod_spends_one_counted_pull_whatever_the_agents_variable_allows
     assert_eq!((&told["asked"]["way"], limited.counted_pulls()), (&"exec".into(), 1), "{told:#}");
 }
 
-/// An agent that is gone may have left its address to the one of another node, which is well.
+/// An agent that is gone may have left its address to the one of another node, which is well. Or an agent goes by another name.
 #[test]
-fn a_report_about_another_node_is_not_used_and_that_is_said() {
+fn a_report_about_another_node_is_not_used_and_both_names_are_said() {
+    let told = with_document(
+        &json!({"node": "worker-7", "images": [{"image": "registry.example/demo/app:1.0", "pullable": true}]}),
+    );
+    says(&told["asked"], "because", "its agent calls itself `worker-7`, and the pod's node is `worker-1`");
+    says(&told["asked"], "because", "`node.name` (NODE_NAME) of the agent is to be set to the node's name");
+    let told = with_document(&json!({"images": [{"image": "registry.example/demo/app:1.0", "pullable": true}]}));
+    says(&told["asked"], "because", "its agent does not say which node it is on");
+    let told = with_document(&json!(["no report"]));
+    says(&told["asked"], "because", "its answer is no report");
+    let told = with_document(&json!({"node": "worker-1", "images": []}));
+    says(&told["asked"], "because", "it probes neither this image nor its registry by itself");
+}
+
+/// The answer where the agent may not be asked by exec, and this is its report and summary. It is not used.
+fn with_document(report: &Value) -> Value {
     let objects = naming("pull", &[]);
-    let report = json!({"node": "worker-7", "images": [{"image": "registry.example/demo/app:1.0", "pullable": true}]});
     let cluster = Cluster::with(objects, |config| {
         config.forbidden.push("get pods/exec".into());
         for document in ["report", "summary"] {
@@ -336,8 +350,8 @@ fn a_report_about_another_node_is_not_used_and_that_is_said() {
     });
     let (_, told) = cluster.container("web");
     assert_eq!((&told["pullable"], &told["asked"]["way"]), (&false.into(), &"nobody".into()), "{told:#}");
-    says(&told["asked"], "because", "another node answers at the address of its agent");
     assert_eq!(told["failing_since"], Value::Null, "{told:#}");
+    told
 }
 
 /// The summary has no words; those of the cause stand in for them.

@@ -14,7 +14,7 @@ use crate::image::reference::Reference;
 use crate::pods::{PAGE_LIMIT, TextList};
 use crate::redact::clean::Clean;
 use crate::render::json::summary::{self, SCHEMA_VERSION, Summary};
-use crate::why::{AgentAnswer, CheckedImage, OtherNodes};
+use crate::why::{AgentAnswer, CheckedImage, OtherNodes, Unusable};
 
 mod memory;
 
@@ -340,7 +340,7 @@ impl<'c> Agents<'c> {
                 Ok(report) => match CheckedImage::of_report(&report, &image, &pod.spec.node) {
                     Ok(Some(found)) => return Ok(found),
                     Ok(None) => why = "it probes neither this image nor its registry by itself".into(),
-                    Err(another) => why = another.to_string().into(),
+                    Err(unusable) => why = unusable.to_string().into(),
                 },
                 Err(refusal) if why.is_empty() => why = format!("its report cannot be read: {refusal}").into(),
                 Err(_) => {}
@@ -360,7 +360,7 @@ impl<'c> Agents<'c> {
         let mut told = OtherNodes { can: 0, cannot: 0, unknown: 0, answered_for_another_node: 0, not_asked };
         for (other, summary) in summaries.iter().filter(|(other, _)| Some(other) != node) {
             let found = summary.as_ref().map_or(Ok(None), |summary| CheckedImage::of_report(summary, &image, other));
-            told.answered_for_another_node += usize::from(found.is_err());
+            told.answered_for_another_node += usize::from(found.as_ref().is_err_and(Unusable::is_another_node));
             match found.ok().flatten().and_then(|found| found.starts()) {
                 Some(true) => told.can += 1,
                 Some(false) => told.cannot += 1,

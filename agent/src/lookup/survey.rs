@@ -9,7 +9,7 @@ use super::nodes::Node;
 use crate::fleet::{FleetNode, NodeAnswer};
 use crate::redact::clean::Clean;
 use crate::render::json::summary::Summary;
-use crate::why::AnotherNode;
+use crate::why::Unusable;
 
 /// A document of no secret.
 const NO_SECRETS: &[u8] = br#"{"kind":"List","items":[]}"#;
@@ -34,7 +34,7 @@ impl Survey<'_> {
             None => Err(self.agents.none()),
             Some(pod) => match self.agents.summary(pod).await {
                 Err(reason) => Err(reason),
-                Ok(summary) if *summary.node != *node.name => Err(AnotherNode.to_string()),
+                Ok(summary) if *summary.node != *node.name => Err(Unusable::ANOTHER_NODE.to_owned()),
                 // What it has answers for counts. Before the first one it is as good as not there.
                 Ok(summary)
                     if !summary.complete

@@ -25,10 +25,30 @@ pub struct Registry {
     pub failing_since: Option<Clean>,
 }
 
-/// The report is about another node than the one whose agent was asked: one that is gone may have left its address to another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("another node answers at the address of its agent")]
-pub struct AnotherNode;
+/// Why a document of an agent says nothing of its node.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// An agent that is gone may have left its address to another. And an agent may be given any name.
+    #[error(
+        "its agent calls itself `{own}`, and the pod's node is `{node}`: either the agent of another node answers at its address, or \
+         `node.name` (NODE_NAME) of the agent is to be set to the node's name"
+    )]
+    AnotherNode { own: Clean, node: Clean },
+    #[error("its agent does not say which node it is on: it is too old or too new")]
+    Nameless,
+    #[error("its answer is no report: it is too old or too new")]
+    NoReport,
+}
+
+impl Unusable {
+    /// The first one where many nodes are told of together, without their names.
+    pub const ANOTHER_NODE: &str = "its agent calls itself by another name than the node: either the agent of another node answers at \
+                                    its address, or `node.name` (NODE_NAME) of the agent is to be set to the node's name";
+
+    pub const fn is_another_node(&self) -> bool {
+        matches!(self, Self::AnotherNode { .. })
+    }
+}
 
 impl CheckedImage {
     /// Of the report of `check` about one image.
@@ -38,14 +58,13 @@ impl CheckedImage {
         Some(if picked.left_out > 0 { image.unknown("its answer is about more than one image") } else { image })
     }
 
-    /// The image of a report about many, or else what it says of the image's registry. `None`: neither is probed, or it does not say
-    /// whose report it is.
-    pub fn of_report(report: &[u8], image: &Reference, node: &Clean) -> Result<Option<Self>, AnotherNode> {
-        let Some(picked) = Picked::of(report, Some(image)) else { return Ok(None) };
+    /// The image of a report about many, or else what it says of the image's registry. `None`: neither is probed.
+    pub fn of_report(report: &[u8], image: &Reference, node: &Clean) -> Result<Option<Self>, Unusable> {
+        let picked = Picked::of(report, Some(image)).ok_or(Unusable::NoReport)?;
         match &picked.node {
             Some(own) if own == node => Ok(Self::picked(picked, image)),
-            Some(_) => Err(AnotherNode),
-            None => Ok(None),
+            Some(own) => Err(Unusable::AnotherNode { own: own.clone(), node: node.clone() }),
+            None => Err(Unusable::Nameless),
         }
     }
 
@@ -227,14 +246,14 @@ mod tests {
         assert_eq!(of(format!(r#"{{"node": "a", {images}}}"#)), Ok(Some(true)));
         assert_eq!(of(format!(r#"{{{images}, "node": "a"}}"#)), Ok(Some(true)));
         for other in ["b", "", "A", "a.example"] {
-            assert_eq!(of(format!(r#"{{"node": "{other}", {images}}}"#)), Err(AnotherNode), "{other}");
-            assert_eq!(of(format!(r#"{{{images}, "node": "{other}"}}"#)), Err(AnotherNode), "{other}");
+            let wrong = Unusable::AnotherNode { own: other.into(), node: "a".into() };
+            assert_eq!(of(format!(r#"{{"node": "{other}", {images}}}"#)), Err(wrong.clone()), "{other}");
+            assert_eq!(of(format!(r#"{{{images}, "node": "{other}"}}"#)), Err(wrong), "{other}");
         }
-        for nobody in
-            [format!(r#"{{"node": null, {images}}}"#), format!(r#"{{"node": 5, {images}}}"#), format!("{{{images}}}")]
-        {
-            assert_eq!(of(nobody), Ok(None), "no agent leaves it out");
+        for nobody in [format!(r#"{{"node": null, {images}}}"#), format!("{{{images}}}")] {
+            assert_eq!(of(nobody), Err(Unusable::Nameless), "no agent leaves it out");
         }
+        assert_eq!(of(format!(r#"{{"node": 5, {images}}}"#)), Err(Unusable::NoReport));
     }
 
     #[test]
@@ -243,9 +262,10 @@ mod tests {
         let told = found(&format!(r#"{{"node": "a", "images": [{{}}, {{"image": "b:1"}}, {line}, {{}}]}}"#)).unwrap();
         assert_eq!((told.pullable, told.cause.as_deref()), (Some(false), Some("tcp_refused")));
         assert!(!told.summary.is_empty());
-        assert!(found(r#"{"images": null, "registries": null}"#).is_none());
+        assert!(found(r#"{"node": "a", "images": null, "registries": null}"#).is_none());
         for other in ["", "[]", "{", r#"{"images": {}}"#, r#"{"images": [5]}"#, "{} {}"] {
-            assert!(found(other).is_none(), "{other}");
+            let read = CheckedImage::of_report(other.as_bytes(), &image(), &"a".into());
+            assert_eq!(read.err(), Some(Unusable::NoReport), "{other}");
         }
         let registry = r#"{"node": "a", "registries": [{"registry": "registry.example", "pullable": false, "cause": "dns_nxdomain"}]}"#;
         assert_eq!(found(registry).unwrap().pullable, Some(false));

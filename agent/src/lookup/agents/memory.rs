@@ -6,7 +6,7 @@ use crate::redact::clean::Clean;
 use crate::why::CheckedImage;
 
 impl Agents<'_> {
-    /// `None`: it probes neither, or cannot be asked, or another node answers.
+    /// `None`: it probes neither, or cannot be asked, or its answer is unusable.
     pub async fn remembered(&mut self, node: &Clean, image: &str) -> Option<CheckedImage> {
         let image = Reference::parse(image).ok()?;
         let summaries = self.all.as_ref().map(|(summaries, _)| summaries.as_slice()).unwrap_or_default();
