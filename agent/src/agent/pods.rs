@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use super::pull_budget::Clock;
-use crate::cluster::{self, Access, Pods};
+use crate::cluster::{self, Access, NoAccess, Pods};
 use crate::pods::Book;
 use crate::redact::clean::Clean;
 use crate::settings::Discovery;
@@ -33,17 +33,18 @@ impl NodePods {
     /// As the settings want it, where this is a pod with a token.
     pub fn of(discover: &Discovery, now: Timestamp) -> Self {
         let access = Access::in_cluster(|name| std::env::var(name).ok(), Path::new(Access::DIRECTORY));
-        Self::with(access.ok(), discover, now)
+        Self::with(access, discover, now)
     }
 
-    pub fn with(access: Option<Access>, discover: &Discovery, now: Timestamp) -> Self {
+    pub fn with(access: Result<Access, NoAccess>, discover: &Discovery, now: Timestamp) -> Self {
         let is_wanted = discover.waiting_pods != Some(false) || discover.node_pods;
         let is_asked_for = discover.waiting_pods == Some(true) || discover.node_pods;
-        let access = access.filter(|_| is_wanted);
-        let mut book = if access.is_some() || is_asked_for { Book::asking(now) } else { Book::default() };
-        if access.is_none() && is_asked_for {
-            book.down(now, "the agent has no token for the Kubernetes API: it runs outside a pod, or the chart has `rbac.pods: false`");
+        let is_asked = is_asked_for || (is_wanted && access.is_ok());
+        let mut book = if is_asked { Book::asking(now) } else { Book::default() };
+        if let (Err(why), true) = (&access, is_asked_for) {
+            book.down(now, &why.to_string());
         }
+        let access = access.ok().filter(|_| is_wanted);
         let probes_waiting = discover.waiting_pods != Some(false);
         Self { access, known: Arc::new(Pods::new(Arc::new(book))), changed: Notify::new(), probes_waiting }
     }

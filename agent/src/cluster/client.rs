@@ -46,9 +46,9 @@ impl Access {
 
     /// As a pod has it.
     pub fn in_cluster(environment: impl Fn(&str) -> Option<String>, directory: &Path) -> Result<Self, NoAccess> {
-        let host = environment("KUBERNETES_SERVICE_HOST").filter(|host| !host.is_empty()).ok_or(NoAccess::NoPod)?;
-        let port = environment("KUBERNETES_SERVICE_PORT").and_then(|port| port.parse::<u16>().ok());
-        let port = port.ok_or(NoAccess::NoPod)?;
+        let set = |name| environment(name).filter(|value| !value.is_empty()).ok_or(NoAccess::NoPod(name));
+        let (host, port) = (set("KUBERNETES_SERVICE_HOST")?, set("KUBERNETES_SERVICE_PORT")?);
+        let port: u16 = port.parse().map_err(|_| NoAccess::NoPort)?;
         let host = if host.contains(':') { format!("[{host}]") } else { host };
         let has_token = directory.join("token").exists();
         if has_token { Ok(Self::new(format!("https://{host}:{port}"), directory)) } else { Err(NoAccess::NoToken) }
@@ -58,10 +58,11 @@ impl Access {
 /// Why there is no way to the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoAccess {
-    #[error(
-        "the agent has no token for the Kubernetes API: it runs outside a pod (KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set)"
-    )]
-    NoPod,
+    /// The variable that each pod has.
+    #[error("the agent has no token for the Kubernetes API: it runs outside a pod ({0} is not set)")]
+    NoPod(&'static str),
+    #[error("the agent does not find the Kubernetes API: KUBERNETES_SERVICE_PORT is no port")]
+    NoPort,
     #[error("the agent has no token for the Kubernetes API: none is mounted in its pod at {}", Access::DIRECTORY)]
     NoToken,
 }
@@ -195,19 +196,26 @@ mod tests {
     #[test]
     fn access_is_what_a_pod_with_a_token_has() {
         let directory = tempfile::tempdir().unwrap();
-        let environment = |host: &'static str| {
+        let at = |host: &'static str, port: &'static str| {
             move |name: &str| match name {
                 "KUBERNETES_SERVICE_HOST" => Some(host.to_owned()),
-                "KUBERNETES_SERVICE_PORT" => Some("443".to_owned()),
+                "KUBERNETES_SERVICE_PORT" => Some(port.to_owned()),
                 _ => None,
             }
         };
+        let environment = |host| at(host, "443");
         assert_eq!(Access::in_cluster(environment("10.0.0.1"), directory.path()), Err(NoAccess::NoToken));
         std::fs::write(directory.path().join("token"), "t").unwrap();
         let access = |host| Access::in_cluster(environment(host), directory.path()).map(|access| access.server);
         assert_eq!(access("10.0.0.1").as_deref(), Ok("https://10.0.0.1:443"));
         assert_eq!(access("fd00::1").as_deref(), Ok("https://[fd00::1]:443"));
-        assert_eq!(access(""), Err(NoAccess::NoPod));
-        assert_eq!(Access::in_cluster(|_| None, directory.path()), Err(NoAccess::NoPod));
+        let (no_host, no_port) =
+            (NoAccess::NoPod("KUBERNETES_SERVICE_HOST"), NoAccess::NoPod("KUBERNETES_SERVICE_PORT"));
+        assert_eq!(access(""), Err(no_host));
+        assert_eq!(Access::in_cluster(|_| None, directory.path()), Err(no_host));
+        assert_eq!(Access::in_cluster(at("10.0.0.1", ""), directory.path()), Err(no_port));
+        for wrong in ["tcp://10.0.0.1:443", "65536", "-1", "https"] {
+            assert_eq!(Access::in_cluster(at("10.0.0.1", wrong), directory.path()), Err(NoAccess::NoPort), "{wrong}");
+        }
     }
 }

@@ -324,12 +324,14 @@ fn probes_that_last_longer_than_the_interval_are_looks_too() {
 #[test]
 fn without_a_token_that_is_told() {
     let settings = crate::settings::parse("x", "signals: {node_condition: true}").unwrap();
-    for (no_access, why) in
-        [(NoAccess::NoPod, "it runs outside a pod"), (NoAccess::NoToken, "none is mounted in its pod")]
-    {
+    for (no_access, why) in [
+        (NoAccess::NoPod("KUBERNETES_SERVICE_HOST"), "no token for the Kubernetes API: it runs outside a pod"),
+        (NoAccess::NoPort, "KUBERNETES_SERVICE_PORT is no port"),
+        (NoAccess::NoToken, "no token for the Kubernetes API: none is mounted in its pod"),
+    ] {
         let signals = NodeSignals::with(Err(no_access), &settings, DEADLINE, at(0));
         let findings = signals.desk.borrow().delivery.findings(at(0));
-        assert!(findings.len() == 1 && findings[0].message.contains("no token"), "{findings:?}");
+        assert_eq!(findings.len(), 1, "{findings:?}");
         assert!(findings[0].message.contains(why) && findings[0].fix.contains("rbac.nodeCondition"), "{findings:?}");
     }
     let off = NodeSignals::with(Ok(Access::new("https://127.0.0.1:1", "/x")), &Settings::default(), DEADLINE, at(0));

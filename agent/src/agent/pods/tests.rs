@@ -17,7 +17,7 @@ use super::super::serving::report;
 use super::super::*;
 use super::NodePods;
 use crate::cli::{Cli, Verb};
-use crate::cluster::Access;
+use crate::cluster::{Access, NoAccess};
 use crate::page;
 use crate::render::metrics;
 use crate::settings::Discovery;
@@ -71,7 +71,7 @@ impl World {
         let mut agent = Agent::new(options, Arc::new(read), Timestamp::now, None);
         let access = Access::new(server.url(), mounted);
         let discover = &agent.options.settings.targets.discover;
-        agent.pods = Arc::new(NodePods::with(Some(access), discover, Timestamp::now()));
+        agent.pods = Arc::new(NodePods::with(Ok(access), discover, Timestamp::now()));
         let agent = Arc::new(agent);
         let probing = schedule::run(agent.schedule(), Arc::clone(&agent), CancellationToken::new());
         let tasks = vec![tokio::spawn(probing), tokio::spawn(agent.follow_pods())];
@@ -227,7 +227,11 @@ async fn switched_off_or_without_a_token_nothing_is_asked() {
     assert!(world.server.requests().is_empty() && world.open.requests().is_empty());
     world.tasks.drain(..).for_each(|task| task.abort());
     let discover = |waiting_pods| Discovery { waiting_pods, ..Discovery::default() };
-    let book = |waiting_pods| NodePods::with(None, &discover(waiting_pods), Timestamp::now()).book();
-    assert_eq!(book(None).api, crate::pods::Api::Unused);
-    assert!(matches!(&book(Some(true)).api, crate::pods::Api::Down { why, .. } if why.contains("no token")));
+    for no_access in [NoAccess::NoPod("KUBERNETES_SERVICE_HOST"), NoAccess::NoPort, NoAccess::NoToken] {
+        let book = |waiting_pods| NodePods::with(Err(no_access), &discover(waiting_pods), Timestamp::now()).book();
+        assert_eq!(book(None).api, crate::pods::Api::Unused);
+        let told = book(Some(true));
+        let crate::pods::Api::Down { why, .. } = &told.api else { panic!("{:?}", told.api) };
+        assert_eq!(**why, no_access.to_string());
+    }
 }
