@@ -3,13 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::targets::{IMAGE_LIMIT, LeftOut, NAMED_LIMIT};
+use super::targets::{IMAGE_LIMIT, LeftOut, NAMED_LIMIT, WAITING_LIMIT};
 use super::waiting::full_name;
 use crate::model::urgency::Urgency;
 use crate::pods::{Book, PullPolicy};
 
-/// Of those that pods wait for: kubelet runs 110 pods at most, unless it is told otherwise. Each is asked for every minute.
-const WAITING_LIMIT: usize = 100;
 /// Somebody waits for the answer.
 const WAITING: Duration = Duration::from_mins(1);
 /// Nobody does.

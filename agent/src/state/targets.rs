@@ -8,6 +8,8 @@ use crate::model::namespace::{Namespace, PlannedHost};
 
 /// More images than this are counted and left out: each costs requests and series.
 pub const IMAGE_LIMIT: usize = 500;
+/// Of those that pods wait for: kubelet runs 110 pods at most, unless it is told otherwise. Each is asked for every minute.
+pub const WAITING_LIMIT: usize = 100;
 /// Of the images that are left out. The others are counted.
 pub const NAMED_LIMIT: usize = 100;
 

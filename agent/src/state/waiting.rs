@@ -41,6 +41,8 @@ pub struct Outlook<'a> {
 /// Why a container's answer is open although that of its image is not.
 pub const OWN_LOGIN: &str = "the pod brings its own login, which the agent may not read";
 const NOT_PROBED: &str = "the image was not probed yet";
+const LEFT_OUT: &str =
+    "the image is left out: pullprobe probes at most 500 images, and of those that pods wait for 100";
 
 impl Snapshot {
     /// Every container that needs an image, by the image: the full reference, or the text where it is none.
@@ -81,7 +83,7 @@ impl Snapshot {
         let verdict = report.map(|report| {
             self.node_answers.get(report.requested.as_str()).map_or(&report.verdict, |answer| &answer.verdict)
         });
-        let unknown = Outlook { pullable: None, cause: None, because: NOT_PROBED };
+        let unknown = Outlook { pullable: None, cause: None, because: self.why_not_probed(need) };
         let told = match verdict {
             Some(verdict) if self.brings_own_login(need) && (is_about_login(verdict) || may_be_its_login(need)) => {
                 Outlook { because: OWN_LOGIN, ..unknown }
@@ -98,6 +100,16 @@ impl Snapshot {
             (Some(true), _) if told.cause.is_none() && need.waiting.is_some() => Outlook { cause: Some(RETRY), ..told },
             _ => told,
         }
+    }
+
+    /// Why there is no report about the image of a container.
+    fn why_not_probed(&self, need: &Need) -> &'static str {
+        let (left_out, images) = (&self.targets.left_out, &self.targets.images);
+        let is_named = left_out.wanted.contains(&*need.image) || left_out.background.contains(&*need.image);
+        // Of what is only on the node, not all are named.
+        let has_more = left_out.count > left_out.wanted.len() + left_out.background.len();
+        let is_target = || images.contains(&*need.image) || images.contains(&full_name(&need.image));
+        if is_named || (has_more && !is_target()) { LEFT_OUT } else { NOT_PROBED }
     }
 
     /// How many containers wait for an image, by what is in their way.
@@ -131,7 +143,7 @@ impl Snapshot {
         {
             let shown = since.strftime("%Y-%m-%dT%H:%M:%SZ");
             let message = format!("the pods of this node are not known since {shown}: {why}");
-            let fix = "`docs/deployment.md` says what the agent needs for that; `targets.discover.waiting_pods: false` does without";
+            let fix = "`docs/deployment.md` says what the agent needs for that, and `rbac.pods: true` of the chart gives it; `targets.discover.waiting_pods: false` does without";
             findings.push(Finding::new(Severity::Warning, "pods_unknown", message, fix));
         }
         if self.pods.left_out > 0 {
@@ -211,6 +223,7 @@ fn name_of(report: &ImageReport) -> String {
 mod tests {
     use super::*;
     use crate::model::sample;
+    use crate::state::targets::{LeftOut, WAITING_LIMIT};
 
     fn outlooks(snapshot: &Snapshot) -> BTreeMap<String, Outlook<'_>> {
         let told = snapshot
@@ -237,6 +250,40 @@ mod tests {
         assert_eq!(cause("retried"), (Some(true), Some(RETRY)));
         assert_eq!(cause("throttled"), (Some(true), Some(OWN_LIMIT)));
         assert_eq!(cause("running"), (Some(true), None));
+    }
+
+    #[test]
+    fn what_is_left_out_is_not_said_to_come_yet() {
+        let mut snapshot = sample::rich();
+        snapshot.images.clear();
+        let because = |snapshot: &Snapshot| outlooks(snapshot)["refused"].because.to_owned();
+        assert_eq!(because(&snapshot), NOT_PROBED);
+        let image = snapshot.pods.needs().find(|need| &*need.container == "refused").unwrap().image.to_string();
+        let others = || std::collections::BTreeSet::from(["r.example/other:1".to_owned()]);
+        let left_out = |wanted: &[&str], background: &[&str], count| LeftOut {
+            wanted: wanted.iter().map(ToString::to_string).collect(),
+            background: background.iter().map(ToString::to_string).collect(),
+            count,
+        };
+        snapshot.targets.images = others();
+        for (beyond, is_left_out) in [
+            (left_out(&[&image], &[], 1), true),
+            (left_out(&[], &[&image], 1), true),
+            (left_out(&["r.example/other:2"], &["r.example/other:3"], 2), false),
+            (left_out(&["r.example/other:2"], &["r.example/other:3"], 3), true),
+        ] {
+            snapshot.targets.left_out = beyond;
+            assert_eq!(because(&snapshot) == LEFT_OUT, is_left_out, "{:?}", snapshot.targets.left_out);
+        }
+        snapshot.targets.images.insert(image);
+        assert_eq!(because(&snapshot), NOT_PROBED, "it is a target, and others are left out");
+    }
+
+    /// The words name the numbers.
+    #[test]
+    fn the_limits_are_those_that_hold() {
+        assert!(LEFT_OUT.contains(&format!("at most {IMAGE_LIMIT} images")), "{LEFT_OUT}");
+        assert!(LEFT_OUT.ends_with(&format!("pods wait for {WAITING_LIMIT}")), "{LEFT_OUT}");
     }
 
     #[test]

@@ -48,8 +48,8 @@ pub const RETRY: Text = Text {
 
 pub const UNKNOWN: Text = Text {
     summary: "Whether the container would get its image is not known.",
-    evidence: "Its image was not probed yet, or its probe came to no certain answer, or the pod brings a login that the agent may not \
-               read. `unknown_because` of `needed_by` in the report, and the page, say which.",
+    evidence: "Its image was not probed yet, or is left out because the agent probes 500 images at most, or its probe came to no certain \
+               answer, or the pod brings a login that the agent may not read. `unknown_because` of `needed_by` in the report, and the page, say which.",
     confirm: "`kubectl pullprobe why POD` asks with the pod's own logins, as far as you may read them.",
     fix: "Ask with `kubectl pullprobe why POD`. To let the agent try pull secrets itself, mount them: \
           `credentials.pull_secrets_dir`. What takes a counted pull is found out by `pullprobe check IMAGE` on the node.",
