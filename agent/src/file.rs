@@ -76,9 +76,16 @@ pub fn try_beside(path: &Path) -> io::Result<()> {
     replaceable(path)?;
     let mut beside = path.to_owned();
     beside.as_mut_os_string().push(".try");
-    let filled = create(&beside)?.write_all(b"0\n");
-    std::fs::remove_file(&beside)?;
-    filled
+    let filled = match create(&beside) {
+        // Another agent makes it at this moment, and then it can be made here.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        created => created?.write_all(b"0\n"),
+    };
+    match std::fs::remove_file(&beside) {
+        // Another agent, which tries the same, has taken it away.
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => filled,
+    }
 }
 
 #[cfg(test)]
@@ -122,6 +129,19 @@ mod tests {
         std::fs::create_dir(directory.path().join("directory")).unwrap();
         assert!(replace(&directory.path().join("directory"), b"three").is_err());
         assert!(replace(&directory.path().join("missing/file"), b"three").is_err());
+    }
+
+    /// An agent that takes the place of another one runs beside it for a while.
+    #[test]
+    fn agents_that_try_at_the_same_time_do_not_disturb_each_other() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..500).for_each(|round| try_beside(&file).unwrap_or_else(|e| panic!("{round}: {e}"))));
+            }
+        });
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "nothing is left");
     }
 
     #[test]
