@@ -51,7 +51,8 @@ pub enum Verb {
     /// asked.
     #[command(
         mut_arg("format", |format| format.help("Of --dry-run: text for people, or one JSON document")),
-        mut_arg("color", |color| color.help("Of --dry-run, whose text has no colors: takes no effect")),
+        // The text of --dry-run has no colors.
+        mut_arg("color", |color| color.hide(true)),
         mut_arg("counted_pulls", |pulls| pulls
             .value_parser(clap::value_parser!(u32).range(..=i64::from(settings::COUNTED_PULLS_LIMIT)))
             .help("How many requests in an hour, for all targets together, may count against a registry's pull limit: 0 to 100 \
@@ -334,6 +335,8 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
@@ -353,18 +356,25 @@ mod tests {
             assert_eq!(offered(verb, "counted_pulls"), counts, "{verb}");
             assert!(offered(verb, "no_credentials"), "{verb}");
         }
+        assert!(offered("check", "color") && !offered("run", "color"), "what the agent writes has no colors");
+        // By flag, the verbs with each variable.
+        let mut variables: BTreeMap<&str, BTreeMap<Option<&str>, Vec<&str>>> = BTreeMap::new();
         for verb in command.get_subcommands().filter(|verb| verb.get_name() != "healthcheck") {
-            for (id, variable) in
-                [("format", "PULLPROBE_FORMAT"), ("color", "PULLPROBE_COLOR"), ("timeout", "PULLPROBE_TIMEOUT")]
-            {
-                let Some(argument) = verb.get_arguments().find(|argument| argument.get_id() == id) else { continue };
-                assert_eq!(
-                    argument.get_env().and_then(|name| name.to_str()),
-                    Some(variable),
-                    "{} {id}",
-                    verb.get_name()
-                );
+            for (flag, argument) in verb.get_arguments().filter_map(|one| Some((one.get_long()?, one))) {
+                let variable = argument.get_env().and_then(|name| name.to_str());
+                variables.entry(flag).or_default().entry(variable).or_default().push(verb.get_name());
             }
+        }
+        let differing: Vec<_> = variables.iter().filter(|(_, ways)| ways.len() > 1).collect();
+        assert!(differing.is_empty(), "{differing:?}");
+        for (flag, variable, least) in [
+            ("format", "PULLPROBE_FORMAT", 8),
+            ("color", "PULLPROBE_COLOR", 8),
+            ("timeout", "PULLPROBE_TIMEOUT", 4),
+            ("counted-pulls", "PULLPROBE_COUNTED_PULLS", 5),
+        ] {
+            let verbs = variables[flag].get(&Some(variable)).map_or(0, Vec::len);
+            assert!(verbs >= least, "{flag}: {:?}", variables[flag]);
         }
     }
 
@@ -391,7 +401,14 @@ mod tests {
         {
             let (name, variable) = (flag.get_long().unwrap(), flag.get_env().unwrap().to_str().unwrap());
             let row = |line: &&str| line.contains(&format!("`--{name}`")) && line.contains(&format!("`{variable}`"));
-            assert!(document.lines().any(|line| row(&line)), "docs/settings.md has no row of --{name} and {variable}");
+            let row = document.lines().find(row);
+            let row = row.unwrap_or_else(|| panic!("docs/settings.md has no row of --{name} and {variable}"));
+            let key = row.split('`').nth(1).unwrap();
+            // As `--credential-provider-config` and `credentials.provider_config`, `--counted-pulls` and `probe.counted_pulls_per_hour`.
+            let (id, last) = (flag.get_id().as_str(), key.rsplit('.').next().unwrap());
+            assert!(id.ends_with(last) || last.starts_with(id), "{key} is no key of --{name}");
+            let is_key = document.lines().any(|line| line.starts_with(&format!("| `{key}` |")) && line != row);
+            assert!(is_key, "{key} of --{name} is not among the keys");
             seen += 1;
         }
         assert!(seen > 5, "{seen}");

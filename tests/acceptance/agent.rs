@@ -293,14 +293,19 @@ fn what_is_switched_on_and_cannot_be_had_is_told_at_the_start_and_once() {
     let log = eventually(PATIENCE, || Some(agent.log()).filter(|log| log.contains("the first round of probes")));
     let log = log.unwrap_or_else(|| panic!("{}", agent.log()));
     let start = log.split("the first round of probes").next().unwrap();
-    let told = |words: &[&str]| start.lines().filter(|line| words.iter().all(|word| line.contains(word))).count();
+    let host = [("namespace", "registry.example")];
+    let rounds = || Exposition::read(&agent.get("/metrics").text()).value("pullprobe_probes_total", &host);
+    eventually(PATIENCE, || rounds().filter(|times| *times >= 3.0)).unwrap_or_else(|| panic!("{}", agent.log()));
+    let later = agent.log();
+    let told =
+        |log: &str, words: &[&str]| log.lines().filter(|line| words.iter().all(|word| line.contains(word))).count();
     for words in [
         ["the node condition RegistryReachable is not reported", "no token for", "rbac.nodeCondition: true"],
         ["events are not written", "no token for", "rbac.events: true"],
         ["cannot write down counted pulls", "No such file", "/nowhere/counted-pulls"],
         ["cannot write down what changed", "No such file", "/nowhere/counted-pulls.history"],
     ] {
-        assert_eq!(told(&words), 1, "{words:?}: {log}");
+        assert_eq!((told(start, &words), told(&later, &words)), (1, 1), "{words:?}: {later}");
     }
     let report: Value = serde_json::from_str(&agent.get("/api/v1/report").text()).unwrap();
     let findings = report["findings"].as_array().unwrap();

@@ -201,6 +201,26 @@ mod tests {
     }
 
     #[test]
+    fn that_it_cannot_be_written_is_logged_once_until_it_can() {
+        let (directory, _) = file();
+        let place = directory.path().join("gone");
+        fs::create_dir(&place).unwrap();
+        let ledger = Ledger::open(2, Some(place.join("pulls")), at(0));
+        let log = directory.path().join("log");
+        let writer = Mutex::new(fs::File::create(&log).unwrap());
+        let logged = || fs::read_to_string(&log).unwrap().matches("cannot write down counted pulls").count();
+        tracing::subscriber::with_default(tracing_subscriber::fmt().with_writer(writer).finish(), || {
+            fs::remove_dir(&place).unwrap();
+            assert!(!ledger.take(at(1)) && logged() == 1);
+            assert!(!ledger.take(at(2)) && logged() == 1, "it is known");
+            fs::create_dir(&place).unwrap();
+            assert!(ledger.take(at(3)) && logged() == 1);
+            fs::remove_dir_all(&place).unwrap();
+            assert!(!ledger.take(at(4)) && logged() == 2, "it was well in between");
+        });
+    }
+
+    #[test]
     fn a_clock_that_is_set_back_does_not_block_for_longer_than_an_hour() {
         let (_directory, file) = file();
         assert!(Ledger::open(1, file.clone(), at(0)).take(at(1_000_000)));
