@@ -99,7 +99,7 @@ fn a_registry_that_goes_down_twice_is_remembered_with_what_changed_before_over_r
     let third = agent(&world, &[]);
     let [image, _] = until(&third, false);
     assert_eq!((answers(&image).len(), image["failing_since"].as_str()), (6, Some(&*since)), "{image:#}");
-    let as_before = "the first answer is the one of before the start";
+    let as_before = "still as before the start";
     let told = lines(&third, &[as_before, "subject=registry.example/demo/app", &format!("since={}", &since[..16])]);
     assert_eq!(told.len(), 1, "what fails at the start is told with when it began: {}", third.log());
     assert!(lines(&third, &["the answer changed"]).is_empty(), "{}", third.log());

@@ -159,7 +159,7 @@ fn event(change: &Change) -> &'static str {
     match change.before {
         Some(_) => "the answer changed",
         // The state file has it of the time before the start.
-        None if change.now.since < change.at => "the first answer is the one of before the start",
+        None if change.now.since < change.at => "still as before the start",
         None => "the first answer is not good",
     }
 }

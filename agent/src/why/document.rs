@@ -49,8 +49,9 @@ pub struct Answer {
     pub failures_24h: Option<usize>,
     /// One word of docs/causes.md, or `pull QPS exceeded` where kubelet itself put the pull off.
     pub cause: Option<String>,
-    /// The same as the metric `pullprobe_waiting_containers` and `needed_by` name it: a cause, `kubelet_back_off`, `kubelet_pull_limit`
-    /// or `unknown`. `pullprobe explain` takes each of them.
+    /// In the words of the metric `pullprobe_waiting_containers` and of `needed_by`: a cause, `kubelet_back_off`, `kubelet_pull_limit`
+    /// or `unknown`. The value may differ from theirs, because `why` also has kubelet's words and the pod's secrets. `pullprobe explain`
+    /// takes each of them.
     pub waiting_cause: String,
     pub also_possible: Vec<String>,
     /// Who can fix it: image, credentials, config, node, network or registry.

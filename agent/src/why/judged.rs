@@ -18,7 +18,7 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// What is in the container's way, as metrics and reports name it.
+    /// What is in the container's way, in the words of metrics and reports. They know less, so theirs may be another.
     pub fn waiting_cause(&self) -> &str {
         match (self.cause.as_deref(), self.pullable) {
             (Some(kubelet::OWN_LIMIT_NAME), _) => kubelet::PULL_LIMIT_NAME,
