@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 mod cluster;
 
@@ -30,8 +32,19 @@ impl Cli {
         let called = std::env::args_os().next().map(PathBuf::from);
         let is_plugin = called.is_some_and(|called| called.file_name().is_some_and(|name| name == PLUGIN.0));
         let command = if is_plugin { Self::command().bin_name(PLUGIN.1) } else { Self::command() };
-        Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+        let typed = command.get_matches();
+        if contradicts_itself(&typed) {
+            let problem = "--no-credentials and --pull-secrets contradict each other: leave one of them out\n";
+            clap::Error::raw(ErrorKind::ArgumentConflict, problem).exit();
+        }
+        Self::from_arg_matches(&typed).unwrap_or_else(|error| error.exit())
     }
+}
+
+/// Logins are handed over, and the same line says to send none. The variable is no contradiction: it holds for the node's own logins.
+fn contradicts_itself(typed: &ArgMatches) -> bool {
+    let Some(("check", check)) = typed.subcommand() else { return false };
+    check.contains_id("pull_secrets") && check.value_source("no_credentials") == Some(ValueSource::CommandLine)
 }
 
 /// The version and, where the build knew it, the revision.
@@ -236,8 +249,8 @@ pub struct NodeArgs {
     /// The same value as kubelet's --image-credential-provider-bin-dir
     #[arg(long, env = "PULLPROBE_CREDENTIAL_PROVIDER_BIN_DIR", value_name = "DIR")]
     pub credential_provider_bin_dir: Option<PathBuf>,
-    /// Ask anonymously: no login of kubelet, and none that containerd itself would send (`auth` in its configuration, a header
-    /// `Authorization` of hosts.toml). The answer is then not containerd's: a finding says what it would send
+    /// Ask anonymously: no login of kubelet, and none that containerd itself would send (`auth` and headers of its
+    /// configuration, headers of hosts.toml). The answer is then not containerd's: findings say what is kept back
     #[arg(long, env = "PULLPROBE_NO_CREDENTIALS")]
     pub no_credentials: bool,
     /// How many requests for each target may count against a registry's pull limit [default: 1]
@@ -375,6 +388,22 @@ mod tests {
         ] {
             let verbs = variables[flag].get(&Some(variable)).map_or(0, Vec::len);
             assert!(verbs >= least, "{flag}: {:?}", variables[flag]);
+        }
+    }
+
+    #[test]
+    fn only_what_is_typed_contradicts_secrets_that_are_handed_over() {
+        let read = |line: &[&str]| {
+            let typed = Cli::command().try_get_matches_from([&["pullprobe"], line].concat()).unwrap();
+            contradicts_itself(&typed)
+        };
+        assert!(read(&["check", "--no-credentials", "--pull-secrets", "-", "r.example"]));
+        for line in [
+            &["check", "--no-credentials", "r.example"][..],
+            &["check", "--pull-secrets", "-", "r.example"],
+            &["plan", "--no-credentials", "r.example"],
+        ] {
+            assert!(!read(line), "{line:?}");
         }
     }
 

@@ -93,17 +93,44 @@ fn a_file_may_be_one_dockerconfigjson() {
     assert_eq!(image(&told)["credential"]["source"], "pull-secret:-/dockerconfigjson");
 }
 
-/// `why` and `fleet` run such a check in the agent's pod, with its environment.
+/// `why` and `fleet` run such a check in the agent's pod, with its environment: what is handed over is tried, and nothing of the node.
 #[test]
-fn who_hands_secrets_over_has_them_tried_whatever_the_environment_of_the_agent_says() {
+fn who_hands_secrets_over_has_them_tried_and_an_anonymous_agent_adds_none_of_the_node() {
+    let world = world();
+    let right = auths("registry.example", "right-planted");
+    world.node.write("/var/lib/kubelet/config.json", right.to_string()).unwrap();
+    let ask = |secrets: &Value, variable: &str| {
+        world.node.write("/pod.json", secrets.to_string()).unwrap();
+        let place = world.node.path("/pod.json");
+        let before = world.at("registry.example").requests().len();
+        let told = finish(check(&world, &place.to_string_lossy()).env("PULLPROBE_NO_CREDENTIALS", variable));
+        let requests = world.at("registry.example").requests();
+        let signed_in = requests.iter().skip(before).any(|request| request.authorization().is_some());
+        (told.code, image(&told)["cause"].as_str().map(str::to_owned), signed_in)
+    };
+    let empty = list(&[]);
+    assert_eq!(ask(&empty, "false"), (Some(0), None, true));
+    let refused = (Some(1), Some("credentials_missing".to_owned()), false);
+    assert_eq!(ask(&empty, "true"), refused, "the node's login is kept back");
+    assert_eq!(ask(&auths("other.example", "right-planted"), "true"), refused);
+    assert_eq!(ask(&right, "true"), (Some(0), None, true));
+    let (code, cause, _) = ask(&auths("registry.example", "wrong-planted"), "true");
+    assert_eq!((code, cause.as_deref()), (Some(1), Some("credentials_rejected")));
+}
+
+#[test]
+fn a_typed_wish_for_no_logins_contradicts_secrets_whatever_the_variable_says() {
     let world = world();
     world.node.write("/pod.json", auths("registry.example", "right-planted").to_string()).unwrap();
     let place = world.node.path("/pod.json");
-    let told = finish(check(&world, &place.to_string_lossy()).env("PULLPROBE_NO_CREDENTIALS", "true"));
-    assert_eq!((told.code, &image(&told)["pullable"]), (Some(0), &Value::Bool(true)), "{told:?}");
-    let told = finish(check(&world, &place.to_string_lossy()).arg("--no-credentials"));
-    assert_eq!((told.code, told.stdout.as_str()), (Some(2), ""), "{told:?}");
-    assert!(told.stderr.contains("--no-credentials and --pull-secrets"), "{told:?}");
+    for variable in [None, Some("false"), Some("true")] {
+        let mut check = check(&world, &place.to_string_lossy());
+        let told =
+            finish(check.arg("--no-credentials").envs(variable.map(|value| ("PULLPROBE_NO_CREDENTIALS", value))));
+        assert_eq!((told.code, told.stdout.as_str()), (Some(2), ""), "{told:?}");
+        assert!(told.stderr.contains("--no-credentials and --pull-secrets"), "{told:?}");
+    }
+    assert_eq!(world.at("registry.example").requests().len(), 0);
 }
 
 #[test]

@@ -49,16 +49,6 @@ pub async fn run(
     print(&rendered(&node, &answers, &subject, output), ending(&answers))
 }
 
-/// Who hands logins over has them tried: that the environment of an agent says to ask anonymously is for its own probes.
-pub fn with_logins(node: &mut NodeArgs) -> Result<(), &'static str> {
-    let is_typed = node.no_credentials && std::env::var_os("PULLPROBE_NO_CREDENTIALS").is_none();
-    if is_typed {
-        return Err("--no-credentials and --pull-secrets contradict each other: leave one of them out");
-    }
-    node.no_credentials = false;
-    Ok(())
-}
-
 /// Nobody else can send the secrets before the node is read, so that nothing else has to wait for them.
 async fn prepare(node: &NodeArgs, pull_secrets: Option<&Path>) -> Result<(Node, Options), Problems> {
     let secrets = pull_secrets.map(given).transpose().map_err(|problem| vec![format!("--pull-secrets: {problem}")])?;

@@ -13,8 +13,9 @@ Read this to write pullprobe's settings file. `pullprobe --config FILE` reads it
 
 `PULLPROBE_FORMAT`, `PULLPROBE_COLOR` and `PULLPROBE_TIMEOUT` hold for every verb that has the flag, except the timeout of `healthcheck`.
 Every verb understands the formats `text` and `json`. Only `fleet` has `table` and `wide`, and the other verbs refuse them.
-`NO_COLOR` keeps colors away unless `--color` asks for them. `PULLPROBE_NO_CREDENTIALS` does not hold for `check --pull-secrets`. The
-checks that `why` and `fleet IMAGE` run in an agent's pod are such checks.
+`NO_COLOR` keeps colors away unless `--color` asks for them. `PULLPROBE_NO_CREDENTIALS` keeps back the node's own logins:
+kubelet's and containerd's. The pull secrets that `check --pull-secrets` gets are used all the same, also in the check that `why` and
+`fleet IMAGE` run in an agent's pod. Without any, that check is anonymous.
 
 An unknown key is an error. pullprobe then exits with code 2 and lists every problem of the file at once, as
 `file:line:column: key: found X, allowed: Y.`
