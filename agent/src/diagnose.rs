@@ -38,6 +38,8 @@ pub struct Evidence<'a> {
     pub pullable_without_login: bool,
     /// A credential provider that is nearly for this image.
     pub near_provider: Option<&'a str>,
+    /// The node's own logins are kept back, by wish.
+    pub kept_back: bool,
     /// The `hosts.toml` of the registry, where containerd cannot read it.
     pub dropped: Option<&'a Rejection>,
 }
@@ -66,6 +68,8 @@ fn of_pull(evidence: &Evidence<'_>) -> Verdict {
         }
         PullEnd::Failed(phase, failure) => {
             let message = message::of(&message::Frame::of(evidence), *phase, failure);
+            let kept_back = evidence.kept_back && evidence.credential.is_none() && wants_login(failure);
+            let failure = &if kept_back { logins::asked_anonymously(failure) } else { failure.clone() };
             let mut summary = sentence(failure);
             if let (Cause::CredentialsMissing, Some(near)) = (failure.cause, evidence.near_miss) {
                 summary = format!("{summary} {near}");

@@ -187,6 +187,7 @@ async fn verdict_of(
             credential,
             pullable_without_login,
             near_provider: near_provider.as_deref(),
+            kept_back: question.containerd.anonymous,
             dropped: plan.dropped.as_ref(),
         });
         let succeeded = verdict.pullable != Some(false);

@@ -143,7 +143,7 @@ fn describe(node: &Node, target: &Target) -> Planned {
         },
         pull_mode_reason: node.containerd.pull_mode_reason.clone(),
         hosts: hosts.iter().map(|host| planned_host(node, host, kubelet.first())).collect(),
-        logins: PlannedLogins::of(&node.credentials, target),
+        logins: PlannedLogins::of(&node.credentials, target, node.containerd.anonymous),
     }
 }
 

@@ -8,6 +8,10 @@ use crate::model::verdict::Verdict;
 use crate::pull::PullEnd;
 use crate::redact::clean::Clean;
 
+const ASKED: &str = "pullprobe asked anonymously (`--no-credentials`), and the node's own logins were not tried.";
+const ASK_AGAIN: &str =
+    "Ask without `--no-credentials` (`PULLPROBE_NO_CREDENTIALS`): that shows whether the node has a login that fits.";
+
 /// Whether the login may cause the failure. Then a pull without it decides.
 pub fn is_suspect(ending: &PullEnd, credential: Option<&Credential>) -> bool {
     let suspects = [
@@ -19,6 +23,17 @@ pub fn is_suspect(ending: &PullEnd, credential: Option<&Credential>) -> bool {
     ];
     let sent = credential.is_some_and(|one| one.login().is_some());
     sent && matches!(ending, PullEnd::Failed(_, failure) if suspects.contains(&failure.cause))
+}
+
+/// The failure of an anonymous question in its own words, where a login may be all that is wanting.
+pub(super) fn asked_anonymously(failure: &Failure) -> Failure {
+    let failure = failure.clone();
+    if failure.cause == Cause::CredentialsMissing {
+        return failure.summarized(format!("The registry wants a login for this image: {ASKED}")).fixed_by(ASK_AGAIN);
+    }
+    let summary = format!("{} Note: {ASKED}", failure.summary());
+    let fix = format!("{ASK_AGAIN} {}", failure.fix());
+    failure.summarized(summary).fixed_by(fix)
 }
 
 /// The pull failed with a login and succeeds without one: the login is what stands in the way.
@@ -91,6 +106,7 @@ pub(super) fn provider_meant(verdict: Verdict, near: Option<&str>) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::stage::Stage;
 
     #[test]
     fn what_only_looks_odd_is_mended_after_what_the_registry_says() {
@@ -98,5 +114,14 @@ mod tests {
         let fix = Clean::from("Renew the login.");
         assert_eq!(ordered(&damage(true), &fix), "Encode it once. Renew the login.");
         assert_eq!(ordered(&damage(false), &fix), "Renew the login. Encode it once.");
+    }
+
+    #[test]
+    fn an_anonymous_question_blames_no_login_of_the_node() {
+        for cause in [Cause::CredentialsMissing, Cause::NotFoundOrDenied] {
+            let told = asked_anonymously(&Failure::new(Stage::Manifest, cause, ""));
+            assert!(told.summary().ends_with(ASKED) && told.fix().starts_with(ASK_AGAIN), "{told:?}");
+            assert!(!told.summary().contains("none that fits"), "{told:?}");
+        }
     }
 }

@@ -23,6 +23,9 @@ pub struct PlannedLogins {
     credential_providers: Vec<String>,
     /// Where nothing matches: the key that was probably meant.
     nearest_key: Option<NearestKey>,
+    /// The node's own logins are kept back, by wish.
+    #[serde(skip)]
+    kept_back: bool,
 }
 
 #[derive(Clone, Serialize)]
@@ -48,7 +51,7 @@ struct NearestKey {
 }
 
 impl PlannedLogins {
-    pub fn of(credentials: &Credentials, target: &Target) -> Self {
+    pub fn of(credentials: &Credentials, target: &Target, kept_back: bool) -> Self {
         let Target::Image(image) = target else { return Self::default() };
         let candidates = candidates(credentials, target);
         Self {
@@ -56,6 +59,7 @@ impl PlannedLogins {
             credential_error: credentials.malformed().map(|failure| failure.detail).map(Into::into),
             credential_providers: credentials.providers_of(image),
             nearest_key: credentials.near_miss(image).map(NearestKey::from),
+            kept_back,
         }
     }
 
@@ -75,7 +79,8 @@ impl PlannedLogins {
             let _ = writeln!(out, "  then what the credential provider `{provider}` gives; a plan does not run it");
         }
         if self.credentials.is_empty() && self.credential_providers.is_empty() {
-            let _ = writeln!(out, "  credential: none matches, anonymous");
+            let why = if self.kept_back { "none is looked at (`--no-credentials`)" } else { "none matches" };
+            let _ = writeln!(out, "  credential: {why}, anonymous");
         }
         if let Some(NearestKey { key, origin, reason }) = &self.nearest_key {
             let _ = writeln!(out, "  the nearest key is `{key}` ({origin}): {reason}");

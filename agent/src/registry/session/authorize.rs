@@ -101,7 +101,7 @@ impl Session<'_> {
     /// how Harbor refuses, be the repository private or missing.
     fn no_password(&self, sent: &RegistryResponse) -> Failure {
         if sent.token.is_none() {
-            let detail = "the registry asks for Basic credentials and none match";
+            let detail = "the registry asks for Basic credentials, and there are none to send";
             return Failure::new(Stage::Token, Cause::CredentialsMissing, detail);
         }
         let detail = format!("the registry refuses the token for {} and asks for a password", self.image.repository);
