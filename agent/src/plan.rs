@@ -146,7 +146,8 @@ impl Plan {
             rewrites: draft.rewrites,
             namespace_query,
             own_credential: registry.credentials.get(endpoint.authority.as_str()).cloned(),
-            unusable_credential: registry.unusable_credentials.get(endpoint.authority.as_str()).cloned(),
+            unusable_credential: (registry.unusable_credentials.get(endpoint.authority.as_str()))
+                .map(|login| login.failure.clone()),
             unsendable: None,
             origin: draft.origin,
             endpoint,

@@ -195,7 +195,7 @@ impl Node {
         let of_files = [&containerd.findings, &layout.findings, &names.findings, &environment.findings];
         let of_files = of_files.into_iter().chain([&trust_store.findings, &credentials.findings]).flatten().cloned();
         let mut findings: Vec<Finding> = of_files.collect();
-        findings.extend(local::of_registries(&containerd, &runtime.images));
+        findings.extend(local::of_registries(options, &containerd, &runtime.images));
         findings.extend(runtime.silent.into_iter().chain(runtime.closed).chain(runtime.unlisted));
         findings.extend(kubelet::findings(&root, &layout.kubelet_root));
         if !silent {
@@ -354,9 +354,10 @@ fn timeouts(of_stages: &StageTimeouts) -> Timeouts {
     Timeouts { dns, tcp, tls, http }
 }
 
-/// containerd's own and those that kubelet would offer.
+/// containerd's own and those that kubelet would offer. What is not sent may end.
 fn expiries(containerd: &Containerd, credentials: &Credentials) -> Vec<CredentialExpiry> {
-    let own = containerd.registry.credentials.values().filter_map(keyring::expiry::known);
+    let own = containerd.registry.credentials.values().filter(|_| !containerd.anonymous);
+    let own = own.filter_map(keyring::expiry::known);
     own.chain(credentials.expiries()).collect()
 }
 

@@ -18,6 +18,9 @@ const REGISTRY: &str = "
 /// `puller:right-planted`.
 const LOGIN: &str = "cHVsbGVyOnJpZ2h0LXBsYW50ZWQ=";
 
+/// A token that ended in 2001.
+const ENDED: &str = "eyJhbGciOiJSUzI1NiJ9.eyJleHAiOjEwMDAwMDAwMDB9.cGxhbnRlZA";
+
 /// containerd signs in by a header of hosts.toml, or by its own configuration.
 fn worlds() -> [(&'static str, World); 2] {
     let header = format!(
@@ -33,9 +36,12 @@ fn worlds() -> [(&'static str, World); 2] {
         .map(|(name, given)| (name, World::start(toml::from_str::<Given>(&given).unwrap())))
 }
 
-fn findings(told: &Value) -> Vec<&Value> {
+/// What containerd would send, and that kubelet's logins were not looked for.
+fn findings(told: &Value) -> [usize; 2] {
     let all = told["findings"].as_array().unwrap();
-    all.iter().filter(|finding| finding["code"] == "credentials_withheld").collect()
+    let of =
+        |severity| all.iter().filter(move |one| one["code"] == "credentials_withheld" && one["severity"] == severity);
+    ["warning", "info"].map(|severity| of(severity).count())
 }
 
 #[test]
@@ -54,7 +60,13 @@ fn no_login_is_sent_and_what_containerd_would_send_is_told() {
             (Some(1), Some("credentials_missing")),
             "{name}: {told:#}"
         );
-        assert_eq!((signed_in(), findings(&told).len()), (0, 1), "{name}: {told:#}");
+        assert_eq!((signed_in(), findings(&told)), (0, [1, 1]), "{name}: {told:#}");
+        let said = |field: &str| told["images"][0][field].as_str().unwrap().to_owned();
+        assert!(
+            said("summary").contains("asked anonymously") && !said("summary").contains("none that fits"),
+            "{told:#}"
+        );
+        assert!(said("fix").starts_with("Ask without `--no-credentials`"), "{told:#}");
         let (_, plan) = ask("plan", &["--no-credentials"]);
         let host = &plan["images"][0]["hosts"][0];
         assert_eq!(
@@ -62,10 +74,29 @@ fn no_login_is_sent_and_what_containerd_would_send_is_told() {
             (&Value::Null, 0),
             "{name}: {host:#}"
         );
-        assert_eq!(findings(&plan).len(), 1, "{name}: {plan:#}");
+        assert_eq!(findings(&plan), [1, 1], "{name}: {plan:#}");
 
         let (code, told) = ask("check", &[]);
-        assert_eq!((code, findings(&told).len()), (Some(0), 0), "{name}: {told:#}");
+        assert_eq!((code, findings(&told)), (Some(0), [0, 0]), "{name}: {told:#}");
         assert!(signed_in() > 0, "{name}");
     }
+}
+
+/// The end of a login that is not sent says nothing about a pull.
+#[test]
+fn no_login_that_is_kept_back_is_said_to_have_ended() {
+    let given = format!(
+        "containerd = '1.7.24'\n[files]\n'/etc/containerd/config.toml' = \"\"\"\nversion = 2\n\
+         [plugins.'io.containerd.grpc.v1.cri'.registry]\nconfig_path = '/etc/containerd/certs.d'\n\
+         [plugins.'io.containerd.grpc.v1.cri'.registry.configs.'registry.example'.auth]\nusername = 'puller'\n\
+         password = '{ENDED}'\n\"\"\"\n{REGISTRY}"
+    );
+    let world = World::start(toml::from_str::<Given>(&given).unwrap());
+    let kubelets = format!(r#"{{"auths": {{"registry.example": {{"username": "puller", "password": "{ENDED}"}}}}}}"#);
+    world.node.write("/var/lib/kubelet/config.json", kubelets).unwrap();
+    let ended = |more: &[&str]| {
+        let told = document(&finish(world.command("lint").args(["-o", "json"]).args(more)));
+        told["findings"].as_array().unwrap().iter().filter(|one| one["code"] == "credential_expired").count()
+    };
+    assert_eq!((ended(&[]), ended(&["--no-credentials"])), (2, 0));
 }

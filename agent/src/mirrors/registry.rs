@@ -13,6 +13,7 @@ use crate::cause::Cause;
 use crate::containerd::pull_mode::directories;
 use crate::containerd::reader::{Reader, read_words, unread};
 pub use crate::containerd::settings::Mirror;
+use go::place::SourceLocation;
 use go::text::quote;
 
 use crate::containerd::settings::{Auth, Settings, TlsSettings};
@@ -34,9 +35,16 @@ pub struct RegistrySettings {
     /// `registry.configs.*.auth` and `registry.auths`, by the host that is contacted.
     pub credentials: BTreeMap<String, Credential>,
     /// Those that containerd fails on when the host asks for one.
-    pub unusable_credentials: BTreeMap<String, Failure>,
+    pub unusable_credentials: BTreeMap<String, Unusable>,
     /// `registry.configs.*.tls` by the host that is contacted. Empty from containerd 2.0 on.
     pub tls: BTreeMap<String, Result<HostTls, TlsFault>>,
+}
+
+/// A login that containerd cannot read.
+#[derive(Clone, Debug)]
+pub struct Unusable {
+    pub place: SourceLocation,
+    pub failure: Failure,
 }
 
 /// Which of containerd's two list makers is at work.
@@ -105,7 +113,7 @@ pub fn load(
                 findings.push(unusable_auth(&host, auth, &reason));
                 let detail = format!("{}: {reason}", auth.place);
                 let failure = Failure::new(Stage::Token, Cause::ConfigInvalid, detail).with_go_message(reason);
-                unusable_credentials.insert(host, failure);
+                unusable_credentials.insert(host, Unusable { place: auth.place.clone(), failure });
             }
         }
     }

@@ -28,12 +28,25 @@ pub fn distribution(layout: &Layout, environment: &DaemonEnvironment, containerd
 }
 
 /// certs.d directories that the node's own images do not use, because a port is missing or too many; and logins that are kept back.
-pub fn of_registries(containerd: &Containerd, images: &BTreeSet<String>) -> Vec<Finding> {
+pub fn of_registries(options: &Options, containerd: &Containerd, images: &BTreeSet<String>) -> Vec<Finding> {
     let parsed = containerd.sandbox_image.iter().chain(images).filter_map(|image| Reference::parse(image).ok());
     let domains: BTreeSet<String> = parsed.map(|image| image.domain).collect();
     let mut found = lint::other_ports(&containerd.registry, domains.iter().map(String::as_str), &containerd.findings);
-    found.extend(withheld::findings(containerd));
+    if options.no_credentials {
+        found.extend(withheld::findings(&containerd.registry));
+        found.extend(withheld::of_kubelet(&logins_of_kubelet(options)));
+    }
     found
+}
+
+/// Where kubelet's logins would be looked for.
+fn logins_of_kubelet(options: &Options) -> Vec<&'static str> {
+    let places = [
+        (options.kubelet_credentials, "its own files on the node"),
+        (options.pull_secrets_dir.is_some(), "the pull secrets of `credentials.pull_secrets_dir`"),
+        (options.provider_config.is_some(), "its credential providers"),
+    ];
+    places.into_iter().filter_map(|(is_used, place)| is_used.then_some(place)).collect()
 }
 
 /// Files that changed after containerd read them.
