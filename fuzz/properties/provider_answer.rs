@@ -10,14 +10,14 @@ use serde_json::Value;
 use super::answer::check_text;
 use super::config_json::written;
 
-/// What base64 makes of `KKK` and of `QQQ`, wherever it begins.
-const CODED: [&str; 6] = ["S0tL", "tLS0", "0tLS", "UVFR", "FRUV", "RUVF"];
+/// `KKK` and `QQQ`, and what base64 makes of them, wherever it begins.
+const CODED: [&str; 8] = ["KKK", "QQQ", "S0tL", "tLS0", "0tLS", "UVFR", "FRUV", "RUVF"];
 
 pub fn holds(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let seen = look(&text);
     match serde_json::from_str::<Value>(&text) {
-        // A word that is by chance a coded form of one of the two passwords is hidden with it.
+        // A word that is by chance one of the two passwords, or a coded form, is hidden with it.
         Ok(_) if CODED.iter().any(|coded| text.contains(coded)) => {}
         Ok(document) => {
             let one = look(&String::from_utf8_lossy(&written(&document, 'K')));

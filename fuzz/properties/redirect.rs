@@ -50,6 +50,7 @@ fn is_secret_place(before: &str, after: &str) -> bool {
 fn leading(location: &[u8]) -> Option<Response> {
     let mut response = answer::read(b"307 Temporary Redirect");
     assert_eq!(response.status, StatusCode::TEMPORARY_REDIRECT);
-    response.headers.insert(LOCATION, HeaderValue::from_bytes(location).ok()?);
+    // Spaces around a value do not belong to it (RFC 9110, section 5.5).
+    response.headers.insert(LOCATION, HeaderValue::from_bytes(location.trim_ascii()).ok()?);
     Some(response)
 }
