@@ -156,12 +156,14 @@ fn the_last_stage_is_nothing_but_the_binary() {
     let dockerfile = text("Dockerfile");
     let (_, last) = dockerfile.rsplit_once("\nFROM ").unwrap();
     let instructions: Vec<_> = last.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+    let (name, value) = pullprobe_lab::RELEASED_WITH;
     assert_eq!(
         instructions,
         [
             "scratch",
             "COPY --from=build /pullprobe /pullprobe",
             "USER 0:0",
+            &format!("ENV {name}={value}"),
             "EXPOSE 10048",
             r#"ENTRYPOINT ["/pullprobe"]"#,
             r#"CMD ["--help"]"#
