@@ -46,7 +46,9 @@ pub fn host(message: &str) -> Option<String> {
         let rest = &message[message.find(before)? + before.len()..];
         let word: String = rest.chars().take_while(|c| !c.is_whitespace() && *c != ',').collect();
         let word = word.trim_end_matches(':').to_owned();
-        (!word.is_empty()).then_some(word)
+        // What was pasted behind these words may be something else, and a login.
+        let is_host = word.chars().all(|c| c.is_alphanumeric() || "-._:[]%".contains(c));
+        (is_host && !word.is_empty()).then_some(word)
     };
     of_url
         .or_else(|| word_after("pulling from host "))
@@ -93,6 +95,7 @@ mod tests {
         assert_eq!(host(message).as_deref(), Some("m.example:5000"));
         assert_eq!(host("dial tcp: lookup r.example on 192.0.2.1:53: no such host").as_deref(), Some("r.example"));
         assert_eq!(host("pulling from host r.example:5000 failed with status").as_deref(), Some("r.example:5000"));
+        assert_eq!(host("pulling from host password=pw"), None);
         assert_eq!((image("nothing"), url("nothing"), host("nothing")), (None, None, None));
     }
 }

@@ -79,11 +79,17 @@ fn unaskable(written: &GoUrl) -> Option<String> {
     is_too_high.then(|| format!("dial tcp: address {port}: invalid port"))
 }
 
-/// Browsers read `0x7f000001` as an address, where Go looks for a host of that name.
+/// Browsers read `0x7f000001` as an address, where Go looks for a host of that name. They also make `}` of its wide form, which Go
+/// leaves as it is.
 fn leads_as_written(written: &GoUrl, target: &Url) -> bool {
-    let host = parts(&written.host).0;
-    let is_plain = host.is_ascii() && !host.is_empty() && !host.starts_with('[');
-    target.has_host() && (!is_plain || target.host_str().is_some_and(|found| found.eq_ignore_ascii_case(host)))
+    let (host, found) = (parts(&written.host).0, target.host_str().unwrap_or_default());
+    if host.is_empty() || host.starts_with('[') {
+        return target.has_host();
+    }
+    if host.is_ascii() {
+        return found.eq_ignore_ascii_case(host);
+    }
+    !found.is_empty() && found.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
 }
 
 fn parts(authority: &str) -> (&str, &str) {
@@ -158,6 +164,7 @@ mod tests {
         assert_eq!(refused("https:").1, "http: no Host in request URL");
         assert_eq!(refused("https:\\\\s.example/b").1, "http: no Host in request URL");
         assert_eq!(refused("https://s.example:99999/b").1, "dial tcp: address 99999: invalid port");
+        assert_eq!(refused("https://s\u{ff5d}.example/b").1, "");
         // Hosts that Go looks up as they are written.
         for host in ["0x7f000001", "3221225994", "192.10", "0300.0.02.012"] {
             assert_eq!(refused(&format!("https://{host}/b")).1, "");
