@@ -7,10 +7,11 @@ mod quoting;
 mod subject;
 mod table;
 
+use std::cell::LazyCell;
+
 use crate::cause::Cause;
 use crate::redact::clean::Clean;
 use crate::redact::clip::clip_to;
-use crate::redact::urls::without_credentials;
 
 pub use quoting::TEXT;
 pub use subject::redacted;
@@ -62,15 +63,18 @@ pub fn read(text: &str) -> Explanation {
     let alone = messages.iter().filter(|message| !message.trim().is_empty()).count() == 1;
     let mut is_cut = text.len() > TEXT;
     for message in messages {
+        // What is named is looked for where no login stands any more: anything may be pasted in a name's place.
+        let whole = LazyCell::new(|| redacted(&message));
         for part in parts(&message) {
             let Some(row) = table::row(part, alone) else { continue };
+            let part = redacted(part.trim());
             let reading = Reading {
-                message: clip_to(&redacted(part.trim()), MESSAGE),
                 meaning: row.meaning,
                 note: row.note,
-                image: subject::image(&message).map(|image| shown(&image)),
-                host: subject::host(part).map(|host| shown(&host)),
-                url: subject::url(part).map(|url| shown(&url)),
+                image: subject::image(&whole).map(Clean::from).map(Clean::into_string),
+                host: subject::host(&part).map(Clean::from).map(Clean::into_string),
+                url: subject::url(&part).map(Clean::from).map(Clean::into_string),
+                message: clip_to(&part, MESSAGE),
             };
             let same = |(known, other): &(&table::Row, Reading)| {
                 known.is(row) && other.image == reading.image && other.host == reading.host
@@ -91,11 +95,6 @@ pub fn read(text: &str) -> Explanation {
         |(row, reading): &(&table::Row, Reading)| reading.image.is_some() || !named.iter().any(|named| named.is(row));
     let readings = found.iter().filter(|one| is_new(one)).map(|(_, reading)| reading.clone()).collect();
     Explanation { readings, is_cut }
-}
-
-/// The message as it may be shown: it may contain anything.
-fn shown(text: &str) -> String {
-    Clean::line(&without_credentials(text)).into_string()
 }
 
 /// The errors of several logins stand in brackets, one behind the other.

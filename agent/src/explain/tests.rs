@@ -176,6 +176,14 @@ fn what_is_long_or_hostile_is_bounded_and_no_login_is_repeated() {
                   refused";
     let told = format!("{:?}", read(secret));
     assert!(!told.contains("hunter2") && !told.contains("abc"), "{told}");
+    let failed = "unexpected status from HEAD request to https://r.example/v2/: 401 Unauthorized";
+    for place in
+        ["pulling from host ", "lookup ", "dial tcp ", "Failed to pull image \"", "image=\"", "pull access denied for "]
+    {
+        let pasted = format!("{failed}, {place}password=hunter2\" next");
+        let told = format!("{:?} {:?}", read(&pasted), read(&pasted.replace(failed, "i/o timeout")));
+        assert!(!told.contains("hunter2"), "{place}: {told}");
+    }
     let escape = read("failed to resolve \u{1b}[31mx: not found\u{7}");
     assert!(!escape[0].message.contains('\u{1b}'));
     assert_eq!(read(&format!("{}\u{e9}", "\\".repeat(2 << 20))).len(), 0);
