@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -21,21 +20,15 @@ mod backoff;
 mod first_cycle;
 pub mod forecast;
 mod ledger;
+pub mod places;
 pub mod slow;
 mod timing;
 
 pub use backoff::{BackOffState, Backoff, RepeatedFailure};
 use first_cycle::FirstCycle;
 pub use ledger::Ledger;
+use places::{Pace, Places};
 use timing::Timing;
-
-/// A target that waits longer than this for an answer no longer takes up a slot: targets that hang must not delay
-/// the others. Each target is probed at most once at a time, so their number is limited.
-const PLACE: Duration = Duration::from_secs(1);
-/// A target whose last probe took longer than this is slow.
-const SLOW: Duration = Duration::from_secs(5);
-/// One slot in this many is for slow targets, and they get no other.
-const PLACES_PER_SLOW_PLACE: usize = 4;
 
 /// Makes the probes. `app` provides it.
 pub trait Prober: Send + Sync + 'static {
@@ -85,7 +78,7 @@ pub struct Schedule {
     pub epoch: Duration,
     /// How many targets are started at the same time.
     pub concurrency: usize,
-    /// Time limit for one target, from when it has a slot.
+    /// Time limit for one target, from when it has a place.
     pub deadline: Duration,
     /// The first probes are spread over half an interval. Otherwise what is not in the background is due at once.
     pub spread_start: bool,
@@ -102,11 +95,10 @@ struct Run<P: Prober> {
     schedule: Schedule,
     prober: Arc<P>,
     timing: Timing<P::Target>,
-    places: Arc<Semaphore>,
-    slow_places: Arc<Semaphore>,
+    places: Places,
     under_way: JoinSet<End<P::Target>>,
     busy: BTreeSet<P::Target>,
-    slow: BTreeSet<P::Target>,
+    paces: BTreeMap<P::Target, Pace>,
     first_cycle: FirstCycle<P::Target>,
     /// How many of each round are still under way, and when it began.
     rounds: BTreeMap<u64, (usize, Instant)>,
@@ -124,13 +116,12 @@ impl<P: Prober> Run<P> {
     fn new(schedule: Schedule, prober: Arc<P>) -> Self {
         Self {
             timing: Timing::new(&schedule, Instant::now()),
-            places: Arc::new(Semaphore::new(schedule.concurrency.max(1))),
-            slow_places: Arc::new(Semaphore::new((schedule.concurrency / PLACES_PER_SLOW_PLACE).max(1))),
+            places: Places::new(schedule.concurrency),
             schedule,
             prober,
             under_way: JoinSet::new(),
             busy: BTreeSet::new(),
-            slow: BTreeSet::new(),
+            paces: BTreeMap::new(),
             first_cycle: FirstCycle::begins(Instant::now()),
             rounds: BTreeMap::new(),
             next_round: 0,
@@ -141,7 +132,8 @@ impl<P: Prober> Run<P> {
         let mut jobs = self.prober.targets().await;
         loop {
             self.timing.retain(&jobs);
-            self.slow.retain(|target| jobs.iter().any(|job| job.target == *target));
+            let listed: BTreeSet<&P::Target> = jobs.iter().map(|job| &job.target).collect();
+            self.paces.retain(|target, _| listed.contains(target));
             self.first_cycle.look(&jobs, Instant::now());
             self.start_due(&jobs);
             let reread = Instant::now() + self.schedule.reread;
@@ -178,20 +170,16 @@ impl<P: Prober> Run<P> {
         let owner = |job: &Job<P::Target>| self.prober.owner(&job.target);
         for job in taking_turns(due, owner) {
             self.busy.insert(job.target.clone());
-            let places = if self.slow.contains(&job.target) { &self.slow_places } else { &self.places };
+            let pace = self.paces.get(&job.target).copied().unwrap_or(Pace::Unknown);
             let (prober, deadline) = (Arc::clone(&self.prober), self.schedule.deadline);
-            self.under_way.spawn(attempt(prober, job, round, Arc::clone(places), deadline));
+            self.under_way.spawn(attempt(prober, job, round, (self.places.clone(), pace), deadline));
         }
         self.close();
     }
 
     fn ended(&mut self, end: &End<P::Target>) {
         self.busy.remove(&end.job.target);
-        if end.took > SLOW {
-            self.slow.insert(end.job.target.clone());
-        } else {
-            self.slow.remove(&end.job.target);
-        }
+        self.paces.insert(end.job.target.clone(), Pace::of(end.took));
         self.timing.ended(&end.job, Instant::now());
         self.first_cycle.ended(&end.job.target);
         if let Some((left, _)) = self.rounds.get_mut(&end.round) {
@@ -219,18 +207,6 @@ impl<P: Prober> Run<P> {
     }
 }
 
-/// Runs a probe as soon as a slot is free. A probe that takes long gives its slot back.
-pub async fn in_turn<T>(places: Arc<Semaphore>, work: impl Future<Output = T>) -> T {
-    // Never closed; and without a place it would only be started sooner.
-    let place = places.acquire_owned().await.ok();
-    let mut work = std::pin::pin!(work);
-    if let Ok(done) = timeout(PLACE, &mut work).await {
-        return done;
-    }
-    drop(place);
-    work.await
-}
-
 /// The first target of each registry, then the second of each, and so on: a registry with many targets delays no other.
 fn taking_turns<T>(jobs: Vec<Job<T>>, owner: impl Fn(&Job<T>) -> String) -> Vec<Job<T>> {
     let mut before: BTreeMap<String, usize> = BTreeMap::new();
@@ -248,10 +224,10 @@ async fn attempt<P: Prober>(
     prober: Arc<P>,
     job: Job<P::Target>,
     round: u64,
-    places: Arc<Semaphore>,
+    (places, pace): (Places, Pace),
     deadline: Duration,
 ) -> End<P::Target> {
-    let probing = in_turn(places, async {
+    let probing = places.in_turn(pace, async {
         let began = Instant::now();
         // Within the block: what a probe does before it first waits may panic, too.
         let probing = fault::caught(async { prober.probe(job.clone()).await });

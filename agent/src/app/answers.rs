@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use jiff::Timestamp;
-use tokio::sync::Semaphore;
 
 use super::ExitStatus;
 use crate::cli::{Format, OutputArgs};
@@ -20,7 +19,7 @@ use crate::pull::attempt::PullBudget;
 use crate::pull::limit_disclosure::LimitDisclosures;
 use crate::reading::Node;
 use crate::reading::options::Options;
-use crate::schedule::in_turn;
+use crate::schedule::places::{Pace, Places};
 
 /// As many targets are started at a time.
 const CONCURRENCY: usize = 8;
@@ -95,12 +94,12 @@ pub async fn ask_all(
     let progress = &Progress::new(output, texts.len());
     let network = node.network(Timestamp::now());
     let pulls = options.counted_pulls.unwrap_or(1);
-    let places = Arc::new(Semaphore::new(CONCURRENCY));
+    let places = Places::new(CONCURRENCY);
     let network = &network;
     let disclosures = Arc::<LimitDisclosures>::default();
     let ask = |text: &String| {
-        let (text, places, disclosures) = (text.clone(), Arc::clone(&places), Arc::clone(&disclosures));
-        in_turn(places, async move {
+        let (text, places, disclosures) = (text.clone(), places.clone(), Arc::clone(&disclosures));
+        places.in_turn(Pace::Quick, async move {
             let budget = PullBudget::knowing(pulls, disclosures);
             let question = node.question(network, &budget, timeout);
             let answer = match Target::parse(&text) {

@@ -187,6 +187,32 @@ async fn beside_two_hundred_that_hang_a_healthy_target_keeps_its_interval() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_was_quick_does_not_wait_behind_those_of_whom_nothing_is_known_yet() {
+    let names: Vec<&'static str> = (0..250).map(|n| &*String::leak(format!("new-{n:03}"))).collect();
+    let mut manners: Vec<_> = names.iter().map(|name| (*name, Manner::Hangs, 30)).collect();
+    manners.push(("healthy", QUICK, 5));
+    let fake = Fake::new(&manners);
+    let at_once = Schedule { concurrency: 8, spread_start: false, ..schedule() };
+    run_for(&fake, at_once, seconds(300)).await;
+    let healthy = fake.times("probe healthy");
+    let gaps: Vec<Duration> = healthy.windows(2).map(|pair| pair[1].abs_diff(pair[0])).collect();
+    assert!(gaps.len() > 55 && gaps.iter().all(|gap| *gap <= seconds(6)), "{gaps:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_takes_longer_than_a_place_is_held_delays_nobody_who_does_not() {
+    let names: Vec<&'static str> = (0..250).map(|n| &*String::leak(format!("sluggish-{n:03}"))).collect();
+    let mut manners: Vec<_> = names.iter().map(|name| (*name, Manner::Takes(seconds(3)), 60)).collect();
+    manners.push(("healthy", QUICK, 5));
+    let fake = Fake::new(&manners);
+    run_for(&fake, Schedule { concurrency: 8, ..schedule() }, seconds(600)).await;
+    let healthy = fake.times("probe healthy");
+    let gaps: Vec<Duration> = healthy.windows(2).skip(1).map(|pair| pair[1].abs_diff(pair[0])).collect();
+    assert!(gaps.len() > 110 && gaps.iter().all(|gap| *gap <= seconds(6)), "{gaps:?}");
+    assert!(names.iter().all(|name| fake.times(&format!("probe {name}")).len() >= 5));
+}
+
+#[tokio::test(start_paused = true)]
 async fn waiting_for_a_place_is_not_counted_against_the_deadline() {
     let names: Vec<&'static str> = (0..100).map(|n| &*String::leak(format!("silent-{n:03}"))).collect();
     let mut manners: Vec<_> = names.iter().map(|name| (*name, Manner::Hangs, 60)).collect();
@@ -381,7 +407,8 @@ async fn what_a_pod_waits_for_is_probed_at_once_and_then_at_this_nodes_own_time(
         run_for(&fake, Schedule { node: format!("worker-{node}"), ..schedule() }, seconds(300)).await;
         let awaited = fake.times("probe awaited");
         assert!(awaited[0] < seconds(1) && awaited.len() >= 5, "{awaited:?}");
-        seconds_of_minute.insert(awaited[1].as_secs() % 60 / 10);
+        assert!(awaited[1].abs_diff(awaited[0]) <= seconds(61), "{awaited:?}");
+        seconds_of_minute.insert(awaited[2].as_secs() % 60 / 10);
     }
     assert!(seconds_of_minute.len() >= 5, "{seconds_of_minute:?}");
 }
@@ -450,4 +477,17 @@ async fn a_start_that_is_not_spread_begins_with_everything_but_the_background() 
     run_for(&fake, Schedule { spread_start: false, ..schedule() }, seconds(1_000)).await;
     assert_eq!((fake.times("probe a")[0], fake.times("probe b")), (Duration::ZERO, vec![Duration::ZERO]));
     assert!(fake.times("probe background")[0] > seconds(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_start_that_is_not_spread_nobody_waits_longer_than_an_interval() {
+    for node in 0..20 {
+        let fake = Fake::new(&[("a", QUICK, 60)]);
+        let schedule = Schedule { node: format!("worker-{node}"), spread_start: false, ..schedule() };
+        run_for(&fake, schedule, seconds(600)).await;
+        let gaps: Vec<Duration> = fake.times("probe a").windows(2).map(|pair| pair[1].abs_diff(pair[0])).collect();
+        let usual = seconds(26)..=seconds(61);
+        assert!(gaps.len() >= 9 && gaps.iter().all(|gap| usual.contains(gap)), "{gaps:?}");
+        assert!(gaps[2..].iter().all(|gap| gap.abs_diff(seconds(60)) < Duration::from_millis(50)), "{gaps:?}");
+    }
 }

@@ -97,9 +97,12 @@ impl<T: Clone + Ord + std::fmt::Display> Timing<T> {
 
     /// The next time with this node's phase in the interval. It is about half an interval away at least, so that a probe
     /// that ends late is not followed by the next one at once. A little less than half: a first probe at half the interval is
-    /// followed by the next half.
+    /// followed by the next half. What was probed at another time than its own waits for the next half, too, where it would
+    /// wait longer than its interval.
     pub fn next(&self, job: &Job<T>, now: Instant) -> Instant {
-        self.slot(now + job.interval / 16 * 7, job, job.interval)
+        let from = now + job.interval / 16 * 7;
+        let whole = self.slot(from, job, job.interval);
+        if whole > now + job.interval { self.slot(from, job, job.interval / 2) } else { whole }
     }
 
     fn late(&self, job: &Job<T>, from: Instant) -> Instant {

@@ -33,7 +33,8 @@ pub struct Siege {
     time: Duration,
     peak: u64,
     kills: u64,
-    gaps: Vec<Duration>,
+    /// Between two probes of the healthy image: when it ended after the start, and how long it was.
+    gaps: Vec<(Duration, Duration)>,
     faults: Vec<String>,
 }
 
@@ -42,14 +43,14 @@ impl Siege {
         self.faults.is_empty()
     }
 
-    fn latest(&self) -> Duration {
-        self.gaps.iter().max().copied().unwrap_or_default()
+    fn latest(&self) -> (Duration, Duration) {
+        self.gaps.iter().max_by_key(|(_, gap)| *gap).copied().unwrap_or_default()
     }
 }
 
 impl fmt::Display for Siege {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut gaps = self.gaps.clone();
+        let mut gaps: Vec<Duration> = self.gaps.iter().map(|(_, gap)| *gap).collect();
         gaps.sort();
         let median = gaps.get(gaps.len() / 2).copied().unwrap_or_default().as_secs_f64();
         let verdict = if self.is_ok() { "ok".to_owned() } else { format!("NOT OK: {}", self.faults.join("; ")) };
@@ -65,7 +66,7 @@ impl fmt::Display for Siege {
             tenths(self.peak),
             self.kills,
             self.gaps.len() + 1,
-            self.latest().as_secs_f64(),
+            self.latest().1.as_secs_f64(),
         )
     }
 }
@@ -139,9 +140,8 @@ fn watched(
         faults.push("the healthy image is not known to be pullable".to_owned());
     }
     let probes = scene.peers.first().map(crate::peer::Peer::probes).unwrap_or_default();
-    let mut gaps: Vec<Duration> = probes.windows(2).map(|two| two[1] - two[0]).collect();
-    // The one that is due.
-    gaps.extend(probes.last().map(Instant::elapsed));
+    let ends = probes.iter().copied().skip(1).chain([Instant::now()]);
+    let gaps = probes.iter().zip(ends).map(|(from, to)| (to - began, to - *from)).collect();
     faults.extend(looks::faults("its log", agent.running.log().as_bytes()));
     let siege = Siege {
         peers: scene.peers.len() - 1,
@@ -160,8 +160,12 @@ impl Siege {
         if self.gaps.len() < 2 {
             self.faults.push("the healthy image was hardly probed".to_owned());
         }
-        if self.latest() > pace.probe {
-            self.faults.push("the healthy image was late".to_owned());
+        let (at, gap) = self.latest();
+        if gap > pace.probe {
+            self.faults.push(format!(
+                "the healthy image was late: probed after {gap:.1?}, {} s after the start",
+                at.as_secs()
+            ));
         }
         if self.kills > 0 {
             self.faults.push("the kernel killed it for its memory".to_owned());

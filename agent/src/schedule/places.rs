@@ -1,0 +1,73 @@
+//! Places: how many targets are started at the same time, and which of them has to wait for which.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+/// A target that waits longer than this for an answer no longer takes up a place: targets that hang must not delay
+/// the others. Each target is probed at most once at a time, so their number is limited.
+const HELD: Duration = Duration::from_secs(1);
+/// A target whose last probe took longer than this is slow.
+const SLOW: Duration = Duration::from_secs(5);
+/// One place in this many is for slow targets, and they get no other. As many are left to quick ones.
+const SHARE: usize = 4;
+
+/// What a target's last probe says about the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// It gives its place back before its time.
+    Quick,
+    /// Nothing is known yet, or it keeps its place to the end.
+    Unknown,
+    Slow,
+}
+
+impl Pace {
+    pub fn of(took: Duration) -> Self {
+        match took {
+            _ if took <= HELD => Self::Quick,
+            _ if took <= SLOW => Self::Unknown,
+            _ => Self::Slow,
+        }
+    }
+}
+
+#[derive(Clone)]
+pub struct Places {
+    all: Arc<Semaphore>,
+    /// Who is not known to be quick needs one of these, too. So quick ones never wait for the end of all others.
+    unknown: Arc<Semaphore>,
+    slow: Arc<Semaphore>,
+}
+
+impl Places {
+    pub fn new(concurrency: usize) -> Self {
+        let all = concurrency.max(1);
+        let share = all / SHARE;
+        let of = |places: usize| Arc::new(Semaphore::new(places));
+        Self { all: of(all), unknown: of(all - share), slow: of(share.max(1)) }
+    }
+
+    async fn take(&self, pace: Pace) -> [Option<OwnedSemaphorePermit>; 2] {
+        // None is ever closed; and without a place a probe would only be started sooner.
+        let of = async |places: &Arc<Semaphore>| Arc::clone(places).acquire_owned().await.ok();
+        match pace {
+            Pace::Quick => [of(&self.all).await, None],
+            Pace::Unknown => [of(&self.unknown).await, of(&self.all).await],
+            Pace::Slow => [of(&self.slow).await, None],
+        }
+    }
+
+    /// Runs a probe as soon as a place is free. A probe that takes long gives its place back.
+    pub async fn in_turn<T>(self, pace: Pace, work: impl Future<Output = T>) -> T {
+        let held = self.take(pace).await;
+        let mut work = std::pin::pin!(work);
+        if let Ok(done) = timeout(HELD, &mut work).await {
+            return done;
+        }
+        drop(held);
+        work.await
+    }
+}
