@@ -7,5 +7,6 @@ pub mod names;
 pub mod p521;
 pub mod policies;
 pub mod signature;
+mod subject;
 pub mod verified;
 pub mod verify;

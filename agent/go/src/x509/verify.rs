@@ -14,13 +14,14 @@ use super::chains::Chains;
 use super::invalid::{Hint, Invalid};
 use super::names;
 use super::signature::{check_signed_by, is_authority_beyond_us};
+use super::subject::subject;
 use super::verified::Verified;
 use crate::release::Go;
 
 /// As Go: a guard against chains made to be slow.
 const SIGNATURE_CHECKS: usize = 100;
 
-/// Trusted certificates by their subject.
+/// Trusted certificates by their subject. They are read only when they are looked at: who cannot be read is then passed over.
 #[derive(Debug, Default)]
 pub struct Roots {
     /// Those of the node, which all hosts share: a bundle holds some 140.
@@ -37,21 +38,20 @@ impl Roots {
     }
 
     pub fn add(&mut self, der: CertificateDer<'static>) {
-        let Some(subject) = Certificate::parse(&der).ok().map(|certificate| certificate.subject().to_vec()) else {
-            return;
-        };
+        let Some(subject) = subject(&der).map(<[u8]>::to_vec) else { return };
         if !self.ders(&subject).any(|known| *known == der) {
             self.own.entry(subject).or_default().push(der);
         }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.own.is_empty() && self.shared.as_ref().is_none_or(|shared| shared.is_empty())
+        let mut own = self.own.values().flatten();
+        !own.any(|der| Certificate::parse(der).is_ok()) && self.shared.as_ref().is_none_or(|shared| shared.is_empty())
     }
 
     /// Whether a root has this name, whatever its key.
     pub fn know(&self, subject: &[u8]) -> bool {
-        self.ders(subject).next().is_some()
+        self.ders(subject).any(|der| Certificate::parse(der).is_ok())
     }
 
     /// Whether one signed the other, be it known or found out now.
