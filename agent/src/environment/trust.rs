@@ -42,7 +42,7 @@ pub fn load(root: &HostRoot, environment: &DaemonEnvironment) -> TrustStore {
 
 fn load_at(root: &HostRoot, environment: &DaemonEnvironment, now: Timestamp) -> TrustStore {
     let store = TrustStore { named: named(environment), ..TrustStore::default() };
-    let mut loader = Loader { root, store, seen: HashSet::new(), now };
+    let mut loader = Loader { root, store, seen: HashSet::new(), read: HashSet::new(), now };
     match environment.ssl_cert_file() {
         Some(variable) => loader.named_bundle(variable),
         None => drop(BUNDLES.iter().find(|path| loader.file(Path::new(path)).is_ok())),
@@ -69,6 +69,8 @@ struct Loader<'a> {
     root: &'a HostRoot,
     store: TrustStore,
     seen: HashSet<CertificateDer<'static>>,
+    /// Bundles lie in the directories that are gone through, too.
+    read: HashSet<PathBuf>,
     now: Timestamp,
 }
 
@@ -90,12 +92,19 @@ impl Loader<'_> {
 
     /// `Ok` when containerd can read the file, whatever it holds: that is what ends Go's search.
     fn file(&mut self, path: &Path) -> Result<(), ReadError> {
+        if self.read.contains(path) {
+            return Ok(());
+        }
         match self.read(path) {
             Err(error) if error.is_ours() => {
                 self.leave_out(&error);
                 Ok(())
             }
-            read => read,
+            Ok(()) => {
+                self.read.insert(path.to_owned());
+                Ok(())
+            }
+            Err(error) => Err(error),
         }
     }
 
