@@ -1,11 +1,12 @@
 //! One question to one nameserver: over UDP, and over TCP when the answer does not fit or TCP is asked for.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::{Instant, timeout};
@@ -111,19 +112,25 @@ pub(super) fn mnemonic(rcode: ResponseCode) -> String {
     }
 }
 
+/// As Go's dialer: the kernel chooses the port when it connects.
+fn connected(server: SocketAddr) -> io::Result<UdpSocket> {
+    let family = if server.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = rustix::net::socket_with(family, SocketType::DGRAM, flags, None)?;
+    rustix::net::connect(&socket, &server)?;
+    UdpSocket::from_std(socket.into())
+}
+
 async fn over_udp(server: SocketAddr, question: &Question, limit: Duration) -> Result<DnsAnswer, QueryError> {
-    let any: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    let dial = |error: io::Error| lost("dial udp", server, "connect", &error);
-    let socket = UdpSocket::bind((any, 0)).await.map_err(dial)?;
-    socket.connect(server).await.map_err(dial)?;
-    let pair = pair(socket.local_addr(), server);
+    let socket = connected(server).map_err(|error| lost("dial udp", server, "connect", &error))?;
+    let pair = || pair(socket.local_addr(), server);
     let mut refusal = None;
     let talk = async {
-        socket.send(&question.bytes).await.map_err(|error| lost("write udp", &pair, "write", &error))?;
+        socket.send(&question.bytes).await.map_err(|error| lost("write udp", pair(), "write", &error))?;
         // What is longer is cut, as in Go.
         let mut buffer = vec![0; usize::from(UDP_SIZE)];
         loop {
-            let size = socket.recv(&mut buffer).await.map_err(|error| lost("read udp", &pair, "read", &error))?;
+            let size = socket.recv(&mut buffer).await.map_err(|error| lost("read udp", pair(), "read", &error))?;
             if let Some(answer) = question.answer(&buffer[..size]) {
                 return Ok(answer);
             }
@@ -132,7 +139,7 @@ async fn over_udp(server: SocketAddr, question: &Question, limit: Duration) -> R
     };
     let log = timeout(limit, talk).await;
     log.unwrap_or_else(|_| {
-        let silence = silent("read udp", &pair);
+        let silence = silent("read udp", pair());
         match refusal {
             Some((rcode, cause)) => Ok(DnsAnswer::ignored(rcode, cause, silence.words)),
             None => Err(silence),

@@ -53,10 +53,15 @@ impl Verifier {
     /// What is wrong with the chain, be it skipped or not. Where nothing tells whose build this containerd is, and the
     /// builds do not agree, the answer is unknown.
     pub fn judge(&self, chain: &[CertificateDer<'_>], host: &str, now: Timestamp) -> Result<(), Judged> {
-        let told = self.judge_as(self.version, chain, host, now);
+        let parsed: Vec<Certificate<'_>> = chain
+            .iter()
+            .map(|der| Certificate::parse(der))
+            .collect::<Result<_, _>>()
+            .map_err(|why| Judged { failure: reject::unparsable(&why), fatal: true })?;
+        let told = self.judge_as(self.version, &parsed, host, now);
         let Some(other) = self.version.other_build() else { return told };
         let is_fatal = |told: &Result<(), Judged>| told.as_ref().is_err_and(|judged| judged.fatal);
-        let others = self.judge_as(other, chain, host, now);
+        let others = self.judge_as(other, &parsed, host, now);
         if is_fatal(&told) == is_fatal(&others) {
             return told;
         }
@@ -69,18 +74,7 @@ impl Verifier {
         Err(Judged { failure: Failure { detail: clip(detail).into(), inconclusive: true, ..failure }, fatal: true })
     }
 
-    fn judge_as(
-        &self,
-        version: Version,
-        chain: &[CertificateDer<'_>],
-        host: &str,
-        now: Timestamp,
-    ) -> Result<(), Judged> {
-        let parsed: Vec<Certificate<'_>> = chain
-            .iter()
-            .map(|der| Certificate::parse(der))
-            .collect::<Result<_, _>>()
-            .map_err(|why| Judged { failure: reject::unparsable(&why), fatal: true })?;
+    fn judge_as(&self, version: Version, parsed: &[Certificate<'_>], host: &str, now: Timestamp) -> Result<(), Judged> {
         let negative = parsed.iter().find(|certificate| certificate.has_negative_serial());
         if let Some(certificate) = negative.filter(|_| version.go().refuses_negative_serials()) {
             return Err(Judged { failure: reject::negative_serial(certificate), fatal: true });
@@ -88,8 +82,8 @@ impl Verifier {
         if let Some(why) = parsed.iter().find_map(|certificate| certificate.check_readable(version.go()).err()) {
             return Err(Judged { failure: reject::unreadable(&why), fatal: true });
         }
-        verify(&self.roots, &parsed, host, now, version.go()).map_err(|invalid| {
-            let failure = reject::failure(&invalid, &parsed, &self.roots);
+        verify(&self.roots, parsed, host, now, version.go()).map_err(|invalid| {
+            let failure = reject::failure(&invalid, parsed, &self.roots);
             let failure = match &self.unread {
                 // One root more makes no other name of a certificate.
                 Some(unread) if !matches!(invalid, Invalid::Name(_)) => {
