@@ -1,38 +1,39 @@
 //! Requests on one connection, with bounded answers. It follows no redirect.
 //!
-//! The first requests use the connection that was measured, over hyper. reqwest carries the further ones: connections, the
-//! proxy's part and bodies, to one address and with the TLS settings of the handshake. It resolves no name, follows no
-//! redirect, repeats nothing and decides nothing; its errors are told apart by what they carry, never by their text.
+//! The first requests use the connection that was measured; further connections go to the same address, in the same way.
+//! Errors of hyper are told apart by what they carry, never by their text.
 
 mod binding;
 pub mod body;
 mod chain;
 mod confidential;
+mod connections;
 mod encoding;
 pub mod envelope;
 mod fair;
 pub mod headers;
 mod informational;
 mod lru;
-mod pooled;
 mod redirect;
 #[cfg(test)]
 mod tests;
+mod written;
 
 use std::borrow::Cow;
-use std::error::Error as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use go::http1::head;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use tokio::time::{Instant, timeout};
 use url::Url;
 
 use crate::cause::Cause;
 use crate::model::host::{Endpoint, Scheme};
 use crate::model::limit::LimitReached;
 use crate::model::outcome::{Failure, Mark};
+use crate::model::proxy::ProxyUrl;
 use crate::model::stage::Stage;
 use crate::redact::clean::Clean;
 use crate::redact::clip::clip;
@@ -42,26 +43,26 @@ use crate::transport::errno::own_limit;
 pub use binding::Binding;
 use body::Body;
 use chain::chain;
+use connections::Taken;
+pub use connections::{Connections, Dial, IdlePool};
 pub use encoding::{is_gzip, readable_part};
+use hyper::body::Incoming;
 pub use informational::Informational;
-use lru::{Slot, lock};
-use pooled::Taken;
-pub use pooled::{IdlePool, PooledConnection};
+use written::written;
 
 /// What is read of a refusal at least.
 const ERROR_BODY: usize = 8 << 10;
 
-/// hyper's limits: 100 fields where reqwest asks, more on the connection at hand, and so many bytes on both.
-const HEAD_TOO_LARGE: &str = "the head of the answer is longer than pullprobe reads: 400 KiB, or 100 fields";
+const HEAD_TOO_LARGE: &str = "the head of the answer is longer than pullprobe reads: 400 KiB, or 1,000 fields";
+/// hyper takes a URL of 65,534 bytes at most.
+const URL_TOO_LONG: &str =
+    "pullprobe sends no request to this URL: it is longer than 64 KiB, or has characters that no URL has";
 
 /// containerd reads so much of the body of an error.
 const ERROR_LIMIT: usize = 64_000;
 
 #[derive(Clone, Debug)]
 pub struct HttpClient {
-    /// Further connections. `None` until the proved one does not do, since most hosts never need another, and again when many
-    /// other hosts were asked meanwhile.
-    inner: Arc<Slot<reqwest::Client>>,
     binding: Arc<Binding>,
     /// Whether a connection has served a request: Go tries once more when such a one is closed.
     used: Arc<AtomicBool>,
@@ -144,23 +145,15 @@ impl Response {
     }
 }
 
+/// The head of an answer, and when it was asked for.
+struct Answer {
+    response: http::Response<Incoming>,
+    sent: Instant,
+}
+
 impl HttpClient {
     pub fn new(binding: Binding) -> Self {
-        Self { inner: Arc::default(), binding: Arc::new(binding), used: Arc::default() }
-    }
-
-    /// The client for further connections.
-    fn inner(&self) -> Result<reqwest::Client, Failure> {
-        let mut inner = lock(&self.inner);
-        let client = if let Some(client) = &*inner {
-            client.clone()
-        } else {
-            let unbuildable = |e: reqwest::Error| Failure::new(Stage::Ping, Cause::Unclassified, chain(&e));
-            inner.insert(self.binding.client().map_err(unbuildable)?).clone()
-        };
-        drop(inner);
-        self.binding.clients.used(&self.inner);
-        Ok(client)
+        Self { binding: Arc::new(binding), used: Arc::default() }
     }
 
     pub fn endpoint(&self) -> &Endpoint {
@@ -185,14 +178,10 @@ impl HttpClient {
     }
 
     async fn send_once(&self, request: Request) -> Result<Response, Failure> {
-        let Binding { limit, patience, .. } = *self.binding;
-        let began = tokio::time::Instant::now();
-        let deadline = began + limit;
         let (wanted, is_gos_own) = (request.body_limit, encoding::is_gos_own(&request));
         let redactor = confidential::with(&request, self.binding.proxy.as_ref());
-        let head = began + patience.map_or(limit, |patience| patience.min(limit));
-        let answer = tokio::time::timeout_at(head, self.exchange(request)).await;
-        let (response, connection) = answer.map_err(|_| self.no_answer())??;
+        let (Answer { response, sent }, connection) = self.exchange(request).await?;
+        let deadline = sent + self.binding.limit;
         let (status, headers) = (response.status(), response.headers().clone());
         let sent = response.extensions().get::<hyper::ext::ReasonPhrase>();
         let reason = sent.map_or_else(
@@ -210,41 +199,52 @@ impl HttpClient {
         let refuses = status.is_client_error() || status.is_server_error();
         let body_limit = if refuses { wanted.clamp(ERROR_BODY, ERROR_LIMIT) } else { wanted };
         let (body_limit, deadline) = redirect::bounds(status, &headers, body_limit, deadline);
-        let (body, body_end) = body::read(response, body_limit, deadline).await;
-        if let Some(connection) = connection.filter(|_| body_end == BodyEnd::Whole) {
+        let (body, body_end) = body::read(&headers, response.into_body(), body_limit, deadline).await;
+        if body_end == BodyEnd::Whole {
             connection.give_back();
         }
         self.used.store(true, Ordering::Relaxed);
-        let passed_on_by = self.binding.passed_on_by();
+        let passed_on_by = self.binding.via().map(ProxyUrl::host_port);
         let response = Response { status, reason: reason.into(), headers, body, body_end, redactor, passed_on_by };
         Ok(if is_gos_own { encoding::undone(response, body_limit, deadline).await } else { response })
     }
 
-    /// Asks on the connection that was proved, or on another one.
-    async fn exchange(&self, request: Request) -> Result<(reqwest::Response, Option<Taken>), Failure> {
-        if let Some((mut connection, mut written)) = self.binding.pooled.take(&request).await {
-            let heads = self.binding.informational.watch(&mut written);
-            let sent = heads.bound(connection.send(written)).await;
-            let sent = sent.ok_or_else(|| self.binding.informational.refusal(&self.binding.endpoint))?;
-            let Some(answer) = sent else { return self.dialled(request).await };
-            let response = answer.map_err(|error| self.broken(Some(&error), false, &chain(&error)))?;
-            return Ok((response.map(reqwest::Body::wrap).into(), Some(connection)));
+    /// Asks on a connection that is open, or on another one.
+    async fn exchange(&self, request: Request) -> Result<(Answer, Taken), Failure> {
+        let Binding { connections, line, limit, .. } = &*self.binding;
+        let unwritable = || Failure::from(LimitReached::new(Stage::Ping, URL_TOO_LONG));
+        let written = written(&request, self.binding.via()).ok_or_else(unwritable)?;
+        if let Some(mut idle) = connections.take().await
+            && let Some(answer) = self.ask(&mut idle, written.clone()).await?
+        {
+            return Ok((answer, idle));
         }
-        self.dialled(request).await
+        let stream = timeout(*limit, line.dial()).await.map_err(|_| self.no_connection())??;
+        let mut fresh = connections.begin(stream).await.map_err(|error| self.broken(&error))?;
+        let answer = self.ask(&mut fresh, written).await?;
+        let closed = || ended("the connection was closed before the request was sent", "EOF").marked(Mark::Eof);
+        Ok((answer.ok_or_else(|| closed().at(self.binding.endpoint.host_port()))?, fresh))
     }
 
-    async fn dialled(&self, request: Request) -> Result<(reqwest::Response, Option<Taken>), Failure> {
-        let mut builder = self.inner()?.request(request.method, request.url).headers(request.headers);
-        if let Some(form) = request.form {
-            builder = builder.body(form);
-        }
-        let response = builder.send().await.map_err(|error| {
-            if error.is_timeout() {
-                return self.no_answer();
-            }
-            self.broken(error.source(), error.is_connect(), &chain(&error))
-        })?;
-        Ok((response, None))
+    /// `None`: the connection was closed before anything was sent.
+    async fn ask(&self, connection: &mut Taken, mut request: http::Request<String>) -> Result<Option<Answer>, Failure> {
+        let Binding { limit, patience, informational, .. } = *self.binding;
+        let heads = informational.watch(&mut request);
+        let sent = Instant::now();
+        // As Go's transport: the time to dial is another one.
+        let patience = patience.map_or(limit, |patience| patience.min(limit));
+        let answer = timeout(patience, heads.bound(connection.send(request))).await;
+        let answer = answer.map_err(|_| self.no_answer())?;
+        let answer = answer.ok_or_else(|| informational.refusal(&self.binding.endpoint))?;
+        let answer = answer.transpose().map_err(|error| self.broken(&error))?;
+        Ok(answer.map(|response| Answer { response, sent }))
+    }
+
+    fn no_connection(&self) -> Failure {
+        let limit = self.binding.limit;
+        let detail = format!("no further connection within {limit:?}, where pullprobe stops; containerd waits longer");
+        let failure = Failure::new(Stage::Tcp, Cause::TcpTimeout, detail).at(self.binding.endpoint.host_port());
+        Failure { inconclusive: true, ..failure }
     }
 
     /// Where containerd waits for longer than this did, nothing follows from it.
@@ -261,16 +261,17 @@ impl HttpClient {
         };
         let failure = Failure::new(Stage::Ping, Cause::RegistryTimeout, detail)
             .at(self.binding.endpoint.host_port())
-            .or_maybe(if self.binding.passed_on_by().is_some() { &[Cause::ProxyUnreachable] } else { &[] })
+            .or_maybe(if self.binding.via().is_some() { &[Cause::ProxyUnreachable] } else { &[] })
             .with_go_message("net/http: timeout awaiting response headers")
             .marked(Mark::NoHeader);
         Failure { inconclusive: patience.is_none_or(|patience| patience > limit), ..failure }
     }
 
-    /// An error after the connection was proved once: which kind, and what Go would say. `said` is all
-    /// of it in one line.
-    fn broken(&self, mut error: Option<&(dyn std::error::Error + 'static)>, connecting: bool, said: &str) -> Failure {
+    /// An error on a connection that is open: which kind, and what Go would say.
+    fn broken(&self, error: &hyper::Error) -> Failure {
         let here = |failure: Failure| failure.at(self.binding.endpoint.host_port());
+        let said = &chain(error);
+        let mut error: Option<&(dyn std::error::Error + 'static)> = Some(error);
         while let Some(inner) = error {
             if let Some(failure) = inner.downcast_ref::<std::io::Error>().and_then(crate::tls::classify_late) {
                 return here(failure);
@@ -287,7 +288,7 @@ impl HttpClient {
                 }
             }
             if let Some(io) = inner.downcast_ref::<std::io::Error>() {
-                return here(self.of_io(io, connecting, said));
+                return here(self.of_io(io, said));
             }
             error = inner.source();
         }
@@ -304,15 +305,12 @@ impl HttpClient {
         Failure::new(Stage::Ping, cause, detail).with_go_message(go_message).marked(Mark::NoHttp)
     }
 
-    fn of_io(&self, io: &std::io::Error, connecting: bool, said: &str) -> Failure {
+    fn of_io(&self, io: &std::io::Error, said: &str) -> Failure {
         use std::io::ErrorKind;
         if let Some(words) = own_limit(io) {
             return LimitReached::new(Stage::Tcp, words).into();
         }
         match io.kind() {
-            ErrorKind::ConnectionRefused if connecting => {
-                Failure::new(Stage::Tcp, Cause::TcpRefused, said).with_go_message("connect: connection refused")
-            }
             ErrorKind::ConnectionReset
                 if self.binding.endpoint.scheme == Scheme::Http && !self.used.load(Ordering::Relaxed) =>
             {

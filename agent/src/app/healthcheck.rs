@@ -3,16 +3,9 @@
 //! It needs no password and no certificate: the agent tells its health to its own node without. It takes any certificate
 //! of the agent, for it asks at an address of this node, sends nothing that is secret, and the names in the certificate are for others.
 
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
-
-use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 
 use super::{ExitStatus, complain, print, refuse};
 use crate::reading::options;
@@ -20,8 +13,8 @@ use crate::redact::clean::Clean;
 use crate::settings::Settings;
 use crate::web_config::own_client;
 
-/// Of an answer: its head and one sentence.
-const ANSWER_LIMIT: u64 = 4_096;
+/// Of an answer: one sentence.
+const ANSWER_LIMIT: usize = 4_096;
 
 pub async fn run(config: Option<&Path>, live: bool, timeout: Duration) -> ExitStatus {
     let settings = match config.map_or_else(|| Ok(Settings::default()), options::load) {
@@ -60,36 +53,45 @@ fn near(listened: SocketAddr) -> Vec<SocketAddr> {
 
 /// Whether the answer is 200, and its words. With a web configuration file the agent may speak TLS or not: the file can have been
 /// changed or damaged since the agent read it, so both are tried.
-async fn ask(listened: SocketAddr, path: &str, perhaps_tls: bool) -> io::Result<(bool, String)> {
-    let addresses = near(listened);
-    if perhaps_tls {
-        let stream = TcpStream::connect(&addresses[..]).await?;
-        let name = ServerName::from(stream.peer_addr()?.ip());
-        let config = own_client::config().map_err(io::Error::other)?;
-        if let Ok(stream) = TlsConnector::from(Arc::new(config)).connect(name, stream).await {
-            return converse(stream, path).await;
+async fn ask(listened: SocketAddr, path: &str, perhaps_tls: bool) -> Result<(bool, String), String> {
+    let client = client().map_err(|error| chain(&error))?;
+    let schemes: &[&str] = if perhaps_tls { &["https", "http"] } else { &["http"] };
+    let mut problem = String::new();
+    for scheme in schemes {
+        for address in near(listened) {
+            match converse(&client, &format!("{scheme}://{address}{path}")).await {
+                Ok(said) => return Ok(said),
+                Err(error) => problem = chain(&error.without_url()),
+            }
         }
     }
-    converse(TcpStream::connect(&addresses[..]).await?, path).await
+    Err(problem)
 }
 
-async fn converse(mut stream: impl AsyncRead + AsyncWrite + Unpin, path: &str) -> io::Result<(bool, String)> {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await?;
-    stream.flush().await?;
-    let mut answer = Vec::new();
-    // A peer that closes without a farewell has said what it had to say.
-    let read = stream.take(ANSWER_LIMIT).read_to_end(&mut answer).await;
-    let text = String::from_utf8_lossy(&answer).into_owned();
-    let status = text.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5));
-    match (status, read) {
-        (Some(status), _) => {
-            let words = text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-            Ok((status == "200", format!("{}\n", Clean::from(words.trim_end()))))
-        }
-        (None, Err(error)) => Err(error),
-        (None, Ok(_)) => Err(io::Error::new(io::ErrorKind::InvalidData, "its answer is no HTTP")),
+fn client() -> reqwest::Result<reqwest::Client> {
+    let builder = reqwest::Client::builder().no_proxy().http1_only().redirect(reqwest::redirect::Policy::none());
+    match own_client::config() {
+        Ok(tls) => builder.tls_backend_preconfigured(tls).build(),
+        Err(_) => builder.build(),
     }
+}
+
+async fn converse(client: &reqwest::Client, url: &str) -> reqwest::Result<(bool, String)> {
+    let mut answer = client.get(url).send().await?;
+    let is_well = answer.status() == reqwest::StatusCode::OK;
+    let mut words = Vec::new();
+    while let Some(chunk) = answer.chunk().await?
+        && words.len() < ANSWER_LIMIT
+    {
+        words.extend_from_slice(&chunk[..chunk.len().min(ANSWER_LIMIT - words.len())]);
+    }
+    Ok((is_well, format!("{}\n", Clean::from(String::from_utf8_lossy(&words).trim_end()))))
+}
+
+/// The error and what it comes from, in one line.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let all = std::iter::successors(Some(error), |error| error.source());
+    all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]

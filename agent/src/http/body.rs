@@ -4,10 +4,13 @@
 //! holds its share of the room for as long as its bytes are held.
 
 use std::error::Error as _;
+use std::future::poll_fn;
 use std::ops::Deref;
+use std::pin::Pin;
 use std::sync::Arc;
 
-use http::header;
+use http::{HeaderMap, header};
+use hyper::body::{Body as _, Incoming};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
@@ -107,21 +110,23 @@ pub async fn room(bytes: usize, deadline: Instant) -> Option<Room> {
 }
 
 /// Reads at most `limit` bytes.
-pub async fn read(mut response: reqwest::Response, limit: usize, deadline: Instant) -> (Body, BodyEnd) {
+pub async fn read(headers: &HeaderMap, mut body: Incoming, limit: usize, deadline: Instant) -> (Body, BodyEnd) {
     let mut held = Kept::default();
-    let lasts_until_the_end = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING]
-        .iter()
-        .all(|framing| !response.headers().contains_key(framing));
-    let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
+    let lasts_until_the_end =
+        [header::CONTENT_LENGTH, header::TRANSFER_ENCODING].iter().all(|framing| !headers.contains_key(framing));
+    let announced = body.size_hint().exact().and_then(|length| usize::try_from(length).ok());
     let expected = announced.unwrap_or(limit).min(limit);
     let end = loop {
-        match timeout_at(deadline, response.chunk()).await {
+        let frame = poll_fn(|context| Pin::new(&mut body).poll_frame(context));
+        match timeout_at(deadline, frame).await {
             Err(_) => break BodyEnd::Stalled,
             // Go asks for no `close_notify` where TLS ends.
-            Ok(Err(error)) if lasts_until_the_end && is_end(&error) => break BodyEnd::Whole,
-            Ok(Err(_)) => break BodyEnd::Broken,
-            Ok(Ok(None)) => break BodyEnd::Whole,
-            Ok(Ok(Some(chunk))) => {
+            Ok(Some(Err(error))) if lasts_until_the_end && is_end(&error) => break BodyEnd::Whole,
+            Ok(Some(Err(_))) => break BodyEnd::Broken,
+            Ok(None) => break BodyEnd::Whole,
+            Ok(Some(Ok(frame))) => {
+                // Trailers are no part of it.
+                let Ok(chunk) = frame.into_data() else { continue };
                 let room = limit.saturating_sub(held.bytes.len());
                 if !held.take(&chunk[..chunk.len().min(room)], expected, limit, deadline).await {
                     break BodyEnd::NoRoom;
@@ -136,7 +141,7 @@ pub async fn read(mut response: reqwest::Response, limit: usize, deadline: Insta
 }
 
 /// The stream ended, with or without the ceremony of TLS.
-fn is_end(error: &reqwest::Error) -> bool {
+fn is_end(error: &hyper::Error) -> bool {
     let mut next = error.source();
     while let Some(error) = next {
         if error.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::UnexpectedEof) {

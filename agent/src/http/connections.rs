@@ -1,52 +1,51 @@
-//! The connection on which the way was proved, as the first to carry requests: Go's transport uses the
-//! one that it dialled, too, and another one would cost a handshake and two round trips more.
-//!
-//! Whoever finds it busy or gone uses the client, which dials anew.
+//! The connections to one host. The first is that on which the way was proved: Go's transport uses the one that it
+//! dialled, too, and another one would cost a handshake and two round trips more.
 
 use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use http::{HeaderValue, header};
+use futures::future::BoxFuture;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
-use super::Request;
 use super::fair::Fair;
 use super::lru::{LruSlots, Slot, lock};
+use crate::model::outcome::Failure;
+use crate::transport::connection::Connection;
 
-/// It is closed after so long without a request. Servers do so themselves after a few seconds, and a
+/// One is closed after so long without a request. Servers do so themselves after a few seconds, and a
 /// request that meets this looks like a failure of theirs.
 const IDLE: Duration = Duration::from_secs(2);
+/// So many idle ones are kept of a host: as many images of one registry may be at work, by default.
+const OF_A_HOST: usize = 8;
+/// Idle ones are kept of so many hosts at a time: each takes some 50 KB with its buffers and its session, and an agent may look at two
+/// hundred hosts within the time that one is idle. Eight images at work, as by default, need up to three: the registry, its token
+/// service and its store of blobs. Where more are at work, some connect anew.
+pub const HOSTS: usize = 24;
 
-/// So many idle connections are kept at a time: each takes some 50 KB with its buffers and its session, and an agent may look
-/// at two hundred hosts within the time that one is idle.
-const CONNECTIONS: usize = 8;
-/// So many clients, each of which may keep an idle connection. Eight images at work, as by default, need up to three each: for the
-/// registry, its token service and its store of blobs. Where more are at work, some connect anew.
-pub const CLIENTS: usize = 32;
-
-/// What is kept open within a cycle.
-#[derive(Clone, Debug)]
-pub struct IdlePool {
-    pub connections: LruSlots<Idle>,
-    pub clients: LruSlots<reqwest::Client>,
+/// How further connections to a host are made: to the same address as the first, in the same way.
+pub trait Dial: std::fmt::Debug + Send + Sync {
+    fn dial(&self) -> BoxFuture<'_, Result<Connection, Failure>>;
 }
+
+/// What is kept open within a cycle, of all hosts.
+#[derive(Clone, Debug)]
+pub struct IdlePool(LruSlots<Vec<Idle>>);
 
 impl Default for IdlePool {
     fn default() -> Self {
-        Self { connections: LruSlots::at_most(CONNECTIONS), clients: LruSlots::at_most(CLIENTS) }
+        Self(LruSlots::at_most(HOSTS))
     }
 }
 
-/// Empty while a request is under way, and when it is closed.
+/// Those of one host that are idle.
 #[derive(Clone, Debug)]
-pub struct PooledConnection {
-    slot: Arc<Slot<Idle>>,
-    kept: LruSlots<Idle>,
+pub struct Connections {
+    idle: Arc<Slot<Vec<Idle>>>,
+    kept: LruSlots<Vec<Idle>>,
 }
 
 /// Go limits only their size. More than these are an attack, or a loop.
@@ -58,36 +57,48 @@ pub struct Idle {
     since: Instant,
 }
 
-/// The connection, for one request.
+/// A connection, for one request.
 pub struct Taken {
     sender: SendRequest<String>,
-    slot: Weak<Slot<Idle>>,
-    kept: LruSlots<Idle>,
+    slot: Weak<Slot<Vec<Idle>>>,
+    kept: LruSlots<Vec<Idle>>,
 }
 
-impl PooledConnection {
-    /// There is none.
-    pub fn none() -> Self {
-        Self { slot: Arc::default(), kept: LruSlots::at_most(0) }
+impl Connections {
+    /// There is none yet.
+    pub fn none(kept: &IdlePool) -> Self {
+        Self { idle: Arc::default(), kept: kept.0.clone() }
     }
 
-    pub async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, kept: &IdlePool) -> Self {
-        let pooled = Self { slot: Arc::default(), kept: kept.connections.clone() };
+    /// This one, which is open.
+    pub async fn over(stream: Connection, kept: &IdlePool) -> Self {
+        let connections = Self::none(kept);
         // It sends nothing yet.
-        if let Ok((sender, connection)) = as_go_reads().handshake(TokioIo::new(Fair::over(stream))).await {
-            put(&pooled.kept, &pooled.slot, sender);
-            tokio::spawn(serve(connection, Arc::downgrade(&pooled.slot)));
+        if let Ok(taken) = connections.begin(stream).await {
+            taken.give_back();
         }
-        pooled
+        connections
     }
 
-    /// For this request. `None`: the client must send it.
-    pub async fn take(&self, request: &Request) -> Option<(Taken, http::Request<String>)> {
-        let written = written(request)?;
-        let idle = lock(&self.slot).take()?;
-        let mut sender = idle.sender;
-        sender.ready().await.ok()?;
-        Some((Taken { sender, slot: Arc::downgrade(&self.slot), kept: self.kept.clone() }, written))
+    /// One that is idle.
+    pub async fn take(&self) -> Option<Taken> {
+        loop {
+            let mut idle = lock(&self.idle).as_mut()?.pop()?;
+            if idle.sender.ready().await.is_ok() {
+                return Some(self.taken(idle.sender));
+            }
+        }
+    }
+
+    /// Another one.
+    pub async fn begin(&self, stream: Connection) -> hyper::Result<Taken> {
+        let (sender, connection) = as_go_reads().handshake(TokioIo::new(Fair::over(stream))).await?;
+        tokio::spawn(serve(connection, Arc::downgrade(&self.idle)));
+        Ok(self.taken(sender))
+    }
+
+    fn taken(&self, sender: SendRequest<String>) -> Taken {
+        Taken { sender, slot: Arc::downgrade(&self.idle), kept: self.kept.clone() }
     }
 }
 
@@ -104,14 +115,14 @@ impl Taken {
     /// Once the whole answer was read.
     pub fn give_back(self) {
         if let Some(slot) = self.slot.upgrade().filter(|_| !self.sender.is_closed()) {
-            put(&self.kept, &slot, self.sender);
+            let mut idle = lock(&slot);
+            let of_host = idle.get_or_insert_default();
+            of_host.push(Idle { sender: self.sender, since: Instant::now() });
+            of_host.drain(..of_host.len().saturating_sub(OF_A_HOST));
+            drop(idle);
+            self.kept.used(&slot);
         }
     }
-}
-
-fn put(kept: &LruSlots<Idle>, slot: &Arc<Slot<Idle>>, sender: SendRequest<String>) {
-    *lock(slot) = Some(Idle { sender, since: Instant::now() });
-    kept.used(slot);
 }
 
 /// What Go takes of an answer, and hyper by itself does not.
@@ -125,40 +136,15 @@ fn as_go_reads() -> http1::Builder {
 }
 
 /// Ends when either side closes the connection, or when it was idle for a while.
-async fn serve(connection: impl Future, slot: Weak<Slot<Idle>>) {
+async fn serve(connection: impl Future, slot: Weak<Slot<Vec<Idle>>>) {
     let mut connection = pin!(connection);
     loop {
         tokio::select! {
             _ = &mut connection => return,
             () = tokio::time::sleep(IDLE) => {
                 let Some(slot) = slot.upgrade() else { continue };
-                drop(lock(&slot).take_if(|idle| idle.since.elapsed() >= IDLE));
+                lock(&slot).iter_mut().for_each(|idle| idle.retain(|idle| idle.since.elapsed() < IDLE));
             }
         }
     }
-}
-
-/// As it goes over the wire. `None`: user information in the URL is for the client to translate.
-fn written(request: &Request) -> Option<http::Request<String>> {
-    let url = &request.url;
-    if !url.username().is_empty() || url.password().is_some() {
-        return None;
-    }
-    let target = match url.query() {
-        Some(query) => format!("{}?{query}", url.path()),
-        None => url.path().to_owned(),
-    };
-    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    let mut written = http::Request::new(request.form.clone().unwrap_or_default());
-    *written.method_mut() = request.method.clone();
-    *written.uri_mut() = target.parse().ok()?;
-    let headers = written.headers_mut();
-    headers.insert(header::HOST, HeaderValue::from_str(&format!("{}{port}", url.host_str()?)).ok()?);
-    headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
-    // What the caller set takes the place of these; a name may stand there more than once.
-    for name in request.headers.keys() {
-        headers.remove(name);
-    }
-    headers.extend(request.headers.clone());
-    Some(written)
 }

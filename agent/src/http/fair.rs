@@ -1,43 +1,93 @@
 //! A connection that gives others their turn. What reads it works through all that has come before it waits: a peer
 //! that sends without end what nobody needs, as heads of informational answers or digits of a chunk's length, would
 //! keep a thread for seconds, and no deadline would be looked at.
+//!
+//! An answer that gets long reads on when it is its turn among all that are long, so many of them cost no more of the
+//! thread than a few.
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until};
 
-/// So many bytes are read at a time: a few milliseconds' work at most.
-const TURN: usize = 64 << 10;
+/// So many bytes are read at a time: a millisecond's work.
+const TURN: usize = 16 << 10;
+/// An answer is long from here on. No document of a real image is.
+const LONG: usize = 256 << 10;
+/// One turn begins in this time, of all long answers.
+const EVERY: Duration = Duration::from_millis(1);
+/// Nobody waits longer for a turn.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// When the next turn begins.
+static NEXT: Mutex<Option<Instant>> = Mutex::new(None);
 
 pub struct Fair<S> {
     stream: S,
+    /// In this turn.
     read: usize,
+    /// Since something was written: an answer.
+    answer: usize,
+    turn: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Fair<S> {
     pub fn over(stream: S) -> Self {
-        Self { stream, read: 0 }
+        Self { stream, read: 0, answer: 0, turn: None }
     }
+}
+
+fn next_turn() -> Instant {
+    let mut next = NEXT.lock().unwrap_or_else(PoisonError::into_inner);
+    let now = Instant::now();
+    let turn = next.map_or(now, |next| next.clamp(now, now + LONGEST_WAIT));
+    *next = Some(turn + EVERY);
+    turn
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Fair<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.read >= TURN {
             self.read = 0;
-            context.waker().wake_by_ref();
-            return Poll::Pending;
+            if self.answer < LONG {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            self.turn = Some(Box::pin(sleep_until(next_turn())));
+        }
+        if let Some(turn) = &mut self.turn {
+            ready!(turn.as_mut().poll(context));
+            self.turn = None;
         }
         let before = to.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, to);
-        self.read = if read.is_pending() { 0 } else { self.read + to.filled().len() - before };
-        read
+        let polled = if to.remaining() <= TURN {
+            Pin::new(&mut self.stream).poll_read(context, to)
+        } else {
+            let mut part = ReadBuf::new(to.initialize_unfilled_to(TURN));
+            let polled = Pin::new(&mut self.stream).poll_read(context, &mut part);
+            let read = part.filled().len();
+            to.advance(read);
+            polled
+        };
+        let read = to.filled().len() - before;
+        match polled {
+            Poll::Pending => self.read = 0,
+            Poll::Ready(_) => {
+                self.read += read;
+                self.answer = self.answer.saturating_add(read);
+            }
+        }
+        polled
     }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Fair<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.answer = 0;
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
@@ -74,7 +124,7 @@ mod tests {
                 stream.read_exact(&mut piece).await.unwrap();
             }
         };
-        let limit = std::time::Duration::from_millis(50);
+        let limit = Duration::from_millis(50);
         assert!(tokio::time::timeout(limit, reading).await.is_err());
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use pullprobe_lab::ca::{Authority, CertKind};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -11,6 +13,7 @@ use super::*;
 use crate::model::host::HostTls;
 use crate::model::trust::TrustStore;
 use crate::tls::{NodeTrust, TlsSetup};
+use crate::transport::connection::Connection;
 use crate::version::Version;
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -20,30 +23,46 @@ fn get(url: &str) -> Request {
     Request { method: Method::GET, url, headers: HeaderMap::new(), form: None, body_limit: 1 << 20 }
 }
 
-fn client(scheme: Scheme, address: SocketAddr, tls: rustls::ClientConfig, pooled: PooledConnection) -> HttpClient {
-    sharing(&IdlePool::default(), scheme, address, tls, pooled)
+/// To an address of the test, with TLS where it is trusted.
+#[derive(Debug)]
+struct Direct(SocketAddr, Option<rustls::ClientConfig>);
+
+impl Direct {
+    async fn open(&self) -> Connection {
+        let stream = TcpStream::connect(self.0).await.unwrap();
+        let Some(tls) = &self.1 else { return stream.into() };
+        let name = "registry.example".try_into().unwrap();
+        let stream = TlsConnector::from(Arc::new(tls.clone())).connect(name, stream).await.unwrap();
+        Connection::inside(stream, None)
+    }
 }
 
-fn sharing(
-    pool: &IdlePool,
-    scheme: Scheme,
-    address: SocketAddr,
-    tls: rustls::ClientConfig,
-    pooled: PooledConnection,
-) -> HttpClient {
-    let endpoint = Endpoint::new(scheme, "registry.example".to_owned());
-    let informational = Informational::of(Version::NEWEST);
+impl Dial for Direct {
+    fn dial(&self) -> BoxFuture<'_, Result<Connection, Failure>> {
+        async { Ok(self.open().await) }.boxed()
+    }
+}
+
+fn client(line: Direct, connections: Connections, version: &str) -> HttpClient {
+    let scheme = if line.1.is_some() { Scheme::Https } else { Scheme::Http };
     HttpClient::new(Binding {
-        endpoint,
-        address,
+        endpoint: Endpoint::new(scheme, "registry.example".to_owned()),
+        address: line.0,
         proxy: None,
-        tls,
-        pooled,
-        clients: pool.clients.clone(),
+        connections,
+        line: Arc::new(line),
         limit: LIMIT,
         patience: None,
-        informational,
+        informational: Informational::of(version.parse().unwrap()),
     })
+}
+
+/// With a connection that is open, or without.
+async fn plain(address: SocketAddr, is_open: bool) -> HttpClient {
+    let (line, pool) = (Direct(address, None), IdlePool::default());
+    let connections =
+        if is_open { Connections::over(line.open().await, &pool).await } else { Connections::none(&pool) };
+    client(line, connections, "2.1.9")
 }
 
 fn trusting(authority: &Authority) -> rustls::ClientConfig {
@@ -84,13 +103,10 @@ async fn cutting(authority: &Authority, answer: &'static str) -> SocketAddr {
 async fn both(answer: &'static str) -> [Result<Response, Failure>; 2] {
     let authority = Authority::new("lab").unwrap();
     let address = cutting(&authority, answer).await;
-    let tls = trusting(&authority);
-    let stream = TcpStream::connect(address).await.unwrap();
-    let name = "registry.example".try_into().unwrap();
-    let stream = TlsConnector::from(Arc::new(tls.clone())).connect(name, stream).await.unwrap();
-    let pooled = PooledConnection::over(stream, &IdlePool::default()).await;
-    let [first, other] =
-        [pooled, PooledConnection::none()].map(|pooled| client(Scheme::Https, address, tls.clone(), pooled));
+    let (tls, pool) = (trusting(&authority), IdlePool::default());
+    let line = || Direct(address, Some(tls.clone()));
+    let at_hand = Connections::over(line().open().await, &pool).await;
+    let [first, other] = [at_hand, Connections::none(&pool)].map(|connections| client(line(), connections, "2.1.9"));
     let url = format!("https://registry.example:{}/v2/", address.port());
     [first.send(get(&url)).await, other.send(get(&url)).await]
 }
@@ -138,10 +154,7 @@ async fn a_connection_that_served_and_is_reset_then_is_followed_by_another() {
             }
         }
     });
-    let authority = Authority::new("lab").unwrap();
-    let stream = TcpStream::connect(address).await.unwrap();
-    let pooled = PooledConnection::over(stream, &IdlePool::default()).await;
-    let client = client(Scheme::Http, address, trusting(&authority), pooled);
+    let client = plain(address, true).await;
     let url = format!("http://registry.example:{}/v2/", address.port());
     for _ in 0..2 {
         assert_eq!(client.send(get(&url)).await.unwrap().status, StatusCode::OK);
@@ -163,8 +176,7 @@ async fn the_body_of_a_redirect_is_not_waited_for() {
                 let _ = stream.read_u8().await;
             }
         });
-        let authority = Authority::new("lab").unwrap();
-        let client = client(Scheme::Http, address, trusting(&authority), PooledConnection::none());
+        let client = plain(address, false).await;
         let began = std::time::Instant::now();
         let url = format!("http://registry.example:{}/v2/", address.port());
         let response = client.send(get(&url)).await.unwrap();
@@ -196,21 +208,21 @@ async fn few_idle_connections_are_kept_of_many_hosts_and_who_lost_one_connects_a
             });
         }
     });
-    let (tls, pool) = (trusting(&Authority::new("lab").unwrap()), IdlePool::default());
+    let pool = IdlePool::default();
     let url = format!("http://registry.example:{}/v2/", address.port());
     let mut clients = Vec::new();
     for _ in 0..100 {
-        let client = sharing(&pool, Scheme::Http, address, tls.clone(), PooledConnection::none());
+        let client = client(Direct(address, None), Connections::none(&pool), "2.1.9");
         assert_eq!(client.send(get(&url)).await.unwrap().status, StatusCode::OK);
         clients.push(client);
     }
-    let few = tokio::time::timeout(LIMIT, count.wait_for(|open| *open == pooled::CLIENTS)).await;
+    let few = timeout(LIMIT, count.wait_for(|open| *open == connections::HOSTS)).await;
     few.expect("the others are closed").unwrap();
     assert_eq!(clients[0].send(get(&url)).await.unwrap().status, StatusCode::OK);
 }
 
 /// A server that sends informational answers and, at last, one of its own.
-async fn hinting(count: usize, version: &str) -> Result<Response, Failure> {
+async fn hinting(count: usize, version: &str, is_open: bool) -> Result<Response, Failure> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -228,33 +240,33 @@ async fn hinting(count: usize, version: &str) -> Result<Response, Failure> {
         let rest = format!("{}HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", hint.repeat(count % 100));
         let _ = stream.write_all(rest.as_bytes()).await;
     });
-    let authority = Authority::new("lab").unwrap();
-    let pooled = PooledConnection::over(TcpStream::connect(address).await.unwrap(), &IdlePool::default()).await;
-    let endpoint = Endpoint::new(Scheme::Http, "registry.example");
-    let informational = Informational::of(version.parse().unwrap());
-    let tls = trusting(&authority);
-    let clients = IdlePool::default().clients;
-    let binding =
-        Binding { endpoint, address, proxy: None, tls, pooled, clients, limit: LIMIT, patience: None, informational };
-    HttpClient::new(binding).send(get(&format!("http://registry.example:{}/v2/", address.port()))).await
+    let (line, pool) = (Direct(address, None), IdlePool::default());
+    let connections =
+        if is_open { Connections::over(line.open().await, &pool).await } else { Connections::none(&pool) };
+    client(line, connections, version).send(get(&format!("http://registry.example:{}/v2/", address.port()))).await
 }
 
 #[tokio::test]
 async fn as_many_informational_answers_are_taken_as_go_takes() {
     for (count, version) in [(5, "1.6.20"), (5, "2.1.9"), (6, "2.1.9"), (1_000, "2.1.9")] {
-        assert_eq!(hinting(count, version).await.unwrap().status, StatusCode::OK, "{count} on {version}");
+        for is_open in [true, false] {
+            let answer = hinting(count, version, is_open).await.unwrap();
+            assert_eq!(answer.status, StatusCode::OK, "{count} on {version}");
+        }
     }
     let go_message = "net/http: HTTP/1.x transport connection broken: net/http: too many 1xx informational responses";
-    for _ in 0..20 {
-        let failure = hinting(6, "1.6.20").await.unwrap_err();
+    for nth in 0..20 {
+        let failure = hinting(6, "1.6.20", nth % 2 == 0).await.unwrap_err();
         assert_eq!((failure.cause, &*failure.go_message), (Cause::ResponseInvalid, go_message));
     }
 }
 
 #[tokio::test]
 async fn informational_answers_without_end_are_hung_up_on() {
-    let began = std::time::Instant::now();
-    let failure = hinting(usize::MAX / 2, "2.1.9").await.unwrap_err();
-    assert!(failure.go_message.contains("exceeded 10485760 bytes"), "{failure:?}");
-    assert!(began.elapsed() < LIMIT, "{:?}", began.elapsed());
+    for is_open in [true, false] {
+        let began = std::time::Instant::now();
+        let failure = hinting(usize::MAX / 2, "2.1.9", is_open).await.unwrap_err();
+        assert!(failure.go_message.contains("exceeded 10485760 bytes"), "{failure:?}");
+        assert!(began.elapsed() < LIMIT, "{:?}", began.elapsed());
+    }
 }

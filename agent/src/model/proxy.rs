@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use go::place::SourceLocation;
 use go::url;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use zeroize::Zeroizing;
 
 use crate::redact::secret::Secret;
 
@@ -43,6 +45,14 @@ pub struct ProxyCredentials {
     pub username: Secret,
     /// Empty when the URL has none.
     pub password: Secret,
+}
+
+impl ProxyCredentials {
+    /// The value of the header that has them.
+    pub fn basic(&self) -> Zeroizing<String> {
+        let pair = Zeroizing::new(format!("{}:{}", self.username.expose(), self.password.expose()));
+        Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())))
+    }
 }
 
 /// A proxy's URL. Its `Display` never shows the user information.
@@ -134,17 +144,6 @@ impl ProxyUrl {
         // Go keeps a number that is no port and fails to dial it. So does port 0.
         let port = if port.is_empty() { default_port } else { port.parse().unwrap_or(0) };
         Some(Self { scheme, host: parse_host(host)?, port, credentials, holds_password, set_by: None })
-    }
-
-    /// The whole URL, for the client that sends requests through the proxy. Go leaves names to a SOCKS
-    /// proxy, which other programs call `socks5h`.
-    pub fn with_credentials(&self) -> Secret {
-        let scheme = if self.scheme == ProxyScheme::Socks5 { "socks5h" } else { self.scheme.as_str() };
-        let user = self.credentials.as_ref().map_or_else(String::new, |credentials| {
-            let escape = |secret: &Secret| utf8_percent_encode(secret.expose(), NON_ALPHANUMERIC).to_string();
-            format!("{}:{}@", escape(&credentials.username), escape(&credentials.password))
-        });
-        Secret::new(format!("{scheme}://{user}{}", self.host_port()))
     }
 
     /// `host:port`, an IPv6 literal in brackets.
@@ -302,7 +301,7 @@ mod tests {
         let credentials = url.credentials.clone().unwrap();
         assert_eq!((credentials.username.expose(), credentials.password.expose()), ("us@er", "p:w"));
         assert!(!format!("{url} {url:?}").contains("p:w"));
-        assert_eq!(url.with_credentials().expose(), "http://us%40er:p%3Aw@proxy:3128");
+        assert_eq!(*credentials.basic(), "Basic dXNAZXI6cDp3");
         for broken in ["http://u:p%@proxy", "http://u:p%4@proxy", "http://u:p%+4@proxy", "http://u:p%zz@proxy"] {
             assert_eq!(ProxyUrl::parse(broken), None, "{broken}");
         }

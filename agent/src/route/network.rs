@@ -3,6 +3,7 @@
 //! This module knows the order of these stages and nothing about registries.
 
 mod follow_up;
+mod line;
 pub mod reach;
 mod timeouts;
 
@@ -23,7 +24,7 @@ use crate::cause::Cause;
 use crate::dns::{self, LookupLimits};
 use crate::environment::{ProxyRules, ProxyUrl};
 use crate::host::resolv::Names;
-use crate::http::{Binding, HttpClient, IdlePool, Informational, PooledConnection};
+use crate::http::{Binding, Connections, HttpClient, IdlePool, Informational};
 use crate::model::facts::{DnsFacts, ProxyFacts, TcpFacts, TlsFacts};
 use crate::model::host::{Endpoint, HostTls, RegistryHost, Scheme};
 use crate::model::namespace::DIAL_TIMEOUT;
@@ -34,6 +35,7 @@ use crate::tls::{self, NodeTrust, TlsSetup};
 use crate::transport::connection::Connection;
 use crate::transport::tcp;
 use crate::version::Version;
+use line::Line;
 use reach::Reach;
 pub use timeouts::Timeouts;
 
@@ -172,21 +174,24 @@ impl Network {
             Ok(connected) => connected,
             Err(failure) => return Err(Box::pin(self.tried_again(to, route, &setup, failure)).await),
         };
-        let is_proxied_plainly = bound.proxy.is_some() && route.endpoint.scheme == Scheme::Http;
-        let pooled = match self.secure(route, stream, &setup).await {
+        let stream = match self.secure(route, stream, &setup).await {
             Err(failure) => return Err(Box::pin(self.follow_up(to, route, &setup, failure)).await),
-            // A proxy is sent requests of another form.
-            Ok(Secured::Plain(_)) if is_proxied_plainly => PooledConnection::none(),
-            Ok(Secured::Plain(stream)) => PooledConnection::over(stream, &self.kept).await,
-            Ok(Secured::Tls(stream)) => PooledConnection::over(*stream, &self.kept).await,
+            Ok(stream) => stream,
+        };
+        let line = Line {
+            endpoint: route.endpoint.clone(),
+            address: bound.address,
+            proxy: bound.proxy.clone(),
+            bare_users: self.version.go().signs_in_without_password(),
+            setup,
+            timeouts: self.timeouts,
         };
         Ok(HttpClient::new(Binding {
             endpoint: route.endpoint.clone(),
             address: bound.address,
             proxy: bound.proxy,
-            tls: setup.client_config(),
-            pooled,
-            clients: self.kept.clients.clone(),
+            connections: Connections::over(stream, &self.kept).await,
+            line: Arc::new(line),
             limit: self.timeouts.http,
             patience: self.version.response_header_timeout(),
             informational: Informational::of(self.version),
@@ -322,16 +327,17 @@ impl Network {
     }
 
     /// TLS where the scheme asks for it. Further connections of the client resume its session.
-    async fn secure(&self, route: &mut Route, stream: Connection, setup: &TlsSetup) -> Result<Secured, Failure> {
+    async fn secure(&self, route: &mut Route, stream: Connection, setup: &TlsSetup) -> Result<Connection, Failure> {
         if route.endpoint.scheme == Scheme::Http {
             route.tls = Step::skipped(Skip::NotNeeded);
-            return Ok(Secured::Plain(stream));
+            return Ok(stream);
         }
+        let ends = stream.ends();
         let (step, stream) = tls::handshake(stream, route.endpoint.host(), setup, self.timeouts.tls).await;
         route.tls = step;
         match (route.tls.failure(), stream) {
             (Some(failure), _) => Err(failure.clone()),
-            (None, Some(stream)) => Ok(Secured::Tls(Box::new(stream))),
+            (None, Some(stream)) => Ok(Connection::inside(stream, ends)),
             (None, None) => Err(Failure::new(Stage::Tls, Cause::Unclassified, "no session")),
         }
     }
@@ -349,12 +355,6 @@ impl Route {
             client: Err(Failure::new(Stage::Dns, Cause::Unclassified, "not reached")),
         }
     }
-}
-
-/// A path that worked once.
-enum Secured {
-    Plain(Connection),
-    Tls(Box<tokio_rustls::client::TlsStream<Connection>>),
 }
 
 /// What is asked of a proxy.

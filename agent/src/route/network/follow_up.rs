@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
-use super::{Destination, Network, Route, Secured};
+use super::{Destination, Network, Route};
 use crate::cause::Cause;
 use crate::model::host::{Endpoint, RegistryHost, Scheme};
 use crate::model::namespace::HANDSHAKE_TIMEOUT;
@@ -255,10 +255,8 @@ impl Network {
         let lenient = setup.unverified(self.clock()).ok()?;
         let (stream, _) = self.connect(to, &mut route, setup).await.ok()?;
         self.usage.request(endpoint, RequestKind::Ping);
-        match self.secure(&mut route, stream, &lenient).await.ok()? {
-            Secured::Tls(stream) => http1::date(stream, &endpoint.authority, self.timeouts.http).await,
-            Secured::Plain(_) => None,
-        }
+        let stream = self.secure(&mut route, stream, &lenient).await.ok()?;
+        http1::date(stream, &endpoint.authority, self.timeouts.http).await
     }
 
     /// An answer that is no HTTP is looked at once more, for what it is.
@@ -289,8 +287,7 @@ impl Network {
         let Ok(setup) = self.setup(to) else { return Vec::new() };
         let Ok((stream, _)) = self.connect(to, &mut route, &setup).await else { return Vec::new() };
         match self.secure(&mut route, stream, &setup).await {
-            Ok(Secured::Tls(stream)) => http1::head(stream, &endpoint.authority, self.timeouts.http).await,
-            Ok(Secured::Plain(stream)) => http1::head(stream, &endpoint.authority, self.timeouts.http).await,
+            Ok(stream) => http1::head(stream, &endpoint.authority, self.timeouts.http).await,
             Err(_) => Vec::new(),
         }
     }

@@ -1,7 +1,5 @@
 //! `CONNECT` to an HTTP proxy, as Go's transport asks for it.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use go::http1::head;
 use go::text::quote;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -51,10 +49,8 @@ pub async fn connect(
 }
 
 fn request(target: &str, credentials: Option<&ProxyCredentials>) -> Zeroizing<String> {
-    let authorization = credentials.map_or_else(String::new, |credentials| {
-        let pair = Zeroizing::new(format!("{}:{}", credentials.username.expose(), credentials.password.expose()));
-        format!("Proxy-Authorization: Basic {}\r\n", STANDARD.encode(pair.as_bytes()))
-    });
+    let authorization = credentials
+        .map_or_else(String::new, |credentials| format!("Proxy-Authorization: {}\r\n", *credentials.basic()));
     let agent = concat!("pullprobe/", env!("CARGO_PKG_VERSION"));
     Zeroizing::new(format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\nUser-Agent: {agent}\r\n{authorization}\r\n"))
 }
