@@ -78,7 +78,8 @@ e2e: tools static ## the agent in a real Kubernetes (ONLY="parts of names": thos
 
 bench: tools static ## what pullprobe costs, against blackbox_exporter and skopeo (STRICT=1: fail when a goal is missed)
 	cargo build --locked --package pullprobe-bench
-	$(TARGET_DIR)/debug/pullprobe-bench --pullprobe $(STATIC) $(if $(STRICT),--strict)
+	env -u RUSTFLAGS cargo build --config agent/static.toml --release --locked --target $(HOST) --package pullprobe-bare
+	$(TARGET_DIR)/debug/pullprobe-bench --pullprobe $(STATIC) --bare $(STATIC)-bare $(if $(STRICT),--strict)
 
 simulate: ## 5,000 nodes for an hour and a half of simulated time: what they ask of registries (NODES=200: fewer)
 	PULLPROBE_SIMULATED_NODES=$(or $(NODES),5000) cargo test --lib --locked -- agent::simulated_fleet --nocapture

@@ -1,9 +1,10 @@
 //! CPU per probe and memory: the agent and `blackbox_exporter` look at the same endpoints, each doing a
-//! DNS lookup, TCP, TLS and GET /v2/.
+//! DNS lookup, TCP, TLS and GET /v2/. `pullprobe-bare` does nothing but TCP, TLS and GET /v2/.
 
 use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,15 +40,24 @@ pub async fn measure(world: &World, options: &Options) -> io::Result<Vec<Goal>> 
     let hosts: Vec<&str> = registries.iter().map(Registry::authority).collect();
     let Options { rounds, cycles, .. } = options;
     println!("== {} endpoints, {rounds} x {cycles} cycles of DNS, TCP, TLS and GET /v2/", hosts.len());
-    let (mut theirs, mut ours) = (Cost::default(), Cost::default());
-    // In turn: what else the machine does meets both.
+    let (mut theirs, mut ours, mut bare) = (Cost::default(), Cost::default(), Cost::default());
+    // In turn: what else the machine does meets all.
     for _ in 0..*rounds {
         theirs.add(blackbox(world, options, &hosts).await?);
-        ours.add(agent(world, options, &hosts).await?);
+        ours.add(agent(world, options, &registries).await?);
+        if let Some(program) = &options.bare {
+            bare.add(handshakes(world, program, options.cycles, &registries).await?);
+        }
     }
     theirs.print("blackbox_exporter");
     ours.print("pullprobe run");
-    Ok(vec![
+    bare.print("bare rustls");
+    let against_bare = options.bare.as_ref().map(|_| Goal {
+        what: "CPU per endpoint probe, against a bare handshake and request",
+        measured: ours.per_probe() / bare.per_probe(),
+        at_most: 1.25,
+    });
+    let goals = [
         Goal {
             what: "CPU per endpoint probe, against blackbox_exporter",
             measured: ours.per_probe() / theirs.per_probe(),
@@ -58,7 +68,8 @@ pub async fn measure(world: &World, options: &Options) -> io::Result<Vec<Goal>> 
             measured: ratio(ours.typical(), theirs.typical()),
             at_most: 0.55,
         },
-    ])
+    ];
+    Ok(goals.into_iter().chain(against_bare).collect())
 }
 
 async fn blackbox(world: &World, options: &Options, hosts: &[&str]) -> io::Result<Cost> {
@@ -111,42 +122,58 @@ async fn probe_all(blackbox: SocketAddr, hosts: &[&str]) -> io::Result<()> {
     Ok(())
 }
 
-async fn agent(world: &World, options: &Options, hosts: &[&str]) -> io::Result<Cost> {
+/// One after the other: what is measured is the work, not the waiting.
+async fn handshakes(world: &World, program: &Path, cycles: usize, registries: &[Registry]) -> io::Result<Cost> {
+    let log = "bare/log";
+    world.write(log, "")?;
+    // The first connection to each server makes what later ones share.
+    let times = (cycles + 1).to_string();
+    let mut command = Command::new(program);
+    command.arg(world.node.path("/etc/ssl/certs/ca-certificates.crt")).arg(times);
+    for registry in registries {
+        let host = registry.authority().rsplit_once(':').map_or(registry.authority(), |(host, _)| host);
+        command.arg(format!("{host}={}", registry.address()));
+    }
+    let running = Running::start(&mut command, world.log(log)?)?;
+    eventually(async || std::fs::read_to_string(world.path(log)).is_ok_and(|said| said.contains("done"))).await?;
+    Cost::of(&running, Duration::ZERO, count((cycles + 1) * registries.len()), vec![running.memory()?.0])
+}
+
+async fn agent(world: &World, options: &Options, registries: &[Registry]) -> io::Result<Cost> {
     let address = SocketAddr::new(LOOPBACK, free_port()?);
     let mut settings = format!(
         "node: {{host_root: {}, name: bench, containerd_version: \"2.1\"}}\nprobe: {{interval: {}s, concurrency: {CONCURRENCY}}}\n\
-         web: {{listen: [\"{address}\"]}}\nmetrics: {{detail: full}}\ntargets:\n  discover: {{sandbox_image: false}}\n  registries:\n",
+         web: {{listen: [\"{address}\"]}}\ntargets:\n  discover: {{sandbox_image: false}}\n  registries:\n",
         world.node.root().display(),
         INTERVAL.as_secs(),
     );
-    for host in hosts {
+    for registry in registries {
         // Writing to a string cannot fail.
-        let _ = writeln!(settings, "    - {host}");
+        let _ = writeln!(settings, "    - {}", registry.authority());
     }
     let settings = world.write("pullprobe/settings.yaml", &settings)?;
     let running = Running::start(
         Command::new(&options.pullprobe).arg("run").arg("--config").arg(settings),
         world.log("pullprobe/log")?,
     )?;
-    let probes = async || match http::get(address, "/metrics").await {
-        Ok(metrics) => http::sum(&metrics, "pullprobe_probes_total", ""),
-        Err(_) => 0.0,
-    };
-    eventually(async || probes().await >= count(hosts.len())).await?;
-    let (before, first) = (running.cpu()?, probes().await);
+    // Each probe makes one connection.
+    let probes = || count(registries.iter().map(Registry::connections).sum());
+    let earlier = probes();
+    eventually(async || probes() >= earlier + count(registries.len())).await?;
+    let (before, first) = (running.cpu()?, probes());
     let mut resident = Vec::new();
     // Scraped once a cycle, as Prometheus would.
     for _ in 0..options.cycles {
         tokio::time::sleep(INTERVAL).await;
-        probes().await;
+        http::get(address, "/metrics").await?;
         resident.push(running.memory()?.0);
     }
-    let metrics = http::get(address, "/metrics").await?;
-    let up = http::sum(&metrics, "pullprobe_endpoint_up", "");
-    if up < count(hosts.len()) {
-        return Err(io::Error::other(format!("only {up} of {} endpoints are up for pullprobe", hosts.len())));
+    let made = probes() - first;
+    let up = http::sum(&http::get(address, "/metrics").await?, "pullprobe_endpoint_up", "");
+    if up < count(registries.len()) {
+        return Err(io::Error::other(format!("only {up} of {} endpoints are up for pullprobe", registries.len())));
     }
-    Cost::of(&running, before, http::sum(&metrics, "pullprobe_probes_total", "") - first, resident)
+    Cost::of(&running, before, made, resident)
 }
 
 pub async fn eventually(mut come: impl AsyncFnMut() -> bool) -> io::Result<()> {

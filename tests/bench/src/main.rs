@@ -28,6 +28,9 @@ struct Options {
     /// The program that is measured
     #[arg(long)]
     pullprobe: PathBuf,
+    /// `pullprobe-bare`, for the CPU time of a handshake and a request alone
+    #[arg(long)]
+    bare: Option<PathBuf>,
     /// End with 1 when a goal is missed
     #[arg(long)]
     strict: bool,

@@ -10,7 +10,7 @@ pub struct Running(Child);
 impl Running {
     pub fn start(command: &mut Command, log: std::fs::File) -> io::Result<Self> {
         let (name, value) = pullprobe_lab::RELEASED_WITH;
-        let child = command.env(name, value).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn();
+        let child = command.env(name, value).stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log).spawn();
         child.map(Self).map_err(|error| named(command, &error))
     }
 
