@@ -102,7 +102,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Fair<S> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::AsyncReadExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
 
@@ -126,5 +126,55 @@ mod tests {
         };
         let limit = Duration::from_millis(50);
         assert!(tokio::time::timeout(limit, reading).await.is_err());
+    }
+
+    async fn read(count: usize) {
+        let (mut stream, mut piece) = (Fair::over(Endless), vec![0; 8 << 10]);
+        for _ in 0..count / piece.len() {
+            stream.read_exact(&mut piece).await.unwrap();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn long_answers_share_their_turns_and_short_ones_wait_for_none() {
+        let began = Instant::now();
+        read(LONG).await;
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        let all: Vec<_> = (0..10).map(|_| tokio::spawn(read(LONG + (1 << 20)))).collect();
+        read(LONG).await;
+        assert_eq!(began.elapsed(), Duration::ZERO, "a short one waited");
+        for one in all {
+            one.await.unwrap();
+        }
+        let turns = u32::try_from(10 * (1 << 20) / TURN).unwrap();
+        assert!(began.elapsed() >= EVERY * (turns - 10), "{:?} for {turns} turns", began.elapsed());
+        assert!(began.elapsed() <= EVERY * turns * 2 + LONGEST_WAIT, "{:?} for {turns} turns", began.elapsed());
+    }
+
+    impl AsyncWrite for Endless {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_answer_counts_by_itself() {
+        let (mut stream, mut piece) = (Fair::over(Endless), vec![0; 8 << 10]);
+        let began = Instant::now();
+        for _ in 0..20 {
+            stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+            for _ in 0..(LONG / 2) / piece.len() {
+                stream.read_exact(&mut piece).await.unwrap();
+            }
+        }
+        assert_eq!(began.elapsed(), Duration::ZERO);
     }
 }

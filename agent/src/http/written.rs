@@ -46,3 +46,54 @@ fn sensitive(credentials: &ProxyCredentials) -> Option<HeaderValue> {
     value.set_sensitive(true);
     Some(value)
 }
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, Method};
+    use url::Url;
+
+    use super::*;
+
+    fn asked(url: &str, via: Option<&str>) -> http::Request<String> {
+        let (url, headers) = (Url::parse(url).unwrap(), HeaderMap::new());
+        let request = Request { method: Method::GET, url, headers, form: None, body_limit: 0 };
+        written(&request, via.and_then(ProxyUrl::parse).as_ref()).unwrap()
+    }
+
+    #[test]
+    fn a_server_is_sent_the_path_and_a_proxy_the_whole_url() {
+        let at_hand = asked("http://registry.test:5000/v2/?ns=docker.io#part", None);
+        assert_eq!(
+            (at_hand.uri().to_string(), &at_hand.headers()["host"]),
+            ("/v2/?ns=docker.io".into(), &"registry.test:5000".parse().unwrap())
+        );
+        let through = asked("http://[2001:db8::7]:5000/v2/", Some("http://proxy:3128"));
+        assert_eq!((through.uri().to_string(), through.headers().len()), ("http://[2001:db8::7]:5000/v2/".into(), 2));
+        assert_eq!(asked("http://registry.test", Some("proxy")).uri(), "http://registry.test/");
+    }
+
+    #[test]
+    fn logins_of_url_and_proxy_go_where_they_belong_and_are_not_shown() {
+        let asked = asked("http://us%40er:p%3Aw@registry.test/v2/", Some("http://of:proxy@proxy:3128"));
+        assert_eq!(asked.headers()["authorization"], "Basic dXNAZXI6cDp3");
+        assert_eq!(asked.headers()["proxy-authorization"], "Basic b2Y6cHJveHk=");
+        assert_eq!(asked.uri(), "http://registry.test/v2/");
+        assert!(!format!("{asked:?}").contains("Basic"), "{asked:?}");
+    }
+
+    #[test]
+    fn what_the_caller_set_takes_the_place_of_what_is_sent_otherwise() {
+        let headers = [(header::AUTHORIZATION, HeaderValue::from_static("Bearer t"))].into_iter().collect();
+        let url = Url::parse("https://user:password@registry.test/v2/").unwrap();
+        let request = Request { method: Method::GET, url, headers, form: None, body_limit: 0 };
+        let written = written(&request, None).unwrap();
+        assert_eq!(written.headers().get_all("authorization").iter().collect::<Vec<_>>(), ["Bearer t"]);
+    }
+
+    #[test]
+    fn a_url_that_is_longer_than_the_library_takes_is_not_sent() {
+        let url = Url::parse(&format!("https://registry.test/{}", "a".repeat(70_000))).unwrap();
+        let request = Request { method: Method::GET, url, headers: HeaderMap::new(), form: None, body_limit: 0 };
+        assert!(written(&request, None).is_none());
+    }
+}
