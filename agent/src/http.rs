@@ -22,7 +22,6 @@ mod written;
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use go::http1::head;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -64,8 +63,6 @@ const ERROR_LIMIT: usize = 64_000;
 #[derive(Clone, Debug)]
 pub struct HttpClient {
     binding: Arc<Binding>,
-    /// Whether a connection has served a request: Go tries once more when such a one is closed.
-    used: Arc<AtomicBool>,
 }
 
 /// A request without its host's headers and authorization: the session adds those.
@@ -151,33 +148,29 @@ struct Answer {
     sent: Instant,
 }
 
+/// Why there is none.
+enum NoAnswer {
+    /// The connection was closed before anything was sent.
+    Unsent(Failure),
+    Failed(Failure),
+}
+
 impl HttpClient {
     pub fn new(binding: Binding) -> Self {
-        Self { binding: Arc::new(binding), used: Arc::default() }
+        Self { binding: Arc::new(binding) }
     }
 
     pub fn endpoint(&self) -> &Endpoint {
         &self.binding.endpoint
     }
 
-    /// Sends one request; once more when the connection had served another and was closed or reset under it, which Go takes
-    /// for the end of an idle one. A failure's wording is Go's, without the `failed to do request` around it.
+    /// Sends one request. A failure's wording is Go's, without the `failed to do request` around it.
     #[tracing::instrument(name = "request", level = "trace", skip_all, fields(method = %request.method, host = %self.endpoint()))]
     pub async fn send(&self, mut request: Request) -> Result<Response, Failure> {
         if request.form.is_some() {
             let form = HeaderValue::from_static("application/x-www-form-urlencoded; charset=utf-8");
             request.headers.insert(header::CONTENT_TYPE, form);
         }
-        let again = self.used.load(Ordering::Relaxed) && request.form.is_none();
-        match self.send_once(request.clone()).await {
-            Err(failure) if again && (failure.is_marked(Mark::Reset) || failure.is_marked(Mark::Eof)) => {
-                self.send_once(request).await
-            }
-            sent => sent,
-        }
-    }
-
-    async fn send_once(&self, request: Request) -> Result<Response, Failure> {
         let (wanted, is_gos_own) = (request.body_limit, encoding::is_gos_own(&request));
         let redactor = confidential::with(&request, self.binding.proxy.as_ref());
         let (Answer { response, sent }, connection) = self.exchange(request).await?;
@@ -203,48 +196,51 @@ impl HttpClient {
         if body_end == BodyEnd::Whole {
             connection.give_back();
         }
-        self.used.store(true, Ordering::Relaxed);
         let passed_on_by = self.binding.via().map(ProxyUrl::host_port);
         let response = Response { status, reason: reason.into(), headers, body, body_end, redactor, passed_on_by };
         Ok(if is_gos_own { encoding::undone(response, body_limit, deadline).await } else { response })
     }
 
-    /// Asks on a connection that is open, or on another one.
+    /// Asks on a connection that is open, or on another one. As Go: where one that has served is closed or reset under the
+    /// request, it was idle for too long, and a fresh one is asked.
     async fn exchange(&self, request: Request) -> Result<(Answer, Taken), Failure> {
-        let Binding { connections, line, limit, .. } = &*self.binding;
+        let Binding { connections, line, .. } = &*self.binding;
         let unwritable = || Failure::from(LimitReached::new(Stage::Ping, URL_TOO_LONG));
         let written = written(&request, self.binding.via()).ok_or_else(unwritable)?;
-        if let Some(mut idle) = connections.take().await
-            && let Some(answer) = self.ask(&mut idle, written.clone()).await?
-        {
-            return Ok((answer, idle));
+        if let Some(mut idle) = connections.take().await {
+            let may_repeat = idle.has_served && request.form.is_none();
+            match self.ask(&mut idle, written.clone()).await {
+                Ok(answer) => return Ok((answer, idle)),
+                Err(NoAnswer::Unsent(_)) => {}
+                Err(NoAnswer::Failed(failure))
+                    if may_repeat && (failure.is_marked(Mark::Reset) || failure.is_marked(Mark::Eof)) => {}
+                Err(NoAnswer::Failed(failure)) => return Err(failure),
+            }
         }
-        let stream = timeout(*limit, line.dial()).await.map_err(|_| self.no_connection())??;
-        let mut fresh = connections.begin(stream).await.map_err(|error| self.broken(&error))?;
-        let answer = self.ask(&mut fresh, written).await?;
-        let closed = || ended("the connection was closed before the request was sent", "EOF").marked(Mark::Eof);
-        Ok((answer.ok_or_else(|| closed().at(self.binding.endpoint.host_port()))?, fresh))
+        let stream = line.dial().await?;
+        let mut fresh = connections.begin(stream).await.map_err(|error| self.broken(&error, false))?;
+        match self.ask(&mut fresh, written).await {
+            Ok(answer) => Ok((answer, fresh)),
+            Err(NoAnswer::Unsent(failure) | NoAnswer::Failed(failure)) => Err(failure),
+        }
     }
 
-    /// `None`: the connection was closed before anything was sent.
-    async fn ask(&self, connection: &mut Taken, mut request: http::Request<String>) -> Result<Option<Answer>, Failure> {
+    async fn ask(&self, connection: &mut Taken, mut request: http::Request<String>) -> Result<Answer, NoAnswer> {
         let Binding { limit, patience, informational, .. } = *self.binding;
         let heads = informational.watch(&mut request);
         let sent = Instant::now();
         // As Go's transport: the time to dial is another one.
         let patience = patience.map_or(limit, |patience| patience.min(limit));
         let answer = timeout(patience, heads.bound(connection.send(request))).await;
-        let answer = answer.map_err(|_| self.no_answer())?;
-        let answer = answer.ok_or_else(|| informational.refusal(&self.binding.endpoint))?;
-        let answer = answer.transpose().map_err(|error| self.broken(&error))?;
-        Ok(answer.map(|response| Answer { response, sent }))
-    }
-
-    fn no_connection(&self) -> Failure {
-        let limit = self.binding.limit;
-        let detail = format!("no further connection within {limit:?}, where pullprobe stops; containerd waits longer");
-        let failure = Failure::new(Stage::Tcp, Cause::TcpTimeout, detail).at(self.binding.endpoint.host_port());
-        Failure { inconclusive: true, ..failure }
+        let answer = answer.map_err(|_| NoAnswer::Failed(self.no_answer()))?;
+        let answer = answer.ok_or_else(|| NoAnswer::Failed(informational.refusal(&self.binding.endpoint)))?;
+        match answer {
+            Ok(response) => Ok(Answer { response, sent }),
+            Err(unsent) if unsent.message().is_some() => {
+                Err(NoAnswer::Unsent(self.broken(&unsent.into_error(), connection.has_served)))
+            }
+            Err(failed) => Err(NoAnswer::Failed(self.broken(&failed.into_error(), connection.has_served))),
+        }
     }
 
     /// Where containerd waits for longer than this did, nothing follows from it.
@@ -268,9 +264,9 @@ impl HttpClient {
     }
 
     /// An error on a connection that is open: which kind, and what Go would say.
-    fn broken(&self, error: &hyper::Error) -> Failure {
+    fn broken(&self, error: &hyper::Error, has_served: bool) -> Failure {
         let here = |failure: Failure| failure.at(self.binding.endpoint.host_port());
-        let said = &chain(error);
+        let (said, is_unsent) = (&chain(error), error.is_canceled());
         let mut error: Option<&(dyn std::error::Error + 'static)> = Some(error);
         while let Some(inner) = error {
             if let Some(failure) = inner.downcast_ref::<std::io::Error>().and_then(crate::tls::classify_late) {
@@ -288,11 +284,12 @@ impl HttpClient {
                 }
             }
             if let Some(io) = inner.downcast_ref::<std::io::Error>() {
-                return here(self.of_io(io, said));
+                return here(self.of_io(io, said, has_served));
             }
             error = inner.source();
         }
-        here(ended(said, ""))
+        // It was closed, and nobody said why.
+        here(if is_unsent { ended(said, "EOF").marked(Mark::Eof) } else { ended(said, "") })
     }
 
     fn unparsable(&self, error: &hyper::Error) -> Failure {
@@ -305,15 +302,13 @@ impl HttpClient {
         Failure::new(Stage::Ping, cause, detail).with_go_message(go_message).marked(Mark::NoHttp)
     }
 
-    fn of_io(&self, io: &std::io::Error, said: &str) -> Failure {
+    fn of_io(&self, io: &std::io::Error, said: &str, has_served: bool) -> Failure {
         use std::io::ErrorKind;
         if let Some(words) = own_limit(io) {
             return LimitReached::new(Stage::Tcp, words).into();
         }
         match io.kind() {
-            ErrorKind::ConnectionReset
-                if self.binding.endpoint.scheme == Scheme::Http && !self.used.load(Ordering::Relaxed) =>
-            {
+            ErrorKind::ConnectionReset if self.binding.endpoint.scheme == Scheme::Http && !has_served => {
                 let detail = format!("the first connection was reset: {said}");
                 let failure = Failure::new(Stage::Tcp, Cause::TcpReset, detail).marked(Mark::Reset);
                 failure.with_go_message(reset_by(self.binding.address))

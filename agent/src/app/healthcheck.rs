@@ -13,6 +13,7 @@ use crate::redact::clean::Clean;
 use crate::settings::Settings;
 use crate::web_config::own_client;
 
+const HERE: &str = "localhost";
 /// Of an answer: one sentence.
 const ANSWER_LIMIT: usize = 4_096;
 
@@ -54,26 +55,18 @@ fn near(listened: SocketAddr) -> Vec<SocketAddr> {
 /// Whether the answer is 200, and its words. With a web configuration file the agent may speak TLS or not: the file can have been
 /// changed or damaged since the agent read it, so both are tried.
 async fn ask(listened: SocketAddr, path: &str, perhaps_tls: bool) -> Result<(bool, String), String> {
-    let client = client().map_err(|error| chain(&error))?;
-    let schemes: &[&str] = if perhaps_tls { &["https", "http"] } else { &["http"] };
-    let mut problem = String::new();
-    for scheme in schemes {
-        for address in near(listened) {
-            match converse(&client, &format!("{scheme}://{address}{path}")).await {
-                Ok(said) => return Ok(said),
-                Err(error) => problem = chain(&error.without_url()),
-            }
-        }
+    let client = client(&near(listened)).map_err(|error| chain(&*error))?;
+    let url = |scheme: &str| format!("{scheme}://{HERE}:{}{path}", listened.port());
+    if perhaps_tls && let Ok(said) = converse(&client, &url("https")).await {
+        return Ok(said);
     }
-    Err(problem)
+    converse(&client, &url("http")).await.map_err(|error| chain(&error.without_url()))
 }
 
-fn client() -> reqwest::Result<reqwest::Client> {
+/// An address may have a zone, which no URL has: the client is told it beside the URL.
+fn client(addresses: &[SocketAddr]) -> Result<reqwest::Client, Box<dyn std::error::Error>> {
     let builder = reqwest::Client::builder().no_proxy().http1_only().redirect(reqwest::redirect::Policy::none());
-    match own_client::config() {
-        Ok(tls) => builder.tls_backend_preconfigured(tls).build(),
-        Err(_) => builder.build(),
-    }
+    Ok(builder.tls_backend_preconfigured(own_client::config()?).resolve_to_addrs(HERE, addresses).build()?)
 }
 
 async fn converse(client: &reqwest::Client, url: &str) -> reqwest::Result<(bool, String)> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
@@ -16,7 +17,7 @@ use super::lru::{LruSlots, Slot, lock};
 use crate::model::outcome::Failure;
 use crate::transport::connection::Connection;
 
-/// One is closed after so long without a request. Servers do so themselves after a few seconds, and a
+/// One is closed after so long without a request, or up to twice as long. Servers do so themselves after a few seconds, and a
 /// request that meets this looks like a failure of theirs.
 const IDLE: Duration = Duration::from_secs(2);
 /// So many idle ones are kept of a host: as many images of one registry may be at work, by default.
@@ -48,6 +49,9 @@ pub struct Connections {
     kept: LruSlots<Vec<Idle>>,
 }
 
+/// An error has the request where nothing of it was sent.
+pub type Sent = Result<http::Response<Incoming>, TrySendError<http::Request<String>>>;
+
 /// Go limits only their size. More than these are an attack, or a loop.
 const HEADERS: usize = 1000;
 
@@ -55,11 +59,14 @@ const HEADERS: usize = 1000;
 pub struct Idle {
     sender: SendRequest<String>,
     since: Instant,
+    has_served: bool,
 }
 
 /// A connection, for one request.
 pub struct Taken {
     sender: SendRequest<String>,
+    /// Another request before.
+    pub has_served: bool,
     slot: Weak<Slot<Vec<Idle>>>,
     kept: LruSlots<Vec<Idle>>,
 }
@@ -75,7 +82,7 @@ impl Connections {
         let connections = Self::none(kept);
         // It sends nothing yet.
         if let Ok(taken) = connections.begin(stream).await {
-            taken.give_back();
+            taken.put(false);
         }
         connections
     }
@@ -85,7 +92,7 @@ impl Connections {
         loop {
             let mut idle = lock(&self.idle).as_mut()?.pop()?;
             if idle.sender.ready().await.is_ok() {
-                return Some(self.taken(idle.sender));
+                return Some(self.taken(idle.sender, idle.has_served));
             }
         }
     }
@@ -94,30 +101,29 @@ impl Connections {
     pub async fn begin(&self, stream: Connection) -> hyper::Result<Taken> {
         let (sender, connection) = as_go_reads().handshake(TokioIo::new(Fair::over(stream))).await?;
         tokio::spawn(serve(connection, Arc::downgrade(&self.idle)));
-        Ok(self.taken(sender))
+        Ok(self.taken(sender, false))
     }
 
-    fn taken(&self, sender: SendRequest<String>) -> Taken {
-        Taken { sender, slot: Arc::downgrade(&self.idle), kept: self.kept.clone() }
+    fn taken(&self, sender: SendRequest<String>, has_served: bool) -> Taken {
+        Taken { sender, has_served, slot: Arc::downgrade(&self.idle), kept: self.kept.clone() }
     }
 }
 
 impl Taken {
-    /// `None`: the connection was closed before anything was sent.
-    pub async fn send(&mut self, request: http::Request<String>) -> Option<hyper::Result<http::Response<Incoming>>> {
-        match self.sender.try_send_request(request).await {
-            Ok(response) => Some(Ok(response)),
-            Err(unsent) if unsent.message().is_some() => None,
-            Err(failed) => Some(Err(failed.into_error())),
-        }
+    pub async fn send(&mut self, request: http::Request<String>) -> Sent {
+        self.sender.try_send_request(request).await
     }
 
     /// Once the whole answer was read.
     pub fn give_back(self) {
+        self.put(true);
+    }
+
+    fn put(self, has_served: bool) {
         if let Some(slot) = self.slot.upgrade().filter(|_| !self.sender.is_closed()) {
             let mut idle = lock(&slot);
             let of_host = idle.get_or_insert_default();
-            of_host.push(Idle { sender: self.sender, since: Instant::now() });
+            of_host.push(Idle { sender: self.sender, since: Instant::now(), has_served });
             of_host.drain(..of_host.len().saturating_sub(OF_A_HOST));
             drop(idle);
             self.kept.used(&slot);

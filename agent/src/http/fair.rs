@@ -14,9 +14,11 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// So many bytes are read at a time: a millisecond's work.
+/// So many bytes are read at a time.
 const TURN: usize = 16 << 10;
-/// An answer is long from here on. No document of a real image is.
+/// Each piece counts as so many bytes at least: a record of TLS has to be decrypted, however short it is.
+const PIECE: usize = 256;
+/// An answer is long from here on. Few documents of real images are that long.
 const LONG: usize = 256 << 10;
 /// One turn begins in this time, of all long answers.
 const EVERY: Duration = Duration::from_millis(1);
@@ -75,10 +77,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Fair<S> {
         };
         let read = to.filled().len() - before;
         match polled {
-            Poll::Pending => self.read = 0,
+            // A long answer that comes in small pieces takes no more turns than another.
+            Poll::Pending if self.answer < LONG => self.read = 0,
+            Poll::Pending => {}
             Poll::Ready(_) => {
-                self.read += read;
-                self.answer = self.answer.saturating_add(read);
+                let work = read.max(PIECE);
+                self.read += work;
+                self.answer = self.answer.saturating_add(work);
             }
         }
         polled
@@ -87,7 +92,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Fair<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Fair<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.answer = 0;
+        // The next answer waits for no turn of the last one.
+        (self.read, self.answer, self.turn) = (0, 0, None);
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 

@@ -3,9 +3,10 @@
 use http::{HeaderValue, header};
 use percent_encoding::percent_decode_str;
 
+use zeroize::Zeroizing;
+
 use super::Request;
-use crate::model::proxy::{ProxyCredentials, ProxyUrl};
-use crate::redact::secret::Secret;
+use crate::model::proxy::{ProxyUrl, basic};
 
 /// `via`: the proxy that passes it on. `None`: it is none of HTTP, or too long for the library.
 pub fn written(request: &Request, via: Option<&ProxyUrl>) -> Option<http::Request<String>> {
@@ -26,23 +27,25 @@ pub fn written(request: &Request, via: Option<&ProxyUrl>) -> Option<http::Reques
     headers.insert(header::HOST, HeaderValue::from_str(&host).ok()?);
     headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
     if !url.username().is_empty() || url.password().is_some() {
-        let decoded = |text: &str| Secret::new(percent_decode_str(text).decode_utf8_lossy());
-        let (username, password) = (decoded(url.username()), decoded(url.password().unwrap_or_default()));
-        headers.insert(header::AUTHORIZATION, sensitive(&ProxyCredentials { username, password })?);
-    }
-    if let Some(credentials) = via.and_then(|proxy| proxy.credentials.as_ref()) {
-        headers.insert(header::PROXY_AUTHORIZATION, sensitive(credentials)?);
+        let username = percent_decode_str(url.username());
+        let pair: Vec<u8> =
+            username.chain([b':']).chain(percent_decode_str(url.password().unwrap_or_default())).collect();
+        headers.insert(header::AUTHORIZATION, sensitive(&basic(&Zeroizing::new(pair)))?);
     }
     // What the caller set takes the place of these; a name may stand there more than once.
     for name in request.headers.keys() {
         headers.remove(name);
     }
     headers.extend(request.headers.clone());
+    // Here Go's transport has the last word.
+    if let Some(credentials) = via.and_then(|proxy| proxy.credentials.as_ref()) {
+        headers.insert(header::PROXY_AUTHORIZATION, sensitive(&credentials.basic())?);
+    }
     Some(written)
 }
 
-fn sensitive(credentials: &ProxyCredentials) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_str(&credentials.basic()).ok()?;
+fn sensitive(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
     value.set_sensitive(true);
     Some(value)
 }
@@ -74,8 +77,8 @@ mod tests {
 
     #[test]
     fn logins_of_url_and_proxy_go_where_they_belong_and_are_not_shown() {
-        let asked = asked("http://us%40er:p%3Aw@registry.test/v2/", Some("http://of:proxy@proxy:3128"));
-        assert_eq!(asked.headers()["authorization"], "Basic dXNAZXI6cDp3");
+        let asked = asked("http://us%40er:p%3Aw%ff@registry.test/v2/", Some("http://of:proxy@proxy:3128"));
+        assert_eq!(asked.headers()["authorization"], "Basic dXNAZXI6cDp3/w==");
         assert_eq!(asked.headers()["proxy-authorization"], "Basic b2Y6cHJveHk=");
         assert_eq!(asked.uri(), "http://registry.test/v2/");
         assert!(!format!("{asked:?}").contains("Basic"), "{asked:?}");
@@ -83,11 +86,15 @@ mod tests {
 
     #[test]
     fn what_the_caller_set_takes_the_place_of_what_is_sent_otherwise() {
-        let headers = [(header::AUTHORIZATION, HeaderValue::from_static("Bearer t"))].into_iter().collect();
+        let headers = [(header::AUTHORIZATION, "Bearer t"), (header::PROXY_AUTHORIZATION, "Basic b3RoZXI=")];
+        let headers = headers.map(|(name, value)| (name, HeaderValue::from_static(value))).into_iter().collect();
         let url = Url::parse("https://user:password@registry.test/v2/").unwrap();
         let request = Request { method: Method::GET, url, headers, form: None, body_limit: 0 };
-        let written = written(&request, None).unwrap();
-        assert_eq!(written.headers().get_all("authorization").iter().collect::<Vec<_>>(), ["Bearer t"]);
+        let proxy = ProxyUrl::parse("http://of:proxy@proxy:3128");
+        let written = written(&request, proxy.as_ref()).unwrap();
+        let all = |name: &str| written.headers().get_all(name).iter().map(HeaderValue::as_bytes).collect::<Vec<_>>();
+        assert_eq!(all("authorization"), [b"Bearer t"]);
+        assert_eq!(all("proxy-authorization"), [b"Basic b2Y6cHJveHk="], "but for the login of the proxy's own URL");
     }
 
     #[test]

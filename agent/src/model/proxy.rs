@@ -51,8 +51,13 @@ impl ProxyCredentials {
     /// The value of the header that has them.
     pub fn basic(&self) -> Zeroizing<String> {
         let pair = Zeroizing::new(format!("{}:{}", self.username.expose(), self.password.expose()));
-        Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())))
+        basic(pair.as_bytes())
     }
+}
+
+/// Of user and password, with a colon between them (RFC 7617, section 2).
+pub fn basic(pair: &[u8]) -> Zeroizing<String> {
+    Zeroizing::new(format!("Basic {}", STANDARD.encode(pair)))
 }
 
 /// A proxy's URL. Its `Display` never shows the user information.

@@ -181,6 +181,9 @@ impl Network {
         let line = Line {
             endpoint: route.endpoint.clone(),
             address: bound.address,
+            // How many a proxy has was not kept.
+            has_other_addresses: bound.proxy.is_some()
+                || route.dns.facts().is_some_and(|facts| facts.addresses.len() > 1),
             proxy: bound.proxy.clone(),
             bare_users: self.version.go().signs_in_without_password(),
             setup,
@@ -302,17 +305,9 @@ impl Network {
         let (Some(stream), Some(address)) = (stream, address) else {
             let failure = dns.failure().or_else(|| tcp.failure()).map_or_else(
                 || Failure::new(Stage::Proxy, Cause::ProxyUnreachable, "the proxy cannot be reached"),
-                |inner| {
-                    let detail = format!("{} of the proxy: {} ({})", inner.stage, inner.detail, inner.cause);
-                    let fix = if inner.inconclusive { inner.fix().to_owned() } else { proxy::unreachable_fix(proxy) };
-                    let failure = Failure::new(Stage::Proxy, Cause::ProxyUnreachable, detail)
-                        .with_go_message(format!("proxyconnect tcp: {}", inner.go_message))
-                        .fixed_by(fix);
-                    // Nobody knows of a proxy what nobody knows of the way to it.
-                    Failure { inconclusive: inner.inconclusive, ..failure }
-                },
+                |inner| proxy::not_reached(proxy, inner),
             );
-            let failure = failure.at(proxy.host_port());
+            let failure = failure.host_or(&proxy.host_port());
             return (Step::new(Outcome::Failed(failure, Some(facts(None))), began.elapsed()), None);
         };
         let target = proxy::Target {

@@ -117,6 +117,18 @@ async fn secure(
     Err(if inner.is_marked(Mark::Eof) { failure.marked(Mark::Eof) } else { failure })
 }
 
+/// The way to the proxy failed.
+pub fn not_reached(proxy: &ProxyUrl, inner: &Failure) -> Failure {
+    let detail = format!("{} of the proxy: {} ({})", inner.stage, inner.detail, inner.cause);
+    let fix = if inner.inconclusive { inner.fix().to_owned() } else { unreachable_fix(proxy) };
+    let failure = Failure::new(Stage::Proxy, Cause::ProxyUnreachable, detail)
+        .with_go_message(format!("proxyconnect tcp: {}", inner.go_message))
+        .fixed_by(fix)
+        .at(proxy.host_port());
+    // Nobody knows of a proxy what nobody knows of the way to it.
+    Failure { inconclusive: inner.inconclusive, ..failure }
+}
+
 /// The proxy setting cannot work: which variable sets it, and what to write there.
 pub fn unreachable_fix(proxy: &ProxyUrl) -> String {
     format!(

@@ -11,7 +11,8 @@ use tokio::time::timeout;
 const HELD: Duration = Duration::from_secs(1);
 /// A target whose last probe took longer than this is slow.
 const SLOW: Duration = Duration::from_secs(5);
-/// One place in this many is for slow targets, and they get no other. As many are left to quick ones.
+/// For this many places there is one more, which slow targets share, and one that is left to quick ones. Slow ones get no other, and
+/// have one even where there are fewer.
 const SHARE: usize = 4;
 
 /// What a target's last probe says about the next one.

@@ -130,9 +130,17 @@ impl TlsSetup {
         Ok(Self { config, ..self.clone() })
     }
 
-    /// For a client that speaks HTTP: shares the session with the handshake that was probed.
+    /// Connections with the same one resume each other's sessions.
     pub fn client_config(&self) -> ClientConfig {
         self.config.clone()
+    }
+
+    /// Its handshakes are made in full.
+    #[must_use]
+    pub fn without_sessions(&self) -> Self {
+        let mut full = self.clone();
+        full.config.resumption = Resumption::disabled();
+        full
     }
 
     pub fn sources(&self) -> &[String] {
@@ -236,7 +244,7 @@ impl ResolvesClientCert for ClientPairs {
             pair.key.choose_scheme(schemes).is_some() && is_issued_by(pair, acceptable_issuers)
         };
         let chosen = self.0.iter().find(suits).cloned();
-        // Only a probed handshake listens.
+        // Where nobody collects it, nobody asks for it.
         let _ = PRESENTED.try_with(|presented| {
             let mut presented = presented.borrow_mut();
             presented.client_certificate_asked = true;

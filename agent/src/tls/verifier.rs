@@ -30,7 +30,7 @@ pub struct Presented {
 }
 
 tokio::task_local! {
-    /// Where a probed handshake collects what is shown. Other connections have no listener.
+    /// Where a handshake collects what is shown.
     pub static PRESENTED: RefCell<Presented>;
 }
 

@@ -1,7 +1,7 @@
 //! For the bench: what a TLS handshake and one request of each server cost, made with rustls and nothing else.
 //!
-//! `pullprobe-bare ROOTS COUNT [NAME=ADDRESS ...]` connects COUNT times to each server, one after the other, and then prints
-//! `done` and waits for the end of its input, so that its CPU time can be read.
+//! `pullprobe-bare ROOTS COUNT [NAME=ADDRESS ...]` connects once to each server, one after the other, prints `warm` and waits for a
+//! line. Then it connects COUNT times to each, prints `done` and waits for the end of its input. So its CPU time can be read in between.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
@@ -29,11 +29,17 @@ fn run(arguments: &[String]) -> io::Result<()> {
         return Err(io::Error::other("usage: pullprobe-bare ROOTS COUNT [NAME=ADDRESS ...]"));
     };
     let config = Arc::new(config(roots)?);
-    for _ in 0..count.parse().map_err(io::Error::other)? {
-        for server in servers {
+    let all = || {
+        servers.iter().try_for_each(|server| {
             let (name, address) = server.split_once('=').ok_or_else(|| io::Error::other("NAME=ADDRESS"))?;
-            ask(&config, name, address).map_err(|error| io::Error::other(format!("{server}: {error}")))?;
-        }
+            ask(&config, name, address).map_err(|error| io::Error::other(format!("{server}: {error}")))
+        })
+    };
+    all()?;
+    println!("warm");
+    io::stdin().read_line(&mut String::new())?;
+    for _ in 0..count.parse().map_err(io::Error::other)? {
+        all()?;
     }
     println!("done");
     io::stdin().read_to_end(&mut Vec::new()).map(drop)
@@ -59,7 +65,8 @@ fn ask(config: &Arc<ClientConfig>, name: &str, address: &str) -> io::Result<()> 
     let server = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
     let mut session = ClientConnection::new(Arc::clone(config), server).map_err(io::Error::other)?;
     let mut stream = Stream::new(&mut session, &mut socket);
-    write!(stream, "GET /v2/ HTTP/1.1\r\nHost: {name}\r\nAccept: */*\r\n\r\n")?;
+    // One record.
+    stream.write_all(format!("GET /v2/ HTTP/1.1\r\nHost: {name}\r\nAccept: */*\r\n\r\n").as_bytes())?;
     let mut answer = Vec::new();
     let mut piece = [0; 4096];
     while !is_whole(&answer) {

@@ -126,17 +126,22 @@ async fn probe_all(blackbox: SocketAddr, hosts: &[&str]) -> io::Result<()> {
 async fn handshakes(world: &World, program: &Path, cycles: usize, registries: &[Registry]) -> io::Result<Cost> {
     let log = "bare/log";
     world.write(log, "")?;
-    // The first connection to each server makes what later ones share.
-    let times = (cycles + 1).to_string();
     let mut command = Command::new(program);
-    command.arg(world.node.path("/etc/ssl/certs/ca-certificates.crt")).arg(times);
+    command.arg(world.node.path("/etc/ssl/certs/ca-certificates.crt")).arg(cycles.to_string());
     for registry in registries {
         let host = registry.authority().rsplit_once(':').map_or(registry.authority(), |(host, _)| host);
         command.arg(format!("{host}={}", registry.address()));
     }
-    let running = Running::start(&mut command, world.log(log)?)?;
-    eventually(async || std::fs::read_to_string(world.path(log)).is_ok_and(|said| said.contains("done"))).await?;
-    Cost::of(&running, Duration::ZERO, count((cycles + 1) * registries.len()), vec![running.memory()?.0])
+    let mut running = Running::start(&mut command, world.log(log)?)?;
+    let says = |word: &'static str| {
+        let log = world.path(log);
+        eventually(async move || std::fs::read_to_string(&log).is_ok_and(|said| said.contains(word)))
+    };
+    says("warm").await?;
+    let before = running.cpu()?;
+    running.go_on()?;
+    says("done").await?;
+    Cost::of(&running, before, count(cycles * registries.len()), vec![running.memory()?.0])
 }
 
 async fn agent(world: &World, options: &Options, registries: &[Registry]) -> io::Result<Cost> {

@@ -1,6 +1,6 @@
 //! A program that runs while it is measured, and what the kernel says of it.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,11 @@ impl Running {
         let (name, value) = pullprobe_lab::RELEASED_WITH;
         let child = command.env(name, value).stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log).spawn();
         child.map(Self).map_err(|error| named(command, &error))
+    }
+
+    /// A line for who waits for one.
+    pub fn go_on(&mut self) -> io::Result<()> {
+        self.0.stdin.as_mut().map_or(Ok(()), |input| input.write_all(b"\n"))
     }
 
     /// CPU time so far, user and system together (proc(5), fields 14 and 15, in hundredths).

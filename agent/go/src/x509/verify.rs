@@ -21,7 +21,7 @@ use crate::release::Go;
 /// As Go: a guard against chains made to be slow.
 const SIGNATURE_CHECKS: usize = 100;
 
-/// Trusted certificates by their subject. They are read only when they are looked at: who cannot be read is then passed over.
+/// Trusted certificates by their subject. One is read only when it is looked at, and passed over then if it cannot be read.
 #[derive(Debug, Default)]
 pub struct Roots {
     /// Those of the node, which all hosts share: a bundle holds some 140.

@@ -10,7 +10,7 @@ pub struct Timeouts {
     pub dns: Duration,
     pub tcp: Duration,
     pub tls: Duration,
-    /// One request: to the end of its body.
+    /// One request, to the end of its body. A further connection for it has the limits above.
     pub http: Duration,
 }
 
