@@ -92,8 +92,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Fair<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Fair<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        // The next answer waits for no turn of the last one.
-        (self.read, self.answer, self.turn) = (0, 0, None);
+        // The next answer waits for no turn of the last one. Who waited for it reads again, and then waits for the answer.
+        (self.read, self.answer) = (0, 0);
+        if self.turn.take().is_some() {
+            context.waker().wake_by_ref();
+        }
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
@@ -108,6 +111,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Fair<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Wake, Waker};
+
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
@@ -182,5 +189,31 @@ mod tests {
             }
         }
         assert_eq!(began.elapsed(), Duration::ZERO);
+    }
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Else nobody would see the answer to what is written: the stream below was not asked for anything.
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_a_turn_is_woken_by_the_next_request() {
+        let (mut stream, mut piece) = (Fair::over(Endless), vec![0; TURN]);
+        (stream.read, stream.answer) = (TURN, LONG);
+        // Others are before it.
+        (0..100).for_each(|_| drop(next_turn()));
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut context = Context::from_waker(&waker);
+        let mut read = ReadBuf::new(&mut piece);
+        assert!(Pin::new(&mut stream).poll_read(&mut context, &mut read).is_pending());
+        assert!(Pin::new(&mut stream).poll_write(&mut context, b"GET").is_ready());
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+        assert!(Pin::new(&mut stream).poll_read(&mut context, &mut read).is_ready());
     }
 }
