@@ -193,7 +193,8 @@ impl HttpClient {
         let body_limit = if refuses { wanted.clamp(ERROR_BODY, ERROR_LIMIT) } else { wanted };
         let (body_limit, deadline) = redirect::bounds(status, &headers, body_limit, deadline);
         let (body, body_end) = body::read(&headers, response.into_body(), body_limit, deadline).await;
-        if body_end == BodyEnd::Whole {
+        // What is left of a short one is here already: hyper reads past it, or closes the connection.
+        if matches!(body_end, BodyEnd::Whole | BodyEnd::Cut) {
             connection.give_back();
         }
         let passed_on_by = self.binding.via().map(ProxyUrl::host_port);

@@ -114,7 +114,7 @@ impl Taken {
         self.sender.try_send_request(request).await
     }
 
-    /// Once the whole answer was read.
+    /// Once nobody reads more of the answer.
     pub fn give_back(self) {
         self.put(true);
     }

@@ -221,6 +221,28 @@ async fn few_idle_connections_are_kept_of_many_hosts_and_who_lost_one_connects_a
     assert_eq!(clients[0].send(get(&url)).await.unwrap().status, StatusCode::OK);
 }
 
+/// Of each layer one byte is read, and there may be hundreds.
+#[tokio::test]
+async fn a_short_answer_that_is_not_read_to_its_end_leaves_the_connection_open() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    // Another connection is not taken.
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        loop {
+            read_head(&mut stream).await;
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n").await.unwrap();
+            stream.write_all(&[b'x'; 2000]).await.unwrap();
+        }
+    });
+    let client = plain(address, true).await;
+    let url = format!("http://registry.example:{}/v2/", address.port());
+    for _ in 0..20 {
+        let response = client.send(Request { body_limit: 1, ..get(&url) }).await.unwrap();
+        assert_eq!((response.body.len(), response.body_end), (1, BodyEnd::Cut));
+    }
+}
+
 /// A server that sends informational answers and, at last, one of its own.
 async fn hinting(count: usize, version: &str, is_open: bool) -> Result<Response, Failure> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

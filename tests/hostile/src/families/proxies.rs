@@ -53,7 +53,7 @@ fn answers() -> Vec<Attack> {
         says("a tunnel to nowhere", raw(open)),
         says("a tunnel that is reset", raw(open).reset()),
         says("a tunnel to zeros", raw(open).endless([0])),
-        says("a tunnel to plain HTTP", raw(open).send("HTTP/1.1 400 Bad Request\r\n\r\n")),
+        says("a tunnel to plain HTTP", raw([open, "HTTP/1.1 400 Bad Request\r\n\r\n"].concat())),
         says("a tunnel to a warning", raw(open).endless([21, 3, 3, 0, 2, 1, 90])),
         says("a status of two digits", raw("HTTP/1.1 20 OK\r\n\r\n")),
         says("silence", Script::default().stall()).slow(),
