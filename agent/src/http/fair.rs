@@ -206,7 +206,9 @@ mod tests {
         let (mut stream, mut piece) = (Fair::over(Endless), vec![0; TURN]);
         (stream.read, stream.answer) = (TURN, LONG);
         // Others are before it.
-        (0..100).for_each(|_| drop(next_turn()));
+        for _ in 0..100 {
+            next_turn();
+        }
         let woken = Arc::new(Woken::default());
         let waker = Waker::from(Arc::clone(&woken));
         let mut context = Context::from_waker(&waker);
