@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use pullprobe_lab::ca::{Authority, CertKind};
+use pullprobe_lab::ca::Authority;
+use pullprobe_lab::tls::Tls;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio_rustls::TlsConnector;
 
 use super::*;
 use crate::model::host::HostTls;
@@ -81,11 +82,7 @@ async fn read_head(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
 
 /// A server that answers each connection once, and ends it without a word of TLS.
 async fn cutting(authority: &Authority, answer: &'static str) -> SocketAddr {
-    let leaf = authority.leaf(CertKind::Good, &["registry.example"]).unwrap();
-    let builder = rustls::ServerConfig::builder_with_provider(rustls::crypto::aws_lc_rs::default_provider().into());
-    let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
-    let key = leaf.key();
-    let acceptor = TlsAcceptor::from(Arc::new(builder.with_single_cert(leaf.chain, key).unwrap()));
+    let acceptor = Tls::acceptor(authority, "registry.example").unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {

@@ -94,6 +94,12 @@ fn tls10_server_hello() -> Vec<u8> {
 }
 
 impl Tls {
+    /// For a server that a test plays by itself, and its clients trust.
+    pub fn acceptor(authority: &Authority, name: &str) -> io::Result<tokio_rustls::TlsAcceptor> {
+        let tls = Self { cert: CertKind::Good, ..Self::default() };
+        tls.server_config(authority, &[name]).map(Into::into)
+    }
+
     /// The rustls configuration of a server that `own_names` lead to.
     pub(crate) fn server_config(&self, authority: &Authority, own_names: &[&str]) -> io::Result<Arc<ServerConfig>> {
         let names: Vec<&str> =

@@ -103,12 +103,10 @@ impl Dial for Line {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use pullprobe_lab::ca::{Authority, CertKind};
+    use pullprobe_lab::ca::Authority;
+    use pullprobe_lab::tls::Tls;
     use tokio::io::AsyncReadExt as _;
     use tokio::net::TcpListener;
-    use tokio_rustls::TlsAcceptor;
 
     use super::*;
     use crate::model::host::HostTls;
@@ -148,11 +146,7 @@ mod tests {
     #[tokio::test]
     async fn a_handshake_that_fails_is_followed_by_one_in_full() {
         let authority = Authority::new("lab").unwrap();
-        let leaf = authority.leaf(CertKind::Good, &["registry.example"]).unwrap();
-        let builder = rustls::ServerConfig::builder_with_provider(rustls::crypto::aws_lc_rs::default_provider().into());
-        let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
-        let key = leaf.key();
-        let acceptor = TlsAcceptor::from(Arc::new(builder.with_single_cert(leaf.chain, key).unwrap()));
+        let acceptor = Tls::acceptor(&authority, "registry.example").unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let serving = tokio::spawn(async move {
