@@ -208,6 +208,7 @@ impl<P: Prober> Run<P> {
 }
 
 /// The first target of each registry, then the second of each, and so on: a registry with many targets delays no other.
+/// Of those with the same turn the ones with short intervals come first: to wait is worst for them.
 fn taking_turns<T>(jobs: Vec<Job<T>>, owner: impl Fn(&Job<T>) -> String) -> Vec<Job<T>> {
     let mut before: BTreeMap<String, usize> = BTreeMap::new();
     let mut ordered: Vec<(usize, Job<T>)> = Vec::with_capacity(jobs.len());
@@ -216,7 +217,7 @@ fn taking_turns<T>(jobs: Vec<Job<T>>, owner: impl Fn(&Job<T>) -> String) -> Vec<
         ordered.push((*turn, job));
         *turn += 1;
     }
-    ordered.sort_by_key(|(turn, _)| *turn);
+    ordered.sort_by_key(|(turn, job)| (*turn, job.interval));
     ordered.into_iter().map(|(_, job)| job).collect()
 }
 

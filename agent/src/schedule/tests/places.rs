@@ -79,6 +79,18 @@ async fn who_has_many_targets_waits_for_those_who_have_few() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_those_that_are_due_at_once_the_ones_with_short_intervals_come_first() {
+    let names: Vec<&'static str> = (0..50).map(|n| &*String::leak(format!("a-{n:03}"))).collect();
+    let mut manners: Vec<_> = names.iter().map(|name| (*name, Manner::Takes(Duration::from_millis(200)), 60)).collect();
+    manners.push(("z", QUICK, 5));
+    let fake = Fake::new(&manners);
+    run_for(&fake, schedule(), seconds(600)).await;
+    let probes = fake.times("probe z");
+    let gaps: Vec<Duration> = probes.windows(2).map(|pair| pair[1].abs_diff(pair[0])).collect();
+    assert!(gaps.len() > 110 && gaps.iter().all(|gap| *gap <= Duration::from_millis(5_500)), "{gaps:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_slow_target_that_is_quick_again_is_no_longer_held_back() {
     let fake = Fake::new(&[("a", Manner::Hangs, 60), ("b", Manner::Hangs, 60), ("c", Manner::Hangs, 60)]);
     let stop = CancellationToken::new();
