@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cause::Cause;
 use crate::cri::content::ContentStore;
+use crate::http::body::Body;
 use crate::image::platform::Platform;
 use crate::image::reference::Reference;
 use crate::model::credential::Credential;
@@ -252,7 +253,7 @@ impl Pull<'_> {
         let body = fetched.body;
         match descriptor.kind() {
             Kind::Index if depth < NESTING_LIMIT => {
-                let document = parse(&body, descriptor, self.version)?;
+                let document = parse(&body, descriptor, self.version).await?;
                 // What is kept of it is little; the rest would wait for all that is below.
                 drop(body);
                 self.choose(descriptor, document, depth).await
@@ -262,11 +263,11 @@ impl Pull<'_> {
                 Err(Stop::at_limit(Stage::Manifest, words))
             }
             Kind::Manifest => {
-                let document = parse(&body, descriptor, self.version)?;
+                let document = parse(&body, descriptor, self.version).await?;
                 drop(body);
                 self.image_of(document, descriptor, depth).await
             }
-            Kind::Schema1 => schema1::convert(&body, descriptor),
+            Kind::Schema1 => schema1::convert(&body, descriptor).await,
             Kind::Other => {
                 let (phase, failure) = self.no_image(descriptor);
                 Err(Stop::Fetch(phase, failure))
@@ -349,8 +350,9 @@ fn not_empty(descriptor: &Descriptor) -> Result<(), Stop> {
     ))
 }
 
-fn parse(body: &[u8], descriptor: &Descriptor, version: Version) -> Result<Document, Stop> {
-    manifest::parse(body, &descriptor.media_type, version).map_err(|invalid| {
+async fn parse(body: &Body, descriptor: &Descriptor, version: Version) -> Result<Document, Stop> {
+    let media_type = descriptor.media_type.clone();
+    body.decoded(move |bytes| manifest::parse(bytes, &media_type, version)).await.map_err(|invalid| {
         let (reason, go_message) = match invalid {
             Invalid::TooMuch(reason) => {
                 return Stop::at_limit(Stage::Manifest, format!("{}: {reason}", descriptor.digest));

@@ -4,8 +4,9 @@
 //! holds its share of the room for as long as its bytes are held.
 
 use std::error::Error as _;
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::ops::Deref;
+use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ const UNIT: usize = 1 << 10;
 /// As long as this without leave: no document of a real image is longer.
 const SMALL: usize = 64 << 10;
 static LEFT: Semaphore = Semaphore::const_new(ROOM / UNIT);
+/// Who works beside all others: one at a time, so that this takes no more than a second thread.
+static BESIDE: Semaphore = Semaphore::const_new(1);
 
 /// What is said where no room was left in time.
 pub fn no_room() -> String {
@@ -60,6 +63,35 @@ impl Body {
         let held = Arc::make_mut(&mut self.0);
         let more = &more[..more.len().min(limit.saturating_sub(held.bytes.len()))];
         held.take(more, limit, limit, deadline).await
+    }
+}
+
+impl Body {
+    /// What a decoder makes of it. A long one may take a tenth of a second, for which no other probe waits.
+    pub async fn decoded<T: Send + 'static>(&self, decode: impl FnOnce(&[u8]) -> T + Send + 'static) -> T {
+        if self.len() <= SMALL {
+            return decode(self);
+        }
+        let body = self.clone();
+        beside(move || decode(&body)).await
+    }
+}
+
+/// Work that waits for nothing, on a thread of its own, to its end.
+pub async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let place = BESIDE.acquire().await;
+    let working = tokio::task::spawn_blocking(move || {
+        let done = work();
+        drop(place);
+        done
+    });
+    match working.await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => resume_unwind(panic),
+            // The program ends.
+            Err(_) => pending().await,
+        },
     }
 }
 
@@ -160,6 +192,24 @@ mod tests {
 
     fn soon() -> Instant {
         Instant::now() + Duration::from_millis(50)
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn what_is_long_is_decoded_beside_all_other_work() {
+        for length in [SMALL, SMALL + 1] {
+            let (others, work) = std::sync::mpsc::channel();
+            tokio::spawn(async move { others.send(()) });
+            let body = Body::from(vec![0; length]);
+            let decoded = body.decoded(move |bytes| (bytes.len(), work.recv_timeout(Duration::from_secs(1)).is_ok()));
+            assert_eq!(decoded.await, (length, length > SMALL));
+        }
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_fault_beside_is_one_of_who_waits_and_keeps_the_place_from_nobody() {
+        let faulty = crate::fault::caught(beside(|| panic!("as it was told"))).await;
+        assert!(faulty.is_err());
+        assert_eq!(beside(|| 1).await, 1);
     }
 
     /// One test, for all of them share the room.

@@ -4,18 +4,16 @@ use std::io::{self, BufRead, ErrorKind, Read};
 
 use flate2::bufread::MultiGzDecoder;
 use http::{HeaderMap, Method, header};
-
 use tokio::time::Instant;
 
+use super::body::Body;
 use super::{BodyEnd, Request, Response, body};
 
 /// No byte of gzip becomes more than so many.
 const GROWTH: usize = 1_032;
-/// What is unpacked between two pauses. A gzip may consist of members that take twenty bytes, become nothing, and cost
-/// a new table each: all other work of the program waits for this many bytes and no longer.
+/// What is unpacked at once by the thread of all probes, and between two looks at the time: a gzip may consist of members that
+/// take twenty bytes, become nothing, and cost a new table each.
 const SIP: usize = 4 << 10;
-/// What is written between two pauses.
-const PIECE: usize = 64 << 10;
 
 /// Whether Go offers gzip for this request on its own account, and so undoes it.
 pub fn is_gos_own(request: &Request) -> bool {
@@ -31,16 +29,15 @@ pub async fn undone(response: Response, body_limit: usize, deadline: Instant) ->
     let Some(room) = body::room(body_limit.min(response.body.len().saturating_mul(GROWTH)), deadline).await else {
         return Response { body_end: BodyEnd::NoRoom, ..response };
     };
-    let mut unpacked = Vec::new();
-    let decoded = decode(&response.body, body_limit.saturating_add(1), &mut unpacked);
-    let body_end = match tokio::time::timeout_at(deadline, decoded).await {
-        Ok(Err(_)) => return response,
-        Ok(Ok(())) if unpacked.len() <= body_limit => BodyEnd::Whole,
-        Ok(Ok(())) => BodyEnd::Cut,
-        Err(_) => BodyEnd::Stalled,
+    let Unpacked { mut bytes, end } = unpack(&response.body, body_limit.saturating_add(1), Some(deadline)).await;
+    let body_end = match end {
+        Ok(()) if bytes.len() <= body_limit => BodyEnd::Whole,
+        Ok(()) => BodyEnd::Cut,
+        Err(error) if error.kind() == ErrorKind::TimedOut => BodyEnd::Stalled,
+        Err(_) => return response,
     };
-    unpacked.truncate(body_limit);
-    let body = room.filled(unpacked);
+    bytes.truncate(body_limit);
+    let body = room.filled(bytes);
     let mut headers = response.headers;
     headers.remove(header::CONTENT_ENCODING);
     headers.remove(header::CONTENT_LENGTH);
@@ -48,11 +45,8 @@ pub async fn undone(response: Response, body_limit: usize, deadline: Instant) ->
 }
 
 /// What comes out before a gzip breaks: all that a reader sees who stops at the end of a document.
-pub async fn readable_part(body: &[u8], limit: usize) -> Vec<u8> {
-    let mut out = Vec::new();
-    // What was read before the fault is kept.
-    let _ = decode(body, limit, &mut out).await;
-    out
+pub async fn readable_part(body: &Body, limit: usize) -> Body {
+    unpack(body, limit, None).await.bytes.into()
 }
 
 /// Go looks at the first such header, and at nothing but the case in it.
@@ -60,30 +54,34 @@ pub fn is_gzip(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_ENCODING).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"gzip"))
 }
 
-/// Unpacks at most `most` bytes, and lets others work in between.
-async fn decode(body: &[u8], most: usize, out: &mut Vec<u8>) -> io::Result<()> {
-    let mut decoder = MultiGzDecoder::new(Sips { rest: body, left: SIP });
-    let mut piece = Vec::new();
-    loop {
-        let wanted = PIECE.min(most - out.len());
-        piece.clear();
-        // What came before the fault or the pause is in it either way.
-        let read = (&mut decoder).take(u64::try_from(wanted).unwrap_or(u64::MAX)).read_to_end(&mut piece);
-        out.extend_from_slice(&piece);
-        match read {
-            Ok(_) if piece.len() < wanted || out.len() >= most => return Ok(()),
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => decoder.get_mut().left = SIP,
-            Err(error) => return Err(error),
-        }
-        tokio::task::yield_now().await;
-    }
+/// What came out, and how that ended.
+struct Unpacked {
+    bytes: Vec<u8>,
+    end: io::Result<()>,
 }
 
-/// Bytes that are there, but want a pause after some of them.
+/// At most `most` bytes.
+async fn unpack(body: &Body, most: usize, deadline: Option<Instant>) -> Unpacked {
+    if body.len() <= SIP {
+        return unpacked(body, most, deadline);
+    }
+    let body = body.clone();
+    body::beside(move || unpacked(&body, most, deadline)).await
+}
+
+fn unpacked(body: &[u8], most: usize, deadline: Option<Instant>) -> Unpacked {
+    let most = u64::try_from(most).unwrap_or(u64::MAX);
+    let mut bytes = Vec::new();
+    // What came before the fault is in it.
+    let read = MultiGzDecoder::new(Sips { rest: body, left: 0, deadline }).take(most).read_to_end(&mut bytes);
+    Unpacked { bytes, end: read.map(drop) }
+}
+
+/// Bytes that are there, and whose time may be over after some of them.
 struct Sips<'a> {
     rest: &'a [u8],
     left: usize,
+    deadline: Option<Instant>,
 }
 
 impl Read for Sips<'_> {
@@ -97,7 +95,10 @@ impl Read for Sips<'_> {
 impl BufRead for Sips<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.left == 0 && !self.rest.is_empty() {
-            return Err(ErrorKind::WouldBlock.into());
+            if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                return Err(ErrorKind::TimedOut.into());
+            }
+            self.left = SIP;
         }
         Ok(&self.rest[..self.left.min(self.rest.len())])
     }
@@ -149,8 +150,8 @@ mod tests {
     async fn what_is_put_together_of_many_members_is_one_body_however_often_it_pauses() {
         let text: Vec<u8> = (0..40_000_u32).flat_map(|nth| nth.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
         let members: Vec<u8> = text.chunks(70_000).flat_map(|part| [packed(part), packed(b"")].concat()).collect();
-        assert!(members.len() > 20 * SIP && text.len() > 2 * PIECE);
-        for limit in [text.len(), text.len() + 1, PIECE, PIECE - 1, 0] {
+        assert!(members.len() > 20 * SIP);
+        for limit in [text.len(), text.len() + 1, 1 << 16, 1, 0] {
             let whole = plain(answer("gzip", members.clone()), limit).await;
             let end = if limit < text.len() { BodyEnd::Cut } else { BodyEnd::Whole };
             assert!(*whole.body == text[..limit.min(text.len())] && whole.body_end == end, "{limit}");
@@ -161,22 +162,17 @@ mod tests {
         faulty[end] ^= 1;
         let kept = plain(answer("gzip", faulty.clone()), 1 << 20).await;
         assert_eq!((kept.body.len(), kept.headers.len(), kept.body_end), (faulty.len(), 1, BodyEnd::Whole));
-        assert!(readable_part(&faulty, 1 << 20).await.starts_with(&text));
-        assert_eq!(readable_part(&faulty, 100).await, &text[..100]);
+        assert!(readable_part(&faulty.clone().into(), 1 << 20).await.starts_with(&text));
+        assert_eq!(*readable_part(&faulty.into(), 100).await, text[..100]);
     }
 
     #[tokio::test]
     async fn members_of_nothing_keep_nobody_waiting_and_end_at_the_deadline() {
-        let members = answer("gzip", packed(b"").repeat(3_000));
-        let decoded = tokio::spawn(plain(members, 10));
-        let mut turns = 0;
-        while !decoded.is_finished() {
-            tokio::task::yield_now().await;
-            turns += 1;
-        }
-        let decoded = decoded.await.unwrap();
+        let decoded = plain(answer("gzip", packed(b"").repeat(3_000)), 10);
+        tokio::pin!(decoded);
+        assert!(futures::poll!(&mut decoded).is_pending(), "the others had no turn meanwhile");
+        let decoded = decoded.await;
         assert_eq!((decoded.body.len(), decoded.body_end), (0, BodyEnd::Whole));
-        assert!(turns >= 3_000 * 20 / SIP, "others had {turns} turns meanwhile");
         let late = undone(answer("gzip", packed(b"").repeat(3_000)), 10, Instant::now()).await;
         assert_eq!(late.body_end, BodyEnd::Stalled, "nobody knows what the rest of it is");
     }

@@ -8,13 +8,14 @@ use go::json::decode::Undecoded;
 use super::select::Matcher;
 use super::{Phase, Pull, Stop, not_empty};
 use crate::cause::Cause;
+use crate::http::body::Body;
 use crate::image::platform::Platform;
 use crate::manifest::{self, Config, Descriptor, Document, Form};
 use crate::model::outcome::Failure;
 use crate::model::report::BlobFacts;
 use crate::model::stage::Stage;
 use crate::redact::clean::Clean;
-use crate::version::PullMode;
+use crate::version::{PullMode, Version};
 
 /// More layers than an overlay can hold.
 const LAYER_LIMIT: usize = 256;
@@ -31,6 +32,10 @@ fn readable(config: &Descriptor, parsed: Result<Config, Undecoded>) -> Result<Re
         Err(Undecoded::Invalid(reason)) => Ok(Err(reason)),
         Err(Undecoded::TooMuch(reason)) => Err(Stop::at_limit(Stage::Manifest, format!("{}: {reason}", config.digest))),
     }
+}
+
+async fn parse(config: &Body, form: Form, version: Version) -> Result<Config, Undecoded> {
+    config.decoded(move |bytes| Config::parse(bytes, form, version)).await
 }
 
 fn mismatch(layers: usize, listed: usize) -> Failure {
@@ -82,7 +87,7 @@ impl Pull<'_> {
         self.make_room(std::slice::from_ref(&config), &wanted).await?;
         self.unpack(&fetched.body, &config, &layers).await?;
         // 2.x reads the whole config only for its list of images.
-        let parsed = readable(&config, Config::parse(&fetched.body, Form::Image, self.version))?.map_err(|reason| {
+        let parsed = readable(&config, parse(&fetched.body, Form::Image, self.version).await)?.map_err(|reason| {
             let digest = &config.digest;
             let go_message = format!(
                 "failed to update image store \"{digest}\": get image info from containerd: get image diffIDs: {reason}"
@@ -97,10 +102,10 @@ impl Pull<'_> {
     }
 
     /// The config must be readable and list as many layers as the manifest, or nothing is unpacked.
-    async fn unpack(&mut self, body: &[u8], config: &Descriptor, layers: &[Descriptor]) -> Result<(), Stop> {
+    async fn unpack(&mut self, body: &Body, config: &Descriptor, layers: &[Descriptor]) -> Result<(), Stop> {
         let known = layers.iter().filter(|layer| manifest::is_layer(&layer.media_type, self.version)).count();
         if manifest::is_image_config(&config.media_type) && known > 0 {
-            return self.unpack_while_pulling(body, config, known);
+            return self.unpack_while_pulling(body, config, known).await;
         }
         // What is not unpacked by then the transfer service does not unpack at all.
         if self.mode == PullMode::Transfer {
@@ -108,7 +113,7 @@ impl Pull<'_> {
         }
         let fault =
             |failure: Failure, go_message: String| Err(Stop::Fetch(Phase::Unpack, failure.with_go_message(go_message)));
-        let parsed = match readable(config, Config::parse(body, Form::Image, self.version))? {
+        let parsed = match readable(config, parse(body, Form::Image, self.version).await)? {
             Ok(parsed) => parsed,
             Err(reason) => {
                 return fault(unreadable(config, &reason), format!("failed to resolve rootfs: {reason}"));
@@ -150,9 +155,9 @@ impl Pull<'_> {
     }
 
     /// `known`: how many layers can be unpacked.
-    fn unpack_while_pulling(&self, body: &[u8], config: &Descriptor, known: usize) -> Result<(), Stop> {
+    async fn unpack_while_pulling(&self, body: &Body, config: &Descriptor, known: usize) -> Result<(), Stop> {
         let form = if self.version.reads_configs_in_part() { Form::Unpack } else { Form::Image };
-        let parsed = readable(config, Config::parse(body, form, self.version))?.map_err(|reason| {
+        let parsed = readable(config, parse(body, form, self.version).await)?.map_err(|reason| {
             let go_message = format!("unmarshal image config: {reason}");
             Stop::Fetch(Phase::Commit, unreadable(config, &reason).with_go_message(go_message))
         })?;

@@ -235,8 +235,11 @@ mod tests {
         fs::write(directory.path().join("hosts"), b"\xff\xfe").unwrap();
         for file in [directory.path().join("hosts"), directory.path().join("missing/hosts")] {
             let disk = Aside::default();
+            let (read, is_to_be_read) = std::sync::mpsc::channel::<()>();
+            disk.begin(move || drop(is_to_be_read.recv()));
             let disclosures = LimitDisclosures::open(Some(file), &disk);
             assert!(is_hidden(&disclosures, "b.example").await, "as long as nothing is known");
+            drop(read);
             disk.result(|| ()).await.unwrap();
             assert!(!is_hidden(&disclosures, "b.example").await);
             disclosures.remember(&host("a.example"));

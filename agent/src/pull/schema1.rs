@@ -5,6 +5,7 @@ use go::text::quote;
 use super::resolve::Resolved;
 use super::{Phase, Pull, Stop};
 use crate::cause::Cause;
+use crate::http::body::Body;
 use crate::manifest::{Descriptor, Kind, is_signed};
 use crate::model::outcome::Failure;
 use crate::model::stage::Stage;
@@ -39,8 +40,8 @@ impl Pull<'_> {
 }
 
 /// 1.x converts schema 1, which is signed; what is only called so has no signatures.
-pub(super) fn convert(body: &[u8], descriptor: &Descriptor) -> Result<Option<Failure>, Stop> {
-    if is_signed(body) {
+pub(super) async fn convert(body: &Body, descriptor: &Descriptor) -> Result<Option<Failure>, Stop> {
+    if body.decoded(is_signed).await {
         return Ok(None);
     }
     let detail = format!("{} is called a manifest of schema 1 and is not signed", descriptor.digest);

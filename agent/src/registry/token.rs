@@ -332,10 +332,13 @@ impl Exchange<'_> {
             // What Go undoes is undone already where it is what it says.
             // A decoder of JSON stops at the end of the document, and does not see what is wrong behind it.
             BodyEnd::Whole if is_gzip(&response.headers) && response.body.starts_with(GZIP) => {
-                answer::decode(&readable_part(&response.body, BODY_LIMIT).await, form)
+                let part = readable_part(&response.body, BODY_LIMIT).await;
+                part.decoded(move |bytes| answer::decode(bytes, form)).await
             }
             BodyEnd::Whole if is_gzip(&response.headers) => Err(Undecoded::Invalid("gzip: invalid header".to_owned())),
-            BodyEnd::Whole | BodyEnd::Cut | BodyEnd::Stalled => answer::decode(&response.body, form),
+            BodyEnd::Whole | BodyEnd::Cut | BodyEnd::Stalled => {
+                response.body.decoded(move |bytes| answer::decode(bytes, form)).await
+            }
             BodyEnd::NoRoom => Err(Undecoded::TooMuch(no_room())),
             BodyEnd::Broken => Err(Undecoded::Invalid("unexpected EOF".to_owned())),
         };
