@@ -9,6 +9,9 @@ use tokio::time::timeout;
 /// A target that waits longer than this for an answer no longer takes up a place: targets that hang must not delay
 /// the others. Each target is probed at most once at a time, so their number is limited.
 const HELD: Duration = Duration::from_secs(1);
+/// A target whose last probe took no longer than this is quick. It holds its place no longer, either: hundreds may begin to hang at
+/// once, or to wait for each other.
+const QUICK: Duration = Duration::from_millis(250);
 /// A target whose last probe took longer than this is slow.
 const SLOW: Duration = Duration::from_secs(5);
 /// For this many places there is one more, which slow targets share, and one that is left to quick ones. Slow ones get no other, and
@@ -18,9 +21,8 @@ const SHARE: usize = 4;
 /// What a target's last probe says about the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
-    /// It gives its place back before its time.
     Quick,
-    /// Nothing is known yet, or it keeps its place to the end.
+    /// Nothing is known yet, or neither.
     Unknown,
     Slow,
 }
@@ -28,10 +30,15 @@ pub enum Pace {
 impl Pace {
     pub fn of(took: Duration) -> Self {
         match took {
-            _ if took <= HELD => Self::Quick,
+            _ if took <= QUICK => Self::Quick,
             _ if took <= SLOW => Self::Unknown,
             _ => Self::Slow,
         }
+    }
+
+    /// How long it may hold a place.
+    fn held(self) -> Duration {
+        if self == Self::Quick { QUICK } else { HELD }
     }
 }
 
@@ -65,7 +72,7 @@ impl Places {
     pub async fn in_turn<T>(self, pace: Pace, work: impl Future<Output = T>) -> T {
         let held = self.take(pace).await;
         let mut work = std::pin::pin!(work);
-        if let Ok(done) = timeout(HELD, &mut work).await {
+        if let Ok(done) = timeout(pace.held(), &mut work).await {
             return done;
         }
         drop(held);

@@ -44,6 +44,24 @@ async fn who_was_quick_does_not_wait_behind_those_of_whom_nothing_is_known_yet()
 }
 
 #[tokio::test(start_paused = true)]
+async fn hundreds_that_were_quick_and_begin_to_hang_delay_a_healthy_one_by_seconds() {
+    let names: Vec<&'static str> = (0..250).map(|n| &*String::leak(format!("new-{n:03}"))).collect();
+    let mut manners: Vec<_> = names.iter().map(|name| (*name, QUICK, 30)).collect();
+    manners.push(("healthy", QUICK, 5));
+    let fake = Fake::new(&manners);
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(run(Schedule { concurrency: 8, ..schedule() }, Arc::clone(&fake), stop.clone()));
+    sleep(seconds(100)).await;
+    names.iter().for_each(|name| drop(fake.manners.lock().unwrap().insert(name, (Manner::Hangs, seconds(30)))));
+    sleep(seconds(200)).await;
+    stop.cancel();
+    running.await.unwrap();
+    let healthy = fake.times("probe healthy");
+    let gaps: Vec<Duration> = healthy.windows(2).map(|pair| pair[1].abs_diff(pair[0])).collect();
+    assert!(gaps.len() > 55 && gaps.iter().all(|gap| *gap <= seconds(8)), "{gaps:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_takes_longer_than_a_place_is_held_delays_nobody_who_does_not() {
     let names: Vec<&'static str> = (0..250).map(|n| &*String::leak(format!("sluggish-{n:03}"))).collect();
     let mut manners: Vec<_> = names.iter().map(|name| (*name, Manner::Takes(seconds(3)), 60)).collect();
