@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_put_together_of_many_members_is_one_body_however_often_it_pauses() {
+    async fn what_is_put_together_of_many_members_is_one_body() {
         let text: Vec<u8> = (0..40_000_u32).flat_map(|nth| nth.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
         let members: Vec<u8> = text.chunks(70_000).flat_map(|part| [packed(part), packed(b"")].concat()).collect();
         assert!(members.len() > 20 * SIP);
