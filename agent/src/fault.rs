@@ -5,7 +5,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, Location, PanicHookInfo, catch_unwind, set_hook};
+use std::panic::{AssertUnwindSafe, Location, PanicHookInfo, catch_unwind, resume_unwind, set_hook};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -97,6 +97,12 @@ pub fn caught_now<T>(work: impl FnOnce() -> T) -> Result<T, Fault> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|_| last())
 }
 
+/// Goes on where the work was waited for. It was counted where it happened.
+pub fn pass_on(fault: Fault) -> ! {
+    LAST.with(|last| *last.borrow_mut() = fault.place);
+    resume_unwind(Box::new("a fault on another thread"))
+}
+
 /// The work until it is over. One that ends by a fault is begun again after a rest.
 pub async fn restarted<F: Future<Output = ()>>(mut work: impl FnMut() -> F) {
     while caught(work()).await.is_err() {
@@ -150,7 +156,11 @@ mod tests {
         let counted = count();
         let caught_in_place = caught::<()>(async { panic!("password=hunter2") }).await;
         let error = tokio::spawn(async { panic!("password=hunter2") }).await.unwrap_err();
+        let elsewhere =
+            std::thread::spawn(|| caught_now::<()>(|| panic!("password=hunter2"))).join().unwrap().unwrap_err();
         set_hook(before);
+        let passed_on = caught::<()>(async { pass_on(elsewhere) }).await.unwrap_err();
+        assert!(passed_on.to_string().starts_with("agent/src/fault.rs:"), "{passed_on}");
         let fault = caught_in_place.unwrap_err().to_string();
         assert!(fault.starts_with("agent/src/fault.rs:") && !fault.contains("hunter2"), "{fault}");
         assert!(count() >= counted + 2);

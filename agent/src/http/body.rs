@@ -6,7 +6,6 @@
 use std::error::Error as _;
 use std::future::{pending, poll_fn};
 use std::ops::Deref;
-use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -16,6 +15,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
 use super::BodyEnd;
+use crate::fault;
 
 /// Of all longer bodies together: two of the longest that are read.
 const ROOM: usize = 16 << 20;
@@ -81,17 +81,15 @@ impl Body {
 pub async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let place = BESIDE.acquire().await;
     let working = tokio::task::spawn_blocking(move || {
-        let done = work();
+        let done = fault::caught_now(work);
         drop(place);
         done
     });
     match working.await {
-        Ok(done) => done,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => resume_unwind(panic),
-            // The program ends.
-            Err(_) => pending().await,
-        },
+        Ok(Ok(done)) => done,
+        Ok(Err(fault)) => fault::pass_on(fault),
+        // The program ends.
+        Err(_) => pending().await,
     }
 }
 
@@ -207,7 +205,7 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn a_fault_beside_is_one_of_who_waits_and_keeps_the_place_from_nobody() {
-        let faulty = crate::fault::caught(beside(|| panic!("as it was told"))).await;
+        let faulty = fault::caught(beside(|| panic!("as it was told"))).await;
         assert!(faulty.is_err());
         assert_eq!(beside(|| 1).await, 1);
     }

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, ErrorKind, Read};
 
 use flate2::bufread::MultiGzDecoder;
 use http::{HeaderMap, Method, header};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::body::Body;
 use super::{BodyEnd, Request, Response, body};
@@ -66,7 +66,11 @@ async fn unpack(body: &Body, most: usize, deadline: Option<Instant>) -> Unpacked
         return unpacked(body, most, deadline);
     }
     let body = body.clone();
-    body::beside(move || unpacked(&body, most, deadline)).await
+    let unpacking = body::beside(move || unpacked(&body, most, deadline));
+    let Some(deadline) = deadline else { return unpacking.await };
+    // Others may be before it.
+    let late = |_| Unpacked { bytes: Vec::new(), end: Err(ErrorKind::TimedOut.into()) };
+    timeout_at(deadline, unpacking).await.unwrap_or_else(late)
 }
 
 fn unpacked(body: &[u8], most: usize, deadline: Option<Instant>) -> Unpacked {
@@ -175,5 +179,13 @@ mod tests {
         assert_eq!((decoded.body.len(), decoded.body_end), (0, BodyEnd::Whole));
         let late = undone(answer("gzip", packed(b"").repeat(3_000)), 10, Instant::now()).await;
         assert_eq!(late.body_end, BodyEnd::Stalled, "nobody knows what the rest of it is");
+        let (end, before_it) = std::sync::mpsc::channel::<()>();
+        let other = tokio::spawn(body::beside(move || before_it.recv().is_ok()));
+        tokio::task::yield_now().await;
+        let soon = Instant::now() + std::time::Duration::from_millis(50);
+        let late = undone(answer("gzip", packed(b"").repeat(3_000)), 10, soon).await;
+        assert_eq!(late.body_end, BodyEnd::Stalled, "another one had the place until after the deadline");
+        drop(end);
+        other.await.unwrap();
     }
 }

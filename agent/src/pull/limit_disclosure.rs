@@ -236,7 +236,7 @@ mod tests {
         for file in [directory.path().join("hosts"), directory.path().join("missing/hosts")] {
             let disk = Aside::default();
             let (read, is_to_be_read) = std::sync::mpsc::channel::<()>();
-            disk.begin(move || drop(is_to_be_read.recv()));
+            disk.begin(move || assert!(is_to_be_read.recv().is_err()));
             let disclosures = LimitDisclosures::open(Some(file), &disk);
             assert!(is_hidden(&disclosures, "b.example").await, "as long as nothing is known");
             drop(read);

@@ -52,7 +52,7 @@ async fn hundreds_that_were_quick_and_begin_to_hang_delay_a_healthy_one_by_secon
     let stop = CancellationToken::new();
     let running = tokio::spawn(run(Schedule { concurrency: 8, ..schedule() }, Arc::clone(&fake), stop.clone()));
     sleep(seconds(100)).await;
-    names.iter().for_each(|name| drop(fake.manners.lock().unwrap().insert(name, (Manner::Hangs, seconds(30)))));
+    fake.manners.lock().unwrap().extend(names.iter().map(|name| (*name, (Manner::Hangs, seconds(30)))));
     sleep(seconds(200)).await;
     stop.cancel();
     running.await.unwrap();
