@@ -170,16 +170,20 @@ impl<P: Prober> Run<P> {
         let owner = |job: &Job<P::Target>| self.prober.owner(&job.target);
         for job in taking_turns(due, owner) {
             self.busy.insert(job.target.clone());
-            let pace = self.paces.get(&job.target).copied().unwrap_or(Pace::Unknown);
+            let pace = self.pace(&job.target);
             let (prober, deadline) = (Arc::clone(&self.prober), self.schedule.deadline);
             self.under_way.spawn(attempt(prober, job, round, (self.places.clone(), pace), deadline));
         }
         self.close();
     }
 
+    fn pace(&self, target: &P::Target) -> Pace {
+        self.paces.get(target).copied().unwrap_or(Pace::Unknown)
+    }
+
     fn ended(&mut self, end: &End<P::Target>) {
         self.busy.remove(&end.job.target);
-        self.paces.insert(end.job.target.clone(), Pace::of(end.took));
+        self.paces.insert(end.job.target.clone(), self.pace(&end.job.target).after(end.took));
         self.timing.ended(&end.job, Instant::now());
         self.first_cycle.ended(&end.job.target);
         if let Some((left, _)) = self.rounds.get_mut(&end.round) {
@@ -208,16 +212,17 @@ impl<P: Prober> Run<P> {
 }
 
 /// The first target of each registry, then the second of each, and so on: a registry with many targets delays no other.
-/// Of those with the same turn the ones with short intervals come first: to wait is worst for them.
-fn taking_turns<T>(jobs: Vec<Job<T>>, owner: impl Fn(&Job<T>) -> String) -> Vec<Job<T>> {
+/// Of a registry, and of those with the same turn, the ones with short intervals come first: to wait is worst for them.
+fn taking_turns<T>(mut jobs: Vec<Job<T>>, owner: impl Fn(&Job<T>) -> String) -> Vec<Job<T>> {
     let mut before: BTreeMap<String, usize> = BTreeMap::new();
     let mut ordered: Vec<(usize, Job<T>)> = Vec::with_capacity(jobs.len());
+    jobs.sort_by_key(|job| job.interval);
     for job in jobs {
         let turn = before.entry(owner(&job)).or_default();
         ordered.push((*turn, job));
         *turn += 1;
     }
-    ordered.sort_by_key(|(turn, job)| (*turn, job.interval));
+    ordered.sort_by_key(|(turn, _)| *turn);
     ordered.into_iter().map(|(_, job)| job).collect()
 }
 

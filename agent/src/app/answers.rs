@@ -94,7 +94,7 @@ pub async fn ask_all(
     let progress = &Progress::new(output, texts.len());
     let network = node.network(Timestamp::now());
     let pulls = options.counted_pulls.unwrap_or(1);
-    let places = Places::new(CONCURRENCY);
+    let places = Places::for_once(CONCURRENCY);
     let network = &network;
     let disclosures = Arc::<LimitDisclosures>::default();
     let ask = |text: &String| {

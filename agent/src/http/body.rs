@@ -67,7 +67,7 @@ impl Body {
 }
 
 impl Body {
-    /// What a decoder makes of it. A long one may take a tenth of a second, for which no other probe waits.
+    /// What a decoder makes of it. A long one may take half a second, for which no other probe waits.
     pub async fn decoded<T: Send + 'static>(&self, decode: impl FnOnce(&[u8]) -> T + Send + 'static) -> T {
         if self.len() <= SMALL {
             return decode(self);
@@ -124,6 +124,9 @@ async fn share(bytes: usize, deadline: Instant) -> Option<SemaphorePermit<'stati
 pub struct Room(Option<SemaphorePermit<'static>>);
 
 impl Room {
+    /// Few bytes need none.
+    pub const NONE: Self = Self(None);
+
     pub fn filled(self, bytes: Vec<u8>) -> Body {
         let shares: Vec<_> = self.0.map(Arc::new).into_iter().collect();
         let room = if shares.is_empty() { 0 } else { bytes.len() };
@@ -134,7 +137,7 @@ impl Room {
 /// Room for so many. `None`: it was not this one's turn before the deadline.
 pub async fn room(bytes: usize, deadline: Instant) -> Option<Room> {
     if bytes <= SMALL {
-        return Some(Room(None));
+        return Some(Room::NONE);
     }
     share(bytes, deadline).await.map(|share| Room(Some(share)))
 }

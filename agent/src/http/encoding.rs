@@ -6,7 +6,7 @@ use flate2::bufread::MultiGzDecoder;
 use http::{HeaderMap, Method, header};
 use tokio::time::{Instant, timeout_at};
 
-use super::body::Body;
+use super::body::{Body, Room};
 use super::{BodyEnd, Request, Response, body};
 
 /// No byte of gzip becomes more than so many.
@@ -14,6 +14,8 @@ const GROWTH: usize = 1_032;
 /// What is unpacked at once by the thread of all probes, and between two looks at the time: a gzip may consist of members that
 /// take twenty bytes, become nothing, and cost a new table each.
 const SIP: usize = 4 << 10;
+/// Likewise, of what it becomes. A refusal is no longer.
+const SMALL: usize = 64 << 10;
 
 /// Whether Go offers gzip for this request on its own account, and so undoes it.
 pub fn is_gos_own(request: &Request) -> bool {
@@ -26,27 +28,27 @@ pub async fn undone(response: Response, body_limit: usize, deadline: Instant) ->
     if response.body_end != BodyEnd::Whole || !is_gzip(&response.headers) {
         return response;
     }
-    let Some(room) = body::room(body_limit.min(response.body.len().saturating_mul(GROWTH)), deadline).await else {
+    let Some(Unpacked { body, is_more, end }) = unpack(&response.body, body_limit, deadline).await else {
         return Response { body_end: BodyEnd::NoRoom, ..response };
     };
-    let Unpacked { mut bytes, end } = unpack(&response.body, body_limit.saturating_add(1), Some(deadline)).await;
     let body_end = match end {
-        Ok(()) if bytes.len() <= body_limit => BodyEnd::Whole,
-        Ok(()) => BodyEnd::Cut,
+        Ok(()) if is_more => BodyEnd::Cut,
+        Ok(()) => BodyEnd::Whole,
         Err(error) if error.kind() == ErrorKind::TimedOut => BodyEnd::Stalled,
         Err(_) => return response,
     };
-    bytes.truncate(body_limit);
-    let body = room.filled(bytes);
     let mut headers = response.headers;
     headers.remove(header::CONTENT_ENCODING);
     headers.remove(header::CONTENT_LENGTH);
     Response { headers, body, body_end, ..response }
 }
 
-/// What comes out before a gzip breaks: all that a reader sees who stops at the end of a document.
-pub async fn readable_part(body: &Body, limit: usize) -> Body {
-    unpack(body, limit, None).await.bytes.into()
+/// What comes out before a gzip breaks: all that a reader sees who stops at the end of a document. `None`: there was no room for it, or
+/// no time.
+pub async fn readable_part(body: &Body, limit: usize, deadline: Instant) -> Option<Body> {
+    let unpacked = unpack(body, limit, deadline).await?;
+    let is_late = unpacked.end.is_err_and(|error| error.kind() == ErrorKind::TimedOut);
+    (!is_late).then_some(unpacked.body)
 }
 
 /// Go looks at the first such header, and at nothing but the case in it.
@@ -56,36 +58,44 @@ pub fn is_gzip(headers: &HeaderMap) -> bool {
 
 /// What came out, and how that ended.
 struct Unpacked {
-    bytes: Vec<u8>,
+    body: Body,
+    /// It goes on.
+    is_more: bool,
     end: io::Result<()>,
 }
 
-/// At most `most` bytes.
-async fn unpack(body: &Body, most: usize, deadline: Option<Instant>) -> Unpacked {
-    if body.len() <= SIP {
-        return unpacked(body, most, deadline);
+/// At most `limit` bytes. `None`: there was no room for them before the deadline.
+async fn unpack(packed: &Body, limit: usize, deadline: Instant) -> Option<Unpacked> {
+    let at_once = if limit <= SMALL { 4 * SIP } else { SIP };
+    if packed.len() <= at_once {
+        let small = unpacked(packed, limit.min(SMALL), Room::NONE, deadline);
+        if !small.is_more || limit <= SMALL {
+            return Some(small);
+        }
     }
-    let body = body.clone();
-    let unpacking = body::beside(move || unpacked(&body, most, deadline));
-    let Some(deadline) = deadline else { return unpacking.await };
+    let room = body::room(limit.min(packed.len().saturating_mul(GROWTH)), deadline).await?;
+    let packed = packed.clone();
+    let unpacking = body::beside(move || unpacked(&packed, limit, room, deadline));
     // Others may be before it.
-    let late = |_| Unpacked { bytes: Vec::new(), end: Err(ErrorKind::TimedOut.into()) };
-    timeout_at(deadline, unpacking).await.unwrap_or_else(late)
+    let late = |_| Unpacked { body: Body::default(), is_more: true, end: Err(ErrorKind::TimedOut.into()) };
+    Some(timeout_at(deadline, unpacking).await.unwrap_or_else(late))
 }
 
-fn unpacked(body: &[u8], most: usize, deadline: Option<Instant>) -> Unpacked {
-    let most = u64::try_from(most).unwrap_or(u64::MAX);
+fn unpacked(packed: &[u8], limit: usize, room: Room, deadline: Instant) -> Unpacked {
+    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     let mut bytes = Vec::new();
     // What came before the fault is in it.
-    let read = MultiGzDecoder::new(Sips { rest: body, left: 0, deadline }).take(most).read_to_end(&mut bytes);
-    Unpacked { bytes, end: read.map(drop) }
+    let read = MultiGzDecoder::new(Sips { rest: packed, left: 0, deadline }).take(most).read_to_end(&mut bytes);
+    let is_more = bytes.len() > limit;
+    bytes.truncate(limit);
+    Unpacked { body: room.filled(bytes), is_more, end: read.map(drop) }
 }
 
 /// Bytes that are there, and whose time may be over after some of them.
 struct Sips<'a> {
     rest: &'a [u8],
     left: usize,
-    deadline: Option<Instant>,
+    deadline: Instant,
 }
 
 impl Read for Sips<'_> {
@@ -99,7 +109,7 @@ impl Read for Sips<'_> {
 impl BufRead for Sips<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.left == 0 && !self.rest.is_empty() {
-            if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            if self.deadline <= Instant::now() {
                 return Err(ErrorKind::TimedOut.into());
             }
             self.left = SIP;
@@ -166,8 +176,9 @@ mod tests {
         faulty[end] ^= 1;
         let kept = plain(answer("gzip", faulty.clone()), 1 << 20).await;
         assert_eq!((kept.body.len(), kept.headers.len(), kept.body_end), (faulty.len(), 1, BodyEnd::Whole));
-        assert!(readable_part(&faulty.clone().into(), 1 << 20).await.starts_with(&text));
-        assert_eq!(*readable_part(&faulty.into(), 100).await, text[..100]);
+        let deadline = Instant::now() + std::time::Duration::from_secs(10);
+        assert!(readable_part(&faulty.clone().into(), 1 << 20, deadline).await.unwrap().starts_with(&text));
+        assert_eq!(*readable_part(&faulty.into(), 100, deadline).await.unwrap(), text[..100]);
     }
 
     #[tokio::test]

@@ -180,7 +180,7 @@ impl Pull<'_> {
             }
         } else {
             match whole(answer) {
-                Ok(()) => of_body(answer, wanted),
+                Ok(()) => of_body(answer, wanted).await,
                 Err(stop) => return Step::End(stop),
             }
         };
@@ -210,10 +210,10 @@ impl Pull<'_> {
         whole(&answer)?;
         if Kind::of(answer.response.media_type()) == Kind::Schema1 || answer.response.body.is_empty() {
             let failure = if failed { self.refused(index, &answer) } else { no_manifest(&answer) };
-            let go_message = self.signature_wording(&answer);
+            let go_message = self.signature_wording(&answer).await;
             return Err(Stop::Resolve(failure.with_go_message(go_message)));
         }
-        Ok(of_body(&answer, wanted))
+        Ok(of_body(&answer, wanted).await)
     }
 
     /// An answer of 400 or more, with who asked taken into account.
@@ -260,14 +260,14 @@ impl Pull<'_> {
     }
 
     /// A body without a better type is read as schema 1, whose signature is looked for.
-    fn signature_wording(&self, answer: &RegistryResponse) -> String {
+    async fn signature_wording(&self, answer: &RegistryResponse) -> String {
         if !self.version.reads_schema_1() {
             return "not implemented: media type \"application/vnd.docker.distribution.manifest.v1+prettyjws\" is no longer \
                 supported since containerd v2.0, please rebuild the image as \
                 \"application/vnd.docker.distribution.manifest.v2+json\" or \"application/vnd.oci.image.manifest.v1+json\""
                 .to_owned();
         }
-        let fault = go::json::error(&answer.response.body);
+        let fault = answer.response.body.decoded(go::json::error).await;
         if fault.is_empty() { "no signatures".to_owned() } else { fault }
     }
 }
@@ -320,10 +320,14 @@ fn announced_type(response: &Response) -> String {
 }
 
 /// The digest, type and size out of a body.
-fn of_body(answer: &RegistryResponse, wanted: Option<&str>) -> Resolved {
+async fn of_body(answer: &RegistryResponse, wanted: Option<&str>) -> Resolved {
     let body = &answer.response.body;
+    let digest = match wanted {
+        Some(digest) => digest.to_owned(),
+        None => body.decoded(digest_of).await,
+    };
     Resolved {
-        digest: wanted.map_or_else(|| digest_of(body), str::to_owned),
+        digest,
         media_type: announced_type(&answer.response),
         // Of a longer one the rest was not read: it is too long, whatever it says of itself.
         size: Some(body.len() as u64 + u64::from(answer.response.body_end == BodyEnd::Cut)),

@@ -113,10 +113,8 @@ impl Pull<'_> {
     }
 
     fn wrong_digest(want: &Want<'_>, body: &[u8]) -> Option<Failure> {
-        let (digest, actual) = (&want.descriptor.digest, digest_of(body));
-        if !digest.starts_with("sha256:") || actual == *digest {
-            return None;
-        }
+        let digest = &want.descriptor.digest;
+        let actual = digest.starts_with("sha256:").then(|| digest_of(body)).filter(|actual| actual != digest)?;
         let go_message = format!(
             "failed commit on ref \"{}\": unexpected commit digest {actual}, expected {digest}: failed precondition",
             Self::ingest_of(want)

@@ -37,6 +37,8 @@ pub use options::{TokenOptions, TokenRequestForm, options};
 
 /// Tokens of the largest services are a few KiB.
 const BODY_LIMIT: usize = 1 << 20;
+/// Others may be before it.
+const UNPACKED_WITHIN: Duration = Duration::from_secs(10);
 /// How each gzip begins (RFC 1952, 2.3.1).
 const GZIP: &[u8] = &[0x1f, 0x8b, 8];
 /// As Go's client.
@@ -332,8 +334,10 @@ impl Exchange<'_> {
             // What Go undoes is undone already where it is what it says.
             // A decoder of JSON stops at the end of the document, and does not see what is wrong behind it.
             BodyEnd::Whole if is_gzip(&response.headers) && response.body.starts_with(GZIP) => {
-                let part = readable_part(&response.body, BODY_LIMIT).await;
-                part.decoded(move |bytes| answer::decode(bytes, form)).await
+                match readable_part(&response.body, BODY_LIMIT, Instant::now() + UNPACKED_WITHIN).await {
+                    Some(part) => part.decoded(move |bytes| answer::decode(bytes, form)).await,
+                    None => Err(Undecoded::TooMuch(format!("its gzip was not unpacked within {UNPACKED_WITHIN:?}"))),
+                }
             }
             BodyEnd::Whole if is_gzip(&response.headers) => Err(Undecoded::Invalid("gzip: invalid header".to_owned())),
             BodyEnd::Whole | BodyEnd::Cut | BodyEnd::Stalled => {

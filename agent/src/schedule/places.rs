@@ -9,9 +9,8 @@ use tokio::time::timeout;
 /// A target that waits longer than this for an answer no longer takes up a place: targets that hang must not delay
 /// the others. Each target is probed at most once at a time, so their number is limited.
 const HELD: Duration = Duration::from_secs(1);
-/// A target whose last probe took no longer than this is quick. It holds its place no longer, either: hundreds may begin to hang at
-/// once, or to wait for each other.
-const QUICK: Duration = Duration::from_millis(250);
+/// The same for one whose last probe took next to no time.
+const HELD_AT_LEAST: Duration = Duration::from_millis(100);
 /// A target whose last probe took longer than this is slow.
 const SLOW: Duration = Duration::from_secs(5);
 /// For this many places there is one more, which slow targets share, and one that is left to quick ones. Slow ones get no other, and
@@ -21,24 +20,28 @@ const SHARE: usize = 4;
 /// What a target's last probe says about the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
-    Quick,
+    /// It took no longer than a place is held, and may hold the next one for so long: little more than it took. Hundreds may begin to hang
+    /// at once, or to wait for each other.
+    Quick(Duration),
     /// Nothing is known yet, or neither.
     Unknown,
     Slow,
 }
 
 impl Pace {
-    pub fn of(took: Duration) -> Self {
+    /// Who was quick is not slow at once: it may have waited for others.
+    #[must_use]
+    pub fn after(self, took: Duration) -> Self {
         match took {
-            _ if took <= QUICK => Self::Quick,
-            _ if took <= SLOW => Self::Unknown,
+            _ if took <= HELD => Self::Quick((took * 5 / 4).clamp(HELD_AT_LEAST, HELD)),
+            _ if took <= SLOW || matches!(self, Self::Quick(_)) => Self::Unknown,
             _ => Self::Slow,
         }
     }
 
     /// How long it may hold a place.
     fn held(self) -> Duration {
-        if self == Self::Quick { QUICK } else { HELD }
+        if let Self::Quick(held) = self { held } else { HELD }
     }
 }
 
@@ -52,8 +55,16 @@ pub struct Places {
 
 impl Places {
     pub fn new(concurrency: usize) -> Self {
+        Self::keeping(concurrency.max(1) / SHARE, concurrency)
+    }
+
+    /// For targets of which nothing will be known.
+    pub fn for_once(concurrency: usize) -> Self {
+        Self::keeping(0, concurrency)
+    }
+
+    fn keeping(share: usize, concurrency: usize) -> Self {
         let all = concurrency.max(1);
-        let share = all / SHARE;
         let of = |places: usize| Arc::new(Semaphore::new(places));
         Self { all: of(all), unknown: of(all - share), slow: of(share.max(1)) }
     }
@@ -62,7 +73,7 @@ impl Places {
         // None is ever closed; and without a place a probe would only be started sooner.
         let of = async |places: &Arc<Semaphore>| Arc::clone(places).acquire_owned().await.ok();
         match pace {
-            Pace::Quick => [of(&self.all).await, None],
+            Pace::Quick(_) => [of(&self.all).await, None],
             Pace::Unknown => [of(&self.unknown).await, of(&self.all).await],
             Pace::Slow => [of(&self.slow).await, None],
         }

@@ -61,6 +61,27 @@ async fn hundreds_that_were_quick_and_begin_to_hang_delay_a_healthy_one_by_secon
     assert!(gaps.len() > 55 && gaps.iter().all(|gap| *gap <= seconds(8)), "{gaps:?}");
 }
 
+/// As a registry on another continent.
+#[tokio::test(start_paused = true)]
+async fn beside_many_that_take_seconds_one_of_a_part_of_a_second_keeps_its_interval() {
+    let names: Vec<&'static str> = (0..250).map(|n| &*String::leak(format!("sluggish-{n:03}"))).collect();
+    let mut manners: Vec<_> = names.iter().map(|name| (*name, Manner::Takes(seconds(3)), 60)).collect();
+    manners.push(("healthy", Manner::Takes(Duration::from_millis(800)), 5));
+    let fake = Fake::new(&manners);
+    run_for(&fake, Schedule { concurrency: 8, ..schedule() }, seconds(600)).await;
+    let healthy = fake.times("probe healthy");
+    let gaps: Vec<Duration> = healthy.windows(2).skip(1).map(|pair| pair[1].abs_diff(pair[0])).collect();
+    assert!(gaps.len() > 110 && gaps.iter().all(|gap| *gap <= seconds(6)), "{gaps:?}");
+}
+
+#[test]
+fn who_was_quick_is_slow_only_when_it_was_late_twice() {
+    let quick = Pace::Slow.after(Duration::from_millis(400));
+    assert_eq!(quick, Pace::Quick(Duration::from_millis(500)));
+    let late = quick.after(seconds(6));
+    assert_eq!((late, late.after(seconds(6))), (Pace::Unknown, Pace::Slow));
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_takes_longer_than_a_place_is_held_delays_nobody_who_does_not() {
     let names: Vec<&'static str> = (0..250).map(|n| &*String::leak(format!("sluggish-{n:03}"))).collect();
@@ -100,10 +121,11 @@ async fn who_has_many_targets_waits_for_those_who_have_few() {
 async fn of_those_that_are_due_at_once_the_ones_with_short_intervals_come_first() {
     let names: Vec<&'static str> = (0..50).map(|n| &*String::leak(format!("a-{n:03}"))).collect();
     let mut manners: Vec<_> = names.iter().map(|name| (*name, Manner::Takes(Duration::from_millis(200)), 60)).collect();
-    manners.push(("z", QUICK, 5));
+    // Its registry has others before it in the list.
+    manners.extend([("z/1", QUICK, 60), ("z/2", QUICK, 60), ("z/3", QUICK, 5)]);
     let fake = Fake::new(&manners);
     run_for(&fake, schedule(), seconds(600)).await;
-    let probes = fake.times("probe z");
+    let probes = fake.times("probe z/3");
     let gaps: Vec<Duration> = probes.windows(2).map(|pair| pair[1].abs_diff(pair[0])).collect();
     assert!(gaps.len() > 110 && gaps.iter().all(|gap| *gap <= Duration::from_millis(5_500)), "{gaps:?}");
 }
