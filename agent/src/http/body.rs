@@ -7,7 +7,7 @@ use std::error::Error as _;
 use std::future::{pending, poll_fn};
 use std::ops::Deref;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{HeaderMap, header};
 use hyper::body::{Body as _, Incoming};
@@ -79,6 +79,18 @@ impl Body {
 
 /// Work that waits for nothing, on a thread of its own, to its end.
 pub async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let found = Arc::new(Mutex::new(None));
+    let to = Arc::clone(&found);
+    done_beside(Box::new(move || *to.lock().unwrap_or_else(PoisonError::into_inner) = Some(work()))).await;
+    let found = found.lock().unwrap_or_else(PoisonError::into_inner).take();
+    match found {
+        Some(found) => found,
+        None => pending().await,
+    }
+}
+
+/// One function for all kinds of work: the program is smaller.
+async fn done_beside(work: Box<dyn FnOnce() + Send>) {
     let place = BESIDE.acquire().await;
     let working = tokio::task::spawn_blocking(move || {
         let done = fault::caught_now(work);
@@ -86,7 +98,7 @@ pub async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static
         done
     });
     match working.await {
-        Ok(Ok(done)) => done,
+        Ok(Ok(())) => {}
         Ok(Err(fault)) => fault::pass_on(fault),
         // The program ends.
         Err(_) => pending().await,
