@@ -178,7 +178,7 @@ impl<P: Prober> Run<P> {
     }
 
     fn pace(&self, target: &P::Target) -> Pace {
-        self.paces.get(target).copied().unwrap_or(Pace::Unknown)
+        self.paces.get(target).copied().unwrap_or(Pace::UNKNOWN)
     }
 
     fn ended(&mut self, end: &End<P::Target>) {

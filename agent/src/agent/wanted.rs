@@ -47,7 +47,7 @@ pub fn of(settings: &Settings, node: &Node, book: &Book, waiting: Option<&Book>)
     (Targets { namespaces, images, configured, left_out }, jobs)
 }
 
-/// The registries first: a host that fails is known before its images are asked for.
+/// The registries first: with the same interval, a host that fails is known before its images are asked for.
 pub fn jobs<'a>(
     settings: &Settings,
     registries: impl Iterator<Item = &'a String>,

@@ -99,7 +99,7 @@ pub async fn ask_all(
     let disclosures = Arc::<LimitDisclosures>::default();
     let ask = |text: &String| {
         let (text, places, disclosures) = (text.clone(), places.clone(), Arc::clone(&disclosures));
-        places.in_turn(Pace::Unknown, async move {
+        places.in_turn(Pace::UNKNOWN, async move {
             let budget = PullBudget::knowing(pulls, disclosures);
             let question = node.question(network, &budget, timeout);
             let answer = match Target::parse(&text) {

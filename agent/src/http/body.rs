@@ -28,7 +28,10 @@ static BESIDE: Semaphore = Semaphore::const_new(1);
 
 /// What is said where no room was left in time.
 pub fn no_room() -> String {
-    format!("pullprobe holds at most {} MiB of long answers at a time, and others had them", ROOM >> 20)
+    format!(
+        "pullprobe holds at most {} MiB of long answers at a time and unpacks one, and others were before it",
+        ROOM >> 20
+    )
 }
 
 /// Bytes, with their share of the room. A clone is the same bytes.
@@ -79,9 +82,26 @@ impl Body {
 
 /// Work that waits for nothing, on a thread of its own, to its end.
 pub async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match BESIDE.acquire().await {
+        Ok(turn) => in_turn(turn, work).await,
+        Err(_) => pending().await,
+    }
+}
+
+/// Likewise. `None`: it was not this one's turn before the deadline.
+pub async fn beside_before<T: Send + 'static>(
+    deadline: Instant,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let turn = timeout_at(deadline, BESIDE.acquire()).await.ok()?.ok()?;
+    Some(in_turn(turn, work).await)
+}
+
+async fn in_turn<T: Send + 'static>(turn: SemaphorePermit<'static>, work: impl FnOnce() -> T + Send + 'static) -> T {
     let found = Arc::new(Mutex::new(None));
     let to = Arc::clone(&found);
-    done_beside(Box::new(move || *to.lock().unwrap_or_else(PoisonError::into_inner) = Some(work()))).await;
+    let work = move || *to.lock().unwrap_or_else(PoisonError::into_inner) = Some(work());
+    done_beside(turn, Box::new(work)).await;
     let found = found.lock().unwrap_or_else(PoisonError::into_inner).take();
     match found {
         Some(found) => found,
@@ -90,11 +110,10 @@ pub async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static
 }
 
 /// One function for all kinds of work: the program is smaller.
-async fn done_beside(work: Box<dyn FnOnce() + Send>) {
-    let place = BESIDE.acquire().await;
+async fn done_beside(turn: SemaphorePermit<'static>, work: Box<dyn FnOnce() + Send>) {
     let working = tokio::task::spawn_blocking(move || {
         let done = fault::caught_now(work);
-        drop(place);
+        drop(turn);
         done
     });
     match working.await {
@@ -139,11 +158,18 @@ impl Room {
     /// Few bytes need none.
     pub const NONE: Self = Self(None);
 
-    pub fn filled(self, bytes: Vec<u8>) -> Body {
-        let shares: Vec<_> = self.0.map(Arc::new).into_iter().collect();
+    pub fn filled(self, mut bytes: Vec<u8>) -> Body {
+        bytes.shrink_to_fit();
+        let shares: Vec<_> = self.0.map(|share| Arc::new(of_need(share, bytes.len()))).into_iter().collect();
         let room = if shares.is_empty() { 0 } else { bytes.len() };
         Body(Arc::new(Kept { bytes, room, shares }))
     }
+}
+
+/// What is not needed is given back.
+fn of_need(mut share: SemaphorePermit<'static>, bytes: usize) -> SemaphorePermit<'static> {
+    drop(share.split(share.num_permits().saturating_sub(bytes.div_ceil(UNIT))));
+    share
 }
 
 /// Room for so many. `None`: it was not this one's turn before the deadline.
@@ -207,6 +233,11 @@ mod tests {
         Instant::now() + Duration::from_millis(50)
     }
 
+    /// Other tests of this process may have some of the room.
+    fn late() -> Instant {
+        Instant::now() + Duration::from_secs(30)
+    }
+
     #[tokio::test(flavor = "current_thread")]
     async fn what_is_long_is_decoded_beside_all_other_work() {
         for length in [SMALL, SMALL + 1] {
@@ -231,25 +262,25 @@ mod tests {
         let long = vec![0; 8 << 20];
         let mut bodies = [Body::default(), Body::default(), Body::default()];
         let [one, other, third] = &mut bodies;
-        assert!(one.append(&long, long.len(), soon()).await && other.append(&long, long.len(), soon()).await);
+        assert!(one.append(&long, long.len(), late()).await && other.append(&long, long.len(), late()).await);
         assert!(!third.append(&long, long.len(), soon()).await, "a third one took room that there is not");
-        assert!(third.append(&long[..SMALL], long.len(), soon()).await, "a short one had to wait");
+        assert!(third.append(&long[..SMALL], long.len(), late()).await, "a short one had to wait");
         // A clone is the same bytes, and takes no more room.
         let same = other.clone();
         *other = Body::default();
         assert!(!third.append(&long, long.len(), soon()).await, "room was given back that is still in use");
         drop(same);
-        assert!(third.append(&long, long.len(), soon()).await && third.len() == long.len());
+        assert!(third.append(&long, long.len(), late()).await && third.len() == long.len());
         *other = Body::default();
         // One whose first piece announced little takes more room as it grows.
         *one = Body::default();
         let mut piece = Kept::default();
-        assert!(piece.take(&long[..2 * SMALL], 2 * SMALL, long.len(), soon()).await);
+        assert!(piece.take(&long[..2 * SMALL], 2 * SMALL, long.len(), late()).await);
         *other = Body(Arc::new(piece));
-        assert!(one.append(&long[..4 << 20], 4 << 20, soon()).await, "it holds more room than its first piece");
+        assert!(one.append(&long[..4 << 20], 4 << 20, late()).await, "it holds more room than its first piece");
         assert!(!other.append(&long, long.len(), soon()).await, "it grew into room that there is not");
         *one = Body::default();
-        assert!(other.append(&long, long.len(), soon()).await && other.len() == long.len());
+        assert!(other.append(&long, long.len(), late()).await && other.len() == long.len());
         assert!(!one.append(&long[..2 * SMALL], 2 * SMALL, soon()).await, "a grown one holds no room for its growth");
     }
 }

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, ErrorKind, Read};
 
 use flate2::bufread::MultiGzDecoder;
 use http::{HeaderMap, Method, header};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::body::{Body, Room};
 use super::{BodyEnd, Request, Response, body};
@@ -64,7 +64,7 @@ struct Unpacked {
     end: io::Result<()>,
 }
 
-/// At most `limit` bytes. `None`: there was no room for them before the deadline.
+/// At most `limit` bytes. `None`: there was no room for them before the deadline, or others were before it.
 async fn unpack(packed: &Body, limit: usize, deadline: Instant) -> Option<Unpacked> {
     let at_once = if limit <= SMALL { 4 * SIP } else { SIP };
     if packed.len() <= at_once {
@@ -75,10 +75,7 @@ async fn unpack(packed: &Body, limit: usize, deadline: Instant) -> Option<Unpack
     }
     let room = body::room(limit.min(packed.len().saturating_mul(GROWTH)), deadline).await?;
     let packed = packed.clone();
-    let unpacking = body::beside(move || unpacked(&packed, limit, room, deadline));
-    // Others may be before it.
-    let late = |_| Unpacked { body: Body::default(), is_more: true, end: Err(ErrorKind::TimedOut.into()) };
-    Some(timeout_at(deadline, unpacking).await.unwrap_or_else(late))
+    body::beside_before(deadline, move || unpacked(&packed, limit, room, deadline)).await
 }
 
 fn unpacked(packed: &[u8], limit: usize, room: Room, deadline: Instant) -> Unpacked {
@@ -195,7 +192,7 @@ mod tests {
         tokio::task::yield_now().await;
         let soon = Instant::now() + std::time::Duration::from_millis(50);
         let late = undone(answer("gzip", packed(b"").repeat(3_000)), 10, soon).await;
-        assert_eq!(late.body_end, BodyEnd::Stalled, "another one had the place until after the deadline");
+        assert_eq!(late.body_end, BodyEnd::NoRoom, "another one had the turn until after the deadline");
         drop(end);
         other.await.unwrap();
     }

@@ -23,25 +23,31 @@ pub enum Pace {
     /// It took no longer than a place is held, and may hold the next one for so long: little more than it took. Hundreds may begin to hang
     /// at once, or to wait for each other.
     Quick(Duration),
-    /// Nothing is known yet, or neither.
-    Unknown,
+    /// Nothing is known yet, or neither. Held for so long.
+    Unknown(Duration),
     Slow,
 }
 
 impl Pace {
-    /// Who was quick is not slow at once: it may have waited for others.
+    pub const UNKNOWN: Self = Self::Unknown(HELD);
+
+    /// Who was quick is not slow at once: it may have waited for others. But hundreds may hang, so none holds its place for longer.
     #[must_use]
     pub fn after(self, took: Duration) -> Self {
-        match took {
+        match self {
             _ if took <= HELD => Self::Quick((took * 5 / 4).clamp(HELD_AT_LEAST, HELD)),
-            _ if took <= SLOW || matches!(self, Self::Quick(_)) => Self::Unknown,
-            _ => Self::Slow,
+            _ if took <= SLOW => Self::UNKNOWN,
+            Self::Quick(held) => Self::Unknown(held),
+            Self::Unknown(_) | Self::Slow => Self::Slow,
         }
     }
 
     /// How long it may hold a place.
     fn held(self) -> Duration {
-        if let Self::Quick(held) = self { held } else { HELD }
+        match self {
+            Self::Quick(held) | Self::Unknown(held) => held,
+            Self::Slow => HELD,
+        }
     }
 }
 
@@ -74,7 +80,7 @@ impl Places {
         let of = async |places: &Arc<Semaphore>| Arc::clone(places).acquire_owned().await.ok();
         match pace {
             Pace::Quick(_) => [of(&self.all).await, None],
-            Pace::Unknown => [of(&self.unknown).await, of(&self.all).await],
+            Pace::Unknown(_) => [of(&self.unknown).await, of(&self.all).await],
             Pace::Slow => [of(&self.slow).await, None],
         }
     }
