@@ -20,8 +20,8 @@ use crate::fault;
 /// Of all longer bodies together: two of the longest that are read.
 const ROOM: usize = 16 << 20;
 const UNIT: usize = 1 << 10;
-/// As long as this without leave: no document of a real image is longer.
-const SMALL: usize = 64 << 10;
+/// As long as this without leave, and decoded or unpacked at once: no document of a real image is longer.
+pub const SMALL: usize = 64 << 10;
 static LEFT: Semaphore = Semaphore::const_new(ROOM / UNIT);
 /// Who works beside all others: one at a time, so that this takes no more than a second thread.
 static BESIDE: Semaphore = Semaphore::const_new(1);
@@ -67,9 +67,7 @@ impl Body {
         let more = &more[..more.len().min(limit.saturating_sub(held.bytes.len()))];
         held.take(more, limit, limit, deadline).await
     }
-}
 
-impl Body {
     /// What a decoder makes of it. A long one may take half a second, for which no other probe waits.
     pub async fn decoded<T: Send + 'static>(&self, decode: impl FnOnce(&[u8]) -> T + Send + 'static) -> T {
         if self.len() <= SMALL {

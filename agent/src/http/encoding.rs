@@ -6,7 +6,7 @@ use flate2::bufread::MultiGzDecoder;
 use http::{HeaderMap, Method, header};
 use tokio::time::Instant;
 
-use super::body::{Body, Room};
+use super::body::{Body, Room, SMALL};
 use super::{BodyEnd, Request, Response, body};
 
 /// No byte of gzip becomes more than so many.
@@ -14,8 +14,6 @@ const GROWTH: usize = 1_032;
 /// What is unpacked at once by the thread of all probes, and between two looks at the time: a gzip may consist of members that
 /// take twenty bytes, become nothing, and cost a new table each.
 const SIP: usize = 4 << 10;
-/// Likewise, of what it becomes. A refusal is no longer.
-const SMALL: usize = 64 << 10;
 
 /// Whether Go offers gzip for this request on its own account, and so undoes it.
 pub fn is_gos_own(request: &Request) -> bool {
@@ -66,6 +64,7 @@ struct Unpacked {
 
 /// At most `limit` bytes. `None`: there was no room for them before the deadline, or others were before it.
 async fn unpack(packed: &Body, limit: usize, deadline: Instant) -> Option<Unpacked> {
+    // A refusal is no longer than that, and its words must not be lost behind others.
     let at_once = if limit <= SMALL { 4 * SIP } else { SIP };
     if packed.len() <= at_once {
         let small = unpacked(packed, limit.min(SMALL), Room::NONE, deadline);

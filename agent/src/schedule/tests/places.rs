@@ -2,6 +2,18 @@
 
 use super::*;
 
+fn many(name: &str, count: usize) -> Vec<&'static str> {
+    (0..count).map(|number| &*String::leak(format!("{name}{number:03}"))).collect()
+}
+
+fn gaps(times: &[Duration]) -> Vec<Duration> {
+    times.windows(2).map(|pair| pair[1].abs_diff(pair[0])).collect()
+}
+
+fn since(times: &[Duration], first: Duration) -> Vec<Duration> {
+    times.iter().copied().filter(|at| *at > first).collect()
+}
+
 #[tokio::test(start_paused = true)]
 async fn targets_that_hang_delay_no_other_and_are_reported_as_late() {
     let hang = |name| (name, Manner::Hangs, 60);
@@ -16,15 +28,14 @@ async fn targets_that_hang_delay_no_other_and_are_reported_as_late() {
 
 #[tokio::test(start_paused = true)]
 async fn beside_two_hundred_that_hang_a_healthy_target_keeps_its_interval() {
-    let names: Vec<&'static str> = (0..200).map(|n| &*String::leak(format!("silent-{n:03}"))).collect();
+    let names = many("silent-", 200);
     let mut manners: Vec<_> = names.iter().map(|name| (*name, Manner::Hangs, 60)).collect();
     manners.push(("healthy", QUICK, 5));
     let fake = Fake::new(&manners);
     run_for(&fake, Schedule { concurrency: 8, ..schedule() }, seconds(900)).await;
     let healthy = fake.times("probe healthy");
     let known = seconds(30 + 200 / 8 + 30);
-    let gaps: Vec<Duration> =
-        healthy.windows(2).filter(|pair| pair[0] > known).map(|pair| pair[1].abs_diff(pair[0])).collect();
+    let gaps = gaps(&since(&healthy, known));
     assert!(gaps.len() > 150 && gaps.iter().all(|gap| *gap <= seconds(6)), "{gaps:?}");
     assert!(healthy[0] <= seconds(3 + 200 / 8 + 1), "{:?}", healthy[0]);
     assert!(names.iter().all(|name| fake.times(&format!("late {name}")).len() >= 3));
@@ -32,20 +43,20 @@ async fn beside_two_hundred_that_hang_a_healthy_target_keeps_its_interval() {
 
 #[tokio::test(start_paused = true)]
 async fn who_was_quick_does_not_wait_behind_those_of_whom_nothing_is_known_yet() {
-    let names: Vec<&'static str> = (0..250).map(|n| &*String::leak(format!("new-{n:03}"))).collect();
+    let names = many("new-", 250);
     let mut manners: Vec<_> = names.iter().map(|name| (*name, Manner::Hangs, 30)).collect();
     manners.push(("healthy", QUICK, 5));
     let fake = Fake::new(&manners);
     let at_once = Schedule { concurrency: 8, spread_start: false, ..schedule() };
     run_for(&fake, at_once, seconds(300)).await;
     let healthy = fake.times("probe healthy");
-    let gaps: Vec<Duration> = healthy.windows(2).map(|pair| pair[1].abs_diff(pair[0])).collect();
+    let gaps = gaps(&healthy);
     assert!(gaps.len() > 55 && gaps.iter().all(|gap| *gap <= seconds(6)), "{gaps:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn hundreds_that_were_quick_and_begin_to_hang_delay_others_by_seconds() {
-    let names: Vec<&'static str> = (0..250).map(|n| &*String::leak(format!("new-{n:03}"))).collect();
+    let names = many("new-", 250);
     let mut manners: Vec<_> = names.iter().map(|name| (*name, QUICK, 30)).collect();
     manners.push(("healthy", QUICK, 5));
     let fake = Fake::new(&manners);
@@ -63,7 +74,7 @@ async fn hundreds_that_were_quick_and_begin_to_hang_delay_others_by_seconds() {
     stop.cancel();
     running.await.unwrap();
     let healthy = fake.times("probe healthy");
-    let gaps: Vec<Duration> = healthy.windows(2).map(|pair| pair[1].abs_diff(pair[0])).collect();
+    let gaps = gaps(&healthy);
     assert!(gaps.len() > 45 && gaps.iter().all(|gap| *gap <= seconds(8)), "{gaps:?}");
     let (asked, came) = (fake.times("probe awaited")[0], came - fake.started);
     assert!(asked <= came + seconds(10), "{came:?} {asked:?}");
@@ -72,13 +83,13 @@ async fn hundreds_that_were_quick_and_begin_to_hang_delay_others_by_seconds() {
 /// As a registry on another continent.
 #[tokio::test(start_paused = true)]
 async fn beside_many_that_take_seconds_one_of_a_part_of_a_second_keeps_its_interval() {
-    let names: Vec<&'static str> = (0..250).map(|n| &*String::leak(format!("sluggish-{n:03}"))).collect();
+    let names = many("sluggish-", 250);
     let mut manners: Vec<_> = names.iter().map(|name| (*name, Manner::Takes(seconds(3)), 60)).collect();
     manners.push(("healthy", Manner::Takes(Duration::from_millis(800)), 5));
     let fake = Fake::new(&manners);
     run_for(&fake, Schedule { concurrency: 8, ..schedule() }, seconds(600)).await;
     let healthy = fake.times("probe healthy");
-    let gaps: Vec<Duration> = healthy.windows(2).skip(1).map(|pair| pair[1].abs_diff(pair[0])).collect();
+    let gaps = gaps(&healthy[1..]);
     assert!(gaps.len() > 110 && gaps.iter().all(|gap| *gap <= seconds(6)), "{gaps:?}");
 }
 
@@ -93,20 +104,20 @@ fn who_was_quick_is_slow_only_when_it_was_late_twice() {
 
 #[tokio::test(start_paused = true)]
 async fn who_takes_longer_than_a_place_is_held_delays_nobody_who_does_not() {
-    let names: Vec<&'static str> = (0..250).map(|n| &*String::leak(format!("sluggish-{n:03}"))).collect();
+    let names = many("sluggish-", 250);
     let mut manners: Vec<_> = names.iter().map(|name| (*name, Manner::Takes(seconds(3)), 60)).collect();
     manners.push(("healthy", QUICK, 5));
     let fake = Fake::new(&manners);
     run_for(&fake, Schedule { concurrency: 8, ..schedule() }, seconds(600)).await;
     let healthy = fake.times("probe healthy");
-    let gaps: Vec<Duration> = healthy.windows(2).skip(1).map(|pair| pair[1].abs_diff(pair[0])).collect();
+    let gaps = gaps(&healthy[1..]);
     assert!(gaps.len() > 110 && gaps.iter().all(|gap| *gap <= seconds(6)), "{gaps:?}");
     assert!(names.iter().all(|name| fake.times(&format!("probe {name}")).len() >= 5));
 }
 
 #[tokio::test(start_paused = true)]
 async fn waiting_for_a_place_is_not_counted_against_the_deadline() {
-    let names: Vec<&'static str> = (0..100).map(|n| &*String::leak(format!("silent-{n:03}"))).collect();
+    let names = many("silent-", 100);
     let mut manners: Vec<_> = names.iter().map(|name| (*name, Manner::Hangs, 60)).collect();
     manners.push(("z", Manner::Takes(seconds(20)), 60));
     let fake = Fake::new(&manners);
@@ -117,7 +128,7 @@ async fn waiting_for_a_place_is_not_counted_against_the_deadline() {
 
 #[tokio::test(start_paused = true)]
 async fn who_has_many_targets_waits_for_those_who_have_few() {
-    let many: Vec<&'static str> = (0..50).map(|n| &*String::leak(format!("a/{n:03}"))).collect();
+    let many = many("a/", 50);
     let mut manners: Vec<_> = many.iter().map(|name| (*name, Manner::Takes(seconds(1)), 600)).collect();
     manners.push(("b/1", QUICK, 600));
     let fake = Fake::new(&manners);
@@ -128,14 +139,14 @@ async fn who_has_many_targets_waits_for_those_who_have_few() {
 
 #[tokio::test(start_paused = true)]
 async fn of_those_that_are_due_at_once_the_ones_with_short_intervals_come_first() {
-    let names: Vec<&'static str> = (0..50).map(|n| &*String::leak(format!("a-{n:03}"))).collect();
+    let names = many("a-", 50);
     let mut manners: Vec<_> = names.iter().map(|name| (*name, Manner::Takes(Duration::from_millis(200)), 60)).collect();
     // Its registry has others before it in the list.
     manners.extend([("z/1", QUICK, 60), ("z/2", QUICK, 60), ("z/3", QUICK, 5)]);
     let fake = Fake::new(&manners);
     run_for(&fake, schedule(), seconds(600)).await;
     let probes = fake.times("probe z/3");
-    let gaps: Vec<Duration> = probes.windows(2).map(|pair| pair[1].abs_diff(pair[0])).collect();
+    let gaps = gaps(&probes);
     assert!(gaps.len() > 110 && gaps.iter().all(|gap| *gap <= Duration::from_millis(5_500)), "{gaps:?}");
 }
 
@@ -163,7 +174,7 @@ async fn no_more_than_allowed_are_started_at_the_same_time() {
 
 #[tokio::test(start_paused = true)]
 async fn five_hundred_that_hang_delay_no_healthy_one() {
-    let names: Vec<&'static str> = (0..499).map(|n| &*String::leak(format!("silent-{n:03}"))).collect();
+    let names = many("silent-", 499);
     let mut manners: Vec<_> = names.iter().map(|name| (*name, Manner::Hangs, 300)).collect();
     manners.push(("healthy", QUICK, 10));
     let fake = Fake::new(&manners);
@@ -171,8 +182,7 @@ async fn five_hundred_that_hang_delay_no_healthy_one() {
     let healthy = fake.times("probe healthy");
     // Until they are known to be slow, each takes a place for a second.
     let known = seconds(150 + 499 / 8 + 30);
-    let gaps: Vec<Duration> =
-        healthy.windows(2).filter(|pair| pair[0] > known).map(|pair| pair[1].abs_diff(pair[0])).collect();
+    let gaps = gaps(&since(&healthy, known));
     assert!(gaps.len() > 300 && gaps.iter().all(|gap| *gap <= seconds(12)), "{gaps:?}");
     assert!(names.iter().all(|name| fake.times(&format!("late {name}")).len() >= 3));
 }
