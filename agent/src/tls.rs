@@ -30,8 +30,6 @@ pub use config::{NodeTrust, TlsSetup};
 pub use failure::{classify_late, classify_late_dyn, is_plain_http};
 use verifier::{PRESENTED, Presented};
 
-/// More certificates than this are no chain; they are judged but not reported.
-const CHAIN_LIMIT: usize = 10;
 /// How long to listen after a handshake of TLS 1.3 for the server's opinion on it: at least, at most.
 /// In between it is the time that the handshake itself took.
 const SETTLE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(250));
@@ -56,11 +54,11 @@ pub async fn handshake(
     let (shaken, presented) = shaken;
     match shaken {
         Ok((stream, took)) => {
-            let facts = facts(setup, &presented, Some(&stream));
+            let facts = facts(setup, presented, Some(&stream));
             (Step::new(Outcome::Passed(facts), took), Some(stream))
         }
         Err(failure) => {
-            let facts = facts(setup, &presented, None);
+            let facts = facts(setup, presented, None);
             (Step::new(Outcome::Failed(failure, Some(facts)), began.elapsed()), None)
         }
     }
@@ -131,7 +129,7 @@ fn is_alert(error: &std::io::Error) -> bool {
     matches!(inner, Some(rustls::Error::AlertReceived(_)))
 }
 
-fn facts(setup: &TlsSetup, presented: &Presented, stream: Option<&TlsStream<Connection>>) -> TlsFacts {
+fn facts(setup: &TlsSetup, presented: Presented, stream: Option<&TlsStream<Connection>>) -> TlsFacts {
     let session = stream.map(|stream| stream.get_ref().1);
     let version = session.and_then(|session| session.protocol_version()).map(version_name);
     let cipher = session.and_then(|session| session.negotiated_cipher_suite());
@@ -143,7 +141,7 @@ fn facts(setup: &TlsSetup, presented: &Presented, stream: Option<&TlsStream<Conn
         trust: setup.sources().to_vec().into_iter().map(Into::into).collect(),
         verified: presented.refused.is_none() && !presented.chain.is_empty(),
         ignored: presented.refused.as_ref().filter(|_| stream.is_some()).map(|failure| failure.cause),
-        chain: presented.chain.iter().take(CHAIN_LIMIT).map(facts::facts).collect(),
+        chain: presented.chain,
     }
 }
 

@@ -23,7 +23,7 @@ pub fn holds(data: &[u8]) {
     let _ = pem::holds_certificate(data);
     let ders = split(data);
     for der in &ders {
-        let shown = facts(&CertificateDer::from(*der));
+        let shown = facts(&CertificateDer::from(*der), &Certificate::parse(der));
         assert!(shown.names.len() <= 100 && shown.sha256.len() == 64, "{shown:?}");
         for text in shown.names.iter().chain([&shown.subject, &shown.issuer]) {
             assert!(text.len() <= 512 && !text.contains(is_hostile), "{text:?}");

@@ -113,20 +113,28 @@ pub(super) fn mnemonic(rcode: ResponseCode) -> String {
 }
 
 /// As Go's dialer: the kernel chooses the port when it connects.
-fn connected(server: SocketAddr) -> io::Result<UdpSocket> {
+fn connected(server: SocketAddr) -> io::Result<std::net::UdpSocket> {
     let family = if server.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let socket = rustix::net::socket_with(family, SocketType::DGRAM, flags, None)?;
     rustix::net::connect(&socket, &server)?;
-    UdpSocket::from_std(socket.into())
+    Ok(socket.into())
 }
 
 async fn over_udp(server: SocketAddr, question: &Question, limit: Duration) -> Result<DnsAnswer, QueryError> {
-    let socket = connected(server).map_err(|error| lost("dial udp", server, "connect", &error))?;
+    let broken = |error: io::Error| lost("dial udp", server, "connect", &error);
+    let socket = connected(server).map_err(broken)?;
+    // Before anyone waits for the socket: there is nearly always room in a new one.
+    let sent = socket.send(&question.bytes);
+    let socket = UdpSocket::from_std(socket).map_err(broken)?;
     let pair = || pair(socket.local_addr(), server);
     let mut refusal = None;
     let talk = async {
-        socket.send(&question.bytes).await.map_err(|error| lost("write udp", pair(), "write", &error))?;
+        let sent = match sent {
+            Err(full) if full.kind() == io::ErrorKind::WouldBlock => socket.send(&question.bytes).await,
+            sent => sent,
+        };
+        sent.map_err(|error| lost("write udp", pair(), "write", &error))?;
         // What is longer is cut, as in Go.
         let mut buffer = vec![0; usize::from(UDP_SIZE)];
         loop {

@@ -11,9 +11,9 @@ use crate::redact::clip::DETAIL_LIMIT;
 /// More names than a report needs; a certificate may have tens of thousands.
 const NAMES_LIMIT: usize = 100;
 
-/// The facts of a certificate as presented. One that cannot be read still has its fingerprint.
-pub fn facts(der: &CertificateDer<'_>) -> CertificateFacts {
-    Certificate::parse(der).map_or_else(
+/// The facts of a certificate as presented, and what reading it gave. One that cannot be read still has its fingerprint.
+pub fn facts(der: &CertificateDer<'_>, read: &Result<Certificate<'_>, String>) -> CertificateFacts {
+    read.as_ref().map_or_else(
         |why| CertificateFacts {
             subject: format!("({why})").into(),
             issuer: Clean::default(),
@@ -23,7 +23,7 @@ pub fn facts(der: &CertificateDer<'_>) -> CertificateFacts {
             sha256: sha256(der),
             logged: false,
         },
-        |certificate| of(&certificate),
+        of,
     )
 }
 
@@ -65,7 +65,7 @@ mod tests {
             let mut params = rcgen::CertificateParams::new(vec!["r.example".into()]).unwrap();
             params.custom_extensions = extensions;
             let certificate = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
-            facts(certificate.der()).logged
+            facts(certificate.der(), &Certificate::parse(certificate.der())).logged
         };
         assert!(logged(vec![timestamps()]) && !logged(vec![]));
     }

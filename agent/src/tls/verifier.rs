@@ -12,17 +12,22 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, PeerMisbehaved, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
+use super::facts::facts;
 use super::reject;
 use crate::cause::Cause;
+use crate::model::facts::CertificateFacts;
 use crate::model::outcome::Failure;
 use crate::model::stage::Stage;
 use crate::redact::clip::clip;
 use crate::version::Version;
 
+/// More certificates than this are no chain; they are judged but not reported.
+const CHAIN_LIMIT: usize = 10;
+
 /// What the other side showed during one handshake.
 #[derive(Debug, Default)]
 pub struct Presented {
-    pub chain: Vec<CertificateDer<'static>>,
+    pub chain: Vec<CertificateFacts>,
     /// `None`: the chain verifies, or none was presented.
     pub refused: Option<Failure>,
     pub client_certificate_asked: bool,
@@ -52,11 +57,10 @@ pub struct Rejected(pub Failure);
 impl Verifier {
     /// What is wrong with the chain, be it skipped or not. Where nothing tells whose build this containerd is, and the
     /// builds do not agree, the answer is unknown.
-    pub fn judge(&self, chain: &[CertificateDer<'_>], host: &str, now: Timestamp) -> Result<(), Judged> {
-        let parsed: Vec<Certificate<'_>> = chain
-            .iter()
-            .map(|der| Certificate::parse(der))
-            .collect::<Result<_, _>>()
+    pub fn judge(&self, chain: Vec<Result<Certificate<'_>, String>>, host: &str, now: Timestamp) -> Result<(), Judged> {
+        let parsed = chain
+            .into_iter()
+            .collect::<Result<Vec<_>, _>>()
             .map_err(|why| Judged { failure: reject::unparsable(&why), fatal: true })?;
         let told = self.judge_as(self.version, &parsed, host, now);
         let Some(other) = self.version.other_build() else { return told };
@@ -135,14 +139,17 @@ impl ServerCertVerifier for Verifier {
         _ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let chain: Vec<_> =
-            std::iter::once(end_entity).chain(intermediates).map(|der| der.clone().into_owned()).collect();
+        let ders = || std::iter::once(end_entity).chain(intermediates);
+        let chain: Vec<_> = ders().map(|der| Certificate::parse(der)).collect();
         let now = Timestamp::from_second(i64::try_from(now.as_secs()).unwrap_or(i64::MAX)).unwrap_or(Timestamp::MAX);
-        let judged = self.judge(&chain, &server_name.to_str(), now).err();
+        // Where nobody collects them, nobody asks for them.
         let _ = PRESENTED.try_with(|presented| {
-            let mut presented = presented.borrow_mut();
-            presented.refused = judged.as_ref().map(|judged| judged.failure.clone());
-            presented.chain = chain;
+            let shown = ders().zip(&chain).take(CHAIN_LIMIT);
+            presented.borrow_mut().chain = shown.map(|(der, read)| facts(der, read)).collect();
+        });
+        let judged = self.judge(chain, &server_name.to_str(), now).err();
+        let _ = PRESENTED.try_with(|presented| {
+            presented.borrow_mut().refused = judged.as_ref().map(|judged| judged.failure.clone());
         });
         match judged {
             Some(Judged { failure, fatal: true }) => {

@@ -239,7 +239,7 @@ fn a_negative_serial_number_is_refused_by_those_whose_go_does() {
     let judged = |build: &str| {
         let verifier =
             verifier::Verifier { roots: Arc::default(), unread: None, version: build.parse().unwrap(), skip: false };
-        verifier.judge(&[der.clone().into()], HOST, jiff::Timestamp::now()).err().unwrap().failure
+        verifier.judge(vec![certificate::Certificate::parse(&der)], HOST, jiff::Timestamp::now()).err().unwrap().failure
     };
     let words = "tls: failed to parse certificate from server: x509: negative serial number";
     let certain = judged("v2.1.9");
