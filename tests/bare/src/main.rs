@@ -1,12 +1,15 @@
 //! For the bench: what a TLS handshake and one request of each server cost, made with rustls and nothing else.
 //!
-//! `pullprobe-bare ROOTS COUNT [NAME=ADDRESS ...]` connects once to each server, one after the other, prints `warm` and waits for a
-//! line. Then it connects COUNT times to each, prints `done` and waits for the end of its input. So its CPU time can be read in between.
+//! `pullprobe-bare ROOTS COUNT INTERVAL [NAME=ADDRESS ...]` connects once to each server, one after the other, prints `warm` and waits
+//! for a line. Then it connects COUNT times to each, all of them once in INTERVAL milliseconds, prints `done` and waits for the end of
+//! its input. So its CPU time can be read in between.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use rustls::client::Resumption;
 use rustls::crypto::aws_lc_rs;
@@ -25,8 +28,8 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &[String]) -> io::Result<()> {
-    let [roots, count, servers @ ..] = arguments else {
-        return Err(io::Error::other("usage: pullprobe-bare ROOTS COUNT [NAME=ADDRESS ...]"));
+    let [roots, count, interval, servers @ ..] = arguments else {
+        return Err(io::Error::other("usage: pullprobe-bare ROOTS COUNT INTERVAL [NAME=ADDRESS ...]"));
     };
     let config = Arc::new(config(roots)?);
     let all = || {
@@ -38,8 +41,12 @@ fn run(arguments: &[String]) -> io::Result<()> {
     all()?;
     println!("warm");
     io::stdin().read_line(&mut String::new())?;
+    let interval = Duration::from_millis(interval.parse().map_err(io::Error::other)?);
     for _ in 0..count.parse().map_err(io::Error::other)? {
+        let began = Instant::now();
         all()?;
+        // Pauses as the agent's, in which others use the processor's caches.
+        sleep(interval.saturating_sub(began.elapsed()));
     }
     println!("done");
     io::stdin().read_to_end(&mut Vec::new()).map(drop)

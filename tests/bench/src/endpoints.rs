@@ -20,6 +20,8 @@ use crate::{Options, http};
 
 /// Probes that are under way at a time, for both.
 const CONCURRENCY: usize = 8;
+/// Debian's.
+pub const BLACKBOX: &str = "/usr/bin/prometheus-blackbox-exporter";
 const INTERVAL: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_mins(3);
 
@@ -80,7 +82,7 @@ async fn blackbox(world: &World, options: &Options, hosts: &[&str]) -> io::Resul
     )?;
     let address = SocketAddr::new(LOOPBACK, free_port()?);
     let running = Running::start(
-        Command::new("prometheus-blackbox-exporter")
+        Command::new(BLACKBOX)
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--web.listen-address={address}"))
             // The name server is asked over the network, as by the agent, not through libc.
@@ -122,12 +124,13 @@ async fn probe_all(blackbox: SocketAddr, hosts: &[&str]) -> io::Result<()> {
     Ok(())
 }
 
-/// One after the other: what is measured is the work, not the waiting.
+/// One after the other, all of them once in the interval.
 async fn handshakes(world: &World, program: &Path, cycles: usize, registries: &[Registry]) -> io::Result<Cost> {
     let log = "bare/log";
     world.write(log, "")?;
     let mut command = Command::new(program);
     command.arg(world.node.path("/etc/ssl/certs/ca-certificates.crt")).arg(cycles.to_string());
+    command.arg(INTERVAL.as_millis().to_string());
     for registry in registries {
         let host = registry.authority().rsplit_once(':').map_or(registry.authority(), |(host, _)| host);
         command.arg(format!("{host}={}", registry.address()));

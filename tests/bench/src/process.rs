@@ -1,8 +1,21 @@
 //! A program that runs while it is measured, and what the kernel says of it.
 
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+/// The program is read from the disk again, as on a node that was started. How large the pieces are in which the kernel maps it depends
+/// on how it came into the page cache: one that was just written takes up to 1 MiB more of memory.
+pub fn forget(program: &Path) -> io::Result<()> {
+    let open = || {
+        let file = std::fs::File::open(program)?;
+        // What is not on the disk yet stays.
+        file.sync_all()?;
+        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).map_err(io::Error::from)
+    };
+    open().map_err(|error| io::Error::other(format!("{}: {error}", program.display())))
+}
 
 /// Ends with its value.
 pub struct Running(Child);
