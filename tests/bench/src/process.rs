@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 /// The program is read from the disk again, as on a node that was started. How large the pieces are in which the kernel maps it depends
 /// on how it came into the page cache: one that was just written takes up to 1 MiB more of memory.
 pub fn forget(program: &Path) -> io::Result<()> {
-    let open = || {
+    let dropped = || {
         let file = std::fs::File::open(program)?;
         // What is not on the disk yet stays.
         file.sync_all()?;
         rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).map_err(io::Error::from)
     };
-    open().map_err(|error| io::Error::other(format!("{}: {error}", program.display())))
+    dropped().map_err(|error| io::Error::other(format!("{}: {error}", program.display())))
 }
 
 /// Ends with its value.
