@@ -221,7 +221,7 @@ impl Cost {
     fn print(&self, who: &str) {
         let megabytes = |bytes: u64| bytes / 1_000_000;
         println!(
-            "{who:<20} {:>6.0} probes  {:>7.2} ms CPU a probe  {:>4} MB resident (highest {} MB)",
+            "{who:<20} {:>6.0} probes  {:>7.3} ms CPU a probe  {:>4} MB resident (highest {} MB)",
             self.probes,
             self.per_probe() * 1_000.0,
             megabytes(self.typical()),

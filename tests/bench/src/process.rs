@@ -5,6 +5,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::unistd::Pid;
+
 /// The program is read from the disk again, as on a node that was started. How large the pieces are in which the kernel maps it depends
 /// on how it came into the page cache: one that was just written takes up to 1 MiB more of memory.
 pub fn forget(program: &Path) -> io::Result<()> {
@@ -32,12 +34,11 @@ impl Running {
         self.0.stdin.as_mut().map_or(Ok(()), |input| input.write_all(b"\n"))
     }
 
-    /// CPU time so far, user and system together (proc(5), fields 14 and 15, in hundredths).
+    /// CPU time so far, user and system together, of all its threads. `/proc/PID/stat` has it in hundredths of a second, which are ten
+    /// probes each.
     pub fn cpu(&self) -> io::Result<Duration> {
-        let stat = self.read("stat")?;
-        let fields = stat.rsplit_once(") ").map(|(_, rest)| rest).unwrap_or_default();
-        let ticks: u64 = fields.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
-        Ok(Duration::from_millis(ticks * 10))
+        let id = self.0.id().try_into().map_err(io::Error::other)?;
+        Ok(nix::time::clock_getcpuclockid(Pid::from_raw(id))?.now()?.into())
     }
 
     /// Resident memory now and at its highest, in bytes.
