@@ -136,7 +136,7 @@ async fn in_dns(names: &Names, host: &str, limits: LookupLimits) -> Step<DnsFact
     let (ending, (), nameservers) = join3(main, listen(&cache, host, limit, enough), aside).await;
     let reckoned = ending.is_err() && limit < budget;
     let (result, takes) = match ending {
-        Ok(ending) if ending.takes < budget => (conclude(ending.result, host, lookup.summary()), ending.takes),
+        Ok(ending) if ending.takes < budget => (conclude(ending.result, host, &lookup), ending.takes),
         Err(_) if reckoned => foretell(&cache, host, LookupLimits { budget, limit }).await,
         Ok(_) | Err(_) => (Err(out_of_time(host, budget, &lookup.summary())), budget),
     };
@@ -156,18 +156,19 @@ async fn listen(cache: &QueryCache<'_>, host: &str, limit: Duration, enough: imp
     select(Box::pin(heard), std::pin::pin!(enough)).await;
 }
 
-fn conclude(result: Result<Found, LookupError>, host: &str, summary: String) -> Result<DnsFacts, Failure> {
+fn conclude(result: Result<Found, LookupError>, host: &str, lookup: &Lookup<'_>) -> Result<DnsFacts, Failure> {
     match result {
         Ok(found) => {
             let addresses = found.addresses.into_iter().map(Address::from).collect();
             Ok(facts(NameSource::Dns, found.name, address_order::by_rfc6724(addresses)))
         }
         Err(miss) if miss.cause == Cause::LimitReached => {
-            Err(LimitReached::new(Stage::Dns, format!("pullprobe is at a limit of its own process: {summary}")).into())
+            let detail = format!("pullprobe is at a limit of its own process: {}", lookup.summary());
+            Err(LimitReached::new(Stage::Dns, detail).into())
         }
         Err(miss) => {
             let words = format!("dial tcp: lookup {host}{}", miss.words);
-            Err(Failure::new(Stage::Dns, miss.cause, clip(summary)).with_go_message(words))
+            Err(Failure::new(Stage::Dns, miss.cause, clip(lookup.summary())).with_go_message(words))
         }
     }
 }
@@ -190,7 +191,7 @@ async fn foretell(cache: &QueryCache<'_>, host: &str, limits: LookupLimits) -> (
     };
     match timeout(limit, lookup.run()).await {
         Ok(ending) if ending.takes >= budget => (Err(in_doubt(out_of_time(host, budget, &lookup.summary()))), budget),
-        Ok(ending) => (conclude(ending.result, host, lookup.summary()).map_err(in_doubt), ending.takes),
+        Ok(ending) => (conclude(ending.result, host, &lookup).map_err(in_doubt), ending.takes),
         Err(_) => {
             let failure = out_of_time(host, budget, &lookup.summary());
             let detail = format!("its nameservers answer, but too slowly to tell the end: {}", lookup.summary());

@@ -24,16 +24,16 @@ static TURN: AtomicUsize = AtomicUsize::new(0);
 const HEARD_LIMIT: usize = 256;
 
 type Asked = (SocketAddr, RecordType);
-type Cells = HashMap<(SocketAddr, String, RecordType), Arc<OnceCell<Exchange>>>;
+type Cells = HashMap<(SocketAddr, Arc<str>, RecordType), Arc<OnceCell<Arc<Exchange>>>>;
 
 /// What all lookups of one host share: the rules, and the answers already given.
 pub(super) struct QueryCache<'a> {
     pub conf: &'a ResolvConf,
     cells: Mutex<Cells>,
     /// Who has never answered questions of a type, and how that showed; `None` for who has.
-    mute: Mutex<HashMap<Asked, Option<Exchange>>>,
+    mute: Mutex<HashMap<Asked, Option<Arc<Exchange>>>>,
     /// With which server each question began.
-    turns: Mutex<HashMap<(String, RecordType), usize>>,
+    turns: Mutex<HashMap<(Arc<str>, RecordType), usize>>,
 }
 
 /// One lookup of the host. It keeps what it heard, also when it is cut short.
@@ -82,9 +82,9 @@ impl Attempt {
 #[derive(Clone, Debug)]
 pub(super) struct LoggedQuery {
     pub server: SocketAddr,
-    pub fqdn: String,
+    pub fqdn: Arc<str>,
     pub kind: RecordType,
-    pub exchange: Exchange,
+    pub exchange: Arc<Exchange>,
 }
 
 /// The addresses, and the name that has them without its trailing dot.
@@ -121,20 +121,20 @@ impl<'a> QueryCache<'a> {
         Self { conf, cells: Mutex::default(), mute: Mutex::default(), turns: Mutex::default() }
     }
 
-    fn cell(&self, server: SocketAddr, fqdn: &str, kind: RecordType) -> Arc<OnceCell<Exchange>> {
-        Arc::clone(open(&self.cells).entry((server, fqdn.to_owned(), kind)).or_default())
+    fn cell(&self, server: SocketAddr, fqdn: &Arc<str>, kind: RecordType) -> Arc<OnceCell<Arc<Exchange>>> {
+        Arc::clone(open(&self.cells).entry((server, Arc::clone(fqdn), kind)).or_default())
     }
 
-    fn turn(&self, fqdn: &str, kind: RecordType) -> usize {
-        *open(&self.turns).entry((fqdn.to_owned(), kind)).or_insert_with(|| TURN.fetch_add(1, Ordering::Relaxed))
+    fn turn(&self, fqdn: &Arc<str>, kind: RecordType) -> usize {
+        *open(&self.turns).entry((Arc::clone(fqdn), kind)).or_insert_with(|| TURN.fetch_add(1, Ordering::Relaxed))
     }
 
-    fn learn(&self, server: SocketAddr, kind: RecordType, exchange: &Exchange) {
+    fn learn(&self, server: SocketAddr, kind: RecordType, exchange: &Arc<Exchange>) {
         let mut mute = open(&self.mute);
         if exchange.is_in_vain() {
-            let known = mute.entry((server, kind)).or_insert_with(|| Some(exchange.clone()));
+            let known = mute.entry((server, kind)).or_insert_with(|| Some(Arc::clone(exchange)));
             if known.as_ref().is_some_and(|known| known.silence() < exchange.silence()) {
-                *known = Some(exchange.clone());
+                *known = Some(Arc::clone(exchange));
             }
         } else {
             mute.insert((server, kind), None);
@@ -142,7 +142,7 @@ impl<'a> QueryCache<'a> {
     }
 
     /// What the next question of this type will come to, when none was ever answered.
-    fn silence(&self, server: SocketAddr, kind: RecordType) -> Option<Exchange> {
+    fn silence(&self, server: SocketAddr, kind: RecordType) -> Option<Arc<Exchange>> {
         open(&self.mute).get(&(server, kind)).cloned().flatten()
     }
 }
@@ -172,6 +172,7 @@ impl<'a> Lookup<'a> {
         let mut miss: Option<LookupError> = None;
         let mut takes = Duration::ZERO;
         for fqdn in resolver_names::candidates(self.host, &conf.search, conf.ndots) {
+            let fqdn = Arc::from(fqdn);
             let (addresses, dry, took) = self.ask_both(&fqdn).await;
             takes += took;
             if matches!(self.mode, Mode::Predicted { budget } if takes >= budget) {
@@ -185,7 +186,7 @@ impl<'a> Lookup<'a> {
                 return LookupEnd { result: Ok(Found { name, addresses }), takes };
             }
             // The name as it was given tells best what is wrong.
-            if miss.is_none() || fqdn == itself {
+            if miss.is_none() || *fqdn == *itself {
                 miss = Some(worst(&dry));
             }
         }
@@ -194,7 +195,7 @@ impl<'a> Lookup<'a> {
     }
 
     /// A and AAAA of one name, what went wrong in the order in which it did, and how long both take.
-    async fn ask_both(&self, fqdn: &str) -> (Vec<IpAddr>, Vec<NoRecords>, Duration) {
+    async fn ask_both(&self, fqdn: &Arc<str>) -> (Vec<IpAddr>, Vec<NoRecords>, Duration) {
         let dry = Mutex::new(Vec::new());
         let ask = async |kind| {
             let (result, took) = self.ask_one(fqdn, kind).await;
@@ -215,7 +216,7 @@ impl<'a> Lookup<'a> {
     }
 
     /// Round by round, server by server, until one says what the name has or that it has nothing.
-    async fn ask_one(&self, fqdn: &str, kind: RecordType) -> (Result<Vec<IpAddr>, NoRecords>, Duration) {
+    async fn ask_one(&self, fqdn: &Arc<str>, kind: RecordType) -> (Result<Vec<IpAddr>, NoRecords>, Duration) {
         let conf = self.cache.conf;
         let offset = if conf.rotate && self.mode != Mode::Aside { self.cache.turn(fqdn, kind) } else { 0 };
         let rounds = if self.mode == Mode::AsGo { conf.attempts } else { 1 };
@@ -227,10 +228,12 @@ impl<'a> Lookup<'a> {
                 let exchange = self.ask(server, fqdn, kind, Attempt::of(round, place)).await;
                 self.note(server, fqdn, kind, &exchange);
                 took += exchange.cost(conf.timeout);
-                match exchange.result {
-                    Ok(addresses) => return (Ok(addresses), took),
-                    Err(trouble) if trouble.is_final() => return (Err(NoRecords { server, trouble }), took),
-                    Err(trouble) => last = Some(NoRecords { server, trouble }),
+                match &exchange.result {
+                    Ok(addresses) => return (Ok(addresses.clone()), took),
+                    Err(trouble) if trouble.is_final() => {
+                        return (Err(NoRecords { server, trouble: trouble.clone() }), took);
+                    }
+                    Err(trouble) => last = Some(NoRecords { server, trouble: trouble.clone() }),
                 }
             }
         }
@@ -244,7 +247,7 @@ impl<'a> Lookup<'a> {
     }
 
     /// As containerd, or with what another lookup has heard or is just hearing.
-    async fn ask(&self, server: SocketAddr, fqdn: &str, kind: RecordType, attempt: Attempt) -> Exchange {
+    async fn ask(&self, server: SocketAddr, fqdn: &Arc<str>, kind: RecordType, attempt: Attempt) -> Arc<Exchange> {
         let conf = self.cache.conf;
         // A question is put as Go puts it, whoever began to ask: who has less time for it leaves it to the others.
         let options = QueryOptions {
@@ -254,23 +257,23 @@ impl<'a> Lookup<'a> {
             edns: conf.edns,
             reads_additionals: conf.reads_additionals,
         };
-        let put = || exchange(server, fqdn, kind, options);
+        let put = async || Arc::new(exchange(server, fqdn, kind, options).await);
         let cell = self.cache.cell(server, fqdn, kind);
         let exchange = if self.mode != Mode::AsGo {
             match (cell.get(), self.cache.silence(server, kind)) {
-                (Some(known), _) => known.clone(),
+                (Some(known), _) => Arc::clone(known),
                 (None, Some(silence)) => silence,
                 // Who began to ask may wait longer than this lookup can.
                 (None, None) => timeout(self.timeout, cell.get_or_init(put))
                     .await
-                    .map_or_else(|_| Exchange::silent(self.timeout), Exchange::clone),
+                    .map_or_else(|_| Arc::new(Exchange::silent(self.timeout)), Arc::clone),
             }
         } else if attempt == Attempt::First {
             cell.get_or_init(put).await.clone()
         } else {
             // Silence that another lookup met is never taken for an answer.
             match cell.get().filter(|exchange| attempt == Attempt::FirstRound && exchange.rcode.is_some()) {
-                Some(exchange) => exchange.clone(),
+                Some(exchange) => Arc::clone(exchange),
                 None => put().await,
             }
         };
@@ -278,8 +281,8 @@ impl<'a> Lookup<'a> {
         exchange
     }
 
-    fn note(&self, server: SocketAddr, fqdn: &str, kind: RecordType, exchange: &Exchange) {
-        let log = LoggedQuery { server, fqdn: fqdn.to_owned(), kind, exchange: exchange.clone() };
+    fn note(&self, server: SocketAddr, fqdn: &Arc<str>, kind: RecordType, exchange: &Arc<Exchange>) {
+        let log = LoggedQuery { server, fqdn: Arc::clone(fqdn), kind, exchange: Arc::clone(exchange) };
         let mut all = open(&self.log);
         if all.len() < HEARD_LIMIT {
             all.push(log);

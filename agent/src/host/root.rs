@@ -4,6 +4,7 @@
 //! /run/systemd/resolve/…` as the node would. Each path component is opened on its own, from the
 //! directory reached so far, so neither a link nor a race leads out of the root.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
@@ -255,21 +256,21 @@ impl HostRoot {
     }
 
     fn follow(&self, path: &Path) -> Result<(Arc<OwnedFd>, PathBuf), ReadError> {
-        let mut todo: Vec<OsString> = components(path);
-        let mut trail: Vec<(OsString, Arc<OwnedFd>)> = Vec::new();
+        let mut todo: Vec<Cow<'_, OsStr>> = components(path).map(Cow::Borrowed).collect();
+        let mut trail: Trail<'_> = Vec::new();
         let mut links = 0;
         while let Some(name) = todo.pop() {
-            if name == ".." {
+            if *name == *".." {
                 trail.pop();
                 continue;
             }
-            if name == "/" {
+            if *name == *"/" {
                 trail.clear();
                 continue;
             }
             let here = trail.last().map_or(&self.fd, |(_, fd)| fd);
             let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let next = rustix::fs::openat(here.as_fd(), &name, flags, Mode::empty());
+            let next = rustix::fs::openat(here.as_fd(), &*name, flags, Mode::empty());
             let next = next.inspect_err(|e| self.note_missed(&trail, *e)).map_err(|e| wrap(path, e))?;
             let stat = rustix::fs::fstat(&next).map_err(|e| wrap(path, e))?;
             if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
@@ -281,21 +282,25 @@ impl HostRoot {
                 return Err(ReadError::Os(path.into(), Errno::LOOP));
             }
             let target = rustix::fs::readlinkat(&next, "", Vec::new()).map_err(|e| wrap(path, e))?;
-            todo.extend(components(Path::new(OsStr::from_bytes(target.as_bytes()))));
+            let target = Path::new(OsStr::from_bytes(target.as_bytes()));
+            todo.extend(components(target).map(|name| Cow::Owned(name.to_owned())));
         }
         let real = path_of(&trail);
         let fd = trail.pop().map_or_else(|| Arc::clone(&self.fd), |(_, fd)| fd);
         Ok((fd, real))
     }
 
-    fn note_missed(&self, trail: &[(OsString, Arc<OwnedFd>)], error: Errno) {
+    fn note_missed(&self, trail: &Trail<'_>, error: Errno) {
         if let Some(recorder) = self.recorder.as_ref().filter(|_| error == Errno::NOENT) {
             recorder.missed(path_of(trail));
         }
     }
 }
 
-fn path_of(trail: &[(OsString, Arc<OwnedFd>)]) -> PathBuf {
+/// The names on the way from the root, and what they lead to.
+type Trail<'a> = Vec<(Cow<'a, OsStr>, Arc<OwnedFd>)>;
+
+fn path_of(trail: &Trail<'_>) -> PathBuf {
     Path::new("/").join(trail.iter().map(|(name, _)| name).collect::<PathBuf>())
 }
 
@@ -304,14 +309,9 @@ pub fn identity(handle: &OwnedFd) -> Option<sight::Identity> {
 }
 
 /// The path's components, last first. A leading `/` is one, meaning: back to the root.
-fn components(path: &Path) -> Vec<OsString> {
-    let mut parts: Vec<OsString> = path
-        .components()
-        .filter(|part| !matches!(part, Component::CurDir | Component::Prefix(_)))
-        .map(|part| part.as_os_str().to_owned())
-        .collect();
-    parts.reverse();
-    parts
+fn components(path: &Path) -> impl Iterator<Item = &OsStr> {
+    let parts = path.components().rev().filter(|part| !matches!(part, Component::CurDir | Component::Prefix(_)));
+    parts.map(Component::as_os_str)
 }
 
 /// Opens for reading what an `O_PATH` handle stands for. Never blocks on a FIFO: the kind was checked.

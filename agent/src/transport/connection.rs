@@ -19,6 +19,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for S {}
 
 pub struct Connection {
     stream: Box<dyn Stream>,
+    is_socket: bool,
     /// This side and the other of the TCP connection underneath. `None` when it is already gone.
     ends: Option<(SocketAddr, SocketAddr)>,
     head: Head,
@@ -45,7 +46,7 @@ impl From<TcpStream> for Connection {
         // As Go: a message is not held back until the one before is acknowledged.
         let _ = stream.set_nodelay(true);
         let ends = stream.local_addr().ok().zip(stream.peer_addr().ok());
-        Self { stream: Box::new(stream), ends, head: Head::default() }
+        Self { stream: Box::new(stream), is_socket: true, ends, head: Head::default() }
     }
 }
 
@@ -55,7 +56,7 @@ impl Connection {
         stream: impl AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static,
         ends: Option<(SocketAddr, SocketAddr)>,
     ) -> Self {
-        Self { stream: Box::new(stream), ends, head: Head::default() }
+        Self { stream: Box::new(stream), is_socket: false, ends, head: Head::default() }
     }
 
     /// The same stream, as if nothing had been read yet.
@@ -112,8 +113,9 @@ impl AsyncWrite for Connection {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
+    /// A socket is closed next, as Go closes it, which says the same to the other side. TLS over TLS has a word of its own.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        if self.is_socket { self.poll_flush(cx) } else { Pin::new(&mut self.stream).poll_shutdown(cx) }
     }
 }
 
