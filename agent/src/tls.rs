@@ -23,6 +23,7 @@ pub mod client_hello;
 mod config;
 pub mod facts;
 mod failure;
+mod good_chains;
 mod reject;
 mod verifier;
 

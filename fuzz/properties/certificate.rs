@@ -41,8 +41,12 @@ pub fn holds(data: &[u8]) {
         let go = version.parse::<Version>().unwrap().go();
         for host in HOSTS {
             let named = chain.first().map(|leaf| check_host(leaf, host));
-            match verify(&roots, &chain, host, Timestamp::from_second(1_800_000_000).unwrap(), go) {
-                Ok(()) => assert_eq!(named, Some(Ok(())), "good for {host}, which it does not name"),
+            let at = |now: Timestamp| verify(&roots, &chain, host, now, go);
+            match at(Timestamp::from_second(1_800_000_000).unwrap()) {
+                Ok(until) => {
+                    assert_eq!(named, Some(Ok(())), "good for {host}, which it does not name");
+                    assert_eq!(at(until).ok(), Some(until), "good until then, and not then");
+                }
                 Err(invalid) => assert!(!invalid.to_string().is_empty(), "{invalid:?}"),
             }
         }

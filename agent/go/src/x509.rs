@@ -2,11 +2,11 @@
 
 pub mod certificate;
 pub mod chains;
+pub mod fields;
 pub mod invalid;
 pub mod names;
 pub mod p521;
 pub mod policies;
 pub mod signature;
-mod subject;
 pub mod verified;
 pub mod verify;

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::record::ENTRIES;
@@ -251,7 +253,7 @@ fn what_happened_to_the_node_and_to_its_own_registry_just_before_is_told_with_a_
 fn seen(sha256: &str, addresses: &[&str]) -> EndpointReport {
     let mut report = sample::presenting("r.example", "CN=A", true);
     let crate::model::outcome::Outcome::Passed(tls) = &mut report.stages.tls.outcome else { panic!("no TLS") };
-    tls.chain[0].sha256 = sha256.to_owned();
+    Arc::make_mut(&mut tls.chain)[0].sha256 = sha256.to_owned();
     let crate::model::outcome::Outcome::Passed(dns) = &mut report.stages.dns.outcome else { panic!("no DNS") };
     dns.addresses = addresses.iter().map(|it| it.parse::<std::net::IpAddr>().unwrap().into()).collect();
     report

@@ -1,6 +1,7 @@
 //! The evidence that each stage leaves behind.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use go::address::Address;
@@ -115,7 +116,7 @@ pub struct TlsFacts {
     /// Why it does not, when `skip_verify` hid it.
     pub ignored: Option<Cause>,
     /// As presented, leaf first.
-    pub chain: Vec<CertificateFacts>,
+    pub chain: Arc<[CertificateFacts]>,
 }
 
 #[derive(Clone, Debug)]

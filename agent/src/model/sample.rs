@@ -301,7 +301,7 @@ fn tls() -> TlsFacts {
         trust: vec!["/etc/ssl/certs/ca-certificates.crt".into()],
         verified: true,
         ignored: None,
-        chain: vec![certificate("CN=registry.example", 1_800_000_000), certificate("CN=Example CA", 1_900_000_000)],
+        chain: [certificate("CN=registry.example", 1_800_000_000), certificate("CN=Example CA", 1_900_000_000)].into(),
     }
 }
 

@@ -16,6 +16,7 @@ use rustls::{ClientConfig, NamedGroup, SignatureScheme, SupportedCipherSuite};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 
+use super::good_chains::GoodChains;
 use super::verifier::{PRESENTED, Verifier};
 use crate::cause::Cause;
 use crate::model::host::{ClientPair, HostTls, PemFile};
@@ -42,6 +43,7 @@ const SUITES: [SupportedCipherSuite; 9] = [
 #[derive(Debug, Default)]
 pub struct NodeTrust {
     roots: Arc<Roots>,
+    good_chains: Arc<GoodChains>,
     /// Files as on the node.
     sources: Vec<String>,
     /// Why containerd may trust more than these.
@@ -53,7 +55,7 @@ impl From<&TrustStore> for NodeTrust {
         let mut roots = Roots::default();
         trust.certificates.iter().cloned().for_each(|certificate| roots.add(certificate));
         let unread = trust.unread.as_deref().map(Arc::from);
-        Self { roots: Arc::new(roots), sources: trust.sources.clone(), unread }
+        Self { roots: Arc::new(roots), good_chains: Arc::default(), sources: trust.sources.clone(), unread }
     }
 }
 
@@ -68,12 +70,10 @@ impl NodeTrust {
 #[derive(Clone, Debug)]
 pub struct TlsSetup {
     config: ClientConfig,
-    roots: Arc<Roots>,
-    version: Version,
+    verifier: Verifier,
     offers_mlkem: bool,
     /// Files as on the node.
     sources: Vec<String>,
-    unread: Option<Arc<str>>,
 }
 
 impl TlsSetup {
@@ -102,11 +102,15 @@ impl TlsSetup {
             sources.push(file.path.clone());
         }
         let pairs = tls.client.iter().map(key_pair).collect::<Result<_, _>>()?;
-        let roots = Arc::new(roots);
-        let skip = tls.skip_verify == Some(true);
-        let verifier = Arc::new(Verifier { roots: Arc::clone(&roots), unread: trust.unread.clone(), version, skip });
-        let (config, unread) = (client_config(verifier, pairs, now, offers_mlkem)?, trust.unread.clone());
-        Ok(Self { config, roots, version, offers_mlkem, sources, unread })
+        let verifier = Verifier {
+            roots: Arc::new(roots),
+            good_chains: tls.ca.is_empty().then(|| Arc::clone(&trust.good_chains)),
+            unread: trust.unread.clone(),
+            version,
+            skip: tls.skip_verify == Some(true),
+        };
+        let config = client_config(verifier.clone(), pairs, now, offers_mlkem)?;
+        Ok(Self { config, verifier, offers_mlkem, sources })
     }
 
     /// To look at a server that is not trusted: it verifies nothing and offers no certificate.
@@ -120,12 +124,7 @@ impl TlsSetup {
     }
 
     fn without_pairs(&self, skip: bool, now: Timestamp) -> Result<Self, Failure> {
-        let verifier = Arc::new(Verifier {
-            roots: Arc::clone(&self.roots),
-            unread: self.unread.clone(),
-            version: self.version,
-            skip,
-        });
+        let verifier = Verifier { skip, ..self.verifier.clone() };
         let config = client_config(verifier, Vec::new(), now, self.offers_mlkem)?;
         Ok(Self { config, ..self.clone() })
     }
@@ -151,7 +150,7 @@ impl TlsSetup {
 /// Like Go: TLS 1.2 and 1.3, its order of suites, X25519MLKEM768 first where containerd has it, P-521 last. No ALPN: containerd
 /// speaks HTTP/1.1 only, and Go then offers no protocol at all.
 fn client_config(
-    verifier: Arc<Verifier>,
+    verifier: Verifier,
     pairs: Vec<Arc<CertifiedKey>>,
     now: Timestamp,
     offers_mlkem: bool,
@@ -167,7 +166,7 @@ fn client_config(
         .map(|builder| {
             let mut config = builder
                 .dangerous()
-                .with_custom_certificate_verifier(verifier)
+                .with_custom_certificate_verifier(Arc::new(verifier))
                 .with_client_cert_resolver(Arc::new(ClientPairs(pairs)));
             // One host speaks with it; the default reserves room for dozens.
             config.resumption = Resumption::in_memory_sessions(1);

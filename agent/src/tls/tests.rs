@@ -21,6 +21,7 @@ use crate::version::Version;
 
 mod chains;
 mod faults;
+mod good_chains;
 mod signatures;
 mod versions;
 

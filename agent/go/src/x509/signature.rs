@@ -205,8 +205,8 @@ pub fn is_authority_beyond_us(child: &Certificate<'_>, parent: &Certificate<'_>)
 const P224: &str = "1.3.132.0.33";
 
 /// Go takes RSA keys from 1024 bits on, and no verifier here one of less than 2048 for every scheme.
-pub fn is_beyond_us(leaf: &Certificate<'_>) -> Option<String> {
-    let Ok(PublicKey::RSA(key)) = leaf.x509.public_key().parsed() else { return None };
+pub fn is_beyond_us(leaf: &SubjectPublicKeyInfo<'_>) -> Option<String> {
+    let Ok(PublicKey::RSA(key)) = leaf.parsed() else { return None };
     let bits = key.modulus.iter().skip_while(|byte| **byte == 0).count() * 8;
     (1024..2048).contains(&bits).then(|| {
         format!(
@@ -218,14 +218,13 @@ pub fn is_beyond_us(leaf: &Certificate<'_>) -> Option<String> {
 /// Whether the server signed the handshake with the key of its certificate. Unlike webpki's, this reads
 /// any certificate that Go reads: of version 1, with unknown extensions.
 pub fn check_handshake(
-    leaf: &Certificate<'_>,
+    leaf: &SubjectPublicKeyInfo<'_>,
     scheme: SignatureScheme,
     message: &[u8],
     signature: &[u8],
     tls13: bool,
 ) -> bool {
-    let spki = leaf.x509.public_key();
-    let key = Key::of(spki);
+    let key = Key::of(leaf);
     let algorithm: Option<Algorithm> = match scheme {
         SignatureScheme::RSA_PSS_SHA256 => Some(&lc::RSA_PSS_2048_8192_SHA256),
         SignatureScheme::RSA_PSS_SHA384 => Some(&lc::RSA_PSS_2048_8192_SHA384),
@@ -251,7 +250,7 @@ pub fn check_handshake(
         | SignatureScheme::ECDSA_SHA1_Legacy => key.is_ecdsa(),
         _ => key == Key::Rsa,
     };
-    let key = spki.subject_public_key.data.as_ref();
+    let key = leaf.subject_public_key.data.as_ref();
     fits && algorithm
         .is_some_and(|algorithm| lc::UnparsedPublicKey::new(algorithm, key).verify(message, signature).is_ok())
 }

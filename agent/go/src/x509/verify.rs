@@ -6,15 +6,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rustls_pki_types::CertificateDer;
 
 use super::certificate::Certificate;
 use super::chains::Chains;
+use super::fields::subject;
 use super::invalid::{Hint, Invalid};
 use super::names;
 use super::signature::{check_signed_by, is_authority_beyond_us};
-use super::subject::subject;
 use super::verified::Verified;
 use crate::release::Go;
 
@@ -75,20 +75,28 @@ impl Roots {
     }
 }
 
-/// Verifies `chain` (leaf first) for `host` at the time `now`, as this containerd does.
-pub fn verify(roots: &Roots, chain: &[Certificate<'_>], host: &str, now: Timestamp, go: Go) -> Result<(), Invalid> {
+/// Verifies `chain` (leaf first) for `host` at the time `now`, as this containerd does. The outcome stays good until the time that
+/// is returned: no certificate that leads to a root expires before, and none becomes valid that would be another way.
+pub fn verify(
+    roots: &Roots,
+    chain: &[Certificate<'_>],
+    host: &str,
+    now: Timestamp,
+    go: Go,
+) -> Result<Timestamp, Invalid> {
     let Some((leaf, intermediates)) = chain.split_first() else {
         return Err(Invalid::UnknownAuthority(Hint::default()));
     };
     check(leaf, Kind::Leaf, &[], now, go)?;
     names::check_host(leaf, host).map_err(Invalid::Name)?;
     if roots.contains(leaf) {
-        return if leaf.allows_server_auth() { Ok(()) } else { Err(Invalid::KeyUsage) };
+        return if leaf.allows_server_auth() { Ok(dates(leaf).1) } else { Err(Invalid::KeyUsage) };
     }
-    let mut search = Search { roots, intermediates, now, go, checks: 0, chains: Chains::default(), beyond: None };
+    let (until, chains) = (Timestamp::MAX, Chains::default());
+    let mut search = Search { roots, intermediates, now, go, checks: 0, chains, until, beyond: None };
     let outcome = search.build(&[leaf]);
     match (search.chains.judge(go), search.beyond, outcome) {
-        (Some(Ok(())), _, _) => Ok(()),
+        (Some(Ok(())), _, _) => Ok(search.until),
         (_, Some(detail), _) => Err(Invalid::BeyondUs(detail)),
         (Some(Err(invalid)), None, _) | (None, None, Err(invalid)) => Err(invalid),
         (None, None, Ok(())) => Err(Invalid::UnknownAuthority(Hint::default())),
@@ -109,6 +117,8 @@ struct Search<'s, 'c> {
     go: Go,
     checks: usize,
     chains: Chains,
+    /// Until when no certificate of these chains expires, and no other way opens.
+    until: Timestamp,
     /// An issuer whose signatures cannot be verified here.
     beyond: Option<String>,
 }
@@ -127,6 +137,8 @@ impl<'c> Search<'_, 'c> {
                 Some(Ok(())) => {
                     found = true;
                     self.chains.count(chain, &root, self.go);
+                    let ends = chain.iter().copied().chain([&root]).map(|link| dates(link).1);
+                    self.until = ends.fold(self.until, Timestamp::min);
                 }
                 Some(invalid) => told = invalid,
                 None => {}
@@ -171,7 +183,12 @@ impl<'c> Search<'_, 'c> {
             hint.0.get_or_insert_with(|| (error, candidate.short_name()));
             return None;
         }
-        Some(check(candidate, kind, chain, self.now, self.go))
+        let checked = check(candidate, kind, chain, self.now, self.go);
+        if let Err(Invalid::NotYetValid { not_before, .. }) = &checked {
+            // From then on there is more to search, and the checks may not suffice.
+            self.until = self.until.min(*not_before - SignedDuration::from_secs(1));
+        }
+        Some(checked)
     }
 }
 
@@ -221,10 +238,7 @@ fn check(
 }
 
 fn check_dates(certificate: &Certificate<'_>, now: Timestamp) -> Result<(), Invalid> {
-    let validity = certificate.x509.validity();
-    // A date outside jiff's range is as good as the end of it.
-    let not_before = Timestamp::from_second(validity.not_before.timestamp()).unwrap_or(Timestamp::MIN);
-    let not_after = Timestamp::from_second(validity.not_after.timestamp()).unwrap_or(Timestamp::MAX);
+    let (not_before, not_after) = dates(certificate);
     let subject = || certificate.x509.subject().to_string();
     if now < not_before {
         return Err(Invalid::NotYetValid { now, not_before, subject: subject() });
@@ -233,4 +247,77 @@ fn check_dates(certificate: &Certificate<'_>, now: Timestamp) -> Result<(), Inva
         return Err(Invalid::Expired { now, not_after, subject: subject() });
     }
     Ok(())
+}
+
+/// From when to when it is valid, both included.
+fn dates(certificate: &Certificate<'_>) -> (Timestamp, Timestamp) {
+    let validity = certificate.x509.validity();
+    // A date outside jiff's range is as good as the end of it.
+    let not_before = Timestamp::from_second(validity.not_before.timestamp()).unwrap_or(Timestamp::MIN);
+    let not_after = Timestamp::from_second(validity.not_after.timestamp()).unwrap_or(Timestamp::MAX);
+    (not_before, not_after)
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
+
+    use super::*;
+    use crate::release::{GoDebug, Release};
+
+    const HOST: &str = "registry.example";
+
+    fn params(name: &str, names: &[&str], years: [i32; 2]) -> CertificateParams {
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        [params.not_before, params.not_after] = years.map(|year| date_time_ymd(year, 1, 1));
+        params
+    }
+
+    fn authority(name: &str, years: [i32; 2]) -> CertificateParams {
+        let mut params = params(name, &[], years);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params
+    }
+
+    fn go() -> Go {
+        Go { release: Release::new(24, 0), line: 24, told: GoDebug::UNTOLD }
+    }
+
+    fn year(year: i16) -> Timestamp {
+        jiff::civil::date(year, 1, 1).to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp()
+    }
+
+    #[test]
+    fn what_is_good_is_so_until_a_certificate_on_the_way_expires_or_another_way_opens() {
+        let key = || KeyPair::generate().unwrap();
+        let root = CertifiedIssuer::self_signed(authority("root", [2020, 2040]), key()).unwrap();
+        let issuer = CertifiedIssuer::signed_by(authority("issuer", [2020, 2030]), key(), &root).unwrap();
+        let later = authority("issuer", [2026, 2029]).signed_by(issuer.key(), &root).unwrap();
+        let leaf = params("leaf", &[HOST], [2020, 2035]).signed_by(&key(), &issuer).unwrap();
+        let mut roots = Roots::default();
+        roots.add(root.der().clone());
+        let until = |ders: &[&CertificateDer<'_>], now| {
+            let chain: Vec<_> = ders.iter().map(|der| Certificate::parse(der).unwrap()).collect();
+            verify(&roots, &chain, HOST, year(now), go()).ok()
+        };
+        let one = [leaf.der(), issuer.der()];
+        assert_eq!([2025, 2030, 2031].map(|now| until(&one, now)), [Some(year(2030)), Some(year(2030)), None]);
+        let both = [leaf.der(), issuer.der(), later.der()];
+        let just_before = year(2026) - SignedDuration::from_secs(1);
+        assert_eq!(
+            [2025, 2026, 2030].map(|now| until(&both, now)),
+            [Some(just_before), Some(year(2029)), Some(year(2030))]
+        );
+    }
+
+    #[test]
+    fn a_leaf_that_is_itself_trusted_needs_no_issuer() {
+        let leaf = params("leaf", &[HOST], [2020, 2035]).self_signed(&KeyPair::generate().unwrap()).unwrap();
+        let mut roots = Roots::default();
+        roots.add(leaf.der().clone());
+        let chain = [Certificate::parse(leaf.der()).unwrap()];
+        assert_eq!(verify(&roots, &chain, HOST, year(2025), go()).ok(), Some(year(2035)));
+    }
 }

@@ -1,5 +1,6 @@
 //! An upstream with a certificate of any issuer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{all_passed, now, passed, tls};
@@ -10,7 +11,8 @@ use crate::model::report::{EndpointReport, Stages};
 /// An upstream that presents a leaf of this issuer.
 pub fn presenting(host: &str, issuer: &str, logged: bool) -> EndpointReport {
     let mut facts = tls();
-    (facts.chain[0].issuer, facts.chain[0].logged) = (issuer.into(), logged);
+    let leaf = &mut Arc::make_mut(&mut facts.chain)[0];
+    (leaf.issuer, leaf.logged) = (issuer.into(), logged);
     EndpointReport {
         namespace: host.to_owned(),
         endpoint: Endpoint::new(Scheme::Https, host),

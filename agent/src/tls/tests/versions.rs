@@ -237,8 +237,13 @@ fn a_negative_serial_number_is_refused_by_those_whose_go_does() {
     let at = der.windows(serial.len()).position(|window| window == serial).unwrap();
     der[at] |= 0x80;
     let judged = |build: &str| {
-        let verifier =
-            verifier::Verifier { roots: Arc::default(), unread: None, version: build.parse().unwrap(), skip: false };
+        let verifier = verifier::Verifier {
+            roots: Arc::default(),
+            good_chains: None,
+            unread: None,
+            version: build.parse().unwrap(),
+            skip: false,
+        };
         verifier.judge(vec![certificate::Certificate::parse(&der)], HOST, jiff::Timestamp::now()).err().unwrap().failure
     };
     let words = "tls: failed to parse certificate from server: x509: negative serial number";

@@ -1,10 +1,25 @@
-//! The subject of a certificate, found without reading the rest: a node trusts some 140 roots and looks at two or three.
+//! Fields of a certificate, found without reading the rest.
 
-/// With its own tag and length, as it stands in the certificate. `None`: the bytes are no certificate in DER.
+use x509_parser::prelude::FromDer as _;
+use x509_parser::x509::SubjectPublicKeyInfo;
+
+const SEQUENCE: u8 = 0x30;
+const INTEGER: u8 = 0x02;
+const VERSION: u8 = 0xa0;
+
+/// With its own tag and length, as it stands in the certificate. `None`: the bytes are no certificate in DER. A node trusts some 140
+/// roots and looks at two or three.
 pub fn subject(der: &[u8]) -> Option<&[u8]> {
-    const SEQUENCE: u8 = 0x30;
-    const INTEGER: u8 = 0x02;
-    const VERSION: u8 = 0xa0;
+    Some(subject_element(der)?.whole)
+}
+
+/// `None`: the bytes are no certificate in DER, or the key cannot be read.
+pub fn public_key(der: &[u8]) -> Option<SubjectPublicKeyInfo<'_>> {
+    let key = Element::first(subject_element(der)?.rest)?.of(SEQUENCE)?;
+    SubjectPublicKeyInfo::from_der(key.whole).ok().map(|(_, key)| key)
+}
+
+fn subject_element(der: &[u8]) -> Option<Element<'_>> {
     let certificate = Element::first(der).filter(|certificate| certificate.rest.is_empty())?.of(SEQUENCE)?;
     let signed = Element::first(certificate.contents)?.of(SEQUENCE)?;
     let mut next = Element::first(signed.contents)?;
@@ -16,7 +31,7 @@ pub fn subject(der: &[u8]) -> Option<&[u8]> {
     for _ in 0..3 {
         next = Element::first(next.rest)?.of(SEQUENCE)?;
     }
-    Some(Element::first(next.rest)?.of(SEQUENCE)?.whole)
+    Element::first(next.rest)?.of(SEQUENCE)
 }
 
 /// One element of DER (X.690, section 8.1), and what comes behind it.
@@ -59,14 +74,16 @@ mod tests {
 
     /// Debian's package ca-certificates, as on a node.
     #[test]
-    fn it_is_that_of_the_whole_certificate() {
+    fn they_are_those_of_the_whole_certificate() {
         let bundle = CertificateDer::pem_file_iter("/etc/ssl/certs/ca-certificates.crt").unwrap();
         let mut count = 0;
         for der in bundle.map(Result::unwrap) {
-            assert_eq!(subject(&der), Some(Certificate::parse(&der).unwrap().subject()));
+            let whole = Certificate::parse(&der).unwrap();
+            assert_eq!(subject(&der), Some(whole.subject()));
+            assert_eq!(public_key(&der).as_ref(), Some(whole.x509.public_key()));
             count += 1;
             for end in 0..der.len() {
-                assert_eq!(subject(&der[..end]), None, "cut at {end}");
+                assert_eq!((subject(&der[..end]), public_key(&der[..end])), (None, None), "cut at {end}");
             }
         }
         assert!(count > 100, "{count} certificates");
