@@ -45,7 +45,7 @@ use ca::Authority;
 /// released.
 pub const RELEASED_WITH: (&str, &str) = (
     "GLIBC_TUNABLES",
-    "glibc.malloc.arena_max=1:glibc.malloc.mmap_threshold=131072:glibc.malloc.trim_threshold=131072",
+    "glibc.malloc.arena_max=1:glibc.malloc.mmap_threshold=131072:glibc.malloc.trim_threshold=131072:glibc.malloc.tcache_count=20",
 );
 
 /// What the parts of one test share.
