@@ -132,7 +132,7 @@ enum Value {
 
 impl Sample {
     fn new<const N: usize>(labels: [&str; N], value: f64) -> Self {
-        Self { labels: labels.map(label_value).to_vec(), value: Value::Number(value) }
+        Self { labels: labels.map(label_value).into(), value: Value::Number(value) }
     }
 }
 
